@@ -1,0 +1,183 @@
+//! The registry of errors: what the relay and the hubs answer, and what a client should do about each.
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RetryClass {
+    /// The same request will fail again.
+    Permanent,
+    /// User name, password or token is wrong; never try the same ones again.
+    BadCredentials,
+    /// The token is dead; log in again, then retry once.
+    LogInAgain,
+    /// May work in a moment.
+    Transient,
+    /// Not an error in effect: what was asked for already holds.
+    AlreadySo,
+}
+
+/// JSON-RPC error codes of hubs and relay.
+pub mod code {
+    /// Transport (listed by the vendor, looks unused).
+    pub const TRANSPORT: i64 = -32300;
+    /// System (listed by the vendor, looks unused).
+    pub const SYSTEM: i64 = -32400;
+    /// Application.
+    pub const APPLICATION: i64 = -32500;
+    /// Invalid request.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// Unknown method; EzloPi says [`INVALID_PARAMS`] with the same data.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// Invalid parameters.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// Internal.
+    pub const INTERNAL: i64 = -32603;
+    /// Not JSON.
+    pub const PARSE: i64 = -32700;
+}
+
+/// One known error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownError {
+    /// The machine string that clients switch on.
+    pub data: &'static str,
+    /// Its group.
+    pub code: i64,
+    /// The English text, where a source has it; else empty.
+    pub message: &'static str,
+    /// What to do about it.
+    pub class: RetryClass,
+}
+
+/// The error of that machine string: the exact one, else the one whose prefix (an entry that ends in `.`) it continues.
+///
+/// ```
+/// use ezlo_protocol::error::{RetryClass, known};
+/// assert_eq!(known("user.login.alreadylogged").unwrap().class, RetryClass::AlreadySo);
+/// assert_eq!(known("rpc.params.notfound.name").unwrap().code, -32600);
+/// assert!(known("something.new").is_none());
+/// ```
+pub fn known(data: &str) -> Option<&'static KnownError> {
+    let exact = KNOWN_ERRORS.iter().find(|error| error.data == data);
+    exact.or_else(|| KNOWN_ERRORS.iter().find(|error| error.data.ends_with('.') && data.starts_with(error.data)))
+}
+
+macro_rules! errors {
+    ($( $code:ident, $class:ident: $( $data:literal => $message:literal ),+ ; )*) => {
+        /// Every error that a source names, grouped by code and class; entries that end in `.` stand for a family.
+        pub const KNOWN_ERRORS: &[KnownError] = &[
+            $( $( KnownError { data: $data, code: code::$code, message: $message, class: RetryClass::$class }, )+ )*
+        ];
+    };
+}
+
+errors! {
+    APPLICATION, AlreadySo:
+        "user.login.alreadylogged" => "User has logged";
+    APPLICATION, BadCredentials:
+        "user.login.badpassword" => "Bad password",
+        "nma.user.badloginorpassword" => "",
+        "nma.register.badpassword" => "";
+    APPLICATION, LogInAgain:
+        "cloud.error.mms_autha_token_expired" => "",
+        "nma.user.notlogged" => "User is not logged in",
+        "nma.token.expired" => "",
+        "nma.token.notfound" => "",
+        "nma.token.used" => "";
+    APPLICATION, Transient:
+        "nma.ezlo.notconnected" => "Hub is not connected",
+        "nma.ezlo.unavailable" => "Failed to send to Hub",
+        "nma.db.error" => "",
+        "ezlo.adapter.busy.gateway" => "",
+        "ezlo.adapter.busy.zwave" => "",
+        "ezlo.gateway.send.error" => "",
+        "ezlo.rpc.call.queue.overflow" => "",
+        "network.wifi.scan.failed" => "Wifi scan failed";
+    APPLICATION, Permanent:
+        "user.permission.doesnothave" => "Permission denied",
+        "user.permission.doesnothave." => "Permission denied",
+        "user.permission.unknown" => "",
+        "nma.user.notfound" => "",
+        "nma.user.blocked" => "",
+        "nma.user.deleted" => "",
+        "nma.user.disabled" => "",
+        "nma.user.notconfirmed.email" => "",
+        "nma.token.hasno.user" => "",
+        "nma.token.hasno.serial" => "",
+        "nma.token.failed.generate" => "",
+        "nma.ezlo.notfound" => "Hub not found",
+        "nma.ezlo.notregistered" => "Hub not registered",
+        "nma.ezlo.notlinked" => "Hub is not linked to this account",
+        "nma.ezlo.deleted" => "",
+        "nma.invalid.ezlo.serial" => "Invalid serial",
+        "nma.register.alreadyregistered" => "",
+        "nma.room.notfound" => "Room is not found",
+        "cloud.error.login_controller_failed" => "",
+        "ezlo.device.notfound" => "Device is not found",
+        "ezlo.device.notunique.name" => "",
+        "ezlo.scenes.not.exist" => "The scene with this id does not exist",
+        "ezlo.scenes.block.when.wrong" => "Scene is ill formed. Can't parse when block",
+        "ezlo.scenes.block.then.wrong" => "Scene is ill formed. Can't parse then block",
+        "ezlo.scenes.method.unknown" => "Scene is failed. There is no such method",
+        "scenes.when.not_intersect_numbers" => "",
+        "scenes.when.same_button_in_and" => "",
+        "scenes.when.same_item_in_and" => "",
+        "scenes.when.more_than_one_time" => "",
+        "hub.room.alreadyexist" => "Room with this name already exists",
+        "generic.object.not.found" => "Object is not found",
+        "network.connection.failed" => "Could not connect to the network",
+        "ezlo.update." => "",
+        "ezlo.wifi." => "",
+        "ezlo.restore." => "";
+    INVALID_REQUEST, Permanent:
+        "rpc.params.notfound" => "Bad params",
+        "rpc.params.notfound." => "Bad request, the member does not exist",
+        "rpc.params.empty" => "",
+        "rpc.params.empty.name" => "Bad request, name is empty",
+        "rpc.method.unexpected" => "";
+    METHOD_NOT_FOUND, Permanent:
+        "rpc.method.notfound" => "Unknown method";
+    INVALID_PARAMS, Permanent:
+        "rpc.params.invalid" => "Wrong params",
+        "rpc.params.range.invalid." => "Value is not in valid range",
+        "rpc.params.scale.invalid" => "Wrong scale",
+        "rpc.params.tooshort." => "",
+        "rpc.params.empty." => "",
+        "rpc.params.unknown.temperatureUnits" => "",
+        "ezlo.house_mode.not.exist" => "House mode does not exist",
+        "ezlo.house_mode.name.not.exist" => "House mode with this name does not exist";
+    INTERNAL, Transient:
+        "internal.operation.error" => "",
+        "internal.unhandled.error" => "",
+        "lengthy.async.operation.error" => "";
+    INTERNAL, Permanent:
+        "ezlo.lua.script.error" => "Script error",
+        "ezlo.lua.script.open" => "Script open error";
+    PARSE, Permanent:
+        "rpc.parse.error" => "Parse error";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_entry_is_found_under_its_own_name_and_no_name_twice() {
+        let mut names = HashSet::new();
+        for error in KNOWN_ERRORS {
+            assert!(names.insert(error.data), "{} is there twice", error.data);
+            assert_eq!(known(error.data), Some(error));
+            assert!((-32700..=-32300).contains(&error.code), "{}", error.data);
+        }
+    }
+
+    #[test]
+    fn a_family_answers_for_its_members() {
+        assert_eq!(known("ezlo.update.bad.key").unwrap().data, "ezlo.update.");
+        assert_eq!(known("rpc.params.notfound._id").unwrap().code, code::INVALID_REQUEST);
+        assert_eq!(known("rpc.params.empty.name").unwrap().code, code::INVALID_REQUEST);
+        assert_eq!(known("rpc.params.empty.token").unwrap().code, code::INVALID_PARAMS);
+        assert_eq!(known("rpc.params.tooshort.serial").unwrap().code, code::INVALID_PARAMS);
+    }
+}

@@ -1,0 +1,95 @@
+//! The hardware address on a hub's label.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A MAC address; written `AB:CD:EF:12:34:56`, read also with `-` or without separators and in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MacAddress([u8; 6]);
+
+impl MacAddress {
+    /// The address of these six bytes.
+    pub const fn new(bytes: [u8; 6]) -> Self {
+        Self(bytes)
+    }
+
+    /// The six bytes.
+    pub const fn bytes(self) -> [u8; 6] {
+        self.0
+    }
+}
+
+/// The text is not a MAC address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a MAC address is six pairs of hexadecimal digits, such as AB:CD:EF:12:34:56")]
+pub struct MacError;
+
+impl FromStr for MacAddress {
+    type Err = MacError;
+
+    fn from_str(text: &str) -> Result<Self, MacError> {
+        let digits: Vec<u8> = match text.len() {
+            12 => text.bytes().collect(),
+            17 if separators_are_uniform(text) => {
+                text.bytes().enumerate().filter(|(at, _)| at % 3 != 2).map(|(_, byte)| byte).collect()
+            }
+            _ => return Err(MacError),
+        };
+        let mut bytes = [0; 6];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+            let (Some(high), Some(low)) = (high, low) else { return Err(MacError) };
+            *byte = u8::try_from(high * 16 + low).map_err(|_| MacError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn separators_are_uniform(text: &str) -> bool {
+    let mut separators = text.bytes().skip(2).step_by(3);
+    let first = separators.next();
+    matches!(first, Some(b':' | b'-')) && separators.all(|separator| Some(separator) == first)
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = MacError;
+
+    fn try_from(text: String) -> Result<Self, MacError> {
+        text.parse()
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(address: MacAddress) -> Self {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_usual_spellings() {
+        for text in ["AB:CD:EF:12:34:56", "ab:cd:ef:12:34:56", "AB-CD-EF-12-34-56", "abcdef123456"] {
+            assert_eq!(text.parse::<MacAddress>().unwrap().to_string(), "AB:CD:EF:12:34:56");
+        }
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        for text in ["", "AB:CD:EF:12:34", "AB:CD-EF:12:34:56", "AB:CD:EF:12:34:5G", "AB:CD:EF:12:34:56:78", "éééééé"] {
+            assert!(text.parse::<MacAddress>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! How wire documents are declared: lossless members, open enumerations and the macros that make both.
+//!
+//! Firmware and cloud change without us, so nothing that arrives may be lost: members a type does not know stay in its
+//! `extra`, enumeration tokens it does not know stay in `Unknown`, and "absent", "null" and "present" are three things.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+mod field;
+mod loose;
+#[macro_use]
+mod macros;
+
+pub use field::Field;
+pub(crate) use field::{AlwaysPresent, Probe, missing};
+pub use loose::Loose;
+
+/// Members of a document that its type does not name, in the order they came.
+#[derive(Clone, Default, PartialEq)]
+pub struct Extra(Option<Box<Map<String, Value>>>);
+
+impl Serialize for Extra {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Extra {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Map::deserialize(deserializer).map(|members| Self(Some(Box::new(members))))
+    }
+}
+
+impl<N: Into<String>> FromIterator<(N, Value)> for Extra {
+    fn from_iter<I: IntoIterator<Item = (N, Value)>>(members: I) -> Self {
+        let mut all = Self::default();
+        for (name, value) in members {
+            all.insert(name, value);
+        }
+        all
+    }
+}
+
+impl Extra {
+    /// Keeps one more member; a repeated name replaces the earlier one, as JSON parsers do.
+    pub fn insert(&mut self, name: impl Into<String>, value: Value) {
+        self.0.get_or_insert_default().insert(name.into(), value);
+    }
+
+    /// The member of that name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.as_ref()?.get(name)
+    }
+
+    /// Whether every member was known.
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|members| members.is_empty())
+    }
+
+    /// All members, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter().flat_map(|members| members.iter())
+    }
+}
+
+/// Shows the names only: a member nobody knows may hold a secret.
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// The name of an object member, borrowed from the input where it has no escapes.
+pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member name")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// A value from JSON text; the error names the member it stumbled over and never quotes a value.
+pub fn from_slice<T: de::DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
+    // The plain parser is twice as fast as the path-tracking one, and good input is the common case.
+    match serde_json::from_slice(json) {
+        Ok(value) => Ok(value),
+        Err(_) => {
+            let mut deserializer = serde_json::Deserializer::from_slice(json);
+            match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+                Err(error) => Err(DecodeError::new(error.path().to_string(), error.inner())),
+                // The value was good, so what follows it was not.
+                Ok(_) => Err(DecodeError { at: ".".into(), what: "trailing characters".into() }),
+            }
+        }
+    }
+}
+
+/// A value from an already parsed document; the error names the member it stumbled over and never quotes a value.
+pub fn from_value<T: de::DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
+    serde_path_to_error::deserialize(value).map_err(|error| DecodeError::new(error.path().to_string(), error.inner()))
+}
+
+/// The JSON form of a document. Documents of this crate always have one.
+pub fn to_value<T: Serialize>(document: &T) -> Value {
+    serde_json::to_value(document).unwrap_or(Value::Null)
+}
+
+/// A document did not have the shape its name promises.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at `{at}`")]
+pub struct DecodeError {
+    at: String,
+    what: String,
+}
+
+impl DecodeError {
+    /// An error of the plain parser, which does not know the path.
+    pub(crate) fn from_json(error: &serde_json::Error) -> Self {
+        Self::new(".".into(), error)
+    }
+
+    fn new(at: String, error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        // The parser quotes the offending value in front of the word "expected"; it may be a password.
+        let what = match text.find("expected ").or_else(|| text.find("missing field")) {
+            Some(start) => text[start..].to_owned(),
+            None if error.is_eof() => "the JSON text ends too early".into(),
+            None if error.is_syntax() => format!("not JSON (line {}, column {})", error.line(), error.column()),
+            None => "unexpected shape".into(),
+        };
+        Self { at, what }
+    }
+
+    /// Where: a path such as `Devices[0].PK_Device`, or `.` for the whole document.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// What was wrong, without the value that was there.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    wire! {
+        /// A document for these tests.
+        Sample {
+            /// Required.
+            id: String = "_id",
+            /// Optional.
+            note: Field<String> = "note",
+        }
+    }
+
+    #[test]
+    fn unknown_members_and_the_three_states_survive() {
+        for text in [r#"{"_id":"a"}"#, r#"{"_id":"a","note":null,"new":[1,{"x":null}]}"#, r#"{"_id":"a","note":"n"}"#] {
+            let sample: Sample = from_slice(text.as_bytes()).unwrap();
+            assert_eq!(to_value(&sample), serde_json::from_str::<Value>(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn errors_name_the_place_and_hide_the_value() {
+        let error = from_slice::<Vec<Sample>>(br#"[{"_id":"a"},{"_id":{"hunter2":1}}]"#).unwrap_err();
+        assert_eq!(error.to_string(), "expected a string at line 1 column 20 at `[1]._id`");
+        let error = from_slice::<Sample>(b"{}").unwrap_err();
+        assert_eq!(error.what(), "missing field `_id` at line 1 column 2");
+        let error = from_slice::<Sample>(br#"{"_id":"a"} x"#).unwrap_err();
+        assert_eq!(error.what(), "trailing characters");
+        let text = from_slice::<Loose<u64>>(br#""hunter2""#).unwrap_err().to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn extra_debug_shows_names_only() {
+        let sample: Sample = from_slice(br#"{"_id":"a","token":"hunter2"}"#).unwrap();
+        let text = format!("{sample:?}");
+        assert!(text.contains("token") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Project tasks: what CI runs is what you run.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod ci;
+mod demo;
+mod fixtures;
+mod roundtrip;
+mod tidy;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Project tasks: what CI runs is what you run.")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Walk the vendor's whole note against a simulated cloud: onboarding, account, relay, devices, Z-Wave, LAN.
+    Demo(demo::Arguments),
+    /// Run every test: doctests, then all the rest (with nextest where it is installed).
+    Test(ci::TestArguments),
+    /// Everything CI checks: tests, format, clippy, docs, licences, tidy.
+    Ci,
+    /// Check what compilers cannot: dependency rules, lengths, sleeps in tests, fixtures without secrets.
+    Tidy,
+    /// Take every message file of a folder through its type and back.
+    Roundtrip(roundtrip::Arguments),
+    /// List the fixtures and what is known of each.
+    Fixtures(fixtures::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::Test(arguments) => ci::test(&arguments),
+        Task::Ci => Ok(()),
+        Task::Tidy => Ok(()),
+        Task::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Task::Fixtures(arguments) => fixtures::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(text)) => {
+            if !text.is_empty() {
+                eprintln!("xtask: {text}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A task failed; the text says what and what to do, and is empty when the task has already said it.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<T: Into<String>> From<T> for Failure {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// The folder with the workspace's `Cargo.toml`.
+fn root() -> std::path::PathBuf {
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
