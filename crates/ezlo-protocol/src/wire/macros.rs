@@ -6,6 +6,7 @@ macro_rules! wire {
     ($(#[$meta:meta])* $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty = $key:literal ),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq)]
+        #[allow(unreachable_pub, reason = "some documents are for one module only")]
         pub struct $name {
             $( $(#[$field_meta])* pub $field: $type, )*
             /// Members that this type does not name.

@@ -1,0 +1,273 @@
+//! The simulated cloud as a value: started, asked, moved in time, dropped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Profile};
+use crate::ready::{Ready, ReadyHub, ReadyUser, ReadyWifi};
+use crate::server::{self, Shared, Surface};
+use crate::tls::{Authority, TlsError};
+use crate::world::{Beginnings, HubCell, HubKind, World, WorldFile};
+
+/// Hubs that get ports of their own; four listeners each.
+const HUBS_WITH_PORTS: usize = 16;
+
+/// A running simulated cloud. Dropping it stops it: listeners, connections and timers.
+#[derive(Debug)]
+pub struct MockCloud {
+    shared: Arc<Shared>,
+    ready: Ready,
+    ca_pem: String,
+    _stop: Stop,
+    /// Keeps the certificate's folder for as long as the cloud runs.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Sets a simulated cloud up.
+#[derive(Debug, Clone, Default)]
+#[must_use = "call start() to run it"]
+pub struct Builder {
+    config: Config,
+    clock: Option<Clock>,
+}
+
+/// A simulated cloud could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port could not be bound.
+    #[error("cannot listen on {address} for {what}: {source}; choose another port, or 0 for any free one")]
+    Bind {
+        /// What the port is for.
+        what: String,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Certificates could not be made or kept.
+    #[error("cannot set up TLS: {0}")]
+    Tls(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<TlsError> for StartError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
+    }
+}
+
+impl Builder {
+    /// Starts from this configuration.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where all chance comes from.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// Set of manners.
+    pub const fn profile(mut self, profile: Profile) -> Self {
+        self.config.profile = profile;
+        self
+    }
+
+    /// A shipped world by name, or a world file by path.
+    pub fn world(mut self, world: impl Into<String>) -> Self {
+        self.config.world = world.into();
+        self
+    }
+
+    /// The clock that everything waits and expires by; the machine's when not set.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Changes what the vendor never published.
+    pub fn guesses(mut self, change: impl FnOnce(&mut crate::config::Guesses)) -> Self {
+        change(&mut self.config.guesses);
+        self
+    }
+
+    /// Binds everything and runs.
+    pub async fn start(self) -> Result<MockCloud, StartError> {
+        let Self { config, clock } = self;
+        config.check()?;
+        let file = config.load_world()?;
+        let clock = clock.unwrap_or_else(Clock::real);
+        let authority = Authority::new(&clock).map_err(TlsError::from)?;
+        let world = World::new(Beginnings {
+            clock: clock.clone(),
+            seed: config.seed,
+            guesses: config.effective_guesses(),
+            profile: config.profile,
+            file: file.clone(),
+        });
+        let shared = Arc::new(Shared { world: Arc::clone(&world), ready: std::sync::OnceLock::new() });
+        // From here on, leaving early stops what was started.
+        let stop = Stop(Arc::clone(&world));
+        let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
+        let listeners = Listeners { shared: &shared, config: &config, authority: &authority };
+        let ready = listeners.start(&file, ca_path).await?;
+        world.spawn(async move { clock.drive().await });
+        // Set once, here.
+        let _ = shared.ready.set(ready.clone());
+        Ok(MockCloud { shared, ready, ca_pem: authority.pem().to_owned(), _stop: stop, _folder: folder })
+    }
+}
+
+/// Ends everything that runs in a world when it goes.
+#[derive(Debug)]
+struct Stop(Arc<World>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Writes the authority's certificate where programs find it.
+fn keep_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::TempDir>, String), StartError> {
+    let failed = |error: std::io::Error| StartError::Tls(Box::new(error));
+    let (folder, path) = match &config.state_dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir).map_err(failed)?;
+            (None, dir.join("ca.pem"))
+        }
+        None => {
+            let folder = tempfile::Builder::new().prefix("mock-cloud-").tempdir().map_err(failed)?;
+            let path = folder.path().join("ca.pem");
+            (Some(folder), path)
+        }
+    };
+    std::fs::write(&path, pem).map_err(failed)?;
+    Ok((folder, path.display().to_string()))
+}
+
+struct Listeners<'a> {
+    shared: &'a Arc<Shared>,
+    config: &'a Config,
+    authority: &'a Authority,
+}
+
+impl Listeners<'_> {
+    async fn start(&self, file: &WorldFile, ca_pem: String) -> Result<Ready, StartError> {
+        let ports = self.config.ports;
+        let tls = self.authority.cloud(self.config.bind)?;
+        let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) }).await?;
+        let http = self.listen("http", ports.http, Surface::Cloud { tls: None }).await?;
+        let control = self.listen("control", ports.control, Surface::Control).await?;
+        let mut hubs = Vec::new();
+        for (at, hub) in file.hubs.iter().enumerate() {
+            if let Some(cell) = self.shared.world.hub(&hub.serial) {
+                hubs.push(self.hub(&cell, hub.owner.clone(), at).await?);
+            }
+        }
+        let users = file.users.iter().map(|user| ReadyUser {
+            username: user.username.clone(),
+            password: user.password.expose().to_owned(),
+            account: user.account,
+        });
+        let wifi = file.wifi.iter().filter(|network| network.published).filter_map(|network| {
+            let passkey = network.passkey.as_ref()?.expose().to_owned();
+            Some(ReadyWifi { ssid: network.ssid.clone(), passkey })
+        });
+        Ok(Ready {
+            ready: true,
+            version: env!("CARGO_PKG_VERSION"),
+            seed: self.config.seed,
+            profile: self.config.profile.as_str(),
+            https: format!("https://{https}"),
+            http: format!("http://{http}"),
+            relay: format!("wss://{https}"),
+            control: format!("http://{control}"),
+            ca_pem,
+            users: users.collect(),
+            wifi: wifi.collect(),
+            hubs,
+        })
+    }
+
+    async fn listen(&self, what: &str, port: u16, surface: Surface) -> Result<SocketAddr, StartError> {
+        let address = SocketAddr::new(self.config.bind, port);
+        let bound = server::bind(self.config.bind, port).await;
+        let (listener, address) =
+            bound.map_err(|source| StartError::Bind { what: what.to_owned(), address, source })?;
+        self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, surface));
+        Ok(address)
+    }
+
+    async fn hub(&self, cell: &Arc<HubCell>, owner: Option<String>, at: usize) -> Result<ReadyHub, StartError> {
+        let mut ready = ReadyHub {
+            serial: cell.serial.to_string(),
+            mac: cell.mac.to_string(),
+            kind: cell.kind.as_str(),
+            model: cell.read(|hub| hub.model.clone()),
+            online: cell.is_online(),
+            owner,
+            ap: None,
+            ap_root: None,
+            lan: None,
+            lan_http: None,
+        };
+        if cell.kind == HubKind::Linux && at < HUBS_WITH_PORTS {
+            let ports = self.config.ports;
+            let tls = self.authority.hub(cell.serial.as_str())?;
+            let lan = || Surface::Lan { hub: Arc::clone(cell), tls: Arc::clone(&tls) };
+            let name = |what: &str| format!("{what} of hub {}", cell.serial);
+            // Fixed ports are counted up from hub to hub; 0 stays "any".
+            let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
+            let ap = self.listen(&name("access point"), port(ports.ap), Surface::AccessPoint(Arc::clone(cell))).await?;
+            let root = Surface::AccessPointRoot(Arc::clone(cell));
+            let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root).await?;
+            let lan_address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
+            let lan_http = self.listen(&name("local HTTP port"), port(ports.lan_http), lan()).await?;
+            ready.ap = Some(format!("http://{ap}"));
+            ready.ap_root = Some(format!("http://{ap_root}"));
+            ready.lan = Some(format!("wss://{lan_address}"));
+            ready.lan_http = Some(format!("https://{lan_http}"));
+        }
+        Ok(ready)
+    }
+}
+
+impl MockCloud {
+    /// Starts a cloud with the default world on free ports.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// Sets a cloud up.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where everything is; the same as the ready line.
+    pub const fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// The certificate of the authority that signed every server certificate, in PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The clock that everything here waits and expires by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.world.clock
+    }
+
+    /// Moves the time on; everything that becomes due happens on the way, in order.
+    pub async fn advance(&self, duration: Duration) {
+        self.clock().advance(duration).await;
+    }
+}

@@ -1,0 +1,46 @@
+//! Frames that go out: answers and broadcasts as text.
+
+use ezlo_protocol::rpc::{Envelope, RpcError};
+use ezlo_protocol::wire;
+use serde_json::{Value, json};
+
+/// Which way an answer goes, which decides the members beside its result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way<'a> {
+    /// From the relay itself: no `api`, no `sender` (the captured login answer).
+    Relay,
+    /// From a hub through the relay, to that connection.
+    Relayed(&'a str),
+    /// From a hub on its local network.
+    Local,
+}
+
+/// An answer. The id comes back as it came, type and all; `error` is there and null on success; `result` is never null.
+pub(crate) fn reply(request: &Envelope<'_>, method: &str, outcome: &Result<Value, RpcError>, way: Way<'_>) -> String {
+    let id = request.id.map_or("null", |id| id.get());
+    let method = Value::from(method);
+    let (error, result) = match outcome {
+        Ok(result) => (Value::Null, result.to_string()),
+        Err(error) => (wire::to_value(error), "{}".to_owned()),
+    };
+    let api = Value::from(request.api.as_deref().unwrap_or("1.0"));
+    match way {
+        Way::Relay => format!(r#"{{"id":{id},"method":{method},"error":{error},"result":{result}}}"#),
+        Way::Local => format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result}}}"#),
+        Way::Relayed(conn_id) => {
+            let sender = json!({"conn_id": conn_id, "type": "ui"});
+            format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result},"sender":{sender}}}"#)
+        }
+    }
+}
+
+/// The answer to text that is not a request. The code is the vendor's, unused by any source; the data is inferred.
+pub(crate) fn not_a_request() -> String {
+    reply(&Envelope::default(), "", &Err(RpcError::known("rpc.parse.error")), Way::Relay)
+}
+
+/// A broadcast.
+pub(crate) fn broadcast(msg_id: &str, name: &str, content: &Value) -> String {
+    let (msg_id, name) = (Value::from(msg_id), Value::from(name));
+    format!(r#"{{"id":"ui_broadcast","msg_id":{msg_id},"msg_subclass":{name},"result":{content}}}"#)
+}

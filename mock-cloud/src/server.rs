@@ -1,0 +1,166 @@
+//! Listeners and connections: bytes to requests and back. No state of the cloud lives here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::ready::Ready;
+use crate::world::{HubCell, World};
+
+mod access_point;
+mod account;
+mod auth;
+mod cloud_api;
+mod control;
+mod device;
+mod http;
+mod lan;
+mod relay;
+mod route;
+mod socket;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) world: Arc<World>,
+    /// The ready line, for the control API.
+    pub(crate) ready: std::sync::OnceLock<Ready>,
+}
+
+/// What a listener is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Surface {
+    /// Every vendor host name.
+    Cloud { tls: Option<Arc<ServerConfig>> },
+    /// The control API.
+    Control,
+    /// A hub's Wi-Fi API.
+    AccessPoint(Arc<HubCell>),
+    /// A hub's access-point root.
+    AccessPointRoot(Arc<HubCell>),
+    /// A hub's local ports.
+    Lan { hub: Arc<HubCell>, tls: Arc<ServerConfig> },
+}
+
+/// Connections open at one listener; a descriptor limit of 20 000 is usual.
+const MAX_CONNECTIONS: usize = 16_384;
+/// How long a TLS handshake, or its first byte, may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long a request's head may take, and a kept connection may idle. Public clients keep connections for about a minute.
+const HEAD_TIME: Duration = Duration::from_secs(90);
+/// Longest request head, in bytes: two tokens of 3.5 kB each and an account change of a few kB fit many times.
+const MAX_HEAD: usize = 64 * 1024;
+/// How long to wait after the system refused a connection (no descriptors left) before asking again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds a listener. `port` 0 = any free one.
+pub(crate) async fn bind(address: IpAddr, port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((address, port)).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Serves a listener until it is dropped, and its connections with it.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: Surface) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (shared, surface) = (Arc::clone(&shared), surface.clone());
+                connections.spawn(async move {
+                    connection(shared, stream, surface).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
+    // Small frames must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let tls = match &surface {
+        Surface::Cloud { tls } => tls.clone(),
+        Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return,
+        Surface::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return,
+        Surface::Lan { hub, tls } => match lan_tls(hub, tls, &stream).await {
+            Some(tls) => tls,
+            None => return,
+        },
+        Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => None,
+    };
+    match tls {
+        None => speak(shared, stream, surface, false).await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
+                Ok(Ok(stream)) => speak(shared, stream, surface, true).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+        }
+    }
+}
+
+/// A hub's local port takes TLS, and clear text while insecure access is on; the first byte tells which it is. `None` when
+/// the hub is not there or does not take this one.
+async fn lan_tls(hub: &HubCell, tls: &Arc<ServerConfig>, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
+    const TLS_HANDSHAKE: u8 = 0x16;
+    if !hub.read(|hub| hub.wifi.on_network()) {
+        return None;
+    }
+    let mut first = [0];
+    let peek = tokio::time::timeout(HANDSHAKE_TIME, stream.peek(&mut first));
+    match peek.await {
+        Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => Some(Some(Arc::clone(tls))),
+        Ok(Ok(1)) => hub.read(|hub| hub.insecure_access).then_some(None),
+        _ => None,
+    }
+}
+
+/// A WebSocket that a request asked for; taken over once the answer is out.
+type UpgradeSlot = Arc<Mutex<Option<socket::Accepted>>>;
+
+async fn speak<S>(shared: Arc<Shared>, stream: S, surface: Surface, tls: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let slot = UpgradeSlot::default();
+    let service = service_fn({
+        let (shared, slot) = (Arc::clone(&shared), Arc::clone(&slot));
+        move |request| {
+            let (shared, surface, slot) = (Arc::clone(&shared), surface.clone(), Arc::clone(&slot));
+            async move { http::answer(&shared, &surface, tls, &slot, request).await }
+        }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = serving.await {
+        tracing::debug!(%error, "connection ended early");
+    }
+    let accepted = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(accepted) = accepted {
+        socket::run(&shared.world, accepted).await;
+    }
+}

@@ -1,0 +1,77 @@
+//! The hub's access point: five calls of the vendor's note. Their answers are inferred.
+
+use std::sync::Arc;
+
+use ezlo_protocol::cloud::access_point::{WifiConnect, WifiNetwork, WifiNetworks};
+use ezlo_protocol::wire::{self, Loose};
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use super::http::{Reply, Request};
+use crate::world::hub::{ConnectError, Hub};
+use crate::world::{HubCell, World};
+
+type Handler = fn(&Arc<World>, &Arc<HubCell>, &Request) -> Reply;
+
+/// Port 54540 on a real hub.
+pub(super) fn api(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
+    // A connection that was kept open does not outlive the access point.
+    if !hub.read(|hub| hub.wifi.api_is_open()) {
+        return Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Access point is closed");
+    }
+    let calls: [(&str, Method, Handler); 4] = [
+        ("/wifi/networks", Method::GET, networks),
+        ("/wifi/status", Method::GET, |_, hub, _| Reply::json(&hub.read(|hub| hub.wifi.status()))),
+        ("/wifi/network/connect", Method::POST, connect),
+        ("/wifi/network/close", Method::POST, close),
+    ];
+    match calls.iter().find(|(path, ..)| *path == request.path.trim_end_matches('/')) {
+        None => Reply::not_found(),
+        Some((_, method, answer)) if *method == request.method => answer(world, hub, request),
+        Some((_, method, _)) => Reply::method_not_allowed(std::slice::from_ref(method)),
+    }
+}
+
+fn networks(world: &Arc<World>, _: &Arc<HubCell>, _: &Request) -> Reply {
+    let networks = world.networks.iter().map(|network| WifiNetwork {
+        ssid: network.ssid.as_str().into(),
+        rssi: Loose::number(network.rssi).into(),
+        encryption: network.encryption.as_str().into(),
+        ..WifiNetwork::default()
+    });
+    Reply::json(&WifiNetworks { networks: networks.collect::<Vec<_>>().into(), ..WifiNetworks::default() })
+}
+
+/// Any content type: the vendor's note sends JSON as `application/javascript`.
+fn connect(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
+    let wish: WifiConnect = match wire::from_slice(&request.body) {
+        Ok(wish) => wish,
+        Err(error) => return Reply::error(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let networks = &world.networks;
+    match hub.change(world, |hub, context| hub.wifi_connect(&wish, networks, context), |_| ()) {
+        Ok(()) => Reply::json(&json!({})),
+        Err(ConnectError::Ssid) => Reply::error(StatusCode::BAD_REQUEST, "Invalid ssid"),
+        Err(ConnectError::Passkey) => Reply::error(StatusCode::BAD_REQUEST, "Invalid passkey"),
+    }
+}
+
+fn close(world: &Arc<World>, hub: &Arc<HubCell>, _: &Request) -> Reply {
+    hub.change(world, |hub, _| hub.close_access_point(), |()| ());
+    Reply::json(&json!({}))
+}
+
+/// Port 80 on a real hub.
+pub(super) fn root(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
+    if !hub.read(|hub| hub.wifi.root_is_open()) {
+        return Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Access point is closed");
+    }
+    match (request.path.trim_end_matches('/'), &request.method) {
+        ("/restart", &Method::POST) => {
+            hub.change(world, Hub::restart, |()| ());
+            Reply::json(&json!({}))
+        }
+        ("/restart", _) => Reply::method_not_allowed(&[Method::POST]),
+        _ => Reply::not_found(),
+    }
+}

@@ -1,0 +1,149 @@
+//! The auth server: accounts are made, users log in, hosts give out session tokens.
+
+use ezlo_protocol::cloud::account::LoginAnswer;
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::secret::Password;
+use ezlo_protocol::wire::Loose;
+use http::StatusCode;
+
+use super::http::{Host, Reply, Request, pairs};
+use super::route::{pair, unauthorized};
+use crate::config::Profile;
+use crate::world::{AuthError, CreateError, Issue, NewAccount, Session, User, World};
+
+/// `PK_App` of an account that was made with an AppKey, as in the vendor's note.
+const APP: i64 = 482;
+
+/// Success as the vendor's note describes it; failures are inferred.
+pub(super) fn create_account(world: &World, request: &Request, _: &[&str]) -> Reply {
+    let params = Params::new(request);
+    let (Some(username), Some(email), Some(password)) = (params.get("Username"), params.get("Email"), params.get("Password"))
+    else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Username, Email and Password are required");
+    };
+    let (oem, app) = match (oem(&params), app(world, &params, true)) {
+        (Err(reply), _) | (_, Err(reply)) => return reply,
+        (Ok(oem), Ok(app)) => (oem, app),
+    };
+    let password = Password::new(password);
+    let wish = NewAccount { username, email, password: &password };
+    let created = world.accounts().create(&wish, &world.random);
+    match created {
+        Ok(user) => {
+            let pair = issue(world, &user, &request.host, 1, oem, app);
+            let mut answer = login_answer(pair, &request.host);
+            answer.phone_user = Loose::number(user.id).into();
+            Reply::json(&answer)
+        }
+        Err(error) => refusal(error),
+    }
+}
+
+fn refusal(error: CreateError) -> Reply {
+    let (status, text) = match error {
+        CreateError::Username => (StatusCode::BAD_REQUEST, "Invalid Username"),
+        CreateError::Email => (StatusCode::BAD_REQUEST, "Invalid Email"),
+        CreateError::Password => (StatusCode::BAD_REQUEST, "Invalid Password"),
+        CreateError::Exists => (StatusCode::CONFLICT, "Username or Email already exists"),
+        CreateError::Full => (StatusCode::SERVICE_UNAVAILABLE, "Too many accounts"),
+    };
+    Reply::error(status, text)
+}
+
+/// A wrong name and a wrong password are the same 404, as on the real service.
+pub(super) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let params = Params::new(request);
+    let Some(hash) = params.get("SHA1Password") else {
+        return Reply::error(StatusCode::BAD_REQUEST, "SHA1Password is required");
+    };
+    let (oem, app) = match (oem(&params), app(world, &params, false)) {
+        (Err(reply), _) | (_, Err(reply)) => return reply,
+        (Ok(oem), Ok(app)) => (oem, app),
+    };
+    let version = if params.get("TokenVersion") == Some("2") { 2 } else { 1 };
+    let user = world.accounts().log_in(parts[0], hash, params.get("SHA1PasswordCS"));
+    match user {
+        Some(user) => Reply::json(&login_answer(issue(world, &user, &request.host, version, oem, app), &request.host)),
+        None => Reply::error(StatusCode::NOT_FOUND, "Invalid username or password"),
+    }
+}
+
+pub(super) fn issue(world: &World, user: &User, host: &Host, version: u8, oem: i64, app: i64) -> IdentityPair {
+    let seq = world.accounts().next_login();
+    let issue = Issue {
+        now: world.clock.unix_seconds(),
+        lifetime: world.guesses.identity_seconds,
+        seq,
+        version,
+        oem,
+        app,
+        server: &host.server("vera-us-oem-autha11.mios.com"),
+    };
+    world.tokens.issue_pair(user, &issue)
+}
+
+fn login_answer(pair: IdentityPair, host: &Host) -> LoginAnswer {
+    LoginAnswer {
+        identity: pair.identity,
+        signature: pair.signature,
+        server_event: host.server("vera-us-oem-event11.mios.com").into(),
+        server_event_alt: host.server("vera-us-oem-event12.mios.com").into(),
+        server_account: host.server("vera-us-oem-account11.mios.com").into(),
+        server_account_alt: host.server("vera-us-oem-account12.mios.com").into(),
+        ..LoginAnswer::default()
+    }
+}
+
+/// Bare text. Needs the pair; a session token is not enough.
+pub(super) fn session_token(world: &World, request: &Request, _: &[&str]) -> Reply {
+    let now = world.clock.unix_seconds();
+    let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(&pair, now));
+    match checked {
+        Ok(mut caller) => {
+            caller.expires = now.saturating_add(world.guesses.session_seconds);
+            let session = Session { caller, host: request.host.name() };
+            let token = world.sessions().issue(session, &world.random);
+            Reply::text(token.expose().to_owned())
+        }
+        Err(error) => unauthorized(error),
+    }
+}
+
+/// Parameters from the query or, since one public client sends a form, from the body.
+struct Params<'a> {
+    request: &'a Request,
+    form: Vec<(String, String)>,
+}
+
+impl<'a> Params<'a> {
+    fn new(request: &'a Request) -> Self {
+        let is_form = request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let form = std::str::from_utf8(&request.body).ok().filter(|_| is_form).and_then(pairs).unwrap_or_default();
+        Self { request, form }
+    }
+
+    /// The value of a parameter that is there and not empty.
+    fn get(&self, name: &str) -> Option<&str> {
+        let in_form = || self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        self.request.param(name).or_else(in_form).filter(|value| !value.is_empty())
+    }
+}
+
+fn oem(params: &Params<'_>) -> Result<i64, Reply> {
+    match params.get("PK_Oem") {
+        None => Ok(1),
+        Some(text) => text.parse().map_err(|_| Reply::error(StatusCode::BAD_REQUEST, "Invalid PK_Oem")),
+    }
+}
+
+/// The vendor's note says an AppKey is needed, ten public clients log in without. The strict profile asks for a well-formed
+/// one when an account is made and refuses malformed ones always; the others take what comes.
+fn app(world: &World, params: &Params<'_>, needed: bool) -> Result<i64, Reply> {
+    let key = params.get("AppKey");
+    let well_formed = |key: &str| key.len() == 40 && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let good = key.map_or(!needed, well_formed);
+    match world.profile {
+        Profile::Strict if !good => Err(Reply::error(StatusCode::FORBIDDEN, "Invalid AppKey")),
+        _ => Ok(if key.is_some() { APP } else { 0 }),
+    }
+}

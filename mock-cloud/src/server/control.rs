@@ -1,0 +1,81 @@
+//! The control API: where everything is, what time it is, and what there is to play with. On a port of its own, for tests,
+//! never for the clients under test.
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::http::{Reply, Request};
+use crate::world::HubCell;
+
+pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
+    if !is_local(request) {
+        // A page in a browser must not reach this by a name that it made point here.
+        return refusal(StatusCode::FORBIDDEN, "the control API answers to localhost and addresses only");
+    }
+    match (request.path.trim_end_matches('/'), &request.method) {
+        ("/healthz", &Method::GET) => Reply::json(&json!({"ok": true})),
+        ("/endpoints", &Method::GET) => match shared.ready.get() {
+            Some(ready) => Reply::json(ready),
+            None => refusal(StatusCode::SERVICE_UNAVAILABLE, "still starting"),
+        },
+        ("/clock", &Method::GET) => Reply::json(&clock(shared)),
+        ("/clock/advance", &Method::POST) => advance(shared, &request.body),
+        ("/hubs", &Method::GET) => Reply::json(&shared.world.hubs().iter().map(|cell| hub(cell)).collect::<Vec<_>>()),
+        ("/healthz" | "/endpoints" | "/clock" | "/hubs", _) => Reply::method_not_allowed(&[Method::GET]),
+        ("/clock/advance", _) => Reply::method_not_allowed(&[Method::POST]),
+        _ => refusal(StatusCode::NOT_FOUND, "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /hubs"),
+    }
+}
+
+fn is_local(request: &Request) -> bool {
+    let name = request.host.name();
+    name == "localhost" || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
+}
+
+fn refusal(status: StatusCode, text: &str) -> Reply {
+    Reply::new(status, "application/json", json!({"error": text}).to_string())
+}
+
+fn clock(shared: &Shared) -> Value {
+    let clock = &shared.world.clock;
+    json!({"now": clock.timestamp().to_string(), "unix": clock.unix_seconds(), "frozen": clock.is_frozen()})
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: f64,
+}
+
+/// Longest step, in seconds: ten years, the life of the certificates.
+const LONGEST_STEP: f64 = 315_360_000.0;
+
+/// Moves the time on. The answer comes at once; what becomes due happens right after it, in order.
+fn advance(shared: &Shared, body: &[u8]) -> Reply {
+    let step = match serde_json::from_slice::<Advance>(body) {
+        Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => std::time::Duration::from_secs_f64(step.seconds),
+        Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {{\"seconds\": 86400}}: {error}")),
+    };
+    let world = &shared.world;
+    let unix = world.clock.now_ms().saturating_add(i64::try_from(step.as_millis()).unwrap_or(i64::MAX)) / 1000;
+    let clock = world.clock.clone();
+    world.spawn(async move { clock.advance(step).await });
+    Reply::json(&json!({"unix": unix}))
+}
+
+fn hub(cell: &HubCell) -> Value {
+    let online = cell.is_online();
+    cell.read(|hub| {
+        json!({
+            "serial": cell.serial,
+            "mac": cell.mac,
+            "kind": cell.kind.as_str(),
+            "model": hub.model,
+            "online": online,
+            "devices": hub.device_count(),
+        })
+    })
+}

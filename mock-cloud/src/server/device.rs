@@ -1,0 +1,126 @@
+//! The device server: what the cloud knows of a hub, and the locator.
+
+use ezlo_protocol::cloud::hub_record::{HubRecord, LocatedHub, LocatorAnswer};
+use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::{Field, Loose};
+use http::StatusCode;
+
+use super::http::{Host, Reply, Request};
+use super::route::authenticate;
+use crate::world::{HubCell, HubKind, World};
+
+/// An address of the block for documentation: what the outside would see.
+const EXTERNAL_IP: &str = "203.0.113.10";
+const INTERNAL_IP: &str = "192.168.1.50";
+
+/// Unknown serial 404, somebody else's hub 403 (inferred).
+pub(super) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let caller = match authenticate(world, request) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    let hub = parts[0].parse::<Serial>().ok().and_then(|serial| world.hub(&serial));
+    let Some(hub) = hub else { return Reply::error(StatusCode::NOT_FOUND, "Unknown device") };
+    let owner = world.accounts().ownership(&hub.serial).map(|ownership| ownership.account);
+    if owner != Some(caller.account) {
+        return Reply::error(StatusCode::FORBIDDEN, "Not your device");
+    }
+    Reply::json(&match hub.kind {
+        HubKind::Linux => ezlo_record(&hub, &request.host),
+        HubKind::Vera => vera_record(&hub, world, &request.host),
+    })
+}
+
+/// The relay a hub is at: one of a few by serial, so that a client cannot count on one name.
+pub(super) fn relay_url(hub: &HubCell, host: &Host) -> String {
+    if host.is_vendors() {
+        let number = hub.serial.as_str().bytes().map(u32::from).sum::<u32>() % 8 + 1;
+        format!("wss://nma-server{number}-ui-cloud.ezlo.com:443")
+    } else {
+        format!("{}://{}", if host.tls { "wss" } else { "ws" }, host.authority)
+    }
+}
+
+fn ezlo_record(hub: &HubCell, host: &Host) -> HubRecord {
+    HubRecord {
+        serial: Loose::text(hub.serial.clone()),
+        mac: hub.mac.into(),
+        server_relay: relay_url(hub, host).into(),
+        nma_controller_status: Loose::number(i64::from(hub.is_online())).into(),
+        nma_uuid: hub.read(|hub| hub.uuid.clone()).into(),
+        linux_firmware: Loose::number(1).into(),
+        ui: Loose::text(4).into(),
+        engine_status: Loose::text(0).into(),
+        branding: Loose::text(1).into(),
+        has_alarm_panel: Loose::text(0).into(),
+        has_wifi: Loose::text(0).into(),
+        public_key_android: "".into(),
+        public_key_ios: "".into(),
+        ..HubRecord::default()
+    }
+}
+
+fn vera_record(hub: &HubCell, world: &World, host: &Host) -> HubRecord {
+    let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    HubRecord {
+        serial: Loose::text(hub.serial.clone()),
+        mac: hub.mac.into(),
+        server_relay: host.server("vera-us-oem-relay31.mios.com").into(),
+        linux_firmware: Loose::number(0).into(),
+        ui: Loose::text(7).into(),
+        engine_status: Loose::text(1).into(),
+        branding: Loose::text(1).into(),
+        has_alarm_panel: Loose::text(0).into(),
+        has_wifi: Loose::text(1).into(),
+        external_ip: EXTERNAL_IP.into(),
+        accessible_port: Loose::text(80).into(),
+        internal_ip: INTERNAL_IP.into(),
+        alive_date: now.into(),
+        firmware_version: "1.7.5185".into(),
+        prior_firmware_version: "1.7.4970".into(),
+        upgrade_date: "2023-01-01 00:00:00".into(),
+        uptime: "0".into(),
+        server_device: host.server("vera-us-oem-device11.mios.com").into(),
+        server_event: host.server("vera-us-oem-event11.mios.com").into(),
+        server_support: host.server("vera-us-oem-support11.mios.com").into(),
+        server_storage: host.server("vera-us-oem-storage11.mios.com").into(),
+        wifi_ssid: "".into(),
+        timezone: "Etc/UTC".into(),
+        local_port: Loose::text(3480).into(),
+        zwave_locale: "US".into(),
+        zwave_version: "4.5".into(),
+        platform: "Sercomm G450".into(),
+        ui_language: "en".into(),
+        ui_skin: "mios".into(),
+        using_2g: Loose::number(0).into(),
+        distribution_build: "7.0.31".into(),
+        access_permissions: "".into(),
+        ..HubRecord::default()
+    }
+}
+
+/// Hubs behind the caller's address. Everybody here is behind the same one; no authentication is needed.
+pub(super) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
+    let host = &request.host;
+    let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let accounts = world.accounts();
+    let hubs = world.hubs().into_iter().filter(|hub| hub.read(|hub| hub.wifi.on_network())).map(|hub| LocatedHub {
+        serial: Loose::number(hub.serial.clone()),
+        mac: hub.mac.into(),
+        device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
+        device_sub_type: Loose::number(2).into(),
+        firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { "2.0.90.3265.5" }.into(),
+        server_device: host.server("vera-us-oem-device11.mios.com").into(),
+        server_event: host.server("vera-us-oem-event11.mios.com").into(),
+        server_account: host.server("vera-us-oem-account11.mios.com").into(),
+        account: match accounts.ownership(&hub.serial) {
+            Some(ownership) => Loose::number(ownership.account).into(),
+            None => Field::Null,
+        },
+        internal_ip: INTERNAL_IP.into(),
+        last_alive_reported: now.as_str().into(),
+        platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
+        ..LocatedHub::default()
+    });
+    Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
+}

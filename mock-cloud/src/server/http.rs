@@ -1,0 +1,232 @@
+//! Requests and answers as the handlers see them, with the limits that hold for every listener.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ezlo_protocol::wire;
+use http::header::{ALLOW, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use super::{Shared, Surface, UpgradeSlot, access_point, control, lan, route, socket};
+use crate::config::Profile;
+
+/// Longest request body, in bytes. The longest real one is a scene of a few kB.
+const MAX_BODY: usize = 256 * 1024;
+/// How long a request body may take.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Share of requests that the hostile profile refuses for no reason.
+const HOSTILE_REFUSALS: f64 = 0.05;
+
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A request, read whole.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// Names and values, decoded.
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) host: Host,
+}
+
+impl Request {
+    /// A parameter of the query; the first of that name.
+    pub(super) fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// The name a caller used, which the names in answers follow.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    /// As sent, port included.
+    pub(super) authority: String,
+    pub(super) tls: bool,
+}
+
+impl Host {
+    /// Without port, in lower case.
+    pub(super) fn name(&self) -> String {
+        let name = match self.authority.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+            _ => &self.authority,
+        };
+        name.to_ascii_lowercase()
+    }
+
+    /// Whether the caller thinks it talks to the vendor.
+    pub(super) fn is_vendors(&self) -> bool {
+        let name = self.name();
+        name.ends_with(".mios.com") || name.ends_with(".ezlo.com")
+    }
+
+    /// That vendor host for a caller who uses vendor names, else the caller's own authority.
+    pub(super) fn server(&self, vendor: &str) -> String {
+        if self.is_vendors() { vendor.to_owned() } else { self.authority.clone() }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Body,
+}
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        Self { status, headers, body: full(body) }
+    }
+
+    pub(super) fn json(document: &impl Serialize) -> Self {
+        Self::new(StatusCode::OK, "application/json", wire::to_value(document).to_string())
+    }
+
+    pub(super) fn text(text: impl Into<Bytes>) -> Self {
+        Self::new(StatusCode::OK, "text/plain", text)
+    }
+
+    /// A refusal as the MMS family words it: plain text that begins with `ERROR:` (seen on the legacy relay; that the
+    /// other servers do the same is inferred).
+    pub(super) fn error(status: StatusCode, text: &str) -> Self {
+        Self::new(status, "text/plain", format!("ERROR:{text}"))
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::error(StatusCode::NOT_FOUND, "Not found")
+    }
+
+    pub(super) fn method_not_allowed(allowed: &[Method]) -> Self {
+        let mut reply = Self::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+        let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        reply.headers.extend(HeaderValue::from_str(&names).ok().map(|names| (ALLOW, names)));
+        reply
+    }
+
+    fn into_response(self, shared: &Shared, head_only: bool) -> Response<Body> {
+        let mut response = Response::new(if head_only { full(Bytes::new()) } else { self.body });
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(self.headers);
+        let date = shared.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        response.headers_mut().extend(HeaderValue::from_str(&date).ok().map(|date| (DATE, date)));
+        response
+    }
+}
+
+/// Answers a request of any listener.
+pub(super) async fn answer(
+    shared: &Shared,
+    surface: &Surface,
+    tls: bool,
+    slot: &UpgradeSlot,
+    request: http::Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let head_only = request.method() == Method::HEAD;
+    let reply = match host_of(&request, tls) {
+        None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
+        Some(_) if refuses(shared, surface) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
+        Some(_) if socket::is_upgrade(&request) => socket::accept(shared, surface, slot, request),
+        Some(host) => match read(request, host).await {
+            Ok(request) => route_to(shared, surface, &request),
+            Err(reply) => reply,
+        },
+    };
+    Ok(reply.into_response(shared, head_only))
+}
+
+fn refuses(shared: &Shared, surface: &Surface) -> bool {
+    let world = &shared.world;
+    world.profile == Profile::Hostile && matches!(surface, Surface::Cloud { .. }) && world.random.chance(HOSTILE_REFUSALS)
+}
+
+fn route_to(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+    match surface {
+        Surface::Cloud { .. } => route::cloud(shared, request),
+        Surface::Control => control::answer(shared, request),
+        Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
+        Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
+        Surface::Lan { hub, .. } => lan::answer(&shared.world, hub, request),
+    }
+}
+
+/// The authority the caller used: from the request line or the `Host` header; letters, digits and `.:-[]_` only, since it
+/// goes into answers.
+fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
+    let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let authority = request.uri().authority().map(ToString::to_string).or_else(header)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-[]_".contains(&byte);
+    let good = !authority.is_empty() && authority.len() <= 300 && authority.bytes().all(plain);
+    good.then_some(Host { authority, tls })
+}
+
+async fn read(request: http::Request<Incoming>, host: Host) -> Result<Request, Reply> {
+    let (head, body) = request.into_parts();
+    let body = match tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request too long"));
+        }
+        Ok(Err(_)) => return Err(Reply::error(StatusCode::BAD_REQUEST, "Broken request body")),
+        Err(_) => return Err(Reply::error(StatusCode::REQUEST_TIMEOUT, "Request body took too long")),
+    };
+    let query = head.uri.query().map(pairs).unwrap_or(Some(Vec::new()));
+    let query = query.ok_or_else(|| Reply::error(StatusCode::BAD_REQUEST, "Query is not UTF-8"))?;
+    let path = head.uri.path().to_owned();
+    Ok(Request { method: head.method, path, query, headers: head.headers, body, host })
+}
+
+/// The pairs of a query string or form; `None` when one is not UTF-8. A plus is a space, as every form encoder means it.
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    };
+    let parts = text.split('&').filter(|part| !part.is_empty());
+    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(k, v)| Some((decode(k)?, decode(v)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(authority: &str) -> Host {
+        Host { authority: authority.into(), tls: true }
+    }
+
+    #[test]
+    fn names_in_answers_follow_the_caller() {
+        let vendor = "vera-us-oem-account11.mios.com";
+        assert_eq!(host("vera-us-oem-autha.mios.com").server(vendor), vendor);
+        assert_eq!(host("VERA-us-oem-autha.MIOS.com:443").server(vendor), vendor);
+        assert_eq!(host("127.0.0.1:8443").server(vendor), "127.0.0.1:8443");
+        assert_eq!(host("evilmios.com").server(vendor), "evilmios.com");
+        assert_eq!(host("[::1]:8443").name(), "[::1]");
+    }
+
+    #[test]
+    fn queries_are_decoded_once() {
+        let expected = |pairs: &[(&str, &str)]| Some(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+        assert_eq!(pairs("a=1&b=%7B%22x%22:%201%7D&c&d=x=y"), expected(&[("a", "1"), ("b", "{\"x\": 1}"), ("c", ""), ("d", "x=y")]));
+        assert_eq!(pairs("a=b+c%2Bd"), expected(&[("a", "b c+d")]));
+        assert_eq!(pairs("a=%FF"), None);
+        assert_eq!(pairs("a=100%"), expected(&[("a", "100%")]));
+    }
+}

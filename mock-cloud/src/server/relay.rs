@@ -1,0 +1,221 @@
+//! The NMA relay, without sockets: what a connection says and what it gets.
+//!
+//! A connection is nothing until it logs in as a user or registers as a controller. A user then chooses a hub with
+//! `register` and talks to it; a controller speaks for its hub.
+
+use std::sync::Arc;
+
+use ezlo_protocol::hub::login::{LoginUserMios, Register};
+use ezlo_protocol::hub::method::{Method as _, RelayLogin, RelayRegister};
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
+use ezlo_protocol::serial::Serial;
+use serde_json::{Value, json};
+
+use crate::config::Profile;
+use crate::frame::{self, Way};
+use crate::world::hub::decode;
+use crate::world::link::{Link, Out};
+use crate::world::{AuthError, Caller, HubCell, World};
+
+/// Another name that controllers use for `register` (the vendor's own documentation).
+const LOGIN_CONTROLLER: &str = "nma.login.controller";
+/// Fewest digits of a serial.
+const SHORTEST_SERIAL: usize = 8;
+/// Share of messages after which the hostile profile drops the connection.
+const HOSTILE_DROPS: f64 = 0.01;
+
+/// A connection to the relay.
+#[derive(Debug)]
+pub(super) struct RelaySession {
+    link: Link,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Unknown,
+    User { caller: Caller, hub: Option<Arc<HubCell>> },
+    Controller(Arc<HubCell>),
+}
+
+impl RelaySession {
+    pub(super) const fn new(link: Link) -> Self {
+        Self { link, state: State::Unknown }
+    }
+
+    /// When the user's Identity expires, Unix seconds.
+    pub(super) const fn expires(&self) -> Option<i64> {
+        match &self.state {
+            State::User { caller, .. } => Some(caller.expires),
+            State::Unknown | State::Controller(_) => None,
+        }
+    }
+
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
+        if world.profile == Profile::Hostile && world.random.chance(HOSTILE_DROPS) {
+            self.link.send(Out::Close(1001, "going away"));
+            return;
+        }
+        let envelope = match Envelope::parse(text) {
+            Ok(envelope) => envelope,
+            Err(_) => {
+                self.link.text(frame::not_a_request());
+                return;
+            }
+        };
+        match (&self.state, envelope.kind()) {
+            (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => hub.pass_on(&envelope, text),
+            (_, FrameKind::Request) => self.on_request(world, &envelope, text),
+            _ => {
+                self.link.text(frame::not_a_request());
+            }
+        }
+    }
+
+    fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
+        let method = request.method.as_deref().unwrap_or_default();
+        match method {
+            RelayLogin::NAME => {
+                let outcome = self.log_in(world, request);
+                self.reply(request, method, &outcome);
+            }
+            RelayRegister::NAME | LOGIN_CONTROLLER => {
+                let outcome = self.register(world, request);
+                let method = if outcome.is_ok() && method == RelayRegister::NAME { REGISTERED } else { method };
+                self.reply(request, method, &outcome);
+            }
+            _ => match &self.state {
+                State::User { hub: Some(hub), .. } => hub.relayed_call(world, request, text, &self.link),
+                State::User { hub: None, .. } => self.refuse(request, method, "nma.ezlo.notregistered"),
+                State::Unknown => self.refuse(request, method, "nma.user.notlogged"),
+                State::Controller(_) => self.refuse(request, method, "rpc.method.notfound"),
+            },
+        }
+    }
+
+    fn reply(&self, request: &Envelope<'_>, method: &str, outcome: &Result<Value, RpcError>) {
+        self.link.text(frame::reply(request, method, outcome, Way::Relay));
+    }
+
+    fn refuse(&self, request: &Envelope<'_>, method: &str, data: &str) {
+        self.reply(request, method, &Err(RpcError::known(data)));
+    }
+
+    fn log_in(&mut self, world: &World, request: &Envelope<'_>) -> Result<Value, RpcError> {
+        let login: LoginUserMios = params(request)?;
+        match &self.state {
+            State::User { .. } => return Err(RpcError::known("user.login.alreadylogged")),
+            State::Controller(_) => return Err(RpcError::known("rpc.method.notfound")),
+            State::Unknown => {}
+        }
+        let pair = IdentityPair { identity: login.identity, signature: login.signature };
+        match world.tokens.check_pair(&pair, world.clock.unix_seconds()) {
+            Ok(caller) => {
+                self.state = State::User { caller, hub: None };
+                Ok(json!({}))
+            }
+            Err(AuthError::Expired) => Err(RpcError::known("cloud.error.mms_autha_token_expired")),
+            Err(AuthError::Bad | AuthError::Missing) => Err(RpcError::known("user.login.badpassword")),
+        }
+    }
+
+    fn register(&mut self, world: &Arc<World>, request: &Envelope<'_>) -> Result<Value, RpcError> {
+        match &self.state {
+            State::User { caller, hub } => {
+                let chosen = choose(world, caller, request)?;
+                let (caller, before) = (caller.clone(), hub.clone());
+                self.watch(before.as_ref(), &chosen)?;
+                self.state = State::User { caller, hub: Some(chosen) };
+            }
+            State::Unknown | State::Controller(_) => {
+                let register: Register = params(request)?;
+                if !register.is_controller() {
+                    return Err(RpcError::known("nma.user.notlogged"));
+                }
+                self.register_controller(world, &register)?;
+            }
+        }
+        Ok(json!({}))
+    }
+
+    /// A second `register` turns the connection to the other hub (inferred).
+    fn watch(&self, before: Option<&Arc<HubCell>>, chosen: &Arc<HubCell>) -> Result<(), RpcError> {
+        if let Some(before) = before {
+            before.detach(&self.link.conn_id);
+        }
+        if chosen.attach(self.link.clone()) { Ok(()) } else { Err(RpcError::known("nma.ezlo.unavailable")) }
+    }
+
+    /// A hub that is a process of its own. Real ones prove themselves with a client certificate; here a strange serial is
+    /// welcome, so that a board on the desk can join, except in the strict profile.
+    fn register_controller(&mut self, world: &Arc<World>, register: &Register) -> Result<(), RpcError> {
+        let serial = register.serial.get();
+        let known = world.hub(serial);
+        let hub = match known {
+            Some(hub) => hub,
+            None if world.profile == Profile::Strict => return Err(refused_controller()),
+            None => {
+                let mac = register.mac_address.as_deref().and_then(|mac| mac.parse().ok()).unwrap_or_default();
+                let model = register.hub_type.as_deref().unwrap_or_default();
+                let cell = HubCell::foreign(serial.clone(), mac, model, 0, world.clock.now_ms());
+                world.add_hub(cell).ok_or_else(refused_controller)?
+            }
+        };
+        if let State::Controller(before) = &self.state {
+            before.controller_went(&self.link.conn_id);
+        }
+        hub.controller_came(self.link.clone());
+        self.state = State::Controller(hub);
+        Ok(())
+    }
+}
+
+/// The vendor's sample of a refused controller.
+fn refused_controller() -> RpcError {
+    RpcError::new(1, "cloud.error.login_controller_failed", "Login controller failed")
+}
+
+impl Drop for RelaySession {
+    fn drop(&mut self) {
+        match &self.state {
+            State::User { hub: Some(hub), .. } => hub.detach(&self.link.conn_id),
+            State::Controller(hub) => hub.controller_went(&self.link.conn_id),
+            State::User { hub: None, .. } | State::Unknown => {}
+        }
+    }
+}
+
+fn raw_params(request: &Envelope<'_>) -> Result<Value, RpcError> {
+    let params = request.params.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    params.ok_or_else(|| RpcError::known("rpc.params.notfound"))
+}
+
+fn params<T: serde::de::DeserializeOwned>(request: &Envelope<'_>) -> Result<T, RpcError> {
+    decode(Some(&raw_params(request)?))
+}
+
+/// The hub a user wants, if it is there, theirs and online. The errors are the vendor's own list of 2018; which of them
+/// the service sends today is not known.
+fn choose(world: &World, caller: &Caller, request: &Envelope<'_>) -> Result<Arc<HubCell>, RpcError> {
+    let params = raw_params(request)?;
+    let serial = match &params["serial"] {
+        Value::String(serial) => serial,
+        Value::Null => return Err(RpcError::new(-32600, "rpc.params.notfound.serial", "Bad request, serial does not exist")),
+        // Clients take care to send text.
+        _ => return Err(RpcError::known("rpc.params.invalid")),
+    };
+    if serial.len() < SHORTEST_SERIAL {
+        return Err(RpcError::new(-32602, "rpc.params.tooshort.serial", "Serial is too short"));
+    }
+    let serial: Serial = serial.parse().map_err(|_| RpcError::known("nma.invalid.ezlo.serial"))?;
+    let hub = world.hub(&serial).ok_or_else(|| RpcError::known("nma.ezlo.notfound"))?;
+    let owner = world.accounts().ownership(&serial).map(|ownership| ownership.account);
+    if owner != Some(caller.account) {
+        return Err(RpcError::known("nma.ezlo.notlinked"));
+    }
+    if !hub.is_online() {
+        return Err(RpcError::known("nma.ezlo.notconnected"));
+    }
+    Ok(hub)
+}

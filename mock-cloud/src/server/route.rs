@@ -1,0 +1,156 @@
+//! The routes of the vendor's hosts: one table, every path on every host.
+
+use ezlo_protocol::evidence::Evidence;
+use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, SessionToken};
+use ezlo_protocol::identity::IdentityPair;
+use http::{Method, StatusCode};
+
+use super::http::{Reply, Request};
+use super::{Shared, account, auth, cloud_api, device};
+use crate::config::Profile;
+use crate::world::{AuthError, Caller, World};
+
+/// What a handler gets: the world, the request, and the parts of the path where the pattern has `{}`.
+pub(super) type Handler = fn(&World, &Request, &[&str]) -> Reply;
+
+/// One simulated call.
+pub(super) struct Route {
+    /// Name in listings and snapshots.
+    pub(super) name: &'static str,
+    method: Method,
+    pattern: &'static str,
+    /// How the answer is known.
+    pub(super) evidence: Evidence,
+    handler: Handler,
+}
+
+macro_rules! routes {
+    ($( $name:literal $method:ident $pattern:literal $evidence:ident $handler:path; )*) => {
+        /// Every call that the vendor's hosts answer.
+        pub(super) static ROUTES: &[Route] = &[$( Route {
+            name: $name,
+            method: Method::$method,
+            pattern: $pattern,
+            evidence: Evidence::$evidence,
+            handler: $handler,
+        } ),*];
+    };
+}
+
+routes! {
+    "create_account" POST "/autha/auth/username" Inferred auth::create_account;
+    "login" GET "/autha/auth/username/{}" ClientSource auth::login;
+    "login_form" POST "/autha/auth/username/{}" Community auth::login;
+    "session_token" GET "/info/session/token" ClientSource auth::session_token;
+    "account" GET "/account/account/account/{}" Inferred account::read;
+    "change_account" PUT "/account/account/account/{}" Inferred account::change;
+    "users" GET "/account/account/account/{}/users" Inferred account::users;
+    "devices" GET "/account/account/account/{}/devices" ClientSource account::hubs;
+    "claim" PUT "/account/installation/installation/{}/device/{}" Inferred account::claim;
+    "device_info" GET "/device/device/device/{}" ClientSource device::info;
+    "locator" GET "/locator/locator/locator" ClientSource device::locator;
+    "exchange" GET "/mca-router/token/exchange/legacy-to-cloud" ClientSource cloud_api::exchange;
+    "gateway" POST "/v1/request" ClientSource cloud_api::gateway;
+    "login_v4" POST "/api/v4/login/{}/sessions" Vendor cloud_api::login_v4;
+    "controller_list" GET "/api/v4/controller_list/3/controllers" Vendor cloud_api::controllers;
+}
+
+/// Answers a request to any of the vendor's hosts.
+pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
+    let world = &shared.world;
+    if world.profile == Profile::Strict && !is_known_host(request) {
+        return Reply::error(StatusCode::NOT_FOUND, "Unknown host");
+    }
+    let path: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
+    let mut allowed = Vec::new();
+    for route in ROUTES {
+        let Some(parts) = parts(route.pattern, &path) else { continue };
+        let decoded: Option<Vec<_>> = parts.into_iter().map(decode).collect();
+        let Some(parts) = decoded else { return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8") };
+        if route.method == request.method || route.method == Method::GET && request.method == Method::HEAD {
+            tracing::debug!(call = route.name, evidence = route.evidence.as_str(), "answering");
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            return (route.handler)(world, request, &parts);
+        }
+        allowed.push(route.method.clone());
+    }
+    if allowed.is_empty() { Reply::not_found() } else { Reply::method_not_allowed(&allowed) }
+}
+
+/// The vendor's names and this machine's; any other name is followed too, except in the strict profile.
+fn is_known_host(request: &Request) -> bool {
+    let name = request.host.name();
+    let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+    request.host.is_vendors() || is_address || name == "localhost"
+}
+
+/// The parts of the path where the pattern has `{}`; `None` when they differ.
+fn parts<'p>(pattern: &str, path: &[&'p str]) -> Option<Vec<&'p str>> {
+    let wanted: Vec<&str> = pattern.split('/').collect();
+    let same = wanted.len() == path.len() && wanted.iter().zip(path).all(|(want, have)| *want == "{}" || want == have);
+    let holes = || wanted.iter().zip(path).filter(|(want, _)| **want == "{}").map(|(_, have)| *have).collect();
+    same.then(holes)
+}
+
+fn decode(part: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(part).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// Who asks: the pair, else the session token. The answer to a bad one is 401 for every MMS call (one public client).
+pub(super) fn authenticate(world: &World, request: &Request) -> Result<Caller, Reply> {
+    let now = world.clock.unix_seconds();
+    let checked = match (pair(request), request.header("mmssession")) {
+        (Some(pair), _) => world.tokens.check_pair(&pair, now),
+        (None, Some(token)) => {
+            let sessions = world.sessions();
+            sessions.check(&SessionToken::new(token), now).and_then(|session| {
+                let same_host = world.profile != Profile::Strict || accepts(&session.host, &request.host.name());
+                if same_host { Ok(session.caller.clone()) } else { Err(AuthError::Bad) }
+            })
+        }
+        (None, None) => Err(AuthError::Missing),
+    };
+    checked.map_err(unauthorized)
+}
+
+/// A session token is bound to its host, except that the account server's is taken by the device server (three clients).
+fn accepts(issuer: &str, host: &str) -> bool {
+    issuer == host || issuer.contains("account") && host.contains("device")
+}
+
+pub(super) fn pair(request: &Request) -> Option<IdentityPair> {
+    let identity = IdentityToken::new(request.header("mmsauth")?.trim());
+    let signature = IdentitySignature::new(request.header("mmsauthsig")?.trim());
+    Some(IdentityPair { identity, signature })
+}
+
+pub(super) fn bearer(request: &Request) -> Option<CloudToken> {
+    let value = request.header("authorization")?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| CloudToken::new(token.trim()))
+}
+
+pub(super) fn unauthorized(error: AuthError) -> Reply {
+    let text = match error {
+        AuthError::Missing => "Authentication required",
+        AuthError::Bad => "Invalid identity",
+        AuthError::Expired => "Identity expired",
+    };
+    Reply::error(StatusCode::UNAUTHORIZED, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ezlo_protocol::cloud::call::{CALLS, HostRole};
+
+    #[test]
+    fn every_cloud_call_of_the_protocol_has_a_route() {
+        let on_hub = |role| matches!(role, HostRole::AccessPoint | HostRole::AccessPointRoot);
+        for call in CALLS.iter().filter(|call| !on_hub(call.role)) {
+            let path: Vec<&str> = call.path.split('/').collect();
+            let found = ROUTES.iter().any(|route| route.method.as_str() == call.method && parts(route.pattern, &path).is_some());
+            assert!(found, "{}", call.name);
+        }
+    }
+}

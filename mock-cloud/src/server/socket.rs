@@ -1,0 +1,249 @@
+//! WebSockets: the upgrade, and one task per connection that reads, writes and pings.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt, StreamExt};
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use super::http::Reply;
+use super::lan::LocalSession;
+use super::relay::RelaySession;
+use super::{Shared, Surface, UpgradeSlot};
+use crate::world::link::{Link, LinkKind, Out, Outbox};
+use crate::world::World;
+
+/// Longest message taken, in bytes. The hub's own bus ends at 100 KiB; a scene or a claim is far shorter.
+const MAX_MESSAGE: usize = 1024 * 1024;
+/// Read buffer. The library's default of 128 KiB is zeroed on every read and kept per connection.
+const READ_BUFFER: usize = 4 * 1024;
+/// Pings come "about every 20 s" by two public clients, which declare the socket dead after 60 s without one.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Pings in a row that may stay without any answer before the connection counts as dead.
+const UNANSWERED_PINGS: u32 = 3;
+/// How long the system may take to accept a batch of frames before the reader counts as gone.
+const WRITE_TIME: Duration = Duration::from_secs(10);
+/// How long to wait for the other side's half of a closing handshake.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// A WebSocket whose upgrade was accepted.
+pub(super) struct Accepted {
+    upgrade: OnUpgrade,
+    session: Session,
+    outbox: Outbox,
+}
+
+enum Session {
+    Relay(RelaySession),
+    Local(LocalSession),
+}
+
+impl Session {
+    fn on_text(&mut self, world: &Arc<World>, text: &str) {
+        match self {
+            Self::Relay(session) => session.on_text(world, text),
+            Self::Local(session) => session.on_text(world, text),
+        }
+    }
+
+    const fn expires(&self) -> Option<i64> {
+        match self {
+            Self::Relay(session) => session.expires(),
+            Self::Local(_) => None,
+        }
+    }
+}
+
+pub(super) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
+    let wanted = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
+    wanted.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+/// Answers an upgrade request; on success the session waits in the slot.
+pub(super) fn accept(shared: &Shared, surface: &Surface, slot: &UpgradeSlot, request: http::Request<Incoming>) -> Reply {
+    let headers = request.headers();
+    let version = headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
+    let Some(key) = headers.get(SEC_WEBSOCKET_KEY).filter(|_| request.method() == Method::GET) else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Not a WebSocket handshake");
+    };
+    if version != Some(b"13") {
+        let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is required");
+        reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+        return reply;
+    }
+    let accept_key = derive_accept_key(key.as_bytes());
+    let conn_id = shared.world.random.uuid();
+    let (session, outbox) = match (surface, request.uri().path()) {
+        (Surface::Cloud { .. }, "/" | "/nma") => {
+            let (link, outbox) = Link::new(conn_id, LinkKind::Relay);
+            (Session::Relay(RelaySession::new(link)), outbox)
+        }
+        (Surface::Lan { hub, .. }, "/") => {
+            let (link, outbox) = Link::new(conn_id, LinkKind::Local);
+            (Session::Local(LocalSession::new(Arc::clone(hub), link)), outbox)
+        }
+        _ => return Reply::not_found(),
+    };
+    let upgrade = hyper::upgrade::on(request);
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Accepted { upgrade, session, outbox });
+    switching(&accept_key)
+}
+
+fn switching(accept_key: &str) -> Reply {
+    let mut reply = Reply::text(Bytes::new());
+    reply.status = StatusCode::SWITCHING_PROTOCOLS;
+    reply.headers = vec![
+        (CONNECTION, HeaderValue::from_static("Upgrade")),
+        (UPGRADE, HeaderValue::from_static("websocket")),
+    ];
+    reply.headers.extend(HeaderValue::from_str(accept_key).ok().map(|key| (SEC_WEBSOCKET_ACCEPT, key)));
+    reply
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The other side closed, or the connection broke.
+    Gone,
+    /// This side closes, with code and reason.
+    Close(u16, &'static str),
+}
+
+/// Runs a connection to its end.
+pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
+    let Accepted { upgrade, mut session, mut outbox } = accepted;
+    let Ok(upgraded) = upgrade.await else { return };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let end = converse(world, &mut socket, &mut session, &mut outbox).await;
+    drop(session);
+    if let End::Close(code, reason) = end {
+        // What was queued before goes out first.
+        while let Ok(Out::Text(text)) = outbox.try_recv() {
+            if write(&mut socket, Message::Text(text)).await.is_err() {
+                return;
+            }
+        }
+        let frame = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
+        if write(&mut socket, Message::Close(Some(frame))).await.is_ok() {
+            let rest = async { while let Some(Ok(_)) = socket.next().await {} };
+            let _ = tokio::time::timeout(CLOSE_TIME, rest).await;
+        }
+    }
+}
+
+type Upgraded = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Session, outbox: &mut Outbox) -> End {
+    let mut ping = Box::pin(world.clock.sleep(PING_EVERY));
+    let mut unanswered = 0;
+    let mut expiry = None;
+    loop {
+        if expiry.is_none() {
+            expiry = expiry_timer(world, session);
+        }
+        tokio::select! {
+            biased;
+            out = outbox.recv() => {
+                let end = match out {
+                    Some(Out::Text(text)) => drain(socket, text, outbox).await,
+                    Some(Out::Close(code, reason)) => Some(End::Close(code, reason)),
+                    None => Some(End::Close(1013, "too slow")),
+                };
+                if let Some(end) = end {
+                    return end;
+                }
+            }
+            message = socket.next() => {
+                unanswered = 0;
+                match message {
+                    Some(Ok(Message::Text(text))) => session.on_text(world, &text),
+                    // Nobody documents binary frames; one that holds text is read as text.
+                    Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
+                        Ok(text) => session.on_text(world, text),
+                        Err(_) => session.on_text(world, "\u{fffd}"),
+                    },
+                    Some(Ok(Message::Close(_))) | None => return End::Gone,
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return on_error(&error),
+                }
+            }
+            () = &mut ping => {
+                if unanswered == UNANSWERED_PINGS {
+                    return End::Gone;
+                }
+                unanswered += 1;
+                ping = Box::pin(world.clock.sleep(PING_EVERY));
+                if write(socket, Message::Ping(Bytes::new())).await.is_err() {
+                    return End::Gone;
+                }
+            }
+            () = async { match &mut expiry { Some((timer, _)) => timer.await, None => std::future::pending().await } } => {
+                let code = expiry.map_or(1000, |(_, code)| code);
+                return End::Close(code, "identity expired");
+            }
+        }
+    }
+}
+
+type Timer = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Whether a relay connection ends with its Identity is not known; the configuration says, by default it does not.
+fn expiry_timer(world: &World, session: &Session) -> Option<(Timer, u16)> {
+    let code = world.guesses.close_at_expiry?;
+    let left = session.expires()?.saturating_sub(world.clock.unix_seconds());
+    let wait = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+    Some((Box::pin(world.clock.sleep(wait)), code))
+}
+
+fn on_error(error: &Error) -> End {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(1009, "message too long"),
+        Error::Utf8(_) => End::Close(1007, "invalid UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) | Error::ConnectionClosed => End::Gone,
+        Error::Protocol(_) => End::Close(1002, "protocol error"),
+        _ => End::Gone,
+    }
+}
+
+/// Writes what waits and flushes once.
+async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> Option<End> {
+    let feed = async {
+        socket.feed(Message::Text(first)).await?;
+        let mut end = None;
+        while end.is_none() {
+            match outbox.try_recv() {
+                Ok(Out::Text(text)) => socket.feed(Message::Text(text)).await?,
+                Ok(Out::Close(code, reason)) => end = Some(End::Close(code, reason)),
+                Err(_) => break,
+            }
+        }
+        socket.flush().await?;
+        Ok::<_, Error>(end)
+    };
+    match tokio::time::timeout(WRITE_TIME, feed).await {
+        Ok(Ok(end)) => end,
+        Ok(Err(_)) | Err(_) => Some(End::Gone),
+    }
+}
+
+async fn write<S: Sink<Message> + Unpin>(socket: &mut S, message: Message) -> Result<(), ()> {
+    match tokio::time::timeout(WRITE_TIME, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(()),
+    }
+}

@@ -1,0 +1,112 @@
+//! The certificate authority of a simulated cloud: one certificate for every vendor host name, one for each hub.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::clock::Clock;
+
+/// Host names of the vendor that a simulated cloud speaks for. A star stands for one label.
+const VENDOR_NAMES: &[&str] = &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost"];
+
+/// Days a certificate is valid before and after it is made. Long, so that a moved clock does not end it by accident.
+const VALID_DAYS: i64 = 3650;
+
+/// Signs the certificates of one simulated cloud. Never trust it system-wide: its key lives in the process only, but the
+/// names it speaks for are real.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
+    validity: (i64, i64),
+}
+
+impl Authority {
+    pub(crate) fn new(clock: &Clock) -> Result<Self, rcgen::Error> {
+        let validity = validity(clock);
+        let mut params = params("mock-cloud test authority, do not trust", validity);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        let (pem, der) = (certificate.pem(), certificate.der().clone());
+        Ok(Self { issuer: Issuer::new(params, key), pem, der, validity })
+    }
+
+    /// The authority's own certificate, for clients that are to trust it.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// TLS for every vendor host name, `localhost` and the address itself.
+    pub(crate) fn cloud(&self, bind: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut params = params("mock-cloud", self.validity);
+        for name in VENDOR_NAMES {
+            params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
+        }
+        let addresses = BTreeSet::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), bind]);
+        params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        server(vec![certificate.der().clone(), self.der.clone()], &key)
+    }
+
+    /// TLS of a hub: self-signed, with the serial as its common name, as on real hubs.
+    pub(crate) fn hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
+        let params = params(serial, self.validity);
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        server(vec![certificate.der().clone()], &key)
+    }
+}
+
+fn validity(clock: &Clock) -> (i64, i64) {
+    let now = clock.unix_seconds();
+    let span = VALID_DAYS * 86_400;
+    (now - span, now + span)
+}
+
+fn params(common_name: &str, validity: (i64, i64)) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let (from, until) = validity;
+    let ((year, month, day), (last_year, last_month, last_day)) = (date(from), date(until));
+    params.not_before = rcgen::date_time_ymd(year, month, day);
+    params.not_after = rcgen::date_time_ymd(last_year, last_month, last_day);
+    params
+}
+
+/// Year, month and day of that Unix second.
+fn date(unix_seconds: i64) -> (i32, u8, u8) {
+    let day = jiff::Timestamp::from_second(unix_seconds).unwrap_or_default().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    let byte = |part: i8| u8::try_from(part).unwrap_or(1);
+    (i32::from(day.year()), byte(day.month()), byte(day.day()))
+}
+
+fn server(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Result<Arc<ServerConfig>, TlsError> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(Arc::new(config))
+}
+
+/// Certificates could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("cannot make a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("cannot use a certificate: {0}")]
+    Tls(#[from] rustls::Error),
+}

@@ -1,0 +1,123 @@
+//! All state of the simulated cloud. Servers turn bytes into commands on it and its answers into bytes; nothing else keeps
+//! anything. Hubs are cells of their own under one index, so that a busy hub does not hold up the others.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use ezlo_protocol::serial::Serial;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::{Guesses, Profile};
+use crate::random::Random;
+
+mod accounts;
+mod file;
+pub(crate) mod hub;
+pub(crate) mod link;
+mod sessions;
+pub(crate) mod template;
+mod tokens;
+
+pub(crate) use accounts::{Account, Accounts, Claim, ClaimError, CreateError, NewAccount, Ownership, User};
+pub(crate) use file::{HubKind, WifiFile, WorldFile};
+pub(crate) use hub::cell::HubCell;
+pub(crate) use sessions::{Session, Sessions};
+pub(crate) use tokens::{AuthError, Caller, Issue, Tokens};
+
+/// The state of one simulated cloud.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) guesses: Guesses,
+    pub(crate) profile: Profile,
+    pub(crate) tokens: Tokens,
+    pub(crate) networks: Vec<WifiFile>,
+    accounts: Mutex<Accounts>,
+    sessions: Mutex<Sessions>,
+    hubs: RwLock<BTreeMap<Serial, Arc<HubCell>>>,
+    /// Everything that runs; gone when the cloud is dropped.
+    tasks: Mutex<Option<JoinSet<()>>>,
+}
+
+/// What a world is made from.
+pub(crate) struct Beginnings {
+    pub(crate) clock: Clock,
+    pub(crate) seed: u64,
+    pub(crate) guesses: Guesses,
+    pub(crate) profile: Profile,
+    pub(crate) file: WorldFile,
+}
+
+impl World {
+    pub(crate) fn new(beginnings: Beginnings) -> Arc<Self> {
+        let Beginnings { clock, seed, guesses, profile, file } = beginnings;
+        let random = Random::new(seed);
+        let tokens = Tokens::new(&random);
+        let mut accounts = Accounts::new(&file.users, &random);
+        let mut hubs = BTreeMap::new();
+        for hub in &file.hubs {
+            let cell = HubCell::from_file(hub, seed, &guesses, clock.now_ms());
+            if let Some(owner) = &hub.owner {
+                accounts.adopt(owner, &cell.serial, clock.timestamp(), &random);
+            }
+            hubs.insert(cell.serial.clone(), Arc::new(cell));
+        }
+        Arc::new(Self {
+            clock,
+            random,
+            guesses,
+            profile,
+            tokens,
+            networks: file.wifi,
+            accounts: Mutex::new(accounts),
+            sessions: Mutex::default(),
+            hubs: RwLock::new(hubs),
+            tasks: Mutex::new(Some(JoinSet::new())),
+        })
+    }
+
+    pub(crate) fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn hub(&self, serial: &Serial) -> Option<Arc<HubCell>> {
+        self.hubs.read().unwrap_or_else(PoisonError::into_inner).get(serial).cloned()
+    }
+
+    /// All hubs, by serial.
+    pub(crate) fn hubs(&self) -> Vec<Arc<HubCell>> {
+        self.hubs.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// A hub that nobody knew before; `None` when there are too many already.
+    pub(crate) fn add_hub(&self, cell: HubCell) -> Option<Arc<HubCell>> {
+        let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
+        if hubs.len() >= MAX_HUBS {
+            return None;
+        }
+        Some(Arc::clone(hubs.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
+    }
+
+    /// Runs something until it ends or the cloud is dropped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tasks) = tasks.as_mut() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
+    }
+
+    /// Ends everything that runs.
+    pub(crate) fn stop(&self) {
+        drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Hubs that strangers may bring by registering as controllers end here.
+const MAX_HUBS: usize = 1_000_000;

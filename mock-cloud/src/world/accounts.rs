@@ -1,0 +1,345 @@
+//! Users, accounts, and which hub belongs to which account.
+
+use std::collections::BTreeMap;
+
+use ezlo_protocol::cloud::account::AccountRecord;
+use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::password::{sha1_password, sha1_password_case_sensitive};
+use ezlo_protocol::secret::{LocalToken, Password, PasswordHash};
+use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::Loose;
+use jiff::Timestamp;
+
+use super::file::UserFile;
+use crate::random::Random;
+
+/// All users and accounts.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    /// By lower-cased name: the service does not tell names apart by case.
+    users: BTreeMap<String, User>,
+    accounts: BTreeMap<u64, Account>,
+    ownership: BTreeMap<Serial, Ownership>,
+    /// Per hub and user.
+    local_tokens: BTreeMap<(Serial, u64), LocalToken>,
+    next: u64,
+    logins: i64,
+}
+
+/// Most accounts that can be made.
+const MAX_USERS: usize = 1_000_000;
+
+/// Longest account record, in bytes of JSON.
+const MAX_RECORD: usize = 64 * 1024;
+
+/// First number of a user or account made at run time; shipped worlds stay below.
+const FIRST_NEW: u64 = 3_000_000;
+
+/// A user.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) id: u64,
+    pub(crate) uuid: String,
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) account: u64,
+    pub(crate) role: i64,
+    hash: PasswordHash,
+    hash_case_sensitive: PasswordHash,
+}
+
+/// The role of an account's owner.
+const OWNER: i64 = 10;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) record: AccountRecord,
+    pub(crate) installation: u64,
+}
+
+/// Which account a hub belongs to, since when.
+#[derive(Debug, Clone)]
+pub(crate) struct Ownership {
+    pub(crate) account: u64,
+    pub(crate) since: Timestamp,
+}
+
+/// A wish for an account.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) email: &'a str,
+    pub(crate) password: &'a Password,
+}
+
+/// Why an account was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CreateError {
+    Username,
+    Email,
+    Password,
+    Exists,
+    Full,
+}
+
+/// Why a hub was not claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClaimError {
+    /// The installation is not the caller's.
+    Installation,
+    /// The MAC address is not the one on the label.
+    Mac,
+    /// The hub belongs to another account.
+    Owned,
+}
+
+impl User {
+    fn new(id: u64, uuid: String, wish: &NewAccount<'_>, account: u64) -> Self {
+        let hash = sha1_password(wish.username, wish.password);
+        let twin = sha1_password_case_sensitive(wish.username, wish.password);
+        Self {
+            id,
+            uuid,
+            username: wish.username.to_owned(),
+            email: wish.email.to_owned(),
+            account,
+            role: OWNER,
+            hash_case_sensitive: twin.unwrap_or_else(|| hash.clone()),
+            hash,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(username: &str, id: u64, account: u64) -> Self {
+        let wish = NewAccount { username, email: "u@example.com", password: &"p".into() };
+        Self::new(id, "uuid".into(), &wish, account)
+    }
+}
+
+impl Account {
+    fn new(id: u64) -> Self {
+        let record = AccountRecord {
+            account: Loose::number(id).into(),
+            parent: Loose::number(2375).into(),
+            parent2: Loose::number(1).into(),
+            account_type: Loose::number(5).into(),
+            oem: Loose::number(1).into(),
+            blocked: Loose::number(0).into(),
+            ..AccountRecord::default()
+        };
+        Self { record, installation: id + 50_000 }
+    }
+}
+
+impl Accounts {
+    pub(crate) fn new(files: &[UserFile], random: &Random) -> Self {
+        let (mut users, mut accounts) = (BTreeMap::new(), BTreeMap::new());
+        for file in files {
+            let wish = NewAccount { username: &file.username, email: &file.email, password: &file.password };
+            let user = User::new(file.user, random.uuid(), &wish, file.account);
+            users.insert(file.username.to_lowercase(), user);
+            accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
+        }
+        let (ownership, local_tokens) = (BTreeMap::new(), BTreeMap::new());
+        Self { users, accounts, ownership, local_tokens, next: FIRST_NEW, logins: 9_000_000 }
+    }
+
+    /// Makes an account with its first user.
+    pub(crate) fn create(&mut self, wish: &NewAccount<'_>, random: &Random) -> Result<User, CreateError> {
+        let text = |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let checks = [
+            (text(wish.username, 64), CreateError::Username),
+            (text(wish.email, 254) && wish.email.contains('@'), CreateError::Email),
+            (text(wish.password.expose(), 128), CreateError::Password),
+            (self.users.len() < MAX_USERS, CreateError::Full),
+        ];
+        if let Some((_, error)) = checks.into_iter().find(|(good, _)| !good) {
+            return Err(error);
+        }
+        let key = wish.username.to_lowercase();
+        let taken = self.users.values().any(|user| user.email.eq_ignore_ascii_case(wish.email));
+        if taken || self.users.contains_key(&key) {
+            return Err(CreateError::Exists);
+        }
+        let id = self.next;
+        self.next += 1;
+        let user = User::new(id, random.uuid(), wish, id);
+        self.accounts.insert(id, Account::new(id));
+        self.users.insert(key, user.clone());
+        Ok(user)
+    }
+
+    /// The user with that name and digest; the plain digest, or the twin over the name as it was typed.
+    pub(crate) fn log_in(&self, username: &str, hash: &str, twin: Option<&str>) -> Option<User> {
+        let user = self.users.get(&username.to_lowercase())?;
+        let good = user.hash.expose().eq_ignore_ascii_case(hash)
+            || twin.is_some_and(|twin| user.hash_case_sensitive.expose().eq_ignore_ascii_case(twin));
+        good.then(|| user.clone())
+    }
+
+    /// Counts a login.
+    pub(crate) const fn next_login(&mut self) -> i64 {
+        self.logins += 1;
+        self.logins
+    }
+
+    pub(crate) fn user(&self, id: u64) -> Option<&User> {
+        self.users.values().find(|user| user.id == id)
+    }
+
+    pub(crate) fn account(&self, id: u64) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+
+    pub(crate) fn users_of(&self, account: u64) -> impl Iterator<Item = &User> {
+        self.users.values().filter(move |user| user.account == account)
+    }
+
+    /// Changes an account: members that are there replace the old ones, addresses member by member. False when the record
+    /// would grow too long.
+    pub(crate) fn update(&mut self, account: u64, change: &AccountRecord) -> bool {
+        let Some(stored) = self.accounts.get_mut(&account) else { return false };
+        let id = stored.record.account.clone();
+        let mut merged = ezlo_protocol::wire::to_value(&stored.record);
+        merge(&mut merged, ezlo_protocol::wire::to_value(change));
+        if merged.to_string().len() > MAX_RECORD {
+            return false;
+        }
+        // Both were records, so what they make is one.
+        if let Ok(record) = ezlo_protocol::wire::from_value::<AccountRecord>(&merged) {
+            stored.record = AccountRecord { account: id, ..record };
+        }
+        true
+    }
+
+    pub(crate) fn ownership(&self, serial: &Serial) -> Option<&Ownership> {
+        self.ownership.get(serial)
+    }
+
+    pub(crate) fn hubs_of(&self, account: u64) -> impl Iterator<Item = (&Serial, &Ownership)> {
+        self.ownership.iter().filter(move |(_, ownership)| ownership.account == account)
+    }
+
+    /// Gives a hub to the account of a user who is in the world file.
+    pub(crate) fn adopt(&mut self, username: &str, serial: &Serial, now: Timestamp, random: &Random) {
+        if let Some(account) = self.users.get(&username.to_lowercase()).map(|user| user.account) {
+            self.give(account, serial, now, random);
+        }
+    }
+
+    /// Claims a hub. Claiming one's own again changes nothing.
+    pub(crate) fn claim(&mut self, claim: &Claim<'_>, now: Timestamp, random: &Random) -> Result<u64, ClaimError> {
+        let own = self.accounts.get(&claim.account).map(|account| account.installation);
+        let installation = own.filter(|own| claim.installation == 0 || claim.installation == *own);
+        let installation = installation.ok_or(ClaimError::Installation)?;
+        if claim.mac != claim.label {
+            return Err(ClaimError::Mac);
+        }
+        match self.ownership.get(claim.serial) {
+            Some(ownership) if ownership.account != claim.account => Err(ClaimError::Owned),
+            Some(_) => Ok(installation),
+            None => {
+                self.give(claim.account, claim.serial, now, random);
+                Ok(installation)
+            }
+        }
+    }
+
+    fn give(&mut self, account: u64, serial: &Serial, since: Timestamp, random: &Random) {
+        self.ownership.insert(serial.clone(), Ownership { account, since });
+        let users: Vec<_> = self.users_of(account).map(|user| user.id).collect();
+        for user in users {
+            self.local_tokens.insert((serial.clone(), user), LocalToken::new(random.hex(32)));
+        }
+    }
+
+    pub(crate) fn local_token(&self, serial: &Serial, user: u64) -> Option<&LocalToken> {
+        self.local_tokens.get(&(serial.clone(), user))
+    }
+
+    /// Whether that user's uuid and token open the hub on its local network.
+    pub(crate) fn opens(&self, serial: &Serial, user_uuid: &str, token: &LocalToken) -> bool {
+        let user = self.users.values().find(|user| user.uuid == user_uuid);
+        user.and_then(|user| self.local_token(serial, user.id)).is_some_and(|stored| stored == token)
+    }
+}
+
+/// A wish for a hub.
+pub(crate) struct Claim<'a> {
+    pub(crate) account: u64,
+    pub(crate) installation: u64,
+    pub(crate) serial: &'a Serial,
+    /// As the caller says.
+    pub(crate) mac: MacAddress,
+    /// As printed on the hub.
+    pub(crate) label: MacAddress,
+}
+
+/// Puts the members of one document over those of another; objects member by member.
+fn merge(target: &mut serde_json::Value, change: serde_json::Value) {
+    match (target, change) {
+        (serde_json::Value::Object(target), serde_json::Value::Object(change)) => {
+            for (name, value) in change {
+                merge(target.entry(name).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (target, change) => *target = change,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts() -> Accounts {
+        Accounts::new(&[], &Random::new(1))
+    }
+
+    fn create(accounts: &mut Accounts, username: &str, email: &str) -> Result<User, CreateError> {
+        accounts.create(&NewAccount { username, email, password: &"secret-1".into() }, &Random::new(1))
+    }
+
+    #[test]
+    fn names_are_one_whatever_their_case() {
+        let mut accounts = accounts();
+        let user = create(&mut accounts, "Some.One", "a@example.com").unwrap();
+        assert_eq!(create(&mut accounts, "some.one", "b@example.com").unwrap_err(), CreateError::Exists);
+        assert_eq!(create(&mut accounts, "other", "A@example.com").unwrap_err(), CreateError::Exists);
+        let hash = sha1_password("SOME.ONE", &"secret-1".into());
+        assert_eq!(accounts.log_in("SOME.one", hash.expose(), None).unwrap().id, user.id);
+        let twin = sha1_password_case_sensitive("Some.One", &"secret-1".into()).unwrap();
+        assert!(accounts.log_in("some.one", "0", Some(twin.expose())).is_some());
+        assert!(accounts.log_in("some.one", "0", None).is_none());
+    }
+
+    #[test]
+    fn a_hub_is_claimed_once_and_only_with_its_label() {
+        let mut accounts = accounts();
+        let first = create(&mut accounts, "first", "a@example.com").unwrap().account;
+        let second = create(&mut accounts, "second", "b@example.com").unwrap().account;
+        let serial = "90000002".parse().unwrap();
+        let (label, wrong) = (MacAddress::new([1; 6]), MacAddress::new([2; 6]));
+        let mut claim = |account, mac, installation| {
+            let claim = Claim { account, installation, serial: &serial, mac, label };
+            accounts.claim(&claim, Timestamp::UNIX_EPOCH, &Random::new(1))
+        };
+        assert_eq!(claim(first, wrong, 0), Err(ClaimError::Mac));
+        assert_eq!(claim(first, label, 7), Err(ClaimError::Installation));
+        let installation = claim(first, label, 0).unwrap();
+        assert_eq!(claim(first, label, installation), Ok(installation));
+        assert_eq!(claim(second, label, 0), Err(ClaimError::Owned));
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name() {
+        let mut accounts = accounts();
+        let id = create(&mut accounts, "first", "a@example.com").unwrap().account;
+        let change = |json: &str| ezlo_protocol::wire::from_slice::<AccountRecord>(json.as_bytes()).unwrap();
+        accounts.update(id, &change(r#"{"Billing":{"FirstName":"John","City":"Iasi"},"PK_Account":7}"#));
+        accounts.update(id, &change(r#"{"Billing":{"City":"Bacau"},"New":true}"#));
+        let record = &accounts.account(id).unwrap().record;
+        let billing = record.billing.get().unwrap();
+        assert_eq!((billing.first_name.as_deref(), billing.city.as_deref()), (Some("John"), Some("Bacau")));
+        assert_eq!(record.account.get().map(|account| *account.get()), Some(id));
+        assert_eq!(record.extra.get("New"), Some(&true.into()));
+    }
+}

@@ -1,0 +1,271 @@
+//! A hub under its own lock, with the connections that listen to it and the clock that moves it.
+//!
+//! One lock per hub makes the documented order a property of the code: an answer is queued before the broadcasts that its
+//! call caused, and every connection gets broadcasts in the same order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ezlo_protocol::hub::broadcast::HUB_STATE_CHANGED;
+use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
+use ezlo_protocol::serial::Serial;
+use serde_json::{Value, json};
+
+use super::{Context, Effects, Hub, Timer};
+use crate::config::Guesses;
+use crate::frame::{self, Way};
+use crate::world::World;
+use crate::world::file::{HubFile, HubKind};
+use crate::world::link::{Link, LinkKind, Out};
+
+/// HTTP requests that may be open at one hub (the vendor's note on the HTTP server).
+const OPEN_REQUESTS: usize = 100;
+
+/// Connections that may listen to one hub.
+const MAX_LINKS: usize = 20_000;
+
+/// A hub and who listens to it.
+#[derive(Debug)]
+pub(crate) struct HubCell {
+    pub(crate) serial: Serial,
+    pub(crate) mac: MacAddress,
+    pub(crate) kind: HubKind,
+    state: Mutex<State>,
+    open_requests: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct State {
+    hub: Hub,
+    links: Vec<Link>,
+    /// A process of its own that speaks for this hub in place of the simulated one.
+    controller: Option<Link>,
+    messages: u64,
+}
+
+/// Holds one of the hub's open HTTP requests.
+#[derive(Debug)]
+pub(crate) struct OpenRequest(Arc<HubCell>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.open_requests.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl HubCell {
+    pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
+        let hub = Hub::from_file(file, seed, guesses, now_ms);
+        Self::new(file.serial.clone(), file.mac, hub)
+    }
+
+    /// A hub that brought itself, by registering as a controller.
+    pub(crate) fn foreign(serial: Serial, mac: MacAddress, model: &str, seed: u64, now_ms: i64) -> Self {
+        let hub = Hub::bare(serial.as_str(), HubKind::Linux, model, seed, now_ms);
+        Self::new(serial, mac, hub)
+    }
+
+    fn new(serial: Serial, mac: MacAddress, hub: Hub) -> Self {
+        let kind = hub.kind;
+        let state = State { hub, links: Vec::new(), controller: None, messages: 0 };
+        Self { serial, mac, kind, state: Mutex::new(state), open_requests: AtomicUsize::new(0) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the hub.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&Hub) -> R) -> R {
+        look(&self.lock().hub)
+    }
+
+    /// Whether the hub can be reached through the relay.
+    pub(crate) fn is_online(&self) -> bool {
+        let state = self.lock();
+        state.controller.is_some() || state.hub.wifi.at_relay()
+    }
+
+    /// Adds a listener; false when there are too many.
+    pub(crate) fn attach(&self, link: Link) -> bool {
+        let mut state = self.lock();
+        let room = state.links.len() < MAX_LINKS;
+        if room {
+            state.links.push(link);
+        }
+        room
+    }
+
+    pub(crate) fn detach(&self, conn_id: &str) {
+        self.lock().links.retain(|link| link.conn_id != conn_id);
+    }
+
+    /// Takes one of the hub's open HTTP requests; `None` when all are taken.
+    pub(crate) fn open_request(self: &Arc<Self>) -> Option<OpenRequest> {
+        let taken = self.open_requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
+            (open < OPEN_REQUESTS).then_some(open + 1)
+        });
+        taken.ok().map(|_| OpenRequest(Arc::clone(self)))
+    }
+
+    /// Lets something happen to the hub. `answer` runs before the broadcasts it caused are queued.
+    pub(crate) fn change<R>(
+        self: &Arc<Self>,
+        world: &Arc<World>,
+        act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
+        answer: impl FnOnce(&R),
+    ) -> R {
+        let mut context = Context::new(world.clock.now_ms(), &world.guesses);
+        let mut state = self.lock();
+        let result = act(&mut state.hub, &mut context);
+        answer(&result);
+        self.apply(world, &mut state, context.effects);
+        result
+    }
+
+    /// Answers a call of the simulated hub.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        world: &Arc<World>,
+        request: &Envelope<'_>,
+        answer: impl FnOnce(&Result<Value, RpcError>),
+    ) -> Result<Value, RpcError> {
+        let parse = |raw: &serde_json::value::RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+        let params = request.params.and_then(parse);
+        let id = request.id.and_then(parse).unwrap_or(Value::Null);
+        let name = request.method.as_deref().unwrap_or_default();
+        let act = |hub: &mut Hub, context: &mut Context<'_>| {
+            context.request_id = id;
+            hub.call(name, params.as_ref(), context)
+        };
+        self.change(world, act, answer)
+    }
+
+    /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
+    pub(crate) fn relayed_call(self: &Arc<Self>, world: &Arc<World>, request: &Envelope<'_>, text: &str, caller: &Link) {
+        let method = request.method.as_deref().unwrap_or_default();
+        let refuse = |data| {
+            caller.text(frame::reply(request, method, &Err(RpcError::known(data)), Way::Relay));
+        };
+        let controller = self.lock().controller.clone();
+        match controller {
+            Some(controller) => {
+                if !controller.text(with_sender(text, &caller.conn_id)) {
+                    refuse("nma.ezlo.unavailable");
+                }
+            }
+            None if !self.read(|hub| hub.wifi.at_relay()) => refuse("nma.ezlo.notconnected"),
+            None => {
+                let answer = |outcome: &Result<Value, RpcError>| {
+                    caller.text(frame::reply(request, method, outcome, Way::Relayed(&caller.conn_id)));
+                };
+                // The outcome has gone out already.
+                let _ = self.call(world, request, answer);
+            }
+        }
+    }
+
+    /// A process begins to speak for this hub; the one before it, if any, is told to go.
+    pub(crate) fn controller_came(&self, link: Link) {
+        let mut state = self.lock();
+        let was_online = state.controller.is_some() || state.hub.wifi.at_relay();
+        if let Some(before) = state.controller.replace(link) {
+            before.send(Out::Close(1000, "another controller registered"));
+        }
+        if !was_online {
+            self.tell_presence(&mut state, true);
+        }
+    }
+
+    /// The process that spoke for this hub is gone.
+    pub(crate) fn controller_went(&self, conn_id: &str) {
+        let mut state = self.lock();
+        if state.controller.as_ref().is_some_and(|controller| controller.conn_id == conn_id) {
+            state.controller = None;
+            if !state.hub.wifi.at_relay() {
+                self.tell_presence(&mut state, false);
+            }
+        }
+    }
+
+    /// Passes on what a process says for this hub: broadcasts to everybody, answers to who asked.
+    pub(crate) fn pass_on(&self, envelope: &Envelope<'_>, text: &str) {
+        let mut state = self.lock();
+        match envelope.kind() {
+            FrameKind::Broadcast => send_to(&mut state.links, |_| true, text),
+            FrameKind::Reply => {
+                let sender = envelope.sender.and_then(|sender| serde_json::from_str::<Value>(sender.get()).ok());
+                let conn_id = sender.as_ref().and_then(|sender| sender["conn_id"].as_str()).unwrap_or_default();
+                send_to(&mut state.links, |link| link.conn_id == conn_id, text);
+            }
+            FrameKind::Request | FrameKind::Unknown => {}
+        }
+    }
+
+    fn apply(self: &Arc<Self>, world: &Arc<World>, state: &mut State, effects: Effects) {
+        for (name, content) in &effects.broadcasts {
+            let text = frame::broadcast(&next_msg_id(state, world.clock.unix_seconds()), name, content);
+            send_to(&mut state.links, |_| true, &text);
+        }
+        if effects.drop_local {
+            drop_local(&mut state.links);
+        }
+        if let Some(connected) = effects.at_relay.filter(|_| state.controller.is_none()) {
+            self.tell_presence(state, connected);
+        }
+        for (ms, timer) in effects.timers {
+            self.later(world, Duration::from_millis(ms), timer);
+        }
+    }
+
+    fn later(self: &Arc<Self>, world: &Arc<World>, wait: Duration, timer: Timer) {
+        let sleep = world.clock.sleep(wait);
+        let (cell, world_then) = (Arc::clone(self), Arc::clone(world));
+        world.spawn(async move {
+            sleep.await;
+            cell.change(&world_then, |hub, context| hub.fire(&timer, context), |()| ());
+        });
+    }
+
+    /// The relay tells that the hub came or went (case and content by one public client).
+    fn tell_presence(&self, state: &mut State, connected: bool) {
+        let content = json!({"serial": self.serial, "connected": connected});
+        let text = frame::broadcast(&next_msg_id(state, 0), HUB_STATE_CHANGED, &content);
+        send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
+    }
+}
+
+/// 24 hexadecimal digits, as on Linux hubs: the second and a counter.
+fn next_msg_id(state: &mut State, unix_seconds: i64) -> String {
+    state.messages += 1;
+    format!("{:08x}{:016x}", unix_seconds & 0xffff_ffff, state.messages)
+}
+
+/// Sends to those links; one that is gone or too slow is cut off.
+fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
+    let out = Out::Text(text.into());
+    links.retain(|link| !wanted(link) || link.send(out.clone()));
+}
+
+fn drop_local(links: &mut Vec<Link>) {
+    links.retain(|link| {
+        let local = link.kind == LinkKind::Local;
+        if local {
+            link.send(Out::Close(1001, "hub drops local connections"));
+        }
+        !local
+    });
+}
+
+/// The request with the `sender` that the hub copies into its answer.
+fn with_sender(text: &str, conn_id: &str) -> String {
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(mut members)) => {
+            members.insert("sender".into(), json!({"conn_id": conn_id, "type": "ui"}));
+            Value::Object(members).to_string()
+        }
+        _ => text.to_owned(),
+    }
+}

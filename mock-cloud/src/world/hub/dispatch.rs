@@ -1,0 +1,135 @@
+//! From method name to handler.
+
+use ezlo_protocol::error::code;
+use ezlo_protocol::hub::Empty;
+use ezlo_protocol::hub::method::{self as m, Method};
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::{self, DecodeError};
+use serde_json::{Map, Value};
+
+use super::{Context, Hub};
+
+/// What a handler gives back: a result, or an error in the hub's own words.
+pub(super) type Answer<T> = Result<T, RpcError>;
+
+macro_rules! dispatch {
+    ($self:ident, $name:ident, $params:ident, $context:ident; $( $method:ident => $handler:ident; )*) => {
+        match $name {
+            $( <m::$method as Method>::NAME => {
+                let params = decode::<<m::$method as Method>::Params>($params)?;
+                let result: <m::$method as Method>::Output = $self.$handler(params, $context)?;
+                Ok(wire::to_value(&result))
+            } )*
+            _ => Err(RpcError::known("rpc.method.notfound")),
+        }
+    };
+}
+
+impl Hub {
+    /// Answers a call.
+    pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
+        dispatch! { self, name, params, context;
+            InfoGet => info_get;
+            DataListGet => data_list;
+            DevicesList => devices_list;
+            ItemsList => items_list;
+            ItemSet => item_set;
+            DictionaryAdd => dictionary_add;
+            DictionarySet => dictionary_set;
+            DictionaryRemove => dictionary_remove;
+            DeviceNameSet => device_name_set;
+            DeviceRoomSet => device_room_set;
+            DeviceArmedSet => device_armed_set;
+            DeviceForceRemove => device_force_remove;
+            SettingsList => settings_list;
+            SettingSet => setting_set;
+            RoomsList => rooms_list;
+            RoomAdd => room_create;
+            RoomNameSet => room_name_set;
+            RoomOrderSet => room_order_set;
+            RoomDelete => room_delete;
+            ModesGet => modes_get;
+            ModesCurrent => modes_current;
+            ModesSwitch => modes_switch;
+            ModesCancelSwitch => modes_cancel_switch;
+            ScenesList => scenes_list;
+            SceneGet => scene_get;
+            SceneCreate => scene_create;
+            SceneEditRun => scene_edit;
+            SceneDelete => scene_delete;
+            SceneRunNow => scene_run;
+            GatewaysList => gateways_list;
+            PluginScriptRun => plugin_run;
+            NetworkGet => network_get;
+            AnonymousAccessSet => anonymous_access_set;
+            InsecureAccessSet => insecure_access_set;
+            Reboot => reboot;
+            SoftwareInfoGet => software_info;
+            FavoritesList => favorites_list;
+            FavoritesSet => favorites_set;
+        }
+    }
+}
+
+/// Parameters as their type. Absent ones are an empty object; anything but an object is refused.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(params: Option<&Value>) -> Answer<T> {
+    match params {
+        None => {
+            let empty = Value::Object(Map::new());
+            wire::from_value(&empty).map_err(|_| RpcError::known("rpc.params.notfound"))
+        }
+        Some(params @ Value::Object(_)) => wire::from_value(params).map_err(|error| refusal(&error)),
+        Some(_) => Err(RpcError::known("rpc.params.invalid")),
+    }
+}
+
+/// The hub's words for parameters of the wrong shape: a missing member is named, a wrong type is not.
+fn refusal(error: &DecodeError) -> RpcError {
+    match error.what().strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        Some(member) => missing(member),
+        None => RpcError::known("rpc.params.invalid"),
+    }
+}
+
+/// A member that must be there is not.
+pub(super) fn missing(member: &str) -> RpcError {
+    let data = format!("rpc.params.notfound.{member}");
+    RpcError::new(code::INVALID_REQUEST, &data, &format!("Bad request, {member} does not exist"))
+}
+
+pub(super) fn not_found(data: &str) -> RpcError {
+    RpcError::known(data)
+}
+
+/// An empty result.
+#[expect(clippy::unnecessary_wraps, reason = "handlers that cannot fail end like those that can")]
+pub(super) fn done() -> Answer<Empty> {
+    Ok(Empty::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Guesses;
+    use crate::world::file::HubKind;
+    use serde_json::json;
+
+    fn call(name: &str, params: &Value) -> Answer<Value> {
+        let guesses = Guesses::default();
+        let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
+        hub.call(name, Some(params), &mut Context::new(0, &guesses))
+    }
+
+    #[test]
+    fn refusals_are_in_the_hubs_words() {
+        let data = |name: &str, params: Value| {
+            let error = call(name, &params).unwrap_err();
+            (error.code.get().copied().unwrap(), error.data().to_owned())
+        };
+        assert_eq!(data("hub.nothing", json!({})), (-32601, "rpc.method.notfound".into()));
+        assert_eq!(data("hub.room.create", json!({})), (-32600, "rpc.params.notfound.name".into()));
+        assert_eq!(data("hub.room.create", json!({"name": 1})), (-32602, "rpc.params.invalid".into()));
+        assert_eq!(data("hub.room.create", json!([])), (-32602, "rpc.params.invalid".into()));
+        assert_eq!(data("hub.modes.switch", json!({"modeId": 1})), (-32602, "rpc.params.invalid".into()));
+    }
+}

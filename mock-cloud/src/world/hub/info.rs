@@ -1,0 +1,225 @@
+//! What a hub says of itself, its settings and its switches.
+
+use ezlo_protocol::hub::Empty;
+use ezlo_protocol::hub::gateway::{Gateway, GatewayList};
+use ezlo_protocol::hub::info::{Build, HubInfo, Location, LocationState};
+use ezlo_protocol::hub::login::Switch;
+use ezlo_protocol::hub::maintenance::{
+    DataList, DataQuery, FavoriteList, FavoriteQuery, FavoriteSet, Favorites, SoftwareInfo,
+};
+use ezlo_protocol::hub::setting::{HubSetting, HubSettingList, HubSettingSet};
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::{self, Extra, Field, Loose};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Number, Value, json};
+
+use super::dispatch::{Answer, done};
+use super::{Context, Hub, MAX_FAVORITES};
+
+/// Firmware of the newest Linux hub seen in public (the tests of a public client).
+const FIRMWARE: &str = "2.0.90.3265.5";
+
+/// Settings of a new hub (the firmware source of EzloPi).
+pub(super) fn settings() -> IndexMap<String, (Value, &'static str, &'static [&'static str])> {
+    let token = |name: &str, value: &str, tokens| (name.to_owned(), (json!(value), "token", tokens));
+    IndexMap::from([
+        token("scale.temperature", "celsius", &["celsius", "fahrenheit"][..]),
+        token("date.format", "ddmmyy", &["mmddyy", "ddmmyy"]),
+        token("time.format", "24", &["12", "24"]),
+    ])
+}
+
+impl Hub {
+    pub(super) fn info_get(&self, _: Empty, context: &Context<'_>) -> Answer<HubInfo> {
+        let degrees = |degrees: f64| Number::from_f64(degrees).map_or(Field::Absent, Field::Value);
+        let up = context.now_ms.saturating_sub(self.booted_ms).max(0) / 1000;
+        let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
+        Ok(HubInfo {
+            model: self.model.as_str().into(),
+            architecture: "armv7l".into(),
+            firmware: FIRMWARE.into(),
+            kernel: "4.14.180".into(),
+            hardware: "rev1".into(),
+            serial: self.serial.parse().map(Loose::text).map_or(Field::Absent, Field::Value),
+            uuid: self.uuid.as_str().into(),
+            offline_anonymous_access: self.anonymous_access.into(),
+            offline_insecure_access: self.insecure_access.into(),
+            location: Location {
+                latitude: degrees(0.0),
+                longitude: degrees(0.0),
+                timezone: "Etc/UTC".into(),
+                state: LocationState::Default.into(),
+                ..Location::default()
+            }
+            .into(),
+            build: Build {
+                time: "2021-01-01T00:00:00+0000".into(),
+                builder: "builder@buildhost".into(),
+                branch: "live".into(),
+                commit: "0000000000000000000000000000000000000000".into(),
+                ..Build::default()
+            }
+            .into(),
+            localtime: local_time(context.now_ms).into(),
+            uptime: format!("{days}d {hours}h {minutes}m {seconds}s").into(),
+            ..HubInfo::default()
+        })
+    }
+
+    /// Each collection that was asked for, keyed by id. Empty `ids` and `include` mean all (inferred from a public client).
+    pub(super) fn data_list(&self, query: DataQuery, _: &Context<'_>) -> Answer<DataList> {
+        let asked = [&query.devices, &query.items, &query.rooms, &query.scenes, &query.settings];
+        if asked.iter().all(|collection| collection.is_absent()) {
+            return Err(RpcError::known("rpc.params.notfound"));
+        }
+        let by_name = self.settings.iter().map(|(name, setting)| (name.clone(), json!({"value": setting.0})));
+        Ok(DataList {
+            devices: collect(&query.devices, "ids", &mut self.devices.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
+            items: collect(&query.items, "ids", &mut self.items.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
+            rooms: collect(&query.rooms, "ids", &mut self.rooms.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
+            scenes: collect(&query.scenes, "ids", &mut self.scenes.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
+            settings: collect(&query.settings, "names", &mut by_name.into_iter()),
+            ..DataList::default()
+        })
+    }
+
+    pub(super) fn settings_list(&self, _: Empty, _: &Context<'_>) -> Answer<HubSettingList> {
+        let settings = self.settings.iter().map(|(name, (value, kind, tokens))| HubSetting {
+            name: name.as_str().into(),
+            value: value.clone().into(),
+            value_type: (*kind).into(),
+            tokens: tokens.iter().map(|token| (*token).to_owned()).collect::<Vec<_>>().into(),
+            ..HubSetting::default()
+        });
+        Ok(HubSettingList { settings: settings.collect(), ..HubSettingList::default() })
+    }
+
+    pub(super) fn setting_set(&mut self, wish: HubSettingSet, context: &mut Context<'_>) -> Answer<Empty> {
+        let (stored, _, tokens) =
+            self.settings.get_mut(&wish.name).ok_or_else(|| RpcError::known("generic.object.not.found"))?;
+        if !wish.value.as_str().is_some_and(|value| tokens.contains(&value)) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        stored.clone_from(&wish.value);
+        context.broadcast("hub.setting.updated", &json!({"name": wish.name, "value": wish.value}));
+        done()
+    }
+
+    pub(super) fn gateways_list(&self, _: Empty, _: &Context<'_>) -> Answer<GatewayList> {
+        let gateway = Gateway {
+            id: self.gateway.clone().into(),
+            label: "Z-Wave".into(),
+            name: "zwave".into(),
+            plugin_id: "zwave".into(),
+            reason: "".into(),
+            ready: true.into(),
+            status: "ready".into(),
+            operations: json!({
+                "deviceAdding": "ZWAVE:/start_include.template",
+                "deviceRemoving": "ZWAVE:/start_exclude.template",
+                "deviceSettings": [],
+            })
+            .into(),
+            settings: json!([]).into(),
+            set_item_value_command: "HUB:zwave/scripts/set_item_value".into(),
+            ..Gateway::default()
+        };
+        Ok(GatewayList { gateways: vec![gateway], ..GatewayList::default() })
+    }
+
+    /// Takes effect with the next restart (ezclient:719).
+    pub(super) fn anonymous_access_set(&mut self, wish: Switch, _: &mut Context<'_>) -> Answer<Empty> {
+        self.wifi.anonymous_access_next = Some(wish.enabled);
+        done()
+    }
+
+    /// Drops local connections at once (ezclient:731).
+    pub(super) fn insecure_access_set(&mut self, wish: Switch, context: &mut Context<'_>) -> Answer<Empty> {
+        self.insecure_access = wish.enabled;
+        context.effects.drop_local = true;
+        done()
+    }
+
+    pub(super) fn software_info(&self, _: Empty, _: &Context<'_>) -> Answer<SoftwareInfo> {
+        Ok(SoftwareInfo { firmware: FIRMWARE.into(), ..SoftwareInfo::default() })
+    }
+
+    pub(super) fn favorites_list(&self, query: FavoriteQuery, _: &Context<'_>) -> Answer<FavoriteList> {
+        let asked = |name: &str| query.request.get().is_none_or(|request| request.iter().any(|asked| asked == name));
+        let [devices, items, rules] = [0, 1, 2].map(|at| {
+            let list = || self.favorites[at].clone();
+            Field::from(asked(FAVORITE_LISTS[at]).then(list))
+        });
+        let favorites = Favorites { devices, items, rules, ..Favorites::default() };
+        Ok(FavoriteList { favorites: favorites.into(), ..FavoriteList::default() })
+    }
+
+    pub(super) fn favorites_set(&mut self, wish: FavoriteSet, context: &mut Context<'_>) -> Answer<Empty> {
+        let (mut came, mut went) = (FavoriteLists::default(), FavoriteLists::default());
+        for (at, marks) in [wish.devices, wish.items, wish.rules].iter().enumerate() {
+            for mark in marks.get().into_iter().flatten() {
+                let wanted = mark.favorite.get().copied().unwrap_or(true);
+                let list = &mut self.favorites[at];
+                match (wanted, list.iter().position(|id| *id == mark.id)) {
+                    (true, None) if list.len() < MAX_FAVORITES => {
+                        list.push(mark.id.clone());
+                        came[at].push(mark.id.clone());
+                    }
+                    (false, Some(found)) => {
+                        list.remove(found);
+                        went[at].push(mark.id.clone());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (name, lists) in [("hub.favorite.added", came), ("hub.favorite.removed", went)] {
+            if lists.iter().any(|list| !list.is_empty()) {
+                let [devices, items, rules] = lists.map(|list| Field::from((!list.is_empty()).then_some(list)));
+                context.broadcast(name, &Favorites { devices, items, rules, ..Favorites::default() });
+            }
+        }
+        done()
+    }
+}
+
+/// Devices, items and scenes, by id.
+pub(super) type FavoriteLists = [Vec<String>; 3];
+
+const FAVORITE_LISTS: [&str; 3] = ["devices", "items", "rules"];
+
+/// ISO 8601 with `+hhmm`, as hubs write it.
+pub(crate) fn local_time(now_ms: i64) -> String {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned_datetime(TimeZone::UTC);
+    now.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
+/// The collection's objects that were asked for, with the members that were asked for. An id that is not there is null.
+fn collect(query: &Field<Value>, ids: &str, objects: &mut dyn Iterator<Item = (String, Value)>) -> Field<Extra> {
+    if query.is_absent() {
+        return Field::Absent;
+    }
+    let list = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    };
+    let query = query.get().unwrap_or(&Value::Null);
+    let (wanted, include) = (list(&query[ids]), list(&query["fields"]["include"]));
+    let mut found: Extra = wanted.iter().map(|id| (id.clone(), Value::Null)).collect();
+    for (id, object) in objects {
+        if wanted.is_empty() || wanted.contains(&id) {
+            found.insert(id, trim(object, &include));
+        }
+    }
+    Field::Value(found)
+}
+
+fn trim(object: Value, include: &[String]) -> Value {
+    match object {
+        Value::Object(members) if !include.is_empty() => {
+            members.into_iter().filter(|(name, _)| include.contains(name)).collect()
+        }
+        object => object,
+    }
+}

@@ -1,0 +1,53 @@
+//! What a hub's messages go out through: one bounded queue for each connection that listens.
+
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
+/// has stopped reading, and is cut off rather than fed from memory.
+const OUTBOX: usize = 1024;
+
+/// Something for a connection to send.
+#[derive(Debug, Clone)]
+pub(crate) enum Out {
+    Text(Utf8Bytes),
+    /// Close code and reason.
+    Close(u16, &'static str),
+}
+
+/// The receiving end, owned by the connection. It ends when the link was cut off for being slow.
+pub(crate) type Outbox = mpsc::Receiver<Out>;
+
+/// The sending end of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    /// The connection's uuid; `sender.conn_id` on relayed messages.
+    pub(crate) conn_id: String,
+    pub(crate) kind: LinkKind,
+    sender: mpsc::Sender<Out>,
+}
+
+/// Which way a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// Through the relay.
+    Relay,
+    /// On the hub's local port.
+    Local,
+}
+
+impl Link {
+    pub(crate) fn new(conn_id: String, kind: LinkKind) -> (Self, Outbox) {
+        let (sender, outbox) = mpsc::channel(OUTBOX);
+        (Self { conn_id, kind, sender }, outbox)
+    }
+
+    /// Queues something; false when the connection is gone or too slow.
+    pub(crate) fn send(&self, out: Out) -> bool {
+        self.sender.try_send(out).is_ok()
+    }
+
+    pub(crate) fn text(&self, text: String) -> bool {
+        self.send(Out::Text(text.into()))
+    }
+}
