@@ -8,6 +8,7 @@ use ezlo_protocol::password::{sha1_password, sha1_password_case_sensitive};
 use ezlo_protocol::secret::{LocalToken, Password, PasswordHash};
 use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::Loose;
+use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::file::UserFile;
@@ -19,7 +20,8 @@ pub(crate) struct Accounts {
     /// By lower-cased name: the service does not tell names apart by case.
     users: BTreeMap<String, User>,
     accounts: BTreeMap<u64, Account>,
-    ownership: BTreeMap<Serial, Ownership>,
+    /// In the order in which hubs were claimed, which is the order of the hub list.
+    ownership: IndexMap<Serial, Ownership>,
     /// Per hub and user.
     local_tokens: BTreeMap<(Serial, u64), LocalToken>,
     next: u64,
@@ -139,7 +141,7 @@ impl Accounts {
             users.insert(file.username.to_lowercase(), user);
             accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
         }
-        let (ownership, local_tokens) = (BTreeMap::new(), BTreeMap::new());
+        let (ownership, local_tokens) = (IndexMap::new(), BTreeMap::new());
         Self { users, accounts, ownership, local_tokens, next: FIRST_NEW, logins: 9_000_000 }
     }
 

@@ -1,0 +1,163 @@
+//! Where the cloud is: the vendor's hosts, or somewhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ezlo_protocol::cloud::call::HostRole;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+/// Where the cloud is and whom to trust there. The default is the vendor.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    place: Place,
+    extra_roots: Vec<CertificateDer<'static>>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Place {
+    #[default]
+    Vendor,
+    /// Everything at one base URL.
+    Base(String),
+    /// Vendor host names, reached at another address.
+    Mapped(SocketAddr),
+}
+
+/// The environment cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// Not `http://…` or `https://…` with a host.
+    #[error("{0:?} is not a base URL; write scheme and authority, such as https://127.0.0.1:8443")]
+    BaseUrl(String),
+    /// Not PEM certificates.
+    #[error("cannot read the certificates: {0}")]
+    Certificates(String),
+}
+
+/// The vendor's hosts by role: primary and alternate.
+const fn vendor_hosts(role: HostRole) -> (&'static str, &'static str) {
+    match role {
+        HostRole::Account => ("vera-us-oem-account11.mios.com", "vera-us-oem-account12.mios.com"),
+        HostRole::Device => ("vera-us-oem-device11.mios.com", "vera-us-oem-device12.mios.com"),
+        HostRole::Locator => ("vera-us-oem-authd11.mios.com", "vera-us-oem-authd12.mios.com"),
+        HostRole::Cloud => ("cloud.ezlo.com", ""),
+        HostRole::CloudApi => ("api-cloud.ezlo.com", ""),
+        _ => ("vera-us-oem-autha11.mios.com", "vera-us-oem-autha12.mios.com"),
+    }
+}
+
+impl Environment {
+    /// The vendor's own hosts.
+    pub fn vendor() -> Self {
+        Self::default()
+    }
+
+    /// Every server at one base URL, such as `https://127.0.0.1:8443`.
+    pub fn base(url: &str) -> Result<Self, EnvironmentError> {
+        let uri: http::Uri = url.parse().map_err(|_| EnvironmentError::BaseUrl(url.into()))?;
+        let good = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        if !good || !bare {
+            return Err(EnvironmentError::BaseUrl(url.into()));
+        }
+        let place = Place::Base(url.trim_end_matches('/').to_owned());
+        Ok(Self { place, ..Self::default() })
+    }
+
+    /// The vendor's host names over TLS, every one reached at this address.
+    pub fn mapped(address: SocketAddr) -> Self {
+        Self { place: Place::Mapped(address), ..Self::default() }
+    }
+
+    /// Trusts these certificate authorities too, in PEM.
+    pub fn trust_pem(mut self, pem: &str) -> Result<Self, EnvironmentError> {
+        let read = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let read = read.map_err(|error| EnvironmentError::Certificates(error.to_string()))?;
+        if read.is_empty() {
+            return Err(EnvironmentError::Certificates("there are none".into()));
+        }
+        self.extra_roots.extend(read);
+        Ok(self)
+    }
+
+    /// Certificate authorities trusted beside the public ones.
+    pub fn extra_roots(&self) -> &[CertificateDer<'static>] {
+        &self.extra_roots
+    }
+
+    /// The address that vendor host names are reached at, if it is not the vendor's own.
+    pub const fn mapped_address(&self) -> Option<SocketAddr> {
+        match self.place {
+            Place::Mapped(address) => Some(address),
+            Place::Vendor | Place::Base(_) => None,
+        }
+    }
+
+    /// Primary and alternate host of a role.
+    pub(crate) fn hosts(role: HostRole) -> (String, String) {
+        let (primary, alternate) = vendor_hosts(role);
+        (primary.into(), alternate.into())
+    }
+
+    /// Scheme and authority for a host that the service named.
+    pub(crate) fn url(&self, host: &str) -> String {
+        match &self.place {
+            Place::Base(url) => url.clone(),
+            Place::Vendor | Place::Mapped(_) => format!("https://{host}"),
+        }
+    }
+
+    /// Whether primary and alternate are the same place.
+    pub(crate) const fn has_one_server(&self) -> bool {
+        matches!(self.place, Place::Base(_))
+    }
+
+    pub(crate) fn http_client(&self) -> Result<reqwest::Client, EnvironmentError> {
+        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let (_, bad) = roots.add_parsable_certificates(self.extra_roots.iter().cloned());
+        if bad > 0 {
+            return Err(EnvironmentError::Certificates(format!("{bad} of them cannot be used")));
+        }
+        let failed = |error: &dyn std::fmt::Display| EnvironmentError::Certificates(error.to_string());
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(crate::client::CONNECT_TIME)
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(address) = self.mapped_address() {
+            builder = builder.dns_resolver(OneAddress(address)).no_proxy();
+        }
+        builder.build().map_err(|error| failed(&error))
+    }
+}
+
+/// Resolves every name to one address.
+struct OneAddress(SocketAddr);
+
+impl Resolve for OneAddress {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(std::iter::once(self.0));
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_scheme_and_authority() {
+        assert_eq!(Environment::base("http://127.0.0.1:1/").unwrap().url("x"), "http://127.0.0.1:1");
+        for url in ["", "ftp://x", "https://x/path", "https://", "x"] {
+            assert!(Environment::base(url).is_err(), "{url}");
+        }
+    }
+}

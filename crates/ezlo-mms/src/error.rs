@@ -1,0 +1,99 @@
+//! What can go wrong with a call, and what to do about it.
+
+use ezlo_protocol::cloud::call::AnswerError;
+use ezlo_protocol::error::RetryClass;
+
+/// A call failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} at {host} failed: {kind}; {}", kind.hint())]
+pub struct Error {
+    call: &'static str,
+    host: String,
+    #[source]
+    kind: ErrorKind,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// User name or password is wrong. Never retried.
+    #[error("user name or password is wrong")]
+    BadCredentials,
+    /// The token is no longer good.
+    #[error("the identity is not accepted any more")]
+    LogInAgain,
+    /// The service refused.
+    #[error("the service refused ({0})")]
+    Refused(AnswerError),
+    /// The service failed; it may work in a moment.
+    #[error("the service failed ({0})")]
+    Unavailable(AnswerError),
+    /// The service could not be reached.
+    #[error("no connection ({0})")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The answer is longer than any real one.
+    #[error("the answer is too long")]
+    TooLong,
+    /// The answer is not what it should be.
+    #[error("{0}")]
+    BadAnswer(String),
+    /// The request cannot be built from what was given.
+    #[error("{0}")]
+    BadRequest(String),
+}
+
+impl ErrorKind {
+    const fn hint(&self) -> &'static str {
+        match self {
+            Self::BadCredentials => "check both and log in again",
+            Self::LogInAgain => "log in again",
+            Self::Refused(_) => "the same request will be refused again",
+            Self::Unavailable(_) | Self::TimedOut => "try again later",
+            Self::Unreachable(_) => "check the network and the address",
+            Self::TooLong | Self::BadAnswer(_) => "is this the right server?",
+            Self::BadRequest(_) => "check what was given",
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(call: &'static str, host: &str, kind: ErrorKind) -> Self {
+        Self { call, host: host.to_owned(), kind }
+    }
+
+    /// Why.
+    pub const fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// Which call.
+    pub const fn call(&self) -> &'static str {
+        self.call
+    }
+
+    /// Whether another server, or the same one later, may do better.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable(_) | ErrorKind::Unreachable(_) | ErrorKind::TimedOut)
+    }
+
+    /// Whether the request cannot have reached the server.
+    pub(crate) const fn never_left(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unreachable(_))
+    }
+}
+
+impl From<AnswerError> for ErrorKind {
+    fn from(error: AnswerError) -> Self {
+        match (&error, error.class()) {
+            (_, RetryClass::BadCredentials) => Self::BadCredentials,
+            (_, RetryClass::LogInAgain) => Self::LogInAgain,
+            (_, RetryClass::Transient) => Self::Unavailable(error),
+            (AnswerError::Decode(decode), _) => Self::BadAnswer(format!("cannot read the answer: {decode}")),
+            _ => Self::Refused(error),
+        }
+    }
+}
