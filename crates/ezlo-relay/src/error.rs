@@ -1,0 +1,124 @@
+//! What can go wrong with a connection and with a call.
+
+use std::sync::Arc;
+
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::DecodeError;
+
+/// A connection could not be made; the variant is the phase it failed in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address is not a WebSocket URL.
+    #[error("{0:?} is not a WebSocket URL; write wss://host:port")]
+    Url(String),
+    /// No connection, or no TLS.
+    #[error("cannot reach {address}: {source}")]
+    Dial {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The other side does not speak WebSocket.
+    #[error("{address} refused the WebSocket: {text}")]
+    Upgrade {
+        /// Where.
+        address: String,
+        /// Why.
+        text: String,
+    },
+    /// The phase took too long.
+    #[error("{phase} took too long")]
+    TimedOut {
+        /// Which.
+        phase: &'static str,
+    },
+    /// The user was not let in.
+    #[error("login was refused: {0}")]
+    Login(RpcError),
+    /// The hub was not given.
+    #[error("the hub was refused: {0}")]
+    Register(RpcError),
+    /// The connection ended before it was ready.
+    #[error("the connection ended during {phase}: {reason}")]
+    Closed {
+        /// When.
+        phase: &'static str,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it.
+    #[error("closed here")]
+    Local,
+    /// The other side closed it.
+    #[error("closed by the other side: {text} ({code})")]
+    Remote {
+        /// WebSocket close code; 1005 when none was given.
+        code: u16,
+        /// Its reason.
+        text: String,
+    },
+    /// It broke.
+    #[error("broken: {0}")]
+    Broken(String),
+    /// Nothing came for so long that it must be dead.
+    #[error("silent for too long")]
+    Silent,
+}
+
+/// A call did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The hub or the relay refused.
+    #[error("{method} was refused: {error}")]
+    Refused {
+        /// Which.
+        method: String,
+        /// In whose words.
+        error: RpcError,
+    },
+    /// No answer in time. A command may have been done all the same.
+    #[error("{method} was not answered in time")]
+    TimedOut {
+        /// Which.
+        method: String,
+    },
+    /// The connection is gone; the call was not sent, or changes nothing.
+    #[error("{method} cannot be sent: {reason}")]
+    Closed {
+        /// Which.
+        method: String,
+        /// Why.
+        reason: Arc<CloseReason>,
+    },
+    /// The connection went while a command was under way; it may have been done or not.
+    #[error("the outcome of {method} is unknown: {reason}")]
+    OutcomeUnknown {
+        /// Which.
+        method: String,
+        /// Why.
+        reason: Arc<CloseReason>,
+    },
+    /// The answer is not what it should be.
+    #[error("cannot read the answer to {method}: {error}")]
+    Decode {
+        /// Which.
+        method: String,
+        /// What was wrong.
+        error: DecodeError,
+    },
+    /// Too many calls are under way.
+    #[error("{method} cannot be sent: too many calls are under way")]
+    TooMany {
+        /// Which.
+        method: String,
+    },
+}

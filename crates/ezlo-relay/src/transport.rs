@@ -1,0 +1,69 @@
+//! What carries frames: a WebSocket in earnest, anything in tests.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::error::CloseReason;
+
+/// Something that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A text frame.
+    Text(String),
+    /// A ping, a pong, or a frame without text: proof that the other side lives.
+    Activity,
+}
+
+/// A connection that carries text frames. `receive` must be safe to cancel.
+pub trait Transport: Send + 'static {
+    /// Waits for the next frame, or the end.
+    fn receive(&mut self) -> impl Future<Output = Result<Incoming, CloseReason>> + Send;
+    /// Sends a text frame.
+    fn send(&mut self, text: String) -> impl Future<Output = Result<(), CloseReason>> + Send;
+    /// Closes in good order.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Longest message taken, in bytes. A house of a thousand items is about half a megabyte.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// Read buffer; the library's default of 128 KiB is zeroed on every read.
+const READ_BUFFER: usize = 4 * 1024;
+
+pub(crate) fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+}
+
+impl<S> Transport for WebSocketStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    async fn receive(&mut self) -> Result<Incoming, CloseReason> {
+        match self.next().await {
+            Some(Ok(Message::Text(text))) => Ok(Incoming::Text(text.as_str().to_owned())),
+            Some(Ok(Message::Close(frame))) => Err(match frame {
+                Some(frame) => CloseReason::Remote { code: frame.code.into(), text: frame.reason.as_str().to_owned() },
+                None => CloseReason::Remote { code: 1005, text: String::new() },
+            }),
+            Some(Ok(_)) => Ok(Incoming::Activity),
+            Some(Err(error)) => Err(CloseReason::Broken(error.to_string())),
+            None => Err(CloseReason::Broken("the connection ended".into())),
+        }
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), CloseReason> {
+        SinkExt::send(self, Message::text(text)).await.map_err(|error| CloseReason::Broken(error.to_string()))
+    }
+
+    async fn close(&mut self) {
+        // The other side may be gone already; then there is nobody to say goodbye to.
+        if WebSocketStream::close(self, None).await.is_ok() {
+            while let Some(Ok(_)) = self.next().await {}
+        }
+    }
+}

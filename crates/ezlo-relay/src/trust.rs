@@ -1,0 +1,104 @@
+//! Whom to trust at the other end.
+
+use std::sync::Arc;
+
+use ezlo_protocol::serial::Serial;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::{Digest, Sha256};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Whom to trust at the other end of a TLS connection.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Trust {
+    /// The public certificate authorities: right for the relay.
+    #[default]
+    PublicRoots,
+    /// The public certificate authorities and these.
+    PublicRootsAnd(Vec<CertificateDer<'static>>),
+    /// A hub's own certificate: self-signed, with the serial as its common name. With a pin (SHA-256 of the certificate,
+    /// see [`crate::Session::certificate_pin`]) only that very certificate; keep the pin of the first connection.
+    Hub {
+        /// The hub.
+        serial: Serial,
+        /// The certificate seen before, if any.
+        pin: Option<[u8; 32]>,
+    },
+}
+
+/// The SHA-256 of a certificate.
+pub(crate) fn pin_of(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    Sha256::digest(certificate).into()
+}
+
+impl Trust {
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let extra: &[CertificateDer<'static>] = match self {
+            Self::Hub { serial, pin } => {
+                let verifier = HubVerifier { serial: serial.clone(), pin: *pin, provider };
+                let dangerous = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+                return Ok(dangerous.with_no_client_auth());
+            }
+            Self::PublicRoots => &[],
+            Self::PublicRootsAnd(extra) => extra,
+        };
+        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        for root in extra {
+            roots.add(root.clone())?;
+        }
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+/// Accepts a hub's self-signed certificate by serial and pin. The handshake's signature is checked as always, so the hub
+/// must hold the certificate's key.
+#[derive(Debug)]
+struct HubVerifier {
+    serial: Serial,
+    pin: Option<[u8; 32]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for HubVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+        let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+        let same = name == Some(self.serial.as_str()) && self.pin.is_none_or(|pin| pin == pin_of(certificate));
+        if same { Ok(ServerCertVerified::assertion()) } else { Err(CertificateError::ApplicationVerificationFailure.into()) }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
