@@ -1,1 +1,23 @@
-fn main(){}
+//! Whole flows: the SDK and foreign clients against mock-cloud.
+
+use std::path::PathBuf;
+
+mod bad_input;
+mod controller;
+mod fixtures;
+mod flows;
+mod relay;
+mod snapshots;
+mod support;
+
+/// The `mock-cloud` program of this build.
+fn program() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    let program = path.join(format!("mock-cloud{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "{} is not built; run cargo xtask test", program.display());
+    program
+}

@@ -139,10 +139,9 @@ const HOSTILE_IDENTITY_SECONDS: i64 = 120;
 impl Config {
     /// Reads a configuration file (TOML). The error names file, line and key.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })
     }
 
     /// What the profile makes of the guesses.
@@ -180,7 +179,13 @@ impl Config {
             return Err(ConfigError::Value { key: "close_at_expiry", text });
         }
         let longest = Duration::from_secs(3600).as_millis();
-        let waits = [self.guesses.wifi_join_ms, self.guesses.relay_attach_ms, self.guesses.restart_ms, self.guesses.zwave_step_ms, self.guesses.zwave_timeout_ms];
+        let waits = [
+            self.guesses.wifi_join_ms,
+            self.guesses.relay_attach_ms,
+            self.guesses.restart_ms,
+            self.guesses.zwave_step_ms,
+            self.guesses.zwave_timeout_ms,
+        ];
         if waits.iter().any(|wait| u128::from(*wait) > longest) {
             return Err(ConfigError::Value { key: "guesses.*_ms", text: "a wait is at most an hour".into() });
         }

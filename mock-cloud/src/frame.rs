@@ -29,7 +29,9 @@ pub(crate) fn reply(request: &Envelope<'_>, method: &str, outcome: &Result<Value
         Way::Local => format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result}}}"#),
         Way::Relayed(conn_id) => {
             let sender = json!({"conn_id": conn_id, "type": "ui"});
-            format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result},"sender":{sender}}}"#)
+            format!(
+                r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result},"sender":{sender}}}"#
+            )
         }
     }
 }

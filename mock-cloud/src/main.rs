@@ -9,7 +9,11 @@ use clap::{Args, Parser, Subcommand};
 use ezlo_mock_cloud::{Config, MockCloud, Profile};
 
 #[derive(Debug, Parser)]
-#[command(name = "mock-cloud", version, about = "Simulates the Ezlo and Vera cloud, relay, access points and hubs, offline. For tests only.")]
+#[command(
+    name = "mock-cloud",
+    version,
+    about = "Simulates the Ezlo and Vera cloud, relay, access points and hubs, offline. For tests only."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -73,7 +77,8 @@ struct Serve {
 fn main() -> ExitCode {
     let Command::Serve(serve) = Arguments::parse().command;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(|error| format!("cannot start: {error}")).and_then(|runtime| runtime.block_on(run(&serve)));
+    let outcome =
+        runtime.map_err(|error| format!("cannot start: {error}")).and_then(|runtime| runtime.block_on(run(&serve)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
@@ -92,7 +97,8 @@ async fn run(serve: &Serve) -> Result<(), String> {
     let cloud = MockCloud::builder().config(config(serve)?).start().await.map_err(|error| error.to_string())?;
     let line = cloud.ready().line();
     if let Some(path) = &serve.endpoints_file {
-        std::fs::write(path, format!("{line}\n")).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        std::fs::write(path, format!("{line}\n"))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     println!("{line}");
     stop.await;

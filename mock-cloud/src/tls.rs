@@ -88,7 +88,10 @@ fn params(common_name: &str, validity: (i64, i64)) -> CertificateParams {
 
 /// Year, month and day of that Unix second.
 fn date(unix_seconds: i64) -> (i32, u8, u8) {
-    let day = jiff::Timestamp::from_second(unix_seconds).unwrap_or_default().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    let day = jiff::Timestamp::from_second(unix_seconds)
+        .unwrap_or_default()
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .date();
     let byte = |part: i8| u8::try_from(part).unwrap_or(1);
     (i32::from(day.year()), byte(day.month()), byte(day.day()))
 }

@@ -1,7 +1,61 @@
-use crate::Outcome;
+//! `cargo xtask test` and `cargo xtask ci`.
+
+use std::process::{Command, Stdio};
+
+use crate::{Outcome, root, tidy};
+
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {}
-#[derive(Debug, clap::Args)]
-pub(crate) struct TestArguments {}
-pub(crate) fn run(_: &Arguments) -> Outcome { Ok(()) }
-pub(crate) fn test(_: &TestArguments) -> Outcome { Ok(()) }
+pub(crate) struct TestArguments {
+    /// Passed on to the test runner, such as the name of a test.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// Doctests first, so that the last words are the runner's summary.
+pub(crate) fn test(arguments: &TestArguments) -> Outcome {
+    // Flows run these programs; a test build alone does not make them.
+    cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
+    if arguments.rest.is_empty() {
+        cargo(&["test", "--workspace", "--doc", "--quiet", "--locked"], &[])?;
+    }
+    let rest: Vec<&str> = arguments.rest.iter().map(String::as_str).collect();
+    let runner: &[&str] = if has("nextest") {
+        &["nextest", "run", "--workspace", "--locked"]
+    } else {
+        &["test", "--workspace", "--lib", "--bins", "--tests", "--locked"]
+    };
+    cargo(&[runner, &rest].concat(), &[("INSTA_UPDATE", "no")])
+}
+
+pub(crate) fn run() -> Outcome {
+    test(&TestArguments { rest: Vec::new() })?;
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
+    cargo(
+        &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
+    if has("deny") {
+        cargo(&["deny", "check"], &[])?;
+    } else {
+        println!("xtask: cargo-deny is not installed; licences and advisories were not checked");
+    }
+    tidy::run()
+}
+
+/// Whether a cargo subcommand is installed.
+fn has(subcommand: &str) -> bool {
+    let probe =
+        Command::new("cargo").args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    probe.is_ok_and(|status| status.success())
+}
+
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    println!("xtask: cargo {}", arguments.join(" "));
+    let status = Command::new("cargo").args(arguments).envs(environment.iter().copied()).current_dir(root()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("cargo {} failed ({status})", arguments.join(" ")).into()),
+        Err(error) => Err(format!("cannot run cargo: {error}").into()),
+    }
+}

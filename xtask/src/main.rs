@@ -38,8 +38,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => ci::test(&arguments),
-        Task::Ci => Ok(()),
-        Task::Tidy => Ok(()),
+        Task::Ci => ci::run(),
+        Task::Tidy => tidy::run(),
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };

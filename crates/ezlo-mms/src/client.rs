@@ -204,7 +204,12 @@ impl MmsClient {
     }
 
     /// Logs in by the v4 call.
-    pub async fn log_in_v4(&self, version: LoginV4Version, user_id: &str, password: &Password) -> Result<TokenAnswer, Error> {
+    pub async fn log_in_v4(
+        &self,
+        version: LoginV4Version,
+        user_id: &str,
+        password: &Password,
+    ) -> Result<TokenAnswer, Error> {
         self.send(&LoginV4 { version, user_id, password }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
@@ -231,7 +236,9 @@ impl MmsClient {
     async fn send_to<C: Call>(&self, call: &C, host: &str) -> Result<C::Answer, Error> {
         let failed = |kind| Error::new(C::SPEC.name, host, kind);
         let request = call.request(&self.environment.url(host)).map_err(|_| {
-            failed(ErrorKind::BadRequest("the request cannot be built: a token or host has characters that no header or URL takes".into()))
+            failed(ErrorKind::BadRequest(
+                "the request cannot be built: a token or host has characters that no header or URL takes".into(),
+            ))
         })?;
         let limit = if C::SPEC.role == HostRole::Cloud { EXCHANGE_TIME } else { CALL_TIME };
         let span = tracing::debug_span!("mms", call = C::SPEC.name, host);
@@ -241,7 +248,10 @@ impl MmsClient {
         call.parse(status, &body).map_err(|error| failed(error.into()))
     }
 
-    async fn exchange_bytes(&self, request: http::Request<bytes::Bytes>) -> Result<(http::StatusCode, Vec<u8>), ErrorKind> {
+    async fn exchange_bytes(
+        &self,
+        request: http::Request<bytes::Bytes>,
+    ) -> Result<(http::StatusCode, Vec<u8>), ErrorKind> {
         let request = reqwest::Request::try_from(request).map_err(|error| ErrorKind::BadRequest(plain(error)))?;
         let mut response = self.http.execute(request).await.map_err(unreachable)?;
         let status = response.status();
@@ -278,14 +288,13 @@ fn unanswered(error: reqwest::Error) -> ErrorKind {
 
 fn session(call: &'static str, answer: LoginAnswer) -> Result<Session, Error> {
     let pair = answer.pair();
-    let bad = |error: ezlo_protocol::identity::IdentityError| Error::new(call, "", ErrorKind::BadAnswer(error.to_string()));
+    let bad =
+        |error: ezlo_protocol::identity::IdentityError| Error::new(call, "", ErrorKind::BadAnswer(error.to_string()));
     let mut session = Session::from_pair(pair).map_err(bad)?;
     let named = |host: Option<&str>, usual: &str| host.filter(|host| !host.is_empty()).unwrap_or(usual).to_owned();
     let (primary, alternate) = session.account_hosts.clone();
-    session.account_hosts = (
-        named(answer.server_account.as_deref(), &primary),
-        named(answer.server_account_alt.as_deref(), &alternate),
-    );
+    session.account_hosts =
+        (named(answer.server_account.as_deref(), &primary), named(answer.server_account_alt.as_deref(), &alternate));
     Ok(session)
 }
 
@@ -330,7 +339,10 @@ mod tests {
         let client = MmsClient::new(Environment::base("http://127.0.0.1:1").unwrap()).unwrap();
         let error = client.log_in(&Credentials::new("demo.user", "hunter2")).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Unreachable(_)), "{error}");
-        assert!(error.to_string().starts_with("login at vera-us-oem-autha11.mios.com failed: no connection"), "{error}");
+        assert!(
+            error.to_string().starts_with("login at vera-us-oem-autha11.mios.com failed: no connection"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -363,7 +375,11 @@ mod tests {
             LocateHubs::default().request(&format!("http://{host}:{}", self.port))
         }
 
-        fn parse(&self, status: http::StatusCode, body: &[u8]) -> Result<Self::Answer, ezlo_protocol::cloud::call::AnswerError> {
+        fn parse(
+            &self,
+            status: http::StatusCode,
+            body: &[u8],
+        ) -> Result<Self::Answer, ezlo_protocol::cloud::call::AnswerError> {
             LocateHubs::default().parse(status, body)
         }
     }

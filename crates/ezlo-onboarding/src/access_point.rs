@@ -113,7 +113,8 @@ impl AccessPoint {
         let base = if C::SPEC.role == HostRole::AccessPointRoot { &self.root } else { &self.api };
         let gone = |text: String| AccessPointError::Unreachable { call: name, base: base.clone(), text };
         let request = call.request(base).map_err(|error| AccessPointError::Setup(error.to_string()))?;
-        let request = reqwest::Request::try_from(request).map_err(|error| AccessPointError::Setup(error.to_string()))?;
+        let request =
+            reqwest::Request::try_from(request).map_err(|error| AccessPointError::Setup(error.to_string()))?;
         let mut response = self.http.execute(request).await.map_err(|error| gone(error.without_url().to_string()))?;
         let status = response.status();
         let mut body = Vec::new();

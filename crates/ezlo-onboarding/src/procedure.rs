@@ -191,7 +191,10 @@ impl Procedure {
         self.wait
     }
 
-    fn scanned(&self, result: Result<WifiNetworks, AccessPointError>) -> Result<(Action, Option<Progress>), OnboardingError> {
+    fn scanned(
+        &self,
+        result: Result<WifiNetworks, AccessPointError>,
+    ) -> Result<(Action, Option<Progress>), OnboardingError> {
         let networks = result.map_err(OnboardingError::NoAccessPoint)?.networks.into_option().unwrap_or_default();
         let seen: Vec<String> = networks.into_iter().filter_map(|network| network.ssid.into_option()).collect();
         if seen.is_empty() {
@@ -203,7 +206,11 @@ impl Procedure {
         Ok((Action::Join, Some(Progress::Networks(seen))))
     }
 
-    fn status(&mut self, now: Duration, result: Result<WifiStatus, AccessPointError>) -> Result<(Action, Option<Progress>), OnboardingError> {
+    fn status(
+        &mut self,
+        now: Duration,
+        result: Result<WifiStatus, AccessPointError>,
+    ) -> Result<(Action, Option<Progress>), OnboardingError> {
         let ssid = || self.plan.ssid.clone();
         let status = match result {
             Ok(status) => status,
@@ -217,9 +224,13 @@ impl Procedure {
         };
         self.misses = 0;
         match status.status.get() {
-            Some(WifiState::Connected) => Ok((Action::CloseAccessPoint, Some(Progress::Joined(status.ip.into_option())))),
+            Some(WifiState::Connected) => {
+                Ok((Action::CloseAccessPoint, Some(Progress::Joined(status.ip.into_option()))))
+            }
             Some(WifiState::Failed) => Err(OnboardingError::WrongPasskey { ssid: ssid() }),
-            _ if now.saturating_sub(self.phase_began) >= self.plan.join_time => Err(OnboardingError::JoinTimedOut { ssid: ssid() }),
+            _ if now.saturating_sub(self.phase_began) >= self.plan.join_time => {
+                Err(OnboardingError::JoinTimedOut { ssid: ssid() })
+            }
             _ => Ok((Action::Poll(self.longer()), None)),
         }
     }
@@ -280,8 +291,14 @@ mod tests {
         for _ in 1..MISSES {
             assert!(procedure.step(at(2), Input::Status(Err(gone()))).is_ok());
         }
-        assert!(matches!(procedure.step(at(2), Input::Status(Err(gone()))), Err(OnboardingError::AccessPointVanished(_))));
-        assert!(matches!(joining().step(at(2), Input::Restarting(Err(gone()))), Err(OnboardingError::RestartFailed(_))));
+        assert!(matches!(
+            procedure.step(at(2), Input::Status(Err(gone()))),
+            Err(OnboardingError::AccessPointVanished(_))
+        ));
+        assert!(matches!(
+            joining().step(at(2), Input::Restarting(Err(gone()))),
+            Err(OnboardingError::RestartFailed(_))
+        ));
         assert_eq!(joining().step(at(301), Input::Looked(false)), Err(OnboardingError::NeverAppeared));
     }
 }

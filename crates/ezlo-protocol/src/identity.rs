@@ -179,8 +179,7 @@ pub enum IdentityError {
 
 /// The permissions of an ordinary owner account, the same 70 in both tokens examined.
 pub fn owner_permissions() -> impl Iterator<Item = i64> {
-    const SMALL: [i64; 23] =
-        [1, 2, 3, 4, 6, 9, 14, 15, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 41, 42];
+    const SMALL: [i64; 23] = [1, 2, 3, 4, 6, 9, 14, 15, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 41, 42];
     const LARGE: [i64; 16] =
         [482, 492, 562, 582, 682, 685, 705, 731, 1596, 1606, 1616, 1626, 1635, 1636, 1648, PERMISSION_WITH_ARGUMENTS];
     SMALL.into_iter().chain([43]).chain((52..=342).step_by(10)).chain(LARGE)

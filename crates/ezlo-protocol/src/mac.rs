@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in ["", "AB:CD:EF:12:34", "AB:CD-EF:12:34:56", "AB:CD:EF:12:34:5G", "AB:CD:EF:12:34:56:78", "éééééé"] {
+        for text in ["", "AB:CD:EF:12:34", "AB:CD-EF:12:34:56", "AB:CD:EF:12:34:5G", "AB:CD:EF:12:34:56:78", "éééééé"]
+        {
             assert!(text.parse::<MacAddress>().is_err(), "{text}");
         }
     }

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::cloud::{access_point, account, api, hub_record, keys};
 use crate::hub::method::{RoundTrip, round_trip as through};
-use crate::hub::{broadcast, device, gateway, info, item, login, maintenance, method, mode, network, room, scene, value};
+use crate::hub::{
+    broadcast, device, gateway, info, item, login, maintenance, method, mode, network, room, scene, value,
+};
 use crate::rpc::{Broadcast, REGISTERED, Reply, Request};
 use crate::wire::DecodeError;
 use crate::{identity, jwt};
@@ -39,9 +41,12 @@ pub fn round_trip(document: &Value, hint: &str) -> Result<Outcome, Lossy> {
 }
 
 fn is_room_list(elements: &[Value]) -> bool {
-    !elements.is_empty() && elements.iter().all(|element| {
-        element["_id"].is_string() && element["name"].is_string() && element.as_object().is_some_and(|room| room.len() <= 3)
-    })
+    !elements.is_empty()
+        && elements.iter().all(|element| {
+            element["_id"].is_string()
+                && element["name"].is_string()
+                && element.as_object().is_some_and(|room| room.len() <= 3)
+        })
 }
 
 fn array(elements: &[Value], hint: &str) -> Result<Outcome, Lossy> {
@@ -285,7 +290,22 @@ mod tests {
 
     /// Any JSON, so that no recogniser can index where nothing is.
     fn any_json() -> impl Strategy<Value = Value> {
-        let names = ["id", "method", "result", "error", "msg_subclass", "Devices", "keys", "devices", "items", "token", "data", "status", "value", "type"];
+        let names = [
+            "id",
+            "method",
+            "result",
+            "error",
+            "msg_subclass",
+            "Devices",
+            "keys",
+            "devices",
+            "items",
+            "token",
+            "data",
+            "status",
+            "value",
+            "type",
+        ];
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

@@ -66,6 +66,9 @@ mod tests {
     /// The digest printed in the vendor's note belongs to no known input; it must not come out of the right formula.
     #[test]
     fn the_printed_digest_is_not_ours() {
-        assert_ne!(sha1_password("test69212", &"Ezlo@2021".into()).expose(), "13067a93aa3dba3ce29b61a95852326b8d4f08c2");
+        assert_ne!(
+            sha1_password("test69212", &"Ezlo@2021".into()).expose(),
+            "13067a93aa3dba3ce29b61a95852326b8d4f08c2"
+        );
     }
 }

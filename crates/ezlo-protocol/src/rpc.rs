@@ -104,12 +104,7 @@ wire! {
 impl RpcError {
     /// An error of this code, machine string and text.
     pub fn new(code: i64, data: &str, message: &str) -> Self {
-        Self {
-            code: code.into(),
-            data: Value::from(data).into(),
-            message: message.into(),
-            ..Self::default()
-        }
+        Self { code: code.into(), data: Value::from(data).into(), message: message.into(), ..Self::default() }
     }
 
     /// An error of the registry.
@@ -219,8 +214,8 @@ impl<'a> Envelope<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::wire;
     use super::*;
+    use crate::wire;
     use proptest::prelude::*;
 
     #[test]
@@ -228,7 +223,10 @@ mod tests {
         let cases = [
             (r#"{"id":"ui_broadcast","msg_subclass":"hub.item.updated","result":{}}"#, FrameKind::Broadcast),
             (r#"{"msg_subclass":"EzloStateChanged","result":{}}"#, FrameKind::Broadcast),
-            (r#"{"id":"7","msg_subclass":"hub.room.deleted","method":"hub.room.delete","result":{}}"#, FrameKind::Broadcast),
+            (
+                r#"{"id":"7","msg_subclass":"hub.room.deleted","method":"hub.room.delete","result":{}}"#,
+                FrameKind::Broadcast,
+            ),
             (r#"{"id":"7","method":"registered","error":null,"result":{}}"#, FrameKind::Reply),
             (r#"{"id":7,"error":{"code":-32500}}"#, FrameKind::Reply),
             (r#"{"id":null,"method":"register","params":{}}"#, FrameKind::Request),

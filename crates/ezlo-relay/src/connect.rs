@@ -98,7 +98,11 @@ pub(crate) async fn dial(endpoint: &Endpoint) -> Result<Dialed, ConnectError> {
         let stream = stream.map_err(failed)?;
         // Small frames must not wait for each other.
         stream.set_nodelay(true).map_err(failed)?;
-        if tls { secure(stream, bare.clone(), &endpoint.trust).await.map_err(failed) } else { Ok((boxed(stream), None)) }
+        if tls {
+            secure(stream, bare.clone(), &endpoint.trust).await.map_err(failed)
+        } else {
+            Ok((boxed(stream), None))
+        }
     };
     let streams = tokio::time::timeout(DIAL_TIME, streams).await;
     let (stream, pin) = streams.map_err(|_| ConnectError::TimedOut { phase: "dialing" })??;
@@ -113,7 +117,11 @@ fn boxed(stream: impl Stream + 'static) -> Box<dyn Stream> {
     Box::new(stream)
 }
 
-async fn secure(stream: TcpStream, host: String, trust: &Trust) -> std::io::Result<(Box<dyn Stream>, Option<[u8; 32]>)> {
+async fn secure(
+    stream: TcpStream,
+    host: String,
+    trust: &Trust,
+) -> std::io::Result<(Box<dyn Stream>, Option<[u8; 32]>)> {
     let config = trust.client_config().map_err(std::io::Error::other)?;
     let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;

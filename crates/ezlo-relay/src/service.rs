@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ezlo_protocol::hub::broadcast::Event;
-use ezlo_protocol::hub::method::{LocalLogin, Method as _, RelayLogin, RelayRegister};
 use ezlo_protocol::hub::login::{LoginUserMios, OfflineLogin, Register};
+use ezlo_protocol::hub::method::{LocalLogin, Method as _, RelayLogin, RelayRegister};
 use ezlo_protocol::rpc::{Envelope, FrameKind, Request, RpcError};
 use ezlo_protocol::wire;
 use serde_json::{Value, json};
@@ -84,7 +84,12 @@ impl<T: Transport> Service<T> {
     }
 
     /// Asks and waits for that answer; broadcasts that come meanwhile are passed on.
-    async fn ask(&mut self, phase: &'static str, method: &str, params: Value) -> Result<Result<(), RpcError>, ConnectError> {
+    async fn ask(
+        &mut self,
+        phase: &'static str,
+        method: &str,
+        params: Value,
+    ) -> Result<Result<(), RpcError>, ConnectError> {
         let id = format!("{method}-0");
         let closed = |reason| ConnectError::Closed { phase, reason };
         let exchange = async {
@@ -184,7 +189,8 @@ impl<T: Transport> Service<T> {
                 };
                 let outcome = match envelope.error {
                     None => Ok(value(envelope.result)),
-                    Some(raw) => Err(serde_json::from_str(raw.get()).unwrap_or_else(|_| RpcError::new(0, "", "an error of unknown shape"))),
+                    Some(raw) => Err(serde_json::from_str(raw.get())
+                        .unwrap_or_else(|_| RpcError::new(0, "", "an error of unknown shape"))),
                 };
                 Some((id, outcome))
             }
@@ -214,6 +220,12 @@ fn cut(text: &str) -> String {
 }
 
 fn frame(id: &str, method: &str, params: Value) -> String {
-    let request = Request { id: json!(id).into(), method: method.into(), api: "1.0".into(), params: params.into(), ..Request::default() };
+    let request = Request {
+        id: json!(id).into(),
+        method: method.into(),
+        api: "1.0".into(),
+        params: params.into(),
+        ..Request::default()
+    };
     wire::to_value(&request).to_string()
 }

@@ -119,7 +119,13 @@ impl Session {
     }
 
     /// Calls any method by name within a time limit of one's own.
-    pub async fn call_within(&self, method: &str, kind: Kind, params: Value, limit: Duration) -> Result<Value, CallError> {
+    pub async fn call_within(
+        &self,
+        method: &str,
+        kind: Kind,
+        params: Value,
+        limit: Duration,
+    ) -> Result<Value, CallError> {
         let (waiter, answer) = oneshot::channel();
         let deadline = Instant::now() + limit;
         let call = NewCall { method: method.to_owned(), kind, deadline, waiter };
@@ -156,7 +162,10 @@ mod tests {
             self.incoming.recv().await.ok_or_else(|| CloseReason::Broken("gone".into()))
         }
         async fn send(&mut self, text: String) -> Result<(), CloseReason> {
-            self.outgoing.send(serde_json::from_str(&text).unwrap()).await.map_err(|_| CloseReason::Broken("gone".into()))
+            self.outgoing
+                .send(serde_json::from_str(&text).unwrap())
+                .await
+                .map_err(|_| CloseReason::Broken("gone".into()))
         }
         async fn close(&mut self) {}
     }
@@ -181,16 +190,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_find_their_calls_in_any_order() {
         let (session, mut hub) = anonymous().await;
-        let calls = tokio::join!(
-            session.call_raw("a", json!({})),
-            session.call_raw("b", json!({})),
-            async {
-                let (first, second) = (hub.hear.recv().await.unwrap(), hub.hear.recv().await.unwrap());
-                hub.say(json!({"id": "nobody", "error": null, "result": {}})).await;
-                hub.say(json!({"id": second["id"], "error": null, "result": {"for": second["method"]}})).await;
-                hub.say(json!({"id": first["id"], "error": {"code": -32500, "data": "ezlo.device.notfound"}, "result": {}})).await;
-            }
-        );
+        let calls = tokio::join!(session.call_raw("a", json!({})), session.call_raw("b", json!({})), async {
+            let (first, second) = (hub.hear.recv().await.unwrap(), hub.hear.recv().await.unwrap());
+            hub.say(json!({"id": "nobody", "error": null, "result": {}})).await;
+            hub.say(json!({"id": second["id"], "error": null, "result": {"for": second["method"]}})).await;
+            hub.say(
+                json!({"id": first["id"], "error": {"code": -32500, "data": "ezlo.device.notfound"}, "result": {}}),
+            )
+            .await;
+        });
         assert!(matches!(calls.0, Err(CallError::Refused { error, .. }) if error.data() == "ezlo.device.notfound"));
         assert_eq!(calls.1.unwrap(), json!({"for": "b"}));
     }

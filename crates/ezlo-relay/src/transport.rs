@@ -62,7 +62,7 @@ where
 
     async fn close(&mut self) {
         // The other side may be gone already; then there is nobody to say goodbye to.
-        if WebSocketStream::close(self, None).await.is_ok() {
+        if Self::close(self, None).await.is_ok() {
             while let Some(Ok(_)) = self.next().await {}
         }
     }

@@ -77,7 +77,11 @@ impl ServerCertVerifier for HubVerifier {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
         let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
         let same = name == Some(self.serial.as_str()) && self.pin.is_none_or(|pin| pin == pin_of(certificate));
-        if same { Ok(ServerCertVerified::assertion()) } else { Err(CertificateError::ApplicationVerificationFailure.into()) }
+        if same {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
     }
 
     fn verify_tls12_signature(

@@ -17,7 +17,8 @@ const APP: i64 = 482;
 /// Success as the vendor's note describes it; failures are inferred.
 pub(super) fn create_account(world: &World, request: &Request, _: &[&str]) -> Reply {
     let params = Params::new(request);
-    let (Some(username), Some(email), Some(password)) = (params.get("Username"), params.get("Email"), params.get("Password"))
+    let (Some(username), Some(email), Some(password)) =
+        (params.get("Username"), params.get("Email"), params.get("Password"))
     else {
         return Reply::error(StatusCode::BAD_REQUEST, "Username, Email and Password are required");
     };
@@ -117,7 +118,8 @@ struct Params<'a> {
 
 impl<'a> Params<'a> {
     fn new(request: &'a Request) -> Self {
-        let is_form = request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let is_form =
+            request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let form = std::str::from_utf8(&request.body).ok().filter(|_| is_form).and_then(pairs).unwrap_or_default();
         Self { request, form }
     }

@@ -1,6 +1,8 @@
 //! The newer cloud API: token exchange, the RPC gateway and the v4 calls.
 
-use ezlo_protocol::cloud::api::{ApiAnswer, ApiCall, Controller, ControllerList, LegacyToken, NmaController, PasswordLogin, TokenAnswer};
+use ezlo_protocol::cloud::api::{
+    ApiAnswer, ApiCall, Controller, ControllerList, LegacyToken, NmaController, PasswordLogin, TokenAnswer,
+};
 use ezlo_protocol::cloud::keys::{AccessKey, AccessKeys, KeyMeta, KeyParty};
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::password::sha1_password;
@@ -109,7 +111,11 @@ fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
             ..Controller::default()
         })
     });
-    let list = ControllerList { controllers: controllers.collect(), pagination: json!({}).into(), ..ControllerList::default() };
+    let list = ControllerList {
+        controllers: controllers.collect(),
+        pagination: json!({}).into(),
+        ..ControllerList::default()
+    };
     wire::to_value(&list)
 }
 

@@ -25,7 +25,10 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
         ("/hubs", &Method::GET) => Reply::json(&shared.world.hubs().iter().map(|cell| hub(cell)).collect::<Vec<_>>()),
         ("/healthz" | "/endpoints" | "/clock" | "/hubs", _) => Reply::method_not_allowed(&[Method::GET]),
         ("/clock/advance", _) => Reply::method_not_allowed(&[Method::POST]),
-        _ => refusal(StatusCode::NOT_FOUND, "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /hubs"),
+        _ => refusal(
+            StatusCode::NOT_FOUND,
+            "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /hubs",
+        ),
     }
 }
 

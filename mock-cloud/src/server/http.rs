@@ -154,7 +154,9 @@ pub(super) async fn answer(
 
 fn refuses(shared: &Shared, surface: &Surface) -> bool {
     let world = &shared.world;
-    world.profile == Profile::Hostile && matches!(surface, Surface::Cloud { .. }) && world.random.chance(HOSTILE_REFUSALS)
+    world.profile == Profile::Hostile
+        && matches!(surface, Surface::Cloud { .. })
+        && world.random.chance(HOSTILE_REFUSALS)
 }
 
 fn route_to(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
@@ -224,7 +226,10 @@ mod tests {
     #[test]
     fn queries_are_decoded_once() {
         let expected = |pairs: &[(&str, &str)]| Some(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
-        assert_eq!(pairs("a=1&b=%7B%22x%22:%201%7D&c&d=x=y"), expected(&[("a", "1"), ("b", "{\"x\": 1}"), ("c", ""), ("d", "x=y")]));
+        assert_eq!(
+            pairs("a=1&b=%7B%22x%22:%201%7D&c&d=x=y"),
+            expected(&[("a", "1"), ("b", "{\"x\": 1}"), ("c", ""), ("d", "x=y")])
+        );
         assert_eq!(pairs("a=b+c%2Bd"), expected(&[("a", "b c+d")]));
         assert_eq!(pairs("a=%FF"), None);
         assert_eq!(pairs("a=100%"), expected(&[("a", "100%")]));

@@ -201,7 +201,9 @@ fn choose(world: &World, caller: &Caller, request: &Envelope<'_>) -> Result<Arc<
     let params = raw_params(request)?;
     let serial = match &params["serial"] {
         Value::String(serial) => serial,
-        Value::Null => return Err(RpcError::new(-32600, "rpc.params.notfound.serial", "Bad request, serial does not exist")),
+        Value::Null => {
+            return Err(RpcError::new(-32600, "rpc.params.notfound.serial", "Bad request, serial does not exist"));
+        }
         // Clients take care to send text.
         _ => return Err(RpcError::known("rpc.params.invalid")),
     };

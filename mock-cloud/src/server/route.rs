@@ -1,8 +1,8 @@
 //! The routes of the vendor's hosts: one table, every path on every host.
 
 use ezlo_protocol::evidence::Evidence;
-use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, SessionToken};
 use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, SessionToken};
 use http::{Method, StatusCode};
 
 use super::http::{Reply, Request};
@@ -149,7 +149,9 @@ mod tests {
         let on_hub = |role| matches!(role, HostRole::AccessPoint | HostRole::AccessPointRoot);
         for call in CALLS.iter().filter(|call| !on_hub(call.role)) {
             let path: Vec<&str> = call.path.split('/').collect();
-            let found = ROUTES.iter().any(|route| route.method.as_str() == call.method && parts(route.pattern, &path).is_some());
+            let found = ROUTES
+                .iter()
+                .any(|route| route.method.as_str() == call.method && parts(route.pattern, &path).is_some());
             assert!(found, "{}", call.name);
         }
     }

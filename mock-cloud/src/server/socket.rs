@@ -21,8 +21,8 @@ use super::http::Reply;
 use super::lan::LocalSession;
 use super::relay::RelaySession;
 use super::{Shared, Surface, UpgradeSlot};
-use crate::world::link::{Link, LinkKind, Out, Outbox};
 use crate::world::World;
+use crate::world::link::{Link, LinkKind, Out, Outbox};
 
 /// Longest message taken, in bytes. The hub's own bus ends at 100 KiB; a scene or a claim is far shorter.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -71,7 +71,12 @@ pub(super) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
 }
 
 /// Answers an upgrade request; on success the session waits in the slot.
-pub(super) fn accept(shared: &Shared, surface: &Surface, slot: &UpgradeSlot, request: http::Request<Incoming>) -> Reply {
+pub(super) fn accept(
+    shared: &Shared,
+    surface: &Surface,
+    slot: &UpgradeSlot,
+    request: http::Request<Incoming>,
+) -> Reply {
     let headers = request.headers();
     let version = headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
     let Some(key) = headers.get(SEC_WEBSOCKET_KEY).filter(|_| request.method() == Method::GET) else {
@@ -103,10 +108,8 @@ pub(super) fn accept(shared: &Shared, surface: &Surface, slot: &UpgradeSlot, req
 fn switching(accept_key: &str) -> Reply {
     let mut reply = Reply::text(Bytes::new());
     reply.status = StatusCode::SWITCHING_PROTOCOLS;
-    reply.headers = vec![
-        (CONNECTION, HeaderValue::from_static("Upgrade")),
-        (UPGRADE, HeaderValue::from_static("websocket")),
-    ];
+    reply.headers =
+        vec![(CONNECTION, HeaderValue::from_static("Upgrade")), (UPGRADE, HeaderValue::from_static("websocket"))];
     reply.headers.extend(HeaderValue::from_str(accept_key).ok().map(|key| (SEC_WEBSOCKET_ACCEPT, key)));
     reply
 }
@@ -214,7 +217,9 @@ fn on_error(error: &Error) -> End {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(1009, "message too long"),
         Error::Utf8(_) => End::Close(1007, "invalid UTF-8"),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) | Error::ConnectionClosed => End::Gone,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) | Error::ConnectionClosed => {
+            End::Gone
+        }
         Error::Protocol(_) => End::Close(1002, "protocol error"),
         _ => End::Gone,
     }

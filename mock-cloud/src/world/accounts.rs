@@ -147,7 +147,8 @@ impl Accounts {
 
     /// Makes an account with its first user.
     pub(crate) fn create(&mut self, wish: &NewAccount<'_>, random: &Random) -> Result<User, CreateError> {
-        let text = |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let text =
+            |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         let checks = [
             (text(wish.username, 64), CreateError::Username),
             (text(wish.email, 254) && wish.email.contains('@'), CreateError::Email),

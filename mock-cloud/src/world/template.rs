@@ -46,11 +46,21 @@ const fn item(name: &'static str, value_type: &'static str, access: Access, defa
     ItemTemplate { name, value_type, access, default, scale: "", tokens: &[], range: None, element_type: "" }
 }
 
-const fn token(name: &'static str, access: Access, default: &'static str, tokens: &'static [&'static str]) -> ItemTemplate {
+const fn token(
+    name: &'static str,
+    access: Access,
+    default: &'static str,
+    tokens: &'static [&'static str],
+) -> ItemTemplate {
     ItemTemplate { tokens, ..item(name, "token", access, default) }
 }
 
-const fn scaled(name: &'static str, value_type: &'static str, default: &'static str, scale: &'static str) -> ItemTemplate {
+const fn scaled(
+    name: &'static str,
+    value_type: &'static str,
+    default: &'static str,
+    scale: &'static str,
+) -> ItemTemplate {
     ItemTemplate { scale, ..item(name, value_type, Read, default) }
 }
 
@@ -59,19 +69,19 @@ const fn percent(name: &'static str, access: Access, default: &'static str) -> I
 }
 
 const fn setpoint(name: &'static str, default: &'static str) -> ItemTemplate {
-    ItemTemplate {
-        scale: "celsius",
-        range: Some((5, 35)),
-        ..item(name, "temperature", ReadWrite, default)
-    }
+    ItemTemplate { scale: "celsius", range: Some((5, 35)), ..item(name, "temperature", ReadWrite, default) }
 }
 
 const BATTERY: ItemTemplate = percent("battery", Read, "100");
 const SWITCH: ItemTemplate = item("switch", "bool", ReadWrite, "false");
 const TEMPERATURE: ItemTemplate = scaled("temp", "temperature", "21.5", "celsius");
 const THREAT: ItemTemplate = item("security_threat", "bool", Read, "false");
-const TAMPER: ItemTemplate =
-    token("tampering_cover_alarm", Read, "\"no_tampering_cover\"", &["no_tampering_cover", "tampering_cover", "unknown"]);
+const TAMPER: ItemTemplate = token(
+    "tampering_cover_alarm",
+    Read,
+    "\"no_tampering_cover\"",
+    &["no_tampering_cover", "tampering_cover", "unknown"],
+);
 const SIREN: ItemTemplate =
     token("siren_alarm", ReadWrite, "\"siren_inactive\"", &["siren_inactive", "siren_active", "unknown"]);
 
@@ -247,7 +257,9 @@ impl ItemTemplate {
             value_type: value_type.into(),
             value: value.into(),
             scale: text(self.scale).map(|scale| Scale::from(scale.as_str())).into(),
-            tokens: (!self.tokens.is_empty()).then(|| self.tokens.iter().map(|token| (*token).to_owned()).collect()).into(),
+            tokens: (!self.tokens.is_empty())
+                .then(|| self.tokens.iter().map(|token| (*token).to_owned()).collect())
+                .into(),
             min_value: self.range.map(|(low, _)| low.into()).into(),
             max_value: self.range.map(|(_, high)| high.into()).into(),
             element_type: text(self.element_type).into(),

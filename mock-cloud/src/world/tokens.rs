@@ -4,8 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ezlo_protocol::identity::{
-    self, EnabledPermission, IdentityDocument, IdentityPair, PERMISSION_ARGUMENTS, PERMISSION_WITH_ARGUMENTS, Permission,
-    PermissionWithArguments,
+    self, EnabledPermission, IdentityDocument, IdentityPair, PERMISSION_ARGUMENTS, PERMISSION_WITH_ARGUMENTS,
+    Permission, PermissionWithArguments,
 };
 use ezlo_protocol::jwt::JwtPayload;
 use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken};
@@ -111,7 +111,8 @@ impl Tokens {
         }
         let payload = JwtPayload::decode(token).map_err(|_| AuthError::Bad)?;
         let expires = payload.expires_at().ok_or(AuthError::Bad)?;
-        let number = |name: &str| payload.token.get().and_then(|token| token.extra.get(name)?.as_u64()).ok_or(AuthError::Bad);
+        let number =
+            |name: &str| payload.token.get().and_then(|token| token.extra.get(name)?.as_u64()).ok_or(AuthError::Bad);
         let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires };
         if now >= expires { Err(AuthError::Expired) } else { Ok(caller) }
     }
@@ -191,7 +192,15 @@ mod tests {
     }
 
     fn issue(version: u8) -> Issue<'static> {
-        Issue { now: 1_700_000_000, lifetime: 86_400, seq: 1, version, oem: 1, app: 0, server: "vera-us-oem-autha11.mios.com" }
+        Issue {
+            now: 1_700_000_000,
+            lifetime: 86_400,
+            seq: 1,
+            version,
+            oem: 1,
+            app: 0,
+            server: "vera-us-oem-autha11.mios.com",
+        }
     }
 
     #[test]

@@ -119,7 +119,8 @@ impl Delay {
     /// The whole wait in seconds.
     pub fn total_seconds(&self) -> u64 {
         let part = |field: &Field<u64>, unit: u64| field.get().copied().unwrap_or_default().saturating_mul(unit);
-        let parts = [part(&self.seconds, 1), part(&self.minutes, 60), part(&self.hours, 3600), part(&self.days, 86_400)];
+        let parts =
+            [part(&self.seconds, 1), part(&self.minutes, 60), part(&self.hours, 3600), part(&self.days, 86_400)];
         parts.into_iter().fold(0, u64::saturating_add)
     }
 }

@@ -104,9 +104,9 @@ impl HubCell {
 
     /// Takes one of the hub's open HTTP requests; `None` when all are taken.
     pub(crate) fn open_request(self: &Arc<Self>) -> Option<OpenRequest> {
-        let taken = self.open_requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
-            (open < OPEN_REQUESTS).then_some(open + 1)
-        });
+        let taken = self
+            .open_requests
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < OPEN_REQUESTS).then_some(open + 1));
         taken.ok().map(|_| OpenRequest(Arc::clone(self)))
     }
 
@@ -144,7 +144,13 @@ impl HubCell {
     }
 
     /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
-    pub(crate) fn relayed_call(self: &Arc<Self>, world: &Arc<World>, request: &Envelope<'_>, text: &str, caller: &Link) {
+    pub(crate) fn relayed_call(
+        self: &Arc<Self>,
+        world: &Arc<World>,
+        request: &Envelope<'_>,
+        text: &str,
+        caller: &Link,
+    ) {
         let method = request.method.as_deref().unwrap_or_default();
         let refuse = |data| {
             caller.text(frame::reply(request, method, &Err(RpcError::known(data)), Way::Relay));

@@ -86,11 +86,7 @@ impl Hub {
 }
 
 fn tell(id: &DeviceId, change: DeviceUpdate, context: &mut Context<'_>) {
-    let update = DeviceUpdate {
-        id: id.clone(),
-        service_notification: false.into(),
-        sync_notification: false.into(),
-        ..change
-    };
+    let update =
+        DeviceUpdate { id: id.clone(), service_notification: false.into(), sync_notification: false.into(), ..change };
     context.broadcast("hub.device.updated", &update);
 }

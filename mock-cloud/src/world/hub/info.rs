@@ -76,10 +76,26 @@ impl Hub {
         }
         let by_name = self.settings.iter().map(|(name, setting)| (name.clone(), json!({"value": setting.0})));
         Ok(DataList {
-            devices: collect(&query.devices, "ids", &mut self.devices.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
-            items: collect(&query.items, "ids", &mut self.items.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
-            rooms: collect(&query.rooms, "ids", &mut self.rooms.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
-            scenes: collect(&query.scenes, "ids", &mut self.scenes.iter().map(|(id, v)| (id.to_string(), wire::to_value(v)))),
+            devices: collect(
+                &query.devices,
+                "ids",
+                &mut self.devices.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            items: collect(
+                &query.items,
+                "ids",
+                &mut self.items.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            rooms: collect(
+                &query.rooms,
+                "ids",
+                &mut self.rooms.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            scenes: collect(
+                &query.scenes,
+                "ids",
+                &mut self.scenes.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
             settings: collect(&query.settings, "names", &mut by_name.into_iter()),
             ..DataList::default()
         })

@@ -147,7 +147,8 @@ impl Hub {
     pub(super) fn dictionary_remove(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
         let key = wish.key.into_option().ok_or_else(|| missing("key"))?;
         self.dictionary(&wish.id)?;
-        let elements = self.items.get_mut(&wish.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
+        let elements =
+            self.items.get_mut(&wish.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
         let gone = elements.and_then(|elements| elements.shift_remove(&key));
         let gone = gone.ok_or_else(|| not_found("generic.object.not.found"))?;
         self.tell_dictionary(&wish.id, "removed", &key, &gone, context);
@@ -160,7 +161,14 @@ impl Hub {
         if is_dictionary { Ok(item) } else { Err(RpcError::known("rpc.params.invalid")) }
     }
 
-    fn dictionary_put(&mut self, id: &ItemId, key: String, element: Element, operation: &str, context: &mut Context<'_>) {
+    fn dictionary_put(
+        &mut self,
+        id: &ItemId,
+        key: String,
+        element: Element,
+        operation: &str,
+        context: &mut Context<'_>,
+    ) {
         let value = element.value.into_option().unwrap_or(Value::Null);
         if let Some(Value::Object(elements)) = self.items.get_mut(id).and_then(|item| item.value.get_mut()) {
             elements.insert(key.clone(), value.clone());

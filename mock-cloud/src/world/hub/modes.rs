@@ -1,7 +1,9 @@
 //! House modes: switching after a delay, calling it off, and what a switch arms.
 
 use ezlo_protocol::hub::device::{Category, Device};
-use ezlo_protocol::hub::mode::{CurrentMode, MODES, Mode, ModeSwitch, ModeSwitched, ModeSwitching, ModesState, SwitchStatus};
+use ezlo_protocol::hub::mode::{
+    CurrentMode, MODES, Mode, ModeSwitch, ModeSwitched, ModeSwitching, ModesState, SwitchStatus,
+};
 use ezlo_protocol::hub::{DeviceId, Empty, ModeId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Loose;
@@ -197,7 +199,8 @@ mod tests {
         fn switch(&mut self, to: &Value) -> (Answer<Value>, Vec<String>, Timers) {
             let mut context = Context::new(0, &self.guesses);
             let answer = self.hub.call("hub.modes.switch", Some(to), &mut context);
-            let told = context.effects.broadcasts.iter().map(|(_, content)| content["status"].as_str().unwrap().to_owned());
+            let told =
+                context.effects.broadcasts.iter().map(|(_, content)| content["status"].as_str().unwrap().to_owned());
             (answer, told.collect(), context.effects.timers)
         }
 

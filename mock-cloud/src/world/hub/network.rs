@@ -116,7 +116,8 @@ impl Hub {
             return Err(ConnectError::Passkey);
         }
         let network = networks.iter().find(|network| network.ssid == wish.ssid);
-        let open_or_equal = |network: &WifiFile| network.passkey.is_none() || network.passkey.as_ref() == wish.passkey.get();
+        let open_or_equal =
+            |network: &WifiFile| network.passkey.is_none() || network.passkey.as_ref() == wish.passkey.get();
         self.wifi.will_join = network.is_some_and(open_or_equal);
         self.wifi.state = WifiState::Connecting;
         self.wifi.ssid = Some(wish.ssid.clone());
@@ -212,7 +213,8 @@ impl Hub {
             ..Interface::default()
         };
         let ssid = self.wifi.ssid.clone().filter(|_| joined).unwrap_or_default();
-        let wifi = json!({"mode": "sta", "channel": 0, "region": "00", "network": {"ssid": ssid, "encryption": "psk2"}});
+        let wifi =
+            json!({"mode": "sta", "channel": 0, "region": "00", "network": {"ssid": ssid, "encryption": "psk2"}});
         let interfaces = vec![
             interface("eth0", "ethernet", 1, self.wifi.wired && !joined, Field::Absent),
             interface("wlan0", "wifi", 2, joined, wifi.into()),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ezlo_protocol::hub::scene::{
-    Block, BlockField, BlockMethod, BlockOptions, Delay, RunStatus, Scene, SceneEdit, SceneList, SceneProgress, SceneRef,
-    SceneRun,
+    Block, BlockField, BlockMethod, BlockOptions, Delay, RunStatus, Scene, SceneEdit, SceneList, SceneProgress,
+    SceneRef, SceneRun,
 };
 use ezlo_protocol::hub::{Empty, ItemId, RoomId, SceneId};
 use ezlo_protocol::rpc::RpcError;
@@ -203,7 +203,9 @@ fn check(scene: &Scene) -> Answer<()> {
         Some(name) if name.chars().count() > SCENE_NAME => return Err(RpcError::known("rpc.params.invalid")),
         Some(_) => {}
     }
-    let ill_formed = |blocks: &Field<Vec<Block>>| blocks.get().is_none_or(|blocks| blocks.iter().any(|block| block.method().is_none()));
+    let ill_formed = |blocks: &Field<Vec<Block>>| {
+        blocks.get().is_none_or(|blocks| blocks.iter().any(|block| block.method().is_none()))
+    };
     if ill_formed(&scene.when) {
         return Err(RpcError::known("ezlo.scenes.block.when.wrong"));
     }

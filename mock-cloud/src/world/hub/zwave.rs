@@ -71,7 +71,11 @@ impl Hub {
         self.enter(action);
         tell(event, context);
         let guesses = context.guesses;
-        let wait = if guesses.zwave_auto_press && self.somebody_to_press() { guesses.zwave_step_ms } else { guesses.zwave_timeout_ms };
+        let wait = if guesses.zwave_auto_press && self.somebody_to_press() {
+            guesses.zwave_step_ms
+        } else {
+            guesses.zwave_timeout_ms
+        };
         context.later(wait, Timer::Zwave(self.zwave.generation));
     }
 

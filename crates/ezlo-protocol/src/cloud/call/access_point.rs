@@ -84,11 +84,8 @@ impl Call for ConnectWifi<'_> {
     type Answer = ();
 
     fn request(&self, base: &str) -> Result<Request<Bytes>, RequestError> {
-        let body = WifiConnect {
-            ssid: self.ssid.into(),
-            passkey: self.passkey.cloned().into(),
-            ..WifiConnect::default()
-        };
+        let body =
+            WifiConnect { ssid: self.ssid.into(), passkey: self.passkey.cloned().into(), ..WifiConnect::default() };
         // The content type is the vendor's own, odd as it is.
         Builder::new(Method::POST, base, "/wifi/network/connect")
             .header(header::CONTENT_TYPE, "application/javascript")

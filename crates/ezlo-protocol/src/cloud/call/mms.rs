@@ -354,7 +354,9 @@ mod tests {
             token_version: Some(2),
         };
         let uri = login.request(BASE).unwrap().uri().to_string();
-        assert!(uri.starts_with("https://vera-us-oem-autha.mios.com/autha/auth/username/Test%204521%40x?SHA1Password="));
+        assert!(
+            uri.starts_with("https://vera-us-oem-autha.mios.com/autha/auth/username/Test%204521%40x?SHA1Password=")
+        );
         assert!(uri.contains("&SHA1PasswordCS=") && uri.ends_with("&PK_Oem=1&TokenVersion=2"), "{uri}");
     }
 

@@ -1,0 +1,53 @@
+//! Everything that can go wrong, under one name.
+
+use std::time::Duration;
+
+/// Something did not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The environment cannot be used.
+    #[error(transparent)]
+    Environment(#[from] ezlo_mms::EnvironmentError),
+    /// A call to the cloud failed.
+    #[error(transparent)]
+    Cloud(#[from] ezlo_mms::Error),
+    /// A connection to a hub could not be made.
+    #[error(transparent)]
+    Connect(#[from] ezlo_relay::ConnectError),
+    /// A call to a hub failed.
+    #[error(transparent)]
+    Call(#[from] ezlo_relay::CallError),
+    /// The hub runs Vera firmware; it has no relay of the kind this crate speaks.
+    #[error("hub {0} is not reached by WebSocket: it runs Vera firmware, or the service names no relay for it")]
+    NoRelay(String),
+    /// The account has no local key for the hub.
+    #[error("the account has no local key for hub {0}; remove the hub from the account and add it again")]
+    NoLocalKey(String),
+    /// There is no such thing on the hub.
+    #[error("the hub has no {what} called {name:?}; it has {}", known.join(", "))]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The hub took the call, but what it leads to did not come in time.
+    #[error("the hub took {what} but did not report it within {limit:?}")]
+    NotConfirmed {
+        /// What was asked for.
+        what: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// What was asked for failed on the hub.
+    #[error("{what} failed on the hub: {text}")]
+    Failed {
+        /// What was asked for.
+        what: String,
+        /// In the hub's words.
+        text: String,
+    },
+}

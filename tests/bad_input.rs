@@ -1,0 +1,185 @@
+//! Bad input on every listener: an answer in the vendor's own dialect, and the listener goes on.
+
+use std::net::SocketAddr;
+
+use ezlo_mock_cloud::MockCloud;
+use ezlo_testkit::{Came, Socket, address, http as ask, raw};
+use serde_json::{Value, json};
+
+use crate::support::{HUB, frozen, http, login_text, pair, registered};
+
+/// Plain listeners of a cloud: all hosts, control, access point and its root.
+fn listeners(cloud: &MockCloud) -> Vec<SocketAddr> {
+    let ready = cloud.ready();
+    let fresh = &ready.hubs[1];
+    let urls = [Some(&ready.http), Some(&ready.control), fresh.ap.as_ref(), fresh.ap_root.as_ref()];
+    urls.into_iter().flatten().map(|url| address(url)).collect()
+}
+
+fn status(answer: &[u8]) -> u16 {
+    String::from_utf8_lossy(answer).split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test]
+async fn broken_http_on_every_listener() {
+    let cloud = frozen().await;
+    for to in listeners(&cloud) {
+        let long_head = format!("GET / HTTP/1.1\r\nhost: {to}\r\nx: {}\r\n\r\n", "x".repeat(200_000));
+        let long_body = format!(
+            "POST /v1/request HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: 9999999\r\n\r\n{}",
+            "x".repeat(300_000)
+        );
+        let cases: [(&[u8], &[u16]); 6] = [
+            (b"\x00\xff\xfe garbage \r\n\r\n", &[400]),
+            (b"GET / HTTP/9.9\r\n\r\n", &[400]),
+            (b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n", &[400]),
+            (b"GET / HTTP/1.1\r\nhost: bad host<script>\r\nconnection: close\r\n\r\n", &[400]),
+            (long_head.as_bytes(), &[431, 0]),
+            (long_body.as_bytes(), &[413, 0]),
+        ];
+        for (bytes, expected) in cases {
+            let answer = raw(to, bytes).await;
+            assert!(expected.contains(&status(&answer)), "{to}: {} for {:?}", status(&answer), &bytes[..20]);
+        }
+        let nowhere = ask(to, "GET /no/such/path", &[], b"").await;
+        assert_eq!(nowhere.status, 404, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_methods_and_bodies_are_refused_by_name() {
+    let cloud = frozen().await;
+    let to = http(&cloud);
+    let access_point = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
+    let cases = [
+        (to, "DELETE /autha/auth/username", &b""[..], 405, "ERROR:Method not allowed"),
+        (to, "POST /account/account/account/1200001", b"", 405, "ERROR:Method not allowed"),
+        (to, "POST /autha/auth/username?Username=x", b"", 400, "ERROR:Username, Email and Password are required"),
+        (
+            to,
+            "POST /autha/auth/username?Username=demo.user&Email=new@example.com&Password=p",
+            b"",
+            409,
+            "ERROR:Username or Email already exists",
+        ),
+        (to, "GET /autha/auth/username/demo.user", b"", 400, "ERROR:SHA1Password is required"),
+        (to, "GET /autha/auth/username/demo.user?SHA1Password=0", b"", 404, "ERROR:Invalid username or password"),
+        (to, "GET /autha/auth/username/%FF?SHA1Password=0", b"", 400, "ERROR:Path is not UTF-8"),
+        (to, "GET /account/account/account/1200001", b"", 401, "ERROR:Authentication required"),
+        (to, "POST /api/v4/login/3/sessions", b"{", 400, "ERROR:the JSON text ends too early"),
+        (access_point, "POST /wifi/network/connect", b"not json", 400, "ERROR:expected"),
+        (access_point, "POST /wifi/network/connect", b"{\"ssid\":7}", 400, "ERROR:expected a string"),
+        (access_point, "POST /wifi/network/connect", b"{\"ssid\":\"\"}", 400, "ERROR:Invalid ssid"),
+        (access_point, "GET /wifi/network/connect", b"", 405, "ERROR:Method not allowed"),
+    ];
+    for (to, head, body, status, text) in cases {
+        let answer = ask(to, head, &[], body).await;
+        assert_eq!(answer.status, status, "{head}: {}", answer.body);
+        assert!(answer.body.starts_with(text), "{head}: {}", answer.body);
+    }
+    for body in
+        [&b"not json"[..], b"[]", b"{\"call\":7}", b"{\"call\":\"nothing\"}", b"{\"call\":\"access_keys_sync\"}"]
+    {
+        let answer = ask(to, "POST /v1/request", &[], body).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &json!(0)), "{}", answer.body);
+        assert!(answer.json()["data"]["error_text"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn tampered_and_foreign_identities() {
+    let cloud = frozen().await;
+    let pair = pair(&cloud).await;
+    let read = "GET /account/account/account/1200001";
+    let (identity, signature) = (pair.identity.expose(), pair.signature.expose());
+    let good = ask(http(&cloud), read, &[("mmsAuth", identity), ("MMSAUTHSIG", signature)], b"").await;
+    assert_eq!(good.status, 200);
+    let mut document = pair.decode().unwrap();
+    document.account = 1_207_762;
+    let forged = document.encode();
+    for headers in [
+        [("MMSAuth", forged.expose()), ("MMSAuthSig", signature)],
+        [("MMSAuth", identity), ("MMSAuthSig", "AAAA")],
+        [("MMSAuth", "!!!"), ("MMSAuthSig", signature)],
+        [("MMSSession", "0000"), ("X", "y")],
+    ] {
+        assert_eq!(ask(http(&cloud), read, &headers, b"").await.status, 401);
+    }
+    let foreign = ask(
+        http(&cloud),
+        "GET /account/account/account/1207762",
+        &[("MMSAuth", identity), ("MMSAuthSig", signature)],
+        b"",
+    )
+    .await;
+    assert_eq!((foreign.status, foreign.body.as_str()), (403, "ERROR:Not your account"));
+}
+
+#[tokio::test]
+async fn bad_frames_at_the_relay() {
+    let cloud = frozen().await;
+    let mut socket = Socket::connect(http(&cloud)).await;
+    for text in
+        ["", "not json", "[]", "{}", "7", r#"{"id":"1"}"#, r#"{"id":"ui_broadcast","msg_subclass":"x","result":{}}"#]
+    {
+        let answer = socket.ask(text).await;
+        assert_eq!(answer["error"]["code"], -32700, "{text}: {answer}");
+    }
+    socket.binary(vec![0xff, 0xfe]).await;
+    assert_eq!(socket.json().await["error"]["code"], -32700);
+    socket.binary(br#"{"id":"1","method":"hub.info.get"}"#.to_vec()).await;
+    assert_eq!(socket.json().await["error"]["data"], "nma.user.notlogged");
+    socket.text("x".repeat(2 * 1024 * 1024)).await;
+    assert!(matches!(socket.next().await, Came::Closed(1009) | Came::Gone));
+    // The relay goes on.
+    let mut socket = registered(&cloud).await;
+    let refused = socket.ask(r#"{"id":"1","method":"hub.item.value.set","params":"text"}"#).await;
+    assert_eq!(refused["error"]["data"], "rpc.params.invalid");
+}
+
+#[tokio::test]
+async fn a_raw_invalid_utf8_frame_ends_in_1007() {
+    let cloud = frozen().await;
+    let to = http(&cloud);
+    let mut bytes = format!("GET / HTTP/1.1\r\nhost: {to}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").into_bytes();
+    // A final text frame of two bytes, masked with zeros.
+    bytes.extend([0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe]);
+    let answer = raw(to, &bytes).await;
+    assert!(answer.starts_with(b"HTTP/1.1 101 "));
+    let close = [0x88, 0x02 + "invalid UTF-8".len() as u8, 0x03, 0xef];
+    assert!(answer.windows(4).any(|window| window == close), "{:?}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn handshakes_that_are_none() {
+    let cloud = frozen().await;
+    let to = http(&cloud);
+    let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+    assert_eq!(ask(to, "GET /", &upgrade, b"").await.status, 400);
+    let old =
+        [upgrade[0], upgrade[1], ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="), ("sec-websocket-version", "8")];
+    assert_eq!(ask(to, "GET /", &old, b"").await.status, 426);
+    let elsewhere = [old[0], old[1], old[2], ("sec-websocket-version", "13")];
+    assert_eq!(ask(to, "GET /elsewhere", &elsewhere, b"").await.status, 404);
+}
+
+#[tokio::test]
+async fn unknown_hosts_are_followed_except_by_the_strict_profile() {
+    let head = b"GET /locator/locator/locator HTTP/1.1\r\nhost: my.own.name:8080\r\nconnection: close\r\n\r\n";
+    let calm = frozen().await;
+    let answer = raw(http(&calm), head).await;
+    assert!(String::from_utf8_lossy(&answer).contains("my.own.name:8080"));
+    let strict = crate::support::started(MockCloud::builder().profile(ezlo_mock_cloud::Profile::Strict)).await;
+    assert_eq!(status(&raw(http(&strict), head).await), 404);
+}
+
+#[tokio::test]
+async fn a_hubs_local_port_takes_no_clear_text_and_no_strangers() {
+    let cloud = frozen().await;
+    let hub = &cloud.ready().hubs[0];
+    let lan = address(hub.lan.as_deref().unwrap());
+    assert!(raw(lan, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.is_empty());
+    assert_eq!(hub.serial, HUB);
+    let mut socket = Socket::connect(http(&cloud)).await;
+    let _: Value = socket.ask(login_text(&pair(&cloud).await)).await;
+}

@@ -1,0 +1,233 @@
+//! The SDK's whole way, and each way it can fail.
+
+use std::time::Duration;
+
+use ezlo::protocol::serial::Serial;
+use ezlo::{
+    AccessPoint, Account, ConnectError, Credentials, Error, Hub, MmsClient, OnboardingError, Plan, Presence, onboard,
+};
+use ezlo_mms::ErrorKind;
+use ezlo_mock_cloud::MockCloud;
+use ezlo_testkit::{address, within};
+
+use crate::support::{HUB, account, demo, frozen, mapped, plain, started};
+
+fn serial(text: &str) -> Serial {
+    text.parse().unwrap()
+}
+
+fn refusal(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Login(error) | ConnectError::Register(error) => error.data().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn the_vendors_names_over_verified_tls() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = within(Account::log_in(mapped(&cloud), &demo())).await.unwrap();
+    let record = within(account.hub_record(&serial(HUB))).await.unwrap();
+    assert!(record.server_relay.as_deref().unwrap().starts_with("wss://nma-server"));
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    assert_eq!(within(hub.devices()).await.unwrap().len(), 21);
+    let untrusted = ezlo::Environment::mapped(address(&cloud.ready().https));
+    let error = within(Account::log_in(untrusted, &demo())).await.unwrap_err();
+    assert!(matches!(error, Error::Cloud(error) if matches!(error.kind(), ErrorKind::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn names_in_answers_follow_the_caller() {
+    let cloud = frozen().await;
+    let account = account(&cloud).await;
+    let record = within(account.record()).await.unwrap();
+    assert_eq!(record.server_account.as_deref().unwrap(), address(&cloud.ready().http).to_string());
+    let hub = within(account.hub_record(&serial(HUB))).await.unwrap();
+    assert_eq!(hub.server_relay.as_deref().unwrap(), format!("ws://{}", address(&cloud.ready().http)));
+}
+
+#[tokio::test]
+async fn a_session_token_stands_for_the_pair() {
+    let cloud = frozen().await;
+    let account = account(&cloud).await;
+    let (mms, session) = account.mms();
+    let token = within(mms.session_token(session)).await.unwrap();
+    let by_token = session.clone().with_session_token(token);
+    assert_eq!(within(mms.hubs(&by_token)).await.unwrap().len(), 3);
+    let entry = &within(mms.hubs(&by_token)).await.unwrap()[0];
+    assert_eq!(within(mms.hub_at(&by_token, entry)).await.unwrap().serial.get(), entry.serial.get());
+}
+
+#[tokio::test]
+async fn the_gateway_and_v4_logins_lead_to_the_same_hubs() {
+    let cloud = frozen().await;
+    let mms = MmsClient::new(plain(&cloud)).unwrap();
+    let password = "demo-password".into();
+    let by_gateway = within(mms.log_in_at_gateway("demo.user", &password)).await.unwrap();
+    assert!(by_gateway.legacy_token.get().unwrap().pair().decode().is_ok());
+    let v1 = ezlo_protocol::cloud::call::LoginV4Version::V1;
+    let by_v4 = within(mms.log_in_v4(v1, "demo.user", &password)).await.unwrap();
+    assert_eq!(within(mms.controllers(&by_v4.token)).await.unwrap().len(), 3);
+    let keys = within(mms.access_keys(&by_gateway.token)).await.unwrap();
+    assert!(keys.local_credentials(&serial(HUB)).is_some());
+    let wrong = within(mms.log_in_v4(v1, "demo.user", &"x".into())).await.unwrap_err();
+    assert!(matches!(wrong.kind(), ErrorKind::BadCredentials), "{wrong}");
+}
+
+#[tokio::test]
+async fn wrong_names_and_passwords_are_the_same_404() {
+    let cloud = frozen().await;
+    for credentials in [Credentials::new("demo.user", "wrong"), Credentials::new("nobody", "demo-password")] {
+        let error = within(Account::log_in(plain(&cloud), &credentials)).await.unwrap_err();
+        assert!(matches!(error, Error::Cloud(error) if matches!(error.kind(), ErrorKind::BadCredentials)));
+    }
+}
+
+#[tokio::test]
+async fn claims_fail_each_in_their_own_way() {
+    let cloud = frozen().await;
+    let account = account(&cloud).await;
+    let other = within(Account::log_in(plain(&cloud), &Credentials::new("test4521", "Ezlo@2021"))).await.unwrap();
+    let mac = "AA:BB:CC:00:00:02";
+    let claim = async |account: &Account, hub: &str, mac: &str| {
+        within(account.claim(&serial(hub), mac.parse().unwrap()))
+            .await
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    assert!(claim(&account, "90000002", "AA:BB:CC:00:00:FF").await.contains("HTTP 403"));
+    assert!(claim(&account, "99999999", mac).await.contains("HTTP 404"));
+    assert!(claim(&other, HUB, "AA:BB:CC:00:00:01").await.contains("HTTP 409"));
+    assert_eq!(claim(&account, "90000002", mac).await, "");
+    assert_eq!(claim(&account, "90000002", mac).await, "", "claiming one's own again changes nothing");
+    assert!(claim(&other, "90000002", mac).await.contains("HTTP 409"));
+}
+
+#[tokio::test]
+async fn a_day_later_the_identity_is_dead_everywhere() {
+    let cloud = frozen().await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    cloud.advance(Duration::from_secs(86_400)).await;
+    let error = within(account.hubs()).await.unwrap_err();
+    assert!(matches!(error, Error::Cloud(error) if matches!(error.kind(), ErrorKind::LogInAgain)));
+    // An open connection goes on by default; nobody knows what the real one does.
+    assert!(within(hub.info()).await.is_ok());
+    let pair = account.mms().1.pair().clone();
+    let login = ezlo::Login::Relay { pair, serial: serial(HUB) };
+    let endpoint = ezlo::Endpoint::new(format!("ws://{}", address(&cloud.ready().http)));
+    let error = within(ezlo::Session::connect(&endpoint, &login)).await.unwrap_err();
+    assert_eq!(refusal(&error), "cloud.error.mms_autha_token_expired");
+}
+
+#[tokio::test]
+async fn an_open_connection_ends_with_its_identity_when_told_to() {
+    let builder = MockCloud::builder().clock(ezlo_mock_cloud::Clock::frozen(crate::support::START));
+    let cloud = started(builder.guesses(|guesses| guesses.close_at_expiry = Some(4401))).await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    within(hub.info()).await.unwrap();
+    let mut events = hub.events();
+    cloud.advance(Duration::from_secs(86_400)).await;
+    let closed = within(async {
+        loop {
+            if let Some(ezlo::RelayEvent::Closed(reason)) = events.next().await {
+                return reason.to_string();
+            }
+        }
+    })
+    .await;
+    assert!(closed.contains("4401"), "{closed}");
+}
+
+#[tokio::test]
+async fn hubs_that_cannot_be_had_say_why() {
+    let cloud = frozen().await;
+    let account = account(&cloud).await;
+    let offline = within(account.connect(&serial("92000001"))).await.unwrap_err();
+    assert!(matches!(&offline, Error::Connect(error) if refusal(error) == "nma.ezlo.notconnected"), "{offline}");
+    let vera = within(account.connect(&serial("50000001"))).await.unwrap_err();
+    assert!(matches!(vera, Error::NoRelay(_)), "{vera}");
+    let foreign = within(account.connect(&serial("90000002"))).await.unwrap_err();
+    assert!(foreign.to_string().contains("HTTP 403"), "{foreign}");
+}
+
+#[tokio::test]
+async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = account(&cloud).await;
+    let first = within(account.connect(&serial(HUB))).await.unwrap();
+    let second = within(account.connect(&serial(HUB))).await.unwrap();
+    let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let local = within(Account::connect_local(&serial(HUB), lan, credentials.clone(), None)).await.unwrap();
+    let pin = local.session().certificate_pin();
+    assert!(within(Account::connect_local(&serial(HUB), lan, credentials.clone(), pin)).await.is_ok());
+    let wrong_pin = within(Account::connect_local(&serial(HUB), lan, credentials.clone(), Some([0; 32]))).await;
+    assert!(matches!(wrong_pin, Err(Error::Connect(ConnectError::Dial { .. }))));
+    let wrong_hub = within(Account::connect_local(&serial("92000001"), lan, credentials, None)).await;
+    assert!(matches!(wrong_hub, Err(Error::Connect(ConnectError::Dial { .. }))));
+
+    let devices = within(first.devices()).await.unwrap();
+    let lamp = devices.iter().find(|device| device.name() == "Kitchen light").unwrap();
+    let item = lamp.item("switch").unwrap().id.clone();
+    let listeners = [second.events(), local.events()];
+    within(first.set(&item, true.into())).await.unwrap();
+    for mut events in listeners {
+        let told = within(events.next()).await;
+        assert!(matches!(told, Some(ezlo::RelayEvent::Hub(event)) if event.name() == "hub.item.updated"));
+    }
+    let refused = within(first.set(&item, "on".into())).await.unwrap_err();
+    assert!(refused.to_string().contains("rpc.params.invalid"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_mode_switch_takes_its_delay_of_the_worlds_time() {
+    let cloud = frozen().await;
+    let hub = within(account(&cloud).await.connect(&serial(HUB))).await.unwrap();
+    let events = hub.events();
+    assert_eq!(within(hub.switch_mode("Away")).await.unwrap(), 30);
+    cloud.advance(Duration::from_secs(29)).await;
+    assert_eq!(within(hub.modes()).await.unwrap().current.as_str(), "1");
+    cloud.advance(Duration::from_secs(1)).await;
+    within(Hub::mode_reached(events, 0)).await.unwrap();
+    assert_eq!(within(hub.modes()).await.unwrap().current.as_str(), "2");
+}
+
+struct Never;
+
+impl Presence for Never {
+    async fn is_online(&mut self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn onboarding_fails_each_in_its_own_way() {
+    let cloud = started(MockCloud::builder()).await;
+    let fresh = &cloud.ready().hubs[1];
+    let access_point = AccessPoint::at(fresh.ap.as_deref().unwrap(), fresh.ap_root.as_deref().unwrap()).unwrap();
+    let run = async |ssid: &str, key: &str, appear: u64| {
+        let mut plan = Plan::new(ssid, Some(key.into()));
+        plan.appear_time = Duration::from_millis(appear);
+        within(onboard(&access_point, plan, &mut Never, |_| ())).await.unwrap_err()
+    };
+    assert!(matches!(run("Nowhere", "x", 0).await, OnboardingError::NoSuchNetwork { .. }));
+    assert!(matches!(run("NETWORK_SSID", "wrong-key", 0).await, OnboardingError::WrongPasskey { .. }));
+    assert!(matches!(run("NETWORK_SSID", "WIFIPASS", 0).await, OnboardingError::NeverAppeared));
+    // The access point went with the restart, since the hub has joined.
+    assert!(matches!(run("NETWORK_SSID", "WIFIPASS", 0).await, OnboardingError::NoAccessPoint(_)));
+}
+
+#[tokio::test]
+async fn several_clouds_do_not_see_each_other_and_end_when_dropped() {
+    let (first, second) = (frozen().await, frozen().await);
+    let wish =
+        ezlo::NewAccount { credentials: Credentials::new("only.here", "password-1"), email: "o@example.com".into() };
+    within(Account::create(plain(&first), &wish)).await.unwrap();
+    assert!(within(Account::log_in(plain(&second), &wish.credentials)).await.is_err());
+    let environment = plain(&first);
+    drop(first);
+    within(async { while Account::log_in(environment.clone(), &wish.credentials).await.is_ok() {} }).await;
+}

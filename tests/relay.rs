@@ -1,0 +1,78 @@
+//! The relay as a foreign client sees it: raw text by a WebSocket library that is neither ours nor the server's.
+
+use ezlo_testkit::Socket;
+use serde_json::{Value, json};
+
+use crate::support::{HUB, frozen, http, login_text, pair, register_text, registered};
+
+#[tokio::test]
+async fn the_notes_messages_as_raw_text() {
+    let cloud = frozen().await;
+    let pair = pair(&cloud).await;
+    let mut socket = Socket::connect(http(&cloud)).await;
+    let login = socket.ask(login_text(&pair)).await;
+    assert_eq!(login.to_string(), r#"{"id":"login","method":"loginUserMios","error":null,"result":{}}"#);
+    let registered = socket.ask(register_text(&json!(HUB))).await;
+    assert_eq!(registered.to_string(), r#"{"id":"reg","method":"registered","error":null,"result":{}}"#);
+    let info = socket.ask(r#"{"id":7,"method":"hub.info.get","params":{}}"#).await;
+    assert_eq!((&info["id"], &info["error"], &info["result"]["serial"]), (&json!(7), &Value::Null, &json!(HUB)));
+    assert_eq!(info["sender"]["type"], "ui");
+}
+
+#[tokio::test]
+async fn ids_come_back_with_their_type() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    for id in [json!("_ID_"), json!(0.6133), json!(null), json!({"a": 1}), json!([1])] {
+        let reply = socket.ask(json!({"id": id, "method": "hub.modes.current.get", "params": {}}).to_string()).await;
+        assert_eq!(reply["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn calls_out_of_turn_are_refused_in_the_vendors_words() {
+    let cloud = frozen().await;
+    let mut socket = Socket::connect(http(&cloud)).await;
+    let data = |reply: &Value| reply["error"]["data"].as_str().unwrap_or("none").to_owned();
+    let call = r#"{"id":"1","method":"hub.devices.list","params":{}}"#;
+    assert_eq!(data(&socket.ask(call).await), "nma.user.notlogged");
+    assert_eq!(data(&socket.ask(register_text(&json!(HUB))).await), "nma.user.notlogged");
+    assert_eq!(data(&socket.ask(r#"{"id":"1","method":"loginUserMios"}"#).await), "rpc.params.notfound");
+    assert_eq!(
+        data(&socket.ask(r#"{"id":"1","method":"loginUserMios","params":{"MMSAuth":"x","MMSAuthSig":"y"}}"#).await),
+        "user.login.badpassword"
+    );
+    let pair = pair(&cloud).await;
+    assert_eq!(data(&socket.ask(login_text(&pair)).await), "none");
+    assert_eq!(data(&socket.ask(login_text(&pair)).await), "user.login.alreadylogged");
+    assert_eq!(data(&socket.ask(call).await), "nma.ezlo.notregistered");
+    let cases = [
+        (json!(null), "rpc.params.notfound.serial"),
+        (json!(90_000_001), "rpc.params.invalid"),
+        (json!("9"), "rpc.params.tooshort.serial"),
+        (json!("9000000x"), "nma.invalid.ezlo.serial"),
+        (json!("99999999"), "nma.ezlo.notfound"),
+        (json!("90000002"), "nma.ezlo.notlinked"),
+        (json!("92000001"), "nma.ezlo.notconnected"),
+    ];
+    for (serial, expected) in cases {
+        assert_eq!(data(&socket.ask(register_text(&serial)).await), expected);
+    }
+    assert_eq!(socket.ask(register_text(&json!(HUB))).await["method"], "registered");
+    assert_eq!(data(&socket.ask(r#"{"id":"1","method":"hub.nothing","params":{}}"#).await), "rpc.method.notfound");
+}
+
+#[tokio::test]
+async fn the_answer_comes_before_the_broadcast_it_caused() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    let items = socket.ask(r#"{"id":"1","method":"hub.items.list","params":{}}"#).await;
+    let item =
+        items["result"]["items"].as_array().unwrap().iter().find(|item| item["name"] == "switch").unwrap().clone();
+    let set = json!({"id": "2", "method": "hub.item.value.set", "params": {"_id": item["_id"], "value": true}});
+    assert_eq!(socket.ask(set.to_string()).await["id"], "2");
+    let told = socket.json().await;
+    assert_eq!((&told["id"], &told["msg_subclass"]), (&json!("ui_broadcast"), &json!("hub.item.updated")));
+    assert_eq!((&told["result"]["_id"], &told["result"]["value"]), (&item["_id"], &json!(true)));
+    assert_eq!(told["msg_id"].as_str().unwrap().len(), 24);
+}

@@ -1,0 +1,73 @@
+//! What the flows share.
+
+use std::net::SocketAddr;
+
+use ezlo::{Account, Credentials, Environment};
+use ezlo_mock_cloud::{Builder, Clock, MockCloud};
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_testkit::{Socket, address, within};
+use serde_json::{Value, json};
+
+/// A second long ago, so that snapshots with times never change.
+pub(crate) const START: i64 = 1_700_000_000;
+
+/// The online hub of demo.user.
+pub(crate) const HUB: &str = "90000001";
+
+/// A cloud whose time stands still.
+pub(crate) async fn frozen() -> MockCloud {
+    started(MockCloud::builder().clock(Clock::frozen(START))).await
+}
+
+pub(crate) async fn started(builder: Builder) -> MockCloud {
+    within(builder.start()).await.unwrap()
+}
+
+pub(crate) fn http(cloud: &MockCloud) -> SocketAddr {
+    address(&cloud.ready().http)
+}
+
+/// Everything at one plain address.
+pub(crate) fn plain(cloud: &MockCloud) -> Environment {
+    Environment::base(&cloud.ready().http).unwrap()
+}
+
+/// The vendor's names over verified TLS.
+pub(crate) fn mapped(cloud: &MockCloud) -> Environment {
+    Environment::mapped(address(&cloud.ready().https)).trust_pem(cloud.ca_pem()).unwrap()
+}
+
+pub(crate) fn demo() -> Credentials {
+    Credentials::new("demo.user", "demo-password")
+}
+
+pub(crate) async fn account(cloud: &MockCloud) -> Account {
+    within(Account::log_in(plain(cloud), &demo())).await.unwrap()
+}
+
+pub(crate) async fn pair(cloud: &MockCloud) -> IdentityPair {
+    account(cloud).await.mms().1.pair().clone()
+}
+
+/// The text of a `loginUserMios`.
+pub(crate) fn login_text(pair: &IdentityPair) -> String {
+    json!({
+        "method": "loginUserMios",
+        "id": "login",
+        "params": {"MMSAuth": pair.identity.expose(), "MMSAuthSig": pair.signature.expose()},
+    })
+    .to_string()
+}
+
+pub(crate) fn register_text(serial: &Value) -> String {
+    json!({"method": "register", "id": "reg", "params": {"serial": serial}}).to_string()
+}
+
+/// A foreign client that has logged in and registered.
+pub(crate) async fn registered(cloud: &MockCloud) -> Socket {
+    let pair = pair(cloud).await;
+    let mut socket = Socket::connect(http(cloud)).await;
+    assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
+    assert_eq!(socket.ask(register_text(&json!(HUB))).await["method"], "registered");
+    socket
+}
