@@ -67,7 +67,7 @@ async fn the_gateway_and_v4_logins_lead_to_the_same_hubs() {
     assert!(by_gateway.legacy_token.get().unwrap().pair().decode().is_ok());
     let v1 = ezlo_protocol::cloud::call::LoginV4Version::V1;
     let by_v4 = within(mms.log_in_v4(v1, "demo.user", &password)).await.unwrap();
-    assert_eq!(within(mms.controllers(&by_v4.token)).await.unwrap().len(), 3);
+    assert_eq!(within(mms.controllers(&by_v4.token)).await.unwrap().len(), 2);
     let keys = within(mms.access_keys(&by_gateway.token)).await.unwrap();
     assert!(keys.local_credentials(&serial(HUB)).is_some());
     let wrong = within(mms.log_in_v4(v1, "demo.user", &"x".into())).await.unwrap_err();

@@ -7,6 +7,7 @@ mod controller;
 mod fixtures;
 mod flows;
 mod relay;
+mod seed;
 mod snapshots;
 mod support;
 

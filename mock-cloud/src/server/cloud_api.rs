@@ -1,11 +1,14 @@
 //! The newer cloud API: token exchange, the RPC gateway and the v4 calls.
 
+use std::sync::Arc;
+
 use ezlo_protocol::cloud::api::{
     ApiAnswer, ApiCall, Controller, ControllerList, LegacyToken, NmaController, PasswordLogin, TokenAnswer,
 };
 use ezlo_protocol::cloud::keys::{AccessKey, AccessKeys, KeyMeta, KeyParty};
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::password::sha1_password;
+use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::{self, Field, Loose};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -14,7 +17,7 @@ use super::auth::issue;
 use super::device::relay_url;
 use super::http::{Host, Reply, Request};
 use super::route::{bearer, pair, unauthorized};
-use crate::world::{AuthError, Caller, User, World};
+use crate::world::{AuthError, Caller, HubCell, HubKind, User, World};
 
 /// The MMS pair for a token. Needs the pair; a session token is not enough.
 pub(super) fn exchange(world: &World, request: &Request, _: &[&str]) -> Reply {
@@ -75,7 +78,7 @@ fn access_keys(world: &World, caller: &Caller) -> Value {
     let user_uuid = accounts.user(caller.user).map(|user| user.uuid.clone()).unwrap_or_default();
     let mut keys = Vec::new();
     for (serial, _) in accounts.hubs_of(caller.account) {
-        let Some(hub) = world.hub(serial) else { continue };
+        let Some(hub) = ezlo_hub(world, serial) else { continue };
         let hub_party = party("controller", Some(serial.to_string()), &hub.read(|hub| hub.uuid.clone()));
         let cloud = party("cloud", None, &user_uuid);
         keys.push(key(Field::Null, hub_party.clone(), cloud));
@@ -86,6 +89,11 @@ fn access_keys(world: &World, caller: &Caller) -> Value {
     }
     let named = keys.into_iter().enumerate().map(|(at, key)| (format!("k{}", at + 1), key));
     wire::to_value(&AccessKeys { keys: named.collect(), ..AccessKeys::default() })
+}
+
+/// Hubs with Vera firmware are not part of the newer cloud.
+fn ezlo_hub(world: &World, serial: &Serial) -> Option<Arc<HubCell>> {
+    world.hub(serial).filter(|hub| hub.kind == HubKind::Linux)
 }
 
 fn party(kind: &str, id: Option<String>, uuid: &str) -> KeyParty {
@@ -100,7 +108,7 @@ fn key(data: Field<Value>, entity: KeyParty, target: KeyParty) -> AccessKey {
 fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
     let accounts = world.accounts();
     let controllers = accounts.hubs_of(caller.account).filter_map(|(serial, _)| {
-        let hub = world.hub(serial)?;
+        let hub = ezlo_hub(world, serial)?;
         let url = NmaController { url: relay_url(&hub, host).into(), ..NmaController::default() };
         Some(Controller {
             serial: Loose::text(serial.to_string()).into(),

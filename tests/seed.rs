@@ -1,0 +1,185 @@
+//! The vendor's note, run by the real `curl` against the `mock-cloud` program, by the vendor's host names over verified TLS.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use ezlo_protocol::identity::IdentityDocument;
+use ezlo_testkit::{Socket, address};
+use serde_json::{Value, json};
+
+/// The program, killed if the test ends early.
+struct Program {
+    child: Child,
+    ready: Value,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+impl Program {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child =
+            Command::new(crate::program()).arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, ready: serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) }
+    }
+
+    fn stop(mut self, signal: &str) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    fn port(&self, pointer: &str) -> u16 {
+        address(self.ready.pointer(pointer).unwrap().as_str().unwrap()).port()
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/seed")
+}
+
+/// What `{{NAME}}` stands for.
+struct Values {
+    identity: String,
+    signature: String,
+    serial: &'static str,
+    mac: &'static str,
+}
+
+impl Values {
+    fn fill(&self, text: &str) -> String {
+        let pairs = [
+            ("IDENTITY", self.identity.as_str()),
+            ("SIGNATURE", &self.signature),
+            ("SERIAL", self.serial),
+            ("MAC", self.mac),
+        ];
+        pairs.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+    }
+}
+
+/// The arguments in a `.curl` file.
+fn arguments(name: &str, values: &Values) -> Vec<String> {
+    let text = fs::read_to_string(folder().join(format!("{name}.curl"))).unwrap();
+    let mut arguments = Vec::new();
+    let mut long: Option<Vec<&str>> = None;
+    for line in text.lines() {
+        match (line, &mut long) {
+            ("<<<", None) => long = Some(Vec::new()),
+            (">>>", Some(lines)) => {
+                arguments.push(lines.join("\n"));
+                long = None;
+            }
+            (line, Some(lines)) => lines.push(line),
+            (line, None) if line.starts_with('#') => {}
+            (line, None) => arguments.push(values.fill(line)),
+        }
+    }
+    arguments
+}
+
+/// Runs a file of the note; the real host names reach the program's ports.
+fn curl(program: &Program, name: &str, values: &Values) -> String {
+    let ca = program.ready["ca_pem"].as_str().unwrap();
+    let output = Command::new("curl")
+        .args(["-sS", "--max-time", "20", "--noproxy", "*", "--write-out", "\n%{http_code}", "--cacert", ca])
+        .args(["--connect-to", &format!("192.168.4.1:54540:127.0.0.1:{}", program.port("/hubs/1/ap"))])
+        .args(["--connect-to", &format!("192.168.4.1:80:127.0.0.1:{}", program.port("/hubs/1/ap_root"))])
+        .args(["--connect-to", &format!(":443:127.0.0.1:{}", program.port("/https"))])
+        .args(arguments(name, values))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (body, status) = text.rsplit_once('\n').unwrap();
+    assert_eq!(status, "200", "{name}: {body} {}", String::from_utf8_lossy(&output.stderr));
+    body.to_owned()
+}
+
+fn snapshot(name: &str, body: &str, username: &str) {
+    let mut value: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{name}: {error}: {body}"));
+    if let Some(identity) = value["Identity"].as_str() {
+        let document = IdentityDocument::decode(&identity.into()).unwrap();
+        assert_eq!(document.username.as_deref(), Some(username));
+        assert_eq!(document.expires - document.generated, 86_400);
+        assert_eq!(value["IdentitySignature"].as_str().unwrap().len(), 344);
+        value["Identity"] = json!("[identity]");
+        value["IdentitySignature"] = json!("[signature]");
+    }
+    for hub in value["Devices"].as_array_mut().into_iter().flatten() {
+        let assigned = hub["DeviceAssigned"].as_str().unwrap();
+        assert!(assigned.len() == 19 && assigned.starts_with("20") && &assigned[10..11] == " ", "{assigned}");
+        hub["DeviceAssigned"] = json!("[date]");
+    }
+    insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_json_snapshot!(format!("seed__{name}"), value);
+    });
+}
+
+#[tokio::test]
+async fn the_whole_note_by_curl() {
+    let program = Program::start(&[]);
+    let mut values =
+        Values { identity: String::new(), signature: String::new(), serial: "90000002", mac: "AA:BB:CC:00:00:02" };
+    for name in ["01-wifi-networks", "02-wifi-status", "03-wifi-connect"] {
+        snapshot(name, &curl(&program, name, &values), "");
+    }
+    let joined = (0..200).find_map(|_| {
+        let body = curl(&program, "02-wifi-status", &values);
+        body.contains("\"connected\"").then_some(body)
+    });
+    snapshot("02-wifi-status-connected", &joined.expect("the hub did not join"), "");
+    for name in ["04-wifi-close", "05-restart"] {
+        snapshot(name, &curl(&program, name, &values), "");
+    }
+    snapshot("06-create-account", &curl(&program, "06-create-account", &values), "test69212");
+    let login = curl(&program, "08-login", &values);
+    snapshot("08-login", &login, "test4521");
+    let login: Value = serde_json::from_str(&login).unwrap();
+    values.identity = login["Identity"].as_str().unwrap().to_owned();
+    values.signature = login["IdentitySignature"].as_str().unwrap().to_owned();
+    for name in ["07-claim", "09-account", "10-change-account", "11-users", "12-devices"] {
+        snapshot(name, &curl(&program, name, &values), "");
+    }
+    // The restarted hub is back at the relay in a moment.
+    let online = (0..200).find_map(|_| {
+        let body = curl(&program, "13-device-info", &values);
+        body.contains("\"NMAControllerStatus\":1").then_some(body)
+    });
+    snapshot("13-device-info", &online.expect("the hub did not come back"), "");
+    relay(&program, &values).await;
+    assert_eq!(program.stop("-TERM"), Some(0));
+}
+
+async fn relay(program: &Program, values: &Values) {
+    let mut socket = Socket::connect(address(program.ready["http"].as_str().unwrap())).await;
+    for (name, method) in [("14-loginUserMios", "loginUserMios"), ("15-register", "registered")] {
+        let text = values.fill(&fs::read_to_string(folder().join(format!("{name}.json"))).unwrap());
+        let answer = socket.ask(text).await;
+        assert_eq!(answer["method"], method);
+        snapshot(name, &answer.to_string(), "");
+    }
+}
+
+#[test]
+fn the_program_ends_cleanly_and_says_what_is_wrong() {
+    let file = std::env::temp_dir().join(format!("mock-cloud-endpoints-{}.json", std::process::id()));
+    let program = Program::start(&["--world", "bare", "--seed", "7", "--endpoints-file", file.to_str().unwrap()]);
+    assert_eq!((&program.ready["seed"], &program.ready["hubs"][0]["owner"]), (&json!(7), &Value::Null));
+    let written: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(written, program.ready);
+    fs::remove_file(&file).unwrap();
+    let port = program.port("/https").to_string();
+    let taken = Command::new(crate::program()).args(["serve", "--https-port", &port]).output().unwrap();
+    assert_eq!(taken.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&taken.stderr).contains("choose another port"));
+    let no_world = Command::new(crate::program()).args(["serve", "--world", "nowhere"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&no_world.stderr).contains("shipped worlds: demo, bare"));
+    assert_eq!(program.stop("-INT"), Some(0));
+}
