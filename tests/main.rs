@@ -1,4 +1,5 @@
 //! Whole flows: the SDK and foreign clients against mock-cloud.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a flow that cannot go on has failed")]
 
 use std::path::PathBuf;
 
