@@ -6,7 +6,7 @@ use ezlo_mock_cloud::MockCloud;
 use ezlo_testkit::{Came, Socket, address, http as ask, raw};
 use serde_json::{Value, json};
 
-use crate::support::{HUB, frozen, http, login_text, pair, registered};
+use crate::support::{HUB, frozen, http, pair, registered};
 
 /// Plain listeners of a cloud: all hosts, control, access point and its root.
 fn listeners(cloud: &MockCloud) -> Vec<SocketAddr> {
@@ -174,12 +174,71 @@ async fn unknown_hosts_are_followed_except_by_the_strict_profile() {
 }
 
 #[tokio::test]
-async fn a_hubs_local_port_takes_no_clear_text_and_no_strangers() {
+async fn truncated_requests_end_at_once() {
     let cloud = frozen().await;
-    let hub = &cloud.ready().hubs[0];
-    let lan = address(hub.lan.as_deref().unwrap());
+    for to in listeners(&cloud) {
+        let half_body = format!("POST /v1/request HTTP/1.1\r\nhost: {to}\r\ncontent-length: 100\r\n\r\n{{\"call\":");
+        for bytes in [&b""[..], b"GET", b"GET / HTTP/1.1\r\nhost: x", half_body.as_bytes()] {
+            assert!([0, 400, 404, 405].contains(&status(&raw(to, bytes).await)), "{to}");
+        }
+        assert_ne!(ask(to, "GET /", &[], b"").await.status, 0, "{to} goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_hubs_local_port_takes_clear_text_only_when_told_to() {
+    let cloud = frozen().await;
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
     assert!(raw(lan, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.is_empty());
-    assert_eq!(hub.serial, HUB);
-    let mut socket = Socket::connect(http(&cloud)).await;
-    let _: Value = socket.ask(login_text(&pair(&cloud).await)).await;
+    assert_eq!(cloud.ready().hubs[0].serial, HUB);
+    let open = r#"{"id":"1","method":"hub.offline.insecure_access.enabled.set","params":{"enabled":true}}"#;
+    assert_eq!(registered(&cloud).await.ask(open).await["error"], Value::Null);
+    assert_eq!(ask(lan, "GET /v1/method/hub/info/get", &[], b"").await.status, 401);
+}
+
+#[tokio::test]
+async fn bad_requests_on_a_hubs_local_ports() {
+    let cloud = frozen().await;
+    let open = r#"{"id":"1","method":"hub.offline.insecure_access.enabled.set","params":{"enabled":true}}"#;
+    registered(&cloud).await.ask(open).await;
+    let account = crate::support::account(&cloud).await;
+    let keys = account.local_credentials(&HUB.parse().unwrap()).await.unwrap();
+    let auth = [("user", keys.user.as_str()), ("token", keys.token.expose())];
+    for url in [&cloud.ready().hubs[0].lan, &cloud.ready().hubs[0].lan_http] {
+        let to = address(url.as_deref().unwrap());
+        let cases = [
+            ("GET /v1/method/hub/info/get", &b""[..], 200),
+            ("GET /v1/method/hub.info.get", b"", 200),
+            ("GET /v1/method/hub/nothing", b"", 500),
+            ("GET /v1/method/hub/item/value/set?_id=x&value_bool=maybe", b"", 400),
+            ("POST /v1/method/hub/info/get", b"", 405),
+            ("GET /v1/request", b"", 405),
+            ("POST /v1/request", b"", 400),
+            ("POST /v1/request", b"not json", 400),
+            ("POST /v1/request", b"\xff\xfe", 400),
+            ("POST /v1/request", br#"{"id":1,"method":"hub.room.list","params":{}}"#, 200),
+            ("GET /elsewhere", b"", 404),
+        ];
+        for (head, body, status) in cases {
+            let answer = ask(to, head, &auth, body).await;
+            assert_eq!(answer.status, status, "{head}: {}", answer.body);
+        }
+        let wrong = [("user", keys.user.as_str()), ("token", "wrong")];
+        assert_eq!(ask(to, "GET /v1/method/hub/info/get", &wrong, b"").await.status, 401);
+    }
+    let mut socket = Socket::connect(address(cloud.ready().hubs[0].lan.as_deref().unwrap())).await;
+    let data = |reply: Value| reply["error"]["data"].as_str().unwrap_or("none").to_owned();
+    assert_eq!(data(socket.ask("not json").await), "rpc.parse.error");
+    assert_eq!(data(socket.ask(r#"{"id":"1","method":"hub.info.get","params":{}}"#).await), "none");
+    assert_eq!(
+        data(socket.ask(r#"{"id":"1","method":"hub.devices.list","params":{}}"#).await),
+        "user.permission.doesnothave"
+    );
+    assert_eq!(data(socket.ask(r#"{"id":"1","method":"hub.offline.login.ui"}"#).await), "rpc.params.notfound");
+    let login = |token: &str| {
+        json!({"id": "1", "method": "hub.offline.login.ui", "params": {"user": keys.user, "token": token}}).to_string()
+    };
+    assert_eq!(data(socket.ask(login("wrong")).await), "user.login.badpassword");
+    assert_eq!(data(socket.ask(login(keys.token.expose())).await), "none");
+    assert_eq!(data(socket.ask(login(keys.token.expose())).await), "user.login.alreadylogged");
 }

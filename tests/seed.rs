@@ -23,8 +23,17 @@ impl Drop for Program {
 
 impl Program {
     fn start(arguments: &[&str]) -> Self {
-        let mut child =
-            Command::new(crate::program()).arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_logging(arguments, Stdio::inherit())
+    }
+
+    fn start_logging(arguments: &[&str], log: Stdio) -> Self {
+        let mut child = Command::new(crate::program())
+            .arg("serve")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { child, ready: serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) }
@@ -182,4 +191,31 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
     let no_world = Command::new(crate::program()).args(["serve", "--world", "nowhere"]).output().unwrap();
     assert!(String::from_utf8_lossy(&no_world.stderr).contains("shipped worlds: demo, bare"));
     assert_eq!(program.stop("-INT"), Some(0));
+}
+
+#[test]
+fn logs_hold_no_secret_at_any_level() {
+    let file = tempfile();
+    let program = Program::start_logging(&["--log", "trace"], fs::File::create(&file).unwrap().into());
+    let mut values =
+        Values { identity: String::new(), signature: String::new(), serial: "90000002", mac: "AA:BB:CC:00:00:02" };
+    curl(&program, "03-wifi-connect", &values);
+    curl(&program, "06-create-account", &values);
+    let login: Value = serde_json::from_str(&curl(&program, "08-login", &values)).unwrap();
+    values.identity = login["Identity"].as_str().unwrap().to_owned();
+    values.signature = login["IdentitySignature"].as_str().unwrap().to_owned();
+    curl(&program, "07-claim", &values);
+    curl(&program, "13-device-info", &values);
+    assert_eq!(program.stop("-TERM"), Some(0));
+    let log = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    assert!(log.contains("answering"), "the log is empty: {log}");
+    let digest = "a3c26fa12cd14e035833c89dc019759f2713706c";
+    for secret in ["WIFIPASS", "Ezlo@2021", "Ezlo%402021", digest, &values.identity, &values.signature] {
+        assert!(!log.contains(secret), "a secret of {} characters is in the log", secret.len());
+    }
+}
+
+fn tempfile() -> PathBuf {
+    std::env::temp_dir().join(format!("mock-cloud-log-{}.txt", std::process::id()))
 }

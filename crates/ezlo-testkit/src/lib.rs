@@ -42,6 +42,7 @@ pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = within(TcpStream::connect(to)).await.unwrap_or_else(|error| panic!("connect {to}: {error}"));
     // The other side may close before it has read everything; what it said still counts.
     let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
     let mut answer = Vec::new();
     let _ = within(stream.read_to_end(&mut answer)).await;
     answer
