@@ -67,6 +67,13 @@ async fn wrong_methods_and_bodies_are_refused_by_name() {
         (to, "GET /autha/auth/username/%FF?SHA1Password=0", b"", 400, "ERROR:Path is not UTF-8"),
         (to, "GET /account/account/account/1200001", b"", 401, "ERROR:Authentication required"),
         (to, "POST /api/v4/login/3/sessions", b"{", 400, "ERROR:the JSON text ends too early"),
+        (
+            to,
+            "GET /relay/relay/relay/device/50000001/port_3480/data_request",
+            b"",
+            401,
+            "ERROR:Authentication required",
+        ),
         (access_point, "POST /wifi/network/connect", b"not json", 400, "ERROR:expected"),
         (access_point, "POST /wifi/network/connect", b"{\"ssid\":7}", 400, "ERROR:expected a string"),
         (access_point, "POST /wifi/network/connect", b"{\"ssid\":\"\"}", 400, "ERROR:Invalid ssid"),
@@ -119,11 +126,14 @@ async fn tampered_and_foreign_identities() {
 async fn bad_frames_at_the_relay() {
     let cloud = frozen().await;
     let mut socket = Socket::connect(http(&cloud)).await;
-    for text in
-        ["", "not json", "[]", "{}", "7", r#"{"id":"1"}"#, r#"{"id":"ui_broadcast","msg_subclass":"x","result":{}}"#]
-    {
+    for text in ["", "not json", "[]", "{}", "7", r#"{"id":"#] {
         let answer = socket.ask(text).await;
         assert_eq!(answer["error"]["code"], -32700, "{text}: {answer}");
+    }
+    // An object that is no request gets its id back, so that nobody waits for it.
+    for text in [r#"{"id":"1"}"#, r#"{"id":"1","method":5}"#, r#"{"id":"1","msg_subclass":"x","result":{}}"#] {
+        let answer = socket.ask(text).await;
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("1"), &json!(-32600)), "{text}");
     }
     socket.binary(vec![0xff, 0xfe]).await;
     assert_eq!(socket.json().await["error"]["code"], -32700);
@@ -217,6 +227,8 @@ async fn bad_requests_on_a_hubs_local_ports() {
             ("POST /v1/request", b"not json", 400),
             ("POST /v1/request", b"\xff\xfe", 400),
             ("POST /v1/request", br#"{"id":1,"method":"hub.room.list","params":{}}"#, 200),
+            ("GET /v1/method/hub%2Froom%2Flist", b"", 200),
+            ("GET /v1/method/%FF", b"", 400),
             ("GET /elsewhere", b"", 404),
         ];
         for (head, body, status) in cases {

@@ -5,19 +5,21 @@ use serde_json::{Value, json};
 
 use crate::support::{HUB, frozen, http, login_text, pair, register_text};
 
-fn controller_register(serial: &str) -> String {
+fn controller_register(serial: &str, mac: &str) -> String {
     json!({"id": "__ID__", "method": "register", "params": {"serial": serial, "firmware": "3.x", "timeOffset": 0,
         "media": "radio", "hubType": "32.1", "controller_uuid": "00000000-0000-4000-8000-000000000001",
-        "mac_address": "AA:BB:CC:00:00:09", "maxFrameSize": 20480}})
+        "mac_address": mac, "maxFrameSize": 20480}})
     .to_string()
 }
 
 #[tokio::test]
 async fn a_hub_on_a_socket_answers_in_place_of_the_simulated_one() {
     let cloud = frozen().await;
-    // An offline hub of the demo user comes to life on a socket.
+    // An offline hub of the demo user comes to life on a socket; a stranger with another label does not speak for it.
     let mut hub = Socket::connect(http(&cloud)).await;
-    let registered = hub.ask(controller_register("92000001")).await;
+    let stranger = hub.ask(controller_register("92000001", "AA:BB:CC:00:00:09")).await;
+    assert_eq!(stranger["error"]["data"], "cloud.error.login_controller_failed");
+    let registered = hub.ask(controller_register("92000001", "AA:BB:CC:00:00:03")).await;
     assert_eq!(registered, json!({"id": "__ID__", "method": "registered", "error": null, "result": {}}));
     let mut app = Socket::connect(http(&cloud)).await;
     app.ask(login_text(&pair(&cloud).await)).await;
@@ -44,7 +46,7 @@ async fn a_hub_on_a_socket_answers_in_place_of_the_simulated_one() {
 async fn a_strange_hub_joins_and_can_be_claimed() {
     let cloud = frozen().await;
     let mut hub = Socket::connect(http(&cloud)).await;
-    assert_eq!(hub.ask(controller_register("105000001")).await["error"], Value::Null);
+    assert_eq!(hub.ask(controller_register("105000001", "AA:BB:CC:00:00:09")).await["error"], Value::Null);
     let account = crate::support::account(&cloud).await;
     account.claim(&"105000001".parse().unwrap(), "AA:BB:CC:00:00:09".parse().unwrap()).await.unwrap();
     let record = account.hub_record(&"105000001".parse().unwrap()).await.unwrap();

@@ -54,6 +54,7 @@ async fn calls_out_of_turn_are_refused_in_the_vendors_words() {
         (json!("99999999"), "nma.ezlo.notfound"),
         (json!("90000002"), "nma.ezlo.notlinked"),
         (json!("92000001"), "nma.ezlo.notconnected"),
+        (json!("50000001"), "nma.ezlo.notregistered"),
     ];
     for (serial, expected) in cases {
         assert_eq!(data(&socket.ask(register_text(&serial)).await), expected);
@@ -75,4 +76,8 @@ async fn the_answer_comes_before_the_broadcast_it_caused() {
     assert_eq!((&told["id"], &told["msg_subclass"]), (&json!("ui_broadcast"), &json!("hub.item.updated")));
     assert_eq!((&told["result"]["_id"], &told["result"]["value"]), (&item["_id"], &json!(true)));
     assert_eq!(told["msg_id"].as_str().unwrap().len(), 24);
+    // 0 and 1 stand for a bool, as users send them over HTTP; the broadcast says a bool.
+    let zero = json!({"id": "3", "method": "hub.item.value.set", "params": {"_id": item["_id"], "value": 0}});
+    socket.ask(zero.to_string()).await;
+    assert_eq!(socket.json().await["result"]["value"], json!(false));
 }

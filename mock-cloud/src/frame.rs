@@ -1,7 +1,9 @@
 //! Frames that go out: answers and broadcasts as text.
 
+use ezlo_protocol::error::code;
 use ezlo_protocol::rpc::{Envelope, RpcError};
 use ezlo_protocol::wire;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Which way an answer goes, which decides the members beside its result.
@@ -36,9 +38,26 @@ pub(crate) fn reply(request: &Envelope<'_>, method: &str, outcome: &Result<Value
     }
 }
 
-/// The answer to text that is not a request. The code is the vendor's, unused by any source; the data is inferred.
-pub(crate) fn not_a_request() -> String {
-    reply(&Envelope::default(), "", &Err(RpcError::known("rpc.parse.error")), Way::Relay)
+/// The answer to text that is not a request. An object gets its id back, so that its caller need not wait; for the rest the
+/// code is the vendor's, unused by any source, and the data is inferred.
+pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
+    #[derive(serde::Deserialize)]
+    struct WithId<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    match serde_json::from_str::<WithId<'_>>(text) {
+        Ok(object) => {
+            let request = Envelope { id: Some(object.id), ..Envelope::default() };
+            let error = RpcError::new(
+                code::INVALID_REQUEST,
+                "rpc.params.notfound.method",
+                "Bad request, method does not exist",
+            );
+            reply(&request, "", &Err(error), way)
+        }
+        Err(_) => reply(&Envelope::default(), "", &Err(RpcError::known("rpc.parse.error")), way),
+    }
 }
 
 /// A broadcast.

@@ -6,8 +6,8 @@ use ezlo_protocol::wire::{Field, Loose};
 use http::StatusCode;
 
 use super::http::{Host, Reply, Request};
-use super::route::authenticate;
-use crate::world::{HubCell, HubKind, World};
+use super::route::{authenticate, unauthorized};
+use crate::world::{AuthError, HubCell, HubKind, World};
 
 /// An address of the block for documentation: what the outside would see.
 const EXTERNAL_IP: &str = "203.0.113.10";
@@ -123,4 +123,16 @@ pub(super) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
         ..LocatedHub::default()
     });
     Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
+}
+
+/// The legacy HTTP relay of Vera hubs, as far as it goes without one: it wants a session token, and no tunnel is up. Both
+/// answers are coded into a public client; what a hub itself says there is not simulated.
+pub(super) fn legacy_relay(world: &World, request: &Request, _: &[&str]) -> Reply {
+    if request.header("mmssession").is_none() {
+        return unauthorized(AuthError::Missing);
+    }
+    match authenticate(world, request) {
+        Ok(_) => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "Tunnel not found"),
+        Err(reply) => reply,
+    }
 }

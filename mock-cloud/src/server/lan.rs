@@ -45,7 +45,7 @@ pub(super) fn answer(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) 
 
 /// Basic credentials come before the two headers; none are needed with anonymous access.
 fn is_allowed(world: &World, hub: &HubCell, request: &Request) -> bool {
-    let basic = request.header("authorization").and_then(|value| value.strip_prefix("Basic ")).map(|encoded| {
+    let basic = request.header("authorization").and_then(basic_credentials).map(|encoded| {
         let decoded = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         decoded.and_then(|text| text.split_once(':').map(|(user, token)| (user.to_owned(), token.to_owned())))
     });
@@ -54,6 +54,12 @@ fn is_allowed(world: &World, hub: &HubCell, request: &Request) -> bool {
         Some((user, token)) => world.accounts().opens(&hub.serial, &user, &LocalToken::new(token)),
         None => hub.read(|hub| hub.anonymous_access),
     }
+}
+
+/// What stands after the scheme, whose case does not matter.
+fn basic_credentials(value: &str) -> Option<&str> {
+    let (scheme, encoded) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("basic").then_some(encoded)
 }
 
 fn posted(world: &Arc<World>, hub: &Arc<HubCell>, body: &[u8]) -> Reply {
@@ -74,6 +80,9 @@ fn called(world: &Arc<World>, hub: &Arc<HubCell>, envelope: &Envelope<'_>) -> Re
 
 /// Method by path, with slashes (the note) or dots (what users run); parameters by query.
 fn by_path(world: &Arc<World>, hub: &Arc<HubCell>, method: &str, query: &[(String, String)]) -> Reply {
+    let Ok(method) = percent_encoding::percent_decode_str(method).decode_utf8() else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8");
+    };
     let method = method.trim_end_matches('/').replace('/', ".");
     let params = query.iter().map(|(name, value)| parameter(name, value)).collect::<Option<Map<_, _>>>();
     let Some(params) = params else {
@@ -158,7 +167,7 @@ impl LocalSession {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
             _ => {
-                self.link.text(frame::not_a_request());
+                self.link.text(frame::not_a_request(text, Way::Local));
                 return;
             }
         };

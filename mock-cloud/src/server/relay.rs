@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ezlo_protocol::hub::login::{LoginUserMios, Register};
 use ezlo_protocol::hub::method::{Method as _, RelayLogin, RelayRegister};
 use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::config::Profile;
 use crate::frame::{self, Way};
 use crate::world::hub::decode;
 use crate::world::link::{Link, Out};
-use crate::world::{AuthError, Caller, HubCell, World};
+use crate::world::{AuthError, Caller, HubCell, HubKind, World};
 
 /// Another name that controllers use for `register` (the vendor's own documentation).
 const LOGIN_CONTROLLER: &str = "nma.login.controller";
@@ -60,7 +61,7 @@ impl RelaySession {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
-                self.link.text(frame::not_a_request());
+                self.link.text(frame::not_a_request(text, Way::Relay));
                 return;
             }
         };
@@ -68,7 +69,7 @@ impl RelaySession {
             (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => hub.pass_on(&envelope, text),
             (_, FrameKind::Request) => self.on_request(world, &envelope, text),
             _ => {
-                self.link.text(frame::not_a_request());
+                self.link.text(frame::not_a_request(text, Way::Relay));
             }
         }
     }
@@ -141,10 +142,16 @@ impl RelaySession {
 
     /// A second `register` turns the connection to the other hub (inferred).
     fn watch(&self, before: Option<&Arc<HubCell>>, chosen: &Arc<HubCell>) -> Result<(), RpcError> {
+        if before.is_some_and(|before| before.serial == chosen.serial) {
+            return Ok(());
+        }
+        if !chosen.attach(self.link.clone()) {
+            return Err(RpcError::known("nma.ezlo.unavailable"));
+        }
         if let Some(before) = before {
             before.detach(&self.link.conn_id);
         }
-        if chosen.attach(self.link.clone()) { Ok(()) } else { Err(RpcError::known("nma.ezlo.unavailable")) }
+        Ok(())
     }
 
     /// A hub that is a process of its own. Real ones prove themselves with a client certificate; here a strange serial is
@@ -152,11 +159,14 @@ impl RelaySession {
     fn register_controller(&mut self, world: &Arc<World>, register: &Register) -> Result<(), RpcError> {
         let serial = register.serial.get();
         let known = world.hub(serial);
+        let said = register.mac_address.as_deref().and_then(|mac| mac.parse::<MacAddress>().ok());
         let hub = match known {
+            // Real hubs prove themselves by certificate; here the label's address has to do.
+            Some(hub) if said != Some(hub.mac) || hub.kind == HubKind::Vera => return Err(refused_controller()),
             Some(hub) => hub,
             None if world.profile == Profile::Strict => return Err(refused_controller()),
             None => {
-                let mac = register.mac_address.as_deref().and_then(|mac| mac.parse().ok()).unwrap_or_default();
+                let mac = said.unwrap_or_default();
                 let model = register.hub_type.as_deref().unwrap_or_default();
                 let cell = HubCell::foreign(serial.clone(), mac, model, 0, world.clock.now_ms());
                 world.add_hub(cell).ok_or_else(refused_controller)?
@@ -215,6 +225,10 @@ fn choose(world: &World, caller: &Caller, request: &Envelope<'_>) -> Result<Arc<
     let owner = world.accounts().ownership(&serial).map(|ownership| ownership.account);
     if owner != Some(caller.account) {
         return Err(RpcError::known("nma.ezlo.notlinked"));
+    }
+    if hub.kind == HubKind::Vera {
+        // Native Vera firmware does not know this relay.
+        return Err(RpcError::known("nma.ezlo.notregistered"));
     }
     if !hub.is_online() {
         return Err(RpcError::known("nma.ezlo.notconnected"));

@@ -52,6 +52,7 @@ routes! {
     "exchange" GET "/mca-router/token/exchange/legacy-to-cloud" ClientSource cloud_api::exchange;
     "gateway" POST "/v1/request" ClientSource cloud_api::gateway;
     "login_v4" POST "/api/v4/login/{}/sessions" Vendor cloud_api::login_v4;
+    "legacy_relay" GET "/relay/relay/relay/device/{}/{*}" ClientSource device::legacy_relay;
     "controller_list" GET "/api/v4/controller_list/3/controllers" Vendor cloud_api::controllers;
 }
 
@@ -86,6 +87,11 @@ fn is_known_host(request: &Request) -> bool {
 
 /// The parts of the path where the pattern has `{}`; `None` when they differ.
 fn parts<'p>(pattern: &str, path: &[&'p str]) -> Option<Vec<&'p str>> {
+    if let Some(front) = pattern.strip_suffix("/{*}") {
+        // Anything may follow.
+        let length = front.split('/').count();
+        return path.get(..length).filter(|_| path.len() > length).and_then(|path| parts(front, path));
+    }
     let wanted: Vec<&str> = pattern.split('/').collect();
     let same = wanted.len() == path.len() && wanted.iter().zip(path).all(|(want, have)| *want == "{}" || want == have);
     let holes = || wanted.iter().zip(path).filter(|(want, _)| **want == "{}").map(|(_, have)| *have).collect();

@@ -3,7 +3,7 @@
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::{DictionaryChange, Element, Item, ItemList, ItemQuery, ItemUpdate, ItemValueSet};
-use ezlo_protocol::hub::value::{Scale, ValueError};
+use ezlo_protocol::hub::value::{Scale, ValueError, ValueType};
 use ezlo_protocol::hub::{Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
@@ -27,7 +27,10 @@ impl Hub {
 
     /// All values are checked before the first is set, so a refusal changes nothing.
     pub(super) fn item_set(&mut self, wish: ItemValueSet, context: &mut Context<'_>) -> Answer<Empty> {
-        let wishes = wishes(&wish)?;
+        let mut wishes = wishes(&wish)?;
+        for (id, value, _) in &mut wishes {
+            self.soften(id, value);
+        }
         for (id, value, scale) in &wishes {
             self.check_item(id, value, scale.as_ref())?;
         }
@@ -35,6 +38,14 @@ impl Hub {
             self.set_value(&id, value, context);
         }
         done()
+    }
+
+    /// A bool item takes 0 and 1 too (users, over HTTP).
+    fn soften(&self, id: &ItemId, value: &mut Value) {
+        let is_bool = self.items.get(id).is_some_and(|item| item.value_type.get() == Some(&ValueType::Bool));
+        if let Some(number @ (0 | 1)) = value.as_u64().filter(|_| is_bool) {
+            *value = (number == 1).into();
+        }
     }
 
     fn check_item(&self, id: &ItemId, value: &Value, scale: Option<&Scale>) -> Answer<()> {
