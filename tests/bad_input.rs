@@ -6,7 +6,7 @@ use ezlo_mock_cloud::MockCloud;
 use ezlo_testkit::{Came, Socket, address, http as ask, raw};
 use serde_json::{Value, json};
 
-use crate::support::{HUB, frozen, http, pair, registered};
+use crate::support::{HUB, frozen, http, pair, registered, started};
 
 /// Plain listeners of a cloud: all hosts, control, access point and its root.
 fn listeners(cloud: &MockCloud) -> Vec<SocketAddr> {
@@ -181,6 +181,19 @@ async fn unknown_hosts_are_followed_except_by_the_strict_profile() {
     assert!(String::from_utf8_lossy(&answer).contains("my.own.name:8080"));
     let strict = crate::support::started(MockCloud::builder().profile(ezlo_mock_cloud::Profile::Strict)).await;
     assert_eq!(status(&raw(http(&strict), head).await), 404);
+}
+
+#[tokio::test]
+async fn garbage_where_tls_belongs() {
+    let cloud = started(MockCloud::builder()).await;
+    let lan = cloud.ready().hubs[0].lan.clone().unwrap();
+    for url in [&cloud.ready().https, &lan] {
+        for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\xff\xff garbage", b"\x16"] {
+            assert!(!raw(address(url), bytes).await.starts_with(b"HTTP"), "{url}");
+        }
+    }
+    let again = ezlo::Account::log_in(crate::support::mapped(&cloud), &crate::support::demo()).await;
+    assert!(again.is_ok(), "the listener goes on");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{KnownError, RetryClass, known};
-use crate::wire::{DecodeError, Field};
+use crate::wire::{DecodeError, Field, Opaque};
 
 /// The `id` of every broadcast of a Linux hub. Over the relay it may be missing or different.
 pub const BROADCAST_ID: &str = "ui_broadcast";
@@ -25,8 +25,8 @@ wire! {
         method: String = "method",
         /// `"1.0"` when absent; `"2.0"` selects newer forms of a few methods.
         api: Field<String> = "api",
-        /// An object; some hubs choke on anything else.
-        params: Field<Value> = "params",
+        /// An object; some hubs choke on anything else. A login's holds tokens.
+        params: Field<Opaque> = "params",
         /// Tolerated, means nothing.
         jsonrpc: Field<String> = "jsonrpc",
         /// Added by the relay on the way to the hub; the hub copies it into its answer.

@@ -74,6 +74,36 @@ impl fmt::Debug for Extra {
     }
 }
 
+/// JSON that may hold a secret: passes through unchanged, but its `Debug` shows nothing of it.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Opaque(Value);
+
+impl std::ops::Deref for Opaque {
+    type Target = Value;
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opaque(***)")
+    }
+}
+
+impl From<Value> for Opaque {
+    fn from(value: Value) -> Self {
+        Self(value)
+    }
+}
+
+impl From<Value> for Field<Opaque> {
+    fn from(value: Value) -> Self {
+        Self::Value(Opaque(value))
+    }
+}
+
 /// The name of an object member, borrowed from the input where it has no escapes.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 

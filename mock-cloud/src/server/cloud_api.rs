@@ -9,7 +9,7 @@ use ezlo_protocol::cloud::keys::{AccessKey, AccessKeys, KeyMeta, KeyParty};
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::password::sha1_password;
 use ezlo_protocol::serial::Serial;
-use ezlo_protocol::wire::{self, Field, Loose};
+use ezlo_protocol::wire::{self, Field, Loose, Opaque};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ pub(super) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
     let answer = match wire::from_slice::<ApiCall>(&request.body) {
         Err(error) => Err(format!("invalid request: {error}")),
         Ok(call) => {
-            let params = call.params.into_option().unwrap_or_else(|| json!({}));
+            let params = call.params.into_option().unwrap_or_else(|| json!({}).into());
             match call.call.as_str() {
                 "access_keys_sync" => with_token(world, request, |caller| access_keys(world, caller)),
                 "controller_list" => with_token(world, request, |caller| controller_list(world, caller, &request.host)),
@@ -100,7 +100,7 @@ fn party(kind: &str, id: Option<String>, uuid: &str) -> KeyParty {
     KeyParty { kind: kind.into(), id: id.map(Loose::text).into(), uuid: uuid.into(), ..KeyParty::default() }
 }
 
-fn key(data: Field<Value>, entity: KeyParty, target: KeyParty) -> AccessKey {
+fn key(data: Field<Opaque>, entity: KeyParty, target: KeyParty) -> AccessKey {
     let meta = KeyMeta { entity: entity.into(), target: target.into(), ..KeyMeta::default() };
     AccessKey { data, meta: meta.into(), ..AccessKey::default() }
 }

@@ -25,8 +25,7 @@ const HOSTILE_REFUSALS: f64 = 0.05;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A request, read whole.
-#[derive(Debug)]
+/// A request, read whole. Not `Debug`: it holds passwords and tokens.
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) path: String,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::identity::IdentityPair;
 use crate::secret::{CloudToken, IdentitySignature, IdentityToken, LocalToken, Password};
-use crate::wire::{Field, Loose};
+use crate::wire::{Field, Loose, Opaque};
 
 wire! {
     /// The envelope of every RPC gateway answer. HTTP 200 even on failure.
@@ -14,7 +14,7 @@ wire! {
         /// 1 = complete.
         complete: Field<Loose<i64>> = "complete",
         /// The result, or `{"error_text": …}`.
-        data: Field<Value> = "data",
+        data: Field<Opaque> = "data",
     }
 }
 
@@ -37,7 +37,7 @@ wire! {
         /// Optional; `"1"`.
         version: Field<String> = "version",
         /// Its parameters.
-        params: Field<Value> = "params",
+        params: Field<Opaque> = "params",
     }
 }
 

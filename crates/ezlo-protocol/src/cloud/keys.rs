@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::secret::LocalToken;
 use crate::serial::Serial;
-use crate::wire::{Field, Loose};
+use crate::wire::{Field, Loose, Opaque};
 
 wire! {
     /// `data` of the answer to `access_keys_sync`: keys under arbitrary names, hubs and users mixed.
@@ -24,7 +22,7 @@ wire! {
     /// One key. `data` is null on a hub's own entry, and holds a local token on a user's.
     AccessKey {
         /// The payload.
-        data: Field<Value> = "data",
+        data: Field<Opaque> = "data",
         /// Whom it is about.
         meta: Field<KeyMeta> = "meta",
     }
@@ -145,6 +143,7 @@ impl<'de> serde::Deserialize<'de> for KeyMap {
 mod tests {
     use super::*;
     use crate::wire;
+    use serde_json::Value;
 
     const KEYS: &str = r#"{"keys":{
         "noise":{"data":{"type":"string","string":"other"},"meta":{}},
@@ -167,5 +166,8 @@ mod tests {
     fn debug_shows_no_token() {
         let keys: AccessKeys = wire::from_slice(KEYS.as_bytes()).unwrap();
         assert!(!format!("{keys:?}").contains("token-a"));
+        for (_, key) in keys.keys.iter() {
+            assert!(!format!("{key:?}").contains("token-"), "{key:?}");
+        }
     }
 }
