@@ -28,6 +28,8 @@ use crate::transport::{Incoming, Transport};
 const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
 /// Pings come about every 20 s; two public clients give up after 60 s without one.
 const SILENCE: Duration = Duration::from_secs(65);
+/// Words of that length in a bad frame may be tokens; method names and ids are longer at times and go too.
+const TOKEN_LENGTH: usize = 24;
 /// How much of a bad frame an event keeps, in characters.
 const KEPT_TEXT: usize = 200;
 
@@ -215,8 +217,22 @@ impl<T: Transport> Service<T> {
     }
 }
 
+/// A copy for people: cut short, and without anything long enough to be a token.
 fn cut(text: &str) -> String {
-    text.chars().take(KEPT_TEXT).collect()
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-.".contains(c);
+    let mut copy = String::new();
+    let mut word = String::new();
+    for c in text.chars().take(KEPT_TEXT).chain([' ']) {
+        if is_part(c) {
+            word.push(c);
+            continue;
+        }
+        copy.push_str(if word.len() < TOKEN_LENGTH { &word } else { "***" });
+        word.clear();
+        copy.push(c);
+    }
+    copy.pop();
+    copy
 }
 
 fn frame(id: &str, method: &str, params: Value) -> String {
@@ -228,4 +244,18 @@ fn frame(id: &str, method: &str, params: Value) -> String {
         ..Request::default()
     };
     wire::to_value(&request).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_bad_frames_are_short_and_hold_no_token() {
+        let token = "eyJFeHBpcmVzIjoxNzAwMDg2NDAwfQ==";
+        assert_eq!(cut(&format!("{{\"MMSAuth\":\"{token}\",x")), "{\"MMSAuth\":\"***\",x");
+        assert_eq!(cut(token), "***");
+        assert_eq!(cut(""), "");
+        assert!(cut(&"a b".repeat(500)).len() <= KEPT_TEXT);
+    }
 }
