@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod ci;
+mod codegen;
 mod demo;
 mod fixtures;
 mod roundtrip;
@@ -30,6 +31,8 @@ enum Task {
     Tidy,
     /// Take every message file of a folder through its type and back.
     Roundtrip(roundtrip::Arguments),
+    /// Generate the catalogue of the hub's words from fixtures/catalogue.
+    Codegen(codegen::Arguments),
     /// List the fixtures and what is known of each.
     Fixtures(fixtures::Arguments),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };
     match outcome {

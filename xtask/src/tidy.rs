@@ -100,6 +100,9 @@ fn source(path: &Path, faults: &mut Vec<String>) {
         faults.push(format!("{} cannot be read", name(path)));
         return;
     };
+    if text.starts_with("// @generated") {
+        return;
+    }
     let is_test_file = name(path).starts_with("tests/") || name(path).contains("/tests/");
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let lines = code.lines().count();

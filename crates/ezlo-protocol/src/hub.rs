@@ -1,6 +1,7 @@
 //! What is said to a hub and what comes back: objects, methods and broadcasts.
 
 pub mod broadcast;
+pub mod catalogue;
 pub mod device;
 pub mod gateway;
 pub mod info;

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::device::{Device, DeviceRemoved, DeviceUpdate};
+use super::device::{Device, DeviceFirmwareProgress, DeviceRemoved, DeviceUpdate};
 use super::gateway::{Gateway, PluginEvent, PluginProgress};
 use super::info::InfoChange;
 use super::item::{Item, ItemRemoved, ItemUpdate};
 use super::login::HubStateChange;
 use super::maintenance::{Favorites, UpdateProgress, UserNotification};
 use super::method::{RoundTrip, round_trip};
-use super::mode::{ModeAlarm, ModeChange, ModeSwitched, ProtectButton};
+use super::mode::{EntryDelay, ModeAlarm, ModeChange, ModeSwitched, ProtectButton};
 use super::network::{Network, ScanProgress};
 use super::room::{Room, RoomOrder, RoomRef};
 use super::scene::{Scene, SceneProgress, SceneRef};
@@ -135,6 +135,16 @@ broadcasts! {
     ModesAlarmsOffAdded(ModeChange) = "hub.modes.alarms_off.added", Vendor "guide20:p79";
     /// A device sounds in a mode again.
     ModesAlarmsOffRemoved(ModeChange) = "hub.modes.alarms_off.removed", Vendor "guide20:p80";
+    /// A camera is off in a mode.
+    ModesCamerasOffAdded(ModeChange) = "hub.modes.cameras_off.added", ClientSource "pi";
+    /// A camera runs in a mode again.
+    ModesCamerasOffRemoved(ModeChange) = "hub.modes.cameras_off.removed", ClientSource "pi";
+    /// A device is left out until the next switch.
+    ModesBypassAdded(ModeChange) = "hub.modes.bypass_devices.added", ClientSource "pi";
+    /// A device is no longer left out.
+    ModesBypassRemoved(ModeChange) = "hub.modes.bypass_devices.removed", ClientSource "pi";
+    /// The entry delays changed (content inferred).
+    ModesEntryDelayChanged(EntryDelay) = "hub.modes.entry_delay.changed", ClientSource "pi";
     /// A mode's property changed (on EzloPi: the mode itself).
     ModesChanged(ModeChange) = "hub.modes.changed", Vendor "guide20:p80";
     /// A device tripped.
@@ -171,6 +181,10 @@ broadcasts! {
     SettingUpdated(HubSetting) = "hub.setting.updated", ClientSource "pi";
     /// A setting of a device changed.
     DeviceSettingUpdated(DeviceSetting) = "hub.device.setting.updated", Vendor "mios";
+    /// A device's firmware is being updated.
+    DeviceFirmwareUpdate(DeviceFirmwareProgress) = "hub.device.firmware.update.progress", Vendor "mios";
+    /// A device's firmware is being fetched.
+    DeviceFirmwareDownload(DeviceFirmwareProgress) = "hub.device.firmware.download.progress", Vendor "mios";
     /// The firmware is being updated.
     FirmwareProgress(UpdateProgress) = "hub.firmware.update.progress", Vendor "mios";
     /// A package is being updated.

@@ -246,3 +246,59 @@ wire! {
         service_notification: Field<bool> = "serviceNotification",
     }
 }
+
+wire! {
+    /// Parameters of `hub.device.groups.list`.
+    DeviceGroupQuery {
+        /// The version the client has.
+        version: Field<Value> = "version",
+    }
+}
+
+wire! {
+    /// Result of `hub.device.groups.list`; without groups when the client's version is the newest.
+    DeviceGroupList {
+        /// The groups.
+        groups: Field<Vec<DeviceGroup>> = "deviceGroups",
+        /// Version of the list.
+        version: Field<Value> = "version",
+    }
+}
+
+wire! {
+    /// A group of devices.
+    DeviceGroup {
+        /// Its id.
+        id: Field<String> = "_id",
+        /// Its name.
+        name: Field<String> = "name",
+        /// `[{category, subcategories?, exceptions?}]`.
+        categories: Field<Value> = "categories",
+        /// Devices in it whatever their category.
+        devices: Field<Vec<DeviceId>> = "devices",
+        /// Devices not in it whatever their category.
+        exceptions: Field<Vec<DeviceId>> = "exceptions",
+        /// Whether it cannot be removed.
+        persistent: Field<bool> = "persistent",
+    }
+}
+
+wire! {
+    /// Content of `hub.device.firmware.update.progress` and `hub.device.firmware.download.progress`.
+    DeviceFirmwareProgress {
+        /// The device; not while fetching.
+        device_id: Field<DeviceId> = "device_id",
+        /// Which part of the device.
+        firmware_id: Field<String> = "firmware_id",
+        /// The image.
+        image: Field<String> = "image",
+        /// Of the image; while fetching.
+        checksum: Field<String> = "checksum",
+        /// Such as `in_progress`.
+        status: Field<String> = "status",
+        /// Percent.
+        progress: Field<Value> = "progress",
+        /// Why it failed.
+        error: Field<Value> = "error",
+    }
+}

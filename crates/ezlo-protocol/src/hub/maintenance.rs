@@ -1,6 +1,6 @@
 //! Firmware, reset, favourites, notifications and the bulk read `hub.data.list`.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::rpc::RpcError;
 use crate::wire::{Extra, Field, Loose};
@@ -142,5 +142,41 @@ wire! {
         kind: Field<String> = "type",
         /// `{user, deviceName, roomName}`.
         params: Field<Extra> = "params",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.firmware.update.start`.
+    FirmwareUpdate {
+        /// To which version.
+        version: Field<String> = "version",
+        /// `{firmware: "https://…"}`.
+        urls: Field<Extra> = "urls",
+    }
+}
+
+wire! {
+    /// Result of `hub.time.location.list`.
+    TimeLocations {
+        /// Names of the time-zone database.
+        locations: Vec<String> = "locations",
+    }
+}
+
+wire! {
+    /// Result of `hub.time.location.get`, parameters of `hub.time.location.set`.
+    TimeLocation {
+        /// Name in the time-zone database.
+        location: Field<String> = "location",
+    }
+}
+
+wire! {
+    /// Result of `hub.coordinates.get`, parameters of `hub.coordinates.set`.
+    Coordinates {
+        /// Degrees, north positive.
+        latitude: Field<Number> = "latitude",
+        /// Degrees, east positive.
+        longitude: Field<Number> = "longitude",
     }
 }

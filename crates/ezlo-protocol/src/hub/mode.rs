@@ -31,6 +31,14 @@ wire! {
         cameras: Field<Vec<DeviceId>> = "cameras",
         /// `[{id, service}]`; newer firmware.
         protect_buttons: Field<Vec<ProtectButton>> = "protectButtons",
+        /// Seconds from a trip to the alarm; EzloPi and newer firmware.
+        entry_delay: Field<EntryDelay> = "entryDelay",
+        /// `{default, minimum, maximum}` in seconds; EzloPi.
+        abort_window: Field<Value> = "abortWindow",
+        /// The alarm that is on; EzloPi and newer firmware.
+        alarmed: Field<Alarmed> = "alarmed",
+        /// When the delay of the switch is over; EzloPi.
+        switch_runs_out: Field<Value> = "switchToDelayRunsOut",
     }
 }
 
@@ -145,8 +153,18 @@ wire! {
         disarmed_device: Field<DeviceId> = "disarmedDevice",
         /// A device, in `alarms_off.*`.
         alarms_off_device: Field<DeviceId> = "alarmsOffDevice",
+        /// A camera, in `cameras_off.*`.
+        cameras_off_device: Field<DeviceId> = "camerasOffDevice",
+        /// A device, in `bypass_devices.*`.
+        bypass_device: Field<DeviceId> = "bypassDevice",
         /// In `changed`.
         disarmed_default: Field<bool> = "disarmedDefault",
+        /// In `changed`.
+        protect: Field<bool> = "protect",
+        /// In `changed`: seconds.
+        switch_to_delay: Field<Loose<i64>> = "switchToDelay",
+        /// In `changed`: seconds.
+        alarm_delay: Field<Loose<i64>> = "alarmDelay",
     }
 }
 
@@ -155,10 +173,10 @@ wire! {
     ModeAlarm {
         /// The device that tripped.
         device_id: Field<DeviceId> = "deviceId",
-        /// `idle`, `bypass`, `entryDelay`, `main`.
-        phase: Field<String> = "phase",
-        /// `begin`, `done`, `canceled`.
-        status: Field<String> = "status",
+        /// How far the alarm has come.
+        phase: Field<AlarmPhase> = "phase",
+        /// Whether the phase begins or ends.
+        status: Field<PhaseStatus> = "status",
         /// When.
         timestamp: Field<Loose<i64>> = "timestamp",
         /// Whether sirens stay off.
@@ -173,5 +191,112 @@ wire! {
         mode_id: Field<ModeId> = "modeId",
         /// The devices.
         device_ids: Field<Vec<DeviceId>> = "deviceIds",
+    }
+}
+
+open_enum! {
+    /// How far an alarm has come.
+    AlarmPhase {
+        /// None.
+        Idle = "idle",
+        /// The device that tripped is left out.
+        Bypass = "bypass",
+        /// Somebody may still call it off.
+        EntryDelay = "entryDelay",
+        /// It sounds.
+        Main = "main",
+    }
+}
+
+open_enum! {
+    /// Whether a phase of an alarm begins or ends.
+    PhaseStatus {
+        /// It begins.
+        Begin = "begin",
+        /// It is over.
+        Done = "done",
+        /// It was called off.
+        Canceled = "canceled",
+    }
+}
+
+wire! {
+    /// Seconds from a trip to the alarm, by kind of entry.
+    EntryDelay {
+        /// 30 by default.
+        normal: Field<Loose<i64>> = "normal",
+        /// 60 by default.
+        extended: Field<Loose<i64>> = "extended",
+        /// 120 by default.
+        long_extended: Field<Loose<i64>> = "longExtended",
+        /// 0 by default.
+        instant: Field<Loose<i64>> = "instant",
+    }
+}
+
+wire! {
+    /// The alarm that is on.
+    Alarmed {
+        /// Such as `global`.
+        kind: Field<String> = "type",
+        /// Seconds.
+        entry_delay: Field<Loose<i64>> = "entryDelay",
+        /// Seconds until it sounds.
+        time_left: Field<Loose<i64>> = "timeIsLeft",
+        /// Whether sirens stay off.
+        silent: Field<bool> = "silent",
+        /// What tripped.
+        sources: Field<Vec<AlarmSource>> = "sources",
+    }
+}
+
+wire! {
+    /// A device that tripped.
+    AlarmSource {
+        /// The device.
+        device_id: Field<DeviceId> = "deviceId",
+        /// Seconds it gave.
+        delay: Field<Loose<i64>> = "delay",
+        /// When.
+        timestamp: Field<Loose<i64>> = "timestamp",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.modes.switch_to_delay.set` and `….alarm_delay.set`. Only "delay in seconds" is public, so each
+    /// name it could have is read.
+    ModeDelay {
+        /// One mode; all but Home when absent.
+        mode_id: Field<ModeId> = "modeId",
+        /// Seconds.
+        delay: Field<Loose<i64>> = "delay",
+        /// Seconds.
+        switch_to_delay: Field<Loose<i64>> = "switchToDelay",
+        /// Seconds.
+        alarm_delay: Field<Loose<i64>> = "alarmDelay",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.modes.disarmed_default.set` and `hub.modes.protect.set`.
+    ModeFlags {
+        /// The mode.
+        mode_id: Field<ModeId> = "modeId",
+        /// Whether the built-in list of disarmed devices applies.
+        disarmed_default: Field<bool> = "disarmedDefault",
+        /// Whether emergencies raise an alarm.
+        protect: Field<bool> = "protect",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.modes.notifications.set`.
+    ModeNotifications {
+        /// The mode.
+        mode_id: Field<ModeId> = "modeId",
+        /// Tell everybody.
+        all: Field<bool> = "all",
+        /// Tell these.
+        user_ids: Field<Vec<String>> = "userIds",
     }
 }

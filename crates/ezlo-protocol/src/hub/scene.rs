@@ -50,6 +50,12 @@ wire! {
         delay: Field<Delay> = "delay",
         /// `{lang_tag, text}`; in `hub.scenes.blocks.list`.
         label: Field<Value> = "label",
+        /// Its id under another name; newer firmware.
+        block_id: Field<String> = "blockId",
+        /// Its name; newer firmware.
+        name: Field<String> = "blockName",
+        /// Whether it counts; newer firmware.
+        enabled: Field<bool> = "block_enable",
     }
 }
 
@@ -158,6 +164,78 @@ wire! {
     SceneRun {
         /// The scene.
         scene_id: SceneId = "sceneId",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.scenes.enabled.set`; the id under either name.
+    SceneSwitch {
+        /// The scene.
+        id: Field<SceneId> = "_id",
+        /// The scene.
+        scene_id: Field<SceneId> = "sceneId",
+        /// Whether it runs by itself.
+        enabled: bool = "enabled",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.scenes.block.enabled.set`.
+    BlockSwitch {
+        /// The scene.
+        scene_id: SceneId = "sceneId",
+        /// The block, by its `_id` or `blockId`.
+        block_id: String = "blockId",
+        /// Whether it counts.
+        enabled: bool = "enabled",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.scenes.notification.add` and `….remove`.
+    SceneUser {
+        /// The scene.
+        id: Field<SceneId> = "_id",
+        /// The scene.
+        scene_id: Field<SceneId> = "sceneId",
+        /// The user.
+        user_id: Field<String> = "userId",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.scenes.room.set`.
+    SceneRoom {
+        /// The scene.
+        id: Field<SceneId> = "_id",
+        /// The scene.
+        scene_id: Field<SceneId> = "sceneId",
+        /// Its new room; empty for none.
+        room_id: Field<RoomId> = "roomId",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.scenes.name.set`.
+    SceneName {
+        /// The scene.
+        id: Field<SceneId> = "_id",
+        /// The scene.
+        scene_id: Field<SceneId> = "sceneId",
+        /// Its new name.
+        name: Field<String> = "name",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.scenes.house_modes.set`.
+    SceneModes {
+        /// The scene.
+        id: Field<SceneId> = "_id",
+        /// The scene.
+        scene_id: Field<SceneId> = "sceneId",
+        /// Modes in which it runs.
+        house_modes: Field<Vec<ModeId>> = "houseModes",
     }
 }
 

@@ -1,0 +1,206 @@
+//! What may be written: one rule for the client, before it asks, and for the simulated hub, when it answers.
+
+use regex_lite::RegexBuilder;
+use serde_json::Value;
+
+use super::{ItemValue, Shape, ValueType};
+use crate::error::code;
+use crate::hub::item::Item;
+use crate::rpc::RpcError;
+
+/// Longest pattern that is followed, in bytes; a hub's are a dozen.
+const MAX_PATTERN: usize = 1024;
+/// Most memory one pattern may take, in bytes.
+const PATTERN_MEMORY: usize = 256 * 1024;
+
+/// Why an item does not take a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// The item has no setter.
+    #[error("the item cannot be set")]
+    NoSetter,
+    /// The JSON is of another type.
+    #[error("the value has the wrong type")]
+    WrongType,
+    /// The token is not in the item's list.
+    #[error("the token is not one of the item's")]
+    UnknownToken,
+    /// Below the least or above the greatest value.
+    #[error("the value is out of range")]
+    OutOfRange,
+    /// The text does not match the item's pattern.
+    #[error("the text does not match the item's pattern")]
+    Pattern,
+    /// More elements than the item takes.
+    #[error("there are too many elements")]
+    TooMany,
+    /// Too near to the value of another item.
+    #[error("the value is too near to that of another item")]
+    Indent,
+    /// The value's unit cannot be turned into the item's.
+    #[error("the item does not have this scale")]
+    Scale,
+}
+
+/// The hub's words for a value that an item does not take. The codes for a bad value are not public; these are the nearest
+/// that the vendor's lists have.
+pub fn refusal(item: &Item, error: ValueError) -> RpcError {
+    match error {
+        ValueError::OutOfRange | ValueError::Indent => {
+            let data = format!("rpc.params.range.invalid.{}", item.name.as_deref().unwrap_or_default());
+            RpcError::new(code::INVALID_PARAMS, &data, "Value is not in valid range")
+        }
+        ValueError::Scale => RpcError::known("rpc.params.scale.invalid"),
+        _ => RpcError::known("rpc.params.invalid"),
+    }
+}
+
+impl Item {
+    /// Whether a client may write that value.
+    ///
+    /// Null is never written. A type whose shape nobody describes takes anything.
+    pub fn check(&self, value: &Value) -> Result<(), ValueError> {
+        if self.has_setter.get() == Some(&false) {
+            return Err(ValueError::NoSetter);
+        }
+        self.holds(value)
+    }
+
+    /// Whether the item can have that value, by whomever: its type, tokens, limits and patterns.
+    pub fn holds(&self, value: &Value) -> Result<(), ValueError> {
+        let kind = self.value_type.get();
+        if value.is_null() {
+            return Err(ValueError::WrongType);
+        }
+        if let Some(kind) = kind.filter(|kind| kind.shape() != Shape::Unknown) {
+            let typed = ItemValue::read(kind, self.element_type.as_deref(), value)?;
+            self.check_typed(&typed)?;
+        }
+        self.check_range(value)
+    }
+
+    /// Whether an element may be in this dictionary or array.
+    pub fn holds_element(&self, element: &Value) -> Result<(), ValueError> {
+        let Some(kind) = self.element_type.as_deref() else { return Ok(()) };
+        let typed = ItemValue::read_element(kind, element)?;
+        self.check_typed(&typed)
+    }
+
+    /// Whether the value keeps the distance to the item that `valueIndent` names; `other` gives that item's value.
+    pub fn check_indent(&self, value: &Value, other: impl FnOnce(&str) -> Option<f64>) -> Result<(), ValueError> {
+        let Some(indent) = self.value_indent.get() else { return Ok(()) };
+        let least = indent["minIndent"].as_f64().or_else(|| indent["minIndent"]["value"].as_f64());
+        let other = indent["item"].as_str().and_then(other);
+        match (value.as_f64(), least, other) {
+            (Some(value), Some(least), Some(other)) if (value - other).abs() < least => Err(ValueError::Indent),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_typed(&self, typed: &ItemValue) -> Result<(), ValueError> {
+        let listed = |token: &str| match self.tokens.get() {
+            Some(tokens) if !tokens.iter().any(|known| known == token) => Err(ValueError::UnknownToken),
+            _ => Ok(()),
+        };
+        match typed {
+            ItemValue::Token(token) => listed(token),
+            ItemValue::Text(text) => matches_pattern(self.string_restriction.as_deref(), text),
+            ItemValue::Button(press) => listed(press.state.as_deref().unwrap_or_default()),
+            ItemValue::UserCode(code) => {
+                if let (Some(modes), Some(mode)) = (self.user_code_modes.get(), code.mode.as_deref())
+                    && !modes.iter().any(|known| known == mode)
+                {
+                    return Err(ValueError::UnknownToken);
+                }
+                matches_pattern(self.user_code_restriction.as_deref(), &code.code)
+            }
+            ItemValue::Dictionary(elements) => {
+                self.check_number(elements.len())?;
+                elements.iter().try_for_each(|(_, element)| self.check_typed(element))
+            }
+            ItemValue::Array(elements) => {
+                self.check_number(elements.len())?;
+                elements.iter().try_for_each(|element| self.check_typed(element))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_number(&self, elements: usize) -> Result<(), ValueError> {
+        let most = self.elements_max_number.get().and_then(|most| usize::try_from(*most).ok());
+        if most.is_some_and(|most| elements > most) { Err(ValueError::TooMany) } else { Ok(()) }
+    }
+
+    fn check_range(&self, value: &Value) -> Result<(), ValueError> {
+        let Some(number) = value.as_f64().filter(|_| self.value_type.get() != Some(&ValueType::Bool)) else {
+            return Ok(());
+        };
+        let low = self.minimum().is_some_and(|minimum| number < minimum);
+        let high = self.maximum().is_some_and(|maximum| number > maximum);
+        if low || high { Err(ValueError::OutOfRange) } else { Ok(()) }
+    }
+}
+
+/// A pattern that is too long or that the engine does not know checks nothing: the hub will say.
+fn matches_pattern(pattern: Option<&str>, text: &str) -> Result<(), ValueError> {
+    let pattern = pattern.filter(|pattern| pattern.len() <= MAX_PATTERN);
+    let engine = pattern.and_then(|pattern| RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY).build().ok());
+    match engine {
+        Some(engine) if !engine.is_match(text) => Err(ValueError::Pattern),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire;
+    use serde_json::json;
+
+    fn item(json: Value) -> Item {
+        wire::from_value(&json).unwrap()
+    }
+
+    #[test]
+    fn codes_follow_the_locks_own_pattern_and_number() {
+        let codes = item(json!({
+            "_id": "a", "valueType": "dictionary", "elementType": "userCode", "elementsMaxNumber": 2,
+            "userCodeRestriction": r"^\d{4,10}$", "userCodeModes": ["enabled"],
+        }));
+        let element = |code: &str, mode: &str| json!({"code": code, "name": "n", "mode": mode});
+        assert_eq!(codes.holds_element(&element("1234", "enabled")), Ok(()));
+        assert_eq!(codes.holds_element(&element("123", "enabled")), Err(ValueError::Pattern));
+        assert_eq!(codes.holds_element(&element("1234", "passage")), Err(ValueError::UnknownToken));
+        assert_eq!(codes.holds_element(&json!({"name": "n"})), Err(ValueError::WrongType));
+        let many: Value = (0..3).map(|key| (key.to_string(), element("1234", "enabled"))).collect();
+        assert_eq!(codes.holds(&many), Err(ValueError::TooMany));
+    }
+
+    #[test]
+    fn setpoints_keep_their_distance() {
+        let heating = item(json!({"_id": "h", "valueType": "temperature", "valueIndent": {"item": "c", "minIndent": 2}}));
+        let other = |id: &str| (id == "c").then_some(24.0);
+        assert_eq!(heating.check_indent(&json!(22), other), Ok(()));
+        assert_eq!(heating.check_indent(&json!(22.5), other), Err(ValueError::Indent));
+        assert_eq!(heating.check_indent(&json!(23), |_| None), Ok(()));
+    }
+
+    #[test]
+    fn a_pattern_that_nobody_can_follow_refuses_nothing() {
+        for pattern in ["(", r"(a{1000}){1000}", &"a".repeat(2000)] {
+            let text = item(json!({"_id": "a", "valueType": "string", "stringRestriction": pattern}));
+            assert_eq!(text.check(&json!("x")), Ok(()), "{}", pattern.len());
+        }
+    }
+
+    #[test]
+    fn buttons_and_refusals() {
+        let button = item(json!({"_id": "b", "valueType": "button_state", "enum": ["released"], "name": "button_state"}));
+        assert_eq!(button.holds(&json!({"button_number": 1, "button_state": "released"})), Ok(()));
+        let wrong = button.holds(&json!({"button_number": 1, "button_state": "held_down"})).unwrap_err();
+        assert_eq!((wrong, refusal(&button, wrong).data()), (ValueError::UnknownToken, "rpc.params.invalid"));
+        assert_eq!(refusal(&button, ValueError::OutOfRange).data(), "rpc.params.range.invalid.button_state");
+        assert_eq!(refusal(&button, ValueError::Scale).data(), "rpc.params.scale.invalid");
+    }
+}

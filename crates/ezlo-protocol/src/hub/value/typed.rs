@@ -1,0 +1,338 @@
+//! Values as Rust knows them, and back to the wire.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Number, Value};
+
+use super::{Scale, Shape, ValueError, ValueType};
+use crate::wire::{self, Field};
+
+/// The value of an item. Whatever it is read from, [`ItemValue::write`] gives it back equal.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ItemValue {
+    /// `int`, `int64`.
+    Int(i64),
+    /// `float` and every type with a unit; the unit stands beside the value.
+    Number(Number),
+    /// `bool`.
+    Bool(bool),
+    /// `string`.
+    Text(String),
+    /// `token`.
+    Token(String),
+    /// A number with its unit: how types with units look inside a dictionary or array.
+    Measure(Measure),
+    /// `rgb`.
+    Rgb(Rgb),
+    /// `button_state`.
+    Button(ButtonPress),
+    /// `userCode`.
+    UserCode(UserCode),
+    /// `user_lock_operation`.
+    LockOperation(UserLockOperation),
+    /// `weekly_interval`.
+    Weekly(WeeklyInterval),
+    /// `daily_interval`.
+    Daily(DailyInterval),
+    /// `sound_info`.
+    Sound(SoundInfo),
+    /// `cameraStream`.
+    Camera(CameraStream),
+    /// `dictionary`: elements by key, in the hub's order.
+    Dictionary(Vec<(String, ItemValue)>),
+    /// `array`, and the older `…_array`.
+    Array(Vec<ItemValue>),
+    /// A type whose shape nobody describes.
+    Raw(Value),
+}
+
+wire! {
+    /// A number with its unit.
+    Measure {
+        /// The number.
+        value: Field<Number> = "value",
+        /// The unit.
+        scale: Field<Scale> = "scale",
+    }
+}
+
+wire! {
+    /// A colour. A device gives the components it has (guide20:p140).
+    Rgb {
+        /// Warm white.
+        warm_white: Field<i64> = "wwhite",
+        /// Cold white.
+        cold_white: Field<i64> = "cwhite",
+        /// Red.
+        red: Field<i64> = "red",
+        /// Green.
+        green: Field<i64> = "green",
+        /// Blue.
+        blue: Field<i64> = "blue",
+        /// Amber.
+        amber: Field<i64> = "amber",
+        /// Cyan.
+        cyan: Field<i64> = "cyan",
+        /// Purple.
+        purple: Field<i64> = "purple",
+        /// Colour of the device's own palette.
+        indexed: Field<i64> = "indexed",
+    }
+}
+
+wire! {
+    /// What a button did (guide20:p142).
+    ButtonPress {
+        /// Which button.
+        number: Field<i64> = "button_number",
+        /// Such as `press_1_time`.
+        state: Field<String> = "button_state",
+    }
+}
+
+wire! {
+    /// A code of a lock (guide20:p141).
+    UserCode {
+        /// The digits.
+        code: String = "code",
+        /// Whose it is.
+        name: Field<String> = "name",
+        /// `enabled`, `disabled`, `messaging`, `passage`; newer firmware.
+        mode: Field<String> = "mode",
+    }
+}
+
+wire! {
+    /// Who worked a lock (guide20:p143).
+    UserLockOperation {
+        /// `unknown`, `lock` or `unlock`.
+        action: Field<String> = "action",
+        /// Number of the user code; -1 for none.
+        user_id: Field<i64> = "userId",
+    }
+}
+
+wire! {
+    /// A span of time in each week (guide20:p141). One that starts later than it stops ends the next day.
+    WeeklyInterval {
+        /// Such as `monday`.
+        week_days: Field<Vec<String>> = "weekDays",
+        /// `HH:MM:SS`.
+        start: Field<String> = "startTime",
+        /// `HH:MM:SS`.
+        stop: Field<String> = "stopTime",
+    }
+}
+
+wire! {
+    /// A span of time, without a zone (guide20:p142).
+    DailyInterval {
+        /// `YYYY-MM-DDTHH:MM:SS`.
+        start: Field<String> = "startDateTime",
+        /// `YYYY-MM-DDTHH:MM:SS`.
+        stop: Field<String> = "stopDateTime",
+    }
+}
+
+wire! {
+    /// A sound of a siren (guide20:p144).
+    SoundInfo {
+        /// Its name.
+        name: Field<String> = "name",
+        /// Seconds.
+        duration: Field<i64> = "duration",
+    }
+}
+
+wire! {
+    /// Where a camera streams.
+    CameraStream {
+        /// `rtsp://…`.
+        local_rtsp_url: Field<String> = "localRtspUrl",
+    }
+}
+
+/// Nesting of containers that is followed; `a.b.c…` of a hostile hub ends here.
+const MAX_DEPTH: usize = 8;
+
+impl ItemValue {
+    /// Reads a value of that type. `element_type` is the item's, for dictionaries and arrays.
+    pub fn read(kind: &ValueType, element_type: Option<&str>, value: &Value) -> Result<Self, ValueError> {
+        read(kind, element_type, value, 0)
+    }
+
+    /// Reads an element of a dictionary or array whose `elementType` is that: a type, or types joined with `.`.
+    pub fn read_element(element_type: &str, value: &Value) -> Result<Self, ValueError> {
+        element(element_type, value, 1)
+    }
+
+    /// The value for the wire.
+    pub fn write(&self) -> Value {
+        match self {
+            Self::Int(number) => (*number).into(),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Bool(flag) => (*flag).into(),
+            Self::Text(text) | Self::Token(text) => text.as_str().into(),
+            Self::Measure(measure) => wire::to_value(measure),
+            Self::Rgb(rgb) => wire::to_value(rgb),
+            Self::Button(press) => wire::to_value(press),
+            Self::UserCode(code) => wire::to_value(code),
+            Self::LockOperation(operation) => wire::to_value(operation),
+            Self::Weekly(interval) => wire::to_value(interval),
+            Self::Daily(interval) => wire::to_value(interval),
+            Self::Sound(sound) => wire::to_value(sound),
+            Self::Camera(camera) => wire::to_value(camera),
+            Self::Dictionary(elements) => {
+                elements.iter().map(|(key, element)| (key.clone(), element.write())).collect::<Map<_, _>>().into()
+            }
+            Self::Array(elements) => elements.iter().map(Self::write).collect(),
+            Self::Raw(value) => value.clone(),
+        }
+    }
+
+    /// The number, of an integer, a float or a measure.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "readings are far below 2^53")]
+            Self::Int(number) => Some(*number as f64),
+            Self::Number(number) => number.as_f64(),
+            Self::Measure(measure) => measure.value.get().and_then(Number::as_f64),
+            _ => None,
+        }
+    }
+}
+
+fn read(kind: &ValueType, element_type: Option<&str>, value: &Value, depth: usize) -> Result<ItemValue, ValueError> {
+    if depth > MAX_DEPTH {
+        return Ok(ItemValue::Raw(value.clone()));
+    }
+    let text = || value.as_str().map(str::to_owned).ok_or(ValueError::WrongType);
+    match kind {
+        ValueType::Token => text().map(ItemValue::Token),
+        ValueType::Rgb => structure(value).map(ItemValue::Rgb),
+        ValueType::ButtonState => structure(value).map(ItemValue::Button),
+        ValueType::UserCode => structure(value).map(ItemValue::UserCode),
+        ValueType::UserLockOperation => structure(value).map(ItemValue::LockOperation),
+        ValueType::WeeklyInterval => structure(value).map(ItemValue::Weekly),
+        ValueType::DailyInterval => structure(value).map(ItemValue::Daily),
+        ValueType::SoundInfo => structure(value).map(ItemValue::Sound),
+        ValueType::CameraStream => structure(value).map(ItemValue::Camera),
+        ValueType::Dictionary => dictionary(element_type, value, depth),
+        ValueType::Array => array(element_type, value, depth),
+        // The older spelling names the element in the type itself.
+        kind if kind.as_str().ends_with("_array") => array(kind.as_str().strip_suffix("_array"), value, depth),
+        kind => match kind.shape() {
+            Shape::Integer => value.as_i64().map(ItemValue::Int).ok_or(ValueError::WrongType),
+            Shape::Number => value.as_number().cloned().map(ItemValue::Number).ok_or(ValueError::WrongType),
+            Shape::Bool => value.as_bool().map(ItemValue::Bool).ok_or(ValueError::WrongType),
+            Shape::Text => text().map(ItemValue::Text),
+            Shape::Object | Shape::Array | Shape::Unknown => Ok(ItemValue::Raw(value.clone())),
+        },
+    }
+}
+
+fn structure<T: DeserializeOwned>(value: &Value) -> Result<T, ValueError> {
+    if !value.is_object() {
+        return Err(ValueError::WrongType);
+    }
+    wire::from_value(value).map_err(|_| ValueError::WrongType)
+}
+
+fn dictionary(element_type: Option<&str>, value: &Value, depth: usize) -> Result<ItemValue, ValueError> {
+    let members = value.as_object().ok_or(ValueError::WrongType)?;
+    let one = |(key, value): (&String, &Value)| Ok((key.clone(), contained(element_type, value, depth)?));
+    members.iter().map(one).collect::<Result<_, _>>().map(ItemValue::Dictionary)
+}
+
+fn array(element_type: Option<&str>, value: &Value, depth: usize) -> Result<ItemValue, ValueError> {
+    let elements = value.as_array().ok_or(ValueError::WrongType)?;
+    elements.iter().map(|value| contained(element_type, value, depth)).collect::<Result<_, _>>().map(ItemValue::Array)
+}
+
+fn contained(element_type: Option<&str>, value: &Value, depth: usize) -> Result<ItemValue, ValueError> {
+    match element_type {
+        Some(kind) => element(kind, value, depth + 1),
+        None => Ok(ItemValue::Raw(value.clone())),
+    }
+}
+
+fn element(path: &str, value: &Value, depth: usize) -> Result<ItemValue, ValueError> {
+    let (kind, rest) = path.split_once('.').map_or((path, None), |(kind, rest)| (kind, Some(rest)));
+    let kind = ValueType::from(kind);
+    let has_unit = kind.shape() == Shape::Number && kind != ValueType::Float;
+    if has_unit && value.is_object() {
+        let measure: Measure = structure(value)?;
+        return if measure.value.get().is_some() { Ok(ItemValue::Measure(measure)) } else { Err(ValueError::WrongType) };
+    }
+    read(&kind, rest, value, depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::catalogue::VALUE_TYPES;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn containers_know_their_elements() {
+        let read = |kind: &str, element: Option<&str>, value: Value| {
+            let typed = ItemValue::read(&kind.into(), element, &value).unwrap();
+            assert_eq!(typed.write(), value);
+            typed
+        };
+        let week = json!({"1": [{"weekDays": ["monday"], "startTime": "11:50:54", "stopTime": "17:59:59"}]});
+        let typed = read("dictionary", Some("array.weekly_interval"), week.clone());
+        assert!(matches!(&typed, ItemValue::Dictionary(all) if matches!(&all[0].1, ItemValue::Array(days) if matches!(days[0], ItemValue::Weekly(_)))));
+        assert_eq!(read("dictionary", Some("weekly_interval_array"), week), typed);
+        assert_eq!(read("int_array", None, json!([11, 232])), ItemValue::Array(vec![ItemValue::Int(11), ItemValue::Int(232)]));
+        let warm = read("array", Some("temperature"), json!([{"value": 36, "scale": "celsius"}]));
+        assert!(matches!(&warm, ItemValue::Array(all) if all[0].as_f64() == Some(36.0)));
+        read("rgb", None, json!({"red": 255, "blue": 1, "new": 2}));
+    }
+
+    #[test]
+    fn another_type_is_refused() {
+        for (kind, value) in [
+            ("int", json!("1")),
+            ("bool", json!(1)),
+            ("token", json!(true)),
+            ("rgb", json!([])),
+            ("userCode", json!({"code": 1234})),
+            ("dictionary", json!([])),
+            ("temperature", json!("warm")),
+        ] {
+            assert_eq!(ItemValue::read(&kind.into(), None, &value), Err(ValueError::WrongType), "{kind}");
+        }
+    }
+
+    /// JSON that is near enough to values to be read as one now and then.
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e9..1e9_f64).prop_map(Value::from),
+            "[a-z_:]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            let key = prop::sample::select(vec!["red", "code", "name", "value", "scale", "1", "weekDays", "duration"]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(key, inner, 0..4)
+                    .prop_map(|map| map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_can_be_read_is_written_back_equal(at in 0..VALUE_TYPES.len(), value in any_value()) {
+            let kind = ValueType::from(VALUE_TYPES[at].name);
+            for element in [None, Some("int"), Some("array.userCode"), Some("temperature")] {
+                if let Ok(typed) = ItemValue::read(&kind, element, &value) {
+                    prop_assert_eq!(typed.write(), value.clone());
+                }
+            }
+        }
+    }
+}
