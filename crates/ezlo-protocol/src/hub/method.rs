@@ -16,14 +16,14 @@ use super::maintenance::{
     TimeLocation, TimeLocations,
 };
 use super::mode::{
-    CurrentMode, EntryDelay, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ModeSwitch, ModeSwitching, ModesState,
-    ProtectButton,
+    CurrentMode, EntryDelay, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ModeSwitch, ModeSwitching,
+    ModesState, ProtectButton,
 };
 use super::network::{Network, ScanQuery};
 use super::room::{RoomCreate, RoomCreated, RoomList, RoomOrder, RoomRef};
 use super::scene::{
-    BlockList, BlockQuery, BlockSwitch, Scene, SceneEdit, SceneList, SceneModes, SceneName, SceneRef, SceneRoom, SceneRun,
-    SceneSwitch, SceneUser,
+    BlockList, BlockQuery, BlockSwitch, Scene, SceneEdit, SceneList, SceneModes, SceneName, SceneRef, SceneRoom,
+    SceneRun, SceneSwitch, SceneUser,
 };
 use super::setting::{DeviceSettingList, DeviceSettingQuery, DeviceSettingSet, HubSettingList, HubSettingSet};
 use super::{Empty, room::Room};

@@ -5,6 +5,22 @@ use serde_json::Value;
 use super::{ModeId, RoomId, SceneId};
 use crate::wire::{Extra, Field};
 
+mod build;
+mod time;
+mod validate;
+mod view;
+mod vocabulary;
+
+pub use build::{
+    SceneBuilder, all, any, button, daily_at, every, http_get, item_changed, item_compares, item_is, item_is_while,
+    mode_changed_from, mode_changed_to, not, run_scene, set_device_armed, set_item, sun, switch_mode, toggle_item,
+    weekly_at,
+};
+pub use time::{HmsInterval, Interval, TimeError, TimeOfDay};
+pub use validate::{MAX_NAME, Problem};
+pub use view::{Action, BlockValue, Comparator, Condition, MAX_DEPTH, SunEvent, SunTiming};
+pub use vocabulary::{Argument, ArgumentKind, BLOCKS, BlockSpec, Place, block_spec};
+
 wire! {
     /// A scene. `when` blocks are OR-ed, `then` blocks run in order.
     Scene {
@@ -65,10 +81,15 @@ impl Block {
         self.options.get()?.method.get()?.name.as_deref()
     }
 
-    /// The value of an argument: `args` maps it to the name of a field.
-    pub fn argument(&self, name: &str) -> Option<&Value> {
+    /// The field of an argument: `args` maps it to the name of one.
+    pub fn argument_field(&self, name: &str) -> Option<&BlockField> {
         let field = self.options.get()?.method.get()?.args.get()?.get(name)?.as_str()?;
-        self.fields.get()?.iter().find(|candidate| candidate.name.as_deref() == Some(field))?.value.get()
+        self.fields.get()?.iter().find(|candidate| candidate.name.as_deref() == Some(field))
+    }
+
+    /// The value of an argument.
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        self.argument_field(name)?.value.get()
     }
 }
 

@@ -10,7 +10,7 @@ mod typed;
 
 pub use super::catalogue::{Scale, ValueType};
 pub use check::{ValueError, refusal};
-pub use scale::{Dimension, ScaleSpec, SCALES};
+pub use scale::{Dimension, SCALES, ScaleSpec};
 pub use typed::{
     ButtonPress, CameraStream, DailyInterval, ItemValue, Measure, Rgb, SoundInfo, UserCode, UserLockOperation,
     WeeklyInterval,

@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn setpoints_keep_their_distance() {
-        let heating = item(json!({"_id": "h", "valueType": "temperature", "valueIndent": {"item": "c", "minIndent": 2}}));
+        let heating =
+            item(json!({"_id": "h", "valueType": "temperature", "valueIndent": {"item": "c", "minIndent": 2}}));
         let other = |id: &str| (id == "c").then_some(24.0);
         assert_eq!(heating.check_indent(&json!(22), other), Ok(()));
         assert_eq!(heating.check_indent(&json!(22.5), other), Err(ValueError::Indent));
@@ -196,7 +197,8 @@ mod tests {
 
     #[test]
     fn buttons_and_refusals() {
-        let button = item(json!({"_id": "b", "valueType": "button_state", "enum": ["released"], "name": "button_state"}));
+        let button =
+            item(json!({"_id": "b", "valueType": "button_state", "enum": ["released"], "name": "button_state"}));
         assert_eq!(button.holds(&json!({"button_number": 1, "button_state": "released"})), Ok(()));
         let wrong = button.holds(&json!({"button_number": 1, "button_state": "held_down"})).unwrap_err();
         assert_eq!((wrong, refusal(&button, wrong).data()), (ValueError::UnknownToken, "rpc.params.invalid"));

@@ -39,9 +39,9 @@ pub enum ItemValue {
     /// `cameraStream`.
     Camera(CameraStream),
     /// `dictionary`: elements by key, in the hub's order.
-    Dictionary(Vec<(String, ItemValue)>),
+    Dictionary(Vec<(String, Self)>),
     /// `array`, and the older `…_array`.
-    Array(Vec<ItemValue>),
+    Array(Vec<Self>),
     /// A type whose shape nobody describes.
     Raw(Value),
 }
@@ -262,7 +262,11 @@ fn element(path: &str, value: &Value, depth: usize) -> Result<ItemValue, ValueEr
     let has_unit = kind.shape() == Shape::Number && kind != ValueType::Float;
     if has_unit && value.is_object() {
         let measure: Measure = structure(value)?;
-        return if measure.value.get().is_some() { Ok(ItemValue::Measure(measure)) } else { Err(ValueError::WrongType) };
+        return if measure.value.get().is_some() {
+            Ok(ItemValue::Measure(measure))
+        } else {
+            Err(ValueError::WrongType)
+        };
     }
     read(&kind, rest, value, depth)
 }
@@ -283,9 +287,14 @@ mod tests {
         };
         let week = json!({"1": [{"weekDays": ["monday"], "startTime": "11:50:54", "stopTime": "17:59:59"}]});
         let typed = read("dictionary", Some("array.weekly_interval"), week.clone());
-        assert!(matches!(&typed, ItemValue::Dictionary(all) if matches!(&all[0].1, ItemValue::Array(days) if matches!(days[0], ItemValue::Weekly(_)))));
+        assert!(
+            matches!(&typed, ItemValue::Dictionary(all) if matches!(&all[0].1, ItemValue::Array(days) if matches!(days[0], ItemValue::Weekly(_))))
+        );
         assert_eq!(read("dictionary", Some("weekly_interval_array"), week), typed);
-        assert_eq!(read("int_array", None, json!([11, 232])), ItemValue::Array(vec![ItemValue::Int(11), ItemValue::Int(232)]));
+        assert_eq!(
+            read("int_array", None, json!([11, 232])),
+            ItemValue::Array(vec![ItemValue::Int(11), ItemValue::Int(232)])
+        );
         let warm = read("array", Some("temperature"), json!([{"value": 36, "scale": "celsius"}]));
         assert!(matches!(&warm, ItemValue::Array(all) if all[0].as_f64() == Some(36.0)));
         read("rgb", None, json!({"red": 255, "blue": 1, "new": 2}));

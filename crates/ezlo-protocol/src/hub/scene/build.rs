@@ -1,0 +1,329 @@
+//! Writing scenes.
+
+use serde_json::{Value, json};
+
+use super::validate::{Problem, problems};
+use super::view::BlockValue;
+use super::{
+    Block, BlockField, BlockMethod, BlockOptions, Comparator, Delay, HmsInterval, Interval, Scene, SunEvent, SunTiming,
+    TimeOfDay,
+};
+use crate::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
+use crate::wire::{self, Extra, Field};
+
+/// A scene in the making. Conditions are OR-ed; actions run in order.
+///
+/// ```
+/// use std::time::Duration;
+/// use ezlo_protocol::hub::scene::{SceneBuilder, all, item_compares, item_is, not, set_item};
+/// use ezlo_protocol::hub::scene::Comparator::Greater;
+///
+/// let scene = SceneBuilder::new("Cool the attic")
+///     .when(all([item_compares("5f0000000000000000000001", Greater, 26.5), not(item_is("5f0000000000000000000002", true))]))
+///     .then(set_item("5f0000000000000000000003", true))
+///     .then(set_item("5f0000000000000000000003", false).after(Duration::from_secs(1800)))
+///     .in_modes(["1", "3"])
+///     .build()
+///     .unwrap();
+/// assert_eq!(scene.then.get().unwrap()[1].delay.get().unwrap().total_seconds(), 1800);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "build() makes the scene"]
+pub struct SceneBuilder {
+    scene: Scene,
+    when: Vec<Block>,
+    then: Vec<Block>,
+    otherwise: Vec<Block>,
+}
+
+impl SceneBuilder {
+    /// A scene of that name, at most 25 characters.
+    pub fn new(name: &str) -> Self {
+        let scene = Scene {
+            name: name.into(),
+            enabled: true.into(),
+            is_group: false.into(),
+            group_id: Field::Null,
+            parent_id: RoomId::default().into(),
+            user_notifications: Vec::new().into(),
+            ..Scene::default()
+        };
+        Self { scene, ..Self::default() }
+    }
+
+    /// Runs when this holds, or any other condition.
+    pub fn when(mut self, condition: Block) -> Self {
+        self.when.push(condition);
+        self
+    }
+
+    /// Then does this.
+    pub fn then(mut self, action: Block) -> Self {
+        self.then.push(action);
+        self
+    }
+
+    /// Otherwise does this; newer firmware.
+    pub fn otherwise(mut self, action: Block) -> Self {
+        self.otherwise.push(Block { kind: "else".into(), ..action });
+        self
+    }
+
+    /// Only in these modes; in all when not said.
+    pub fn in_modes<M: Into<ModeId>>(mut self, modes: impl IntoIterator<Item = M>) -> Self {
+        self.scene.house_modes = modes.into_iter().map(Into::into).collect::<Vec<_>>().into();
+        self
+    }
+
+    /// In that room.
+    pub fn in_room(mut self, room: impl Into<RoomId>) -> Self {
+        self.scene.parent_id = room.into().into();
+        self
+    }
+
+    /// Tells these users when it ran.
+    pub fn notify<U: Into<Value>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
+        self.scene.user_notifications = users.into_iter().map(Into::into).collect::<Vec<_>>().into();
+        self
+    }
+
+    /// Only runs when asked to.
+    pub fn disabled(mut self) -> Self {
+        self.scene.enabled = false.into();
+        self
+    }
+
+    /// The scene, if a hub would take it.
+    pub fn build(self) -> Result<Scene, Problem> {
+        let mut scene = self.scene;
+        scene.when = self.when.into();
+        scene.then = self.then.into();
+        if !self.otherwise.is_empty() {
+            scene.otherwise = self.otherwise.into();
+        }
+        problems(&scene).into_iter().next().map_or(Ok(scene), Err)
+    }
+}
+
+impl Block {
+    /// A block of that condition or action, whose fields are named like its arguments.
+    pub fn new(kind: &str, method: &str, fields: impl IntoIterator<Item = (&'static str, BlockValue)>) -> Self {
+        let fields: Vec<BlockField> = fields.into_iter().map(|(name, value)| value.field(name)).collect();
+        let named = |field: &BlockField| {
+            let name = field.name.as_deref().unwrap_or_default().to_owned();
+            (name.clone(), Value::from(name))
+        };
+        let args: Extra = fields.iter().map(named).collect();
+        let method = BlockMethod { args: args.into(), name: method.into(), ..BlockMethod::default() };
+        Self {
+            options: BlockOptions { method: method.into(), ..BlockOptions::default() }.into(),
+            kind: kind.into(),
+            fields: fields.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Waits first; actions only. Whole seconds.
+    pub fn after(mut self, wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs();
+        let part = |amount: u64| if amount == 0 { Field::Absent } else { amount.into() };
+        self.delay = match seconds {
+            0 => Field::Absent,
+            seconds => Delay {
+                seconds: part(seconds % 60),
+                minutes: part(seconds / 60 % 60),
+                hours: part(seconds / 3600 % 24),
+                days: part(seconds / 86_400),
+                ..Delay::default()
+            }
+            .into(),
+        };
+        self
+    }
+}
+
+fn id_value(kind: &str, id: &str) -> BlockValue {
+    BlockValue::new(kind, id)
+}
+
+fn when(method: &str, fields: impl IntoIterator<Item = (&'static str, BlockValue)>) -> Block {
+    Block::new("when", method, fields)
+}
+
+fn then(method: &str, fields: impl IntoIterator<Item = (&'static str, BlockValue)>) -> Block {
+    Block::new("then", method, fields)
+}
+
+fn item(id: impl Into<ItemId>) -> (&'static str, BlockValue) {
+    ("item", id_value("item", id.into().as_str()))
+}
+
+/// The item has that value.
+pub fn item_is(id: impl Into<ItemId>, value: impl Into<BlockValue>) -> Block {
+    when("isItemState", [item(id), ("value", value.into())])
+}
+
+/// The item has that value while its device is armed, or while it is not.
+pub fn item_is_while(id: impl Into<ItemId>, value: impl Into<BlockValue>, armed: bool) -> Block {
+    when("isItemState", [item(id), ("value", value.into()), ("armed", armed.into())])
+}
+
+/// The item changed, to whatever.
+pub fn item_changed(id: impl Into<ItemId>) -> Block {
+    when("isItemStateChanged", [item(id)])
+}
+
+/// The number compares; true once each time it begins to hold.
+pub fn item_compares(id: impl Into<ItemId>, comparator: Comparator, value: impl Into<BlockValue>) -> Block {
+    let comparator = BlockValue::new("string", comparator.as_str());
+    when("compareNumbers", [item(id), ("comparator", comparator), ("value", value.into())])
+}
+
+/// The button did that, such as `press_1_time`.
+pub fn button(id: impl Into<ItemId>, state: &str) -> Block {
+    when("isButtonState", [item(id), ("button_state", BlockValue::token(state))])
+}
+
+/// Again and again.
+pub fn every(interval: Interval) -> Block {
+    when("isInterval", [("interval", BlockValue::new("interval", interval.to_string()))])
+}
+
+/// Each day at that time, by the hub's time zone.
+pub fn daily_at(time: TimeOfDay) -> Block {
+    let time = BlockValue::new("24_hours_time", time.to_string());
+    when("isDate", [("type", BlockValue::new("string", "daily")), ("time", time)])
+}
+
+/// On these days of the week (1 = Monday) at that time.
+pub fn weekly_at(weekdays: impl IntoIterator<Item = u8>, time: TimeOfDay) -> Block {
+    let days: Vec<Value> = weekdays.into_iter().map(Value::from).collect();
+    let fields = [
+        ("type", BlockValue::new("string", "weekly")),
+        ("time", BlockValue::new("24_hours_time", time.to_string())),
+        ("weekdays", BlockValue::new("int_array", days)),
+    ];
+    when("isDate", fields)
+}
+
+/// By the sun, with an offset for `Before` and `After`.
+pub fn sun(event: SunEvent, timing: SunTiming, offset: HmsInterval) -> Block {
+    let mut block = when("isSunState", [("time", BlockValue::new("hms_interval", offset.to_string()))]);
+    // The event is the name of the field that the argument points at.
+    let field = BlockValue::new("string", timing.as_str()).field(event.as_str());
+    if let Some(fields) = block.fields.get_mut() {
+        fields.insert(0, field);
+    }
+    let args = block.options.get_mut().and_then(|options| options.method.get_mut()).and_then(|m| m.args.get_mut());
+    if let Some(args) = args {
+        args.insert("sunstate", json!(event.as_str()));
+    }
+    block
+}
+
+/// The house came into a mode.
+pub fn mode_changed_to(mode: impl Into<ModeId>) -> Block {
+    when("isHouseModeChangedTo", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
+}
+
+/// The house left a mode.
+pub fn mode_changed_from(mode: impl Into<ModeId>) -> Block {
+    when("isHouseModeChangedFrom", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
+}
+
+fn group(method: &str, blocks: impl IntoIterator<Item = Block>) -> Block {
+    let blocks: Vec<Value> = blocks.into_iter().map(|block| wire::to_value(&block)).collect();
+    when(method, [("blocks", BlockValue::new("blocks", blocks))])
+}
+
+/// All hold.
+pub fn all(blocks: impl IntoIterator<Item = Block>) -> Block {
+    group("and", blocks)
+}
+
+/// At least one holds.
+pub fn any(blocks: impl IntoIterator<Item = Block>) -> Block {
+    group("or", blocks)
+}
+
+/// It does not hold.
+pub fn not(block: Block) -> Block {
+    when("not", [("block", BlockValue::new("block", wire::to_value(&block)))])
+}
+
+/// Sets an item.
+pub fn set_item(id: impl Into<ItemId>, value: impl Into<BlockValue>) -> Block {
+    then("setItemValue", [item(id), ("value", value.into())])
+}
+
+/// Turns a bool item round.
+pub fn toggle_item(id: impl Into<ItemId>) -> Block {
+    then("toggleValue", [item(id)])
+}
+
+/// Arms a device or not.
+pub fn set_device_armed(id: impl Into<DeviceId>, armed: bool) -> Block {
+    then("setDeviceArmed", [("device", id_value("device", id.into().as_str())), ("armed", armed.into())])
+}
+
+/// Switches the house mode.
+pub fn switch_mode(mode: impl Into<ModeId>) -> Block {
+    then("switchHouseMode", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
+}
+
+/// Runs a scene.
+pub fn run_scene(scene: impl Into<SceneId>) -> Block {
+    then("runScene", [("sceneId", id_value("sceneId", scene.into().as_str()))])
+}
+
+/// Calls a web server with GET.
+pub fn http_get(url: &str) -> Block {
+    then("sendHttpRequest", [("request", BlockValue::new("string", "GET")), ("url", BlockValue::new("string", url))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Action, Condition};
+    use super::*;
+
+    #[test]
+    fn what_is_built_reads_as_what_was_meant() {
+        let timing = sun(SunEvent::Sunset, SunTiming::Before, HmsInterval::from_seconds(630));
+        assert!(
+            matches!(timing.condition(), Condition::Sun { event: SunEvent::Sunset, timing: SunTiming::Before, offset }
+            if offset.seconds() == 630)
+        );
+        let nested = any([all([item_is("a", true), not(item_changed("b"))]), every(Interval::from_seconds(10))]);
+        let Condition::Any(inner) = nested.condition() else { panic!("{nested:?}") };
+        assert!(
+            matches!(&inner[0], Condition::All(both) if matches!(&both[1], Condition::Not(not) if matches!(**not, Condition::ItemChanged { .. })))
+        );
+        assert!(matches!(run_scene("s").action(), Action::RunScene(id) if id.as_str() == "s"));
+        assert!(
+            matches!(weekly_at([1, 7], "07:30".parse().unwrap()).condition(), Condition::At { weekdays, .. } if weekdays == [1, 7])
+        );
+    }
+
+    #[test]
+    fn it_looks_as_the_guide_prints_it() {
+        let block = wire::to_value(&item_is("5e0000000000000000000001", true));
+        let printed = json!({
+            "blockOptions": {"method": {"args": {"item": "item", "value": "value"}, "name": "isItemState"}},
+            "blockType": "when",
+            "fields": [
+                {"name": "item", "type": "item", "value": "5e0000000000000000000001"},
+                {"name": "value", "type": "bool", "value": true},
+            ],
+        });
+        assert_eq!(block, printed);
+        let printed = json!({
+            "blockOptions": {"method": {"args": {"time": "time", "sunstate": "sunrise"}, "name": "isSunState"}},
+            "blockType": "when",
+            "fields": [
+                {"name": "sunrise", "type": "string", "value": "before"},
+                {"name": "time", "type": "hms_interval", "value": "00:10:30"},
+            ],
+        });
+        assert_eq!(wire::to_value(&sun(SunEvent::Sunrise, SunTiming::Before, HmsInterval::from_seconds(630))), printed);
+    }
+}

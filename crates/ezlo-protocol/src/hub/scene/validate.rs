@@ -1,0 +1,310 @@
+//! What a hub refuses in a scene, and which block it is about.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::view::{MAX_DEPTH, block};
+use super::vocabulary::{Argument, ArgumentKind, Place, block_spec};
+use super::{Block, BlockField, Comparator, HmsInterval, Interval, Scene, SunEvent, SunTiming, TimeOfDay};
+use crate::hub::catalogue::{THEN_METHODS, WHEN_METHODS};
+use crate::hub::value::{ItemValue, Shape, ValueType};
+use crate::rpc::RpcError;
+
+/// Longest name of a scene, in characters (guide20:p37).
+pub const MAX_NAME: usize = 25;
+
+/// Something a hub refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: `name`, `when[0]`, `then[2]`, `when[0].blocks[1]`.
+    pub at: String,
+    /// The hub's word for it, for `data` of the error.
+    pub data: &'static str,
+    /// What it is, in English.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.at, self.text, self.data)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Problem {
+    /// The hub's own error.
+    pub fn error(&self) -> RpcError {
+        let mut error = RpcError::known(self.data);
+        error.reason = format!("{}: {}", self.at, self.text).into();
+        error
+    }
+}
+
+const NO_METHOD: &str = "ezlo.scenes.method.unknown";
+
+impl Place {
+    const fn wrong(self) -> &'static str {
+        match self {
+            Self::When => "ezlo.scenes.block.when.wrong",
+            Self::Then => "ezlo.scenes.block.then.wrong",
+        }
+    }
+
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::When => WHEN_METHODS,
+            Self::Then => THEN_METHODS,
+        }
+    }
+}
+
+impl Scene {
+    /// Everything a hub would refuse; empty when it would take the scene.
+    pub fn problems(&self) -> Vec<Problem> {
+        problems(self)
+    }
+}
+
+pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut report = |at: &str, data, text: String| found.push(Problem { at: at.to_owned(), data, text });
+    match scene.name.as_deref() {
+        None => report("name", "rpc.params.notfound.name", "it is not there".into()),
+        Some("") => report("name", "rpc.params.empty.name", "it is empty".into()),
+        Some(name) if name.chars().count() > MAX_NAME => {
+            report("name", "rpc.params.invalid", format!("it is longer than {MAX_NAME} characters"));
+        }
+        Some(_) => {}
+    }
+    let lists = [
+        ("when", Place::When, scene.when.get(), true),
+        ("then", Place::Then, scene.then.get(), true),
+        ("else", Place::Then, scene.otherwise.get(), false),
+    ];
+    for (name, place, blocks, required) in lists {
+        match blocks {
+            Some(blocks) => {
+                for (at, block) in blocks.iter().enumerate() {
+                    check(block, place, &format!("{name}[{at}]"), 0, &mut found);
+                }
+            }
+            None if required => {
+                found.push(Problem { at: name.into(), data: place.wrong(), text: "it is not there".into() });
+            }
+            None => {}
+        }
+    }
+    found
+}
+
+fn check(block: &Block, place: Place, at: &str, depth: usize, found: &mut Vec<Problem>) {
+    let mut report = |data, text: String| found.push(Problem { at: at.to_owned(), data, text });
+    if depth > MAX_DEPTH {
+        return report(place.wrong(), format!("blocks nest deeper than {MAX_DEPTH}"));
+    }
+    let Some(method) = block.method() else {
+        return report(place.wrong(), "blockOptions.method.name is not there".into());
+    };
+    if !place.names().contains(&method) {
+        return report(NO_METHOD, format!("there is no such method as {:?} here", clip(method)));
+    }
+    if place == Place::When && block.delay.get().is_some() {
+        report(place.wrong(), "conditions have no delay".into());
+    }
+    // Names without published arguments are taken as they are.
+    let Some(spec) = block_spec(method) else { return };
+    for argument in spec.arguments {
+        check_argument(block, argument, place, at, depth, found);
+    }
+    if method == "and" {
+        check_and(block, at, found);
+    }
+}
+
+/// Names from outside are quoted short.
+fn clip(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, depth: usize, found: &mut Vec<Problem>) {
+    let wrong = |text: String| Problem { at: at.to_owned(), data: place.wrong(), text };
+    let name = argument.name;
+    let Some(field) = block.argument_field(name) else {
+        if argument.required {
+            found.push(wrong(format!("argument {name:?} has no field")));
+        }
+        return;
+    };
+    let Some(value) = field.value.get() else {
+        found.push(wrong(format!("field of argument {name:?} has no value")));
+        return;
+    };
+    match argument.kind {
+        ArgumentKind::Block => match super::view::block(value) {
+            Some(inner) => check(&inner, place, &format!("{at}.block"), depth + 1, found),
+            None => found.push(wrong("\"block\" holds no block".into())),
+        },
+        ArgumentKind::Blocks => match value.as_array() {
+            Some(blocks) if !blocks.is_empty() => {
+                for (index, inner) in blocks.iter().enumerate() {
+                    let at = format!("{at}.blocks[{index}]");
+                    match super::view::block(inner) {
+                        Some(inner) => check(&inner, place, &at, depth + 1, found),
+                        None => found.push(Problem { at, data: place.wrong(), text: "it is no block".into() }),
+                    }
+                }
+            }
+            _ => found.push(wrong("\"blocks\" holds no blocks".into())),
+        },
+        kind => {
+            if let Err(wanted) = fits(kind, field, value) {
+                found.push(wrong(format!("argument {name:?} is not {wanted}")));
+            }
+        }
+    }
+}
+
+/// Whether a plain argument is what it should be; else what that is.
+fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'static str> {
+    let text = value.as_str();
+    let parsed = |good: Option<bool>, wanted| if good == Some(true) { Ok(()) } else { Err(wanted) };
+    match kind {
+        ArgumentKind::Item | ArgumentKind::Device | ArgumentKind::Scene | ArgumentKind::Mode => {
+            parsed(text.map(|id| !id.is_empty()), "an id, as text")
+        }
+        ArgumentKind::Text => parsed(Some(value.is_string()), "text"),
+        ArgumentKind::Flag => parsed(Some(value.is_boolean()), "true or false"),
+        ArgumentKind::Number => parsed(Some(value.is_number()), "a number"),
+        ArgumentKind::Comparator => {
+            parsed(text.map(|text| Comparator::from(text).is_known()), "one of == != > >= < <=")
+        }
+        ArgumentKind::Interval => {
+            parsed(text.map(|text| text.parse::<Interval>().is_ok()), "an interval such as \"10s\"")
+        }
+        ArgumentKind::HmsInterval => {
+            parsed(text.map(|text| text.parse::<HmsInterval>().is_ok()), "an interval such as \"01:30:00\"")
+        }
+        ArgumentKind::TimeOfDay => {
+            parsed(text.map(|text| text.parse::<TimeOfDay>().is_ok()), "a time of day such as \"07:30\"")
+        }
+        ArgumentKind::SunTiming => {
+            let event = field.name.as_deref().is_some_and(|name| SunEvent::from(name).is_known());
+            parsed(
+                text.map(|text| event && SunTiming::from(text).is_known()),
+                "intime, before or after in a field named sunrise or sunset",
+            )
+        }
+        ArgumentKind::Integers => {
+            parsed(value.as_array().map(|all| all.iter().all(Value::is_i64)), "a list of whole numbers")
+        }
+        ArgumentKind::ItemValue => {
+            let kind = ValueType::from(field.kind.as_deref().unwrap_or_default());
+            let free = !kind.is_known() || kind.shape() == Shape::Unknown;
+            parsed(Some(free || ItemValue::read(&kind, None, value).is_ok()), "a value of its field's type")
+        }
+        // Checked by their own blocks.
+        ArgumentKind::Block | ArgumentKind::Blocks => Ok(()),
+    }
+}
+
+/// The rules about what must not stand side by side in one `and` (guide20:p38-39).
+fn check_and(group: &Block, at: &str, found: &mut Vec<Problem>) {
+    let blocks = group.argument("blocks").and_then(Value::as_array);
+    let blocks: Vec<Block> = blocks.into_iter().flatten().filter_map(block).collect();
+    let mut report = |data, text: &str| found.push(Problem { at: at.to_owned(), data, text: text.to_owned() });
+    let is_time = |block: &&Block| {
+        matches!(block.method(), Some("isInterval" | "isSunState" | "isDate" | "isOnce" | "isDateRange"))
+    };
+    if blocks.iter().filter(is_time).count() > 1 {
+        report("scenes.when.more_than_one_time", "more than one condition on time");
+    }
+    let key = |block: &Block| Some((block.method()?.to_owned(), block.argument("item")?.as_str()?.to_owned()));
+    for (index, block) in blocks.iter().enumerate() {
+        let Some((method, item)) = key(block) else { continue };
+        let same = |earlier: &&Block| key(earlier).is_some_and(|key| key == (method.clone(), item.clone()));
+        let twins: Vec<&Block> = blocks[..index].iter().filter(same).collect();
+        match method.as_str() {
+            "compareNumbers" if twins.iter().any(|twin| !meet(twin, block)) => {
+                report("scenes.when.not_intersect_numbers", "two conditions on one number that cannot hold at once");
+            }
+            "compareNumbers" => {}
+            "isButtonState" if !twins.is_empty() => report("scenes.when.same_button_in_and", "the same button twice"),
+            _ if !twins.is_empty() => report("scenes.when.same_item_in_and", "the same item twice"),
+            _ => {}
+        }
+    }
+}
+
+/// Whether two comparisons of one number can hold at the same time.
+fn meet(one: &Block, other: &Block) -> bool {
+    let read = |block: &Block| {
+        Some((Comparator::from(block.argument("comparator")?.as_str()?), block.argument("value")?.as_f64()?))
+    };
+    let (Some(one), Some(other)) = (read(one), read(other)) else { return true };
+    // Between, at and beside the two limits: if no such number satisfies both, none does.
+    let (low, high) = (one.1.min(other.1), one.1.max(other.1));
+    let candidates = [low - 1.0, low, f64::midpoint(low, high), high, high + 1.0];
+    candidates.iter().any(|number| one.0.holds(*number, one.1) && other.0.holds(*number, other.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SceneBuilder, all, any, button, every, item_compares, item_is, not, set_item};
+    use super::*;
+    use serde_json::json;
+
+    fn first(scene: &SceneBuilder) -> (String, &'static str) {
+        let problem = scene.clone().build().unwrap_err();
+        (problem.at, problem.data)
+    }
+
+    #[test]
+    fn the_message_points_at_the_block() {
+        let scene = SceneBuilder::new("Lamp").then(set_item("a", true));
+        let broken = Block::new("when", "isNothing", []);
+        assert_eq!(
+            first(&scene.clone().when(item_is("a", true)).when(any([item_is("b", true), not(broken)]))),
+            ("when[1].blocks[1].block".into(), "ezlo.scenes.method.unknown")
+        );
+        let mut no_value = item_is("a", true);
+        no_value.fields.get_mut().unwrap().pop();
+        let problem = scene.clone().when(no_value).build().unwrap_err();
+        assert_eq!(problem.to_string(), "when[0]: argument \"value\" has no field (ezlo.scenes.block.when.wrong)");
+        assert_eq!(problem.error().reason.as_deref(), Some("when[0]: argument \"value\" has no field"));
+        assert_eq!(first(&scene.then(item_is("a", true))), ("then[1]".into(), "ezlo.scenes.method.unknown"));
+    }
+
+    #[test]
+    fn what_must_not_stand_in_one_and() {
+        use Comparator::{Greater, Less, LessOrEqual};
+        let data = |blocks: Vec<Block>| first(&SceneBuilder::new("x").when(all(blocks))).1;
+        let ten = || every(Interval::from_seconds(10));
+        assert_eq!(data(vec![ten(), ten()]), "scenes.when.more_than_one_time");
+        assert_eq!(data(vec![item_is("a", true), item_is("a", false)]), "scenes.when.same_item_in_and");
+        assert_eq!(data(vec![button("a", "released"), button("a", "held_down")]), "scenes.when.same_button_in_and");
+        assert_eq!(
+            data(vec![item_compares("a", Greater, 30_i64), item_compares("a", Less, 20_i64)]),
+            "scenes.when.not_intersect_numbers"
+        );
+        let good = all([item_compares("a", Greater, 20_i64), item_compares("a", LessOrEqual, 30_i64)]);
+        assert!(SceneBuilder::new("x").when(good).build().is_ok());
+    }
+
+    #[test]
+    fn values_fit_their_fields_types() {
+        let mut wrong = set_item("a", true);
+        wrong.fields.get_mut().unwrap()[1].value = json!("on").into();
+        assert_eq!(first(&SceneBuilder::new("x").then(wrong)), ("then[0]".into(), "ezlo.scenes.block.then.wrong"));
+        assert_eq!(first(&SceneBuilder::new("")).1, "rpc.params.empty.name");
+        assert_eq!(first(&SceneBuilder::new(&"x".repeat(26))).1, "rpc.params.invalid");
+    }
+
+    #[test]
+    fn deep_nesting_ends_in_words() {
+        let deep = (0..40).fold(item_is("a", true), |inner, _| not(inner));
+        let problem = SceneBuilder::new("x").when(deep).build().unwrap_err();
+        assert!(problem.text.contains("deeper"), "{problem}");
+    }
+}

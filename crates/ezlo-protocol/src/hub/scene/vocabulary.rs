@@ -1,0 +1,141 @@
+//! Conditions and actions whose arguments are known: one table for builder, validation, simulator and documents.
+
+use crate::evidence::Evidence;
+
+/// Where a block may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Under `when`.
+    When,
+    /// Under `then` and `else`.
+    Then,
+}
+
+/// An argument of a condition or action.
+#[derive(Debug, Clone, Copy)]
+pub struct Argument {
+    /// Its name in `args`.
+    pub name: &'static str,
+    /// What its field holds.
+    pub kind: ArgumentKind,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// What the field of an argument holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArgumentKind {
+    /// Id of an item.
+    Item,
+    /// Id of a device.
+    Device,
+    /// Id of a scene.
+    Scene,
+    /// Id of a house mode.
+    Mode,
+    /// A value as the item named beside it has.
+    ItemValue,
+    /// A number.
+    Number,
+    /// `==`, `!=`, `>`, `>=`, `<`, `<=`.
+    Comparator,
+    /// `true` or `false`.
+    Flag,
+    /// Text.
+    Text,
+    /// `interval`.
+    Interval,
+    /// `hms_interval`.
+    HmsInterval,
+    /// `24_hours_time`.
+    TimeOfDay,
+    /// `intime`, `before` or `after`, in a field named `sunrise` or `sunset`.
+    SunTiming,
+    /// Whole numbers.
+    Integers,
+    /// One block.
+    Block,
+    /// Several blocks.
+    Blocks,
+}
+
+/// A condition or action.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockSpec {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Where it may stand.
+    pub place: Place,
+    /// Its arguments.
+    pub arguments: &'static [Argument],
+    /// How its arguments are known.
+    pub evidence: Evidence,
+    /// Where from.
+    pub source: &'static str,
+}
+
+/// The condition or action of that name, if its arguments are known.
+pub fn block_spec(name: &str) -> Option<&'static BlockSpec> {
+    BLOCKS.iter().find(|spec| spec.name == name)
+}
+
+macro_rules! blocks {
+    ($( $place:ident $name:literal [ $( $argument:literal: $kind:ident $($optional:ident)? ),* ] $evidence:ident $source:literal; )*) => {
+        /// The table.
+        pub const BLOCKS: &[BlockSpec] = &[$( BlockSpec {
+            name: $name,
+            place: Place::$place,
+            arguments: &[$( Argument {
+                name: $argument, kind: ArgumentKind::$kind, required: blocks!(@required $($optional)?),
+            } ),*],
+            evidence: Evidence::$evidence,
+            source: $source,
+        } ),*];
+    };
+    (@required) => { true };
+    (@required optional) => { false };
+}
+
+blocks! {
+    When "isItemState" ["item": Item, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p23";
+    When "isItemValue" ["item": Item, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p51";
+    When "isDictonaryValueState" ["item": Item, "value": Text] Vendor "guide20:p54";
+    When "compareNumbers" ["item": Item, "comparator": Comparator, "value": Number] Vendor "guide20:p25";
+    When "isInterval" ["interval": Interval] Vendor "guide20:p27";
+    When "isSunState" ["sunstate": SunTiming, "time": HmsInterval optional] Vendor "guide20:p28";
+    When "and" ["blocks": Blocks] Vendor "guide20:p29";
+    When "or" ["blocks": Blocks] Vendor "guide20:p32";
+    When "not" ["block": Block] Vendor "guide20:p30";
+    When "xor" ["blocks": Blocks] Inferred "pi (name)";
+    When "isItemStateChanged" ["item": Item, "start": ItemValue optional, "finish": ItemValue optional] Inferred "pi (name)";
+    When "isButtonState" ["item": Item, "button_number": Number optional, "button_state": Text] Inferred "pi (name)";
+    When "isDeviceState" ["device": Device, "reachable": Flag optional, "armed": Flag optional] Inferred "pi (name)";
+    When "isDate" ["type": Text optional, "time": TimeOfDay, "weekdays": Integers optional] Inferred "pi (name)";
+    When "isHouseModeChangedTo" ["houseMode": Mode] Inferred "pi (name)";
+    When "isHouseModeChangedFrom" ["houseMode": Mode] Inferred "pi (name)";
+    Then "setItemValue" ["item": Item, "value": ItemValue] Vendor "guide20:p35";
+    Then "decreaseDimmer" ["item": Item] Vendor "guide20:p47";
+    Then "toggleValue" ["item": Item] Inferred "pi (name)";
+    Then "setDeviceArmed" ["device": Device, "armed": Flag] Inferred "pi (name)";
+    Then "switchHouseMode" ["houseMode": Mode] Inferred "pi (name)";
+    Then "runScene" ["sceneId": Scene] Inferred "pi (name)";
+    Then "setSceneState" ["sceneId": Scene, "enabled": Flag] Inferred "pi (name)";
+    Then "sendHttpRequest" ["request": Text optional, "url": Text, "contentType": Text optional, "content": Text optional] Inferred "pi (name)";
+    Then "rebootHub" [] Inferred "pi (name)";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::catalogue::{THEN_METHODS, WHEN_METHODS};
+
+    #[test]
+    fn every_row_is_a_name_of_the_catalogue_in_its_place() {
+        for (at, spec) in BLOCKS.iter().enumerate() {
+            let names = if spec.place == Place::When { WHEN_METHODS } else { THEN_METHODS };
+            assert!(names.contains(&spec.name), "{}", spec.name);
+            assert!(BLOCKS[..at].iter().all(|earlier| earlier.name != spec.name), "{}", spec.name);
+        }
+    }
+}
