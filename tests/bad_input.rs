@@ -233,7 +233,7 @@ async fn bad_requests_on_a_hubs_local_ports() {
             ("GET /v1/method/hub/info/get", &b""[..], 200),
             ("GET /v1/method/hub.info.get", b"", 200),
             ("GET /v1/method/hub/nothing", b"", 500),
-            ("GET /v1/method/hub/item/value/set?_id=x&value_bool=maybe", b"", 400),
+            ("GET /v1/method/hub/item/value/set?_id=x&value_bool=maybe", b"", 500),
             ("POST /v1/method/hub/info/get", b"", 405),
             ("GET /v1/request", b"", 405),
             ("POST /v1/request", b"", 400),

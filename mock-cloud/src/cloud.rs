@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Profile};
+use crate::hub::HubHandle;
 use crate::ready::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 use crate::server::{self, Shared, Surface};
 use crate::tls::{Authority, TlsError};
+use crate::world::hub::Local;
 use crate::world::{Beginnings, HubCell, HubKind, World, WorldFile};
 
 /// Hubs that get ports of their own; four listeners each.
@@ -219,7 +221,7 @@ impl Listeners<'_> {
             lan: None,
             lan_http: None,
         };
-        if cell.kind == HubKind::Linux && at < HUBS_WITH_PORTS {
+        if cell.kind != HubKind::Vera && at < HUBS_WITH_PORTS {
             let ports = self.config.ports;
             let tls = self.authority.hub(cell.serial.as_str())?;
             let lan = || Surface::Lan { hub: Arc::clone(cell), tls: Arc::clone(&tls) };
@@ -229,12 +231,17 @@ impl Listeners<'_> {
             let ap = self.listen(&name("access point"), port(ports.ap), Surface::AccessPoint(Arc::clone(cell))).await?;
             let root = Surface::AccessPointRoot(Arc::clone(cell));
             let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root).await?;
-            let lan_address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
-            let lan_http = self.listen(&name("local HTTP port"), port(ports.lan_http), lan()).await?;
             ready.ap = Some(format!("http://{ap}"));
             ready.ap_root = Some(format!("http://{ap_root}"));
-            ready.lan = Some(format!("wss://{lan_address}"));
-            ready.lan_http = Some(format!("https://{lan_http}"));
+            if cell.local != Local::None {
+                let address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
+                let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
+                ready.lan = Some(format!("{scheme}://{address}"));
+            }
+            if cell.local == Local::Full {
+                let address = self.listen(&name("local HTTP port"), port(ports.lan_http), lan()).await?;
+                ready.lan_http = Some(format!("https://{address}"));
+            }
         }
         Ok(ready)
     }
@@ -264,6 +271,12 @@ impl MockCloud {
     /// The clock that everything here waits and expires by.
     pub fn clock(&self) -> &Clock {
         &self.shared.world.clock
+    }
+
+    /// A hub, to do to it what people and devices do; `None` when no hub has that serial.
+    pub fn hub(&self, serial: &str) -> Option<HubHandle> {
+        let cell = self.shared.world.hub(&serial.parse().ok()?)?;
+        Some(HubHandle { world: Arc::clone(&self.shared.world), cell })
     }
 
     /// Moves the time on; everything that becomes due happens on the way, in order.

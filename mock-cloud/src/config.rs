@@ -113,6 +113,14 @@ pub struct Guesses {
     /// Whether the access point of a hub that is online already is open. The vendor does not say; open lets the vendor's
     /// note run against any hub of the world.
     pub access_point_beside_network: bool,
+    /// Whether the behaviours of the world's houses run.
+    pub living_houses: bool,
+    /// Whether `sendHttpRequest` of scenes may call other machines; this one alone otherwise.
+    pub scene_http_anywhere: bool,
+    /// Each n-th answer of an RTOS hub is cut, as a public client has seen them; 0 = none.
+    pub rtos_malformed_every: u64,
+    /// Whether RTOS hubs write a device's id as `id`, as once seen by a public client.
+    pub rtos_device_id: bool,
 }
 
 impl Default for Guesses {
@@ -129,6 +137,10 @@ impl Default for Guesses {
             zwave_timeout_ms: 60_000,
             zwave_auto_press: true,
             access_point_beside_network: true,
+            living_houses: false,
+            scene_http_anywhere: false,
+            rtos_malformed_every: 0,
+            rtos_device_id: false,
         }
     }
 }

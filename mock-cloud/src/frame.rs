@@ -1,5 +1,7 @@
 //! Frames that go out: answers and broadcasts as text.
 
+use std::fmt::Write as _;
+
 use ezlo_protocol::error::code;
 use ezlo_protocol::rpc::{Envelope, RpcError};
 use ezlo_protocol::wire;
@@ -15,6 +17,24 @@ pub(crate) enum Way<'a> {
     Relayed(&'a str),
     /// From a hub on its local network.
     Local,
+}
+
+/// An answer of a hub whose messages are counted.
+///
+/// EzloPi counts its messages and always tells who asked (its firmware's source).
+pub(crate) fn counted_reply(
+    request: &Envelope<'_>,
+    method: &str,
+    outcome: &Result<Value, RpcError>,
+    way: Way<'_>,
+    msg_id: Option<u64>,
+) -> String {
+    let mut text = reply(request, method, outcome, way);
+    if let Some(number) = msg_id {
+        text.pop();
+        let _ = write!(text, r#","msg_id":{number}}}"#);
+    }
+    text
 }
 
 /// An answer. The id comes back as it came, type and all; `error` is there and null on success; `result` is never null.
@@ -60,8 +80,9 @@ pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
     }
 }
 
-/// A broadcast.
-pub(crate) fn broadcast(msg_id: &str, name: &str, content: &Value) -> String {
-    let (msg_id, name) = (Value::from(msg_id), Value::from(name));
-    format!(r#"{{"id":"ui_broadcast","msg_id":{msg_id},"msg_subclass":{name},"result":{content}}}"#)
+/// A broadcast. `method` beside it is a habit of EzloPi's room broadcasts.
+pub(crate) fn broadcast(msg_id: &Value, name: &str, content: &Value, method: Option<&str>) -> String {
+    let name = Value::from(name);
+    let method = method.map(|method| format!(r#","method":{}"#, Value::from(method))).unwrap_or_default();
+    format!(r#"{{"id":"ui_broadcast"{method},"msg_id":{msg_id},"msg_subclass":{name},"result":{content}}}"#)
 }

@@ -7,6 +7,8 @@ pub mod ready;
 
 mod cloud;
 mod frame;
+mod http_call;
+mod hub;
 mod server;
 mod tls;
 mod world;
@@ -14,3 +16,11 @@ mod world;
 pub use clock::Clock;
 pub use cloud::{Builder, MockCloud, StartError};
 pub use config::{Config, ConfigError, Guesses, Profile};
+pub use hub::{HubError, HubHandle};
+
+/// Methods that simulated hubs and the relay answer, by name.
+pub fn simulated_methods() -> Vec<&'static str> {
+    use ezlo_protocol::hub::method::{LocalLogin, Method as _, RelayLogin, RelayRegister};
+    let elsewhere = [RelayLogin::NAME, RelayRegister::NAME, LocalLogin::NAME];
+    elsewhere.into_iter().chain(world::hub::SIMULATED.iter().copied()).collect()
+}

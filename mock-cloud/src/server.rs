@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::ready::Ready;
+use crate::world::hub::Local;
 use crate::world::{HubCell, World};
 
 mod access_point;
@@ -123,6 +124,9 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
 /// the hub is not there or does not take this one.
 async fn lan_tls(hub: &HubCell, tls: &Arc<ServerConfig>, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
     const TLS_HANDSHAKE: u8 = 0x16;
+    if hub.local == Local::PlainSocket {
+        return hub.read(|hub| hub.wifi.on_network()).then_some(None);
+    }
     if !hub.read(|hub| hub.wifi.on_network()) {
         return None;
     }

@@ -12,7 +12,7 @@ use crate::config::{Guesses, Profile};
 use crate::random::Random;
 
 mod accounts;
-mod file;
+pub(crate) mod file;
 pub(crate) mod hub;
 pub(crate) mod link;
 mod sessions;
@@ -64,7 +64,7 @@ impl World {
             }
             hubs.insert(cell.serial.clone(), Arc::new(cell));
         }
-        Arc::new(Self {
+        let world = Arc::new(Self {
             clock,
             random,
             guesses,
@@ -75,7 +75,11 @@ impl World {
             sessions: Mutex::default(),
             hubs: RwLock::new(hubs),
             tasks: Mutex::new(Some(JoinSet::new())),
-        })
+        });
+        for hub in world.hubs() {
+            hub.start(&world);
+        }
+        world
     }
 
     pub(crate) fn accounts(&self) -> MutexGuard<'_, Accounts> {

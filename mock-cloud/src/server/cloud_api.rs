@@ -93,7 +93,7 @@ fn access_keys(world: &World, caller: &Caller) -> Value {
 
 /// Hubs with Vera firmware are not part of the newer cloud.
 fn ezlo_hub(world: &World, serial: &Serial) -> Option<Arc<HubCell>> {
-    world.hub(serial).filter(|hub| hub.kind == HubKind::Linux)
+    world.hub(serial).filter(|hub| hub.kind != HubKind::Vera)
 }
 
 fn party(kind: &str, id: Option<String>, uuid: &str) -> KeyParty {

@@ -26,8 +26,8 @@ pub(super) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
         return Reply::error(StatusCode::FORBIDDEN, "Not your device");
     }
     Reply::json(&match hub.kind {
-        HubKind::Linux => ezlo_record(&hub, &request.host),
         HubKind::Vera => vera_record(&hub, world, &request.host),
+        HubKind::Linux | HubKind::Rtos | HubKind::Ezlopi => ezlo_record(&hub, &request.host),
     })
 }
 
@@ -109,7 +109,7 @@ pub(super) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
         mac: hub.mac.into(),
         device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
         device_sub_type: Loose::number(2).into(),
-        firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { "2.0.90.3265.5" }.into(),
+        firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
         server_device: host.server("vera-us-oem-device11.mios.com").into(),
         server_event: host.server("vera-us-oem-event11.mios.com").into(),
         server_account: host.server("vera-us-oem-account11.mios.com").into(),

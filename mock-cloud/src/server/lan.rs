@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,12 +19,15 @@ use serde_json::{Map, Value, json};
 
 use super::http::{Reply, Request};
 use crate::frame::{self, Way};
-use crate::world::hub::decode;
+use crate::world::hub::{Local, decode};
 use crate::world::link::{Link, LinkKind, Out};
 use crate::world::{HubCell, World};
 
 /// Answers an HTTP request to a hub (the vendor's note on its HTTP server, and what users run on port 17000).
 pub(super) fn answer(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
+    if hub.local != Local::Full {
+        return Reply::not_found();
+    }
     let Some(open) = hub.open_request() else {
         return Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests");
     };
@@ -74,8 +78,7 @@ fn posted(world: &Arc<World>, hub: &Arc<HubCell>, body: &[u8]) -> Reply {
 fn called(world: &Arc<World>, hub: &Arc<HubCell>, envelope: &Envelope<'_>) -> Reply {
     let outcome = hub.call(world, envelope, |_| ());
     let status = if outcome.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
-    let method = envelope.method.as_deref().unwrap_or_default();
-    Reply::new(status, "application/json", frame::reply(envelope, method, &outcome, Way::Local))
+    Reply::new(status, "application/json", hub.reply_text(world, envelope, &outcome, Way::Local))
 }
 
 /// Method by path, with slashes (the note) or dots (what users run); parameters by query.
@@ -84,10 +87,7 @@ fn by_path(world: &Arc<World>, hub: &Arc<HubCell>, method: &str, query: &[(Strin
         return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8");
     };
     let method = method.trim_end_matches('/').replace('/', ".");
-    let params = query.iter().map(|(name, value)| parameter(name, value)).collect::<Option<Map<_, _>>>();
-    let Some(params) = params else {
-        return Reply::error(StatusCode::BAD_REQUEST, "A _bool or _int parameter is neither");
-    };
+    let params: Map<_, _> = query.iter().map(|(name, value)| parameter(name, value)).collect();
     // The server makes the id itself.
     let text = json!({"id": world.random.uuid(), "method": method, "params": params}).to_string();
     match Envelope::parse(&text) {
@@ -96,15 +96,16 @@ fn by_path(world: &Arc<World>, hub: &Arc<HubCell>, method: &str, query: &[(Strin
     }
 }
 
-/// `name_bool` and `name_int` are unquoted, everything else is text; a leading underscore belongs to the name.
-fn parameter(name: &str, value: &str) -> Option<(String, Value)> {
+/// `name_bool` and `name_int` are unquoted, everything else is text; a leading underscore belongs to the name. One that is
+/// neither arrives as null, and the call says "Wrong params" (users).
+fn parameter(name: &str, value: &str) -> (String, Value) {
     if let Some(name) = name.strip_suffix("_bool").filter(|name| !name.is_empty()) {
-        return Some((name.to_owned(), value.parse::<bool>().ok()?.into()));
+        return (name.to_owned(), value.parse::<bool>().map_or(Value::Null, Value::from));
     }
     if let Some(name) = name.strip_suffix("_int").filter(|name| !name.is_empty()) {
-        return Some((name.to_owned(), value.parse::<i64>().ok()?.into()));
+        return (name.to_owned(), value.parse::<i64>().map_or(Value::Null, Value::from));
     }
-    Some((name.to_owned(), value.into()))
+    (name.to_owned(), value.into())
 }
 
 /// One JSON object a line, for as long as the client listens (the framing is inferred).
@@ -158,6 +159,10 @@ impl LocalSession {
         session
     }
 
+    pub(super) fn pings(&self) -> bool {
+        self.hub.family.pings
+    }
+
     fn enter(&mut self) -> bool {
         self.logged_in = self.hub.attach(self.link.clone());
         self.logged_in
@@ -172,19 +177,33 @@ impl LocalSession {
             }
         };
         let method = envelope.method.as_deref().unwrap_or_default();
+        let (hub, link) = (Arc::clone(&self.hub), self.link.clone());
+        let way = if hub.family.counted_messages { Way::Relayed(&link.conn_id) } else { Way::Local };
         let reply = |outcome: &Result<Value, RpcError>| {
-            self.link.text(frame::reply(&envelope, method, outcome, Way::Local));
+            link.text(hub.reply_text(world, &envelope, outcome, way));
         };
         if method == LocalLogin::NAME {
             let outcome = self.log_in(world, &envelope);
-            self.link.text(frame::reply(&envelope, method, &outcome, Way::Local));
-        } else if self.logged_in || method == InfoGet::NAME {
+            reply(&outcome);
+        } else if self.may_call() || method == InfoGet::NAME && !hub.family.login_is_global {
             // The outcome has gone out already.
             let _ = self.hub.call(world, &envelope, reply);
         } else {
-            // What a Linux hub says here is not public.
-            reply(&Err(RpcError::known("user.permission.doesnothave")));
+            // What a Linux hub says here is not public; EzloPi's firmware says "Bad request".
+            let data = if hub.family.login_is_global { "rpc.params.notfound" } else { "user.permission.doesnothave" };
+            reply(&Err(RpcError::known(data)));
         }
+    }
+
+    /// A login somewhere else opens the hub for this connection too, where the family has it so.
+    fn may_call(&mut self) -> bool {
+        let unlocked = self.hub.family.login_is_global && self.hub.unlocked.load(Ordering::Acquire);
+        self.logged_in || unlocked && self.enter()
+    }
+
+    /// The other side closed in form: where logins are the hub's, that ends them.
+    pub(super) fn on_close(&self) {
+        self.hub.unlocked.store(false, Ordering::Release);
     }
 
     fn log_in(&mut self, world: &World, envelope: &Envelope<'_>) -> Result<Value, RpcError> {
@@ -194,12 +213,19 @@ impl LocalSession {
         }
         let login: OfflineLogin = decode(params.as_ref())?;
         let user = login.user.as_deref().unwrap_or_default();
-        if !world.accounts().opens(&self.hub.serial, user, &login.token) {
+        let good = if self.hub.family.login_is_global {
+            // The user's name does not matter there; its clients send the serial.
+            world.accounts().opens_for_any(&self.hub.serial, &login.token)
+        } else {
+            world.accounts().opens(&self.hub.serial, user, &login.token)
+        };
+        if !good {
             return Err(RpcError::known("user.login.badpassword"));
         }
-        if self.logged_in {
+        if self.may_call() {
             return Err(RpcError::known("user.login.alreadylogged"));
         }
+        self.hub.unlocked.store(self.hub.family.login_is_global, Ordering::Release);
         if self.enter() { Ok(json!({})) } else { Err(RpcError::known("ezlo.rpc.call.queue.overflow")) }
     }
 }
@@ -216,11 +242,11 @@ mod tests {
 
     #[test]
     fn parameters_have_their_type_in_their_name() {
-        assert_eq!(parameter("_id", "5f"), Some(("_id".into(), json!("5f"))));
-        assert_eq!(parameter("value_bool", "true"), Some(("value".into(), json!(true))));
-        assert_eq!(parameter("value_int", "-7"), Some(("value".into(), json!(-7))));
-        assert_eq!(parameter("value_int", "x"), None);
-        assert_eq!(parameter("_int", "5"), Some(("_int".into(), json!("5"))));
-        assert_eq!(parameter("value", "cooling"), Some(("value".into(), json!("cooling"))));
+        assert_eq!(parameter("_id", "5f"), ("_id".into(), json!("5f")));
+        assert_eq!(parameter("value_bool", "true"), ("value".into(), json!(true)));
+        assert_eq!(parameter("value_int", "-7"), ("value".into(), json!(-7)));
+        assert_eq!(parameter("value_int", "x"), ("value".into(), Value::Null));
+        assert_eq!(parameter("_int", "5"), ("_int".into(), json!("5")));
+        assert_eq!(parameter("value", "cooling"), ("value".into(), json!("cooling")));
     }
 }

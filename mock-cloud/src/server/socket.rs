@@ -57,6 +57,20 @@ impl Session {
         }
     }
 
+    fn on_close(&self) {
+        if let Self::Local(session) = self {
+            session.on_close();
+        }
+    }
+
+    /// Whether this side pings: families differ.
+    fn pings(&self) -> bool {
+        match self {
+            Self::Relay(_) => true,
+            Self::Local(session) => session.pings(),
+        }
+    }
+
     const fn expires(&self) -> Option<i64> {
         match self {
             Self::Relay(session) => session.expires(),
@@ -180,12 +194,16 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
                         Ok(text) => session.on_text(world, text),
                         Err(_) => session.on_text(world, "\u{fffd}"),
                     },
-                    Some(Ok(Message::Close(_))) | None => return End::Gone,
+                    Some(Ok(Message::Close(_))) => {
+                        session.on_close();
+                        return End::Gone;
+                    }
+                    None => return End::Gone,
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return on_error(&error),
                 }
             }
-            () = &mut ping => {
+            () = &mut ping, if session.pings() => {
                 if unanswered == UNANSWERED_PINGS {
                     return End::Gone;
                 }

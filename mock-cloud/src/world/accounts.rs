@@ -264,6 +264,11 @@ impl Accounts {
         let user = self.users.values().find(|user| user.uuid == user_uuid);
         user.and_then(|user| self.local_token(serial, user.id)).is_some_and(|stored| stored == token)
     }
+
+    /// Whether the token opens the hub, whoever's it is.
+    pub(crate) fn opens_for_any(&self, serial: &Serial, token: &LocalToken) -> bool {
+        self.users.values().any(|user| self.local_token(serial, user.id) == Some(token))
+    }
 }
 
 /// A wish for a hub.

@@ -1,20 +1,27 @@
 //! World files: who and what there is when a simulated cloud starts.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::secret::{Passkey, Password};
 use ezlo_protocol::serial::Serial;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use super::template;
 use crate::config::ConfigError;
 
+mod check;
+mod house;
+
+pub(crate) use house::{BehaviourFile, DeviceFile, ItemFile, SceneFile};
+
 /// Worlds that come with the program.
-const SHIPPED: &[(&str, &str)] =
-    &[("demo", include_str!("../../worlds/demo.toml")), ("bare", include_str!("../../worlds/bare.toml"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("demo", include_str!("../../worlds/demo.toml")),
+    ("bare", include_str!("../../worlds/bare.toml")),
+    ("villa", include_str!("../../worlds/villa.toml")),
+    ("block", include_str!("../../worlds/block.toml")),
+    ("hostile", include_str!("../../worlds/hostile.toml")),
+];
 
 /// Longest world file that is read, in bytes.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -38,6 +45,8 @@ pub(crate) struct UserFile {
     pub(crate) account: u64,
     /// `PK_User`.
     pub(crate) user: u64,
+    /// How many of them there are; account and user number count up, `{n}` in name and address becomes the number.
+    pub(crate) copies: Option<u32>,
 }
 
 /// A network that the hubs' access points see.
@@ -67,12 +76,36 @@ pub(crate) struct HubFile {
     /// Whether it is connected to the relay at the start.
     #[serde(default)]
     pub(crate) online: bool,
+    /// How many of it there are; serial and address count up, `{n}` in the owner's name becomes the number.
+    pub(crate) copies: Option<u32>,
+    /// Whether the local ports are open on families that have them only in newer hardware.
+    pub(crate) local: Option<bool>,
+    #[serde(default)]
+    pub(crate) anonymous_access: bool,
+    #[serde(default)]
+    pub(crate) insecure_access: bool,
+    pub(crate) location: Option<LocationFile>,
     #[serde(default)]
     pub(crate) rooms: Vec<String>,
     #[serde(default)]
     pub(crate) devices: Vec<DeviceFile>,
     #[serde(default)]
     pub(crate) scenes: Vec<SceneFile>,
+    #[serde(default)]
+    pub(crate) behaviours: Vec<BehaviourFile>,
+    /// Templates of devices that press their button when an inclusion waits, in this order.
+    #[serde(default)]
+    pub(crate) zwave: Vec<String>,
+}
+
+/// Where a hub is.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LocationFile {
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
+    /// Name in the time-zone database.
+    pub(crate) timezone: String,
 }
 
 /// Firmware family.
@@ -81,6 +114,10 @@ pub(crate) struct HubFile {
 pub(crate) enum HubKind {
     /// Ezlo firmware on Linux.
     Linux,
+    /// Atom and PlugHub.
+    Rtos,
+    /// The open firmware for ESP32 boards.
+    Ezlopi,
     /// Native Vera firmware, behind the legacy HTTP relay.
     Vera,
 }
@@ -89,37 +126,11 @@ impl HubKind {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Linux => "linux",
+            Self::Rtos => "rtos",
+            Self::Ezlopi => "ezlopi",
             Self::Vera => "vera",
         }
     }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DeviceFile {
-    pub(crate) template: String,
-    pub(crate) name: String,
-    pub(crate) room: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SceneFile {
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) then: Vec<ActionFile>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ActionFile {
-    /// Name of the device.
-    pub(crate) device: String,
-    /// Name of its item.
-    pub(crate) item: String,
-    pub(crate) value: Value,
-    #[serde(default)]
-    pub(crate) delay_seconds: u64,
 }
 
 impl WorldFile {
@@ -148,52 +159,9 @@ impl WorldFile {
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |text| ConfigError::Syntax { path: path.to_owned(), text };
         let world: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let world = world.with_copies().map_err(&wrong)?;
         world.check().map_err(wrong)?;
         Ok(world)
-    }
-
-    /// Refuses what hangs in the air: owners, rooms, templates and items that are not there, and anything there twice.
-    fn check(&self) -> Result<(), String> {
-        let mut names = BTreeSet::new();
-        for user in &self.users {
-            if !names.insert(user.username.to_lowercase()) {
-                return Err(format!("user {:?} is there twice", user.username));
-            }
-        }
-        let mut serials = BTreeSet::new();
-        for hub in &self.hubs {
-            if !serials.insert(&hub.serial) {
-                return Err(format!("hub {} is there twice", hub.serial));
-            }
-            if let Some(owner) = hub.owner.as_ref().filter(|owner| !names.contains(&owner.to_lowercase())) {
-                return Err(format!("hub {}: no user is called {owner:?}", hub.serial));
-            }
-            hub.check().map_err(|text| format!("hub {}: {text}", hub.serial))?;
-        }
-        Ok(())
-    }
-}
-
-impl HubFile {
-    fn check(&self) -> Result<(), String> {
-        for device in &self.devices {
-            if template::find(&device.template).is_none() {
-                let known = template::TEMPLATES.iter().map(|template| template.name).collect::<Vec<_>>().join(", ");
-                return Err(format!("device {:?}: no template {:?}; there are {known}", device.name, device.template));
-            }
-            if let Some(room) = device.room.as_ref().filter(|room| !self.rooms.contains(room)) {
-                return Err(format!("device {:?}: no room {room:?}", device.name));
-            }
-        }
-        let actions = self.scenes.iter().flat_map(|scene| scene.then.iter().map(move |action| (scene, action)));
-        for (scene, action) in actions {
-            let device = self.devices.iter().find(|device| device.name == action.device);
-            let template = device.and_then(|device| template::find(&device.template));
-            if !template.is_some_and(|template| template.items.iter().any(|item| item.name == action.item)) {
-                return Err(format!("scene {:?}: no item {:?} on device {:?}", scene.name, action.item, action.device));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,34 +1,54 @@
 //! A living hub: its state, and what calls and time do to it. Pure: it gets the time and leaves what is to happen outside
 //! (broadcasts, timers, dropped connections) in [`Effects`].
 
+use std::collections::{HashMap, VecDeque};
+
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::room::Room;
-use ezlo_protocol::hub::scene::Scene;
+use ezlo_protocol::hub::scene::{Condition, Scene};
 use ezlo_protocol::hub::{DeviceId, GatewayId, ItemId, RoomId, SceneId};
 use indexmap::IndexMap;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use super::file::{HubFile, HubKind};
-use super::template::{self, Template};
+use super::file::{HubKind, WifiFile};
 use crate::config::Guesses;
 use crate::random::{hex, uuid};
 
+mod alarm;
+mod behaviours;
 pub(crate) mod cell;
+mod device_settings;
 mod devices;
+mod dictionary;
 mod dispatch;
+mod family;
+mod favourites;
+mod firmware;
+mod follow;
+mod from_file;
 mod info;
 mod items;
+mod maintenance;
+mod mode_settings;
 mod modes;
 mod network;
+mod reports;
 mod rooms;
+mod scene_engine;
+mod scene_run;
 mod scenes;
+mod sun;
+mod wifi;
 mod zwave;
+mod zwave_s2;
 
 pub(crate) use cell::OpenRequest;
+pub(crate) use dispatch::SIMULATED;
 pub(crate) use dispatch::decode;
-pub(crate) use network::{ConnectError, Wifi};
+pub(crate) use family::{Family, Local};
+pub(crate) use wifi::{ConnectError, Wifi};
 
 /// Name of a room: longer is cut (hub reference, section 6).
 const ROOM_NAME: usize = 30;
@@ -46,7 +66,7 @@ const MAX_FAVORITES: usize = 10_000;
 pub(crate) struct Hub {
     pub(crate) serial: String,
     pub(crate) uuid: String,
-    pub(crate) kind: HubKind,
+    pub(crate) family: &'static Family,
     pub(crate) model: String,
     pub(crate) anonymous_access: bool,
     pub(crate) insecure_access: bool,
@@ -58,13 +78,27 @@ pub(crate) struct Hub {
     gateway: GatewayId,
     devices: IndexMap<DeviceId, Device>,
     items: IndexMap<ItemId, Item>,
+    /// Items of each device, in the order in which they came.
+    by_device: HashMap<DeviceId, Vec<ItemId>>,
     rooms: IndexMap<RoomId, Room>,
     scenes: IndexMap<SceneId, Scene>,
     modes: modes::Modes,
     zwave: zwave::Zwave,
     settings: IndexMap<String, (Value, &'static str, &'static [&'static str])>,
-    favorites: info::FavoriteLists,
-    runs: scenes::Runs,
+    device_settings: device_settings::DeviceSettings,
+    favorites: favourites::FavoriteLists,
+    runs: scene_run::Runs,
+    /// The scenes' conditions, read once.
+    conditions: IndexMap<SceneId, Vec<Condition>>,
+    /// Tells timers of a scene that changed from those that count.
+    scene_generations: HashMap<SceneId, u64>,
+    /// What happened and has not had its consequences yet.
+    events: VecDeque<scene_engine::Event>,
+    place: scene_engine::Place,
+    location_state: ezlo_protocol::hub::info::LocationState,
+    behaviours: behaviours::Behaviours,
+    firmware: firmware::Firmware,
+    scan: wifi::Scan,
 }
 
 /// Something that happens later.
@@ -74,8 +108,20 @@ pub(crate) enum Timer {
     ModeSwitch(u64),
     /// The next step of an inclusion or exclusion.
     Zwave(u64),
+    /// The entry delay of an alarm is over.
+    EntryDelay(u64),
     /// The next action of a running scene.
     SceneAction(u64),
+    /// A condition on time is due.
+    SceneTick { scene: SceneId, generation: u64, tick: usize },
+    /// A behaviour of the house is due.
+    Behaviour(usize),
+    /// The next step of a firmware update.
+    Firmware(u64),
+    /// The next step of a search for networks.
+    Scan(u64),
+    /// A setting has reached its device.
+    SettingSynced(ezlo_protocol::hub::SettingId),
     /// Joining a network has come to an end.
     WifiJoined(u64),
     /// The hub reaches the relay.
@@ -94,6 +140,17 @@ pub(crate) struct Effects {
     pub(crate) at_relay: Option<bool>,
     /// Local connections are dropped.
     pub(crate) drop_local: bool,
+    /// Calls to web servers that scenes make.
+    pub(crate) http: Vec<HttpCall>,
+}
+
+/// A call to a web server that a scene makes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HttpCall {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) content_type: Option<String>,
+    pub(crate) content: Option<String>,
 }
 
 /// What a call or a timer may look at and leave behind.
@@ -104,12 +161,16 @@ pub(crate) struct Context<'a> {
     pub(crate) guesses: &'a Guesses,
     /// The request's id, for `operationId`.
     pub(crate) request_id: Value,
+    /// Networks in reach.
+    pub(crate) networks: &'a [WifiFile],
+    /// Runs of scenes that this call or timer has set off.
+    chain: usize,
     pub(crate) effects: Effects,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(now_ms: i64, guesses: &'a Guesses) -> Self {
-        Self { now_ms, guesses, request_id: Value::Null, effects: Effects::default() }
+        Self { now_ms, guesses, request_id: Value::Null, networks: &[], chain: 0, effects: Effects::default() }
     }
 
     fn broadcast(&mut self, name: &'static str, content: &impl serde::Serialize) {
@@ -122,28 +183,12 @@ impl<'a> Context<'a> {
 }
 
 impl Hub {
-    pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
-        let mut hub = Self::bare(file.serial.as_str(), file.kind, &file.model, seed, now_ms);
-        hub.wifi = Wifi::at_start(file.online, guesses.access_point_beside_network);
-        let rooms: Vec<_> = file.rooms.iter().map(|name| (name, hub.add_room(name))).collect();
-        for device in &file.devices {
-            let room = rooms.iter().find(|(name, _)| Some(*name) == device.room.as_ref()).map(|(_, id)| id.clone());
-            if let Some(template) = template::find(&device.template) {
-                hub.add_device(template, &device.name, room.unwrap_or_default());
-            }
-        }
-        for scene in &file.scenes {
-            hub.add_scene_from_file(scene);
-        }
-        hub
-    }
-
     /// A hub without rooms, devices and scenes.
     pub(crate) fn bare(serial: &str, kind: HubKind, model: &str, seed: u64, now_ms: i64) -> Self {
         let mut hub = Self {
             serial: serial.to_owned(),
             uuid: String::new(),
-            kind,
+            family: Family::of(kind),
             model: model.to_owned(),
             anonymous_access: false,
             insecure_access: false,
@@ -154,13 +199,23 @@ impl Hub {
             gateway: GatewayId::default(),
             devices: IndexMap::new(),
             items: IndexMap::new(),
+            by_device: HashMap::new(),
             rooms: IndexMap::new(),
             scenes: IndexMap::new(),
             modes: modes::Modes::default(),
             zwave: zwave::Zwave::default(),
             settings: info::settings(),
-            favorites: info::FavoriteLists::default(),
-            runs: scenes::Runs::default(),
+            device_settings: device_settings::DeviceSettings::default(),
+            favorites: favourites::FavoriteLists::default(),
+            runs: scene_run::Runs::default(),
+            conditions: IndexMap::new(),
+            scene_generations: HashMap::new(),
+            events: VecDeque::new(),
+            place: scene_engine::Place::default(),
+            location_state: ezlo_protocol::hub::info::LocationState::Default,
+            behaviours: behaviours::Behaviours::default(),
+            firmware: firmware::Firmware::new(Family::of(kind).firmware),
+            scan: wifi::Scan::default(),
         };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hub.digest("uuid")[..16]);
@@ -175,10 +230,15 @@ impl Hub {
         hash.chain_update(&self.serial).chain_update(purpose).finalize().into()
     }
 
-    /// A new object id: 24 hexadecimal digits, as on Linux hubs.
+    /// A new object id, as long as the family's are.
     fn new_id(&mut self) -> String {
         self.counter += 1;
-        hex(&self.digest(&format!("id {}", self.counter))[..12])
+        hex(&self.digest(&format!("id {}", self.counter))[..self.family.id_digits / 2])
+    }
+
+    /// An id that is always the same for a hub and purpose.
+    fn derived_id(&self, purpose: &str) -> String {
+        hex(&self.digest(purpose)[..self.family.id_digits / 2])
     }
 
     fn add_room(&mut self, name: &str) -> RoomId {
@@ -188,19 +248,8 @@ impl Hub {
         id
     }
 
-    fn add_device(&mut self, template: &Template, name: &str, room: RoomId) -> DeviceId {
-        let id = DeviceId::from(self.new_id());
-        let node = self.devices.len() as u64 + 2;
-        self.devices.insert(id.clone(), template.device(id.clone(), name, room, self.gateway.clone(), node));
-        for spec in template.items {
-            let item = ItemId::from(self.new_id());
-            self.items.insert(item.clone(), spec.item(item, id.clone()));
-        }
-        id
-    }
-
-    fn items_of<'a>(&'a self, device: &'a DeviceId) -> impl Iterator<Item = &'a Item> {
-        self.items.values().filter(move |item| item.device_id.get() == Some(device))
+    fn items_of<'a>(&'a self, device: &DeviceId) -> impl Iterator<Item = &'a Item> {
+        self.by_device.get(device).into_iter().flatten().filter_map(|id| self.items.get(id))
     }
 
     fn room_name(&self, room: Option<&RoomId>) -> &str {
@@ -211,15 +260,28 @@ impl Hub {
         self.devices.len()
     }
 
+    /// Begins to live: conditions on time and behaviours get their timers.
+    pub(crate) fn start(&mut self, context: &mut Context<'_>) {
+        self.watch_scenes(context);
+        self.start_behaviours(context);
+    }
+
     /// Lets a timer do its work. Timers of something that is over do nothing.
     pub(crate) fn fire(&mut self, timer: &Timer, context: &mut Context<'_>) {
         match timer {
             Timer::ModeSwitch(generation) => self.finish_mode_switch(*generation, context),
+            Timer::EntryDelay(generation) => self.entry_delay_over(*generation, context),
             Timer::Zwave(generation) => self.zwave_step(*generation, context),
             Timer::SceneAction(run) => self.scene_step(*run, context),
+            Timer::SceneTick { scene, generation, tick } => self.scene_tick(scene, *generation, *tick),
+            Timer::Behaviour(at) => self.behave(*at, context),
+            Timer::Firmware(generation) => self.firmware_step(*generation, context),
+            Timer::Scan(generation) => self.scan_step(*generation, context),
+            Timer::SettingSynced(setting) => self.setting_synced(setting, context),
             Timer::WifiJoined(generation) => self.wifi_joined(*generation, context),
             Timer::RelayAttach(generation) => self.relay_attach(*generation, context),
             Timer::Restarted => self.restarted(context),
         }
+        self.settle(context);
     }
 }

@@ -3,7 +3,7 @@
 //! One lock per hub makes the documented order a property of the code: an answer is queued before the broadcasts that its
 //! call caused, and every connection gets broadcasts in the same order.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::{Value, json};
 
-use super::{Context, Effects, Hub, Timer};
+use super::{Context, Effects, Family, Hub, Local, Timer};
 use crate::config::Guesses;
 use crate::frame::{self, Way};
+use crate::http_call;
 use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
 use crate::world::link::{Link, LinkKind, Out};
@@ -32,8 +33,15 @@ pub(crate) struct HubCell {
     pub(crate) serial: Serial,
     pub(crate) mac: MacAddress,
     pub(crate) kind: HubKind,
+    pub(crate) family: &'static Family,
+    /// What is open on the local network.
+    pub(crate) local: Local,
     state: Mutex<State>,
     open_requests: AtomicUsize,
+    /// Messages that went out, for families that count them.
+    messages: AtomicU64,
+    /// Whether somebody has logged in, for families where that opens the hub to all.
+    pub(crate) unlocked: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -42,7 +50,6 @@ struct State {
     links: Vec<Link>,
     /// A process of its own that speaks for this hub in place of the simulated one.
     controller: Option<Link>,
-    messages: u64,
 }
 
 /// Holds one of the hub's open HTTP requests.
@@ -58,19 +65,58 @@ impl Drop for OpenRequest {
 impl HubCell {
     pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
         let hub = Hub::from_file(file, seed, guesses, now_ms);
-        Self::new(file.serial.clone(), file.mac, hub)
+        let cell = Self::new(file.serial.clone(), file.mac, file.kind, hub);
+        let local = match (file.local, cell.local) {
+            (Some(true), Local::None) => Local::Full,
+            (Some(false), _) => Local::None,
+            (_, local) => local,
+        };
+        Self { local, ..cell }
     }
 
     /// A hub that brought itself, by registering as a controller.
     pub(crate) fn foreign(serial: Serial, mac: MacAddress, model: &str, seed: u64, now_ms: i64) -> Self {
         let hub = Hub::bare(serial.as_str(), HubKind::Linux, model, seed, now_ms);
-        Self::new(serial, mac, hub)
+        Self::new(serial, mac, HubKind::Linux, hub)
     }
 
-    fn new(serial: Serial, mac: MacAddress, hub: Hub) -> Self {
-        let kind = hub.kind;
-        let state = State { hub, links: Vec::new(), controller: None, messages: 0 };
-        Self { serial, mac, kind, state: Mutex::new(state), open_requests: AtomicUsize::new(0) }
+    fn new(serial: Serial, mac: MacAddress, kind: HubKind, hub: Hub) -> Self {
+        let family = Family::of(kind);
+        Self {
+            serial,
+            mac,
+            kind,
+            family,
+            local: family.local,
+            state: Mutex::new(State { hub, links: Vec::new(), controller: None }),
+            open_requests: AtomicUsize::new(0),
+            messages: AtomicU64::new(0),
+            unlocked: AtomicBool::new(false),
+        }
+    }
+
+    /// Begins to live.
+    pub(crate) fn start(self: &Arc<Self>, world: &Arc<World>) {
+        self.change(world, Hub::start, |()| ());
+    }
+
+    /// An answer as text, in the family's manner.
+    pub(crate) fn reply_text(
+        &self,
+        world: &World,
+        request: &Envelope<'_>,
+        outcome: &Result<Value, RpcError>,
+        way: Way<'_>,
+    ) -> String {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
+        let counted = self.family.counted_messages.then_some(number);
+        let method = request.method.as_deref().unwrap_or_default();
+        let mut text = frame::counted_reply(request, method, outcome, way, counted);
+        let every = world.guesses.rtos_malformed_every;
+        if self.kind == HubKind::Rtos && every > 0 && number.is_multiple_of(every) {
+            text.pop();
+        }
+        text
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -118,6 +164,7 @@ impl HubCell {
         answer: impl FnOnce(&R),
     ) -> R {
         let mut context = Context::new(world.clock.now_ms(), &world.guesses);
+        context.networks = &world.networks;
         let mut state = self.lock();
         let result = act(&mut state.hub, &mut context);
         answer(&result);
@@ -165,7 +212,7 @@ impl HubCell {
             None if !self.read(|hub| hub.wifi.at_relay()) => refuse("nma.ezlo.notconnected"),
             None => {
                 let answer = |outcome: &Result<Value, RpcError>| {
-                    caller.text(frame::reply(request, method, outcome, Way::Relayed(&caller.conn_id)));
+                    caller.text(self.reply_text(world, request, outcome, Way::Relayed(&caller.conn_id)));
                 };
                 // The outcome has gone out already.
                 let _ = self.call(world, request, answer);
@@ -212,8 +259,12 @@ impl HubCell {
 
     fn apply(self: &Arc<Self>, world: &Arc<World>, state: &mut State, effects: Effects) {
         for (name, content) in &effects.broadcasts {
-            let text = frame::broadcast(&next_msg_id(state, world.clock.unix_seconds()), name, content);
+            let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
+            let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content, told);
             send_to(&mut state.links, |_| true, &text);
+        }
+        for call in effects.http {
+            world.spawn(http_call::run(call, world.guesses.scene_http_anywhere));
         }
         if effects.drop_local {
             drop_local(&mut state.links);
@@ -235,18 +286,30 @@ impl HubCell {
         });
     }
 
+    /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.
+    fn next_msg_id(&self, unix_seconds: i64) -> Value {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.family.counted_messages {
+            return number.into();
+        }
+        format!("{:08x}{number:016x}", unix_seconds & 0xffff_ffff).into()
+    }
+
     /// The relay tells that the hub came or went (case and content by one public client).
     fn tell_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
-        let text = frame::broadcast(&next_msg_id(state, 0), HUB_STATE_CHANGED, &content);
+        let text = frame::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content, None);
         send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
     }
 }
 
-/// 24 hexadecimal digits, as on Linux hubs: the second and a counter.
-fn next_msg_id(state: &mut State, unix_seconds: i64) -> String {
-    state.messages += 1;
-    format!("{:08x}{:016x}", unix_seconds & 0xffff_ffff, state.messages)
+/// The method that EzloPi leaves on these broadcasts.
+fn room_method(name: &str) -> Option<&'static str> {
+    match name {
+        "hub.room.deleted" => Some("hub.room.delete"),
+        "hub.room.reordered" => Some("hub.room.order.set"),
+        _ => None,
+    }
 }
 
 /// Sends to those links; one that is gone or too slow is cut off.

@@ -1,13 +1,14 @@
 //! Devices: list, rename, move, arm, remove.
 
 use ezlo_protocol::hub::device::{
-    Device, DeviceArmed, DeviceList, DeviceName, DeviceRef, DeviceRemoved, DeviceRoom, DeviceUpdate,
+    Device, DeviceArmed, DeviceCheck, DeviceList, DeviceName, DeviceRef, DeviceRemoved, DeviceRoom, DeviceUpdate,
 };
 use ezlo_protocol::hub::item::ItemRemoved;
-use ezlo_protocol::hub::{DeviceId, Empty, ItemId};
+use ezlo_protocol::hub::{DeviceId, Empty};
 use ezlo_protocol::rpc::RpcError;
 
 use super::dispatch::{Answer, done, not_found};
+use super::scene_engine::Event;
 use super::{Context, Hub};
 
 /// Longest name of a device, in characters (inferred: no source gives one).
@@ -23,29 +24,80 @@ impl Hub {
             return Err(RpcError::known("rpc.params.empty.name"));
         }
         let name: String = wish.name.chars().take(DEVICE_NAME).collect();
-        let device = self.device_mut(&wish.id)?;
-        device.name = name.as_str().into();
-        tell(&wish.id, DeviceUpdate { name: name.into(), ..DeviceUpdate::default() }, context);
-        done()
+        self.set_device(&wish.id, DeviceUpdate { name: name.into(), ..DeviceUpdate::default() }, context)
     }
 
     pub(super) fn device_room_set(&mut self, wish: DeviceRoom, context: &mut Context<'_>) -> Answer<Empty> {
         if !wish.room_id.is_none() && !self.rooms.contains_key(&wish.room_id) {
             return Err(not_found("nma.room.notfound"));
         }
-        self.device_mut(&wish.id)?.room_id = wish.room_id.clone().into();
-        tell(&wish.id, DeviceUpdate { room_id: wish.room_id.into(), ..DeviceUpdate::default() }, context);
+        let change = DeviceUpdate { room_id: wish.room_id.clone().into(), ..DeviceUpdate::default() };
+        self.set_device(&wish.id, change.clone(), context)?;
+        let follows = |device: &&Device| {
+            device.parent_device_id.get() == Some(&wish.id) && device.parent_room.get() == Some(&true)
+        };
+        let parts: Vec<DeviceId> =
+            self.devices.values().filter(follows).filter_map(|part| part.id().cloned()).collect();
+        for part in parts {
+            self.change_device(&part, change.clone(), context);
+        }
         done()
     }
 
     pub(super) fn device_armed_set(&mut self, wish: DeviceArmed, context: &mut Context<'_>) -> Answer<Empty> {
-        self.device_mut(&wish.id)?.armed = wish.armed.into();
-        tell(&wish.id, DeviceUpdate { armed: wish.armed.into(), ..DeviceUpdate::default() }, context);
-        done()
+        self.set_device(&wish.id, DeviceUpdate { armed: wish.armed.into(), ..DeviceUpdate::default() }, context)
+    }
+
+    /// The plugin asks the device; here the values are always fresh, so nothing is told unless the device is away.
+    pub(super) fn device_check(&mut self, wish: DeviceCheck, _: &mut Context<'_>) -> Answer<Empty> {
+        let device = self.devices.get(&wish.id).ok_or_else(|| not_found("ezlo.device.notfound"))?;
+        if device.reachable.get() == Some(&false) { Err(RpcError::known("ezlo.gateway.send.error")) } else { done() }
+    }
+
+    fn set_device(&mut self, id: &DeviceId, change: DeviceUpdate, context: &mut Context<'_>) -> Answer<Empty> {
+        if self.change_device(id, change, context) { done() } else { Err(not_found("ezlo.device.notfound")) }
+    }
+
+    /// Changes what the update names, and tells it; false when there is no such device.
+    pub(super) fn change_device(&mut self, id: &DeviceId, change: DeviceUpdate, context: &mut Context<'_>) -> bool {
+        let Some(device) = self.devices.get_mut(id) else { return false };
+        let event = Event::Device {
+            device: id.clone(),
+            armed: device.armed.get().copied(),
+            reachable: device.reachable.get().copied(),
+        };
+        let flags = [
+            (&mut device.armed, &change.armed),
+            (&mut device.reachable, &change.reachable),
+            (&mut device.ready, &change.ready),
+        ];
+        for (stored, wanted) in flags {
+            if !wanted.is_absent() {
+                *stored = *wanted;
+            }
+        }
+        if let Some(name) = change.name.get() {
+            device.name = name.as_str().into();
+        }
+        if let Some(room) = change.room_id.get() {
+            device.room_id = room.clone().into();
+        }
+        if let Some(status) = change.status.get() {
+            device.status = status.as_str().into();
+        }
+        let update = DeviceUpdate {
+            id: id.clone(),
+            service_notification: false.into(),
+            sync_notification: false.into(),
+            ..change
+        };
+        context.broadcast("hub.device.updated", &update);
+        self.events.push_back(event);
+        true
     }
 
     pub(super) fn device_force_remove(&mut self, wish: DeviceRef, context: &mut Context<'_>) -> Answer<Empty> {
-        let device = self.device_mut(&wish.id)?;
+        let device = self.devices.get(&wish.id).ok_or_else(|| not_found("ezlo.device.notfound"))?;
         if device.persistent.get() == Some(&true) {
             return Err(RpcError::known("user.permission.doesnothave"));
         }
@@ -53,20 +105,25 @@ impl Hub {
         done()
     }
 
-    fn device_mut(&mut self, id: &DeviceId) -> Answer<&mut Device> {
-        self.devices.get_mut(id).ok_or_else(|| not_found("ezlo.device.notfound"))
-    }
-
-    /// Items go before their device, as they come after it.
+    /// Parts go before the whole, items before their device, as they came after it.
     pub(super) fn remove_device(&mut self, id: &DeviceId, context: &mut Context<'_>) {
+        let is_part = |device: &&Device| device.parent_device_id.get() == Some(id) && device.id() != Some(id);
+        let parts: Vec<DeviceId> =
+            self.devices.values().filter(is_part).filter_map(|part| part.id().cloned()).collect();
+        for part in parts {
+            self.remove_device(&part, context);
+        }
         if self.devices.shift_remove(id).is_none() {
             return;
         }
-        let gone: Vec<ItemId> = self.items_of(id).map(|item| item.id.clone()).collect();
-        self.items.retain(|item, _| !gone.contains(item));
-        for id in gone {
-            context.broadcast("hub.item.removed", &ItemRemoved { id, ..ItemRemoved::default() });
+        for item in self.by_device.remove(id).unwrap_or_default() {
+            self.items.shift_remove(&item);
+            self.favorites[1].retain(|known| known != item.as_str());
+            context.broadcast("hub.item.removed", &ItemRemoved { id: item, ..ItemRemoved::default() });
         }
+        self.favorites[0].retain(|known| known != id.as_str());
+        self.modes.forget(id);
+        self.forget_settings(id);
         let removed = DeviceRemoved { id: id.clone(), service_notification: false.into(), ..DeviceRemoved::default() };
         context.broadcast("hub.device.removed", &removed);
     }
@@ -82,11 +139,9 @@ impl Hub {
             item.device_name = device.name.clone();
             context.broadcast("hub.item.added", &item);
         }
+        let is_part = |part: &&Device| part.parent_device_id.get() == Some(id);
+        for part in self.devices.values().filter(is_part).filter_map(Device::id) {
+            self.announce_device(part, context);
+        }
     }
-}
-
-fn tell(id: &DeviceId, change: DeviceUpdate, context: &mut Context<'_>) {
-    let update =
-        DeviceUpdate { id: id.clone(), service_notification: false.into(), sync_notification: false.into(), ..change };
-    context.broadcast("hub.device.updated", &update);
 }

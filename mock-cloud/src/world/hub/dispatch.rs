@@ -13,61 +13,122 @@ use super::{Context, Hub};
 pub(super) type Answer<T> = Result<T, RpcError>;
 
 macro_rules! dispatch {
-    ($self:ident, $name:ident, $params:ident, $context:ident; $( $method:ident => $handler:ident; )*) => {
-        match $name {
-            $( <m::$method as Method>::NAME => {
-                let params = decode::<<m::$method as Method>::Params>($params)?;
-                let result: <m::$method as Method>::Output = $self.$handler(params, $context)?;
-                Ok(wire::to_value(&result))
-            } )*
-            _ => Err(RpcError::known("rpc.method.notfound")),
+    ($( $method:ident => $handler:ident; )*) => {
+        /// Methods that a simulated hub answers.
+        pub(crate) const SIMULATED: &[&str] = &[$( <m::$method as Method>::NAME ),*];
+
+        impl Hub {
+            fn dispatch(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
+                match name {
+                    $( <m::$method as Method>::NAME => {
+                        let params = decode::<<m::$method as Method>::Params>(params)?;
+                        let result: <m::$method as Method>::Output = self.$handler(params, context)?;
+                        Ok(wire::to_value(&result))
+                    } )*
+                    _ => Err(RpcError::known("rpc.method.notfound")),
+                }
+            }
         }
     };
 }
 
+dispatch! {
+    InfoGet => info_get;
+    DataListGet => data_list;
+    DevicesList => devices_list;
+    ItemsList => items_list;
+    ItemSet => item_set;
+    DictionaryAdd => dictionary_add;
+    DictionarySet => dictionary_set;
+    DictionaryRemove => dictionary_remove;
+    DeviceNameSet => device_name_set;
+    DeviceRoomSet => device_room_set;
+    DeviceArmedSet => device_armed_set;
+    DeviceCheckRun => device_check;
+    DeviceForceRemove => device_force_remove;
+    DeviceGroupsList => device_groups_list;
+    DeviceSettingsList => device_settings_list;
+    DeviceSettingValueSet => device_setting_set;
+    DeviceSettingReset => device_setting_reset;
+    SettingsList => settings_list;
+    SettingSet => setting_set;
+    RoomsList => rooms_list;
+    RoomAdd => room_create;
+    RoomNameSet => room_name_set;
+    RoomOrderSet => room_order_set;
+    RoomDelete => room_delete;
+    ModesGet => modes_get;
+    ModesCurrent => modes_current;
+    ModesSwitch => modes_switch;
+    ModesCancelSwitch => modes_cancel_switch;
+    ModesDisarmedAdd => disarmed_add;
+    ModesDisarmedRemove => disarmed_remove;
+    ModesAlarmsOffAdd => alarms_off_add;
+    ModesAlarmsOffRemove => alarms_off_remove;
+    ModesCamerasOffAdd => cameras_off_add;
+    ModesCamerasOffRemove => cameras_off_remove;
+    ModesBypassAdd => bypass_add;
+    ModesBypassRemove => bypass_remove;
+    ModesSwitchDelaySet => switch_delay_set;
+    ModesAlarmDelaySet => alarm_delay_set;
+    ModesNotificationsSet => notifications_set;
+    ModesDisarmedDefaultSet => mode_flags_set;
+    ModesProtectSet => mode_flags_set;
+    ModesProtectButtonsSet => protect_button_set;
+    ModesEntryDelaySet => entry_delay_set;
+    ModesEntryDelayReset => entry_delay_reset;
+    ModesEntryDelayCancel => entry_delay_cancel;
+    ModesEntryDelaySkip => entry_delay_skip;
+    ModesLocalAlarmOff => local_alarm_off;
+    ModesForceDisarm => force_disarm;
+    ScenesList => scenes_list;
+    SceneGet => scene_get;
+    SceneCreate => scene_create;
+    SceneEditRun => scene_edit;
+    SceneDelete => scene_delete;
+    SceneRunNow => scene_run;
+    SceneStop => scene_stop;
+    SceneBlocksList => scene_blocks_list;
+    SceneEnabledSet => scene_enabled_set;
+    SceneNotificationAdd => scene_user_add;
+    SceneNotificationRemove => scene_user_remove;
+    SceneRoomSet => scene_room_set;
+    SceneNameSet => scene_name_set;
+    SceneModesSet => scene_modes_set;
+    SceneBlockEnabledSet => scene_block_enabled_set;
+    GatewaysList => gateways_list;
+    PluginScriptRun => plugin_run;
+    NetworkGet => network_get;
+    NetworkReset => network_reset;
+    WifiScanStart => scan_start;
+    WifiScanStop => scan_stop;
+    AnonymousAccessSet => anonymous_access_set;
+    InsecureAccessSet => insecure_access_set;
+    Reboot => reboot;
+    ResetRun => reset;
+    SoftwareInfoGet => software_info;
+    FirmwareUpdateStart => firmware_update;
+    LuupSwitch => luup_switch;
+    LocationsList => locations_list;
+    LocationGet => location_get;
+    LocationSet => location_set;
+    CoordinatesGet => coordinates_get;
+    CoordinatesSet => coordinates_set;
+    FavoritesList => favorites_list;
+    FavoritesSet => favorites_set;
+}
+
 impl Hub {
-    /// Answers a call.
+    /// Answers a call, and lets it have its consequences.
     pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
-        dispatch! { self, name, params, context;
-            InfoGet => info_get;
-            DataListGet => data_list;
-            DevicesList => devices_list;
-            ItemsList => items_list;
-            ItemSet => item_set;
-            DictionaryAdd => dictionary_add;
-            DictionarySet => dictionary_set;
-            DictionaryRemove => dictionary_remove;
-            DeviceNameSet => device_name_set;
-            DeviceRoomSet => device_room_set;
-            DeviceArmedSet => device_armed_set;
-            DeviceForceRemove => device_force_remove;
-            SettingsList => settings_list;
-            SettingSet => setting_set;
-            RoomsList => rooms_list;
-            RoomAdd => room_create;
-            RoomNameSet => room_name_set;
-            RoomOrderSet => room_order_set;
-            RoomDelete => room_delete;
-            ModesGet => modes_get;
-            ModesCurrent => modes_current;
-            ModesSwitch => modes_switch;
-            ModesCancelSwitch => modes_cancel_switch;
-            ScenesList => scenes_list;
-            SceneGet => scene_get;
-            SceneCreate => scene_create;
-            SceneEditRun => scene_edit;
-            SceneDelete => scene_delete;
-            SceneRunNow => scene_run;
-            GatewaysList => gateways_list;
-            PluginScriptRun => plugin_run;
-            NetworkGet => network_get;
-            AnonymousAccessSet => anonymous_access_set;
-            InsecureAccessSet => insecure_access_set;
-            Reboot => reboot;
-            SoftwareInfoGet => software_info;
-            FavoritesList => favorites_list;
-            FavoritesSet => favorites_set;
+        let mut outcome = self.dispatch(m::current_name(name), params, context);
+        if let Err(error) = &mut outcome
+            && error.data() == "rpc.method.notfound"
+        {
+            error.code = self.family.unknown_method.into();
         }
+        self.settle(context);
+        outcome
     }
 }
 

@@ -2,11 +2,9 @@
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::gateway::{Gateway, GatewayList};
-use ezlo_protocol::hub::info::{Build, HubInfo, Location, LocationState};
+use ezlo_protocol::hub::info::{Build, HubInfo, Location};
 use ezlo_protocol::hub::login::Switch;
-use ezlo_protocol::hub::maintenance::{
-    DataList, DataQuery, FavoriteList, FavoriteQuery, FavoriteSet, Favorites, SoftwareInfo,
-};
+use ezlo_protocol::hub::maintenance::{DataList, DataQuery, SoftwareInfo};
 use ezlo_protocol::hub::setting::{HubSetting, HubSettingList, HubSettingSet};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::{self, Extra, Field, Loose};
@@ -16,10 +14,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Number, Value, json};
 
 use super::dispatch::{Answer, done};
-use super::{Context, Hub, MAX_FAVORITES};
-
-/// Firmware of the newest Linux hub seen in public (the tests of a public client).
-const FIRMWARE: &str = "2.0.90.3265.5";
+use super::{Context, Hub};
 
 /// Settings of a new hub (the firmware source of EzloPi).
 pub(super) fn settings() -> IndexMap<String, (Value, &'static str, &'static [&'static str])> {
@@ -38,19 +33,23 @@ impl Hub {
         let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
         Ok(HubInfo {
             model: self.model.as_str().into(),
-            architecture: "armv7l".into(),
-            firmware: FIRMWARE.into(),
+            architecture: self.family.architecture.into(),
+            firmware: self.firmware.version.as_str().into(),
             kernel: "4.14.180".into(),
             hardware: "rev1".into(),
-            serial: self.serial.parse().map(Loose::text).map_or(Field::Absent, Field::Value),
+            serial: self
+                .serial
+                .parse()
+                .map(|serial| if self.family.serial_is_number { Loose::number(serial) } else { Loose::text(serial) })
+                .map_or(Field::Absent, Field::Value),
             uuid: self.uuid.as_str().into(),
             offline_anonymous_access: self.anonymous_access.into(),
             offline_insecure_access: self.insecure_access.into(),
             location: Location {
-                latitude: degrees(0.0),
-                longitude: degrees(0.0),
-                timezone: "Etc/UTC".into(),
-                state: LocationState::Default.into(),
+                latitude: degrees(self.place.latitude),
+                longitude: degrees(self.place.longitude),
+                timezone: self.place.timezone.as_str().into(),
+                state: self.location_state.clone().into(),
                 ..Location::default()
             }
             .into(),
@@ -62,7 +61,7 @@ impl Hub {
                 ..Build::default()
             }
             .into(),
-            localtime: local_time(context.now_ms).into(),
+            localtime: local_time(context.now_ms, self.place.zone()).into(),
             uptime: format!("{days}d {hours}h {minutes}m {seconds}s").into(),
             ..HubInfo::default()
         })
@@ -159,57 +158,14 @@ impl Hub {
     }
 
     pub(super) fn software_info(&self, _: Empty, _: &Context<'_>) -> Answer<SoftwareInfo> {
-        Ok(SoftwareInfo { firmware: FIRMWARE.into(), ..SoftwareInfo::default() })
-    }
-
-    pub(super) fn favorites_list(&self, query: FavoriteQuery, _: &Context<'_>) -> Answer<FavoriteList> {
-        let asked = |name: &str| query.request.get().is_none_or(|request| request.iter().any(|asked| asked == name));
-        let [devices, items, rules] = [0, 1, 2].map(|at| {
-            let list = || self.favorites[at].clone();
-            Field::from(asked(FAVORITE_LISTS[at]).then(list))
-        });
-        let favorites = Favorites { devices, items, rules, ..Favorites::default() };
-        Ok(FavoriteList { favorites: favorites.into(), ..FavoriteList::default() })
-    }
-
-    pub(super) fn favorites_set(&mut self, wish: FavoriteSet, context: &mut Context<'_>) -> Answer<Empty> {
-        let (mut came, mut went) = (FavoriteLists::default(), FavoriteLists::default());
-        for (at, marks) in [wish.devices, wish.items, wish.rules].iter().enumerate() {
-            for mark in marks.get().into_iter().flatten() {
-                let wanted = mark.favorite.get().copied().unwrap_or(true);
-                let list = &mut self.favorites[at];
-                match (wanted, list.iter().position(|id| *id == mark.id)) {
-                    (true, None) if list.len() < MAX_FAVORITES => {
-                        list.push(mark.id.clone());
-                        came[at].push(mark.id.clone());
-                    }
-                    (false, Some(found)) => {
-                        list.remove(found);
-                        went[at].push(mark.id.clone());
-                    }
-                    _ => {}
-                }
-            }
-        }
-        for (name, lists) in [("hub.favorite.added", came), ("hub.favorite.removed", went)] {
-            if lists.iter().any(|list| !list.is_empty()) {
-                let [devices, items, rules] = lists.map(|list| Field::from((!list.is_empty()).then_some(list)));
-                context.broadcast(name, &Favorites { devices, items, rules, ..Favorites::default() });
-            }
-        }
-        done()
+        Ok(SoftwareInfo { firmware: self.firmware.version.as_str().into(), ..SoftwareInfo::default() })
     }
 }
 
-/// Devices, items and scenes, by id.
-pub(super) type FavoriteLists = [Vec<String>; 3];
-
-const FAVORITE_LISTS: [&str; 3] = ["devices", "items", "rules"];
-
 /// ISO 8601 with `+hhmm`, as hubs write it.
-pub(crate) fn local_time(now_ms: i64) -> String {
-    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned_datetime(TimeZone::UTC);
-    now.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+pub(crate) fn local_time(now_ms: i64, zone: TimeZone) -> String {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned_datetime(zone);
+    now.strftime("%Y-%m-%dT%H:%M:%S%z").to_string()
 }
 
 /// The collection's objects that were asked for, with the members that were asked for. An id that is not there is null.

@@ -2,14 +2,15 @@
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::device::Device;
-use ezlo_protocol::hub::item::{DictionaryChange, Element, Item, ItemList, ItemQuery, ItemUpdate, ItemValueSet};
-use ezlo_protocol::hub::value::{Scale, ValueError, ValueType};
+use ezlo_protocol::hub::item::{Item, ItemList, ItemQuery, ItemUpdate, ItemValueSet};
+use ezlo_protocol::hub::value::{Scale, Shape, ValueError, ValueType, refusal};
 use ezlo_protocol::hub::{Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::dispatch::{Answer, done, missing, not_found};
+use super::scene_engine::Event;
 use super::{Context, Hub};
 
 /// The hub's internal bus takes no longer value (hub reference, section 6), in bytes of JSON.
@@ -27,46 +28,61 @@ impl Hub {
 
     /// All values are checked before the first is set, so a refusal changes nothing.
     pub(super) fn item_set(&mut self, wish: ItemValueSet, context: &mut Context<'_>) -> Answer<Empty> {
-        let mut wishes = wishes(&wish)?;
-        for (id, value, _) in &mut wishes {
-            self.soften(id, value);
+        let wishes = wishes(&wish);
+        if self.family.never_refuses_values {
+            // What cannot be done is not done, without a word (EzloPi's firmware).
+            for (id, value, scale) in wishes.unwrap_or_default() {
+                if let Ok(value) = self.accepted(&id, value, scale.as_ref()) {
+                    self.set_value(&id, value, context);
+                }
+            }
+            return done();
         }
-        for (id, value, scale) in &wishes {
-            self.check_item(id, value, scale.as_ref())?;
-        }
-        for (id, value, _) in wishes {
+        let accepted = wishes?.into_iter().map(|(id, value, scale)| {
+            let value = self.accepted(&id, value, scale.as_ref())?;
+            Ok((id, value))
+        });
+        for (id, value) in accepted.collect::<Answer<Vec<_>>>()? {
             self.set_value(&id, value, context);
         }
         done()
     }
 
-    /// A bool item takes 0 and 1 too (users, over HTTP).
-    fn soften(&self, id: &ItemId, value: &mut Value) {
-        let is_bool = self.items.get(id).is_some_and(|item| item.value_type.get() == Some(&ValueType::Bool));
-        if let Some(number @ (0 | 1)) = value.as_u64().filter(|_| is_bool) {
-            *value = (number == 1).into();
-        }
-    }
-
-    fn check_item(&self, id: &ItemId, value: &Value, scale: Option<&Scale>) -> Answer<()> {
+    /// The value as the item takes it, or the hub's refusal.
+    fn accepted(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
         let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
         if value.to_string().len() > BUS_LIMIT {
             return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Bus message is too long"));
         }
-        if scale.is_some_and(|scale| item.scale.get() != Some(scale)) {
-            return Err(RpcError::known("rpc.params.scale.invalid"));
+        let mut value = soften(item, value);
+        if let Some(scale) = scale.filter(|scale| item.scale.get() != Some(scale)) {
+            value = converted(item, &value, scale).ok_or_else(|| refusal(item, ValueError::Scale))?;
         }
-        item.check(value).map_err(|error| value_refusal(item, error))
+        item.check(&value).map_err(|error| refusal(item, error))?;
+        let other = |id: &str| self.items.get(id)?.value.get()?.as_f64();
+        item.check_indent(&value, other).map_err(|error| refusal(item, error))?;
+        let device = item.device_id.get().and_then(|device| self.devices.get(device));
+        if device.is_some_and(|device| device.reachable.get() == Some(&false)) {
+            return Err(RpcError::known("ezlo.gateway.send.error"));
+        }
+        Ok(value)
     }
 
     /// Sets a value and tells everybody. Used by calls, scenes and behaviours alike.
     pub(super) fn set_value(&mut self, id: &ItemId, value: Value, context: &mut Context<'_>) {
         let Some(item) = self.items.get_mut(id) else { return };
-        let formatted = item.value_type.get().map(|kind| kind.format(&value)).unwrap_or_default();
-        item.value = value.into();
-        item.value_formatted = formatted.into();
+        let before = item.value.get().cloned().unwrap_or(Value::Null);
+        if self.family.formatted_values {
+            item.value_formatted = item.value_type.get().map(|kind| kind.format(&value)).unwrap_or_default().into();
+        }
+        item.value = value.clone().into();
+        let (name, device) = (item.name.clone(), item.device_id.get().cloned());
         self.tell_item(id, context);
+        self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
         self.follow(id, context);
+        if let (Some(name), Some(device)) = (name.as_deref(), device) {
+            self.watch_for_alarm(&device, name, &value, context);
+        }
     }
 
     fn tell_item(&self, id: &ItemId, context: &mut Context<'_>) {
@@ -77,7 +93,7 @@ impl Hub {
         context.broadcast("hub.item.updated", &update);
     }
 
-    fn update_of(&self, item: &Item) -> ItemUpdate {
+    pub(super) fn update_of(&self, item: &Item) -> ItemUpdate {
         let device = item.device_id.get().and_then(|device| self.devices.get(device));
         let text = |pick: fn(&Device) -> Option<&str>| Field::from(device.and_then(pick).unwrap_or_default());
         ItemUpdate {
@@ -100,101 +116,10 @@ impl Hub {
         }
     }
 
-    /// Items that follow another in the same device: a light that is on burns at its level, a lock reports who worked it.
-    fn follow(&mut self, id: &ItemId, context: &mut Context<'_>) {
-        let Some(item) = self.items.get(id) else { return };
-        let (name, value) = (item.name.as_deref().unwrap_or_default(), item.value.get().unwrap_or(&Value::Null));
-        let (target, follower) = match (name, value) {
-            ("door_lock", Value::String(state)) => match state.as_str() {
-                "secured" => ("lock_operation", json!("rf_lock_operation")),
-                _ => ("lock_operation", json!("rf_unlock_operation")),
-            },
-            ("barrier", state) => ("barrier_state", state.clone()),
-            ("switch", Value::Bool(on)) => match self.sibling(id, "water_valve_state") {
-                Some(_) => ("water_valve_state", json!(if *on { "valve_is_opened" } else { "valve_is_closed" })),
-                None => ("electric_meter_watt", json!(if *on { 60.0 } else { 0.0 })),
-            },
-            _ => return,
-        };
-        if let Some(sibling) = self.sibling(id, target).filter(|sibling| sibling.value.get() != Some(&follower)) {
-            let sibling = sibling.id.clone();
-            self.set_value(&sibling, follower, context);
-        }
-    }
-
     /// Another item of the same device.
     pub(super) fn sibling(&self, id: &ItemId, name: &str) -> Option<&Item> {
         let device = self.items.get(id)?.device_id.get()?;
         self.items_of(device).find(|item| item.name.as_deref() == Some(name))
-    }
-
-    /// The hub makes the key: the least number that is free.
-    pub(super) fn dictionary_add(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
-        let element = wish.element.into_option().ok_or_else(|| missing("element"))?;
-        let item = self.dictionary(&wish.id)?;
-        check_element(item, &element)?;
-        let elements = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
-        let most = item.elements_max_number.get().and_then(|most| usize::try_from(*most).ok()).unwrap_or(usize::MAX);
-        if elements.len() >= most {
-            return Err(RpcError::known("rpc.params.invalid"));
-        }
-        let key = (1..).map(|key: usize| key.to_string()).find(|key| !elements.contains_key(key)).unwrap_or_default();
-        self.dictionary_put(&wish.id, key, element, "added", context);
-        done()
-    }
-
-    pub(super) fn dictionary_set(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
-        let key = wish.key.into_option().ok_or_else(|| missing("key"))?;
-        let element = wish.element.into_option().ok_or_else(|| missing("element"))?;
-        let item = self.dictionary(&wish.id)?;
-        check_element(item, &element)?;
-        if item.value.get().is_none_or(|elements| elements.get(&key).is_none()) {
-            return Err(not_found("generic.object.not.found"));
-        }
-        self.dictionary_put(&wish.id, key, element, "updated", context);
-        done()
-    }
-
-    pub(super) fn dictionary_remove(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
-        let key = wish.key.into_option().ok_or_else(|| missing("key"))?;
-        self.dictionary(&wish.id)?;
-        let elements =
-            self.items.get_mut(&wish.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
-        let gone = elements.and_then(|elements| elements.shift_remove(&key));
-        let gone = gone.ok_or_else(|| not_found("generic.object.not.found"))?;
-        self.tell_dictionary(&wish.id, "removed", &key, &gone, context);
-        done()
-    }
-
-    fn dictionary(&self, id: &ItemId) -> Answer<&Item> {
-        let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
-        let is_dictionary = item.value.get().is_some_and(Value::is_object) && !item.element_type.is_absent();
-        if is_dictionary { Ok(item) } else { Err(RpcError::known("rpc.params.invalid")) }
-    }
-
-    fn dictionary_put(
-        &mut self,
-        id: &ItemId,
-        key: String,
-        element: Element,
-        operation: &str,
-        context: &mut Context<'_>,
-    ) {
-        let value = element.value.into_option().unwrap_or(Value::Null);
-        if let Some(Value::Object(elements)) = self.items.get_mut(id).and_then(|item| item.value.get_mut()) {
-            elements.insert(key.clone(), value.clone());
-        }
-        self.tell_dictionary(id, operation, &key, &value, context);
-    }
-
-    /// Sent in place of `hub.item.updated`; still holds the element when it was removed.
-    fn tell_dictionary(&self, id: &ItemId, operation: &str, key: &str, element: &Value, context: &mut Context<'_>) {
-        let Some(item) = self.items.get(id) else { return };
-        let mut update = self.update_of(item);
-        update.operation = operation.into();
-        update.element = Value::Object(Map::from_iter([(key.to_owned(), json!({"value": element}))])).into();
-        update.element_type = item.element_type.clone();
-        context.broadcast("hub.item.dictionary.updated", &update);
     }
 }
 
@@ -222,28 +147,22 @@ fn wishes(wish: &ItemValueSet) -> Answer<Vec<Wish>> {
     Ok(ids.into_iter().map(|id| (id, value.clone(), wish.scale.get().cloned())).collect())
 }
 
-/// The code for a bad id or value is not known (hub reference, section 15); these are the nearest the lists have.
-fn value_refusal(item: &Item, error: ValueError) -> RpcError {
-    match error {
-        ValueError::OutOfRange => {
-            let data = format!("rpc.params.range.invalid.{}", item.name.as_deref().unwrap_or_default());
-            RpcError::new(code::INVALID_PARAMS, &data, "Value is not in valid range")
+/// What clients send for other types and hubs take: 0 and 1 for bool (users, over HTTP), bool for the actions that are int
+/// (bridge), structured values as JSON text (ezclient; that hubs take it is inferred).
+fn soften(item: &Item, value: Value) -> Value {
+    let shape = item.value_type.get().map_or(Shape::Unknown, ValueType::shape);
+    match (shape, &value) {
+        (Shape::Bool, Value::Number(number)) if matches!(number.as_u64(), Some(0 | 1)) => {
+            json!(number.as_u64() == Some(1))
         }
-        _ => RpcError::known("rpc.params.invalid"),
+        (Shape::Integer, Value::Bool(flag)) => json!(i32::from(*flag)),
+        (Shape::Object | Shape::Array, Value::String(text)) => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
     }
 }
 
-fn check_element(item: &Item, element: &Element) -> Answer<()> {
-    let same_type = element.kind.as_deref() == item.element_type.as_deref();
-    let good = match (item.element_type.as_deref(), element.value.get()) {
-        (Some("userCode"), Some(code)) => code["code"].as_str().is_some_and(is_user_code) && code["name"].is_string(),
-        (_, Some(value)) => !value.is_null(),
-        (_, None) => false,
-    };
-    if same_type && good { Ok(()) } else { Err(RpcError::known("rpc.params.invalid")) }
-}
-
-/// `^\d{4,10}$`, the pattern of a real lock.
-fn is_user_code(code: &str) -> bool {
-    (4..=10).contains(&code.len()) && code.bytes().all(|digit| digit.is_ascii_digit())
+/// A number in the item's unit, rounded to what a float can say of it.
+fn converted(item: &Item, value: &Value, scale: &Scale) -> Option<Value> {
+    let number = scale.convert(value.as_f64()?, item.scale.get()?)?;
+    Some(json!((number * 1e6).round() / 1e6))
 }

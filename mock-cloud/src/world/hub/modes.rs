@@ -1,27 +1,103 @@
 //! House modes: switching after a delay, calling it off, and what a switch arms.
 
-use ezlo_protocol::hub::device::{Category, Device};
+use ezlo_protocol::hub::device::{Category, Device, DeviceUpdate};
 use ezlo_protocol::hub::mode::{
-    CurrentMode, MODES, Mode, ModeSwitch, ModeSwitched, ModeSwitching, ModesState, SwitchStatus,
+    CurrentMode, MODES, Mode, ModeSwitch, ModeSwitched, ModeSwitching, ModesState, ProtectButton, SwitchStatus,
 };
 use ezlo_protocol::hub::{DeviceId, Empty, ModeId};
 use ezlo_protocol::rpc::RpcError;
-use ezlo_protocol::wire::Loose;
+use ezlo_protocol::wire::{Field, Loose};
+use indexmap::IndexMap;
+use serde_json::Value;
 
+use super::alarm::Alarm;
 use super::dispatch::{Answer, done, missing};
+use super::scene_engine::Event;
 use super::{Context, Hub, Timer};
 
 /// Seconds from request to switch, and from trip to alarm, for every mode but Home (guide20:p14-15).
 const DELAY_SECONDS: i64 = 30;
 
-/// The house's mode.
-#[derive(Debug, Default)]
+/// Seconds from trip to alarm by kind of entry: normal, extended, long, instant (EzloPi).
+pub(super) const ENTRY_DELAYS: [i64; 4] = [30, 60, 120, 0];
+
+/// The house's modes.
+#[derive(Debug)]
 pub(super) struct Modes {
     /// Index into [`MODES`].
-    current: usize,
+    pub(super) current: usize,
     pending: Option<Pending>,
     /// Tells the timer of a switch that was called off from the one that counts.
     generation: u64,
+    pub(super) modes: [ModeSettings; 4],
+    pub(super) entry_delay: [i64; 4],
+    /// Emergency buttons and what they call for.
+    pub(super) buttons: IndexMap<DeviceId, String>,
+    pub(super) alarm: Option<Alarm>,
+    pub(super) alarm_generation: u64,
+}
+
+/// What can be set about one mode.
+#[derive(Debug)]
+pub(super) struct ModeSettings {
+    pub(super) switch_delay: i64,
+    /// The entry delays decide when there is none.
+    pub(super) alarm_delay: Option<i64>,
+    /// `None` = everybody.
+    pub(super) notifications: Option<Vec<String>>,
+    pub(super) disarmed_default: bool,
+    pub(super) disarmed: Vec<DeviceId>,
+    pub(super) alarms_off: Vec<DeviceId>,
+    pub(super) cameras_off: Vec<DeviceId>,
+    pub(super) bypass: Vec<DeviceId>,
+    pub(super) protect: bool,
+    armed: bool,
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self {
+            current: 0,
+            pending: None,
+            generation: 0,
+            modes: [0, 1, 2, 3].map(|at| ModeSettings {
+                switch_delay: if at == 0 { 0 } else { DELAY_SECONDS },
+                alarm_delay: Some(if at == 0 { 0 } else { DELAY_SECONDS }),
+                notifications: None,
+                disarmed_default: true,
+                disarmed: Vec::new(),
+                alarms_off: Vec::new(),
+                cameras_off: Vec::new(),
+                bypass: Vec::new(),
+                protect: true,
+                armed: at != 0,
+            }),
+            entry_delay: ENTRY_DELAYS,
+            buttons: IndexMap::new(),
+            alarm: None,
+            alarm_generation: 0,
+        }
+    }
+}
+
+impl Modes {
+    pub(super) const fn current(&self) -> &ModeSettings {
+        &self.modes[self.current]
+    }
+
+    pub(super) fn current_id(&self) -> ModeId {
+        id(self.current)
+    }
+
+    /// Forgets a device that is gone.
+    pub(super) fn forget(&mut self, device: &DeviceId) {
+        for mode in &mut self.modes {
+            for list in [&mut mode.disarmed, &mut mode.alarms_off, &mut mode.cameras_off, &mut mode.bypass] {
+                list.retain(|known| known != device);
+            }
+        }
+        self.buttons.shift_remove(device);
+    }
 }
 
 #[derive(Debug)]
@@ -31,13 +107,12 @@ struct Pending {
     due_ms: i64,
 }
 
-fn id(mode: usize) -> ModeId {
+pub(super) fn id(mode: usize) -> ModeId {
     MODES[mode].0.into()
 }
 
-/// Home takes no time.
-const fn delay(mode: usize) -> i64 {
-    if mode == 0 { 0 } else { DELAY_SECONDS }
+pub(super) fn position(mode: &ModeId) -> Option<usize> {
+    MODES.iter().position(|(id, _)| *id == mode.as_str())
 }
 
 impl Hub {
@@ -49,19 +124,51 @@ impl Hub {
             let is = |device: &&Device| device.category.get().is_some_and(wanted);
             self.devices.values().filter(is).filter_map(|device| device.id().cloned()).collect()
         };
+        let button = |(device, service): (&DeviceId, &String)| ProtectButton {
+            id: device.clone().into(),
+            service: service.as_str().into(),
+            ..ProtectButton::default()
+        };
         Ok(ModesState {
             current: id(self.modes.current),
             switch_to: pending.map_or_else(ModeId::default, |pending| id(pending.to)).into(),
             switch_to_delay: Loose::number(pending.map_or(0, |pending| pending.delay)).into(),
             time_left: Loose::number(left).into(),
-            alarm_delay: Loose::number(delay(self.modes.current)).into(),
-            modes: (0..MODES.len()).map(describe).collect(),
+            alarm_delay: Loose::number(self.alarm_delay(self.modes.current)).into(),
+            modes: (0..MODES.len()).map(|at| self.describe(at)).collect(),
             devices: of(|category| *category == Category::SecuritySensor).into(),
             alarms: of(|category| *category == Category::Siren).into(),
             cameras: of(|category| *category == Category::Camera).into(),
-            protect_buttons: Vec::new().into(),
+            protect_buttons: self.modes.buttons.iter().map(button).collect::<Vec<_>>().into(),
+            entry_delay: self.entry_delay().into(),
+            alarmed: self.alarmed(context.now_ms).into(),
             ..ModesState::default()
         })
+    }
+
+    fn alarm_delay(&self, at: usize) -> i64 {
+        self.modes.modes[at].alarm_delay.unwrap_or(self.modes.entry_delay[0])
+    }
+
+    fn describe(&self, at: usize) -> Mode {
+        let mode = &self.modes.modes[at];
+        let users = |users: &Vec<String>| users.iter().map(|user| Value::from(user.as_str())).collect::<Vec<_>>();
+        Mode {
+            id: id(at),
+            name: MODES[at].1.into(),
+            description: "".into(),
+            switch_to_delay: Loose::number(mode.switch_delay).into(),
+            alarm_delay: Loose::number(self.alarm_delay(at)).into(),
+            notifications: mode.notifications.as_ref().map(users).map_or(Field::Null, Field::Value),
+            disarmed_default: mode.disarmed_default.into(),
+            disarmed_devices: mode.disarmed.clone().into(),
+            alarms_off_devices: mode.alarms_off.clone().into(),
+            cameras_off_devices: mode.cameras_off.clone().into(),
+            bypass_devices: mode.bypass.clone().into(),
+            protect: mode.protect.into(),
+            armed: mode.armed.into(),
+            ..Mode::default()
+        }
     }
 
     pub(super) fn modes_current(&self, _: Empty, _: &Context<'_>) -> Answer<CurrentMode> {
@@ -75,49 +182,74 @@ impl Hub {
         if pending.is_none() && to == self.modes.current {
             return Err(RpcError::known("rpc.params.invalid"));
         }
-        if pending != Some(to) {
-            if pending.is_some() {
-                self.cancel_switch(context);
-            }
-            if to != self.modes.current {
-                self.begin_switch(to, context);
-            }
-        }
+        self.switch_mode(to, context);
         Ok(ModeSwitching {
-            switch_to_delay: Loose::number(delay(to)).into(),
-            alarm_delay: Loose::number(delay(to)).into(),
+            switch_to_delay: Loose::number(self.modes.modes[to].switch_delay).into(),
+            alarm_delay: Loose::number(self.alarm_delay(to)).into(),
             ..ModeSwitching::default()
         })
     }
 
+    /// For calls and scenes alike.
+    pub(super) fn switch_mode(&mut self, to: usize, context: &mut Context<'_>) {
+        if self.modes.pending.as_ref().is_some_and(|pending| pending.to == to) {
+            return;
+        }
+        self.cancel_switch(context);
+        if to != self.modes.current {
+            self.begin_switch(to, context);
+        }
+    }
+
     fn begin_switch(&mut self, to: usize, context: &mut Context<'_>) {
-        let delay = delay(to);
+        let delay = self.modes.modes[to].switch_delay;
+        if delay == 0 {
+            self.switch_at_once(to, context);
+            return;
+        }
         self.modes.generation += 1;
         self.modes.pending = Some(Pending { to, delay, due_ms: context.now_ms + delay * 1000 });
-        if delay == 0 {
-            self.finish_mode_switch(self.modes.generation, context);
-        } else {
-            self.tell_switch(to, SwitchStatus::Begin, delay, context);
-            context.later(u64::try_from(delay * 1000).unwrap_or_default(), Timer::ModeSwitch(self.modes.generation));
-        }
+        self.tell_switch(to, SwitchStatus::Begin, delay, context);
+        context.later(u64::try_from(delay * 1000).unwrap_or_default(), Timer::ModeSwitch(self.modes.generation));
     }
 
     pub(super) fn finish_mode_switch(&mut self, generation: u64, context: &mut Context<'_>) {
         if generation != self.modes.generation {
             return;
         }
-        let Some(Pending { to, .. }) = self.modes.pending.take() else { return };
-        // The broadcast of a finished switch says delay 0, as the capture does.
-        self.tell_switch(to, SwitchStatus::Done, 0, context);
-        self.modes.current = to;
-        self.arm(to != 0);
+        if let Some(Pending { to, .. }) = self.modes.pending.take() {
+            self.switch_at_once(to, context);
+        }
     }
 
-    /// Every mode but Home arms security sensors, after the built-in list (`disarmedDefault`), which nobody describes.
-    fn arm(&mut self, armed: bool) {
-        let is_sensor = |device: &&mut Device| device.category.get() == Some(&Category::SecuritySensor);
-        for device in self.devices.values_mut().filter(is_sensor) {
-            device.armed = armed.into();
+    /// The broadcast of a finished switch says delay 0, as the capture does. The old mode's bypass list is cleared.
+    pub(super) fn switch_at_once(&mut self, to: usize, context: &mut Context<'_>) {
+        self.tell_switch(to, SwitchStatus::Done, 0, context);
+        let from = std::mem::replace(&mut self.modes.current, to);
+        self.modes.modes[from].bypass.clear();
+        if !self.modes.current().armed {
+            self.silence(context);
+        }
+        self.arm(context);
+        self.events.push_back(Event::Mode { from: id(from), to: id(to) });
+    }
+
+    /// Arms security sensors as the mode says, but for those it leaves out. What the built-in list of disarmed devices
+    /// (`disarmedDefault`) holds, nobody describes.
+    pub(super) fn arm(&mut self, context: &mut Context<'_>) {
+        let mode = self.modes.current();
+        let wanted: Vec<(DeviceId, bool)> = self
+            .devices
+            .values()
+            .filter(|device| device.category.get() == Some(&Category::SecuritySensor))
+            .filter_map(|device| {
+                let id = device.id()?.clone();
+                let armed = mode.armed && !mode.disarmed.contains(&id) && !mode.bypass.contains(&id);
+                (device.armed.get() != Some(&armed)).then_some((id, armed))
+            })
+            .collect();
+        for (id, armed) in wanted {
+            self.change_device(&id, DeviceUpdate { armed: armed.into(), ..DeviceUpdate::default() }, context);
         }
     }
 
@@ -126,7 +258,7 @@ impl Hub {
         done()
     }
 
-    fn cancel_switch(&mut self, context: &mut Context<'_>) {
+    pub(super) fn cancel_switch(&mut self, context: &mut Context<'_>) {
         if let Some(Pending { to, delay, .. }) = self.modes.pending.take() {
             self.modes.generation += 1;
             self.tell_switch(to, SwitchStatus::Cancel, delay, context);
@@ -141,37 +273,16 @@ impl Hub {
             switch_to_delay: Loose::number(delay).into(),
             ..ModeSwitched::default()
         };
-        context.broadcast("hub.modes.switched", &switched);
-    }
-}
-
-fn describe(mode: usize) -> Mode {
-    Mode {
-        id: id(mode),
-        name: MODES[mode].1.into(),
-        description: "".into(),
-        switch_to_delay: Loose::number(delay(mode)).into(),
-        alarm_delay: Loose::number(delay(mode)).into(),
-        notifications: ezlo_protocol::wire::Field::Null,
-        disarmed_default: true.into(),
-        disarmed_devices: Vec::new().into(),
-        alarms_off_devices: Vec::new().into(),
-        cameras_off_devices: Vec::new().into(),
-        bypass_devices: Vec::new().into(),
-        protect: true.into(),
-        armed: (mode != 0).into(),
-        ..Mode::default()
+        context.broadcast(self.family.mode_switch, &switched);
     }
 }
 
 fn target(wish: &ModeSwitch) -> Answer<usize> {
-    let find = |pick: fn(&(&str, &str)) -> String, wanted: &str| MODES.iter().position(|mode| pick(mode) == wanted);
     match (wish.mode_id.get(), wish.name.as_deref()) {
-        (Some(id), _) => {
-            find(|mode| mode.0.to_owned(), id.as_str()).ok_or_else(|| RpcError::known("ezlo.house_mode.not.exist"))
-        }
+        (Some(id), _) => position(id).ok_or_else(|| RpcError::known("ezlo.house_mode.not.exist")),
         (None, Some(name)) => {
-            find(|mode| mode.1.to_owned(), name).ok_or_else(|| RpcError::known("ezlo.house_mode.name.not.exist"))
+            let at = MODES.iter().position(|(_, known)| *known == name);
+            at.ok_or_else(|| RpcError::known("ezlo.house_mode.name.not.exist"))
         }
         (None, None) => Err(missing("modeId")),
     }

@@ -1,196 +1,18 @@
-//! The hub's way to the network: its access point, joining Wi-Fi, restarting, and being at the relay or not.
+//! The hub's network interfaces.
 
-use ezlo_protocol::cloud::access_point::{WifiConnect, WifiState, WifiStatus};
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::network::{Interface, Ipv4, Network};
 use ezlo_protocol::wire::{Field, Loose};
 use serde_json::{Value, json};
 
-use super::dispatch::{Answer, done};
-use super::{Context, Hub, Timer};
-use crate::world::file::WifiFile;
-
-/// The address a hub gets in a network; the simulated networks are all alike.
-const ADDRESS: &str = "192.168.1.50";
-
-/// Longest SSID, in bytes (IEEE 802.11).
-const MAX_SSID: usize = 32;
-/// Longest key of a network, in bytes (WPA2: 63 characters or 64 hexadecimal digits).
-const MAX_PASSKEY: usize = 64;
-
-/// State of the network side of a hub.
-#[derive(Debug)]
-pub(crate) struct Wifi {
-    state: WifiState,
-    ssid: Option<String>,
-    error: Option<&'static str>,
-    /// Whether the joining that is under way will succeed.
-    will_join: bool,
-    access_point: AccessPoint,
-    /// Ethernet, or joined before the world began.
-    wired: bool,
-    at_relay: bool,
-    restarting: bool,
-    generation: u64,
-    /// Takes effect with the next restart.
-    pub(super) anonymous_access_next: Option<bool>,
-}
-
-/// State of the hub's own network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AccessPoint {
-    Open,
-    /// Closed, but the address still takes a restart: the vendor's note restarts after it closes (inferred).
-    Lingering,
-    Closed,
-}
-
-/// Why a request to join was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ConnectError {
-    Ssid,
-    Passkey,
-}
-
-impl Wifi {
-    pub(super) const fn at_start(online: bool, access_point_beside_network: bool) -> Self {
-        let open = !online || access_point_beside_network;
-        Self {
-            state: WifiState::Disconnected,
-            ssid: None,
-            error: None,
-            will_join: false,
-            access_point: if open { AccessPoint::Open } else { AccessPoint::Closed },
-            wired: online,
-            at_relay: online,
-            restarting: false,
-            generation: 0,
-            anonymous_access_next: None,
-        }
-    }
-
-    /// Whether the Wi-Fi API answers.
-    pub(crate) fn api_is_open(&self) -> bool {
-        self.access_point == AccessPoint::Open && !self.restarting
-    }
-
-    /// Whether the access-point root answers.
-    pub(crate) fn root_is_open(&self) -> bool {
-        self.access_point != AccessPoint::Closed && !self.restarting
-    }
-
-    /// Whether the hub is at the relay.
-    pub(crate) const fn at_relay(&self) -> bool {
-        self.at_relay
-    }
-
-    /// Whether the hub is on its local network.
-    pub(crate) fn on_network(&self) -> bool {
-        !self.restarting && (self.wired || self.state == WifiState::Connected)
-    }
-
-    pub(crate) fn status(&self) -> WifiStatus {
-        let connected = self.state == WifiState::Connected;
-        WifiStatus {
-            status: self.state.clone().into(),
-            ssid: self.ssid.clone().unwrap_or_default().into(),
-            ip: if connected { ADDRESS } else { "" }.into(),
-            error: self.error.map(str::to_owned).into(),
-            ..WifiStatus::default()
-        }
-    }
-}
+use super::dispatch::Answer;
+use super::wifi::ADDRESS;
+use super::{Context, Hub};
 
 impl Hub {
-    /// Starts joining a network. The outcome shows in the status; a second request replaces the first.
-    pub(crate) fn wifi_connect(
-        &mut self,
-        wish: &WifiConnect,
-        networks: &[WifiFile],
-        context: &mut Context<'_>,
-    ) -> Result<(), ConnectError> {
-        if wish.ssid.is_empty() || wish.ssid.len() > MAX_SSID {
-            return Err(ConnectError::Ssid);
-        }
-        if wish.passkey.get().is_some_and(|key| key.expose().len() > MAX_PASSKEY) {
-            return Err(ConnectError::Passkey);
-        }
-        let network = networks.iter().find(|network| network.ssid == wish.ssid);
-        let open_or_equal =
-            |network: &WifiFile| network.passkey.is_none() || network.passkey.as_ref() == wish.passkey.get();
-        self.wifi.will_join = network.is_some_and(open_or_equal);
-        self.wifi.state = WifiState::Connecting;
-        self.wifi.ssid = Some(wish.ssid.clone());
-        self.wifi.error = None;
-        self.wifi.generation += 1;
-        context.later(context.guesses.wifi_join_ms, Timer::WifiJoined(self.wifi.generation));
-        Ok(())
-    }
-
-    pub(super) fn wifi_joined(&mut self, generation: u64, context: &mut Context<'_>) {
-        if generation != self.wifi.generation || self.wifi.restarting {
-            return;
-        }
-        if self.wifi.will_join {
-            self.wifi.state = WifiState::Connected;
-            context.later(context.guesses.relay_attach_ms, Timer::RelayAttach(generation));
-        } else {
-            self.wifi.state = WifiState::Failed;
-            self.wifi.error = Some("network.connection.failed");
-        }
-    }
-
-    pub(super) fn relay_attach(&mut self, generation: u64, context: &mut Context<'_>) {
-        if generation == self.wifi.generation && self.wifi.on_network() && !self.wifi.at_relay {
-            self.wifi.at_relay = true;
-            context.effects.at_relay = Some(true);
-        }
-    }
-
-    pub(crate) const fn close_access_point(&mut self) {
-        self.wifi.access_point = AccessPoint::Lingering;
-    }
-
-    /// Goes away, and comes back after a while.
-    pub(crate) fn restart(&mut self, context: &mut Context<'_>) {
-        if self.wifi.restarting {
-            return;
-        }
-        self.wifi.restarting = true;
-        self.wifi.generation += 1;
-        context.effects.drop_local = true;
-        if std::mem::take(&mut self.wifi.at_relay) {
-            context.effects.at_relay = Some(false);
-        }
-        context.later(context.guesses.restart_ms, Timer::Restarted);
-    }
-
-    /// A hub that has no network opens its access point again.
-    pub(super) fn restarted(&mut self, context: &mut Context<'_>) {
-        self.wifi.restarting = false;
-        self.booted_ms = context.now_ms;
-        self.anonymous_access = self.wifi.anonymous_access_next.take().unwrap_or(self.anonymous_access);
-        if self.wifi.state == WifiState::Connecting {
-            self.wifi.state = WifiState::Disconnected;
-        }
-        let on_network = self.wifi.on_network();
-        self.wifi.access_point = match (on_network, self.wifi.access_point) {
-            (false, _) => AccessPoint::Open,
-            (true, AccessPoint::Lingering) => AccessPoint::Closed,
-            (true, other) => other,
-        };
-        if on_network {
-            context.later(context.guesses.relay_attach_ms, Timer::RelayAttach(self.wifi.generation));
-        }
-    }
-
-    pub(super) fn reboot(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
-        self.restart(context);
-        done()
-    }
-
     pub(super) fn network_get(&self, _: Empty, _: &Context<'_>) -> Answer<Network> {
-        let joined = self.wifi.state == WifiState::Connected;
+        let joined = self.wifi.joined();
+        let channel = if self.family.text_channels { json!("0") } else { json!(0) };
         let ipv4 = |up: bool| Ipv4 {
             mode: "dhcp".into(),
             ip: if up { ADDRESS } else { "" }.into(),
@@ -202,7 +24,7 @@ impl Hub {
         let interface = |id: &str, kind: &str, priority: i64, up: bool, wifi: Field<Value>| Interface {
             id: id.into(),
             internet_available: up.into(),
-            hwaddr: "00:00:00:00:00:00".into(),
+            hwaddr: self.hardware_address(id).into(),
             kind: kind.into(),
             network: "wan".into(),
             priority: Loose::number(priority).into(),
@@ -212,13 +34,19 @@ impl Hub {
             wifi,
             ..Interface::default()
         };
-        let ssid = self.wifi.ssid.clone().filter(|_| joined).unwrap_or_default();
+        let ssid = joined.unwrap_or_default();
         let wifi =
-            json!({"mode": "sta", "channel": 0, "region": "00", "network": {"ssid": ssid, "encryption": "psk2"}});
+            json!({"mode": "sta", "channel": channel, "region": "00", "network": {"ssid": ssid, "encryption": "psk2"}});
         let interfaces = vec![
-            interface("eth0", "ethernet", 1, self.wifi.wired && !joined, Field::Absent),
-            interface("wlan0", "wifi", 2, joined, wifi.into()),
+            interface("eth0", "ethernet", 1, self.wifi.is_wired() && joined.is_none(), Field::Absent),
+            interface("wlan0", "wifi", 2, joined.is_some(), wifi.into()),
         ];
         Ok(Network { interfaces: interfaces.into(), ..Network::default() })
+    }
+
+    /// Locally administered, and always the same for a hub and interface.
+    fn hardware_address(&self, interface: &str) -> String {
+        let digest = self.digest(&format!("hwaddr {interface}"));
+        format!("02:{:02X}:{:02X}:{:02X}:{:02X}:{:02X}", digest[0], digest[1], digest[2], digest[3], digest[4])
     }
 }

@@ -9,6 +9,9 @@ use super::{Context, Hub, MAX_ROOMS, ROOM_NAME};
 
 impl Hub {
     pub(super) fn rooms_list(&self, _: Empty, _: &Context<'_>) -> Answer<RoomList> {
+        if self.rooms.is_empty() && self.family.empty_rooms_as_object {
+            return Ok(RoomList::EmptyObject);
+        }
         Ok(RoomList::Rooms(self.rooms.values().cloned().collect()))
     }
 
@@ -21,7 +24,11 @@ impl Hub {
         if let Some(room) = self.rooms.get(&id) {
             context.broadcast("hub.room.created", room);
         }
-        Ok(RoomCreated { id: id.into(), ..RoomCreated::default() })
+        let mut answer = RoomCreated { id: id.into(), ..RoomCreated::default() };
+        if self.family.echoes_new_room {
+            answer.extra.insert("name", wish.name.into());
+        }
+        Ok(answer)
     }
 
     pub(super) fn room_name_set(&mut self, wish: Room, context: &mut Context<'_>) -> Answer<Empty> {

@@ -1,42 +1,21 @@
-//! Scenes: kept, and run on demand with their delays.
+//! Scenes: kept, changed, described.
 
-use std::collections::BTreeMap;
-
+use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{
-    Block, BlockField, BlockMethod, BlockOptions, Delay, RunStatus, Scene, SceneEdit, SceneList, SceneProgress,
-    SceneRef, SceneRun,
+    Block, BlockList, BlockQuery, BlockSwitch, BlockValue, Scene, SceneEdit, SceneList, SceneModes, SceneName,
+    SceneRef, SceneRoom, SceneSwitch, SceneUser,
 };
-use ezlo_protocol::hub::{Empty, ItemId, RoomId, SceneId};
+use ezlo_protocol::hub::value::{Shape, ValueType};
+use ezlo_protocol::hub::{Empty, RoomId, SceneId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use serde_json::{Value, json};
 
 use super::dispatch::{Answer, done, missing, not_found};
-use super::{Context, Hub, MAX_SCENES, Timer};
-use crate::world::file::SceneFile;
+use super::{Context, Hub, MAX_SCENES};
 
-/// Scenes that run at the same time; one that is started beyond them is refused.
-const MAX_RUNS: usize = 100;
-
-/// Longest name of a scene, in characters (guide20:p37).
-const SCENE_NAME: usize = 25;
-
-/// Scenes that are running.
-#[derive(Debug, Default)]
-pub(super) struct Runs {
-    next: u64,
-    running: BTreeMap<u64, Run>,
-}
-
-/// A scene that is running: its actions as they were when it started.
-#[derive(Debug)]
-struct Run {
-    scene: SceneId,
-    name: String,
-    actions: Vec<Block>,
-    at: usize,
-    failed: bool,
-}
+/// Most users that one scene tells.
+const MAX_USERS: usize = 1_000;
 
 impl Hub {
     pub(super) fn scenes_list(&self, _: Empty, _: &Context<'_>) -> Answer<SceneList> {
@@ -44,7 +23,7 @@ impl Hub {
     }
 
     pub(super) fn scene_get(&self, wish: SceneRef, _: &Context<'_>) -> Answer<Scene> {
-        self.scenes.get(&scene_id(wish)?).cloned().ok_or_else(|| not_found("ezlo.scenes.not.exist"))
+        self.scenes.get(&scene_id(wish.id, wish.scene_id)?).cloned().ok_or_else(|| not_found("ezlo.scenes.not.exist"))
     }
 
     /// The answer is empty; the new id travels only in the broadcast (guide20:p41).
@@ -58,7 +37,8 @@ impl Hub {
         scene.id = id.clone().into();
         fill(&mut scene);
         tell_scene("hub.scene.added", &scene, context);
-        self.scenes.insert(id, scene);
+        self.scenes.insert(id.clone(), scene);
+        self.watch_scene(&id, context);
         done()
     }
 
@@ -69,154 +49,219 @@ impl Hub {
         check(&scene)?;
         scene.id = id.clone().into();
         fill(&mut scene);
-        let stored = self.scenes.get_mut(&id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        tell_scene("hub.scene.changed", &scene, context);
-        *stored = scene;
+        self.change_scene(&id, context, |stored| *stored = scene)
+    }
+
+    /// Every change of a scene goes through here: it is told, and its conditions are read anew.
+    fn change_scene(
+        &mut self,
+        id: &SceneId,
+        context: &mut Context<'_>,
+        change: impl FnOnce(&mut Scene),
+    ) -> Answer<Empty> {
+        let stored = self.scenes.get_mut(id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        change(stored);
+        tell_scene("hub.scene.changed", stored, context);
+        self.watch_scene(id, context);
         done()
     }
 
     pub(super) fn scene_delete(&mut self, wish: SceneRef, context: &mut Context<'_>) -> Answer<Empty> {
-        let id = scene_id(wish)?;
+        let id = scene_id(wish.id, wish.scene_id)?;
         self.scenes.shift_remove(&id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        self.stop_runs(&id, context);
+        self.watch_scene(&id, context);
         context.broadcast("hub.scene.deleted", &SceneRef { id: id.into(), ..SceneRef::default() });
         done()
     }
 
-    pub(super) fn scene_run(&mut self, wish: SceneRun, context: &mut Context<'_>) -> Answer<Empty> {
-        let scene = self.scenes.get(&wish.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        if self.runs.running.len() >= MAX_RUNS {
-            return Err(RpcError::known("ezlo.rpc.call.queue.overflow"));
-        }
-        let run = Run {
-            scene: wish.scene_id.clone(),
-            name: scene.name.as_deref().unwrap_or_default().to_owned(),
-            actions: scene.then.get().cloned().unwrap_or_default(),
-            at: 0,
-            failed: false,
-        };
-        tell_run(&run, RunStatus::Started, context);
-        self.runs.next += 1;
-        let number = self.runs.next;
-        let wait = run.actions.first().map_or(0, wait_ms);
-        self.runs.running.insert(number, run);
-        self.next_action(number, wait, context);
-        done()
+    pub(super) fn scene_enabled_set(&mut self, wish: SceneSwitch, context: &mut Context<'_>) -> Answer<Empty> {
+        let id = scene_id(wish.id, wish.scene_id)?;
+        self.change_scene(&id, context, |scene| scene.enabled = wish.enabled.into())
     }
 
-    fn next_action(&mut self, number: u64, wait_ms: u64, context: &mut Context<'_>) {
-        if wait_ms == 0 { self.scene_step(number, context) } else { context.later(wait_ms, Timer::SceneAction(number)) }
+    pub(super) fn enable_scene(&mut self, id: &SceneId, enabled: bool, context: &mut Context<'_>) -> bool {
+        self.change_scene(id, context, |scene| scene.enabled = enabled.into()).is_ok()
     }
 
-    /// Does the actions that are due, up to the next delay or the end.
-    pub(super) fn scene_step(&mut self, number: u64, context: &mut Context<'_>) {
-        while let Some(mut run) = self.runs.running.remove(&number) {
-            let Some(action) = run.actions.get(run.at).cloned() else {
-                let status = if run.failed { RunStatus::Failed } else { RunStatus::Finished };
-                tell_run(&run, status, context);
-                return;
-            };
-            run.failed |= !self.act(&action, context);
-            run.at += 1;
-            let wait = run.actions.get(run.at).map_or(0, wait_ms);
-            self.runs.running.insert(number, run);
-            if wait > 0 {
-                context.later(wait, Timer::SceneAction(number));
-                return;
+    pub(super) fn scene_user_add(&mut self, wish: SceneUser, context: &mut Context<'_>) -> Answer<Empty> {
+        let user = json!(wish.user_id.into_option().ok_or_else(|| missing("userId"))?);
+        let id = scene_id(wish.id, wish.scene_id)?;
+        self.change_scene(&id, context, |scene| {
+            if let Some(users) = scene.user_notifications.get_mut()
+                && !users.contains(&user)
+                && users.len() < MAX_USERS
+            {
+                users.push(user);
             }
-        }
+        })
     }
 
-    /// Does one action; false when it cannot be done.
-    fn act(&mut self, action: &Block, context: &mut Context<'_>) -> bool {
-        let item = action.argument("item").and_then(Value::as_str).map(ItemId::from);
-        match (action.method(), item, action.argument("value")) {
-            (Some("setItemValue"), Some(item), Some(value)) => {
-                let good = self.items.get(&item).is_some_and(|item| item.check(value).is_ok());
-                if good {
-                    self.set_value(&item, value.clone(), context);
-                }
-                good
+    pub(super) fn scene_user_remove(&mut self, wish: SceneUser, context: &mut Context<'_>) -> Answer<Empty> {
+        let user = json!(wish.user_id.into_option().ok_or_else(|| missing("userId"))?);
+        let id = scene_id(wish.id, wish.scene_id)?;
+        self.change_scene(&id, context, |scene| {
+            if let Some(users) = scene.user_notifications.get_mut() {
+                users.retain(|known| *known != user);
             }
-            (Some("toggleValue"), Some(item), _) => match self.items.get(&item).and_then(|item| item.value.get()) {
-                Some(Value::Bool(on)) => {
-                    let value = json!(!on);
-                    self.set_value(&item, value, context);
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        }
+        })
     }
 
-    pub(super) fn add_scene_from_file(&mut self, file: &SceneFile) {
-        let then = file.then.iter().filter_map(|action| {
-            let device = self.devices.values().find(|device| device.name.as_deref() == Some(&action.device))?.id()?;
-            let item = self.items_of(device).find(|item| item.name.as_deref() == Some(&action.item))?;
-            let kind = item.value_type.get().map(|kind| kind.as_str().to_owned()).unwrap_or_default();
-            Some(set_item(item.id.as_str(), &kind, &action.value, action.delay_seconds))
-        });
-        let then: Vec<_> = then.collect();
-        let id = SceneId::from(self.new_id());
-        let mut scene =
-            Scene { id: id.clone().into(), name: file.name.as_str().into(), then: then.into(), ..Scene::default() };
-        fill(&mut scene);
-        self.scenes.insert(id, scene);
+    pub(super) fn scene_room_set(&mut self, wish: SceneRoom, context: &mut Context<'_>) -> Answer<Empty> {
+        let room = wish.room_id.into_option().ok_or_else(|| missing("roomId"))?;
+        if !room.is_none() && !self.rooms.contains_key(&room) {
+            return Err(not_found("nma.room.notfound"));
+        }
+        let id = scene_id(wish.id, wish.scene_id)?;
+        self.change_scene(&id, context, |scene| scene.parent_id = room.into())
+    }
+
+    pub(super) fn scene_name_set(&mut self, wish: SceneName, context: &mut Context<'_>) -> Answer<Empty> {
+        let name = wish.name.into_option();
+        let renamed =
+            Scene { name: name.clone().into(), when: Vec::new().into(), then: Vec::new().into(), ..Scene::default() };
+        check(&renamed)?;
+        let id = scene_id(wish.id, wish.scene_id)?;
+        self.change_scene(&id, context, |scene| scene.name = name.into())
+    }
+
+    pub(super) fn scene_modes_set(&mut self, wish: SceneModes, context: &mut Context<'_>) -> Answer<Empty> {
+        let modes = wish.house_modes.into_option().ok_or_else(|| missing("houseModes"))?;
+        if modes.iter().any(|mode| super::modes::position(mode).is_none()) {
+            return Err(RpcError::known("ezlo.house_mode.not.exist"));
+        }
+        let id = scene_id(wish.id, wish.scene_id)?;
+        self.change_scene(&id, context, |scene| scene.house_modes = modes.into())
+    }
+
+    pub(super) fn scene_block_enabled_set(&mut self, wish: BlockSwitch, context: &mut Context<'_>) -> Answer<Empty> {
+        let BlockSwitch { scene_id, block_id, enabled, .. } = wish;
+        let scene = self.scenes.get(&scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        let blocks = [&scene.when, &scene.then, &scene.otherwise].into_iter().filter_map(Field::get).flatten();
+        if !blocks.into_iter().any(|block| is_called(block, &block_id)) {
+            return Err(not_found("generic.object.not.found"));
+        }
+        self.change_scene(&scene_id, context, |scene| {
+            for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
+                for block in blocks.get_mut().into_iter().flatten().filter(|block| is_called(block, &block_id)) {
+                    block.enabled = enabled.into();
+                }
+            }
+        })
+    }
+
+    /// Templates for the items of these devices (guide20:p50-55).
+    pub(super) fn scene_blocks_list(&self, wish: BlockQuery, _: &Context<'_>) -> Answer<BlockList> {
+        let kind = wish.kind.into_option().ok_or_else(|| missing("blockType"))?;
+        let devices = wish.devices.into_option().ok_or_else(|| missing("devices"))?;
+        let owned =
+            |item: &&Item| item.device_id.get().is_some_and(|id| devices.iter().any(|wanted| wanted == id.as_str()));
+        let items = self.items.values().filter(owned);
+        match kind.as_str() {
+            "when" => {
+                Ok(BlockList { when: items.flat_map(conditions_on).collect::<Vec<_>>().into(), ..BlockList::default() })
+            }
+            "then" => {
+                Ok(BlockList { then: items.flat_map(actions_on).collect::<Vec<_>>().into(), ..BlockList::default() })
+            }
+            _ => Err(RpcError::known("rpc.params.invalid")),
+        }
     }
 }
 
-/// A `setItemValue` action.
-fn set_item(item: &str, kind: &str, value: &Value, delay_seconds: u64) -> Block {
-    let field = |name: &str, kind: &str, value: Value| BlockField {
-        name: name.into(),
-        kind: kind.into(),
-        value: value.into(),
-        ..BlockField::default()
+fn is_called(block: &Block, id: &str) -> bool {
+    [&block.id, &block.block_id].iter().any(|known| known.as_deref() == Some(id))
+}
+
+fn labelled(mut block: Block, item: &Item, text: &str) -> Block {
+    let name = item.name.as_deref().unwrap_or_default();
+    block.label =
+        json!({"lang_tag": format!("scenes_{}_{name}", block.method().unwrap_or_default()), "text": text}).into();
+    block
+}
+
+/// The choices of an item's value, where there are few.
+fn with_options(mut block: Block, item: &Item) -> Block {
+    let choices: Vec<Value> = match (item.value_type.get(), item.tokens.get()) {
+        (Some(ValueType::Bool), _) => vec![json!(true), json!(false)],
+        (Some(ValueType::Token), Some(tokens)) => tokens.iter().map(|token| json!(token)).collect(),
+        _ => return block,
     };
-    let args = [("item", json!("item")), ("value", json!("value"))].into_iter().collect::<ezlo_protocol::wire::Extra>();
-    let method = BlockMethod { args: args.into(), name: "setItemValue".into(), ..BlockMethod::default() };
-    Block {
-        options: BlockOptions { method: method.into(), ..BlockOptions::default() }.into(),
-        kind: "then".into(),
-        fields: vec![field("item", "item", item.into()), field("value", kind, value.clone())].into(),
-        delay: match delay_seconds {
-            0 => Field::Absent,
-            seconds => Delay { seconds: seconds.into(), ..Delay::default() }.into(),
-        },
-        ..Block::default()
+    let option = |value: &Value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        json!({"value": value, "label": {"lang_tag": format!("scenes_value_{text}"), "text": text}})
+    };
+    let field = block
+        .fields
+        .get_mut()
+        .and_then(|fields| fields.iter_mut().find(|field| field.name.as_deref() == Some("value")));
+    if let Some(field) = field {
+        field.options = Value::Array(choices.iter().map(option).collect()).into();
     }
+    block
 }
 
-fn wait_ms(action: &Block) -> u64 {
-    action.delay.get().map_or(0, |delay| delay.total_seconds().saturating_mul(1000))
+fn preset(item: &Item) -> BlockValue {
+    let kind = item.value_type.get().map_or("string", ValueType::as_str);
+    let value = item.value.get().cloned().unwrap_or(Value::Null);
+    BlockValue { scale: item.scale.get().cloned(), ..BlockValue::new(kind, value) }
 }
 
-fn scene_id(wish: SceneRef) -> Answer<SceneId> {
-    wish.id.into_option().or_else(|| wish.scene_id.into_option()).ok_or_else(|| missing("_id"))
+fn on_item(kind: &str, method: &str, item: &Item, value: Option<BlockValue>) -> Block {
+    let id = BlockValue::new("item", item.id.as_str());
+    let fields = [Some(("item", id)), value.map(|value| ("value", value))];
+    Block::new(kind, method, fields.into_iter().flatten())
 }
 
-/// The errors of create and edit (guide20:p38-39).
+fn conditions_on(item: &Item) -> Vec<Block> {
+    let mut blocks =
+        vec![labelled(with_options(on_item("when", "isItemState", item, Some(preset(item))), item), item, "Is")];
+    let shape = item.value_type.get().map_or(Shape::Unknown, ValueType::shape);
+    if matches!(shape, Shape::Integer | Shape::Number) {
+        let mut block = on_item("when", "compareNumbers", item, Some(preset(item)));
+        let comparator = Block::new("when", "compareNumbers", [("comparator", BlockValue::new("string", "=="))]);
+        if let (Some(fields), Some(more)) = (block.fields.get_mut(), comparator.fields.into_option()) {
+            fields.splice(1..1, more);
+        }
+        let args = block
+            .options
+            .get_mut()
+            .and_then(|options| options.method.get_mut())
+            .and_then(|method| method.args.get_mut());
+        if let Some(args) = args {
+            args.insert("comparator", json!("comparator"));
+        }
+        blocks.push(labelled(block, item, "Compares"));
+    }
+    blocks
+}
+
+fn actions_on(item: &Item) -> Vec<Block> {
+    if item.has_setter.get() != Some(&true) {
+        return Vec::new();
+    }
+    let mut blocks =
+        vec![labelled(with_options(on_item("then", "setItemValue", item, Some(preset(item))), item), item, "Set")];
+    if item.value_type.get() == Some(&ValueType::Bool) {
+        blocks.push(labelled(on_item("then", "toggleValue", item, None), item, "Toggle"));
+    }
+    blocks
+}
+
+fn scene_id(id: Field<SceneId>, other: Field<SceneId>) -> Answer<SceneId> {
+    id.into_option().or_else(|| other.into_option()).ok_or_else(|| missing("_id"))
+}
+
+/// The errors of create and edit (guide20:p38-39); the first that is found.
 fn check(scene: &Scene) -> Answer<()> {
-    match scene.name.as_deref() {
-        None => return Err(missing("name")),
-        Some("") => return Err(RpcError::known("rpc.params.empty.name")),
-        Some(name) if name.chars().count() > SCENE_NAME => return Err(RpcError::known("rpc.params.invalid")),
-        Some(_) => {}
+    match scene.problems().first() {
+        Some(problem) => Err(problem.error()),
+        None => Ok(()),
     }
-    let ill_formed = |blocks: &Field<Vec<Block>>| {
-        blocks.get().is_none_or(|blocks| blocks.iter().any(|block| block.method().is_none()))
-    };
-    if ill_formed(&scene.when) {
-        return Err(RpcError::known("ezlo.scenes.block.when.wrong"));
-    }
-    if ill_formed(&scene.then) {
-        return Err(RpcError::known("ezlo.scenes.block.then.wrong"));
-    }
-    Ok(())
 }
 
 /// Members that every stored scene has.
-fn fill(scene: &mut Scene) {
+pub(super) fn fill(scene: &mut Scene) {
     let absent = |field: &Field<_>| matches!(field, Field::Absent);
     if absent(&scene.enabled) {
         scene.enabled = true.into();
@@ -235,7 +280,7 @@ fn fill(scene: &mut Scene) {
             *blocks = Vec::new().into();
         }
     }
-    if scene.user_notifications.is_absent() {
+    if scene.user_notifications.get().is_none() {
         scene.user_notifications = Vec::new().into();
     }
     if scene.house_modes.is_absent() {
@@ -245,16 +290,4 @@ fn fill(scene: &mut Scene) {
 
 fn tell_scene(name: &'static str, scene: &Scene, context: &mut Context<'_>) {
     context.broadcast(name, &Scene { sync_notification: true.into(), ..scene.clone() });
-}
-
-fn tell_run(run: &Run, status: RunStatus, context: &mut Context<'_>) {
-    let progress = SceneProgress {
-        scene_id: run.scene.clone().into(),
-        scene_name: run.name.as_str().into(),
-        user_notification: (status != RunStatus::Started).into(),
-        status: status.into(),
-        notifications: Vec::new().into(),
-        ..SceneProgress::default()
-    };
-    context.broadcast("hub.scene.run.progress", &progress);
 }

@@ -1,5 +1,7 @@
 //! Z-Wave inclusion and exclusion, in the order of the vendor's transcripts (guide20:p7-10). Whose button is pressed is
-//! decided outside: by itself after a step in the calm world, else by [`Hub::press_include`] and [`Hub::press_exclude`].
+//! decided outside: by the world's script in the calm world, else by [`Hub::press_include`] and [`Hub::press_exclude`].
+
+use std::collections::VecDeque;
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::gateway::{
@@ -7,12 +9,13 @@ use ezlo_protocol::hub::gateway::{
 };
 use ezlo_protocol::hub::{DeviceId, Empty, RoomId};
 use ezlo_protocol::rpc::RpcError;
-use ezlo_protocol::wire::{Field, Loose};
-use serde_json::Value;
+use ezlo_protocol::wire::{Extra, Field, Loose};
+use serde_json::{Value, json};
 
 use super::dispatch::{Answer, done};
+use super::zwave_s2::Bootstrap;
 use super::{Context, Hub, MAX_DEVICES, Timer};
-use crate::world::template;
+use crate::world::template::{self, Template};
 
 /// The kind of device that a calm world brings to an inclusion: the vendor's own example has these six items.
 const DEFAULT_TEMPLATE: &str = "metered_plug";
@@ -20,63 +23,88 @@ const DEFAULT_TEMPLATE: &str = "metered_plug";
 /// What the radio is doing.
 #[derive(Debug, Default)]
 pub(super) struct Zwave {
-    action: Action,
+    pub(super) action: Action,
     /// Tells timers of an action that is over from those that count.
     generation: u64,
     operation: Value,
+    /// Kinds of device that press their button by themselves, one an inclusion.
+    presses: VecDeque<&'static Template>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
-enum Action {
+pub(super) enum Action {
     #[default]
     Idle,
     /// Waits for a device to be put into inclusion.
     IncludeWaiting,
-    /// A device answered.
-    Including(&'static str),
+    /// A device answered, and its keys are being agreed on.
+    Securing(Bootstrap),
+    /// A device is in; how securely it is connected.
+    Including(&'static str, &'static str),
     /// All its items are there.
     Included,
     ExcludeWaiting,
     Excluding(DeviceId),
     Excluded(DeviceId),
+    Resetting,
 }
+
+/// A script of the Z-Wave plugin. Those the guide shows are in the protocol; the paths of the others follow the pattern
+/// (inferred from the names of the Lua module).
+type Script = fn(&mut Hub, &Extra, &mut Context<'_>);
+
+const SCRIPTS: &[(&str, Script)] = &[
+    (START_INCLUDE, |hub, _, context| hub.begin(Action::IncludeWaiting, ZwaveEvent::IncludeInvoked, context)),
+    (START_EXCLUDE, |hub, _, context| hub.begin(Action::ExcludeWaiting, ZwaveEvent::ExcludeInvoked, context)),
+    (STOP_INCLUDE, |hub, _, context| hub.stop_include(context)),
+    (STOP_EXCLUDE, |hub, _, context| hub.stop_exclude(context)),
+    ("HUB:zwave/scripts/stop_security_include", |hub, _, context| hub.stop_include(context)),
+    ("HUB:zwave/scripts/set_authentication_mode", Hub::set_authentication_mode),
+    ("HUB:zwave/scripts/set_device_specific_key", Hub::set_device_specific_key),
+    ("HUB:zwave/scripts/reset", |hub, _, context| hub.reset_module(context)),
+    ("HUB:test_plugin/scripts/add_device", Hub::add_virtual_device),
+];
 
 impl Hub {
     pub(super) fn plugin_run(&mut self, wish: PluginRun, context: &mut Context<'_>) -> Answer<Empty> {
-        match wish.script.as_str() {
-            START_INCLUDE => self.start(Action::IncludeWaiting, ZwaveEvent::IncludeInvoked, context),
-            START_EXCLUDE => self.start(Action::ExcludeWaiting, ZwaveEvent::ExcludeInvoked, context),
-            STOP_INCLUDE if self.is_including() => self.end(ZwaveEvent::IncludeFinishedTimeout, context),
-            STOP_EXCLUDE if self.is_excluding() => self.end(ZwaveEvent::ExcludeFinishedTimeout, context),
-            STOP_INCLUDE | STOP_EXCLUDE => {}
-            script => tell_unknown_script(script, context),
+        let params = wish.script_params.into_option().unwrap_or_default();
+        match SCRIPTS.iter().find(|(name, _)| *name == wish.script) {
+            Some((_, run)) => run(self, &params, context),
+            None => tell_unknown_script(&wish.script, context),
         }
         done()
     }
 
     const fn is_including(&self) -> bool {
-        matches!(self.zwave.action, Action::IncludeWaiting | Action::Including(_) | Action::Included)
+        matches!(
+            self.zwave.action,
+            Action::IncludeWaiting | Action::Securing(_) | Action::Including(..) | Action::Included
+        )
     }
 
-    const fn is_excluding(&self) -> bool {
-        matches!(self.zwave.action, Action::ExcludeWaiting | Action::Excluding(_) | Action::Excluded(_))
+    fn stop_include(&mut self, context: &mut Context<'_>) {
+        if self.is_including() {
+            self.end(ZwaveEvent::IncludeFinishedTimeout, context);
+        }
     }
 
-    fn start(&mut self, action: Action, event: ZwaveEvent, context: &mut Context<'_>) {
+    fn stop_exclude(&mut self, context: &mut Context<'_>) {
+        if matches!(self.zwave.action, Action::ExcludeWaiting | Action::Excluding(_) | Action::Excluded(_)) {
+            self.end(ZwaveEvent::ExcludeFinishedTimeout, context);
+        }
+    }
+
+    fn begin(&mut self, action: Action, event: ZwaveEvent, context: &mut Context<'_>) {
         if self.zwave.action != Action::Idle {
-            tell(ZwaveEvent::ActionBusy, context);
+            tell(ZwaveEvent::ActionBusy, &[], context);
             return;
         }
         self.zwave.operation = context.request_id.clone();
         self.enter(action);
-        tell(event, context);
+        tell(event, &[], context);
         let guesses = context.guesses;
-        let wait = if guesses.zwave_auto_press && self.somebody_to_press() {
-            guesses.zwave_step_ms
-        } else {
-            guesses.zwave_timeout_ms
-        };
-        context.later(wait, Timer::Zwave(self.zwave.generation));
+        let presses = guesses.zwave_auto_press && self.somebody_to_press();
+        self.wait(if presses { guesses.zwave_step_ms } else { guesses.zwave_timeout_ms }, context);
     }
 
     /// An inclusion always finds a new device; an exclusion needs one that is there.
@@ -87,13 +115,23 @@ impl Hub {
         }
     }
 
+    /// The newest device that is not a part of another one.
     fn newest(&self) -> Option<DeviceId> {
-        self.devices.keys().next_back().cloned()
+        let whole = self
+            .devices
+            .iter()
+            .rev()
+            .find(|(_, device)| device.parent_device_id.get().is_none_or(|parent| parent.as_str().is_empty()));
+        whole.map(|(id, _)| id.clone())
     }
 
-    fn enter(&mut self, action: Action) {
+    pub(super) fn enter(&mut self, action: Action) {
         self.zwave.action = action;
         self.zwave.generation += 1;
+    }
+
+    pub(super) fn wait(&self, ms: u64, context: &mut Context<'_>) {
+        context.later(ms, Timer::Zwave(self.zwave.generation));
     }
 
     /// A timer of the current step: in a calm world the next step, else the end of patience.
@@ -105,14 +143,17 @@ impl Hub {
         match self.zwave.action.clone() {
             Action::Idle => {}
             Action::IncludeWaiting if auto => {
-                self.press_include(DEFAULT_TEMPLATE, context);
+                let scripted = self.zwave.presses.pop_front().or_else(|| template::find(DEFAULT_TEMPLATE));
+                if let Some(template) = scripted {
+                    self.press_include(template, context);
+                }
             }
-            Action::IncludeWaiting => self.end(ZwaveEvent::IncludeFinishedTimeout, context),
-            Action::Including(name) => self.include(name, context),
+            Action::IncludeWaiting | Action::Securing(_) => self.end(ZwaveEvent::IncludeFinishedTimeout, context),
+            Action::Including(name, security) => self.include(name, security, context),
             Action::Included => self.end(ZwaveEvent::IncludeFinished, context),
             Action::ExcludeWaiting => match self.newest().filter(|_| auto) {
                 Some(device) => {
-                    self.press_exclude(device, context);
+                    self.press_exclude(&device, context);
                 }
                 None => self.end(ZwaveEvent::ExcludeFinishedTimeout, context),
             },
@@ -121,35 +162,45 @@ impl Hub {
                 self.next(Action::Excluded(device), context);
             }
             Action::Excluded(_) => self.end(ZwaveEvent::ExcludeFinished, context),
+            Action::Resetting => {
+                for device in self.devices.keys().cloned().collect::<Vec<_>>() {
+                    self.remove_device(&device, context);
+                }
+                tell(ZwaveEvent::ModuleReset, &[("status", json!("finished"))], context);
+                self.enter(Action::Idle);
+            }
         }
     }
 
-    fn next(&mut self, action: Action, context: &mut Context<'_>) {
+    pub(super) fn next(&mut self, action: Action, context: &mut Context<'_>) {
         self.enter(action);
-        context.later(context.guesses.zwave_step_ms, Timer::Zwave(self.zwave.generation));
+        self.wait(context.guesses.zwave_step_ms, context);
     }
 
     /// Somebody puts a device of that kind into inclusion; false when the radio does not wait for one.
-    pub(crate) fn press_include(&mut self, kind: &'static str, context: &mut Context<'_>) -> bool {
+    pub(crate) fn press_include(&mut self, template: &'static Template, context: &mut Context<'_>) -> bool {
         let waits = self.zwave.action == Action::IncludeWaiting;
         if waits {
-            tell(ZwaveEvent::IncludeStarted, context);
-            self.next(Action::Including(kind), context);
+            tell(ZwaveEvent::IncludeStarted, &[], context);
+            match Bootstrap::of(template) {
+                Some(bootstrap) => self.begin_securing(bootstrap, context),
+                None => self.next(Action::Including(template.name, "no"), context),
+            }
         }
         waits
     }
 
     /// Somebody puts a device into exclusion; false when the radio does not wait for it or does not know it.
-    pub(crate) fn press_exclude(&mut self, device: DeviceId, context: &mut Context<'_>) -> bool {
-        let waits = self.zwave.action == Action::ExcludeWaiting && self.devices.contains_key(&device);
+    pub(crate) fn press_exclude(&mut self, device: &DeviceId, context: &mut Context<'_>) -> bool {
+        let waits = self.zwave.action == Action::ExcludeWaiting && self.devices.contains_key(device);
         if waits {
-            tell(ZwaveEvent::ExcludeStarted, context);
-            self.next(Action::Excluding(device), context);
+            tell(ZwaveEvent::ExcludeStarted, &[], context);
+            self.next(Action::Excluding(device.clone()), context);
         }
         waits
     }
 
-    fn include(&mut self, kind: &'static str, context: &mut Context<'_>) {
+    fn include(&mut self, kind: &'static str, security: &str, context: &mut Context<'_>) {
         let template = template::find(kind).filter(|_| self.devices.len() < MAX_DEVICES);
         let Some(template) = template else {
             self.end(ZwaveEvent::IncludeFinishedError, context);
@@ -157,31 +208,100 @@ impl Hub {
         };
         let number = self.devices.len() + 1;
         let id = self.add_device(template, &format!("New device {number}"), RoomId::default());
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.security = security.into();
+        }
         self.announce_device(&id, context);
         self.next(Action::Included, context);
     }
 
-    fn end(&mut self, event: ZwaveEvent, context: &mut Context<'_>) {
+    pub(super) fn end(&mut self, event: ZwaveEvent, context: &mut Context<'_>) {
         let good = matches!(event, ZwaveEvent::IncludeFinished | ZwaveEvent::ExcludeFinished);
-        tell(event, context);
+        tell(event, &[], context);
         self.enter(Action::Idle);
         if good {
             let operation = std::mem::take(&mut self.zwave.operation);
             tell_progress(operation, Field::Null, context);
         }
     }
+
+    /// Forgets the whole network (the event is the vendor's; that its devices go with it is inferred).
+    fn reset_module(&mut self, context: &mut Context<'_>) {
+        if self.zwave.action != Action::Idle {
+            tell(ZwaveEvent::ActionBusy, &[], context);
+            return;
+        }
+        tell(ZwaveEvent::ModuleReset, &[("status", json!("started"))], context);
+        self.next(Action::Resetting, context);
+    }
+
+    /// A device without a radio (forum); its items are those of the first template of its category.
+    fn add_virtual_device(&mut self, params: &Extra, context: &mut Context<'_>) {
+        let text = |name: &str| {
+            params.get(name).and_then(Value::as_str).map(|text| text.chars().take(128).collect::<String>())
+        };
+        let template = text("category").and_then(|category| template::of_category(&category));
+        let Some(template) = template.filter(|_| self.devices.len() < MAX_DEVICES) else {
+            tell_script_error("category is not known", context);
+            return;
+        };
+        let id = self.add_device(template, &text("name").unwrap_or_else(|| "Virtual device".into()), RoomId::default());
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.info = Field::Absent;
+            device.battery_powered = params.get("battery_powered").and_then(Value::as_bool).unwrap_or(false).into();
+            for (stored, said) in [
+                (&mut device.subcategory, "subcategory"),
+                (&mut device.kind, "type"),
+                (&mut device.device_type_id, "device_type_id"),
+            ] {
+                if let Some(said) = text(said) {
+                    *stored = said.into();
+                }
+            }
+        }
+        self.announce_device(&id, context);
+        tell_progress(context.request_id.clone(), Field::Null, context);
+    }
 }
 
-fn tell(event: ZwaveEvent, context: &mut Context<'_>) {
-    let event = PluginEvent { plugin: "zwave".into(), event: event.into(), ..PluginEvent::default() };
-    context.broadcast("hub.extensions.plugin.ui_broadcast", &event);
+impl Zwave {
+    /// Kinds of device that press their buttons, in this order.
+    pub(super) fn script_presses(&mut self, kinds: &[String]) {
+        self.presses = kinds.iter().filter_map(|kind| template::find(kind)).collect();
+    }
+
+    /// What the radio does, in a word, for the control API.
+    pub(crate) const fn state(&self) -> &'static str {
+        match self.action {
+            Action::Idle => "idle",
+            Action::IncludeWaiting => "waiting for a device to include",
+            Action::Securing(_) => "agreeing on keys",
+            Action::Including(..) | Action::Included => "including",
+            Action::ExcludeWaiting => "waiting for a device to exclude",
+            Action::Excluding(_) | Action::Excluded(_) => "excluding",
+            Action::Resetting => "resetting",
+        }
+    }
+}
+
+pub(super) fn tell(event: ZwaveEvent, members: &[(&str, Value)], context: &mut Context<'_>) {
+    let mut content = PluginEvent { plugin: "zwave".into(), event: event.into(), ..PluginEvent::default() };
+    for (name, value) in members {
+        content.extra.insert(*name, value.clone());
+    }
+    context.broadcast("hub.extensions.plugin.ui_broadcast", &content);
 }
 
 fn tell_unknown_script(script: &str, context: &mut Context<'_>) {
     let mut error = RpcError::new(code::INTERNAL, "ezlo.lua.script.open", "Script open error");
     error.reason = format!("no such script: {}", script.chars().take(128).collect::<String>()).into();
-    let operation = context.request_id.clone();
-    tell_progress(operation, error.into(), context);
+    tell_progress(context.request_id.clone(), error.into(), context);
+}
+
+pub(super) fn tell_script_error(reason: &str, context: &mut Context<'_>) {
+    let mut error = RpcError::new(code::INTERNAL, "ezlo.lua.script.error", "Script error");
+    error.reason = reason.into();
+    tell_progress(context.request_id.clone(), error.into(), context);
 }
 
 /// The run of a script reports once, beside its events (guide20:p87-89).

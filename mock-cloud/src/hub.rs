@@ -1,0 +1,93 @@
+//! A simulated hub in the hands of a test: what its devices' surroundings do to it.
+
+use std::sync::Arc;
+
+use ezlo_protocol::hub::device::DeviceUpdate;
+use serde_json::Value;
+
+use crate::world::{HubCell, World, template};
+
+/// A hub of a running cloud, to play the part of the people and things around it.
+#[derive(Debug, Clone)]
+pub struct HubHandle {
+    pub(crate) world: Arc<World>,
+    pub(crate) cell: Arc<HubCell>,
+}
+
+/// Something cannot be done to a hub.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// No kind of device has that name.
+    #[error("no template is called {0:?}; `mock-cloud world templates` lists them")]
+    NoTemplate(String),
+    /// The radio does not wait for a button now.
+    #[error("the radio does not wait for a device now: it is {0}")]
+    NotWaiting(String),
+    /// No device has that id or name.
+    #[error("no device has the id or name {0:?}")]
+    NoDevice(String),
+    /// The device has no such item.
+    #[error("device {device:?} has no item {item:?}")]
+    NoItem {
+        /// As it was asked for.
+        device: String,
+        /// As it was asked for.
+        item: String,
+    },
+    /// The item cannot have that value.
+    #[error("item {item:?}: {reason}")]
+    BadValue {
+        /// Which.
+        item: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl HubHandle {
+    /// Puts a device of that kind into inclusion, as if somebody pressed its button.
+    pub fn press_include(&self, kind: &str) -> Result<(), HubError> {
+        let template = template::find(kind).ok_or_else(|| HubError::NoTemplate(kind.to_owned()))?;
+        let pressed = self.cell.change(&self.world, |hub, context| hub.press_include(template, context), |_| ());
+        if pressed { Ok(()) } else { Err(self.not_waiting()) }
+    }
+
+    /// Puts a device, by id or name, into exclusion.
+    pub fn press_exclude(&self, device: &str) -> Result<(), HubError> {
+        let id = self.cell.read(|hub| hub.find_device(device)).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
+        let pressed = self.cell.change(&self.world, |hub, context| hub.press_exclude(&id, context), |_| ());
+        if pressed { Ok(()) } else { Err(self.not_waiting()) }
+    }
+
+    fn not_waiting(&self) -> HubError {
+        HubError::NotWaiting(self.radio_state().to_owned())
+    }
+
+    /// What the radio does, in a few words.
+    pub fn radio_state(&self) -> &'static str {
+        self.cell.read(|hub| hub.radio_state())
+    }
+
+    /// The key on the label of the device that is being included: eight groups of five digits, the first of which the hub
+    /// asks for. `None` unless it agrees on keys right now.
+    pub fn device_specific_key(&self) -> Option<String> {
+        self.cell.read(|hub| hub.device_specific_key())
+    }
+
+    /// A device, by id or name, reports a value: a door opens, a button is pressed. Everything that follows happens.
+    pub fn report(&self, device: &str, item: &str, value: Value) -> Result<(), HubError> {
+        let report = |hub: &mut crate::world::hub::Hub, context: &mut crate::world::hub::Context<'_>| {
+            hub.report(device, item, value, context)
+        };
+        self.cell.change(&self.world, report, |_| ())
+    }
+
+    /// A device, by id or name, can be reached or not.
+    pub fn set_reachable(&self, device: &str, reachable: bool) -> Result<(), HubError> {
+        let id = self.cell.read(|hub| hub.find_device(device)).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
+        let update = DeviceUpdate { reachable: reachable.into(), ..DeviceUpdate::default() };
+        self.cell.change(&self.world, |hub, context| hub.device_changed(&id, update, context), |()| ());
+        Ok(())
+    }
+}

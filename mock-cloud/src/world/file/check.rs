@@ -1,0 +1,282 @@
+//! What a world file must not say. Every error names the hub and the thing in it.
+
+use std::collections::BTreeSet;
+
+use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::value::ValueType;
+use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::wire::Field;
+use jiff::tz::TimeZone;
+
+use super::house::{BehaviourFile, DeviceFile, ItemFile};
+use super::{HubFile, UserFile, WorldFile};
+use crate::world::template;
+
+/// Most copies of one hub or user.
+const MAX_COPIES: u32 = 1_000_000;
+/// Most hubs and users of a world file.
+const MAX_HUBS: usize = 1_000_000;
+
+impl WorldFile {
+    /// Writes out what stands for many.
+    pub(super) fn with_copies(self) -> Result<Self, String> {
+        let Self { users, wifi, hubs } = self;
+        let users = users.iter().map(UserFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
+        let hubs = hubs.iter().map(HubFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
+        if hubs.len() > MAX_HUBS || users.len() > MAX_HUBS {
+            return Err(format!("a world has at most {MAX_HUBS} hubs and as many users"));
+        }
+        Ok(Self { users, wifi, hubs })
+    }
+
+    /// Refuses what hangs in the air: owners, rooms, templates and items that are not there, and anything there twice.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+        for user in &self.users {
+            if !names.insert(user.username.to_lowercase()) {
+                return Err(format!("user {:?} is there twice", user.username));
+            }
+            if !numbers.insert(user.user) {
+                return Err(format!("user {:?}: user number {} is there twice", user.username, user.user));
+            }
+        }
+        let mut serials = BTreeSet::new();
+        for hub in &self.hubs {
+            if !serials.insert(&hub.serial) {
+                return Err(format!("hub {} is there twice", hub.serial));
+            }
+            if let Some(owner) = hub.owner.as_ref().filter(|owner| !names.contains(&owner.to_lowercase())) {
+                return Err(format!("hub {}: no user is called {owner:?}", hub.serial));
+            }
+            hub.check().map_err(|text| format!("hub {}: {text}", hub.serial))?;
+        }
+        Ok(())
+    }
+}
+
+fn count(copies: Option<u32>) -> Result<u32, String> {
+    match copies {
+        Some(count @ 1..=MAX_COPIES) => Ok(count),
+        Some(count) => Err(format!("copies = {count} is not between 1 and {MAX_COPIES}")),
+        None => Ok(1),
+    }
+}
+
+impl UserFile {
+    fn copied(&self) -> Result<Vec<Self>, String> {
+        let number = |n: u32| (n + 1).to_string();
+        let copy = |n: u32| Self {
+            username: self.username.replace("{n}", &number(n)),
+            email: self.email.replace("{n}", &number(n)),
+            account: self.account + u64::from(n),
+            user: self.user + u64::from(n),
+            copies: None,
+            ..self.clone()
+        };
+        Ok((0..count(self.copies)?).map(copy).collect())
+    }
+}
+
+impl HubFile {
+    fn copied(&self) -> Result<Vec<Self>, String> {
+        let first: u64 =
+            self.serial.as_str().parse().map_err(|_| format!("hub {}: the serial is no number", self.serial))?;
+        let copy = |n: u32| {
+            let serial = (first + u64::from(n)).to_string();
+            Ok(Self {
+                serial: serial.parse().map_err(|_| format!("hub {serial}: the serial is too long"))?,
+                mac: counted(self.mac, n),
+                owner: self.owner.as_ref().map(|owner| owner.replace("{n}", &(n + 1).to_string())),
+                copies: None,
+                ..self.clone()
+            })
+        };
+        (0..count(self.copies)?).map(copy).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(place) = &self.location {
+            let inside = place.latitude.abs() <= 90.0 && place.longitude.abs() <= 180.0;
+            if !inside {
+                return Err("location: latitude is within 90 degrees, longitude within 180".into());
+            }
+            TimeZone::get(&place.timezone).map_err(|error| format!("location: {error}"))?;
+        }
+        for (at, device) in self.devices.iter().enumerate() {
+            self.check_device(device, &self.devices[..at])
+                .map_err(|text| format!("device {:?}: {text}", device.name))?;
+        }
+        for kind in &self.zwave {
+            known_template(kind)?;
+        }
+        self.check_scenes()?;
+        for behaviour in &self.behaviours {
+            self.check_behaviour(behaviour).map_err(|text| format!("behaviour of {:?}: {text}", behaviour.device()))?;
+        }
+        Ok(())
+    }
+
+    fn check_device(&self, device: &DeviceFile, earlier: &[DeviceFile]) -> Result<(), String> {
+        if earlier.iter().any(|other| other.name == device.name) {
+            return Err("a device of that name is there already".into());
+        }
+        match (&device.template, &device.category) {
+            (Some(template), _) => known_template(template)?,
+            (None, Some(_)) => {}
+            (None, None) => return Err("give a template, or category and items".into()),
+        }
+        if let Some(room) = device.room.as_ref().filter(|room| !self.rooms.contains(room)) {
+            return Err(format!("no room {room:?}"));
+        }
+        if let Some(parent) = device.parent.as_ref().filter(|parent| earlier.iter().all(|other| other.name != **parent))
+        {
+            return Err(format!("no device {parent:?} before it, to be its parent"));
+        }
+        for item in &device.items {
+            check_item(device, item).map_err(|text| format!("item {:?}: {text}", item.name))?;
+        }
+        Ok(())
+    }
+
+    /// The items a device of this name will have, with their types.
+    fn item(&self, device: &str, item: &str) -> Option<Item> {
+        let device = self.devices.iter().find(|known| known.name == device).or_else(|| self.whole_of(device))?;
+        let own = device.items.iter().find(|known| known.name == item);
+        let spec = device.template.as_deref().and_then(template::find).and_then(|template| template.item(item));
+        match (spec, own) {
+            (None, None) => None,
+            (spec, own) => {
+                let mut made = spec.unwrap_or_default();
+                if let Some(kind) = own.and_then(|own| own.value_type.as_deref()) {
+                    made.value_type = Field::Value(ValueType::from(kind));
+                }
+                Some(made)
+            }
+        }
+    }
+
+    /// Parts of a device are called like it, with a number.
+    fn whole_of(&self, part: &str) -> Option<&DeviceFile> {
+        let (whole, number) = part.rsplit_once(' ')?;
+        let device = self.devices.iter().find(|device| device.name == whole)?;
+        let parts = template::find(device.template.as_deref()?)?.parts;
+        number.parse::<usize>().ok().filter(|number| (1..=parts.len()).contains(number)).map(|_| device)
+    }
+
+    fn check_scenes(&self) -> Result<(), String> {
+        let item = |device: &str, item: &str| self.item(device, item);
+        let device = |name: &str| self.devices.iter().any(|device| device.name == name).then(|| name.into());
+        for scene in &self.scenes {
+            let wrong = |what: &str, at: usize| {
+                format!("scene {:?}: {what}[{at}] names a device, item, time or mode that is not there", scene.name)
+            };
+            if let Some(at) = scene.when.iter().position(|condition| condition.block(&item, &device).is_none()) {
+                return Err(wrong("when", at));
+            }
+            if let Some(at) = scene.then.iter().position(|action| action.block(&item, &device).is_none()) {
+                return Err(wrong("then", at));
+            }
+            let made = ezlo_protocol::hub::scene::Scene {
+                name: scene.name.as_str().into(),
+                when: scene.conditions(&item, &device).into(),
+                then: scene.actions(&item, &device).into(),
+                ..Default::default()
+            };
+            // Ids are made later; everything else must be right already.
+            let problem = made.problems().into_iter().find(|problem| !problem.text.ends_with("an id, as text"));
+            if let Some(problem) = problem {
+                return Err(format!("scene {:?}: {problem}", scene.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_behaviour(&self, behaviour: &BehaviourFile) -> Result<(), String> {
+        let device = behaviour.device();
+        let has = |item: &str| match self.item(device, item) {
+            Some(_) => Ok(()),
+            None => Err(format!("no device of that name has the item {item:?}")),
+        };
+        let hours_fit = |hours: &[u8]| match hours.iter().find(|hour| **hour > 23) {
+            Some(hour) => Err(format!("hour {hour} is not between 0 and 23")),
+            None => Ok(()),
+        };
+        let sane = |number: f64, name: &str| {
+            if number.is_finite() && number >= 0.0 { Ok(()) } else { Err(format!("{name} = {number} makes no sense")) }
+        };
+        match behaviour {
+            BehaviourFile::Climate { heater, outside, .. } => {
+                has("temp")?;
+                sane(outside.abs(), "outside")?;
+                match heater.as_ref().filter(|name| self.item(name, "thermostat_operating_state").is_none()) {
+                    Some(heater) => Err(format!("{heater:?} is no thermostat")),
+                    None => Ok(()),
+                }
+            }
+            BehaviourFile::Motion { hours, per_hour, .. } => {
+                has("motion").and(hours_fit(hours)).and(sane(*per_hour, "per_hour"))
+            }
+            BehaviourFile::Door { hours, per_hour, .. } => {
+                has("dw_state").and(hours_fit(hours)).and(sane(*per_hour, "per_hour"))
+            }
+            BehaviourFile::Power { watts, .. } => {
+                has("electric_meter_watt").and(has("electric_meter_kwh")).and(sane(*watts, "watts"))
+            }
+            BehaviourFile::Battery { percent_per_day, .. } => {
+                has("battery").and(sane(*percent_per_day, "percent_per_day"))
+            }
+            BehaviourFile::Outage { per_day, .. } => {
+                sane(*per_day, "per_day").and_then(|()| match self.devices.iter().any(|known| known.name == device) {
+                    true => Ok(()),
+                    false => Err("no device has that name".into()),
+                })
+            }
+            BehaviourFile::Button { times, .. } => {
+                has("button_state")?;
+                match times.iter().find(|time| time.parse::<jiff::civil::Time>().is_err()) {
+                    Some(time) => Err(format!("{time:?} is not a time such as \"07:30\"")),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+fn known_template(name: &str) -> Result<(), String> {
+    if template::find(name).is_some() {
+        return Ok(());
+    }
+    let known = template::TEMPLATES.iter().map(|template| template.name).collect::<Vec<_>>().join(", ");
+    Err(format!("no template {name:?}; there are {known}"))
+}
+
+fn check_item(device: &DeviceFile, file: &ItemFile) -> Result<(), String> {
+    let template = device.template.as_deref().and_then(template::find).and_then(|template| template.item(&file.name));
+    if template.is_none() && file.value_type.is_none() {
+        return Err("give its value_type".into());
+    }
+    let mut item = template.unwrap_or_default();
+    if let Some(kind) = &file.value_type {
+        item.value_type = Field::Value(ValueType::from(kind.as_str()));
+    }
+    if let Some(tokens) = &file.tokens {
+        item.tokens = tokens.clone().into();
+    }
+    if let Some(kind) = &file.element_type {
+        item.element_type = kind.as_str().into();
+    }
+    match &file.value {
+        Some(value) => item.holds(value).map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
+}
+
+/// The n-th address after that one.
+fn counted(mac: MacAddress, n: u32) -> MacAddress {
+    let mut bytes = [0; 8];
+    bytes[2..].copy_from_slice(&mac.bytes());
+    let next = u64::from_be_bytes(bytes).wrapping_add(u64::from(n)).to_be_bytes();
+    let mut last = [0; 6];
+    last.copy_from_slice(&next[2..]);
+    MacAddress::new(last)
+}

@@ -1,0 +1,89 @@
+//! Dictionary items: user codes, schedules, lists of sounds.
+
+use ezlo_protocol::hub::item::{DictionaryChange, Element, Item};
+use ezlo_protocol::hub::value::refusal;
+use ezlo_protocol::hub::{Empty, ItemId};
+use ezlo_protocol::rpc::RpcError;
+use serde_json::{Map, Value, json};
+
+use super::dispatch::{Answer, done, missing, not_found};
+use super::{Context, Hub};
+
+impl Hub {
+    /// The hub makes the key: the least number that is free.
+    pub(super) fn dictionary_add(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
+        let element = wish.element.into_option().ok_or_else(|| missing("element"))?;
+        let item = self.dictionary(&wish.id)?;
+        check_element(item, &element)?;
+        let elements = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
+        let most = item.elements_max_number.get().and_then(|most| usize::try_from(*most).ok()).unwrap_or(usize::MAX);
+        if elements.len() >= most {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        let key = (1..).map(|key: usize| key.to_string()).find(|key| !elements.contains_key(key)).unwrap_or_default();
+        self.dictionary_put(&wish.id, key, element, "added", context);
+        done()
+    }
+
+    pub(super) fn dictionary_set(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
+        let key = wish.key.into_option().ok_or_else(|| missing("key"))?;
+        let element = wish.element.into_option().ok_or_else(|| missing("element"))?;
+        let item = self.dictionary(&wish.id)?;
+        check_element(item, &element)?;
+        if item.value.get().is_none_or(|elements| elements.get(&key).is_none()) {
+            return Err(not_found("generic.object.not.found"));
+        }
+        self.dictionary_put(&wish.id, key, element, "updated", context);
+        done()
+    }
+
+    pub(super) fn dictionary_remove(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
+        let key = wish.key.into_option().ok_or_else(|| missing("key"))?;
+        self.dictionary(&wish.id)?;
+        let elements =
+            self.items.get_mut(&wish.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
+        let gone = elements.and_then(|elements| elements.shift_remove(&key));
+        let gone = gone.ok_or_else(|| not_found("generic.object.not.found"))?;
+        self.tell_dictionary(&wish.id, "removed", &key, &gone, context);
+        done()
+    }
+
+    fn dictionary(&self, id: &ItemId) -> Answer<&Item> {
+        let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
+        let is_dictionary = item.value.get().is_some_and(Value::is_object) && !item.element_type.is_absent();
+        if is_dictionary { Ok(item) } else { Err(RpcError::known("rpc.params.invalid")) }
+    }
+
+    fn dictionary_put(
+        &mut self,
+        id: &ItemId,
+        key: String,
+        element: Element,
+        operation: &str,
+        context: &mut Context<'_>,
+    ) {
+        let value = element.value.into_option().unwrap_or(Value::Null);
+        if let Some(Value::Object(elements)) = self.items.get_mut(id).and_then(|item| item.value.get_mut()) {
+            elements.insert(key.clone(), value.clone());
+        }
+        self.tell_dictionary(id, operation, &key, &value, context);
+    }
+
+    /// Sent in place of `hub.item.updated`; still holds the element when it was removed.
+    fn tell_dictionary(&self, id: &ItemId, operation: &str, key: &str, element: &Value, context: &mut Context<'_>) {
+        let Some(item) = self.items.get(id) else { return };
+        let mut update = self.update_of(item);
+        update.operation = operation.into();
+        update.element = Value::Object(Map::from_iter([(key.to_owned(), json!({"value": element}))])).into();
+        update.element_type = item.element_type.clone();
+        context.broadcast("hub.item.dictionary.updated", &update);
+    }
+}
+
+fn check_element(item: &Item, element: &Element) -> Answer<()> {
+    let value = element.value.get().ok_or_else(|| missing("value"))?;
+    if element.kind.as_deref() != item.element_type.as_deref() {
+        return Err(RpcError::known("rpc.params.invalid"));
+    }
+    item.holds_element(value).map_err(|error| refusal(item, error))
+}

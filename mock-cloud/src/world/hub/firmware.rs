@@ -1,0 +1,97 @@
+//! Firmware: its version and its updates.
+
+use ezlo_protocol::hub::Empty;
+use ezlo_protocol::hub::maintenance::{FirmwareUpdate, UpdateProgress};
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::{Field, Loose};
+use serde_json::{Value, json};
+
+use super::dispatch::{Answer, done, missing};
+use super::{Context, Hub, Timer};
+
+/// Longest name of a version.
+const MAX_VERSION: usize = 64;
+/// Percent that an RTOS or EzloPi hub tells between the ends; Linux hubs tell the ends only (mios).
+const STEPS: [i64; 4] = [0, 25, 50, 75];
+
+/// Serials of hubs that were Vera hubs before, by their beginning (the vendor's note; the guide's own example for 46).
+const REFLASHED: &[&str] = &["40", "45", "46", "50", "55"];
+
+#[derive(Debug)]
+pub(super) struct Firmware {
+    pub(super) version: String,
+    update: Option<Update>,
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Update {
+    version: String,
+    operation: Value,
+    step: usize,
+}
+
+impl Firmware {
+    pub(super) fn new(version: &str) -> Self {
+        Self { version: version.to_owned(), update: None, generation: 0 }
+    }
+}
+
+impl Hub {
+    pub(super) fn firmware_update(&mut self, wish: FirmwareUpdate, context: &mut Context<'_>) -> Answer<Empty> {
+        let version = wish.version.into_option().ok_or_else(|| missing("version"))?;
+        if version.is_empty() || version.len() > MAX_VERSION {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        if self.firmware.update.is_some() {
+            return Err(RpcError::known("ezlo.update.unexpected"));
+        }
+        self.firmware.update = Some(Update { version, operation: context.request_id.clone(), step: 0 });
+        self.firmware.generation += 1;
+        self.tell_update(0, "started", context);
+        context.later(context.guesses.restart_ms, Timer::Firmware(self.firmware.generation));
+        done()
+    }
+
+    pub(super) fn firmware_step(&mut self, generation: u64, context: &mut Context<'_>) {
+        if generation != self.firmware.generation {
+            return;
+        }
+        let Some(update) = &mut self.firmware.update else { return };
+        update.step += 1;
+        let step = STEPS.get(update.step).copied();
+        // Pings tell the families apart: those without them are the small ones that report in steps.
+        if let Some(percent) = step.filter(|_| !self.family.pings) {
+            self.tell_update(percent, "process", context);
+            context.later(context.guesses.restart_ms, Timer::Firmware(generation));
+            return;
+        }
+        self.tell_update(100, "finished", context);
+        if let Some(update) = self.firmware.update.take() {
+            self.firmware.version = update.version;
+        }
+        self.restart(context);
+    }
+
+    fn tell_update(&self, percent: i64, status: &str, context: &mut Context<'_>) {
+        let operation = self.firmware.update.as_ref().map(|update| update.operation.clone());
+        let progress = UpdateProgress {
+            completed: Loose::number(percent).into(),
+            error: Field::Null,
+            operation_id: operation.into(),
+            serial: json!(self.serial).into(),
+            status: status.into(),
+            ..UpdateProgress::default()
+        };
+        context.broadcast("hub.firmware.update.progress", &progress);
+    }
+
+    /// Back to native Vera firmware: the hub leaves this protocol for good (guide20:p60).
+    pub(super) fn luup_switch(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        if !REFLASHED.iter().any(|prefix| self.serial.starts_with(prefix)) {
+            return Err(RpcError::known("ezlo.update.unavailable.firmware"));
+        }
+        self.wifi.leave(context);
+        done()
+    }
+}

@@ -1,0 +1,102 @@
+//! Items that follow another in the same device: what a real device does by itself when one of its values changes.
+
+use ezlo_protocol::hub::ItemId;
+use serde_json::{Value, json};
+
+use super::{Context, Hub};
+
+/// What a metered load draws when nothing else is said, in watts.
+const DEFAULT_LOAD: f64 = 60.0;
+/// Step of the dimming buttons, in percent.
+const DIMMER_STEP: i64 = 10;
+
+/// Values that are a danger: they set `security_threat`, which is "true in any dangerous state" (vendor staff).
+const THREATS: &[(&str, &str)] = &[
+    ("dw_state", "dw_is_opened"),
+    ("water_leak_alarm", "water_leak_detected"),
+    ("smoke_alarm", "smoke_detected"),
+    ("co_alarm", "co_detected"),
+    ("co2_alarm", "co2_detected"),
+    ("gas_alarm", "combustible_gas_detected"),
+    ("gas_alarm", "toxic_gas_detected"),
+    ("heat_alarm", "overheat_detected"),
+    ("glass_breakage_alarm", "glass_breakage"),
+    ("intrusion_alarm", "intrusion"),
+];
+
+impl Hub {
+    /// Sets what follows the item. Followers have followers: a door opens, the threat is there, the alarm waits.
+    pub(super) fn follow(&mut self, id: &ItemId, context: &mut Context<'_>) {
+        for (name, value) in self.followers(id) {
+            let sibling = self.sibling(id, name).filter(|sibling| sibling.value.get() != Some(&value));
+            if let Some(sibling) = sibling.map(|sibling| sibling.id.clone()) {
+                self.set_value(&sibling, value, context);
+            }
+        }
+    }
+
+    fn followers(&self, id: &ItemId) -> Vec<(&'static str, Value)> {
+        let Some(item) = self.items.get(id) else { return Vec::new() };
+        let (name, value) = (item.name.as_deref().unwrap_or_default(), item.value.get().unwrap_or(&Value::Null));
+        let sibling = |name: &str| self.sibling(id, name).and_then(|item| item.value.get());
+        match (name, value) {
+            ("door_lock", Value::String(state)) => {
+                let operation = if state == "secured" { "rf_lock_operation" } else { "rf_unlock_operation" };
+                vec![("lock_operation", json!(operation))]
+            }
+            ("barrier", state) => vec![("barrier_state", state.clone())],
+            ("switch", Value::Bool(on)) => vec![
+                ("water_valve_state", json!(if *on { "valve_is_opened" } else { "valve_is_closed" })),
+                ("electric_meter_watt", json!(if *on { self.load(id) } else { 0.0 })),
+            ],
+            ("dimmer", Value::Number(level)) => vec![("switch", json!(level.as_f64() > Some(0.0)))],
+            ("dimmer_up" | "dimmer_down", _) => {
+                let level = sibling("dimmer").and_then(Value::as_i64).unwrap_or_default();
+                let step = if name == "dimmer_up" { DIMMER_STEP } else { -DIMMER_STEP };
+                vec![("dimmer", json!((level + step).clamp(0, 100)))]
+            }
+            ("meter_reset", _) => vec![("electric_meter_kwh", json!(0.0))],
+            ("motion", Value::Bool(moves)) => vec![("security_threat", json!(moves))],
+            (
+                "thermostat_mode"
+                | "thermostat_setpoint"
+                | "thermostat_setpoint_heating"
+                | "thermostat_setpoint_cooling"
+                | "temp",
+                _,
+            ) => self.regulated(id).map(|state| ("thermostat_operating_state", json!(state))).into_iter().collect(),
+            (name, Value::String(token)) => {
+                let known = THREATS.iter().any(|(item, _)| *item == name);
+                let danger = THREATS.contains(&(name, token.as_str()));
+                if known { vec![("security_threat", json!(danger))] } else { Vec::new() }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a metered device draws when it is on.
+    fn load(&self, id: &ItemId) -> f64 {
+        let device = self.items.get(id).and_then(|item| item.device_id.get());
+        device.and_then(|device| self.behaviours.load(device)).unwrap_or(DEFAULT_LOAD)
+    }
+
+    /// What a thermostat does at its temperature and setpoint; `None` when the device is none.
+    fn regulated(&self, id: &ItemId) -> Option<&'static str> {
+        let number = |name: &str| self.sibling(id, name)?.value.get()?.as_f64();
+        let mode = self.sibling(id, "thermostat_mode")?.value.get()?.as_str()?.to_owned();
+        let is = number("temp")?;
+        let heat = number("thermostat_setpoint_heating").or_else(|| number("thermostat_setpoint"))?;
+        let cool = number("thermostat_setpoint_cooling").or_else(|| number("thermostat_setpoint"))?;
+        let heats = matches!(mode.as_str(), "heat" | "auto" | "aux" | "emergency_heating" | "furnace");
+        let cools = matches!(mode.as_str(), "cool" | "auto");
+        Some(if heats && is < heat {
+            "heating"
+        } else if cools && is > cool {
+            "cooling"
+        } else if mode == "fan_only" {
+            "fan_only"
+        } else {
+            "idle"
+        })
+    }
+}

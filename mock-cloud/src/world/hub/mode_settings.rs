@@ -1,0 +1,274 @@
+//! What can be set about house modes. Methods and the stems of their broadcasts are public; parameters of all but the
+//! device lists are inferred.
+
+use ezlo_protocol::hub::mode::{
+    EntryDelay, ModeChange, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ProtectButton,
+};
+use ezlo_protocol::hub::{DeviceId, Empty, ModeId};
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::{Field, Loose};
+
+use super::dispatch::{Answer, done, missing, not_found};
+use super::modes::{ENTRY_DELAYS, ModeSettings, position};
+use super::{Context, Hub};
+
+/// Longest delay that is taken, in seconds (inferred: an hour is beyond any app's choices).
+const MAX_DELAY: i64 = 3600;
+/// Most users that one mode tells.
+const MAX_USERS: usize = 1_000;
+
+/// A list of devices of a mode: which one, and what its broadcasts are called.
+struct DeviceListing {
+    list: fn(&mut ModeSettings) -> &mut Vec<DeviceId>,
+    added: &'static str,
+    removed: &'static str,
+    change: fn(&mut ModeChange, DeviceId),
+}
+
+const DISARMED: DeviceListing = DeviceListing {
+    list: |mode| &mut mode.disarmed,
+    added: "hub.modes.disarmed_devices.added",
+    removed: "hub.modes.disarmed_devices.removed",
+    change: |change, device| change.disarmed_device = device.into(),
+};
+const ALARMS_OFF: DeviceListing = DeviceListing {
+    list: |mode| &mut mode.alarms_off,
+    added: "hub.modes.alarms_off.added",
+    removed: "hub.modes.alarms_off.removed",
+    change: |change, device| change.alarms_off_device = device.into(),
+};
+const CAMERAS_OFF: DeviceListing = DeviceListing {
+    list: |mode| &mut mode.cameras_off,
+    added: "hub.modes.cameras_off.added",
+    removed: "hub.modes.cameras_off.removed",
+    change: |change, device| change.cameras_off_device = device.into(),
+};
+const BYPASS: DeviceListing = DeviceListing {
+    list: |mode| &mut mode.bypass,
+    added: "hub.modes.bypass_devices.added",
+    removed: "hub.modes.bypass_devices.removed",
+    change: |change, device| change.bypass_device = device.into(),
+};
+
+macro_rules! device_lists {
+    ($( $add:ident, $remove:ident: $listing:ident; )*) => { $(
+        pub(super) fn $add(&mut self, wish: ModeDevices, context: &mut Context<'_>) -> Answer<Empty> {
+            self.list_devices(&$listing, true, &wish, context)
+        }
+
+        pub(super) fn $remove(&mut self, wish: ModeDevices, context: &mut Context<'_>) -> Answer<Empty> {
+            self.list_devices(&$listing, false, &wish, context)
+        }
+    )* };
+}
+
+impl Hub {
+    device_lists! {
+        disarmed_add, disarmed_remove: DISARMED;
+        alarms_off_add, alarms_off_remove: ALARMS_OFF;
+        cameras_off_add, cameras_off_remove: CAMERAS_OFF;
+        bypass_add, bypass_remove: BYPASS;
+    }
+
+    /// One broadcast a device, with its id under a singular name (guide20:p78-80).
+    fn list_devices(
+        &mut self,
+        listing: &DeviceListing,
+        add: bool,
+        wish: &ModeDevices,
+        context: &mut Context<'_>,
+    ) -> Answer<Empty> {
+        let at = self.mode_at(wish.mode_id.get())?;
+        let devices = wish.device_ids.get().ok_or_else(|| missing("deviceIds"))?;
+        if devices.iter().any(|device| !self.devices.contains_key(device)) {
+            return Err(not_found("ezlo.device.notfound"));
+        }
+        for device in devices {
+            let list = (listing.list)(&mut self.modes.modes[at]);
+            let known = list.iter().position(|known| known == device);
+            match (add, known) {
+                (true, None) => list.push(device.clone()),
+                (false, Some(known)) => {
+                    list.remove(known);
+                }
+                _ => continue,
+            }
+            let mut change = self.change_of(at);
+            (listing.change)(&mut change, device.clone());
+            context.broadcast(if add { listing.added } else { listing.removed }, &change);
+        }
+        if at == self.modes.current {
+            self.arm(context);
+        }
+        done()
+    }
+
+    fn mode_at(&self, mode: Option<&ModeId>) -> Answer<usize> {
+        let mode = mode.ok_or_else(|| missing("modeId"))?;
+        position(mode).ok_or_else(|| RpcError::known("ezlo.house_mode.not.exist"))
+    }
+
+    fn change_of(&self, at: usize) -> ModeChange {
+        ModeChange { mode_id: super::modes::id(at).into(), ..ModeChange::default() }
+    }
+
+    pub(super) fn switch_delay_set(&mut self, wish: ModeDelay, context: &mut Context<'_>) -> Answer<Empty> {
+        self.set_delay(
+            &wish,
+            context,
+            |mode, delay| mode.switch_delay = delay,
+            |change, delay| {
+                change.switch_to_delay = delay;
+            },
+        )
+    }
+
+    pub(super) fn alarm_delay_set(&mut self, wish: ModeDelay, context: &mut Context<'_>) -> Answer<Empty> {
+        self.set_delay(
+            &wish,
+            context,
+            |mode, delay| mode.alarm_delay = Some(delay),
+            |change, delay| {
+                change.alarm_delay = delay;
+            },
+        )
+    }
+
+    /// Without a mode, every mode but Home: it takes no time.
+    fn set_delay(
+        &mut self,
+        wish: &ModeDelay,
+        context: &mut Context<'_>,
+        set: fn(&mut ModeSettings, i64),
+        tell: fn(&mut ModeChange, Field<Loose<i64>>),
+    ) -> Answer<Empty> {
+        let said = [&wish.delay, &wish.switch_to_delay, &wish.alarm_delay].into_iter().find_map(Field::get);
+        let delay = *said.ok_or_else(|| missing("delay"))?.get();
+        if !(0..=MAX_DELAY).contains(&delay) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        let modes = match wish.mode_id.get() {
+            Some(mode) => vec![self.mode_at(Some(mode))?],
+            None => vec![1, 2, 3],
+        };
+        for at in modes {
+            set(&mut self.modes.modes[at], delay);
+            let mut change = self.change_of(at);
+            tell(&mut change, Loose::number(delay).into());
+            context.broadcast("hub.modes.changed", &change);
+        }
+        done()
+    }
+
+    pub(super) fn mode_flags_set(&mut self, wish: ModeFlags, context: &mut Context<'_>) -> Answer<Empty> {
+        let at = self.mode_at(wish.mode_id.get())?;
+        if wish.disarmed_default.is_absent() && wish.protect.is_absent() {
+            return Err(missing("disarmedDefault"));
+        }
+        let mode = &mut self.modes.modes[at];
+        mode.disarmed_default = wish.disarmed_default.get().copied().unwrap_or(mode.disarmed_default);
+        mode.protect = wish.protect.get().copied().unwrap_or(mode.protect);
+        let change =
+            ModeChange { disarmed_default: wish.disarmed_default, protect: wish.protect, ..self.change_of(at) };
+        context.broadcast("hub.modes.changed", &change);
+        done()
+    }
+
+    pub(super) fn notifications_set(&mut self, wish: ModeNotifications, context: &mut Context<'_>) -> Answer<Empty> {
+        let at = self.mode_at(wish.mode_id.get())?;
+        let everybody = wish.all.get().copied();
+        let users = wish.user_ids.get().cloned();
+        if everybody.is_none() && users.is_none() {
+            return Err(missing("userIds"));
+        }
+        if users.as_ref().is_some_and(|users| users.len() > MAX_USERS) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        let now = if everybody == Some(true) { None } else { Some(users.unwrap_or_default()) };
+        let before = std::mem::replace(&mut self.modes.modes[at].notifications, now.clone());
+        if before.is_none() != now.is_none() {
+            let change = ModeChange { all: now.is_none().into(), ..self.change_of(at) };
+            context.broadcast("hub.modes.notifications.notify_all", &change);
+        }
+        let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+        for (name, users, others) in
+            [("hub.modes.notifications.added", &now, &before), ("hub.modes.notifications.removed", &before, &now)]
+        {
+            for user in users.iter().filter(|user| !others.contains(user)) {
+                let change = ModeChange { notification: serde_json::json!(user).into(), ..self.change_of(at) };
+                context.broadcast(name, &change);
+            }
+        }
+        done()
+    }
+
+    /// A button without a service is no emergency button any more.
+    pub(super) fn protect_button_set(&mut self, wish: ProtectButton, context: &mut Context<'_>) -> Answer<Empty> {
+        let device = wish.device_id.get().or_else(|| wish.id.get()).cloned().ok_or_else(|| missing("deviceId"))?;
+        if !self.devices.contains_key(&device) {
+            return Err(not_found("ezlo.device.notfound"));
+        }
+        let service = wish.service.as_deref().unwrap_or_default();
+        if service.is_empty() {
+            self.modes.buttons.shift_remove(&device);
+        } else {
+            self.modes.buttons.insert(device.clone(), service.chars().take(64).collect());
+        }
+        let told = ProtectButton { device_id: device.into(), service: service.into(), ..ProtectButton::default() };
+        context.broadcast("hub.modes.protect.buttons.updated", &told);
+        done()
+    }
+
+    pub(super) fn entry_delay_set(&mut self, wish: EntryDelay, context: &mut Context<'_>) -> Answer<Empty> {
+        let said = [&wish.normal, &wish.extended, &wish.long_extended, &wish.instant];
+        let said: Vec<Option<i64>> = said.into_iter().map(|delay| delay.get().map(|delay| *delay.get())).collect();
+        if said.iter().flatten().any(|delay| !(0..=MAX_DELAY).contains(delay)) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        for (delay, said) in self.modes.entry_delay.iter_mut().zip(said) {
+            *delay = said.unwrap_or(*delay);
+        }
+        context.broadcast("hub.modes.entry_delay.changed", &self.entry_delay());
+        done()
+    }
+
+    pub(super) fn entry_delay_reset(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        self.modes.entry_delay = ENTRY_DELAYS;
+        context.broadcast("hub.modes.entry_delay.changed", &self.entry_delay());
+        done()
+    }
+
+    pub(super) fn entry_delay(&self) -> EntryDelay {
+        let [normal, extended, long_extended, instant] =
+            self.modes.entry_delay.map(|delay| Loose::number(delay).into());
+        EntryDelay { normal, extended, long_extended, instant, ..EntryDelay::default() }
+    }
+
+    pub(super) fn entry_delay_cancel(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        if self.alarm_waits() {
+            self.silence(context);
+        }
+        done()
+    }
+
+    pub(super) fn entry_delay_skip(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        if self.alarm_waits() {
+            self.sound(context);
+        }
+        done()
+    }
+
+    pub(super) fn local_alarm_off(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        self.silence(context);
+        done()
+    }
+
+    pub(super) fn force_disarm(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        self.cancel_switch(context);
+        if self.modes.current != 0 {
+            self.switch_at_once(0, context);
+        }
+        self.silence(context);
+        done()
+    }
+}

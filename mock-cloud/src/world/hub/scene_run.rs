@@ -1,0 +1,203 @@
+//! Scenes that run: their actions one after another, with delays, and what is told of it.
+
+use std::collections::BTreeMap;
+
+use ezlo_protocol::hub::device::DeviceUpdate;
+use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, SceneProgress, SceneRun};
+use ezlo_protocol::hub::{Empty, ItemId, SceneId};
+use ezlo_protocol::rpc::RpcError;
+use serde_json::{Value, json};
+
+use super::dispatch::{Answer, done, not_found};
+use super::{Context, HttpCall, Hub, Timer, modes};
+
+/// Scenes that run at the same time; one that is started beyond them is refused.
+const MAX_RUNS: usize = 100;
+/// A step of `decreaseDimmer`, in percent (inferred).
+const DIMMER_STEP: i64 = 10;
+
+/// Scenes that are running.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    next: u64,
+    running: BTreeMap<u64, Run>,
+}
+
+/// A scene that is running: its actions as they were when it started.
+#[derive(Debug)]
+struct Run {
+    scene: SceneId,
+    progress: SceneProgress,
+    actions: Vec<Block>,
+    at: usize,
+    failed: bool,
+}
+
+impl Hub {
+    pub(super) fn scene_run(&mut self, wish: SceneRun, context: &mut Context<'_>) -> Answer<Empty> {
+        if !self.scenes.contains_key(&wish.scene_id) {
+            return Err(not_found("ezlo.scenes.not.exist"));
+        }
+        if self.start_run(&wish.scene_id, false, context) {
+            done()
+        } else {
+            Err(RpcError::known("ezlo.rpc.call.queue.overflow"))
+        }
+    }
+
+    /// Starts a scene's actions, or those of its `else`; false when too many scenes run.
+    pub(super) fn start_run(&mut self, id: &SceneId, otherwise: bool, context: &mut Context<'_>) -> bool {
+        let Some(scene) = self.scenes.get(id) else { return true };
+        if self.runs.running.len() >= MAX_RUNS {
+            return false;
+        }
+        let blocks = if otherwise { &scene.otherwise } else { &scene.then };
+        let counts = |block: &&Block| block.enabled.get() != Some(&false);
+        let actions: Vec<Block> = blocks.get().into_iter().flatten().filter(counts).cloned().collect();
+        let room = scene.parent_id.get().filter(|room| !room.is_none());
+        let progress = SceneProgress {
+            scene_id: id.clone().into(),
+            scene_name: scene.name.as_deref().unwrap_or_default().into(),
+            notifications: scene.user_notifications.get().cloned().unwrap_or_default().into(),
+            room_id: room.cloned().into(),
+            room_name: room.map(|room| self.room_name(Some(room)).to_owned()).into(),
+            ..SceneProgress::default()
+        };
+        let run = Run { scene: id.clone(), progress, actions, at: 0, failed: false };
+        run.tell(RunStatus::Started, context);
+        self.runs.next += 1;
+        let number = self.runs.next;
+        let wait = run.actions.first().map_or(0, wait_ms);
+        self.runs.running.insert(number, run);
+        if wait == 0 {
+            self.scene_step(number, context);
+        } else {
+            context.later(wait, Timer::SceneAction(number));
+        }
+        true
+    }
+
+    /// Does the actions that are due, up to the next delay or the end.
+    pub(super) fn scene_step(&mut self, number: u64, context: &mut Context<'_>) {
+        while let Some(mut run) = self.runs.running.remove(&number) {
+            let Some(action) = run.actions.get(run.at).cloned() else {
+                run.tell(if run.failed { RunStatus::Failed } else { RunStatus::Finished }, context);
+                return;
+            };
+            run.failed |= !self.act(&action, context);
+            run.at += 1;
+            let wait = run.actions.get(run.at).map_or(0, wait_ms);
+            self.runs.running.insert(number, run);
+            if wait > 0 {
+                context.later(wait, Timer::SceneAction(number));
+                return;
+            }
+        }
+    }
+
+    /// Ends all runs of a scene; timers that still wait for them do nothing.
+    pub(super) fn scene_stop(&mut self, wish: SceneRun, context: &mut Context<'_>) -> Answer<Empty> {
+        if !self.scenes.contains_key(&wish.scene_id) {
+            return Err(not_found("ezlo.scenes.not.exist"));
+        }
+        self.stop_runs(&wish.scene_id, context);
+        done()
+    }
+
+    pub(super) fn stop_runs(&mut self, scene: &SceneId, context: &mut Context<'_>) {
+        let numbers: Vec<u64> =
+            self.runs.running.iter().filter(|(_, run)| run.scene == *scene).map(|(number, _)| *number).collect();
+        for number in numbers {
+            if let Some(run) = self.runs.running.remove(&number) {
+                run.tell(RunStatus::Stopped, context);
+            }
+        }
+    }
+
+    /// Does one action; false when it cannot be done.
+    fn act(&mut self, action: &Block, context: &mut Context<'_>) -> bool {
+        match action.action() {
+            Action::Set { item, value } => self.set_by_scene(&item, &value, context),
+            Action::Toggle(item) => match self.items.get(&item).and_then(|item| item.value.get()) {
+                Some(Value::Bool(on)) => {
+                    let turned = BlockValue::from(!on);
+                    self.set_by_scene(&item, &turned, context)
+                }
+                _ => false,
+            },
+            Action::DecreaseDimmer(item) => {
+                match self.items.get(&item).and_then(|item| item.value.get()).and_then(Value::as_i64) {
+                    Some(level) => self.set_by_scene(&item, &BlockValue::from((level - DIMMER_STEP).max(0)), context),
+                    None => false,
+                }
+            }
+            Action::SetArmed { device, armed } => {
+                self.change_device(&device, DeviceUpdate { armed: armed.into(), ..DeviceUpdate::default() }, context)
+            }
+            Action::SwitchMode(mode) => match modes::position(&mode) {
+                Some(to) => {
+                    self.switch_mode(to, context);
+                    true
+                }
+                None => false,
+            },
+            // A scene that runs itself would never end; the chain of runs is counted like that of triggers.
+            Action::RunScene(scene) => {
+                context.chain += 1;
+                let known = self.scenes.contains_key(&scene) && context.chain < RUN_CHAIN;
+                known && self.start_run(&scene, false, context)
+            }
+            Action::SetSceneEnabled { scene, enabled } => self.enable_scene(&scene, enabled, context),
+            Action::HttpRequest { method, url, content_type, content } => {
+                let known = HTTP_METHODS.contains(&method.as_str());
+                if known && context.effects.http.len() < MAX_RUNS {
+                    context.effects.http.push(HttpCall { method, url, content_type, content });
+                }
+                known
+            }
+            Action::Reboot => {
+                self.restart(context);
+                true
+            }
+            Action::Unknown(_) | _ => false,
+        }
+    }
+
+    fn set_by_scene(&mut self, id: &ItemId, wanted: &BlockValue, context: &mut Context<'_>) -> bool {
+        let Some(item) = self.items.get(id) else { return false };
+        let value = match (&wanted.scale, item.scale.get(), wanted.value.as_f64()) {
+            (Some(from), Some(to), Some(number)) if from != to => match from.convert(number, to) {
+                Some(number) => json!(number),
+                None => return false,
+            },
+            _ => wanted.value.clone(),
+        };
+        let good = item.check(&value).is_ok();
+        if good {
+            self.set_value(id, value, context);
+        }
+        good
+    }
+}
+
+/// Runs inside runs.
+const RUN_CHAIN: usize = 32;
+
+/// Methods of HTTP that an action may use.
+const HTTP_METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"];
+
+fn wait_ms(action: &Block) -> u64 {
+    action.delay.get().map_or(0, |delay| delay.total_seconds().saturating_mul(1000))
+}
+
+impl Run {
+    /// `userNotification` is false for the start only (captures).
+    fn tell(&self, status: RunStatus, context: &mut Context<'_>) {
+        let progress = SceneProgress {
+            user_notification: (status != RunStatus::Started).into(),
+            status: status.into(),
+            ..self.progress.clone()
+        };
+        context.broadcast("hub.scene.run.progress", &progress);
+    }
+}

@@ -1,0 +1,119 @@
+//! Security 2: between a device's answer and its arrival the keys are agreed on. Events and scripts are the vendor's; what
+//! a wrong key and a wrong moment lead to is inferred.
+
+use ezlo_protocol::hub::gateway::ZwaveEvent;
+use ezlo_protocol::wire::Extra;
+use serde_json::{Value, json};
+
+use super::zwave::{Action, tell, tell_script_error};
+use super::{Context, Hub};
+use crate::world::template::{Secure, Template};
+
+/// Five-digit groups of a device-specific key. The first is the secret that its owner reads from the device.
+const KEY_GROUPS: usize = 8;
+
+/// The agreement on keys with one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bootstrap {
+    template: &'static str,
+    secure: Secure,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Which keys may it have?
+    Modes,
+    /// The first group of its key is wanted.
+    Key,
+    /// The digits shown must be typed on the device; this one does so by itself.
+    Typing,
+}
+
+impl Bootstrap {
+    pub(super) const fn of(template: &'static Template) -> Option<Self> {
+        match template.secure {
+            Some(secure) => Some(Self { template: template.name, secure, step: Step::Modes }),
+            None => None,
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn begin_securing(&mut self, bootstrap: Bootstrap, context: &mut Context<'_>) {
+        let modes = json!(bootstrap.secure.modes());
+        self.enter(Action::Securing(bootstrap));
+        tell(ZwaveEvent::SelectAuthenticationModes, &[("modes", modes)], context);
+        self.wait(context.guesses.zwave_timeout_ms, context);
+    }
+
+    /// The user chose among the modes. Without any, the device comes in without a key.
+    pub(super) fn set_authentication_mode(&mut self, params: &Extra, context: &mut Context<'_>) {
+        let Action::Securing(bootstrap @ Bootstrap { step: Step::Modes, .. }) = self.zwave.action.clone() else {
+            tell(ZwaveEvent::ActionBusy, &[], context);
+            return;
+        };
+        let offered = bootstrap.secure.modes();
+        let chosen: Option<Vec<&str>> =
+            params.get("modes").and_then(Value::as_array).map(|modes| modes.iter().filter_map(Value::as_str).collect());
+        let Some(chosen) = chosen.filter(|chosen| chosen.iter().all(|mode| offered.contains(mode))) else {
+            tell_script_error("modes must be some of those that were offered", context);
+            return;
+        };
+        let proves_itself = chosen.iter().any(|mode| matches!(*mode, "accessControl" | "authenticated"));
+        let (step, event, key) = match (proves_itself, bootstrap.secure) {
+            (true, Secure::WithKeypad) => {
+                (Step::Typing, ZwaveEvent::ShowDeviceSideKey, json!(self.key_group(bootstrap.template, 0)))
+            }
+            (true, _) => {
+                let groups = (1..KEY_GROUPS).map(|group| json!(self.key_group(bootstrap.template, group))).collect();
+                (Step::Key, ZwaveEvent::RequestDeviceSpecificKey, groups)
+            }
+            (false, _) => {
+                let security = if chosen.is_empty() { "no" } else { "middle" };
+                self.next(Action::Including(bootstrap.template, security), context);
+                return;
+            }
+        };
+        let types_itself = step == Step::Typing;
+        self.enter(Action::Securing(Bootstrap { step, ..bootstrap.clone() }));
+        tell(event, &[("key", key)], context);
+        if types_itself {
+            self.next(Action::Including(bootstrap.template, "high"), context);
+        } else {
+            self.wait(context.guesses.zwave_timeout_ms, context);
+        }
+    }
+
+    /// The user read the first group from the device, as a number: leading zeros are gone.
+    pub(super) fn set_device_specific_key(&mut self, params: &Extra, context: &mut Context<'_>) {
+        let Action::Securing(bootstrap @ Bootstrap { step: Step::Key, .. }) = self.zwave.action.clone() else {
+            tell(ZwaveEvent::ActionBusy, &[], context);
+            return;
+        };
+        let right = self.key_group(bootstrap.template, 0).parse::<u64>().ok();
+        if params.get("key").and_then(Value::as_u64) == right {
+            self.next(Action::Including(bootstrap.template, "high"), context);
+        } else {
+            self.end(ZwaveEvent::IncludeFinishedError, context);
+        }
+    }
+
+    /// The key that the device being included carries on its label; `None` when none is wanted.
+    pub(crate) fn device_specific_key(&self) -> Option<String> {
+        let Action::Securing(bootstrap) = &self.zwave.action else { return None };
+        let groups: Vec<String> = (0..KEY_GROUPS).map(|group| self.key_group(bootstrap.template, group)).collect();
+        Some(groups.join("-"))
+    }
+
+    /// What the radio does, in a word, for the control API.
+    pub(crate) const fn radio_state(&self) -> &'static str {
+        self.zwave.state()
+    }
+
+    /// A group is 16 bits, written as five digits.
+    fn key_group(&self, template: &str, group: usize) -> String {
+        let digest = self.digest(&format!("dsk {template}"));
+        format!("{:05}", u16::from_be_bytes([digest[group * 2], digest[group * 2 + 1]]))
+    }
+}
