@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Profile};
 use crate::hub::HubHandle;
+use crate::mdns::Announcer;
 use crate::ready::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 use crate::server::{self, Shared, Surface};
 use crate::tls::{Authority, TlsError};
@@ -25,6 +26,7 @@ pub struct MockCloud {
     _stop: Stop,
     /// Keeps the certificate's folder for as long as the cloud runs.
     _folder: Option<tempfile::TempDir>,
+    _announcer: Option<Announcer>,
 }
 
 /// Sets a simulated cloud up.
@@ -52,9 +54,18 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The hubs cannot be announced.
+    #[error("cannot announce hubs by mDNS: {0}")]
+    Mdns(Box<dyn std::error::Error + Send + Sync>),
     /// Certificates could not be made or kept.
     #[error("cannot set up TLS: {0}")]
     Tls(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StartError {
+    fn mdns(error: mdns_sd::Error) -> Self {
+        Self::Mdns(Box::new(error))
+    }
 }
 
 impl From<TlsError> for StartError {
@@ -118,12 +129,15 @@ impl Builder {
         // From here on, leaving early stops what was started.
         let stop = Stop(Arc::clone(&world));
         let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
-        let listeners = Listeners { shared: &shared, config: &config, authority: &authority };
+        let announcer = config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
+        let announce = announcer.as_ref();
+        let listeners = Listeners { shared: &shared, config: &config, authority: &authority, announce };
         let ready = listeners.start(&file, ca_path).await?;
         world.spawn(async move { clock.drive().await });
         // Set once, here.
         let _ = shared.ready.set(ready.clone());
-        Ok(MockCloud { shared, ready, ca_pem: authority.pem().to_owned(), _stop: stop, _folder: folder })
+        let ca_pem = authority.pem().to_owned();
+        Ok(MockCloud { shared, ready, ca_pem, _stop: stop, _folder: folder, _announcer: announcer })
     }
 }
 
@@ -159,6 +173,7 @@ struct Listeners<'a> {
     shared: &'a Arc<Shared>,
     config: &'a Config,
     authority: &'a Authority,
+    announce: Option<&'a Announcer>,
 }
 
 impl Listeners<'_> {
@@ -235,6 +250,9 @@ impl Listeners<'_> {
             ready.ap_root = Some(format!("http://{ap_root}"));
             if cell.local != Local::None {
                 let address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
+                if let Some(announcer) = self.announce {
+                    announcer.announce(cell, address).map_err(StartError::mdns)?;
+                }
                 let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
                 ready.lan = Some(format!("{scheme}://{address}"));
             }

@@ -24,6 +24,8 @@ pub struct Config {
     pub world: String,
     /// Folder for the certificate authority's certificate; a temporary one when absent.
     pub state_dir: Option<PathBuf>,
+    /// Announce the hubs on the local network by mDNS.
+    pub mdns: bool,
     /// What the vendor never published.
     pub guesses: Guesses,
 }
@@ -37,6 +39,7 @@ impl Default for Config {
             ports: Ports::default(),
             world: "demo".into(),
             state_dir: None,
+            mdns: false,
             guesses: Guesses::default(),
         }
     }

@@ -4,11 +4,14 @@ pub mod clock;
 pub mod config;
 pub mod random;
 pub mod ready;
+pub mod worlds;
 
 mod cloud;
+mod controller;
 mod frame;
 mod http_call;
 mod hub;
+mod mdns;
 mod server;
 mod tls;
 mod world;
@@ -16,6 +19,7 @@ mod world;
 pub use clock::Clock;
 pub use cloud::{Builder, MockCloud, StartError};
 pub use config::{Config, ConfigError, Guesses, Profile};
+pub use controller::{Controller, ControllerConfig, ControllerError};
 pub use hub::{HubError, HubHandle};
 
 /// Methods that simulated hubs and the relay answer, by name.

@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 mod check;
 mod house;
 
-pub(crate) use house::{BehaviourFile, DeviceFile, ItemFile, SceneFile};
+pub(crate) use house::{ActionFile, BehaviourFile, ConditionFile, DeviceFile, ItemFile, SceneFile};
 
 /// Worlds that come with the program.
 const SHIPPED: &[(&str, &str)] = &[
@@ -85,6 +85,8 @@ pub(crate) struct HubFile {
     #[serde(default)]
     pub(crate) insecure_access: bool,
     pub(crate) location: Option<LocationFile>,
+    /// Id of the house mode it is in; Home when absent.
+    pub(crate) mode: Option<String>,
     #[serde(default)]
     pub(crate) rooms: Vec<String>,
     #[serde(default)]
@@ -147,6 +149,10 @@ impl WorldFile {
         }
     }
 
+    pub(crate) fn shipped() -> impl Iterator<Item = &'static str> {
+        SHIPPED.iter().map(|(name, _)| *name)
+    }
+
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let failed = |source| ConfigError::Read { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(failed)?.len() > MAX_BYTES {
@@ -156,7 +162,7 @@ impl WorldFile {
         Self::parse(path, &std::fs::read_to_string(path).map_err(failed)?)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |text| ConfigError::Syntax { path: path.to_owned(), text };
         let world: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let world = world.with_copies().map_err(&wrong)?;

@@ -34,6 +34,8 @@ pub(crate) enum LinkKind {
     Relay,
     /// On the hub's local port.
     Local,
+    /// The hub's own connection to a relay elsewhere.
+    Controller,
 }
 
 impl Link {

@@ -159,6 +159,18 @@ impl Template {
         }
     }
 
+    /// Category and, after a slash, subcategory.
+    pub(crate) fn full_category(&self) -> String {
+        let Self { category, subcategory, .. } = self;
+        if subcategory.is_empty() { (*category).to_owned() } else { format!("{category}/{subcategory}") }
+    }
+
+    /// Devices and items that one of this kind brings, parts included.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let parts = self.parts.iter().filter_map(|part| find(part)).map(Self::size);
+        parts.fold((1, self.items.len()), |(devices, items), part| (devices + part.0, items + part.1))
+    }
+
     /// An item of this kind of device, by its name, without ids.
     pub(crate) fn item(&self, name: &str) -> Option<Item> {
         let parts = self.parts.iter().filter_map(|part| find(part)).flat_map(|part| part.items);

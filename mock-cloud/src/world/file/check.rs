@@ -94,7 +94,22 @@ impl HubFile {
         (0..count(self.copies)?).map(copy).collect()
     }
 
+    /// Devices and items it will have, parts included.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.devices.iter().fold((0, 0), |(devices, items), device| {
+            let template = device.template.as_deref().and_then(template::find);
+            let own = |item: &&ItemFile| {
+                template.is_none_or(|template| template.items.iter().all(|known| known.name != item.name))
+            };
+            let size = template.map_or((1, 0), template::Template::size);
+            (devices + size.0, items + size.1 + device.items.iter().filter(own).count())
+        })
+    }
+
     fn check(&self) -> Result<(), String> {
+        if let Some(mode) = self.mode.as_ref().filter(|mode| !matches!(mode.as_str(), "1" | "2" | "3" | "4")) {
+            return Err(format!("mode {mode:?}: house modes are \"1\" to \"4\""));
+        }
         if let Some(place) = &self.location {
             let inside = place.latitude.abs() <= 90.0 && place.longitude.abs() <= 180.0;
             if !inside {

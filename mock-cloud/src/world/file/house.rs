@@ -266,7 +266,7 @@ impl ConditionFile {
             Self::All { all } => ezlo_protocol::hub::scene::all(group(all)?),
             Self::Any { any } => ezlo_protocol::hub::scene::any(group(any)?),
             Self::Not { not: inner } => not(inner.block(item, device)?),
-            Self::Raw { block } => raw(block, item)?,
+            Self::Raw { block } => raw(block, item, device)?,
         })
     }
 }
@@ -284,28 +284,29 @@ impl ActionFile {
             }
             Self::Mode { mode, delay_seconds } => (switch_mode(mode.as_str()), *delay_seconds),
             Self::Get { http_get: url, delay_seconds } => (http_get(url), *delay_seconds),
-            Self::Raw { block } => return raw(block, item),
+            Self::Raw { block } => return raw(block, item, device),
         };
         Some(block.after(std::time::Duration::from_secs(delay)))
     }
 }
 
-/// A block with the ids of items in place of `@device/item`.
-fn raw(block: &Value, item: FindItem<'_>) -> Option<Block> {
-    let named = put_ids(block, item)?;
+/// A block with ids in place of `@device/item` and `@device`.
+fn raw(block: &Value, item: FindItem<'_>, device: FindDevice<'_>) -> Option<Block> {
+    let named = put_ids(block, item, device)?;
     ezlo_protocol::wire::from_value(&named).ok()
 }
 
-fn put_ids(value: &Value, item: FindItem<'_>) -> Option<Value> {
+fn put_ids(value: &Value, item: FindItem<'_>, device: FindDevice<'_>) -> Option<Value> {
     Some(match value {
-        Value::String(text) => match text.strip_prefix('@').and_then(|path| path.rsplit_once('/')) {
-            Some((device, name)) => item(device, name)?.id.as_str().into(),
+        Value::String(text) => match text.strip_prefix('@').map(|path| path.rsplit_once('/').ok_or(path)) {
+            Some(Ok((device, name))) => item(device, name)?.id.as_str().into(),
+            Some(Err(name)) => device(name)?.as_str().into(),
             None => value.clone(),
         },
-        Value::Array(all) => all.iter().map(|one| put_ids(one, item)).collect::<Option<Vec<_>>>()?.into(),
+        Value::Array(all) => all.iter().map(|one| put_ids(one, item, device)).collect::<Option<Vec<_>>>()?.into(),
         Value::Object(all) => all
             .iter()
-            .map(|(name, one)| Some((name.clone(), put_ids(one, item)?)))
+            .map(|(name, one)| Some((name.clone(), put_ids(one, item, device)?)))
             .collect::<Option<serde_json::Map<_, _>>>()?
             .into(),
         other => other.clone(),

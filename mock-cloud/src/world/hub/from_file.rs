@@ -29,6 +29,9 @@ impl Hub {
         for scene in &file.scenes {
             hub.add_scene_from_file(scene);
         }
+        if let Some(mode) = file.mode.as_deref() {
+            hub.modes.current = super::modes::position(&mode.into()).unwrap_or_default();
+        }
         hub.add_behaviours(&file.behaviours);
         hub.zwave.script_presses(&file.zwave);
         hub

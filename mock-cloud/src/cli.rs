@@ -1,0 +1,32 @@
+//! The subcommands, and what they share.
+
+pub(crate) mod hub;
+pub(crate) mod serve;
+pub(crate) mod world;
+
+pub(crate) fn log_to_stderr(level: &str) {
+    if let Ok(level) = level.parse::<tracing_subscriber::filter::LevelFilter>() {
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    }
+}
+
+/// Ends with Ctrl-C, or SIGTERM where there is one.
+#[cfg(unix)]
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends with Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,104 @@
+//! `mock-cloud serve`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use ezlo_mock_cloud::{Config, MockCloud, Profile};
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Configuration file (TOML); flags win over it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Shipped world (`mock-cloud world list`) or path of a world file.
+    #[arg(long, value_name = "NAME|FILE")]
+    world: Option<String>,
+    /// Address to bind. Keep it on loopback: passwords and tokens of the world are in the open.
+    #[arg(long)]
+    bind: Option<IpAddr>,
+    /// Port for all vendor host names with TLS; 0 = any free one, as for every port.
+    #[arg(long)]
+    https_port: Option<u16>,
+    /// The same in clear text.
+    #[arg(long)]
+    http_port: Option<u16>,
+    /// Control API.
+    #[arg(long)]
+    control_port: Option<u16>,
+    /// First hub's Wi-Fi API; further hubs count up.
+    #[arg(long)]
+    ap_port: Option<u16>,
+    /// First hub's access-point root.
+    #[arg(long)]
+    ap_root_port: Option<u16>,
+    /// First hub's local WebSocket and HTTP port.
+    #[arg(long)]
+    lan_port: Option<u16>,
+    /// First hub's local HTTP port.
+    #[arg(long)]
+    lan_http_port: Option<u16>,
+    /// Where all chance comes from; the same seed gives the same ids and decisions.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Set of manners.
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    /// Folder for what should be found again: the certificate authority's certificate, ca.pem.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Write the ready line to this file too.
+    #[arg(long, value_name = "FILE")]
+    endpoints_file: Option<PathBuf>,
+    /// Announce the hubs on the local network by mDNS, as real ones do.
+    #[arg(long)]
+    mdns: bool,
+    /// Let the houses of the world live: behaviours run.
+    #[arg(long)]
+    living: bool,
+    /// What to log on standard error.
+    #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    log: String,
+}
+
+pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
+    super::log_to_stderr(&serve.log);
+    // Before the ready line, so that whoever reads it can already stop us cleanly.
+    let stop = super::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let cloud = MockCloud::builder().config(config(serve)?).start().await.map_err(|error| error.to_string())?;
+    let line = cloud.ready().line();
+    if let Some(path) = &serve.endpoints_file {
+        std::fs::write(path, format!("{line}\n"))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    println!("{line}");
+    stop.await;
+    Ok(())
+}
+
+fn config(serve: &Serve) -> Result<Config, String> {
+    let mut config = match &serve.config {
+        Some(path) => Config::from_file(path).map_err(|error| error.to_string())?,
+        None => Config::default(),
+    };
+    let ports = [
+        (serve.https_port, &mut config.ports.https),
+        (serve.http_port, &mut config.ports.http),
+        (serve.control_port, &mut config.ports.control),
+        (serve.ap_port, &mut config.ports.ap),
+        (serve.ap_root_port, &mut config.ports.ap_root),
+        (serve.lan_port, &mut config.ports.lan),
+        (serve.lan_http_port, &mut config.ports.lan_http),
+    ];
+    for (flag, port) in ports {
+        *port = flag.unwrap_or(*port);
+    }
+    config.bind = serve.bind.unwrap_or(config.bind);
+    config.seed = serve.seed.unwrap_or(config.seed);
+    config.profile = serve.profile.unwrap_or(config.profile);
+    config.mdns |= serve.mdns;
+    config.guesses.living_houses |= serve.living;
+    config.world = serve.world.clone().unwrap_or(config.world);
+    config.state_dir = serve.state_dir.clone().or(config.state_dir);
+    Ok(config)
+}

@@ -1,0 +1,131 @@
+//! World files from outside: checked, described, made from what a real hub said.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::config::ConfigError;
+use crate::world::{WorldFile, template};
+
+mod dump;
+
+pub use dump::{DumpError, from_dump};
+
+/// What a world holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// User names.
+    pub users: usize,
+    /// Networks in reach of the access points.
+    pub networks: usize,
+    /// All hubs.
+    pub hubs: usize,
+    /// Devices of all hubs, parts of devices included.
+    pub devices: usize,
+    /// Items of all hubs.
+    pub items: usize,
+    /// Scenes of all hubs.
+    pub scenes: usize,
+    /// Behaviours of all houses.
+    pub behaviours: usize,
+    /// The first hubs, each with what it holds.
+    pub first_hubs: Vec<HubSummary>,
+}
+
+/// What a hub holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HubSummary {
+    /// Its serial.
+    pub serial: String,
+    /// Firmware family.
+    pub kind: &'static str,
+    /// Its model.
+    pub model: String,
+    /// Who owns it.
+    pub owner: Option<String>,
+    /// Whether it is at the relay at the start.
+    pub online: bool,
+    /// Rooms by name.
+    pub rooms: Vec<String>,
+    /// Its devices, parts of devices included.
+    pub devices: usize,
+    /// Its items.
+    pub items: usize,
+    /// Scenes by name.
+    pub scenes: Vec<String>,
+}
+
+/// A kind of device that world files and inclusions can name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TemplateSummary {
+    /// Its name.
+    pub name: &'static str,
+    /// Its category and, after a slash, subcategory.
+    pub category: String,
+    /// Its items by name.
+    pub items: Vec<&'static str>,
+    /// Parts that are devices of their own.
+    pub parts: &'static [&'static str],
+    /// Whether it agrees on keys.
+    pub secure: bool,
+}
+
+/// Hubs that a summary tells one by one.
+const FIRST_HUBS: usize = 20;
+
+/// Reads a world, shipped by name or from a file, and tells what is in it. The error names file, line and key.
+pub fn summary(name_or_path: &str) -> Result<Summary, ConfigError> {
+    Ok(summarize(&WorldFile::named_or_read(name_or_path)?))
+}
+
+/// Checks the text of a world file that would be at that path.
+pub fn check(path: &Path, text: &str) -> Result<Summary, ConfigError> {
+    Ok(summarize(&WorldFile::parse(path, text)?))
+}
+
+/// Shipped worlds by name.
+pub fn shipped() -> impl Iterator<Item = &'static str> {
+    WorldFile::shipped()
+}
+
+/// Every kind of device.
+pub fn templates() -> impl Iterator<Item = TemplateSummary> {
+    template::TEMPLATES.iter().map(|template| TemplateSummary {
+        name: template.name,
+        category: template.full_category(),
+        items: template.items.iter().map(|item| item.name).collect(),
+        parts: template.parts,
+        secure: template.secure.is_some(),
+    })
+}
+
+fn summarize(file: &WorldFile) -> Summary {
+    let hubs: Vec<HubSummary> = file
+        .hubs
+        .iter()
+        .map(|hub| {
+            let (devices, items) = hub.size();
+            HubSummary {
+                serial: hub.serial.to_string(),
+                kind: hub.kind.as_str(),
+                model: hub.model.clone(),
+                owner: hub.owner.clone(),
+                online: hub.online,
+                rooms: hub.rooms.clone(),
+                devices,
+                items,
+                scenes: hub.scenes.iter().map(|scene| scene.name.clone()).collect(),
+            }
+        })
+        .collect();
+    Summary {
+        users: file.users.len(),
+        networks: file.wifi.len(),
+        hubs: hubs.len(),
+        devices: hubs.iter().map(|hub| hub.devices).sum(),
+        items: hubs.iter().map(|hub| hub.items).sum(),
+        scenes: hubs.iter().map(|hub| hub.scenes.len()).sum(),
+        behaviours: file.hubs.iter().map(|hub| hub.behaviours.len()).sum(),
+        first_hubs: hubs.into_iter().take(FIRST_HUBS).collect(),
+    }
+}

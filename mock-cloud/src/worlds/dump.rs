@@ -1,0 +1,420 @@
+//! A world file from a hub's own answers, with pseudonyms in place of everything personal.
+//!
+//! Kept: what kinds of devices there are, what they can do, readings, tokens, the structure of scenes. Replaced: names,
+//! serial, hardware address, location, codes, texts, addresses. The same input gives the same pseudonyms.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use ezlo_protocol::hub::device::Device;
+use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::room::Room;
+use ezlo_protocol::hub::scene::{Block, Comparator, Scene, SunTiming};
+use ezlo_protocol::hub::value::{Shape, ValueType};
+use ezlo_protocol::wire;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::config::ConfigError;
+use crate::world::file::{ActionFile, ConditionFile, DeviceFile, ItemFile, SceneFile};
+
+/// Longest answer that is read, in bytes.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The serial and address of the hub that is made: invented ones.
+const SERIAL: &str = "90000001";
+const MAC: &str = "AA:BB:CC:00:00:01";
+
+/// A dump cannot be made into a world.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DumpError {
+    /// A file or folder could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what its place says.
+    #[error("{}: {reason}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No devices were found.
+    #[error("{}: no answer of hub.devices.list there; save the answers as <method>.json, such as hub.devices.list.json", path.display())]
+    NoDevices {
+        /// Where they were looked for.
+        path: PathBuf,
+    },
+    /// What was made is no good world; the dump contradicts itself.
+    #[error("the world that came out is not good: {0}")]
+    World(#[from] ConfigError),
+}
+
+/// What a hub said, by kind.
+#[derive(Default)]
+struct Dump {
+    info: Value,
+    devices: Vec<Device>,
+    items: Vec<Item>,
+    rooms: Vec<Room>,
+    scenes: Vec<Scene>,
+    mode: Option<String>,
+}
+
+/// Makes a world file, as text, from a folder with a hub's answers to `hub.info.get`, `hub.devices.list`, `hub.items.list`,
+/// `hub.room.list`, `hub.scenes.list` and `hub.modes.get`: whole answers or their results, told apart by content.
+pub fn from_dump(folder: &Path) -> Result<String, DumpError> {
+    let read = |source| DumpError::Read { path: folder.to_owned(), source };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(read)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(read)?;
+    files.sort();
+    let mut dump = Dump::default();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        dump.take(path)?;
+    }
+    if dump.devices.is_empty() {
+        return Err(DumpError::NoDevices { path: folder.to_owned() });
+    }
+    let text = dump.world();
+    crate::worlds::check(Path::new("(made from the dump)"), &text)?;
+    Ok(text)
+}
+
+impl Dump {
+    fn take(&mut self, path: &Path) -> Result<(), DumpError> {
+        let wrong = |reason: String| DumpError::Content { path: path.to_owned(), reason };
+        let read = |source| DumpError::Read { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(read)?.len() > MAX_BYTES {
+            return Err(wrong(format!("longer than {MAX_BYTES} bytes")));
+        }
+        let text = std::fs::read(path).map_err(read)?;
+        let document: Value = serde_json::from_slice(&text).map_err(|error| wrong(format!("not JSON: {error}")))?;
+        let result = document.get("result").unwrap_or(&document);
+        let typed = |error: wire::DecodeError| wrong(error.to_string());
+        if let Some(devices) = list(result, "devices", &["category"]) {
+            self.devices = wire::from_value(devices).map_err(typed)?;
+        }
+        if let Some(items) = list(result, "items", &["valueType"]) {
+            self.items = wire::from_value(items).map_err(typed)?;
+        }
+        if let Some(scenes) = list(result, "scenes", &["when"]) {
+            self.scenes = wire::from_value(scenes).map_err(typed)?;
+        }
+        if result.is_array() && result[0]["_id"].is_string() && result[0]["name"].is_string() {
+            self.rooms = wire::from_value(result).map_err(typed)?;
+        }
+        if let (Some(mode), true) = (result["current"].as_str(), result["modes"].is_array()) {
+            self.mode = Some(mode.to_owned());
+        }
+        if result.get("serial").is_some() && result.get("model").is_some() {
+            self.info = result.clone();
+        }
+        Ok(())
+    }
+
+    fn world(&self) -> String {
+        let mut names = Pseudonyms::default();
+        let rooms: HashMap<&str, String> =
+            self.rooms.iter().map(|room| (room.id.as_str(), names.of("Room", room.id.as_str()))).collect();
+        let mut order: Vec<&str> = self.rooms.iter().map(|room| room.id.as_str()).collect();
+        order.dedup();
+        let mut devices: HashMap<&str, String> = HashMap::new();
+        for device in &self.devices {
+            if let Some(id) = device.id() {
+                let kind = device.category.get().map_or("device", |category| category.as_str());
+                devices.insert(id.as_str(), names.of(&spoken(kind), id.as_str()));
+            }
+        }
+        let mut files: Vec<DeviceFile> = Vec::new();
+        // A whole comes before its parts.
+        let is_part = |device: &&Device| {
+            device.parent_device_id.get().is_some_and(|parent| devices.contains_key(parent.as_str()))
+        };
+        let (parts, wholes): (Vec<&Device>, Vec<&Device>) = self.devices.iter().partition(is_part);
+        for device in wholes.into_iter().chain(parts) {
+            files.extend(self.device(device, &devices, &rooms, &mut names));
+        }
+        let text = |member: &str| self.info[member].as_str().unwrap_or_default();
+        let hub = HubOut {
+            serial: SERIAL,
+            mac: MAC,
+            kind: family(&self.info),
+            model: plain_model(text("model")),
+            owner: "demo.user",
+            online: true,
+            mode: self.mode.as_deref().filter(|mode| *mode != "1"),
+            rooms: order.iter().filter_map(|id| rooms.get(id)).map(String::as_str).collect(),
+            devices: files,
+            scenes: self.scenes.iter().map(|scene| self.scene(scene, &devices, &mut names)).collect(),
+        };
+        let world = WorldOut { users: [USER], hubs: [hub] };
+        // Every value here is of a kind that TOML has; nulls were left out.
+        toml::to_string_pretty(&world).unwrap_or_default()
+    }
+
+    fn device(
+        &self,
+        device: &Device,
+        names: &HashMap<&str, String>,
+        rooms: &HashMap<&str, String>,
+        pseudonyms: &mut Pseudonyms,
+    ) -> Option<DeviceFile> {
+        let id = device.id()?;
+        let items = self.items.iter().filter(|item| item.device_id.get() == Some(id));
+        Some(DeviceFile {
+            template: None,
+            name: names.get(id.as_str())?.clone(),
+            room: device.room().and_then(|room| rooms.get(room.as_str())).cloned(),
+            parent: device.parent_device_id.get().and_then(|parent| names.get(parent.as_str())).cloned(),
+            category: device
+                .category
+                .get()
+                .map(|category| category.as_str().to_owned())
+                .or_else(|| Some("unknown".into())),
+            subcategory: device.subcategory.get().filter(|kind| !kind.is_empty()).cloned(),
+            kind: device.kind.get().cloned(),
+            device_type_id: device.device_type_id.get().filter(|id| !id.is_empty()).cloned(),
+            battery_powered: device.battery_powered.get() == Some(&true),
+            armed: device.armed.get().copied(),
+            reachable: device.reachable.get().copied().filter(|reachable| !reachable),
+            items: items.filter_map(|item| describe(item, pseudonyms)).collect(),
+        })
+    }
+
+    fn scene(&self, scene: &Scene, devices: &HashMap<&str, String>, names: &mut Pseudonyms) -> SceneFile {
+        let mut referring = |blocks: Option<&Vec<Block>>| -> Vec<Value> {
+            blocks.into_iter().flatten().map(|block| self.anonymous_block(block, devices, names)).collect()
+        };
+        let when = referring(scene.when.get()).into_iter().map(|block| ConditionFile::Raw { block }).collect();
+        let then = referring(scene.then.get()).into_iter().map(|block| ActionFile::Raw { block }).collect();
+        let modes = scene.house_modes.get().filter(|modes| modes.len() < 4);
+        SceneFile {
+            name: names.of("Scene", scene.id.get().map_or("", |id| id.as_str())),
+            enabled: scene.enabled.get().copied(),
+            room: None,
+            modes: modes.into_iter().flatten().map(|mode| mode.as_str().to_owned()).collect(),
+            when,
+            then,
+        }
+    }
+
+    /// The block with references in place of ids, and without texts that somebody wrote.
+    fn anonymous_block(&self, block: &Block, devices: &HashMap<&str, String>, names: &mut Pseudonyms) -> Value {
+        let mut value = wire::to_value(block);
+        if let Some(members) = value.as_object_mut() {
+            members.retain(|name, _| matches!(name.as_str(), "blockOptions" | "blockType" | "fields" | "delay"));
+        }
+        for field in value["fields"].as_array_mut().into_iter().flatten() {
+            if let Some(members) = field.as_object_mut() {
+                members.retain(|name, _| matches!(name.as_str(), "name" | "type" | "value" | "scale"));
+                let kind = members.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+                if let Some(inner) = members.get_mut("value") {
+                    *inner = self.anonymous_field(&kind, inner, devices, names);
+                }
+            }
+        }
+        value
+    }
+
+    fn anonymous_field(
+        &self,
+        kind: &str,
+        value: &Value,
+        devices: &HashMap<&str, String>,
+        names: &mut Pseudonyms,
+    ) -> Value {
+        let block = |value: &Value, names: &mut Pseudonyms| match wire::from_value::<Block>(value) {
+            Ok(block) => self.anonymous_block(&block, devices, names),
+            Err(_) => Value::Object(Map::new()),
+        };
+        let text = value.as_str().unwrap_or_default();
+        match kind {
+            "block" => block(value, names),
+            "blocks" => value.as_array().into_iter().flatten().map(|inner| block(inner, names)).collect(),
+            "item" => {
+                let item = self.items.iter().find(|item| item.id.as_str() == text);
+                let device = item.and_then(|item| devices.get(item.device_id.get()?.as_str()));
+                match (device, item.and_then(|item| item.name.as_deref())) {
+                    (Some(device), Some(name)) => format!("@{device}/{name}").into(),
+                    _ => "unknown".into(),
+                }
+            }
+            "device" => devices.get(text).map_or_else(|| "unknown".into(), |device| format!("@{device}").into()),
+            "houseModeId" | "interval" | "hms_interval" | "24_hours_time" => value.clone(),
+            "sceneId" => names.of("scene", text).into(),
+            "string" if is_word(text) => value.clone(),
+            kind => scrub(&ValueType::from(kind), None, value, names),
+        }
+    }
+}
+
+/// Texts of blocks that belong to their language.
+fn is_word(text: &str) -> bool {
+    Comparator::from(text).is_known()
+        || SunTiming::from(text).is_known()
+        || matches!(text, "daily" | "weekly" | "GET" | "POST" | "PUT" | "DELETE")
+}
+
+fn list<'v>(result: &'v Value, name: &str, members: &[&str]) -> Option<&'v Value> {
+    let found = result.get(name).filter(|list| list.is_array())?;
+    let first = &found[0];
+    (first.is_null() || members.iter().all(|member| first.get(member).is_some())).then_some(found)
+}
+
+fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
+    let kind = item.value_type.get()?;
+    let number = |bound: Option<f64>| bound.map(Value::from);
+    let value = item.value.get().map(|value| scrub(kind, item.element_type.as_deref(), value, names));
+    Some(ItemFile {
+        name: item.name.get()?.clone(),
+        value_type: Some(kind.as_str().to_owned()),
+        value,
+        scale: item.scale.get().map(|scale| scale.as_str().to_owned()),
+        has_getter: item.has_getter.get().copied(),
+        has_setter: item.has_setter.get().copied(),
+        show: item.show.get().copied().filter(|show| !show),
+        tokens: item.tokens.get().cloned(),
+        element_type: item.element_type.get().cloned(),
+        min_value: number(item.minimum()),
+        max_value: number(item.maximum()),
+    })
+}
+
+/// The value without anything somebody wrote: numbers, flags and tokens stay.
+fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, names: &mut Pseudonyms) -> Value {
+    match (kind, value) {
+        (ValueType::Token, _) => value.clone(),
+        (ValueType::Dictionary, Value::Object(members)) => {
+            let kind = ValueType::from(element.unwrap_or_default().split('.').next().unwrap_or_default());
+            let one = |(key, value): (&String, &Value)| (key.clone(), scrub(&kind, None, value, names));
+            members.iter().map(one).collect()
+        }
+        (ValueType::UserCode, Value::Object(code)) => {
+            let mut kept = Map::new();
+            let digits = code.get("code").and_then(Value::as_str).unwrap_or_default();
+            kept.insert("code".into(), names.code(digits).into());
+            kept.insert("name".into(), names.of("User", digits).into());
+            kept.extend(code.get("mode").map(|mode| ("mode".to_owned(), mode.clone())));
+            kept.into()
+        }
+        (
+            ValueType::ButtonState
+            | ValueType::UserLockOperation
+            | ValueType::WeeklyInterval
+            | ValueType::DailyInterval,
+            _,
+        ) => value.clone(),
+        (kind, _) if kind.shape() == Shape::Number || kind.shape() == Shape::Integer || kind.shape() == Shape::Bool => {
+            value.clone()
+        }
+        (_, value) => without_texts(value, names),
+    }
+}
+
+fn without_texts(value: &Value, names: &mut Pseudonyms) -> Value {
+    match value {
+        Value::String(text) if text.is_empty() => value.clone(),
+        Value::String(text) => names.of("text", text).into(),
+        Value::Array(all) => all.iter().map(|one| without_texts(one, names)).collect(),
+        Value::Object(all) => all
+            .iter()
+            .filter(|(_, one)| !one.is_null())
+            .map(|(name, one)| (name.clone(), without_texts(one, names)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// Numbers for names, in the order in which they are met.
+#[derive(Default)]
+struct Pseudonyms {
+    given: BTreeMap<String, HashMap<String, usize>>,
+}
+
+impl Pseudonyms {
+    fn number(&mut self, kind: &str, real: &str) -> usize {
+        let of_kind = self.given.entry(kind.to_owned()).or_default();
+        let next = of_kind.len() + 1;
+        *of_kind.entry(real.to_owned()).or_insert(next)
+    }
+
+    fn of(&mut self, kind: &str, real: &str) -> String {
+        format!("{kind} {}", self.number(kind, real))
+    }
+
+    /// As long as the real one, so that it fits the lock's pattern.
+    fn code(&mut self, real: &str) -> String {
+        let number = self.number("code", real);
+        format!("{number:0width$}", width = real.len().max(1))
+    }
+}
+
+/// `door_lock` as `Door lock`.
+fn spoken(category: &str) -> String {
+    let words = category.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn family(info: &Value) -> &'static str {
+    let architecture = info["architecture"].as_str().unwrap_or_default();
+    let model = info["model"].as_str().unwrap_or_default();
+    match (architecture, model) {
+        (_, model) if model.starts_with("ATOM") => "rtos",
+        (architecture, _) if architecture.starts_with("xtensa") => "ezlopi",
+        _ => "linux",
+    }
+}
+
+/// Model names are short words; anything else might say more.
+fn plain_model(model: &str) -> &str {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !model.is_empty() && model.len() <= 32 && model.chars().all(plain) { model } else { "h2.1" }
+}
+
+#[derive(Serialize)]
+struct WorldOut<'a> {
+    users: [UserOut; 1],
+    hubs: [HubOut<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct UserOut {
+    username: &'static str,
+    password: &'static str,
+    email: &'static str,
+    account: u64,
+    user: u64,
+}
+
+/// The user of the default world, so that everything that works there works here.
+const USER: UserOut = UserOut {
+    username: "demo.user",
+    password: "demo-password",
+    email: "demo.user@example.com",
+    account: 1_200_001,
+    user: 2_800_001,
+};
+
+#[derive(Serialize)]
+struct HubOut<'a> {
+    serial: &'static str,
+    mac: &'static str,
+    kind: &'static str,
+    model: &'a str,
+    owner: &'static str,
+    online: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'a str>,
+    rooms: Vec<&'a str>,
+    devices: Vec<DeviceFile>,
+    scenes: Vec<SceneFile>,
+}
