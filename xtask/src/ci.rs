@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, root, tidy};
+use crate::{Outcome, codegen, root, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArguments {
@@ -40,6 +40,7 @@ pub(crate) fn run() -> Outcome {
     } else {
         println!("xtask: cargo-deny is not installed; licences and advisories were not checked");
     }
+    codegen::run(&codegen::Arguments { check: true })?;
     tidy::run()
 }
 

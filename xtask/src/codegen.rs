@@ -14,21 +14,27 @@ use crate::{Failure, Outcome, root};
 pub(crate) struct Arguments {
     /// Only tell whether the files are fresh.
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 /// What newer sources name beside the vendor's guide.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Newer {
-    items: Vec<String>,
-    value_types: Vec<String>,
-    scales: Vec<String>,
+    pub(crate) items: Vec<String>,
+    pub(crate) value_types: Vec<String>,
+    pub(crate) scales: Vec<String>,
     pub(crate) when_methods: Vec<String>,
     pub(crate) then_methods: Vec<String>,
     scene_value_types: Vec<String>,
     subcategories: Vec<String>,
     methods: toml::map::Map<String, toml::Value>,
     broadcasts: toml::map::Map<String, toml::Value>,
+}
+
+impl Newer {
+    pub(crate) fn subcategory_values(&self) -> impl Iterator<Item = Value> {
+        self.subcategories.iter().map(|name| Value::from(name.as_str()))
+    }
 }
 
 /// Where the generated files go.

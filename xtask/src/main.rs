@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod codegen;
+mod coverage;
 mod demo;
 mod fixtures;
 mod roundtrip;
@@ -33,6 +34,8 @@ enum Task {
     Roundtrip(roundtrip::Arguments),
     /// Generate the catalogue of the hub's words from fixtures/catalogue.
     Codegen(codegen::Arguments),
+    /// Tell how much of what is known of the hub is covered, and what is missing why.
+    Coverage(coverage::Arguments),
     /// List the fixtures and what is known of each.
     Fixtures(fixtures::Arguments),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
         Task::Codegen(arguments) => codegen::run(&arguments),
+        Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };
     match outcome {

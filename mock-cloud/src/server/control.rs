@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::http::{Reply, Request};
-use crate::world::HubCell;
+
+mod hubs;
 
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
     if !is_local(request) {
@@ -22,13 +23,18 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
         },
         ("/clock", &Method::GET) => Reply::json(&clock(shared)),
         ("/clock/advance", &Method::POST) => advance(shared, &request.body),
-        ("/hubs", &Method::GET) => Reply::json(&shared.world.hubs().iter().map(|cell| hub(cell)).collect::<Vec<_>>()),
+        ("/hubs", &Method::GET) => {
+            Reply::json(&shared.world.hubs().iter().map(|cell| hubs::brief(cell)).collect::<Vec<_>>())
+        }
         ("/healthz" | "/endpoints" | "/clock" | "/hubs", _) => Reply::method_not_allowed(&[Method::GET]),
         ("/clock/advance", _) => Reply::method_not_allowed(&[Method::POST]),
-        _ => refusal(
-            StatusCode::NOT_FOUND,
-            "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /hubs",
-        ),
+        (path, _) => match path.strip_prefix("/hubs/") {
+            Some(rest) => hubs::answer(shared, request, rest),
+            None => refusal(
+                StatusCode::NOT_FOUND,
+                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /hubs, /hubs/{serial}",
+            ),
+        },
     }
 }
 
@@ -67,18 +73,4 @@ fn advance(shared: &Shared, body: &[u8]) -> Reply {
     let clock = world.clock.clone();
     world.spawn(async move { clock.advance(step).await });
     Reply::json(&json!({"unix": unix}))
-}
-
-fn hub(cell: &HubCell) -> Value {
-    let online = cell.is_online();
-    cell.read(|hub| {
-        json!({
-            "serial": cell.serial,
-            "mac": cell.mac,
-            "kind": cell.kind.as_str(),
-            "model": hub.model,
-            "online": online,
-            "devices": hub.device_count(),
-        })
-    })
 }

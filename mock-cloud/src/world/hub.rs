@@ -34,6 +34,8 @@ mod maintenance;
 mod mode_settings;
 mod modes;
 mod network;
+#[cfg(test)]
+mod properties;
 mod reports;
 mod rooms;
 mod scene_engine;

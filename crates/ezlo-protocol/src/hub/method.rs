@@ -311,6 +311,8 @@ methods! {
         SoftwareInfoGet = "hub.software.info.get" (Empty) -> SoftwareInfo, Read, Vendor "guide20:p59", [];
         /// Back to the native Vera firmware.
         LuupSwitch = "hub.firmware.luup.switch" (Empty) -> Empty, Command, Vendor "guide20:p60", [];
+        /// Updates packages; Linux hubs (parameters inferred).
+        SoftwareUpdateRun = "hub.software.update.execute" (Empty) -> Empty, Command, Vendor "mios", ["hub.software.update.progress"];
         /// Starts an update; newer EzloPi firmware.
         FirmwareUpdateStart = "hub.firmware.update.start" (FirmwareUpdate) -> Empty, Command, Vendor "mios", ["hub.firmware.update.progress"];
     }

@@ -108,6 +108,7 @@ dispatch! {
     ResetRun => reset;
     SoftwareInfoGet => software_info;
     FirmwareUpdateStart => firmware_update;
+    SoftwareUpdateRun => software_update;
     LuupSwitch => luup_switch;
     LocationsList => locations_list;
     LocationGet => location_get;

@@ -45,6 +45,8 @@ pub(crate) struct Family {
     pub(crate) login_is_global: bool,
     /// Whether channels of Wi-Fi networks are text.
     pub(crate) text_channels: bool,
+    /// Whether a firmware update tells how far it has come.
+    pub(crate) updates_in_steps: bool,
     /// Whether the server pings.
     pub(crate) pings: bool,
     pub(crate) local: Local,
@@ -67,6 +69,7 @@ const LINUX: Family = Family {
     method_on_room_broadcasts: false,
     login_is_global: false,
     text_channels: false,
+    updates_in_steps: false,
     pings: true,
     local: Local::Full,
 };
@@ -78,6 +81,7 @@ const RTOS: Family = Family {
     firmware: "0.8.528",
     formatted_values: false,
     device_info: false,
+    updates_in_steps: true,
     pings: false,
     local: Local::None,
     ..LINUX
@@ -98,6 +102,7 @@ const EZLOPI: Family = Family {
     method_on_room_broadcasts: true,
     login_is_global: true,
     text_channels: true,
+    updates_in_steps: true,
     pings: false,
     device_info: false,
     local: Local::PlainSocket,

@@ -11,7 +11,7 @@ use super::{Context, Hub, Timer};
 
 /// Longest name of a version.
 const MAX_VERSION: usize = 64;
-/// Percent that an RTOS or EzloPi hub tells between the ends; Linux hubs tell the ends only (mios).
+/// Percent told between the ends, where anything is: Linux hubs tell the ends only of their firmware (mios).
 const STEPS: [i64; 4] = [0, 25, 50, 75];
 
 /// Serials of hubs that were Vera hubs before, by their beginning (the vendor's note; the guide's own example for 46).
@@ -26,7 +26,10 @@ pub(super) struct Firmware {
 
 #[derive(Debug)]
 struct Update {
-    version: String,
+    /// What its progress is told as.
+    broadcast: &'static str,
+    /// The firmware's version after it; the packages of an update have their own.
+    version: Option<String>,
     operation: Value,
     step: usize,
 }
@@ -43,10 +46,24 @@ impl Hub {
         if version.is_empty() || version.len() > MAX_VERSION {
             return Err(RpcError::known("rpc.params.invalid"));
         }
+        self.begin_update("hub.firmware.update.progress", Some(version), context)
+    }
+
+    pub(super) fn software_update(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        self.begin_update("hub.software.update.progress", None, context)
+    }
+
+    fn begin_update(
+        &mut self,
+        broadcast: &'static str,
+        version: Option<String>,
+        context: &mut Context<'_>,
+    ) -> Answer<Empty> {
         if self.firmware.update.is_some() {
             return Err(RpcError::known("ezlo.update.unexpected"));
         }
-        self.firmware.update = Some(Update { version, operation: context.request_id.clone(), step: 0 });
+        let operation = context.request_id.clone();
+        self.firmware.update = Some(Update { broadcast, version, operation, step: 0 });
         self.firmware.generation += 1;
         self.tell_update(0, "started", context);
         context.later(context.guesses.restart_ms, Timer::Firmware(self.firmware.generation));
@@ -60,30 +77,30 @@ impl Hub {
         let Some(update) = &mut self.firmware.update else { return };
         update.step += 1;
         let step = STEPS.get(update.step).copied();
-        // Pings tell the families apart: those without them are the small ones that report in steps.
-        if let Some(percent) = step.filter(|_| !self.family.pings) {
+        let in_steps = self.family.updates_in_steps || update.version.is_none();
+        if let Some(percent) = step.filter(|_| in_steps) {
             self.tell_update(percent, "process", context);
             context.later(context.guesses.restart_ms, Timer::Firmware(generation));
             return;
         }
         self.tell_update(100, "finished", context);
-        if let Some(update) = self.firmware.update.take() {
-            self.firmware.version = update.version;
+        if let Some(version) = self.firmware.update.take().and_then(|update| update.version) {
+            self.firmware.version = version;
+            self.restart(context);
         }
-        self.restart(context);
     }
 
     fn tell_update(&self, percent: i64, status: &str, context: &mut Context<'_>) {
-        let operation = self.firmware.update.as_ref().map(|update| update.operation.clone());
+        let Some(update) = &self.firmware.update else { return };
         let progress = UpdateProgress {
             completed: Loose::number(percent).into(),
             error: Field::Null,
-            operation_id: operation.into(),
+            operation_id: update.operation.clone().into(),
             serial: json!(self.serial).into(),
             status: status.into(),
             ..UpdateProgress::default()
         };
-        context.broadcast("hub.firmware.update.progress", &progress);
+        context.broadcast(update.broadcast, &progress);
     }
 
     /// Back to native Vera firmware: the hub leaves this protocol for good (guide20:p60).

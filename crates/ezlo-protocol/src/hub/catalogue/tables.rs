@@ -2589,7 +2589,6 @@ pub const RAW_METHODS: &[RawName] = &[
     RawName { name: "hub.device.group.find", area: "devices" },
     RawName { name: "hub.item.dictionary.clear", area: "dictionary items" },
     RawName { name: "hub.firmware.update", area: "firmware" },
-    RawName { name: "hub.software.update.execute", area: "firmware" },
     RawName { name: "hub.gateway.settings.list", area: "gateways" },
     RawName { name: "hub.gateway.setting.value.set", area: "gateways" },
     RawName { name: "hub.version.get", area: "info" },
