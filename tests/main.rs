@@ -7,6 +7,7 @@ mod bad_input;
 mod controller;
 mod fixtures;
 mod flows;
+mod hub_life;
 mod relay;
 mod seed;
 mod snapshots;

@@ -32,6 +32,9 @@ const READ_BUFFER: usize = 4 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Pings in a row that may stay without any answer before the connection counts as dead.
 const UNANSWERED_PINGS: u32 = 3;
+/// The other side is given this much of the machine's time too: a test that moves the clock by a day sends thousands of
+/// pings in a moment, and no client could answer them.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// How long the system may take to accept a batch of frames before the reader counts as gone.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 /// How long to wait for the other side's half of a closing handshake.
@@ -168,6 +171,7 @@ type Upgraded = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Session, outbox: &mut Outbox) -> End {
     let mut ping = Box::pin(world.clock.sleep(PING_EVERY));
     let mut unanswered = 0;
+    let mut heard = tokio::time::Instant::now();
     let mut expiry = None;
     loop {
         if expiry.is_none() {
@@ -187,6 +191,7 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
             }
             message = socket.next() => {
                 unanswered = 0;
+                heard = tokio::time::Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => session.on_text(world, &text),
                     // Nobody documents binary frames; one that holds text is read as text.
@@ -204,7 +209,7 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
                 }
             }
             () = &mut ping, if session.pings() => {
-                if unanswered == UNANSWERED_PINGS {
+                if unanswered >= UNANSWERED_PINGS && heard.elapsed() > ANSWER_TIME {
                     return End::Gone;
                 }
                 unanswered += 1;

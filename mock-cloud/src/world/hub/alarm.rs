@@ -130,7 +130,8 @@ impl Hub {
 
     fn sirens_to(&mut self, state: &str, context: &mut Context<'_>) {
         for device in self.sirens() {
-            let siren = self.item_named(&device, "siren_alarm").map(|item| item.id.clone());
+            let siren = self.item_named(&device, "siren_alarm").filter(|item| item.value.get() != Some(&json!(state)));
+            let siren = siren.map(|item| item.id.clone());
             if let Some(siren) = siren {
                 self.set_value(&siren, json!(state), context);
             }
