@@ -570,3 +570,32 @@ async fn houses_live_when_they_are_told_to() {
     let mut second = House::of(started(start(true)).await).await;
     assert_eq!(second.heard(Duration::from_secs(600)).await, told, "one seed, one life");
 }
+
+/// One request that came, by its first line and body.
+async fn one_request(listener: tokio::net::TcpListener) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut text = String::new();
+    while !text.contains("\r\n\r\n") {
+        let mut buffer = [0; 1024];
+        let read = stream.read(&mut buffer).await.unwrap();
+        text += std::str::from_utf8(&buffer[..read]).unwrap();
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn requests_of_scenes_stay_on_this_machine() {
+    let mut house = House::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook?x=1", listener.local_addr().unwrap());
+    // A name that is not this machine's is not even looked up.
+    let elsewhere = ezlo_protocol::hub::scene::http_get("http://hooks.example.com/hook");
+    house.create(SceneBuilder::new("Hook").then(elsewhere).then(ezlo_protocol::hub::scene::http_get(&url))).await;
+    let id = house.id("scene Hook").to_owned();
+    let told = house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    assert!(told.last().unwrap().ends_with("\"finished\""), "{told:?}");
+    let request = within(one_request(listener)).await;
+    assert!(request.starts_with("GET /hook?x=1 HTTP/1.1\r\n"), "{request}");
+}

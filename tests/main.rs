@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 mod bad_input;
 mod controller;
+mod dump;
 mod fixtures;
 mod flows;
 mod hub_life;
