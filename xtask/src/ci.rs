@@ -27,6 +27,12 @@ pub(crate) fn test(arguments: &TestArguments) -> Outcome {
     cargo(&[runner, &rest].concat(), &[("INSTA_UPDATE", "no")])
 }
 
+/// Always optimized: a debug build measures the compiler.
+pub(crate) fn bench(rest: &[String]) -> Outcome {
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    cargo(&[&["run", "--release", "--quiet", "--locked", "--package", "ezlo-bench", "--"], &rest[..]].concat(), &[])
+}
+
 pub(crate) fn run() -> Outcome {
     test(&TestArguments { rest: Vec::new() })?;
     cargo(&["fmt", "--all", "--check"], &[])?;
@@ -52,7 +58,7 @@ fn has(subcommand: &str) -> bool {
 }
 
 fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
-    println!("xtask: cargo {}", arguments.join(" "));
+    eprintln!("xtask: cargo {}", arguments.join(" "));
     let status = Command::new("cargo").args(arguments).envs(environment.iter().copied()).current_dir(root()).status();
     match status {
         Ok(status) if status.success() => Ok(()),

@@ -34,6 +34,12 @@ enum Task {
     Roundtrip(roundtrip::Arguments),
     /// Generate the catalogue of the hub's words from fixtures/catalogue.
     Codegen(codegen::Arguments),
+    /// Measure us beside something else in the same run; arguments go to the benchmark (`bench -- --help`).
+    Bench {
+        /// NAME, --quick, --full, --json.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Tell how much of what is known of the hub is covered, and what is missing why.
     Coverage(coverage::Arguments),
     /// List the fixtures and what is known of each.
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
         Task::Codegen(arguments) => codegen::run(&arguments),
+        Task::Bench { rest } => ci::bench(&rest),
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };

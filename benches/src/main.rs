@@ -1,0 +1,62 @@
+//! `cargo xtask bench`: what we do beside what something else does, in interleaved rounds of one run. Ratios, medians, no
+//! gate: a number says how it is, not whether the build is good.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod client;
+mod hub;
+mod measure;
+
+use measure::{Measure, Scale};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", about = "Measures us beside something else in the same run.")]
+struct Arguments {
+    /// Only benchmarks whose name contains this.
+    name: Option<String>,
+    /// Few, short rounds: a look, not a result.
+    #[arg(long)]
+    quick: bool,
+    /// Many, long rounds: for the tables.
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
+    /// Print one JSON object a measure.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A benchmark: its name and what it measures.
+type Benchmark = (&'static str, fn(Scale) -> Result<Vec<Measure>, String>);
+
+const BENCHMARKS: &[Benchmark] = &[("hub", hub::run)];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let scale = match (arguments.quick, arguments.full) {
+        (true, _) => Scale::Quick,
+        (_, true) => Scale::Full,
+        _ => Scale::Usual,
+    };
+    let wanted = |name: &str| arguments.name.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let chosen: Vec<_> = BENCHMARKS.iter().filter(|(name, _)| wanted(name)).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
+        eprintln!("bench: no benchmark has that name; there are {}", names.join(", "));
+        return ExitCode::FAILURE;
+    }
+    let mut failed = false;
+    for (name, run) in chosen {
+        eprintln!("bench: {name}");
+        match run(scale) {
+            Ok(measures) => measures.iter().for_each(|measure| measure.print(arguments.json)),
+            Err(error) => {
+                eprintln!("bench: {name}: {error}");
+                failed = true;
+            }
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
