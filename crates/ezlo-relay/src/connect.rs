@@ -68,9 +68,15 @@ pub enum Login {
     Anonymous,
 }
 
-/// A stream of either kind.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+/// A stream of either kind: with TLS or without.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl std::fmt::Debug for dyn Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stream")
+    }
+}
 
 pub(crate) struct Dialed {
     pub(crate) socket: WebSocketStream<Box<dyn Stream>>,

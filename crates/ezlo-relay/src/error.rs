@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ezlo_protocol::error::RetryClass;
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::DecodeError;
 
@@ -40,6 +41,23 @@ pub enum ConnectError {
     /// The hub was not given.
     #[error("the hub was refused: {0}")]
     Register(RpcError),
+    /// The credentials were refused as stale, and there are no others.
+    #[error("the credentials are no longer good, and there are no others")]
+    NoFreshCredentials,
+    /// New credentials or the hub's address could not be got.
+    #[error("cannot find the way to the hub: {text}")]
+    Route {
+        /// Why.
+        text: String,
+        /// Whether trying again is of no use.
+        permanent: bool,
+    },
+    /// The connection was given, and is over.
+    #[error("the connection is over and there is no other: {reason}")]
+    NotAgain {
+        /// Why it ended.
+        reason: CloseReason,
+    },
     /// The connection ended before it was ready.
     #[error("the connection ended during {phase}: {reason}")]
     Closed {
@@ -48,6 +66,42 @@ pub enum ConnectError {
         /// Why.
         reason: CloseReason,
     },
+}
+
+impl ConnectError {
+    /// Whether another attempt with the same credentials would end the same.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Url(_) | Self::NoFreshCredentials | Self::NotAgain { .. } => true,
+            Self::Route { permanent, .. } => *permanent,
+            Self::Login(error) | Self::Register(error) => {
+                matches!(error.class(), RetryClass::Permanent | RetryClass::BadCredentials) && !self.may_be_stale()
+            }
+            Self::Dial { .. } | Self::Upgrade { .. } | Self::TimedOut { .. } | Self::Closed { .. } => false,
+        }
+    }
+
+    /// Whether new credentials may do better.
+    pub fn credentials_are_stale(&self) -> bool {
+        match self {
+            Self::Login(error) | Self::Register(error) => {
+                error.class() == RetryClass::LogInAgain || self.may_be_stale()
+            }
+            _ => false,
+        }
+    }
+
+    /// What a relay says to an Identity that it does not take is not known; bad credentials may be old ones.
+    fn may_be_stale(&self) -> bool {
+        matches!(self, Self::Login(error) if error.class() == RetryClass::BadCredentials)
+    }
+
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        match self {
+            Self::Closed { reason, .. } | Self::NotAgain { reason } => reason.clone(),
+            other => CloseReason::NoLink(other.to_string()),
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -65,6 +119,9 @@ pub enum CloseReason {
         /// Its reason.
         text: String,
     },
+    /// None could be made.
+    #[error("no link: {0}")]
+    NoLink(String),
     /// It broke.
     #[error("broken: {0}")]
     Broken(String),
@@ -91,7 +148,13 @@ pub enum CallError {
         /// Which.
         method: String,
     },
-    /// The connection is gone; the call was not sent, or changes nothing.
+    /// No link came up in time: the call was never sent.
+    #[error("{method} was not sent: no link to the hub in time")]
+    NotSent {
+        /// Which.
+        method: String,
+    },
+    /// The session is over; the call was not sent, or changes nothing.
     #[error("{method} cannot be sent: {reason}")]
     Closed {
         /// Which.

@@ -1,6 +1,9 @@
 //! The calls that are under way: plain and synchronous, so that its rules are tested without a runtime.
+//!
+//! A call waits until a link is up, is sent, and ends exactly once: answered, out of time, or by the end of its link. Reads
+//! and idempotent calls wait for the next link then; a command that was sent ends as unknown and is never sent again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ezlo_protocol::hub::method::Kind;
@@ -16,48 +19,58 @@ pub(crate) const MAX_CALLS: usize = 1024;
 
 pub(crate) type Outcome = Result<Value, CallError>;
 
-#[derive(Debug)]
-struct Pending {
-    method: String,
-    kind: Kind,
-    deadline: Instant,
-    waiter: oneshot::Sender<Outcome>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    calls: HashMap<String, Pending>,
-    next: u64,
-}
-
 /// A call on its way in.
 #[derive(Debug)]
 pub(crate) struct NewCall {
     pub(crate) method: String,
     pub(crate) kind: Kind,
+    pub(crate) params: Value,
     pub(crate) deadline: Instant,
     pub(crate) waiter: oneshot::Sender<Outcome>,
 }
 
+#[derive(Debug)]
+struct Pending {
+    call: NewCall,
+    sent: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    calls: BTreeMap<u64, Pending>,
+    next: u64,
+}
+
 impl Ledger {
-    /// Takes a call in and gives it its id; `None` when there are too many, then the caller has been told.
-    pub(crate) fn open(&mut self, call: NewCall) -> Option<String> {
-        // Calls whose callers went away make room.
-        self.calls.retain(|_, pending| !pending.waiter.is_closed());
-        let NewCall { method, kind, deadline, waiter } = call;
+    /// Takes a call in; when there are too many, its caller is told.
+    pub(crate) fn open(&mut self, call: NewCall) {
         if self.calls.len() >= MAX_CALLS {
-            let _ = waiter.send(Err(CallError::TooMany { method }));
-            return None;
+            // Calls whose callers went away make room.
+            self.calls.retain(|_, pending| !pending.call.waiter.is_closed());
+        }
+        if self.calls.len() >= MAX_CALLS {
+            let method = call.method.clone();
+            let _ = call.waiter.send(Err(CallError::TooMany { method }));
+            return;
         }
         self.next += 1;
-        let id = self.next.to_string();
-        self.calls.insert(id.clone(), Pending { method, kind, deadline, waiter });
-        Some(id)
+        self.calls.insert(self.next, Pending { call, sent: false });
+    }
+
+    /// The next call to send, with its id; it counts as sent from now on, whatever becomes of the sending. Calls that
+    /// nobody waits for any more are not sent.
+    pub(crate) fn take_unsent(&mut self) -> Option<(String, &NewCall)> {
+        self.calls.retain(|_, pending| pending.sent || !pending.call.waiter.is_closed());
+        let (id, pending) = self.calls.iter_mut().find(|(_, pending)| !pending.sent)?;
+        pending.sent = true;
+        Some((id.to_string(), &pending.call))
     }
 
     /// Gives an answer to who waits for it; false when nobody does.
     pub(crate) fn answer(&mut self, id: &str, answer: Result<Value, RpcError>) -> bool {
-        let Some(Pending { method, waiter, .. }) = self.calls.remove(id) else { return false };
+        let known = id.parse().ok().filter(|id| self.calls.get(id).is_some_and(|pending| pending.sent));
+        let Some(Pending { call, .. }) = known.and_then(|id| self.calls.remove(&id)) else { return false };
+        let NewCall { method, waiter, .. } = call;
         // The caller may have gone; the slot is free either way.
         let _ = waiter.send(answer.map_err(|error| CallError::Refused { method, error }));
         true
@@ -65,25 +78,43 @@ impl Ledger {
 
     /// When the next call runs out of time.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.calls.values().map(|pending| pending.deadline).min()
+        self.calls.values().map(|pending| pending.call.deadline).min()
     }
 
-    /// Ends the calls that ran out of time.
+    /// Ends the calls that ran out of time. One that was never sent did nothing.
     pub(crate) fn expire(&mut self, now: Instant) {
-        for (_, pending) in self.calls.extract_if(|_, pending| pending.deadline <= now) {
-            let _ = pending.waiter.send(Err(CallError::TimedOut { method: pending.method }));
+        for (_, Pending { call, sent }) in self.calls.extract_if(.., |_, pending| pending.call.deadline <= now) {
+            let NewCall { method, waiter, .. } = call;
+            let _ = waiter.send(Err(if sent { CallError::TimedOut { method } } else { CallError::NotSent { method } }));
         }
     }
 
-    /// Ends every call: the connection is gone. What a command did is not known; reads did nothing.
-    pub(crate) fn close(&mut self, reason: &Arc<CloseReason>) {
-        for (_, Pending { method, kind, waiter, .. }) in self.calls.drain() {
-            let reason = Arc::clone(reason);
-            let _ = waiter.send(Err(match kind {
-                Kind::Command => CallError::OutcomeUnknown { method, reason },
-                Kind::Read | Kind::Idempotent => CallError::Closed { method, reason },
-            }));
+    /// The link is gone: reads and idempotent calls wait for the next one, commands that were sent end as unknown.
+    pub(crate) fn link_lost(&mut self, reason: &Arc<CloseReason>) {
+        for (_, Pending { call, .. }) in
+            self.calls.extract_if(.., |_, pending| pending.sent && pending.call.kind == Kind::Command)
+        {
+            let NewCall { method, waiter, .. } = call;
+            let _ = waiter.send(Err(CallError::OutcomeUnknown { method, reason: Arc::clone(reason) }));
         }
+        for pending in self.calls.values_mut() {
+            pending.sent = false;
+        }
+    }
+
+    /// The session is over: every call ends.
+    pub(crate) fn close(&mut self, reason: &Arc<CloseReason>) {
+        self.link_lost(reason);
+        while let Some((_, Pending { call, .. })) = self.calls.pop_first() {
+            let NewCall { method, waiter, .. } = call;
+            let _ = waiter.send(Err(CallError::Closed { method, reason: Arc::clone(reason) }));
+        }
+    }
+
+    /// Calls that wait or are under way.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
     }
 }
 
@@ -92,42 +123,67 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn open(ledger: &mut Ledger, kind: Kind, deadline: Instant) -> (Option<String>, oneshot::Receiver<Outcome>) {
+    fn open(ledger: &mut Ledger, kind: Kind, deadline: Instant) -> oneshot::Receiver<Outcome> {
         let (waiter, receiver) = oneshot::channel();
-        (ledger.open(NewCall { method: "m".into(), kind, deadline, waiter }), receiver)
+        ledger.open(NewCall { method: "m".into(), kind, params: Value::Null, deadline, waiter });
+        receiver
+    }
+
+    fn send_all(ledger: &mut Ledger) -> Vec<String> {
+        std::iter::from_fn(|| ledger.take_unsent().map(|(id, _)| id)).collect()
     }
 
     #[test]
-    fn every_call_ends_once_and_a_lost_command_is_said_to_be_unknown() {
+    fn every_call_ends_once() {
         let now = Instant::now();
+        let later = now + Duration::from_secs(1);
         let mut ledger = Ledger::default();
-        let (first, mut answered) = open(&mut ledger, Kind::Read, now + Duration::from_secs(1));
-        let (_, mut late) = open(&mut ledger, Kind::Read, now);
-        let (_, mut command) = open(&mut ledger, Kind::Command, now + Duration::from_secs(1));
-        let (_, mut read) = open(&mut ledger, Kind::Read, now + Duration::from_secs(1));
-        assert!(ledger.answer(&first.clone().unwrap(), Ok(Value::Null)));
-        assert!(!ledger.answer(&first.unwrap(), Ok(Value::Null)), "a second answer finds nobody");
+        let mut answered = open(&mut ledger, Kind::Read, later);
+        let mut late = open(&mut ledger, Kind::Read, now);
+        let ids = send_all(&mut ledger);
+        let mut unsent = open(&mut ledger, Kind::Command, now);
+        assert_eq!(ledger.next_deadline(), Some(now));
+        assert!(ledger.answer(&ids[0], Ok(Value::Null)));
+        assert!(!ledger.answer(&ids[0], Ok(Value::Null)), "a second answer finds nobody");
+        assert!(!ledger.answer("3", Ok(Value::Null)), "nor does one to a call that was not sent");
         assert!(!ledger.answer("foreign", Ok(Value::Null)));
         ledger.expire(now);
-        ledger.close(&Arc::new(CloseReason::Silent));
         assert!(answered.try_recv().unwrap().is_ok());
         assert!(matches!(late.try_recv().unwrap(), Err(CallError::TimedOut { .. })));
-        assert!(matches!(command.try_recv().unwrap(), Err(CallError::OutcomeUnknown { .. })));
-        assert!(matches!(read.try_recv().unwrap(), Err(CallError::Closed { .. })));
-        assert_eq!(ledger.next_deadline(), None);
+        assert!(matches!(unsent.try_recv().unwrap(), Err(CallError::NotSent { .. })));
+        assert_eq!((ledger.next_deadline(), ledger.len()), (None, 0));
     }
 
     #[test]
-    fn dropped_callers_leave_no_slot_taken() {
-        let now = Instant::now();
+    fn a_lost_link_ends_sent_commands_and_keeps_the_rest() {
+        let later = Instant::now() + Duration::from_secs(1);
+        let reason = Arc::new(CloseReason::Silent);
+        let mut ledger = Ledger::default();
+        let mut command = open(&mut ledger, Kind::Command, later);
+        let mut read = open(&mut ledger, Kind::Read, later);
+        let mut idempotent = open(&mut ledger, Kind::Idempotent, later);
+        assert_eq!(send_all(&mut ledger), ["1", "2", "3"]);
+        let mut waiting = open(&mut ledger, Kind::Command, later);
+        ledger.link_lost(&reason);
+        assert!(matches!(command.try_recv().unwrap(), Err(CallError::OutcomeUnknown { .. })));
+        assert!(read.try_recv().is_err() && idempotent.try_recv().is_err() && waiting.try_recv().is_err());
+        assert_eq!(send_all(&mut ledger), ["2", "3", "4"], "in their order, and the command that never left");
+        ledger.close(&reason);
+        assert!(matches!(read.try_recv().unwrap(), Err(CallError::Closed { .. })));
+        assert!(matches!(waiting.try_recv().unwrap(), Err(CallError::OutcomeUnknown { .. })));
+    }
+
+    #[test]
+    fn dropped_callers_leave_no_slot_taken_and_are_not_sent() {
+        let later = Instant::now() + Duration::from_secs(1);
         let mut ledger = Ledger::default();
         for _ in 0..3 * MAX_CALLS {
-            drop(open(&mut ledger, Kind::Read, now));
+            drop(open(&mut ledger, Kind::Read, later));
         }
-        let kept: Vec<_> = (0..MAX_CALLS).map(|_| open(&mut ledger, Kind::Read, now)).collect();
-        assert!(kept.iter().all(|(id, _)| id.is_some()));
-        let (id, mut refused) = open(&mut ledger, Kind::Read, now);
-        assert_eq!(id, None);
+        assert!(ledger.take_unsent().is_none());
+        let kept: Vec<_> = (0..MAX_CALLS).map(|_| open(&mut ledger, Kind::Read, later)).collect();
+        let mut refused = open(&mut ledger, Kind::Read, later);
         assert!(matches!(refused.try_recv().unwrap(), Err(CallError::TooMany { .. })));
+        assert_eq!((kept.len(), ledger.len()), (MAX_CALLS, MAX_CALLS));
     }
 }

@@ -1,16 +1,28 @@
 #![doc = include_str!("../README.md")]
 
+mod backoff;
+mod config;
 mod connect;
+mod desk;
 mod error;
 mod ledger;
-mod service;
+mod link;
+mod route;
 mod session;
+mod status;
+mod supervisor;
+#[cfg(test)]
+mod testing;
 mod transport;
 mod trust;
 
-pub use connect::{Endpoint, Login};
+pub use backoff::BackoffPolicy;
+pub use config::{KeepAlive, SessionConfig};
+pub use connect::{Endpoint, Login, Stream};
 pub use error::{CallError, CloseReason, ConnectError};
 pub use ezlo_protocol as protocol;
+pub use route::{Arrival, Attempt, FixedRoute, Route, Socket};
 pub use session::{Events, RelayEvent, Session};
+pub use status::{Counters, Phase, Status};
 pub use transport::{Incoming, Transport};
 pub use trust::Trust;

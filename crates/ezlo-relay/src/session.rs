@@ -7,37 +7,44 @@ use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::method::{Kind, Method, spec};
 use ezlo_protocol::wire;
 use serde_json::Value;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::connect::{Endpoint, Login, dial};
+use crate::config::SessionConfig;
+use crate::connect::{Endpoint, Login};
+use crate::desk::{Command, Desk, Voice};
 use crate::error::{CallError, CloseReason, ConnectError};
 use crate::ledger::NewCall;
-use crate::service::{Command, Service};
+use crate::route::{Attempt, FixedRoute, OnlyOnce, Route};
+use crate::status::{Counters, Status, Tally};
+use crate::supervisor::{Supervisor, arrive};
 use crate::transport::Transport;
 
-/// Calls that wait to be sent. The task takes them as fast as the socket does.
+/// Calls on their way to the task. It takes them as fast as they come, link or none.
 const COMMANDS: usize = 64;
-/// Events kept for each subscriber; a storm of a house's every item fits.
-const EVENTS: usize = 1024;
-/// How long an ordinary call may take; public clients use 15 to 30 s.
-const CALL_TIME: Duration = Duration::from_secs(20);
 
-/// A connection to one hub, over the relay or the local network. Cheap to clone; it closes when the last clone goes.
+/// A connection to one hub that outlives its links: over the relay or the local network, made again when it is lost. Cheap to
+/// clone; it closes when the last clone goes.
 #[derive(Debug, Clone)]
 pub struct Session {
     commands: mpsc::Sender<Command>,
     events: broadcast::Sender<RelayEvent>,
-    pin: Option<[u8; 32]>,
+    status: watch::Receiver<Status>,
+    tally: Arc<Tally>,
+    call_time: Duration,
 }
 
-/// Something that happened on a connection.
+/// Something that happened on a session. Events come in order and at most once; every gap is told.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RelayEvent {
+    /// A link came up. What the hub said before and after the last one, nobody knows: read again what you keep.
+    Up,
+    /// The link is lost; another is being made.
+    Down(Arc<CloseReason>),
     /// The hub, or the relay for it, says something.
     Hub(Arc<Event>),
-    /// A frame that cannot be read; its text, cut short.
+    /// A frame that cannot be read; its text, cut short and without anything that may be a token.
     BadFrame {
         /// What came.
         text: String,
@@ -49,7 +56,7 @@ pub enum RelayEvent {
     },
     /// This subscriber was too slow and lost that many events.
     Lost(u64),
-    /// The connection ended.
+    /// The session is over.
     Closed(Arc<CloseReason>),
 }
 
@@ -61,7 +68,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Waits for the next event; `None` after the connection ended. Events come in order and at most once; a gap is told.
+    /// Waits for the next event; `None` after the session ended. Safe to cancel.
     pub async fn next(&mut self) -> Option<RelayEvent> {
         if self.ended {
             return None;
@@ -78,27 +85,72 @@ impl Events {
 }
 
 impl Session {
-    /// Connects, logs in and, at the relay, chooses the hub.
+    /// Connects, logs in and, at the relay, chooses the hub; from then on the session connects again by itself. The first
+    /// connection must succeed: its error is told.
     pub async fn connect(endpoint: &Endpoint, login: &Login) -> Result<Self, ConnectError> {
-        let dialed = dial(endpoint).await?;
-        let mut session = Self::over(dialed.socket, login).await?;
-        session.pin = dialed.pin;
+        let route = FixedRoute::new(endpoint.clone(), login.clone());
+        Self::connect_by(route, SessionConfig::default()).await
+    }
+
+    /// The same by a route and with settings of one's own.
+    pub async fn connect_by<R: Route>(mut route: R, config: SessionConfig) -> Result<Self, ConnectError> {
+        let (session, desk, voice) = Self::parts(&config);
+        let config = Arc::new(config);
+        let mut attempt = Attempt::default();
+        let link = match arrive(&mut route, &voice, &config, &attempt).await {
+            // Kept credentials may be old ones; the route may have others.
+            Err(error) if error.credentials_are_stale() => {
+                attempt.credentials_are_stale = true;
+                let again = arrive(&mut route, &voice, &config, &attempt).await;
+                again
+                    .map_err(|second| if matches!(second, ConnectError::NoFreshCredentials) { error } else { second })?
+            }
+            outcome => outcome?,
+        };
+        tokio::spawn(Supervisor::new(route, desk, voice, config).run(Some(link)));
         Ok(session)
     }
 
-    /// The same over any transport that is already there.
+    /// Starts a session without waiting for its first link: calls wait for it within their deadlines.
+    pub fn open<R: Route>(route: R, config: SessionConfig) -> Self {
+        let (session, desk, voice) = Self::parts(&config);
+        tokio::spawn(Supervisor::new(route, desk, voice, Arc::new(config)).run(None));
+        session
+    }
+
+    /// One connection that is there already, and no other after it.
     pub async fn over<T: Transport>(transport: T, login: &Login) -> Result<Self, ConnectError> {
+        Self::connect_by(OnlyOnce(Some((transport, login.clone()))), SessionConfig::default()).await
+    }
+
+    fn parts(config: &SessionConfig) -> (Self, Desk, Voice) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let (events, _) = broadcast::channel(EVENTS);
-        let mut service = Service::new(transport, receiver, events.clone());
-        service.enter(login).await?;
-        tokio::spawn(service.live());
-        Ok(Self { commands, events, pin: None })
+        let (events, _) = broadcast::channel(config.event_queue.max(1));
+        let (status, watched) = watch::channel(Status::new());
+        let tally = Arc::new(Tally::default());
+        let voice = Voice { events: events.clone(), status, tally: Arc::clone(&tally) };
+        let session = Self { commands, events, status: watched, tally, call_time: config.call_time };
+        (session, Desk::new(receiver), voice)
+    }
+
+    /// What the session is doing now.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Watches what the session is doing.
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Counts of what came that should not have.
+    pub fn counters(&self) -> Counters {
+        self.tally.read()
     }
 
     /// SHA-256 of the other side's certificate; keep it to recognise the hub.
-    pub const fn certificate_pin(&self) -> Option<[u8; 32]> {
-        self.pin
+    pub fn certificate_pin(&self) -> Option<[u8; 32]> {
+        self.status.borrow().certificate
     }
 
     /// Listens to what happens from now on.
@@ -108,17 +160,18 @@ impl Session {
 
     /// Calls a method by its type.
     pub async fn call<M: Method>(&self, _method: M, params: M::Params) -> Result<M::Output, CallError> {
-        let result = self.call_within(M::NAME, M::KIND, wire::to_value(&params), CALL_TIME).await?;
+        let result = self.call_within(M::NAME, M::KIND, wire::to_value(&params), self.call_time).await?;
         wire::from_value(&result).map_err(|error| CallError::Decode { method: M::NAME.into(), error })
     }
 
     /// Calls any method by name. A method that the table does not know counts as a command.
     pub async fn call_raw(&self, method: &str, params: Value) -> Result<Value, CallError> {
         let kind = spec(method).map_or(Kind::Command, |spec| spec.kind);
-        self.call_within(method, kind, params, CALL_TIME).await
+        self.call_within(method, kind, params, self.call_time).await
     }
 
-    /// Calls any method by name within a time limit of one's own.
+    /// Calls any method by name within a time limit of one's own. While there is no link the call waits for one; it can be
+    /// dropped at any time.
     pub async fn call_within(
         &self,
         method: &str,
@@ -128,11 +181,15 @@ impl Session {
     ) -> Result<Value, CallError> {
         let (waiter, answer) = oneshot::channel();
         let deadline = Instant::now() + limit;
-        let call = NewCall { method: method.to_owned(), kind, deadline, waiter };
-        let gone = || CallError::Closed { method: method.to_owned(), reason: Arc::new(CloseReason::Local) };
-        let sent = tokio::time::timeout_at(deadline, self.commands.send(Command::Call { call, params })).await;
-        sent.map_err(|_| CallError::TimedOut { method: method.to_owned() })?.map_err(|_| gone())?;
+        let call = NewCall { method: method.to_owned(), kind, params, deadline, waiter };
+        let gone = || CallError::Closed { method: method.to_owned(), reason: self.reason() };
+        let sent = tokio::time::timeout_at(deadline, self.commands.send(Command::Call(call))).await;
+        sent.map_err(|_| CallError::NotSent { method: method.to_owned() })?.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    fn reason(&self) -> Arc<CloseReason> {
+        self.status.borrow().reason.clone().unwrap_or_else(|| Arc::new(CloseReason::Local))
     }
 
     /// Closes in good order and waits until it is done.
@@ -146,61 +203,30 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::FakeHub;
     use crate::transport::Incoming;
     use ezlo_protocol::hub::Empty;
     use ezlo_protocol::hub::method::{DevicesList, Reboot};
     use serde_json::json;
 
-    /// Two channels in place of a socket.
-    struct Pipe {
-        incoming: mpsc::Receiver<Incoming>,
-        outgoing: mpsc::Sender<Value>,
-    }
-
-    impl Transport for Pipe {
-        async fn receive(&mut self) -> Result<Incoming, CloseReason> {
-            self.incoming.recv().await.ok_or_else(|| CloseReason::Broken("gone".into()))
-        }
-        async fn send(&mut self, text: String) -> Result<(), CloseReason> {
-            self.outgoing
-                .send(serde_json::from_str(&text).unwrap())
-                .await
-                .map_err(|_| CloseReason::Broken("gone".into()))
-        }
-        async fn close(&mut self) {}
-    }
-
-    struct Hub {
-        say: mpsc::Sender<Incoming>,
-        hear: mpsc::Receiver<Value>,
-    }
-
-    impl Hub {
-        async fn say(&self, frame: Value) {
-            self.say.send(Incoming::Text(frame.to_string())).await.unwrap();
-        }
-    }
-
-    async fn anonymous() -> (Session, Hub) {
-        let ((say, incoming), (outgoing, hear)) = (mpsc::channel(16), mpsc::channel(16));
-        let session = Session::over(Pipe { incoming, outgoing }, &Login::Anonymous).await.unwrap();
-        (session, Hub { say, hear })
+    async fn anonymous() -> (Session, FakeHub) {
+        let (pipe, mut hub) = FakeHub::pair();
+        let (session, ()) = tokio::join!(Session::over(pipe, &Login::Anonymous), hub.prove());
+        (session.unwrap(), hub)
     }
 
     #[tokio::test(start_paused = true)]
     async fn answers_find_their_calls_in_any_order() {
         let (session, mut hub) = anonymous().await;
         let calls = tokio::join!(session.call_raw("a", json!({})), session.call_raw("b", json!({})), async {
-            let (first, second) = (hub.hear.recv().await.unwrap(), hub.hear.recv().await.unwrap());
+            let (first, second) = (hub.heard().await, hub.heard().await);
             hub.say(json!({"id": "nobody", "error": null, "result": {}})).await;
-            hub.say(json!({"id": second["id"], "error": null, "result": {"for": second["method"]}})).await;
-            hub.say(
-                json!({"id": first["id"], "error": {"code": -32500, "data": "ezlo.device.notfound"}, "result": {}}),
-            )
-            .await;
+            hub.answer(&second, json!({"for": second["method"]})).await;
+            hub.refuse(&first, "ezlo.device.notfound").await;
         });
         assert!(matches!(calls.0, Err(CallError::Refused { error, .. }) if error.data() == "ezlo.device.notfound"));
         assert_eq!(calls.1.unwrap(), json!({"for": "b"}));
+        assert_eq!(session.counters().foreign_answers, 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -209,31 +235,49 @@ mod tests {
         let mut events = session.events();
         hub.say.send(Incoming::Text("{not json".into())).await.unwrap();
         hub.say(json!({"msg_subclass": "hub.new", "result": {}})).await;
-        assert!(matches!(events.next().await, Some(RelayEvent::BadFrame { text }) if text == "{not json"));
-        assert!(matches!(events.next().await, Some(RelayEvent::Hub(event)) if event.name() == "hub.new"));
+        let next = async |events: &mut Events| loop {
+            match events.next().await {
+                Some(RelayEvent::Up) => {}
+                event => return event,
+            }
+        };
+        assert!(matches!(next(&mut events).await, Some(RelayEvent::BadFrame { text }) if text == "{not json"));
+        assert!(matches!(next(&mut events).await, Some(RelayEvent::Hub(event)) if event.name() == "hub.new"));
         let (answer, ()) = tokio::join!(session.call(DevicesList, Empty::default()), async {
-            let call = hub.hear.recv().await.unwrap();
-            hub.say(json!({"id": call["id"], "error": null, "result": {"devices": []}})).await;
+            let call = hub.heard().await;
+            hub.answer(&call, json!({"devices": []})).await;
         });
         assert!(answer.unwrap().devices.is_empty());
+        let counters = session.counters();
+        assert_eq!((counters.bad_frames, counters.unknown_broadcasts), (1, 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_ends_at_its_deadline_and_silence_ends_the_connection() {
+    async fn a_call_ends_at_its_deadline_and_silence_ends_the_link() {
         let (session, mut hub) = anonymous().await;
         let mut events = session.events();
         let error = session.call(DevicesList, Empty::default()).await.unwrap_err();
         assert!(matches!(error, CallError::TimedOut { .. }), "{error}");
-        assert!(hub.hear.recv().await.is_some());
-        assert!(matches!(events.next().await, Some(RelayEvent::Closed(reason)) if *reason == CloseReason::Silent));
+        assert_eq!(hub.heard().await["method"], "hub.devices.list");
+        loop {
+            match events.next().await {
+                Some(RelayEvent::Down(reason)) => {
+                    assert_eq!(*reason, CloseReason::Silent);
+                    break;
+                }
+                Some(_) => {}
+                None => panic!("silence was not told"),
+            }
+        }
+        assert_eq!(hub.pings.load(std::sync::atomic::Ordering::Relaxed), 1, "asked once before giving up");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_command_that_was_under_way_is_unknown_and_a_later_one_is_not_sent() {
+    async fn a_command_that_was_under_way_is_unknown_and_the_session_over_one_transport_ends() {
         let (session, mut hub) = anonymous().await;
         let (answer, ()) = tokio::join!(session.call(Reboot, Empty::default()), async {
-            hub.hear.recv().await.unwrap();
-            hub.say = mpsc::channel(1).0;
+            hub.heard().await;
+            drop(hub);
         });
         assert!(matches!(answer.unwrap_err(), CallError::OutcomeUnknown { .. }));
         assert!(matches!(session.call(Reboot, Empty::default()).await.unwrap_err(), CallError::Closed { .. }));
@@ -242,15 +286,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn already_logged_in_is_success_and_a_refusal_is_an_error() {
         for (data, good) in [("user.login.alreadylogged", true), ("user.login.badpassword", false)] {
-            let ((say, incoming), (outgoing, mut hear)) = (mpsc::channel(16), mpsc::channel(16));
+            let (pipe, mut hub) = FakeHub::pair();
             let credentials = ezlo_protocol::cloud::keys::LocalCredentials { user: "u".into(), token: "t".into() };
             let login = Login::Local(credentials);
-            let (session, ()) = tokio::join!(Session::over(Pipe { incoming, outgoing }, &login), async {
-                let call: Value = hear.recv().await.unwrap();
-                let answer = json!({"id": call["id"], "error": {"code": -32500, "data": data}, "result": {}});
-                say.send(Incoming::Text(answer.to_string())).await.unwrap();
+            let (session, ()) = tokio::join!(Session::over(pipe, &login), async {
+                let call = hub.heard().await;
+                hub.refuse(&call, data).await;
+                if good {
+                    hub.prove().await;
+                }
             });
-            assert_eq!(session.is_ok(), good, "{data}");
+            match session {
+                Ok(_) => assert!(good, "{data}"),
+                Err(error) => assert!(
+                    !good && matches!(&error, ConnectError::Login(refused) if refused.data() == data),
+                    "{error}"
+                ),
+            }
         }
     }
 }

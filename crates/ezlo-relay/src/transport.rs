@@ -1,5 +1,6 @@
 //! What carries frames: a WebSocket in earnest, anything in tests.
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
@@ -23,6 +24,10 @@ pub trait Transport: Send + 'static {
     fn receive(&mut self) -> impl Future<Output = Result<Incoming, CloseReason>> + Send;
     /// Sends a text frame.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), CloseReason>> + Send;
+    /// Sends a ping, where the transport has such a thing.
+    fn ping(&mut self) -> impl Future<Output = Result<(), CloseReason>> + Send {
+        std::future::ready(Ok(()))
+    }
     /// Closes in good order.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -58,6 +63,11 @@ where
 
     async fn send(&mut self, text: String) -> Result<(), CloseReason> {
         SinkExt::send(self, Message::text(text)).await.map_err(|error| CloseReason::Broken(error.to_string()))
+    }
+
+    async fn ping(&mut self) -> Result<(), CloseReason> {
+        let ping = Message::Ping(Bytes::new());
+        SinkExt::send(self, ping).await.map_err(|error| CloseReason::Broken(error.to_string()))
     }
 
     async fn close(&mut self) {

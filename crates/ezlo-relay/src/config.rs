@@ -1,0 +1,56 @@
+//! How a session behaves.
+
+use std::time::Duration;
+
+use crate::backoff::BackoffPolicy;
+
+/// How a session behaves. The defaults suit the relay and Linux hubs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// How long an ordinary call may take, reconnects included; public clients use 15 to 30 s.
+    pub call_time: Duration,
+    /// How long each step of login may take.
+    pub handshake_time: Duration,
+    /// A link on which nothing came for that long is dead. Pings come about every 20 s; two public clients give up after
+    /// 60 s.
+    pub silence: Duration,
+    /// What is done to hear from the other side before that.
+    pub keep_alive: KeepAlive,
+    /// Waits between attempts.
+    pub backoff: BackoffPolicy,
+    /// Attempts in a row that may fail before the session closes; `None` = it never gives up.
+    pub attempts: Option<u32>,
+    /// Events kept for each subscriber.
+    pub event_queue: usize,
+    /// Where the spread of the waits comes from; drawn when absent.
+    pub seed: Option<u64>,
+}
+
+/// What is done so that a quiet link shows whether it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// Listens for the other side's pings only.
+    Listen,
+    /// Pings once nothing came for half the time of silence. Right for the relay and Linux hubs.
+    Ping,
+    /// Asks for the current mode once nothing came for half the time of silence: RTOS hubs do not like pings, EzloPi does
+    /// not answer them.
+    Ask,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            call_time: Duration::from_secs(20),
+            handshake_time: Duration::from_secs(20),
+            silence: Duration::from_secs(65),
+            keep_alive: KeepAlive::Ping,
+            backoff: BackoffPolicy::default(),
+            attempts: None,
+            // A storm of a large house's every item fits.
+            event_queue: 1024,
+            seed: None,
+        }
+    }
+}

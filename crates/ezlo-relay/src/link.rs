@@ -1,0 +1,301 @@
+//! One connection: login, proof, and the conversation until it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ezlo_protocol::hub::broadcast::Event;
+use ezlo_protocol::hub::login::{LoginUserMios, OfflineLogin, Register};
+use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _, ModesCurrent, RelayLogin, RelayRegister};
+use ezlo_protocol::rpc::{Envelope, FrameKind, Request, RpcError};
+use ezlo_protocol::wire;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::config::{KeepAlive, SessionConfig};
+use crate::connect::Login;
+use crate::desk::{Asked, Desk, Voice};
+use crate::error::{CloseReason, ConnectError};
+use crate::session::RelayEvent;
+use crate::status::{Phase, Tally};
+use crate::transport::{Incoming, Transport};
+
+/// Words of that length in a bad frame may be tokens; method names and ids are longer at times and go too.
+const TOKEN_LENGTH: usize = 24;
+/// How much of a bad frame an event keeps, in characters.
+const KEPT_TEXT: usize = 200;
+/// Id of the question that keeps a quiet link alive.
+const PROBE: &str = "keep-alive";
+/// How long a goodbye may take.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// A connection that is up, and who it talks for.
+pub(crate) struct Link<T> {
+    transport: T,
+    voice: Voice,
+    config: Arc<SessionConfig>,
+}
+
+/// How a conversation ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The link is gone.
+    Lost(CloseReason),
+    /// The handle wants an end.
+    Closed,
+}
+
+impl<T: Transport> Link<T> {
+    pub(crate) const fn new(transport: T, voice: Voice, config: Arc<SessionConfig>) -> Self {
+        Self { transport, voice, config }
+    }
+
+    /// Logs in, chooses the hub at the relay, and proves that it answers. A hub that is not there is no failure: the relay
+    /// tells when it comes.
+    pub(crate) async fn enter(&mut self, login: &Login) -> Result<bool, ConnectError> {
+        match login {
+            Login::Anonymous => {}
+            Login::Local(credentials) => {
+                self.voice.phase(Phase::LoggingIn);
+                let params = OfflineLogin {
+                    user: credentials.user.as_str().into(),
+                    token: credentials.token.clone(),
+                    ..OfflineLogin::default()
+                };
+                self.log_in(LocalLogin::NAME, wire::to_value(&params)).await?;
+            }
+            Login::Relay { pair, serial } => {
+                self.voice.phase(Phase::LoggingIn);
+                let params = LoginUserMios {
+                    identity: pair.identity.clone(),
+                    signature: pair.signature.clone(),
+                    ..LoginUserMios::default()
+                };
+                self.log_in(RelayLogin::NAME, wire::to_value(&params)).await?;
+                self.voice.phase(Phase::Registering);
+                let register = wire::to_value(&Register::user(serial.clone()));
+                self.ask("registration", RelayRegister::NAME, register).await?.map_err(ConnectError::Register)?;
+            }
+        }
+        self.voice.phase(Phase::Syncing);
+        // Whatever it says: an answer is the proof. What says that the hub is away proves the relay.
+        let proof = self.ask("the first answer", InfoGet::NAME, json!({})).await?;
+        Ok(!proof.is_err_and(|error| error.data().starts_with("nma.ezlo.")))
+    }
+
+    /// Already logged in is as good as logged in.
+    async fn log_in(&mut self, method: &str, params: Value) -> Result<(), ConnectError> {
+        match self.ask("login", method, params).await? {
+            Err(error) if error.class() == ezlo_protocol::error::RetryClass::AlreadySo => Ok(()),
+            outcome => outcome.map_err(ConnectError::Login),
+        }
+    }
+
+    /// Asks and waits for that answer; broadcasts that come meanwhile are passed on.
+    async fn ask(
+        &mut self,
+        phase: &'static str,
+        method: &str,
+        params: Value,
+    ) -> Result<Result<(), RpcError>, ConnectError> {
+        let id = format!("{method}-0");
+        let closed = |reason| ConnectError::Closed { phase, reason };
+        let limit = self.config.handshake_time;
+        let exchange = async {
+            self.transport.send(frame(&id, method, &params)).await.map_err(closed)?;
+            loop {
+                let Incoming::Text(text) = self.transport.receive().await.map_err(closed)? else { continue };
+                match self.voice.read(&text) {
+                    Some((answered, outcome)) if answered == id => return Ok(outcome.map(|_| ())),
+                    Some((foreign, _)) => self.voice.foreign(foreign),
+                    None => {}
+                }
+            }
+        };
+        tokio::time::timeout(limit, exchange).await.map_err(|_| ConnectError::TimedOut { phase })?
+    }
+
+    /// Carries calls, answers and broadcasts until the connection ends.
+    pub(crate) async fn converse(mut self, desk: &mut Desk) -> End {
+        match self.carry(desk).await {
+            End::Closed => {
+                let _ = tokio::time::timeout(CLOSE_TIME, self.transport.close()).await;
+                End::Closed
+            }
+            lost => lost,
+        }
+    }
+
+    async fn carry(&mut self, desk: &mut Desk) -> End {
+        let silence = self.config.silence;
+        let mut heard = Instant::now();
+        let mut probed = false;
+        loop {
+            if let Err(reason) = self.send_waiting(desk).await {
+                return End::Lost(reason);
+            }
+            let mut wake = heard + if probed { silence } else { silence / 2 };
+            if let Some(deadline) = desk.ledger.next_deadline() {
+                wake = wake.min(deadline);
+            }
+            tokio::select! {
+                biased;
+                incoming = self.transport.receive() => {
+                    (heard, probed) = (Instant::now(), false);
+                    match incoming {
+                        Ok(Incoming::Text(text)) => self.on_text(desk, &text),
+                        Ok(Incoming::Activity) => {}
+                        Err(reason) => return End::Lost(reason),
+                    }
+                }
+                asked = desk.next() => if matches!(asked, Asked::Close) {
+                    return End::Closed;
+                },
+                () = tokio::time::sleep_until(wake) => {
+                    let now = Instant::now();
+                    desk.ledger.expire(now);
+                    if now >= heard + silence {
+                        return End::Lost(CloseReason::Silent);
+                    }
+                    if now >= heard + silence / 2 && !probed {
+                        probed = true;
+                        if let Err(reason) = self.probe().await {
+                            return End::Lost(reason);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what waits. A call counts as sent before its bytes leave: one that may have left is never sent again unless
+    /// that changes nothing.
+    async fn send_waiting(&mut self, desk: &mut Desk) -> Result<(), CloseReason> {
+        while let Some((id, call)) = desk.ledger.take_unsent() {
+            let text = frame(&id, &call.method, &call.params);
+            let sent = tokio::time::timeout(self.config.handshake_time, self.transport.send(text)).await;
+            sent.unwrap_or(Err(CloseReason::Silent))?;
+        }
+        Ok(())
+    }
+
+    async fn probe(&mut self) -> Result<(), CloseReason> {
+        match self.config.keep_alive {
+            KeepAlive::Listen => Ok(()),
+            KeepAlive::Ping => self.transport.ping().await,
+            KeepAlive::Ask => self.transport.send(frame(PROBE, ModesCurrent::NAME, &json!({}))).await,
+        }
+    }
+
+    fn on_text(&self, desk: &mut Desk, text: &str) {
+        if let Some((id, outcome)) = self.voice.read(text)
+            && id != PROBE
+            && !desk.ledger.answer(&id, outcome)
+        {
+            self.voice.foreign(id);
+        }
+    }
+}
+
+impl Voice {
+    fn foreign(&self, id: String) {
+        Tally::add(&self.tally.foreign_answers);
+        self.tell(RelayEvent::ForeignAnswer { id });
+    }
+
+    fn bad_frame(&self, text: &str) {
+        Tally::add(&self.tally.bad_frames);
+        self.tell(RelayEvent::BadFrame { text: cut(text) });
+    }
+
+    /// Reads a frame: an answer comes back, everything else becomes an event. A bad frame is an event too, not the end.
+    pub(crate) fn read(&self, text: &str) -> Option<(String, Result<Value, RpcError>)> {
+        let Ok(envelope) = Envelope::parse(text) else {
+            self.bad_frame(text);
+            return None;
+        };
+        let value = |raw: Option<&serde_json::value::RawValue>| {
+            raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).unwrap_or(Value::Null)
+        };
+        match envelope.kind() {
+            FrameKind::Reply => {
+                let id = match value(envelope.id) {
+                    Value::String(id) => id,
+                    other => other.to_string(),
+                };
+                let outcome = match envelope.error {
+                    None => Ok(value(envelope.result)),
+                    Some(raw) => Err(serde_json::from_str(raw.get())
+                        .unwrap_or_else(|_| RpcError::new(0, "", "an error of unknown shape"))),
+                };
+                Some((id, outcome))
+            }
+            FrameKind::Broadcast => {
+                let name = envelope.msg_subclass.as_deref().unwrap_or_default();
+                match Event::parse(name, &value(envelope.result)) {
+                    Ok(event) => self.on_event(event),
+                    Err(_) => self.bad_frame(text),
+                }
+                None
+            }
+            FrameKind::Request | FrameKind::Unknown => {
+                self.bad_frame(text);
+                None
+            }
+        }
+    }
+
+    fn on_event(&self, event: Event) {
+        if let Event::HubState(change) = &event
+            && let Some(there) = change.connected.get()
+        {
+            self.hub_is(*there);
+        }
+        if matches!(event, Event::Unknown { .. }) {
+            Tally::add(&self.tally.unknown_broadcasts);
+        }
+        self.tell(RelayEvent::Hub(Arc::new(event)));
+    }
+}
+
+/// A copy for people: cut short, and without anything long enough to be a token.
+fn cut(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-.".contains(c);
+    let mut copy = String::new();
+    let mut word = String::new();
+    for c in text.chars().take(KEPT_TEXT).chain([' ']) {
+        if is_part(c) {
+            word.push(c);
+            continue;
+        }
+        copy.push_str(if word.len() < TOKEN_LENGTH { &word } else { "***" });
+        word.clear();
+        copy.push(c);
+    }
+    copy.pop();
+    copy
+}
+
+fn frame(id: &str, method: &str, params: &Value) -> String {
+    let request = Request {
+        id: json!(id).into(),
+        method: method.into(),
+        api: "1.0".into(),
+        params: params.clone().into(),
+        ..Request::default()
+    };
+    wire::to_value(&request).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_bad_frames_are_short_and_hold_no_token() {
+        let token = "eyJFeHBpcmVzIjoxNzAwMDg2NDAwfQ==";
+        assert_eq!(cut(&format!("{{\"MMSAuth\":\"{token}\",x")), "{\"MMSAuth\":\"***\",x");
+        assert_eq!(cut(token), "***");
+        assert_eq!(cut(""), "");
+        assert!(cut(&"a b".repeat(500)).len() <= KEPT_TEXT);
+    }
+}

@@ -1,0 +1,95 @@
+//! The way to the hub: asked anew for every connection, so that credentials can be refreshed and addresses can move.
+
+use std::sync::Arc;
+
+use crate::connect::{Dialed, Endpoint, Login, Stream, dial};
+use crate::error::{CloseReason, ConnectError};
+use crate::transport::Transport;
+use tokio_tungstenite::WebSocketStream;
+
+/// Why a connection is being made.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Failures in a row before this one; 0 for the first attempt and after a link that was proven.
+    pub failures: u32,
+    /// The credentials of the last attempt were refused as stale: get new ones.
+    pub credentials_are_stale: bool,
+    /// Why the last connection ended.
+    pub last: Option<Arc<CloseReason>>,
+}
+
+/// A connection and how to log in on it.
+#[derive(Debug)]
+pub struct Arrival<T> {
+    /// What carries frames.
+    pub transport: T,
+    /// How to get in.
+    pub login: Login,
+    /// SHA-256 of the other side's certificate, where there is one.
+    pub certificate: Option<[u8; 32]>,
+}
+
+/// Finds the way to a hub.
+pub trait Route: Send + 'static {
+    /// What carries frames.
+    type Transport: Transport;
+    /// Connects. An error that is permanent (see [`ConnectError::is_permanent`]) closes the session; any other leads to
+    /// another attempt.
+    fn connect(
+        &mut self,
+        attempt: &Attempt,
+    ) -> impl Future<Output = Result<Arrival<Self::Transport>, ConnectError>> + Send;
+}
+
+/// Always the same address and login.
+#[derive(Debug, Clone)]
+pub struct FixedRoute {
+    endpoint: Endpoint,
+    login: Login,
+}
+
+impl FixedRoute {
+    /// That address with that login.
+    pub const fn new(endpoint: Endpoint, login: Login) -> Self {
+        Self { endpoint, login }
+    }
+}
+
+/// A WebSocket over TCP, with TLS or without.
+pub type Socket = WebSocketStream<Box<dyn Stream>>;
+
+impl Endpoint {
+    /// Connects and tells how to log in there.
+    pub async fn arrive(&self, login: Login) -> Result<Arrival<Socket>, ConnectError> {
+        let Dialed { socket, pin } = dial(self).await?;
+        Ok(Arrival { transport: socket, login, certificate: pin })
+    }
+}
+
+impl Route for FixedRoute {
+    type Transport = Socket;
+
+    async fn connect(&mut self, attempt: &Attempt) -> Result<Arrival<Socket>, ConnectError> {
+        if attempt.credentials_are_stale {
+            // There are no others.
+            return Err(ConnectError::NoFreshCredentials);
+        }
+        self.endpoint.arrive(self.login.clone()).await
+    }
+}
+
+/// One connection that is there already, and no other after it.
+pub(crate) struct OnlyOnce<T>(pub(crate) Option<(T, Login)>);
+
+impl<T: Transport> Route for OnlyOnce<T> {
+    type Transport = T;
+
+    async fn connect(&mut self, attempt: &Attempt) -> Result<Arrival<T>, ConnectError> {
+        let (transport, login) = self.0.take().ok_or_else(|| match &attempt.last {
+            _ if attempt.credentials_are_stale => ConnectError::NoFreshCredentials,
+            last => ConnectError::NotAgain { reason: last.as_deref().cloned().unwrap_or(CloseReason::Local) },
+        })?;
+        Ok(Arrival { transport, login, certificate: None })
+    }
+}

@@ -1,0 +1,99 @@
+//! What a session is doing, for those who watch it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::CloseReason;
+
+/// What a session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Reaching the other side: address, TCP, TLS, WebSocket.
+    Dialing,
+    /// Saying who it is.
+    LoggingIn,
+    /// Choosing the hub, at the relay.
+    Registering,
+    /// Proving that the hub answers.
+    Syncing,
+    /// Carrying calls and events.
+    Live,
+    /// Waiting before the next attempt.
+    BackingOff,
+    /// Over.
+    Closed,
+}
+
+/// The current state of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Why the last connection ended, or could not be made.
+    pub reason: Option<Arc<CloseReason>>,
+    /// Whether the relay, or the hub on the local network, is connected.
+    pub relay: bool,
+    /// Whether the hub behind it is there, as far as it was told.
+    pub hub: bool,
+    /// Failures in a row; 0 once the link is proven.
+    pub failures: u32,
+    /// Connections that came to life so far.
+    pub connections: u64,
+    /// SHA-256 of the other side's certificate; keep it to recognise a hub.
+    pub certificate: Option<[u8; 32]>,
+}
+
+impl Status {
+    pub(crate) const fn new() -> Self {
+        Self {
+            phase: Phase::Dialing,
+            reason: None,
+            relay: false,
+            hub: false,
+            failures: 0,
+            connections: 0,
+            certificate: None,
+        }
+    }
+
+    /// Whether calls go out now.
+    pub const fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Live)
+    }
+}
+
+/// What came that should not have, and what was lost; never fatal, always counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) bad_frames: AtomicU64,
+    pub(crate) unknown_broadcasts: AtomicU64,
+    pub(crate) foreign_answers: AtomicU64,
+}
+
+/// Counts of a session's whole life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames that could not be read.
+    pub bad_frames: u64,
+    /// Broadcasts that this version does not know; they came as events all the same.
+    pub unknown_broadcasts: u64,
+    /// Answers to calls that nobody waited for.
+    pub foreign_answers: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Counters {
+        Counters {
+            bad_frames: self.bad_frames.load(Ordering::Relaxed),
+            unknown_broadcasts: self.unknown_broadcasts.load(Ordering::Relaxed),
+            foreign_answers: self.foreign_answers.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The task behind a session: from attempt to attempt, one function for each thing it does.
+//!
+//! ```text
+//!            +--------------------- backing off <---------+
+//!            v                                            |
+//!   dialing -> logging in -> registering -> syncing -> live
+//!            |                                            |
+//!            +-----------------> closed <-----------------+
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::Chance;
+use crate::config::SessionConfig;
+use crate::desk::{Desk, Voice, Waited};
+use crate::error::{CloseReason, ConnectError};
+use crate::link::{End, Link};
+use crate::route::{Attempt, Route};
+use crate::session::RelayEvent;
+use crate::status::Phase;
+
+/// How often a call may cut a wait short before the waits grow all the same: a caller in a loop must not hammer a relay.
+const EARLY_WAKES: u32 = 3;
+
+pub(crate) struct Supervisor<R: Route> {
+    route: R,
+    desk: Desk,
+    voice: Voice,
+    config: Arc<SessionConfig>,
+    chance: Chance,
+    attempt: Attempt,
+    wakes: u32,
+}
+
+/// What to do next.
+enum Next {
+    Again,
+    Close(CloseReason),
+}
+
+impl<R: Route> Supervisor<R> {
+    pub(crate) fn new(route: R, desk: Desk, voice: Voice, config: Arc<SessionConfig>) -> Self {
+        let chance = Chance::new(config.seed);
+        Self { route, desk, voice, config, chance, attempt: Attempt::default(), wakes: 0 }
+    }
+
+    /// Runs until the session is over, from a link that is up already or from none.
+    pub(crate) async fn run(mut self, mut first: Option<Link<R::Transport>>) {
+        let reason = loop {
+            let arrived = match first.take() {
+                Some(link) => Waited::Done(Ok(link)),
+                None => {
+                    let Self { route, desk, voice, config, attempt, .. } = &mut self;
+                    desk.waiting(arrive(route, voice, config, attempt), false).await
+                }
+            };
+            let next = match arrived {
+                Waited::Done(Ok(link)) => self.live(link).await,
+                Waited::Done(Err(error)) => self.failed(&error).await,
+                Waited::Closed | Waited::Woken => Next::Close(CloseReason::Local),
+            };
+            if let Next::Close(reason) = next {
+                break Arc::new(reason);
+            }
+        };
+        self.voice.status.send_modify(|status| {
+            status.phase = Phase::Closed;
+            status.relay = false;
+            status.hub = false;
+            status.reason = Some(Arc::clone(&reason));
+        });
+        self.desk.close(&reason).await;
+        self.voice.tell(RelayEvent::Closed(reason));
+    }
+
+    /// The link is proven: failures are forgotten, calls go out.
+    async fn live(&mut self, link: Link<R::Transport>) -> Next {
+        self.attempt = Attempt::default();
+        self.wakes = 0;
+        self.voice.status.send_modify(|status| {
+            status.phase = Phase::Live;
+            status.relay = true;
+            status.failures = 0;
+            status.connections += 1;
+        });
+        self.voice.tell(RelayEvent::Up);
+        match link.converse(&mut self.desk).await {
+            End::Closed => Next::Close(CloseReason::Local),
+            End::Lost(reason) => {
+                tracing::info!(%reason, "the link to the hub is lost");
+                let reason = Arc::new(reason);
+                self.desk.ledger.link_lost(&reason);
+                self.voice.tell(RelayEvent::Down(Arc::clone(&reason)));
+                self.attempt.last = Some(reason);
+                self.back_off().await
+            }
+        }
+    }
+
+    /// No link came of the attempt.
+    async fn failed(&mut self, error: &ConnectError) -> Next {
+        let reason = error.close_reason();
+        // Stale credentials are refreshed at once, but only once: fresh ones that are refused are no use.
+        let was_fresh = self.attempt.credentials_are_stale;
+        self.attempt.credentials_are_stale = error.credentials_are_stale();
+        let gives_up = self.config.attempts.is_some_and(|most| self.attempt.failures + 1 >= most);
+        if error.is_permanent() || was_fresh && error.credentials_are_stale() || gives_up {
+            return Next::Close(reason);
+        }
+        tracing::info!(%error, failures = self.attempt.failures + 1, "no link to the hub");
+        self.attempt.last = Some(Arc::new(reason));
+        if self.attempt.credentials_are_stale {
+            self.attempt.failures += 1;
+            return Next::Again;
+        }
+        self.back_off().await
+    }
+
+    /// Waits before the next attempt; a call that wants a link cuts it short, a few times.
+    async fn back_off(&mut self) -> Next {
+        self.attempt.failures = self.attempt.failures.saturating_add(1);
+        let wait = self.config.backoff.wait(self.attempt.failures, self.chance.share());
+        self.voice.status.send_modify(|status| {
+            status.phase = Phase::BackingOff;
+            status.relay = false;
+            status.hub = false;
+            status.failures = self.attempt.failures;
+            status.reason = self.attempt.last.clone();
+        });
+        // A caller who asks at once still lets a relay that just closed the door breathe.
+        let least = wait.min(self.config.backoff.first / 2);
+        match self.desk.waiting(tokio::time::sleep(least), false).await {
+            Waited::Closed => return Next::Close(CloseReason::Local),
+            Waited::Done(()) | Waited::Woken => {}
+        }
+        let rest = wait.saturating_sub(least);
+        let may_wake = self.wakes < EARLY_WAKES;
+        let waits_already = may_wake && self.desk.ledger.next_deadline().is_some();
+        let rest = if waits_already { Duration::ZERO } else { rest };
+        match self.desk.waiting(tokio::time::sleep(rest), may_wake).await {
+            Waited::Closed => Next::Close(CloseReason::Local),
+            Waited::Woken => {
+                self.wakes += 1;
+                Next::Again
+            }
+            Waited::Done(()) => {
+                self.wakes += u32::from(waits_already);
+                Next::Again
+            }
+        }
+    }
+}
+
+/// Dials, logs in, registers, syncs.
+pub(crate) async fn arrive<R: Route>(
+    route: &mut R,
+    voice: &Voice,
+    config: &Arc<SessionConfig>,
+    attempt: &Attempt,
+) -> Result<Link<R::Transport>, ConnectError> {
+    voice.phase(Phase::Dialing);
+    let arrival = route.connect(attempt).await?;
+    let mut link = Link::new(arrival.transport, voice.clone(), Arc::clone(config));
+    let hub = link.enter(&arrival.login).await?;
+    voice.status.send_modify(|status| {
+        status.hub = hub;
+        status.certificate = arrival.certificate.or(status.certificate);
+    });
+    Ok(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CallError;
+    use crate::session::Session;
+    use crate::testing::{FakeHub, Rig, Step};
+    use ezlo_protocol::hub::method::Kind;
+    use ezlo_protocol::rpc::RpcError;
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    fn config() -> SessionConfig {
+        SessionConfig { seed: Some(1), ..SessionConfig::default() }
+    }
+
+    fn call(session: &Session, method: &'static str, kind: Kind) -> tokio::task::JoinHandle<Result<Value, CallError>> {
+        let session = session.clone();
+        tokio::spawn(async move { session.call_within(method, kind, json!({}), Duration::from_secs(30)).await })
+    }
+
+    fn dial_error() -> ConnectError {
+        ConnectError::Dial { address: "a".into(), source: std::io::ErrorKind::ConnectionRefused.into() }
+    }
+
+    fn refused(data: &str) -> ConnectError {
+        ConnectError::Login(RpcError::known(data))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_survive_a_lost_link_and_commands_end_as_unknown() {
+        let rig = Rig::new(config());
+        let mut hub = rig.link().await;
+        let (read, command) = (call(&rig.session, "r", Kind::Read), call(&rig.session, "c", Kind::Command));
+        let mut heard = [hub.heard().await["method"].clone(), hub.heard().await["method"].clone()];
+        heard.sort_by_key(Value::to_string);
+        assert_eq!(heard, ["c", "r"]);
+        drop(hub);
+        assert!(matches!(command.await.unwrap(), Err(CallError::OutcomeUnknown { .. })));
+        let late = call(&rig.session, "late", Kind::Command);
+        let mut hub = rig.link().await;
+        let mut again = [hub.heard().await, hub.heard().await];
+        again.sort_by_key(|call| call["method"].to_string());
+        assert_eq!((&again[0]["method"], &again[1]["method"]), (&json!("late"), &json!("r")));
+        for call in &again {
+            hub.answer(call, json!({"to": call["method"]})).await;
+        }
+        assert_eq!(read.await.unwrap().unwrap(), json!({"to": "r"}));
+        assert_eq!(late.await.unwrap().unwrap(), json!({"to": "late"}), "it never left before, so it is sent now");
+        assert!(hub.hear.try_recv().is_err(), "nothing is sent twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_and_a_proven_link_forgets_them() {
+        let mut rig = Rig::new(config());
+        let mut last = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            rig.attempts.recv().await.unwrap();
+            waits.push(last.elapsed());
+            last = Instant::now();
+            rig.fail(dial_error()).await;
+        }
+        assert!(waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]), "{waits:?}");
+        assert_eq!(rig.attempts.recv().await.unwrap().failures, 5);
+        let hub = rig.link().await;
+        assert_eq!(rig.session.status().failures, 0);
+        drop(hub);
+        let lost = Instant::now();
+        assert_eq!(rig.attempts.recv().await.unwrap().failures, 1);
+        assert!(lost.elapsed() <= Duration::from_millis(500), "{:?}", lost.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_never_proven_does_not_reset_the_waits() {
+        let mut rig = Rig::new(config());
+        for failures in 0..4 {
+            assert_eq!(rig.attempts.recv().await.unwrap().failures, failures);
+            let (pipe, mut hub) = FakeHub::pair();
+            rig.steps.send(Step::Link(pipe)).await.unwrap();
+            hub.heard().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_wakes_the_next_attempt_but_does_not_hammer() {
+        let mut rig = Rig::new(config());
+        for _ in 0..8 {
+            rig.attempts.recv().await.unwrap();
+            rig.fail(dial_error()).await;
+        }
+        let start = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            let waiting = call(&rig.session, "r", Kind::Read);
+            rig.attempts.recv().await.unwrap();
+            waits.push(start.elapsed());
+            rig.fail(dial_error()).await;
+            waiting.abort();
+        }
+        assert!(waits[0] < Duration::from_secs(1), "{waits:?}");
+        assert!(waits[5] > Duration::from_secs(30), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stale_credentials_are_refreshed_once() {
+        let mut rig = Rig::new(config());
+        assert!(!rig.attempts.recv().await.unwrap().credentials_are_stale);
+        rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
+        assert!(rig.attempts.recv().await.unwrap().credentials_are_stale, "at once, without a wait");
+        rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
+        let mut status = rig.session.watch_status();
+        let closed = status.wait_for(|status| status.phase == Phase::Closed).await.unwrap().clone();
+        assert!(closed.reason.unwrap().to_string().contains("login was refused"), "fresh ones that are refused end it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_will_not_change_ends_the_session_and_its_calls() {
+        let rig = Rig::new(config());
+        let waiting = call(&rig.session, "r", Kind::Read);
+        rig.fail(ConnectError::Register(RpcError::known("nma.ezlo.notlinked"))).await;
+        assert!(matches!(waiting.await.unwrap(), Err(CallError::Closed { .. })));
+        assert!(matches!(call(&rig.session, "r", Kind::Read).await.unwrap(), Err(CallError::Closed { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_on_attempts_holds() {
+        let rig = Rig::new(SessionConfig { attempts: Some(3), ..config() });
+        for _ in 0..3 {
+            rig.fail(dial_error()).await;
+        }
+        let mut status = rig.session.watch_status();
+        status.wait_for(|status| status.phase == Phase::Closed).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_session_can_be_closed_in_every_phase() {
+        let dialing = Rig::new(config());
+        dialing.session.close().await;
+        let mut backing_off = Rig::new(config());
+        backing_off.attempts.recv().await.unwrap();
+        backing_off.fail(dial_error()).await;
+        let mut status = backing_off.session.watch_status();
+        status.wait_for(|status| status.phase == Phase::BackingOff).await.unwrap();
+        backing_off.session.close().await;
+        let proving = Rig::new(config());
+        let (pipe, mut hub) = FakeHub::pair();
+        proving.steps.send(Step::Link(pipe)).await.unwrap();
+        hub.heard().await;
+        proving.session.close().await;
+        let live = Rig::new(config());
+        let _hub = live.link().await;
+        live.session.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_tell_every_gap() {
+        let rig = Rig::new(SessionConfig { event_queue: 4, ..config() });
+        let mut events = rig.session.events();
+        let hub = rig.link().await;
+        assert!(matches!(events.next().await, Some(RelayEvent::Up)));
+        for at in 0..10 {
+            hub.say(json!({"msg_subclass": "hub.new", "result": {"at": at}})).await;
+        }
+        drop(hub);
+        let mut status = rig.session.watch_status();
+        status.wait_for(|status| status.phase == Phase::BackingOff).await.unwrap();
+        let mut told = Vec::new();
+        for _ in 0..5 {
+            told.push(match events.next().await {
+                Some(RelayEvent::Lost(lost)) => format!("lost {lost}"),
+                Some(RelayEvent::Hub(event)) => event.content()["at"].to_string(),
+                Some(RelayEvent::Down(_)) => "down".to_owned(),
+                other => format!("{other:?}"),
+            });
+        }
+        assert_eq!(told, ["lost 7", "7", "8", "9", "down"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hubs_presence_is_a_fact_of_its_own() {
+        let rig = Rig::new(config());
+        let hub = rig.link().await;
+        let mut status = rig.session.watch_status();
+        for connected in [false, true] {
+            hub.say(
+                json!({"msg_subclass": "EZLOSTATECHANGED", "result": {"serial": "90000001", "connected": connected}}),
+            )
+            .await;
+            let now = status.wait_for(|status| status.hub == connected).await.unwrap().clone();
+            assert!(now.relay && now.is_live());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_can_be_dropped_at_any_time() {
+        let rig = Rig::new(config());
+        let dropped: Vec<_> = (0..100).map(|_| call(&rig.session, "never", Kind::Command)).collect();
+        tokio::task::yield_now().await;
+        dropped.iter().for_each(tokio::task::JoinHandle::abort);
+        for handle in dropped {
+            assert!(handle.await.is_err_and(|error| error.is_cancelled()));
+        }
+        let mut hub = rig.link().await;
+        let kept = call(&rig.session, "kept", Kind::Command);
+        let heard = hub.heard().await;
+        assert_eq!(heard["method"], "kept", "nobody waits for the others any more");
+        hub.answer(&heard, json!({})).await;
+        kept.await.unwrap().unwrap();
+    }
+}
