@@ -132,7 +132,7 @@ async fn an_open_connection_ends_with_its_identity_when_told_to() {
     cloud.advance(Duration::from_secs(86_400)).await;
     let closed = within(async {
         loop {
-            if let Some(ezlo::RelayEvent::Closed(reason)) = events.next().await {
+            if let Some(ezlo::RelayEvent::Down(reason)) = events.next().await {
                 return reason.to_string();
             }
         }

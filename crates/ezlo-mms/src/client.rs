@@ -1,5 +1,7 @@
 //! The client: one method per call, primary host then alternate, a limit on every wait and every answer.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ezlo_protocol::cloud::account::{AccountRecord, ClaimAnswer, HubListEntry, LoginAnswer, UserRecord};
@@ -15,10 +17,13 @@ use ezlo_protocol::identity::{IdentityDocument, IdentityPair};
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::secret::{AppKey, CloudToken, Password, SessionToken};
 use ezlo_protocol::serial::Serial;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::{Error, ErrorKind};
+use crate::retry::{Budget, RetryPolicy, chance, retry_after};
 
 /// How long a connection may take.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -26,6 +31,8 @@ pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
 const CALL_TIME: Duration = Duration::from_secs(30);
 /// How long the token exchange may take; one public client allows it 60 s.
 const EXCHANGE_TIME: Duration = Duration::from_secs(60);
+/// Hosts whose alternate is remembered.
+const MAX_HOSTS: usize = 256;
 /// Longest answer, in bytes; the longest real one (many hubs' keys) is a few hundred kB.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -34,6 +41,11 @@ const MAX_ANSWER: usize = 8 * 1024 * 1024;
 pub struct MmsClient {
     environment: Environment,
     http: reqwest::Client,
+    clock: SharedClock,
+    retry: RetryPolicy,
+    budget: Budget,
+    /// Primary hosts whose alternate answered last.
+    on_alternate: Arc<Mutex<HashSet<String>>>,
 }
 
 /// What a user logs in with.
@@ -112,7 +124,29 @@ impl MmsClient {
     /// A client for that environment.
     pub fn new(environment: Environment) -> Result<Self, EnvironmentError> {
         let http = environment.http_client()?;
-        Ok(Self { environment, http })
+        let retry = RetryPolicy::default();
+        let budget = Budget::new(&retry);
+        let clock = SharedClock::new(SystemClock);
+        Ok(Self { environment, http, clock, retry, budget, on_alternate: Arc::default() })
+    }
+
+    /// By that clock, which decides when an identity expires.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = SharedClock::new(clock);
+        self
+    }
+
+    /// Tries calls again in that way.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.budget = Budget::new(&retry);
+        self.retry = retry;
+        self
+    }
+
+    pub(crate) const fn clock(&self) -> &SharedClock {
+        &self.clock
     }
 
     /// Where the cloud is.
@@ -218,18 +252,55 @@ impl MmsClient {
         Ok(self.send(&ListControllers { token }, &Environment::hosts(HostRole::CloudApi)).await?.controllers)
     }
 
-    /// Sends a call to the primary host, and to the alternate when the primary fails. What must not be done twice goes to
-    /// the alternate only when it cannot have left.
+    /// Sends a call, and again as the policy says: only what changes nothing when it is done twice, or cannot have left.
     async fn send<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, Error> {
+        let mut failures = 0;
+        loop {
+            let error = match self.send_once(call, hosts).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            failures += 1;
+            let may_repeat = error.is_transient() && (C::SPEC.idempotent || error.never_left());
+            let wait = self.retry.wait(failures, error.retry_after(), chance()).filter(|_| may_repeat);
+            let Some(wait) = wait.filter(|_| self.budget.spend(&self.retry, Instant::now())) else { return Err(error) };
+            tracing::info!(call = C::SPEC.name, %error, ?wait, "trying again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Sends a call to the host that answered last, and to the other one when that fails. What must not be done twice goes
+    /// to the other only when it cannot have left.
+    async fn send_once<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, Error> {
         let (primary, alternate) = hosts;
-        let first = self.send_to(call, primary).await;
         let has_other = !self.environment.has_one_server() && !alternate.is_empty() && alternate != primary;
-        match first {
+        let on_alternate = has_other && self.alternates().contains(primary);
+        let (first, second) = if on_alternate { (alternate, primary) } else { (primary, alternate) };
+        let outcome = self.send_to(call, first).await;
+        match outcome {
             Err(error) if has_other && error.is_transient() && (C::SPEC.idempotent || error.never_left()) => {
-                tracing::info!(call = C::SPEC.name, host = %primary, %error, "trying the alternate host");
-                self.send_to(call, alternate).await
+                tracing::info!(call = C::SPEC.name, host = %first, %error, "trying the other host");
+                let second_outcome = self.send_to(call, second).await;
+                if !second_outcome.as_ref().is_err_and(Error::is_transient) {
+                    self.remember(primary, !on_alternate);
+                }
+                second_outcome
             }
             outcome => outcome,
+        }
+    }
+
+    fn alternates(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.on_alternate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hosts come from the service; a handful is normal.
+    fn remember(&self, primary: &str, on_alternate: bool) {
+        let mut alternates = self.alternates();
+        if !on_alternate {
+            alternates.remove(primary);
+        } else if alternates.len() < MAX_HOSTS {
+            alternates.insert(primary.to_owned());
         }
     }
 
@@ -244,17 +315,19 @@ impl MmsClient {
         let span = tracing::debug_span!("mms", call = C::SPEC.name, host);
         let exchange = self.exchange_bytes(request).instrument(span);
         let answered = tokio::time::timeout(limit, exchange).await.map_err(|_| failed(ErrorKind::TimedOut))?;
-        let (status, body) = answered.map_err(failed)?;
-        call.parse(status, &body).map_err(|error| failed(error.into()))
+        let (status, retry_at, body) = answered.map_err(failed)?;
+        let asked = retry_after(retry_at.as_ref(), self.clock.unix_seconds());
+        call.parse(status, &body).map_err(|error| failed(error.into()).asked_to_wait(asked))
     }
 
     async fn exchange_bytes(
         &self,
         request: http::Request<bytes::Bytes>,
-    ) -> Result<(http::StatusCode, Vec<u8>), ErrorKind> {
+    ) -> Result<(http::StatusCode, Option<http::HeaderValue>, Vec<u8>), ErrorKind> {
         let request = reqwest::Request::try_from(request).map_err(|error| ErrorKind::BadRequest(plain(error)))?;
         let mut response = self.http.execute(request).await.map_err(unreachable)?;
         let status = response.status();
+        let retry_at = response.headers().get(http::header::RETRY_AFTER).cloned();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -262,7 +335,7 @@ impl MmsClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((status, body))
+        Ok((status, retry_at, body))
     }
 }
 
@@ -307,7 +380,8 @@ mod tests {
     async fn log_in(answer: ResponseTemplate) -> Error {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
-        let client = MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap();
+        let client =
+            MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap().with_retry(RetryPolicy::never());
         client.log_in(&Credentials::new("demo.user", "hunter2")).await.unwrap_err()
     }
 
@@ -337,6 +411,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_unreachable() {
         let client = MmsClient::new(Environment::base("http://127.0.0.1:1").unwrap()).unwrap();
+        let client = client.with_retry(RetryPolicy::never());
         let error = client.log_in(&Credentials::new("demo.user", "hunter2")).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Unreachable(_)), "{error}");
         assert!(

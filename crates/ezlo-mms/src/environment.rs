@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 pub struct Environment {
     place: Place,
     extra_roots: Vec<CertificateDer<'static>>,
+    proxy: Option<reqwest::Url>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -33,6 +34,9 @@ pub enum EnvironmentError {
     /// Not `http://…` or `https://…` with a host.
     #[error("{0:?} is not a base URL; write scheme and authority, such as https://127.0.0.1:8443")]
     BaseUrl(String),
+    /// Not the address of a proxy.
+    #[error("{0:?} is not a proxy; write scheme, host and port, such as http://proxy.example:3128")]
+    Proxy(String),
     /// Not PEM certificates.
     #[error("cannot read the certificates: {0}")]
     Certificates(String),
@@ -84,6 +88,13 @@ impl Environment {
         Ok(self)
     }
 
+    /// Goes through that HTTP proxy, such as `http://proxy.example:3128`. Without it the usual environment variables count.
+    pub fn proxy(mut self, url: &str) -> Result<Self, EnvironmentError> {
+        let proxy = url.parse().map_err(|_| EnvironmentError::Proxy(url.into()))?;
+        self.proxy = Some(proxy);
+        Ok(self)
+    }
+
     /// Certificate authorities trusted beside the public ones.
     pub fn extra_roots(&self) -> &[CertificateDer<'static>] {
         &self.extra_roots
@@ -132,6 +143,10 @@ impl Environment {
             .tls_backend_preconfigured(tls)
             .connect_timeout(crate::client::CONNECT_TIME)
             .redirect(reqwest::redirect::Policy::none());
+        if let Some(proxy) = &self.proxy {
+            let wrong = |_| EnvironmentError::Proxy(proxy.to_string());
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(wrong)?);
+        }
         if let Some(address) = self.mapped_address() {
             builder = builder.dns_resolver(OneAddress(address)).no_proxy();
         }

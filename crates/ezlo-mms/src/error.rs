@@ -1,5 +1,7 @@
 //! What can go wrong with a call, and what to do about it.
 
+use std::time::Duration;
+
 use ezlo_protocol::cloud::call::AnswerError;
 use ezlo_protocol::error::RetryClass;
 
@@ -11,6 +13,7 @@ pub struct Error {
     host: String,
     #[source]
     kind: ErrorKind,
+    retry_after: Option<Duration>,
 }
 
 /// Why a call failed.
@@ -62,7 +65,17 @@ impl ErrorKind {
 
 impl Error {
     pub(crate) fn new(call: &'static str, host: &str, kind: ErrorKind) -> Self {
-        Self { call, host: host.to_owned(), kind }
+        Self { call, host: host.to_owned(), kind, retry_after: None }
+    }
+
+    pub(crate) const fn asked_to_wait(mut self, asked: Option<Duration>) -> Self {
+        self.retry_after = asked;
+        self
+    }
+
+    /// How long the service asked to be left alone.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Why.

@@ -1,0 +1,295 @@
+//! Where a login is kept from run to run.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::secret::{IdentitySignature, IdentityToken};
+use serde::{Deserialize, Serialize};
+
+/// Keeps one identity for each user name. What is kept opens the account until it expires: treat it like a password.
+pub trait TokenStore: Send + Sync + 'static {
+    /// The identity that was kept for this user; `None` when there is none.
+    fn load(&self, username: &str) -> Result<Option<IdentityPair>, StoreError>;
+    /// Keeps an identity in place of the one before.
+    fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError>;
+    /// Forgets it.
+    fn clear(&self, username: &str) -> Result<(), StoreError>;
+}
+
+/// A login could not be kept or found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others can read the file.
+    #[error("{} can be read by others (mode {mode:o}); run `chmod 600` on it, and change the password if others were there", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The file is not what this library writes.
+    #[error("{} is not a token file; delete it and log in again", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The operating system's keyring refused.
+    #[error("the keyring refused: {0}")]
+    Keyring(String),
+}
+
+/// Keeps logins for as long as it lives.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<HashMap<String, IdentityPair>>);
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+impl TokenStore for MemoryStore {
+    fn load(&self, username: &str) -> Result<Option<IdentityPair>, StoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&username.to_lowercase()).cloned())
+    }
+
+    fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(username.to_lowercase(), pair.clone());
+        Ok(())
+    }
+
+    fn clear(&self, username: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&username.to_lowercase());
+        Ok(())
+    }
+}
+
+/// Keeps logins in a file that only its owner can read. Written whole or not at all.
+#[derive(Debug)]
+pub struct FileStore {
+    path: PathBuf,
+    /// One writer at a time; other processes are kept out by the rename.
+    writing: Mutex<()>,
+}
+
+/// Longest token file that is read, in bytes: an identity is a few kB.
+const MAX_FILE: u64 = 1024 * 1024;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    users: HashMap<String, KeptPair>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptPair {
+    identity: String,
+    signature: String,
+}
+
+/// Version of the file's form.
+const VERSION: u32 = 1;
+
+impl FileStore {
+    /// That file; it and its folder are made when something is kept.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), writing: Mutex::new(()) }
+    }
+
+    fn io(&self, source: std::io::Error) -> StoreError {
+        StoreError::Io { path: self.path.clone(), source }
+    }
+
+    fn read(&self) -> Result<Kept, StoreError> {
+        let metadata = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Kept { version: VERSION, ..Kept::default() });
+            }
+            Err(error) => return Err(self.io(error)),
+        };
+        refuse_open(&self.path, &metadata)?;
+        let damaged = || StoreError::Damaged { path: self.path.clone() };
+        if metadata.len() > MAX_FILE {
+            return Err(damaged());
+        }
+        let text = std::fs::read(&self.path).map_err(|error| self.io(error))?;
+        // The error would quote what is in the file.
+        let kept: Kept = serde_json::from_slice(&text).map_err(|_| damaged())?;
+        if kept.version == VERSION { Ok(kept) } else { Err(damaged()) }
+    }
+
+    fn write(&self, kept: &Kept) -> Result<(), StoreError> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|error| self.io(error))?;
+        // Made with mode 0600, beside the old file, and put in its place in one step.
+        let mut file = tempfile::Builder::new().prefix(".ezlo-").tempfile_in(folder).map_err(|error| self.io(error))?;
+        let text = serde_json::to_vec(kept).map_err(|error| self.io(error.into()))?;
+        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(|error| self.io(error))?;
+        file.persist(&self.path).map_err(|error| self.io(error.error))?;
+        Ok(())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, KeptPair>)) -> Result<(), StoreError> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.read()?;
+        change(&mut kept.users);
+        self.write(&kept)
+    }
+}
+
+impl TokenStore for FileStore {
+    fn load(&self, username: &str) -> Result<Option<IdentityPair>, StoreError> {
+        let kept = self.read()?;
+        Ok(kept.users.get(&username.to_lowercase()).map(|pair| IdentityPair {
+            identity: IdentityToken::new(pair.identity.clone()),
+            signature: IdentitySignature::new(pair.signature.clone()),
+        }))
+    }
+
+    fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError> {
+        let kept =
+            KeptPair { identity: pair.identity.expose().to_owned(), signature: pair.signature.expose().to_owned() };
+        self.change(|users| {
+            users.insert(username.to_lowercase(), kept);
+        })
+    }
+
+    fn clear(&self, username: &str) -> Result<(), StoreError> {
+        self.change(|users| {
+            users.remove(&username.to_lowercase());
+        })
+    }
+}
+
+/// A file that others can read has been read.
+#[cfg(unix)]
+fn refuse_open(path: &Path, metadata: &std::fs::Metadata) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(StoreError::Open { path: path.to_owned(), mode }) }
+}
+
+/// Elsewhere a user's folder is the user's.
+#[cfg(not(unix))]
+fn refuse_open(_: &Path, _: &std::fs::Metadata) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// Keeps logins in the operating system's keyring.
+#[cfg(feature = "keyring")]
+#[derive(Debug, Clone)]
+pub struct KeyringStore {
+    service: String,
+}
+
+#[cfg(feature = "keyring")]
+impl KeyringStore {
+    /// Under that service name, such as the application's.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self { service: service.into() }
+    }
+
+    fn entry(&self, username: &str) -> Result<keyring::Entry, StoreError> {
+        keyring::Entry::new(&self.service, &username.to_lowercase())
+            .map_err(|error| StoreError::Keyring(error.to_string()))
+    }
+}
+
+#[cfg(feature = "keyring")]
+impl TokenStore for KeyringStore {
+    fn load(&self, username: &str) -> Result<Option<IdentityPair>, StoreError> {
+        let text = match self.entry(username)?.get_password() {
+            Ok(text) => text,
+            Err(keyring::Error::NoEntry) => return Ok(None),
+            Err(error) => return Err(StoreError::Keyring(error.to_string())),
+        };
+        let damaged = |_| StoreError::Keyring("the entry is not a login of this library".into());
+        let kept: KeptPair = serde_json::from_str(&text).map_err(damaged)?;
+        Ok(Some(IdentityPair {
+            identity: IdentityToken::new(kept.identity),
+            signature: IdentitySignature::new(kept.signature),
+        }))
+    }
+
+    fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError> {
+        let kept =
+            KeptPair { identity: pair.identity.expose().to_owned(), signature: pair.signature.expose().to_owned() };
+        let text = serde_json::to_string(&kept).map_err(|error| StoreError::Keyring(error.to_string()))?;
+        self.entry(username)?.set_password(&text).map_err(|error| StoreError::Keyring(error.to_string()))
+    }
+
+    fn clear(&self, username: &str) -> Result<(), StoreError> {
+        match self.entry(username)?.delete_credential() {
+            Ok(()) | Err(keyring::Error::NoEntry) => Ok(()),
+            Err(error) => Err(StoreError::Keyring(error.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(text: &str) -> IdentityPair {
+        IdentityPair { identity: IdentityToken::new(text), signature: IdentitySignature::new("s") }
+    }
+
+    fn check(store: &dyn TokenStore) {
+        assert_eq!(store.load("Demo.User").unwrap(), None);
+        store.save("Demo.User", &pair("one")).unwrap();
+        store.save("other", &pair("two")).unwrap();
+        store.save("demo.user", &pair("three")).unwrap();
+        assert_eq!(store.load("DEMO.USER").unwrap(), Some(pair("three")), "names are the same in any case");
+        store.clear("demo.user").unwrap();
+        assert_eq!((store.load("demo.user").unwrap(), store.load("other").unwrap()), (None, Some(pair("two"))));
+    }
+
+    #[test]
+    fn every_store_keeps_and_forgets() {
+        let folder = tempfile::tempdir().unwrap();
+        check(&MemoryStore::default());
+        check(&FileStore::new(folder.path().join("below/tokens.json")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_the_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.json");
+        let store = FileStore::new(&path);
+        store.save("u", &pair("one")).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = store.load("u").unwrap_err().to_string();
+        assert!(error.contains("mode 640") && error.contains("chmod 600"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_damaged_file_is_refused_and_not_quoted() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.json");
+        for text in ["{\"version\":1,\"users\":{\"u\":\"hunter2", "{\"version\":2,\"users\":{}}", "[]"] {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let error = FileStore::new(&path).save("u", &pair("one")).unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }) && !format!("{error:?}").contains("hunter2"));
+        }
+    }
+}
