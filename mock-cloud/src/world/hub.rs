@@ -76,6 +76,8 @@ pub(crate) struct Hub {
     seed: u64,
     /// Makes ids and message numbers.
     counter: u64,
+    /// Timers from before a factory reset are of another life.
+    pub(crate) epoch: u64,
     booted_ms: i64,
     gateway: GatewayId,
     devices: IndexMap<DeviceId, Device>,
@@ -197,6 +199,7 @@ impl Hub {
             wifi: Wifi::at_start(false, true),
             seed,
             counter: 0,
+            epoch: 0,
             booted_ms: now_ms,
             gateway: GatewayId::default(),
             devices: IndexMap::new(),

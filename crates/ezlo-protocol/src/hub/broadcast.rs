@@ -143,6 +143,10 @@ broadcasts! {
     ModesBypassAdded(ModeChange) = "hub.modes.bypass_devices.added", ClientSource "pi";
     /// A device is no longer left out.
     ModesBypassRemoved(ModeChange) = "hub.modes.bypass_devices.removed", ClientSource "pi";
+    /// A device's emergencies count in a mode.
+    ModesProtectDevicesAdded(ModeChange) = "hub.modes.protect.devices.added", ClientSource "pi";
+    /// A device's emergencies no longer count in a mode.
+    ModesProtectDevicesRemoved(ModeChange) = "hub.modes.protect.devices.removed", ClientSource "pi";
     /// The entry delays changed (content inferred).
     ModesEntryDelayChanged(EntryDelay) = "hub.modes.entry_delay.changed", ClientSource "pi";
     /// A mode's property changed (on EzloPi: the mode itself).

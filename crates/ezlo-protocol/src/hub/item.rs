@@ -188,6 +188,10 @@ wire! {
         element: Field<Value> = "element",
         /// Dictionary: type of the elements.
         element_type: Field<String> = "elementType",
+        /// Dictionary: greatest number of elements.
+        elements_max_number: Field<i64> = "elementsMaxNumber",
+        /// Dictionary: pattern for user codes.
+        user_code_restriction: Field<String> = "userCodeRestriction",
     }
 }
 

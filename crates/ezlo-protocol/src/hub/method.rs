@@ -230,6 +230,10 @@ methods! {
         ModesBypassAdd = "hub.modes.bypass_devices.add" (ModeDevices) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.bypass_devices.added"];
         /// Takes devices back in.
         ModesBypassRemove = "hub.modes.bypass_devices.remove" (ModeDevices) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.bypass_devices.removed"];
+        /// Adds devices to those whose emergencies count in a mode (parameters inferred).
+        ModesProtectDevicesAdd = "hub.modes.protect.devices.add" (ModeDevices) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.protect.devices.added"];
+        /// Removes devices from those whose emergencies count in a mode (parameters inferred).
+        ModesProtectDevicesRemove = "hub.modes.protect.devices.remove" (ModeDevices) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.protect.devices.removed"];
         /// Seconds from the request to the switch (parameters inferred).
         ModesSwitchDelaySet = "hub.modes.switch_to_delay.set" (ModeDelay) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.changed"];
         /// Seconds from a trip to the alarm (parameters inferred).
@@ -253,7 +257,7 @@ methods! {
         /// Silences the alarm.
         ModesLocalAlarmOff = "hub.modes.local.alarm.off" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.alarmed"];
         /// Back to Home at once.
-        ModesForceDisarm = "hub.modes.force_disarm" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.switched"];
+        ModesForceDisarm = "hub.modes.force_disarm" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.switched", "hub.modes.alarmed"];
     }
     "scenes" {
         /// All scenes.
@@ -304,7 +308,7 @@ methods! {
         /// Looks for networks.
         WifiScanStart = "hub.network.wifi.scan.start" (ScanQuery) -> Empty, Command, Vendor "guide20:p81", ["hub.network.wifi.scan.progress"];
         /// Stops looking for networks.
-        WifiScanStop = "hub.network.wifi.scan.stop" (ScanQuery) -> Empty, Idempotent, Vendor "guide20:p81", [];
+        WifiScanStop = "hub.network.wifi.scan.stop" (ScanQuery) -> Empty, Idempotent, Vendor "guide20:p81", ["hub.network.wifi.scan.progress"];
     }
     "firmware" {
         /// Versions of firmware, add-ons and plugins.

@@ -157,6 +157,8 @@ wire! {
         cameras_off_device: Field<DeviceId> = "camerasOffDevice",
         /// A device, in `bypass_devices.*`.
         bypass_device: Field<DeviceId> = "bypassDevice",
+        /// A device, in `protect.devices.*`.
+        protect_device: Field<DeviceId> = "protectDevice",
         /// In `changed`.
         disarmed_default: Field<bool> = "disarmedDefault",
         /// In `changed`.

@@ -1,9 +1,9 @@
 //! The alarm: a tripped sensor, the time to call it off, the sirens. Phases and members are EzloPi's and newer documents';
 //! the order of the phases is inferred.
 
-use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::device::{Category, Device};
 use ezlo_protocol::hub::mode::{AlarmPhase, AlarmSource, Alarmed, ModeAlarm, PhaseStatus};
+use ezlo_protocol::hub::{DeviceId, ItemId};
 use ezlo_protocol::wire::Loose;
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub(super) struct Alarm {
     due_ms: i64,
     silent: bool,
     sources: Vec<(DeviceId, i64, i64)>,
+    /// Sirens that sound, to be silenced whatever a later mode says of them.
+    sounding: Vec<ItemId>,
 }
 
 impl Hub {
@@ -68,7 +70,7 @@ impl Hub {
         let silent = self.sirens().is_empty();
         let due_ms = context.now_ms + delay * 1000;
         let phase = AlarmPhase::EntryDelay;
-        self.modes.alarm = Some(Alarm { phase, delay, due_ms, silent, sources: vec![source] });
+        self.modes.alarm = Some(Alarm { phase, delay, due_ms, silent, sources: vec![source], sounding: Vec::new() });
         if delay == 0 {
             self.sound(context);
         } else {
@@ -100,7 +102,13 @@ impl Hub {
             self.tell_alarm(&device, AlarmPhase::EntryDelay, PhaseStatus::Done, silent, context);
         }
         self.tell_alarm(&device, AlarmPhase::Main, PhaseStatus::Begin, silent, context);
-        self.sirens_to("siren_active", context);
+        let sirens =
+            self.sirens().into_iter().filter_map(|device| Some(self.item_named(&device, "siren_alarm")?.id.clone()));
+        let sirens: Vec<ItemId> = sirens.collect();
+        self.sirens_to(&sirens, "siren_active", context);
+        if let Some(alarm) = &mut self.modes.alarm {
+            alarm.sounding = sirens;
+        }
     }
 
     /// Ends the alarm: called off while it waited, over once it sounded.
@@ -111,9 +119,7 @@ impl Hub {
         if let Some((device, ..)) = alarm.sources.first() {
             self.tell_alarm(device, alarm.phase.clone(), status, alarm.silent, context);
         }
-        if alarm.phase == AlarmPhase::Main {
-            self.sirens_to("siren_inactive", context);
-        }
+        self.sirens_to(&alarm.sounding, "siren_inactive", context);
     }
 
     pub(super) fn alarm_waits(&self) -> bool {
@@ -128,12 +134,10 @@ impl Hub {
         ids.filter(|id| !off.contains(id)).collect()
     }
 
-    fn sirens_to(&mut self, state: &str, context: &mut Context<'_>) {
-        for device in self.sirens() {
-            let siren = self.item_named(&device, "siren_alarm").filter(|item| item.value.get() != Some(&json!(state)));
-            let siren = siren.map(|item| item.id.clone());
-            if let Some(siren) = siren {
-                self.set_value(&siren, json!(state), context);
+    fn sirens_to(&mut self, sirens: &[ItemId], state: &str, context: &mut Context<'_>) {
+        for siren in sirens {
+            if self.items.get(siren).is_some_and(|item| item.value.get() != Some(&json!(state))) {
+                self.set_value(siren, json!(state), context);
             }
         }
     }

@@ -107,7 +107,9 @@ impl Hub {
             },
             BehaviourFile::Power { .. } => Kind::Meter,
             BehaviourFile::Battery { percent_per_day, .. } => {
-                Kind::Battery { percent_per_day: *percent_per_day, left: 100.0 }
+                let device = self.device_called(file.device());
+                let left = device.and_then(|device| self.number(device, "battery")).unwrap_or(100.0);
+                Kind::Battery { percent_per_day: *percent_per_day, left }
             }
             BehaviourFile::Outage { per_day, seconds, .. } => Kind::Outage { per_day: *per_day, seconds: *seconds },
             BehaviourFile::Button { times, .. } => {
@@ -129,7 +131,13 @@ impl Hub {
     pub(super) fn behave(&mut self, at: usize, context: &mut Context<'_>) {
         let Some(behaviour) = self.behaviours.all.get(at) else { return };
         let (device, kind) = (behaviour.device.clone(), behaviour.kind.clone());
-        if !self.devices.contains_key(&device) {
+        let Some(there) = self.devices.get(&device).map(|device| device.reachable.get() != Some(&false)) else {
+            return;
+        };
+        // A node that is away reports nothing.
+        if !there && !matches!(kind, Kind::Outage { .. }) {
+            let wait = self.next_look(at, context.now_ms);
+            context.later(wait, Timer::Behaviour(at));
             return;
         }
         match kind {
@@ -202,7 +210,8 @@ impl Hub {
     }
 
     fn set_named(&mut self, device: &DeviceId, item: &str, value: serde_json::Value, context: &mut Context<'_>) {
-        let id: Option<ItemId> = self.item_named(device, item).map(|item| item.id.clone());
+        let fits = self.item_named(device, item).filter(|item| item.holds(&value).is_ok());
+        let id: Option<ItemId> = fits.map(|item| item.id.clone());
         if let Some(id) = id {
             self.set_value(&id, value, context);
         }

@@ -273,16 +273,21 @@ impl HubCell {
             self.tell_presence(state, connected);
         }
         for (ms, timer) in effects.timers {
-            self.later(world, Duration::from_millis(ms), timer);
+            self.later(world, Duration::from_millis(ms), timer, state.hub.epoch);
         }
     }
 
-    fn later(self: &Arc<Self>, world: &Arc<World>, wait: Duration, timer: Timer) {
+    fn later(self: &Arc<Self>, world: &Arc<World>, wait: Duration, timer: Timer, epoch: u64) {
         let sleep = world.clock.sleep(wait);
         let (cell, world_then) = (Arc::clone(self), Arc::clone(world));
         world.spawn(async move {
             sleep.await;
-            cell.change(&world_then, |hub, context| hub.fire(&timer, context), |()| ());
+            let fire = |hub: &mut Hub, context: &mut Context<'_>| {
+                if hub.epoch == epoch {
+                    hub.fire(&timer, context);
+                }
+            };
+            cell.change(&world_then, fire, |()| ());
         });
     }
 

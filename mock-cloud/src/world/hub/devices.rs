@@ -116,13 +116,14 @@ impl Hub {
         if self.devices.shift_remove(id).is_none() {
             return;
         }
-        for item in self.by_device.remove(id).unwrap_or_default() {
+        let items = self.by_device.remove(id).unwrap_or_default();
+        let item_ids = items.iter().map(ToString::to_string).collect();
+        self.forget_favorites([vec![id.to_string()], item_ids, Vec::new()], context);
+        for item in items {
             self.items.shift_remove(&item);
-            self.favorites[1].retain(|known| known != item.as_str());
             context.broadcast("hub.item.removed", &ItemRemoved { id: item, ..ItemRemoved::default() });
         }
-        self.favorites[0].retain(|known| known != id.as_str());
-        self.modes.forget(id);
+        self.forget_in_modes(id, context);
         self.forget_settings(id);
         let removed = DeviceRemoved { id: id.clone(), service_notification: false.into(), ..DeviceRemoved::default() };
         context.broadcast("hub.device.removed", &removed);

@@ -4,9 +4,11 @@ use ezlo_protocol::hub::item::{DictionaryChange, Element, Item};
 use ezlo_protocol::hub::value::refusal;
 use ezlo_protocol::hub::{Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::Field;
 use serde_json::{Map, Value, json};
 
 use super::dispatch::{Answer, done, missing, not_found};
+use super::scene_engine::Event;
 use super::{Context, Hub};
 
 impl Hub {
@@ -42,8 +44,10 @@ impl Hub {
         self.dictionary(&wish.id)?;
         let elements =
             self.items.get_mut(&wish.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
+        let before = elements.as_deref().cloned();
         let gone = elements.and_then(|elements| elements.shift_remove(&key));
         let gone = gone.ok_or_else(|| not_found("generic.object.not.found"))?;
+        self.dictionary_changed(&wish.id, before.unwrap_or_default());
         self.tell_dictionary(&wish.id, "removed", &key, &gone, context);
         done()
     }
@@ -64,9 +68,17 @@ impl Hub {
     ) {
         let value = element.value.into_option().unwrap_or(Value::Null);
         if let Some(Value::Object(elements)) = self.items.get_mut(id).and_then(|item| item.value.get_mut()) {
+            let before = elements.clone();
             elements.insert(key.clone(), value.clone());
+            self.dictionary_changed(id, before);
         }
         self.tell_dictionary(id, operation, &key, &value, context);
+    }
+
+    /// Scenes may wait for it.
+    fn dictionary_changed(&mut self, id: &ItemId, before: Map<String, Value>) {
+        let after = self.items.get(id).and_then(|item| item.value.get()).cloned().unwrap_or(Value::Null);
+        self.events.push_back(Event::Item { item: id.clone(), before: before.into(), after });
     }
 
     /// Sent in place of `hub.item.updated`; still holds the element when it was removed.
@@ -76,6 +88,10 @@ impl Hub {
         update.operation = operation.into();
         update.element = Value::Object(Map::from_iter([(key.to_owned(), json!({"value": element}))])).into();
         update.element_type = item.element_type.clone();
+        update.elements_max_number = item.elements_max_number;
+        update.user_code_restriction = item.user_code_restriction.clone();
+        // As in the capture: everybody may be told.
+        update.notifications = Field::Null;
         context.broadcast("hub.item.dictionary.updated", &update);
     }
 }

@@ -69,6 +69,8 @@ dispatch! {
     ModesCamerasOffRemove => cameras_off_remove;
     ModesBypassAdd => bypass_add;
     ModesBypassRemove => bypass_remove;
+    ModesProtectDevicesAdd => protect_add;
+    ModesProtectDevicesRemove => protect_remove;
     ModesSwitchDelaySet => switch_delay_set;
     ModesAlarmDelaySet => alarm_delay_set;
     ModesNotificationsSet => notifications_set;

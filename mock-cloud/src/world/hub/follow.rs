@@ -1,6 +1,7 @@
 //! Items that follow another in the same device: what a real device does by itself when one of its values changes.
 
 use ezlo_protocol::hub::ItemId;
+use ezlo_protocol::hub::item::Item;
 use serde_json::{Value, json};
 
 use super::{Context, Hub};
@@ -28,7 +29,8 @@ impl Hub {
     /// Sets what follows the item. Followers have followers: a door opens, the threat is there, the alarm waits.
     pub(super) fn follow(&mut self, id: &ItemId, context: &mut Context<'_>) {
         for (name, value) in self.followers(id) {
-            let sibling = self.sibling(id, name).filter(|sibling| sibling.value.get() != Some(&value));
+            let changes = |sibling: &&Item| sibling.value.get() != Some(&value) && sibling.holds(&value).is_ok();
+            let sibling = self.sibling(id, name).filter(changes);
             if let Some(sibling) = sibling.map(|sibling| sibling.id.clone()) {
                 self.set_value(&sibling, value, context);
             }

@@ -39,17 +39,37 @@ impl Hub {
             return done();
         }
         let accepted = wishes?.into_iter().map(|(id, value, scale)| {
-            let value = self.accepted(&id, value, scale.as_ref())?;
+            let value = self.typed(&id, value, scale.as_ref())?;
             Ok((id, value))
         });
-        for (id, value) in accepted.collect::<Answer<Vec<_>>>()? {
+        let accepted = accepted.collect::<Answer<Vec<_>>>()?;
+        for (id, value) in &accepted {
+            self.check_neighbours(id, value, &accepted)?;
+        }
+        for (id, value) in accepted {
             self.set_value(&id, value, context);
         }
         done()
     }
 
-    /// The value as the item takes it, or the hub's refusal.
-    fn accepted(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
+    /// The value as the item takes it, or the hub's refusal; for calls and scenes alike.
+    pub(super) fn accepted(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
+        let value = self.typed(id, value, scale)?;
+        self.check_neighbours(id, &value, &[])?;
+        Ok(value)
+    }
+
+    /// Keeps its distance to other items, as they will be once all of these are set.
+    fn check_neighbours(&self, id: &ItemId, value: &Value, together: &[(ItemId, Value)]) -> Answer<()> {
+        let Some(item) = self.items.get(id) else { return Ok(()) };
+        let other = |id: &str| {
+            let new = together.iter().find(|(item, _)| item.as_str() == id).map(|(_, value)| value);
+            new.or_else(|| self.items.get(id)?.value.get())?.as_f64()
+        };
+        item.check_indent(value, other).map_err(|error| refusal(item, error))
+    }
+
+    fn typed(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
         let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
         if value.to_string().len() > BUS_LIMIT {
             return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Bus message is too long"));
@@ -59,8 +79,6 @@ impl Hub {
             value = converted(item, &value, scale).ok_or_else(|| refusal(item, ValueError::Scale))?;
         }
         item.check(&value).map_err(|error| refusal(item, error))?;
-        let other = |id: &str| self.items.get(id)?.value.get()?.as_f64();
-        item.check_indent(&value, other).map_err(|error| refusal(item, error))?;
         let device = item.device_id.get().and_then(|device| self.devices.get(device));
         if device.is_some_and(|device| device.reachable.get() == Some(&false)) {
             return Err(RpcError::known("ezlo.gateway.send.error"));

@@ -11,7 +11,7 @@ use serde_json::{Number, json};
 
 use super::dispatch::{Answer, done, missing};
 use super::scene_engine::Place;
-use super::{Context, Hub, modes, wifi};
+use super::{Context, Hub, modes};
 
 /// Version of the list of groups, which never changes here.
 const GROUPS_VERSION: u64 = 1;
@@ -37,6 +37,9 @@ impl Hub {
     }
 
     fn factory_reset(&mut self, context: &mut Context<'_>) {
+        self.epoch += 1;
+        self.zwave = super::zwave::Zwave::default();
+        self.events.clear();
         self.devices.clear();
         self.items.clear();
         self.by_device.clear();
@@ -59,9 +62,10 @@ impl Hub {
 
     /// Erases all network settings; the hub needs its first set-up again (guide20:p19).
     pub(super) fn network_reset(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
-        self.wifi = wifi::Wifi::at_start(false, true);
+        self.wifi.erase();
         context.effects.drop_local = true;
         context.effects.at_relay = Some(false);
+        self.tell_network(context);
         done()
     }
 

@@ -50,6 +50,14 @@ const BYPASS: DeviceListing = DeviceListing {
     change: |change, device| change.bypass_device = device.into(),
 };
 
+const PROTECT: DeviceListing = DeviceListing {
+    list: |mode| &mut mode.protect_devices,
+    added: "hub.modes.protect.devices.added",
+    removed: "hub.modes.protect.devices.removed",
+    change: |change, device| change.protect_device = device.into(),
+};
+const LISTINGS: [&DeviceListing; 5] = [&DISARMED, &ALARMS_OFF, &CAMERAS_OFF, &BYPASS, &PROTECT];
+
 macro_rules! device_lists {
     ($( $add:ident, $remove:ident: $listing:ident; )*) => { $(
         pub(super) fn $add(&mut self, wish: ModeDevices, context: &mut Context<'_>) -> Answer<Empty> {
@@ -68,6 +76,7 @@ impl Hub {
         alarms_off_add, alarms_off_remove: ALARMS_OFF;
         cameras_off_add, cameras_off_remove: CAMERAS_OFF;
         bypass_add, bypass_remove: BYPASS;
+        protect_add, protect_remove: PROTECT;
     }
 
     /// One broadcast a device, with its id under a singular name (guide20:p78-80).
@@ -101,6 +110,37 @@ impl Hub {
             self.arm(context);
         }
         done()
+    }
+
+    /// A device that is gone is on no list.
+    pub(super) fn forget_in_modes(&mut self, device: &DeviceId, context: &mut Context<'_>) {
+        for listing in LISTINGS {
+            for at in 0..self.modes.modes.len() {
+                self.unlist(listing, at, device, context);
+            }
+        }
+        if self.modes.buttons.shift_remove(device).is_some() {
+            let told =
+                ProtectButton { device_id: device.clone().into(), service: "".into(), ..ProtectButton::default() };
+            context.broadcast("hub.modes.protect.buttons.updated", &told);
+        }
+    }
+
+    /// The bypass list of a mode that is over.
+    pub(super) fn clear_bypass(&mut self, at: usize, context: &mut Context<'_>) {
+        for device in self.modes.modes[at].bypass.clone() {
+            self.unlist(&BYPASS, at, &device, context);
+        }
+    }
+
+    fn unlist(&mut self, listing: &DeviceListing, at: usize, device: &DeviceId, context: &mut Context<'_>) {
+        let list = (listing.list)(&mut self.modes.modes[at]);
+        if let Some(known) = list.iter().position(|known| known == device) {
+            list.remove(known);
+            let mut change = self.change_of(at);
+            (listing.change)(&mut change, device.clone());
+            context.broadcast(listing.removed, &change);
+        }
     }
 
     fn mode_at(&self, mode: Option<&ModeId>) -> Answer<usize> {

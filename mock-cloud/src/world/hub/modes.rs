@@ -50,6 +50,7 @@ pub(super) struct ModeSettings {
     pub(super) alarms_off: Vec<DeviceId>,
     pub(super) cameras_off: Vec<DeviceId>,
     pub(super) bypass: Vec<DeviceId>,
+    pub(super) protect_devices: Vec<DeviceId>,
     pub(super) protect: bool,
     armed: bool,
 }
@@ -69,6 +70,7 @@ impl Default for Modes {
                 alarms_off: Vec::new(),
                 cameras_off: Vec::new(),
                 bypass: Vec::new(),
+                protect_devices: Vec::new(),
                 protect: true,
                 armed: at != 0,
             }),
@@ -87,16 +89,6 @@ impl Modes {
 
     pub(super) fn current_id(&self) -> ModeId {
         id(self.current)
-    }
-
-    /// Forgets a device that is gone.
-    pub(super) fn forget(&mut self, device: &DeviceId) {
-        for mode in &mut self.modes {
-            for list in [&mut mode.disarmed, &mut mode.alarms_off, &mut mode.cameras_off, &mut mode.bypass] {
-                list.retain(|known| known != device);
-            }
-        }
-        self.buttons.shift_remove(device);
     }
 }
 
@@ -226,7 +218,7 @@ impl Hub {
     pub(super) fn switch_at_once(&mut self, to: usize, context: &mut Context<'_>) {
         self.tell_switch(to, SwitchStatus::Done, 0, context);
         let from = std::mem::replace(&mut self.modes.current, to);
-        self.modes.modes[from].bypass.clear();
+        self.clear_bypass(from, context);
         if !self.modes.current().armed {
             self.silence(context);
         }

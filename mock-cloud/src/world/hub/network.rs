@@ -44,6 +44,13 @@ impl Hub {
         Ok(Network { interfaces: interfaces.into(), ..Network::default() })
     }
 
+    /// The interfaces as they are now (guide20:p83-86: what changed; everything is allowed to).
+    pub(super) fn tell_network(&self, context: &mut Context<'_>) {
+        if let Ok(network) = self.network_get(Empty::default(), context) {
+            context.broadcast("hub.network.changed", &Network { sync_notification: true.into(), ..network });
+        }
+    }
+
     /// Locally administered, and always the same for a hub and interface.
     fn hardware_address(&self, interface: &str) -> String {
         let digest = self.digest(&format!("hwaddr {interface}"));

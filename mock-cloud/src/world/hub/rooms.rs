@@ -63,7 +63,7 @@ impl Hub {
         }
         let place = |room: &RoomId| order.iter().position(|wanted| wanted == room);
         self.rooms.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
-        context.broadcast("hub.room.reordered", &wish);
+        context.broadcast("hub.room.reordered", &RoomOrder { rooms: wish.rooms, ..RoomOrder::default() });
         done()
     }
 
@@ -73,7 +73,7 @@ impl Hub {
         for device in self.devices.values_mut().filter(|device| device.room_id.get() == Some(&wish.id)) {
             device.room_id = RoomId::default().into();
         }
-        context.broadcast("hub.room.deleted", &wish);
+        context.broadcast("hub.room.deleted", &RoomRef { id: wish.id, ..RoomRef::default() });
         done()
     }
 }

@@ -1,7 +1,8 @@
 //! What starts scenes: something happens, and conditions that did not hold before it hold after it.
 //!
 //! Every condition is evaluated twice, as things were before the event and as they are after it. That makes comparisons
-//! fire once each time they begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without memory.
+//! fire once each time they begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without memory. Events
+//! are looked at one by one: those still in the queue have not happened yet.
 
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{Block, BlockValue, Condition, Scene, SunTiming};
@@ -53,12 +54,31 @@ struct Moment<'a> {
 
 impl Moment<'_> {
     fn value(&self, item: &ItemId) -> Option<&Value> {
-        match self.event {
-            Event::Item { item: changed, before, after } if changed == item => {
-                Some(if self.after { after } else { before })
-            }
-            _ => self.hub.items.get(item)?.value.get(),
+        if let Event::Item { item: changed, before, after } = self.event
+            && changed == item
+        {
+            return Some(if self.after { after } else { before });
         }
+        // What happened after this event has not happened yet.
+        let later = self.hub.events.iter().find_map(|event| match event {
+            Event::Item { item: changed, before, .. } if changed == item => Some(before),
+            _ => None,
+        });
+        later.or_else(|| self.hub.items.get(item)?.value.get())
+    }
+
+    /// A device's flags as the event found or left them.
+    fn device(&self, device: &DeviceId) -> Option<(Option<bool>, Option<bool>)> {
+        let before = |event: &Event| match event {
+            Event::Device { device: changed, armed, reachable } if changed == device => Some((*armed, *reachable)),
+            _ => None,
+        };
+        let own = before(self.event).filter(|_| !self.after);
+        let now = || {
+            let device = self.hub.devices.get(device)?;
+            Some((device.armed.get().copied(), device.reachable.get().copied()))
+        };
+        own.or_else(|| self.hub.events.iter().find_map(before)).or_else(now)
     }
 
     fn tick(&mut self) -> bool {
@@ -72,17 +92,11 @@ impl Moment<'_> {
     }
 
     fn armed(&self, device: &DeviceId) -> Option<bool> {
-        match self.event {
-            Event::Device { device: changed, armed, .. } if changed == device && !self.after => *armed,
-            _ => self.hub.devices.get(device)?.armed.get().copied(),
-        }
+        self.device(device)?.0
     }
 
     fn reachable(&self, device: &DeviceId) -> Option<bool> {
-        match self.event {
-            Event::Device { device: changed, reachable, .. } if changed == device && !self.after => *reachable,
-            _ => self.hub.devices.get(device)?.reachable.get().copied(),
-        }
+        self.device(device)?.1
     }
 
     /// No short cuts inside groups: each time condition must be counted.

@@ -6,7 +6,7 @@ use ezlo_protocol::hub::device::DeviceUpdate;
 use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, SceneProgress, SceneRun};
 use ezlo_protocol::hub::{Empty, ItemId, SceneId};
 use ezlo_protocol::rpc::RpcError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::dispatch::{Answer, done, not_found};
 use super::{Context, HttpCall, Hub, Timer, modes};
@@ -104,6 +104,12 @@ impl Hub {
         done()
     }
 
+    /// Forgets what runs, without a word: the hub restarts.
+    pub(super) fn stop_everything(&mut self) {
+        self.runs.running.clear();
+        self.zwave.interrupt();
+    }
+
     pub(super) fn stop_runs(&mut self, scene: &SceneId, context: &mut Context<'_>) {
         let numbers: Vec<u64> =
             self.runs.running.iter().filter(|(_, run)| run.scene == *scene).map(|(number, _)| *number).collect();
@@ -164,19 +170,13 @@ impl Hub {
     }
 
     fn set_by_scene(&mut self, id: &ItemId, wanted: &BlockValue, context: &mut Context<'_>) -> bool {
-        let Some(item) = self.items.get(id) else { return false };
-        let value = match (&wanted.scale, item.scale.get(), wanted.value.as_f64()) {
-            (Some(from), Some(to), Some(number)) if from != to => match from.convert(number, to) {
-                Some(number) => json!(number),
-                None => return false,
-            },
-            _ => wanted.value.clone(),
-        };
-        let good = item.check(&value).is_ok();
-        if good {
-            self.set_value(id, value, context);
+        match self.accepted(id, wanted.value.clone(), wanted.scale.as_ref()) {
+            Ok(value) => {
+                self.set_value(id, value, context);
+                true
+            }
+            Err(_) => false,
         }
-        good
     }
 }
 

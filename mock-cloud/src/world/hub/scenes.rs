@@ -71,6 +71,7 @@ impl Hub {
         self.scenes.shift_remove(&id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
         self.stop_runs(&id, context);
         self.watch_scene(&id, context);
+        self.forget_favorites([Vec::new(), Vec::new(), vec![id.to_string()]], context);
         context.broadcast("hub.scene.deleted", &SceneRef { id: id.into(), ..SceneRef::default() });
         done()
     }

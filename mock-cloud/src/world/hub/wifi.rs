@@ -92,6 +92,13 @@ impl Wifi {
         self.generation += 1;
     }
 
+    /// Forgets every network, cable included: the first set-up is needed again.
+    pub(super) fn erase(&mut self) {
+        self.forget();
+        self.wired = false;
+        self.at_relay = false;
+    }
+
     /// Goes and does not come back.
     pub(super) fn leave(&mut self, context: &mut Context<'_>) {
         self.restarting = true;
@@ -174,6 +181,7 @@ impl Hub {
         }
         if self.wifi.will_join {
             self.wifi.state = WifiState::Connected;
+            self.tell_network(context);
             context.later(context.guesses.relay_attach_ms, Timer::RelayAttach(generation));
         } else {
             self.wifi.state = WifiState::Failed;
@@ -199,6 +207,8 @@ impl Hub {
         }
         self.wifi.restarting = true;
         self.wifi.generation += 1;
+        // What was under way is lost with the power.
+        self.stop_everything();
         context.effects.drop_local = true;
         if std::mem::take(&mut self.wifi.at_relay) {
             context.effects.at_relay = Some(false);

@@ -217,12 +217,18 @@ impl Hub {
 
     pub(super) fn end(&mut self, event: ZwaveEvent, context: &mut Context<'_>) {
         let good = matches!(event, ZwaveEvent::IncludeFinished | ZwaveEvent::ExcludeFinished);
+        let reason = event.to_string();
         tell(event, &[], context);
         self.enter(Action::Idle);
-        if good {
-            let operation = std::mem::take(&mut self.zwave.operation);
-            tell_progress(operation, Field::Null, context);
-        }
+        let operation = std::mem::take(&mut self.zwave.operation);
+        let error = if good {
+            Field::Null
+        } else {
+            let mut error = RpcError::new(code::INTERNAL, "ezlo.lua.script.error", "Script error");
+            error.reason = reason.into();
+            error.into()
+        };
+        tell_progress(operation, error, context);
     }
 
     /// Forgets the whole network (the event is the vendor's; that its devices go with it is inferred).
@@ -268,6 +274,12 @@ impl Zwave {
     /// Kinds of device that press their buttons, in this order.
     pub(super) fn script_presses(&mut self, kinds: &[String]) {
         self.presses = kinds.iter().filter_map(|kind| template::find(kind)).collect();
+    }
+
+    /// Power was lost: whatever was under way is over.
+    pub(super) fn interrupt(&mut self) {
+        self.action = Action::Idle;
+        self.generation += 1;
     }
 
     /// What the radio does, in a word, for the control API.

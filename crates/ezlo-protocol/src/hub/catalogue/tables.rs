@@ -2609,8 +2609,6 @@ pub const RAW_METHODS: &[RawName] = &[
     RawName { name: "hub.nma.register.repeat", area: "maintenance" },
     RawName { name: "hub.server.request", area: "maintenance" },
     RawName { name: "cloud.logs", area: "maintenance" },
-    RawName { name: "hub.modes.protect.devices.add", area: "modes" },
-    RawName { name: "hub.modes.protect.devices.remove", area: "modes" },
     RawName { name: "hub.modes.swinger.shutdown.set", area: "modes" },
     RawName { name: "hub.network.wifi.try_connect", area: "network" },
     RawName { name: "hub.network.modem.try_connect", area: "network" },

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{ItemValue, Shape, ValueType};
 use crate::error::code;
+use crate::hub::catalogue::tokens::WeekDays;
 use crate::hub::item::Item;
 use crate::rpc::RpcError;
 
@@ -87,15 +88,19 @@ impl Item {
         self.check_typed(&typed)
     }
 
-    /// Whether the value keeps the distance to the item that `valueIndent` names; `other` gives that item's value.
+    /// Whether the value keeps the distance to the item that `valueIndent` names; `other` gives that item's value. The one
+    /// that is lower now stays lower (which side is which, no source says).
     pub fn check_indent(&self, value: &Value, other: impl FnOnce(&str) -> Option<f64>) -> Result<(), ValueError> {
         let Some(indent) = self.value_indent.get() else { return Ok(()) };
         let least = indent["minIndent"].as_f64().or_else(|| indent["minIndent"]["value"].as_f64());
         let other = indent["item"].as_str().and_then(other);
-        match (value.as_f64(), least, other) {
-            (Some(value), Some(least), Some(other)) if (value - other).abs() < least => Err(ValueError::Indent),
-            _ => Ok(()),
-        }
+        let (Some(value), Some(least), Some(other)) = (value.as_f64(), least, other) else { return Ok(()) };
+        let distance = match self.value.get().and_then(Value::as_f64) {
+            Some(now) if now <= other => other - value,
+            Some(_) => value - other,
+            None => (value - other).abs(),
+        };
+        if distance < least { Err(ValueError::Indent) } else { Ok(()) }
     }
 
     fn check_typed(&self, typed: &ItemValue) -> Result<(), ValueError> {
@@ -114,6 +119,19 @@ impl Item {
                     return Err(ValueError::UnknownToken);
                 }
                 matches_pattern(self.user_code_restriction.as_deref(), &code.code)
+            }
+            ItemValue::Weekly(interval) => {
+                let days = interval.week_days.get().into_iter().flatten();
+                let named = days.clone().all(|day| WeekDays::from(day.as_str()).is_known());
+                let times = [&interval.start, &interval.stop];
+                let timed = times.iter().all(|time| time.as_deref().is_some_and(is_time));
+                if named && timed { Ok(()) } else { Err(ValueError::WrongType) }
+            }
+            ItemValue::Daily(interval) => {
+                let good = |text: &str| text.split_once('T').is_some_and(|(date, time)| is_date(date) && is_time(time));
+                let times = [&interval.start, &interval.stop];
+                let timed = times.iter().all(|time| time.as_deref().is_some_and(good));
+                if timed { Ok(()) } else { Err(ValueError::WrongType) }
             }
             ItemValue::Dictionary(elements) => {
                 self.check_number(elements.len())?;
@@ -140,6 +158,24 @@ impl Item {
         let high = self.maximum().is_some_and(|maximum| number > maximum);
         if low || high { Err(ValueError::OutOfRange) } else { Ok(()) }
     }
+}
+
+/// Numbers of these lengths, between their limits.
+fn are_numbers(text: &str, separator: char, parts: &[(usize, u32, u32)]) -> bool {
+    let fits = |(part, (length, least, most)): (&str, &(usize, u32, u32))| {
+        part.len() == *length && part.parse::<u32>().is_ok_and(|number| (*least..=*most).contains(&number))
+    };
+    text.split(separator).count() == parts.len() && text.split(separator).zip(parts).all(fits)
+}
+
+/// `HH:MM:SS`
+fn is_time(text: &str) -> bool {
+    are_numbers(text, ':', &[(2, 0, 23), (2, 0, 59), (2, 0, 59)])
+}
+
+/// `YYYY-MM-DD`
+fn is_date(text: &str) -> bool {
+    are_numbers(text, '-', &[(4, 0, 9999), (2, 1, 12), (2, 1, 31)])
 }
 
 /// A pattern that is too long or that the engine does not know checks nothing: the hub will say.
