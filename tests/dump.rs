@@ -77,6 +77,49 @@ async fn a_dump_becomes_a_world_without_names() {
     assert!(!pair(&copy).await.identity.expose().is_empty() && http(&copy).port() > 0);
 }
 
+/// Everything personal that a dump can hold, in places where it does not belong; and nulls, which TOML has not.
+#[test]
+fn nothing_personal_comes_out_of_odd_places() {
+    let folder = std::env::temp_dir().join(format!("ezlo-test-odd-dump-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, value: Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
+    let device = json!({"_id": "d1", "category": "secretcategory", "subcategory": "secretsub", "type": "Secret type", "deviceTypeId": "secret-id", "name": "Secret name"});
+    write("hub.devices.list.json", json!({"devices": [device]}));
+    let item = |id: &str, more: Value| {
+        let mut item = json!({"_id": id, "deviceId": "d1", "name": "switch", "valueType": "bool", "value": false});
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        item
+    };
+    write(
+        "hub.items.list.json",
+        json!({"items": [
+            item("i1", json!({})),
+            item("i2", json!({"name": "secretitem", "valueType": "string", "value": "Secret text"})),
+            item("i3", json!({"name": "master_code", "valueType": "int", "value": 4711})),
+            item("i4", json!({"name": "position", "valueType": "token", "value": "secrettoken", "enum": ["secrettoken", "lying_on_bed"]})),
+            item("i5", json!({"name": "program_failures", "valueType": "dictionary", "elementType": "token", "value": {"secretkey": "ok", "washing": null}})),
+            item("i6", json!({"name": "weekly_user_code_intervals", "valueType": "dictionary", "elementType": "weekly_interval_array",
+                "value": {"1": [{"weekDays": ["monday"], "startTime": "08:00:00", "stopTime": "09:00:00"}]}})),
+        ]}),
+    );
+    write("hub.modes.get.json", json!({"current": "2", "modes": [], "devices": [], "alarms": []}));
+    let block = |kind: &str, method: &str, fields: Value| json!({"blockType": kind, "secret": "Secret", "blockOptions": {"secret": "Secret", "method": {"name": method, "args": {"a": "a"}, "secret": "Secret"}}, "fields": fields});
+    let place = json!([{"name": "a", "type": "float", "value": 52.5163, "secret": "Secret"}]);
+    let run = json!({"blockType": "then", "blockOptions": {"method": {"name": "runScene", "args": {"sceneId": "sceneId"}}},
+        "fields": [{"name": "sceneId", "type": "sceneId", "value": "s1"}]});
+    let scene = json!({"_id": "s1", "name": "Secret scene", "when": [block("when", "isDetectedInHotzone", place)], "then": [run.clone()], "else": [run]});
+    write("hub.scenes.list.json", json!({"scenes": [scene]}));
+    let text = worlds::from_dump(&folder).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    for secret in ["ecret", "4711", "52.5"] {
+        assert!(!text.contains(secret), "{secret} is in the world: {text}");
+    }
+    for kept in ["lying_on_bed", "monday", "08:00:00", "isDetectedInHotzone", "@scene Scene 1", "mode = \"2\"", "else"]
+    {
+        assert!(text.contains(kept), "{kept} is gone: {text}");
+    }
+}
+
 #[test]
 fn what_is_no_dump_is_said() {
     let folder = std::env::temp_dir().join(format!("ezlo-test-no-dump-{}", std::process::id()));
@@ -111,6 +154,15 @@ fn world_files_are_told_what_is_wrong_with_them() {
         ("mode = \"5\"", "house modes are"),
         ("zwave = [\"toaster\"]", "no template \"toaster\""),
         ("copies = 0", "copies = 0"),
+        ("rooms = [\"A\", \"A\"]", "room \"A\" is there twice"),
+        ("[[hubs.scenes]]\nname = \"x\"\nmodes = [\"9\"]", "house modes are"),
+        ("[[hubs.scenes]]\nname = \"x\"\nroom = \"Attic\"", "line 9: hub 90000001: scene \"x\": no room \"Attic\""),
+        (
+            "[[hubs.scenes]]\nname = \"x\"\nthen = [{ device = \"Door\", item = \"battery\", value = 5 }]",
+            "cannot be set",
+        ),
+        ("[[hubs.scenes]]\nname = \"x\"\nwhen = [{ evry = \"5m\" }]", "one of these is needed"),
+        ("[[hubs.scenes]]\nname = \"x\"\nwhen = [{ every = \"5m\", device = \"Door\" }]", "unknown field `device`"),
         (
             "[[hubs.scenes]]\nname = \"x\"\nwhen = [{ device = \"Door\", item = \"nothing\", value = true }]",
             "scene \"x\": when[0]",
@@ -119,6 +171,9 @@ fn world_files_are_told_what_is_wrong_with_them() {
         ("[[hubs.scenes]]\nname = \"a name that is far too long for it\"", "longer than 25"),
         ("colour = \"red\"", "line 7"),
     ];
+    let users = "[[users]]\nusername = \"a{n}\"\npassword = \"p\"\nemail = \"e\"\naccount = 18446744073709551615\nuser = 1\ncopies = 2\n";
+    let error = worlds::check(std::path::Path::new("w.toml"), users).unwrap_err().to_string();
+    assert!(error.contains("line "), "{error}");
     for (rest, wanted) in cases {
         let text = wrong(rest);
         assert!(text.starts_with("w.toml: ") && text.contains(wanted), "{rest}: {text}");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ezlo::protocol::serial::Serial;
 use ezlo::{
     AccessPoint, Account, ConnectError, Credentials, Error, Hub, MmsClient, OnboardingError, Plan, Presence, onboard,
 };
@@ -10,11 +9,7 @@ use ezlo_mms::ErrorKind;
 use ezlo_mock_cloud::MockCloud;
 use ezlo_testkit::{address, within};
 
-use crate::support::{HUB, account, demo, frozen, mapped, plain, started};
-
-fn serial(text: &str) -> Serial {
-    text.parse().unwrap()
-}
+use crate::support::{HUB, account, demo, frozen, mapped, plain, serial, started};
 
 fn refusal(error: &ConnectError) -> String {
     match error {

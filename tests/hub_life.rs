@@ -599,3 +599,79 @@ async fn requests_of_scenes_stay_on_this_machine() {
     let request = within(one_request(listener)).await;
     assert!(request.starts_with("GET /hook?x=1 HTTP/1.1\r\n"), "{request}");
 }
+
+#[tokio::test]
+async fn conditions_that_come_true_in_one_call_start_a_scene_once() {
+    let mut house = House::new().await;
+    let (light, plug) = (house.id("Kitchen light/switch").to_owned(), house.id("Plug/switch").to_owned());
+    let (dimmer, lamp) = (house.id("Ceiling light/dimmer").to_owned(), house.id("Ceiling light/switch").to_owned());
+    let both = all([item_is(light.as_str(), true), item_is(plug.as_str(), true)]);
+    house.create(SceneBuilder::new("Both on").when(both)).await;
+    let bright = all([item_compares(dimmer.as_str(), Greater, 0_i64), item_is(lamp.as_str(), true)]);
+    house.create(SceneBuilder::new("Bright").when(bright)).await;
+    let started = |told: &[String]| told.iter().filter(|line| line.contains("started")).count();
+    let told = house.transcript("hub.item.value.set", json!({"ids": [light, plug], "value": true}), SECOND).await;
+    assert_eq!(started(&told), 1, "{told:?}");
+    let told = house.transcript("hub.item.value.set", json!({"_id": dimmer, "value": 50}), SECOND).await;
+    assert_eq!(started(&told), 1, "{told:?}");
+    let codes = house.id("Front door lock/user_codes").to_owned();
+    house.create(SceneBuilder::new("Codes").when(item_changed(codes.as_str()))).await;
+    let element = json!({"type": "userCode", "value": {"code": "4711", "name": "Guest"}});
+    let params = json!({"_id": codes, "element": element});
+    assert_eq!(started(&house.transcript("hub.item.dictionary.value.add", params, SECOND).await), 1);
+}
+
+#[tokio::test]
+async fn sirens_that_sound_fall_silent_whatever_the_next_mode_says() {
+    let mut house = House::new().await;
+    let siren = house.id("Siren").to_owned();
+    house.good("hub.modes.alarms_off.add", json!({"modeId": "1", "deviceIds": [siren]})).await;
+    house.transcript("hub.modes.switch", json!({"modeId": "2"}), MINUTE).await;
+    house.report("Front door", "dw_state", json!("dw_is_opened"));
+    house.heard(MINUTE).await;
+    let told = house.transcript("hub.modes.switch", json!({"modeId": "1"}), SECOND).await;
+    assert!(told.contains(&"hub.item.updated _id=<Siren/siren_alarm> value=\"siren_inactive\"".to_owned()), "{told:?}");
+}
+
+#[tokio::test]
+async fn limits_hold_for_what_is_set_together_and_by_scenes() {
+    let mut house = House::new().await;
+    let (heat, cool) = (
+        house.id("Thermostat/thermostat_setpoint_heating").to_owned(),
+        house.id("Thermostat/thermostat_setpoint_cooling").to_owned(),
+    );
+    let set = async |house: &mut House, heating: i64, cooling: i64| {
+        let items = json!({heat.clone(): {"value": heating}, cool.clone(): {"value": cooling}});
+        house.call("hub.item.value.set", json!({"items": items})).await["error"]["data"].clone()
+    };
+    assert_eq!(set(&mut house, 27, 30).await, Value::Null, "far enough apart once both are set");
+    assert_eq!(set(&mut house, 23, 22).await, "rpc.params.range.invalid.thermostat_setpoint_heating");
+    let near = ezlo_protocol::hub::scene::BlockValue::new("temperature", 29.5);
+    house.create(SceneBuilder::new("Near").then(set_item(heat.as_str(), near))).await;
+    let id = house.id("scene Near").to_owned();
+    let told = house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    assert!(told.last().unwrap().ends_with("\"failed\""), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_factory_reset_ends_what_was_under_way() {
+    let mut house = House::new().await;
+    house.transcript("hub.modes.switch", json!({"modeId": "2"}), 25 * SECOND).await;
+    house.good("hub.reset", json!({"resetToFactoryDefaults": true})).await;
+    house.cloud.advance(SECOND).await;
+    let told = house.transcript("hub.modes.switch", json!({"modeId": "2"}), 20 * SECOND).await;
+    assert!(!told.iter().any(|line| line.contains("\"done\"")), "{told:?}");
+    assert_eq!(house.call("hub.devices.list", json!({})).await["result"]["devices"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_gone_is_no_favourite() {
+    let mut house = House::new().await;
+    let plug = house.id("Plug").to_owned();
+    let unknown = house.call("hub.favorite.set", json!({"devices": [{"_id": "nobody"}]})).await;
+    assert_eq!(unknown["error"]["data"], "generic.object.not.found");
+    house.good("hub.favorite.set", json!({"devices": [{"_id": plug}]})).await;
+    let told = house.transcript("hub.device.force_remove", json!({"_id": plug}), SECOND).await;
+    assert!(told.contains(&"hub.favorite.removed".to_owned()), "{told:?}");
+    assert_eq!(house.call("hub.favorite.list", json!({})).await["result"]["favorites"]["devices"], json!([]));
+}

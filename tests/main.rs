@@ -9,6 +9,7 @@ mod dump;
 mod fixtures;
 mod flows;
 mod hub_life;
+mod lan;
 mod relay;
 mod seed;
 mod snapshots;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use ezlo::{Account, Credentials, Environment};
 use ezlo_mock_cloud::{Builder, Clock, MockCloud};
 use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::serial::Serial;
 use ezlo_testkit::{Socket, address, within};
 use serde_json::{Value, json};
 
@@ -13,6 +14,10 @@ pub(crate) const START: i64 = 1_700_000_000;
 
 /// The online hub of demo.user.
 pub(crate) const HUB: &str = "90000001";
+
+pub(crate) fn serial(text: &str) -> Serial {
+    text.parse().unwrap()
+}
 
 /// A cloud whose time stands still.
 pub(crate) async fn frozen() -> MockCloud {

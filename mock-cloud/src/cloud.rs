@@ -251,7 +251,7 @@ impl Listeners<'_> {
             if cell.local != Local::None {
                 let address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
                 if let Some(announcer) = self.announce {
-                    announcer.announce(cell, address).map_err(StartError::mdns)?;
+                    self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::mdns)?);
                 }
                 let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
                 ready.lan = Some(format!("{scheme}://{address}"));

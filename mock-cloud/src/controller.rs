@@ -122,6 +122,8 @@ impl Controller {
         hub.serial = config.serial.clone();
         hub.mac = config.mac.unwrap_or(hub.mac);
         hub.owner = None;
+        // A process that reaches a relay is on a network.
+        hub.online = true;
         file.hubs = vec![hub];
         file.users.clear();
         let world = World::new(Beginnings {
@@ -137,7 +139,20 @@ impl Controller {
         Ok(Self { config, world, cell })
     }
 
-    /// Connects, registers, and answers until the connection ends. `ready` runs once the relay has taken the hub.
+    /// Waits until the hub is back from a restart; at once when it is there.
+    pub async fn wait_until_up(&self) {
+        let mut on_network = self.cell.on_network.subscribe();
+        // The hub lives as long as this does.
+        let _ = on_network.wait_for(|there| *there).await;
+    }
+
+    /// Whether the hub is away because it restarts.
+    pub fn is_restarting(&self) -> bool {
+        !*self.cell.on_network.borrow()
+    }
+
+    /// Connects, registers, and answers until the connection ends. `ready` runs once the relay has taken the hub. A hub that
+    /// restarts lets go of its relay: that is a good end too; [`Controller::wait_until_up`], then serve again.
     pub async fn serve(&self, ready: impl FnOnce()) -> Result<(), ControllerError> {
         let unreachable = |reason: String| ControllerError::Unreachable { relay: self.config.relay.clone(), reason };
         let connect = tokio::time::timeout(CONNECT_TIME, self.connect()).await;
@@ -235,7 +250,11 @@ impl Controller {
                 biased;
                 out = outbox.recv() => match out {
                     Some(Out::Text(text)) => send(socket, Message::Text(text)).await?,
-                    Some(Out::Close(..)) | None => return Err("the hub let go of the connection".into()),
+                    Some(Out::Close(..)) => {
+                        let _ = tokio::time::timeout(WRITE_TIME, socket.close(None)).await;
+                        return Ok(());
+                    }
+                    None => return Err("the hub let go of the connection".into()),
                 },
                 message = tokio::time::timeout(SILENCE, socket.next()) => match message {
                     Err(_) => return Err("it has gone silent".into()),
@@ -261,10 +280,9 @@ impl Controller {
                 return;
             }
         };
-        let sender = envelope.sender.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
-        let conn_id = sender.as_ref().and_then(|sender| sender["conn_id"].as_str()).unwrap_or_default().to_owned();
+        let sender = envelope.sender.map(serde_json::value::RawValue::get);
         let answer = |outcome: &Result<Value, RpcError>| {
-            link.text(self.cell.reply_text(&self.world, &envelope, outcome, Way::Relayed(&conn_id)));
+            link.text(self.cell.reply_text(&self.world, &envelope, outcome, Way::Passed(sender)));
         };
         // The outcome has gone out already.
         let _ = self.cell.call(&self.world, &envelope, answer);

@@ -15,6 +15,8 @@ pub(crate) enum Way<'a> {
     Relay,
     /// From a hub through the relay, to that connection.
     Relayed(&'a str),
+    /// From a hub that is a process of its own, with the `sender` of the request as it came (JSON).
+    Passed(Option<&'a str>),
     /// From a hub on its local network.
     Local,
 }
@@ -48,7 +50,12 @@ pub(crate) fn reply(request: &Envelope<'_>, method: &str, outcome: &Result<Value
     let api = Value::from(request.api.as_deref().unwrap_or("1.0"));
     match way {
         Way::Relay => format!(r#"{{"id":{id},"method":{method},"error":{error},"result":{result}}}"#),
-        Way::Local => format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result}}}"#),
+        Way::Passed(Some(sender)) => format!(
+            r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result},"sender":{sender}}}"#
+        ),
+        Way::Local | Way::Passed(None) => {
+            format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result}}}"#)
+        }
         Way::Relayed(conn_id) => {
             let sender = json!({"conn_id": conn_id, "type": "ui"});
             format!(

@@ -23,9 +23,26 @@ impl Announcer {
         ServiceDaemon::new().map(Self)
     }
 
-    /// Announces a hub whose local port is at that address.
-    pub(crate) fn announce(&self, hub: &HubCell, address: SocketAddr) -> Result<(), mdns_sd::Error> {
-        self.0.register(service(hub, address)?)
+    /// Announces a hub whose local port is at that address, while it is on its network.
+    pub(crate) fn announce(
+        &self,
+        hub: &HubCell,
+        address: SocketAddr,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, mdns_sd::Error> {
+        let (daemon, service) = (self.0.clone(), service(hub, address)?);
+        let mut on_network = hub.on_network.subscribe();
+        on_network.mark_changed();
+        Ok(async move {
+            while on_network.changed().await.is_ok() {
+                let there = *on_network.borrow_and_update();
+                // The daemon ends with the cloud; then nobody is told any more.
+                if there {
+                    let _ = daemon.register(service.clone());
+                } else {
+                    let _ = daemon.unregister(service.get_fullname());
+                }
+            }
+        })
     }
 }
 

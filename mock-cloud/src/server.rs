@@ -149,19 +149,34 @@ where
     let slot = UpgradeSlot::default();
     let service = service_fn({
         let (shared, slot) = (Arc::clone(&shared), Arc::clone(&slot));
+        let surface = surface.clone();
         move |request| {
             let (shared, surface, slot) = (Arc::clone(&shared), surface.clone(), Arc::clone(&slot));
             async move { http::answer(&shared, &surface, tls, &slot, request).await }
         }
     });
+    let mut drops = match &surface {
+        Surface::Lan { hub, .. } => Some(hub.drops.subscribe()),
+        _ => None,
+    };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "connection ended early");
+    // A hub that drops its local connections drops those too that speak HTTP or have not logged in.
+    let dropped = async {
+        match &mut drops {
+            Some(drops) => drop(drops.changed().await),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        served = serving => if let Err(error) = served {
+            tracing::debug!(%error, "connection ended early");
+        },
+        () = dropped => return,
     }
     let accepted = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(accepted) = accepted {

@@ -58,6 +58,7 @@ async fn serve(hub: &Hub, controller: &Controller) -> Result<(), String> {
     let line = json!({"ready": true, "serial": hub.serial, "relay": hub.relay});
     let mut wait = FIRST_WAIT;
     loop {
+        controller.wait_until_up().await;
         let mut came = false;
         let ended = controller
             .serve(|| {
@@ -66,6 +67,7 @@ async fn serve(hub: &Hub, controller: &Controller) -> Result<(), String> {
             })
             .await;
         let text = match ended {
+            Ok(()) if controller.is_restarting() => continue,
             Ok(()) if hub.once => return Ok(()),
             // Trying again changes nothing about these.
             Err(error) if hub.once || !matches!(error, ControllerError::Unreachable { .. }) => {

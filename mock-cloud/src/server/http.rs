@@ -20,6 +20,8 @@ use crate::config::Profile;
 const MAX_BODY: usize = 256 * 1024;
 /// How long a request body may take.
 const BODY_TIME: Duration = Duration::from_secs(10);
+/// How long a request to a hub may run (the vendor's note on its HTTP server).
+const LAN_BODY_TIME: Duration = Duration::from_secs(60);
 /// Share of requests that the hostile profile refuses for no reason.
 const HOSTILE_REFUSALS: f64 = 0.05;
 
@@ -143,9 +145,19 @@ pub(super) async fn answer(
         None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
         Some(_) if refuses(shared, surface) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
         Some(_) if socket::is_upgrade(&request) => socket::accept(shared, surface, slot, request),
-        Some(host) => match read(request, host).await {
-            Ok(request) => route_to(shared, surface, &request),
-            Err(reply) => reply,
+        Some(host) => match surface {
+            // A request is open from its head on.
+            Surface::Lan { hub, .. } => match hub.open_request() {
+                Some(open) => match read(request, host, LAN_BODY_TIME).await {
+                    Ok(request) => lan::answer(&shared.world, hub, &request, open),
+                    Err(reply) => reply,
+                },
+                None => Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
+            },
+            _ => match read(request, host, BODY_TIME).await {
+                Ok(request) => route_to(shared, surface, &request),
+                Err(reply) => reply,
+            },
         },
     };
     Ok(reply.into_response(shared, head_only))
@@ -164,7 +176,8 @@ fn route_to(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
         Surface::Control => control::answer(shared, request),
         Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
         Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
-        Surface::Lan { hub, .. } => lan::answer(&shared.world, hub, request),
+        // Answered before, with its place among the open ones.
+        Surface::Lan { .. } => Reply::not_found(),
     }
 }
 
@@ -178,9 +191,9 @@ fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
     good.then_some(Host { authority, tls })
 }
 
-async fn read(request: http::Request<Incoming>, host: Host) -> Result<Request, Reply> {
+async fn read(request: http::Request<Incoming>, host: Host, limit: Duration) -> Result<Request, Reply> {
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+    let body = match tokio::time::timeout(limit, Limited::new(body, MAX_BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Err(Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request too long"));

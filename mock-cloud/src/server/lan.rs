@@ -16,21 +16,19 @@ use http::{Method, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 use super::http::{Reply, Request};
 use crate::frame::{self, Way};
-use crate::world::hub::{Local, decode};
+use crate::world::hub::{Local, OpenRequest, decode};
 use crate::world::link::{Link, LinkKind, Out};
 use crate::world::{HubCell, World};
 
 /// Answers an HTTP request to a hub (the vendor's note on its HTTP server, and what users run on port 17000).
-pub(super) fn answer(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
+pub(super) fn answer(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request, open: OpenRequest) -> Reply {
     if hub.local != Local::Full {
         return Reply::not_found();
     }
-    let Some(open) = hub.open_request() else {
-        return Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests");
-    };
     if !is_allowed(world, hub, request) {
         return Reply::error(StatusCode::UNAUTHORIZED, "Wrong user or token");
     }
@@ -109,7 +107,7 @@ fn parameter(name: &str, value: &str) -> (String, Value) {
 }
 
 /// One JSON object a line, for as long as the client listens (the framing is inferred).
-fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: crate::world::hub::OpenRequest) -> Reply {
+fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Reply {
     let (link, outbox) = Link::new(world.random.uuid(), LinkKind::Local);
     let leave = Leave { hub: Arc::clone(hub), conn_id: link.conn_id.clone(), _open: open };
     if !hub.attach(link) {
@@ -133,7 +131,7 @@ fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: crate::world::hub::O
 struct Leave {
     hub: Arc<HubCell>,
     conn_id: String,
-    _open: crate::world::hub::OpenRequest,
+    _open: OpenRequest,
 }
 
 impl Drop for Leave {
@@ -157,6 +155,10 @@ impl LocalSession {
             session.enter();
         }
         session
+    }
+
+    pub(super) fn drops(&self) -> watch::Receiver<u64> {
+        self.hub.drops.subscribe()
     }
 
     pub(super) fn pings(&self) -> bool {
@@ -197,7 +199,15 @@ impl LocalSession {
 
     /// A login somewhere else opens the hub for this connection too, where the family has it so.
     fn may_call(&mut self) -> bool {
-        let unlocked = self.hub.family.login_is_global && self.hub.unlocked.load(Ordering::Acquire);
+        if !self.hub.family.login_is_global || self.hub.read(|hub| hub.anonymous_access) {
+            return self.logged_in;
+        }
+        let unlocked = self.hub.unlocked.load(Ordering::Acquire);
+        if self.logged_in && !unlocked {
+            // Somebody else closed in form, and that logged everybody out.
+            self.hub.detach(&self.link.conn_id);
+            self.logged_in = false;
+        }
         self.logged_in || unlocked && self.enter()
     }
 

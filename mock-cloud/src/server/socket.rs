@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -63,6 +64,14 @@ impl Session {
     fn on_close(&self) {
         if let Self::Local(session) = self {
             session.on_close();
+        }
+    }
+
+    /// Tells when the hub drops its local connections.
+    fn drops(&self) -> Option<watch::Receiver<u64>> {
+        match self {
+            Self::Relay(_) => None,
+            Self::Local(session) => Some(session.drops()),
         }
     }
 
@@ -173,6 +182,7 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
     let mut unanswered = 0;
     let mut heard = tokio::time::Instant::now();
     let mut expiry = None;
+    let mut drops = session.drops();
     loop {
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
@@ -217,6 +227,10 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
                 if write(socket, Message::Ping(Bytes::new())).await.is_err() {
                     return End::Gone;
                 }
+            }
+            () = async { match &mut drops { Some(drops) => drop(drops.changed().await), None => std::future::pending().await } } => {
+                // Those that logged in have the goodbye in their queue already.
+                return End::Close(1001, "hub drops local connections");
             }
             () = async { match &mut expiry { Some((timer, _)) => timer.await, None => std::future::pending().await } } => {
                 let code = expiry.map_or(1000, |(_, code)| code);

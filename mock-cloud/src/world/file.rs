@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 mod check;
 mod house;
 
-pub(crate) use house::{ActionFile, BehaviourFile, ConditionFile, DeviceFile, ItemFile, SceneFile};
+pub(crate) use house::{ActionFile, BehaviourFile, ConditionFile, DeviceFile, Finders, ItemFile, RawFile, SceneFile};
 
 /// Worlds that come with the program.
 const SHIPPED: &[(&str, &str)] = &[
@@ -78,6 +78,9 @@ pub(crate) struct HubFile {
     pub(crate) online: bool,
     /// How many of it there are; serial and address count up, `{n}` in the owner's name becomes the number.
     pub(crate) copies: Option<u32>,
+    /// Whether categories and value types that no list knows are meant.
+    #[serde(default)]
+    pub(crate) unknown_words: bool,
     /// Whether the local ports are open on families that have them only in newer hardware.
     pub(crate) local: Option<bool>,
     #[serde(default)]
@@ -165,9 +168,31 @@ impl WorldFile {
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |text| ConfigError::Syntax { path: path.to_owned(), text };
         let world: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        let world = world.with_copies().map_err(&wrong)?;
-        world.check().map_err(wrong)?;
+        let located = |fault: String| wrong(with_line(text, &fault));
+        let world = world.with_copies().map_err(located)?;
+        world.check().map_err(located)?;
         Ok(world)
+    }
+}
+
+/// The fault with the line it is about: that of the last thing it names, looked for from one thing it names to the next.
+fn with_line(text: &str, fault: &str) -> String {
+    let mut from = 0;
+    let mut found = None;
+    let hub = fault.strip_prefix("hub ").and_then(|rest| rest.split([' ', ':']).next());
+    let quoted = fault.split('"').skip(1).step_by(2);
+    for name in hub.into_iter().chain(quoted) {
+        let here = [format!("\"{name}\""), name.to_owned()].iter().find_map(|form| text[from..].find(form.as_str()));
+        if let Some(at) = here.filter(|_| !name.is_empty()) {
+            from += at;
+            found = Some(from);
+        }
+    }
+    match found {
+        Some(at) => {
+            format!("line {}: {fault}", text[..at].lines().count().max(1) + usize::from(text[..at].ends_with('\n')))
+        }
+        None => fault.to_owned(),
     }
 }
 

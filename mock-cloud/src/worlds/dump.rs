@@ -3,20 +3,24 @@
 //! Kept: what kinds of devices there are, what they can do, readings, tokens, the structure of scenes. Replaced: names,
 //! serial, hardware address, location, codes, texts, addresses. The same input gives the same pseudonyms.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use ezlo_protocol::hub::catalogue::{ItemName, Subcategory};
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::room::Room;
-use ezlo_protocol::hub::scene::{Block, Comparator, Scene, SunTiming};
-use ezlo_protocol::hub::value::{Shape, ValueType};
+use ezlo_protocol::hub::scene::{Block, Comparator, Scene, SunTiming, block_spec};
+use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::wire;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use self::scrub::{Pseudonyms, blank, is_plain, is_type_id, plain_token, scrub};
 use crate::config::ConfigError;
-use crate::world::file::{ActionFile, ConditionFile, DeviceFile, ItemFile, SceneFile};
+use crate::world::file::{ActionFile, ConditionFile, DeviceFile, ItemFile, RawFile, SceneFile};
+
+mod scrub;
 
 /// Longest answer that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -50,6 +54,9 @@ pub enum DumpError {
         /// Where they were looked for.
         path: PathBuf,
     },
+    /// What was gathered cannot be written.
+    #[error("the world cannot be written: {0}")]
+    Write(String),
     /// What was made is no good world; the dump contradicts itself.
     #[error("the world that came out is not good: {0}")]
     World(#[from] ConfigError),
@@ -83,7 +90,7 @@ pub fn from_dump(folder: &Path) -> Result<String, DumpError> {
     if dump.devices.is_empty() {
         return Err(DumpError::NoDevices { path: folder.to_owned() });
     }
-    let text = dump.world();
+    let text = dump.world()?;
     crate::worlds::check(Path::new("(made from the dump)"), &text)?;
     Ok(text)
 }
@@ -120,7 +127,7 @@ impl Dump {
         Ok(())
     }
 
-    fn world(&self) -> String {
+    fn world(&self) -> Result<String, DumpError> {
         let mut names = Pseudonyms::default();
         let rooms: HashMap<&str, String> =
             self.rooms.iter().map(|room| (room.id.as_str(), names.of("Room", room.id.as_str()))).collect();
@@ -129,7 +136,8 @@ impl Dump {
         let mut devices: HashMap<&str, String> = HashMap::new();
         for device in &self.devices {
             if let Some(id) = device.id() {
-                let kind = device.category.get().map_or("device", |category| category.as_str());
+                let known = device.category.get().filter(|category| category.is_known());
+                let kind = known.map_or("device", |category| category.as_str());
                 devices.insert(id.as_str(), names.of(&spoken(kind), id.as_str()));
             }
         }
@@ -153,11 +161,10 @@ impl Dump {
             mode: self.mode.as_deref().filter(|mode| *mode != "1"),
             rooms: order.iter().filter_map(|id| rooms.get(id)).map(String::as_str).collect(),
             devices: files,
-            scenes: self.scenes.iter().map(|scene| self.scene(scene, &devices, &mut names)).collect(),
+            scenes: self.scenes.iter().map(|scene| self.scene(scene, &devices, &rooms, &mut names)).collect(),
         };
         let world = WorldOut { users: [USER], hubs: [hub] };
-        // Every value here is of a kind that TOML has; nulls were left out.
-        toml::to_string_pretty(&world).unwrap_or_default()
+        toml::to_string_pretty(&world).map_err(|error| DumpError::Write(error.to_string()))
     }
 
     fn device(
@@ -177,11 +184,12 @@ impl Dump {
             category: device
                 .category
                 .get()
+                .filter(|category| category.is_known())
                 .map(|category| category.as_str().to_owned())
                 .or_else(|| Some("unknown".into())),
-            subcategory: device.subcategory.get().filter(|kind| !kind.is_empty()).cloned(),
-            kind: device.kind.get().cloned(),
-            device_type_id: device.device_type_id.get().filter(|id| !id.is_empty()).cloned(),
+            subcategory: device.subcategory.get().filter(|kind| Subcategory::from(kind.as_str()).is_known()).cloned(),
+            kind: device.kind.get().filter(|kind| is_plain(kind)).cloned(),
+            device_type_id: device.device_type_id.get().filter(|id| is_type_id(id)).cloned(),
             battery_powered: device.battery_powered.get() == Some(&true),
             armed: device.armed.get().copied(),
             reachable: device.reachable.get().copied().filter(|reachable| !reachable),
@@ -189,20 +197,29 @@ impl Dump {
         })
     }
 
-    fn scene(&self, scene: &Scene, devices: &HashMap<&str, String>, names: &mut Pseudonyms) -> SceneFile {
+    fn scene(
+        &self,
+        scene: &Scene,
+        devices: &HashMap<&str, String>,
+        rooms: &HashMap<&str, String>,
+        names: &mut Pseudonyms,
+    ) -> SceneFile {
         let mut referring = |blocks: Option<&Vec<Block>>| -> Vec<Value> {
             blocks.into_iter().flatten().map(|block| self.anonymous_block(block, devices, names)).collect()
         };
-        let when = referring(scene.when.get()).into_iter().map(|block| ConditionFile::Raw { block }).collect();
-        let then = referring(scene.then.get()).into_iter().map(|block| ActionFile::Raw { block }).collect();
+        let when = referring(scene.when.get()).into_iter().map(|block| ConditionFile::Raw(RawFile { block })).collect();
+        let raw = |block| ActionFile::Raw(RawFile { block });
+        let then = referring(scene.then.get()).into_iter().map(raw).collect();
+        let otherwise = referring(scene.otherwise.get()).into_iter().map(raw).collect();
         let modes = scene.house_modes.get().filter(|modes| modes.len() < 4);
         SceneFile {
             name: names.of("Scene", scene.id.get().map_or("", |id| id.as_str())),
             enabled: scene.enabled.get().copied(),
-            room: None,
+            room: scene.parent_id.get().and_then(|room| rooms.get(room.as_str())).cloned(),
             modes: modes.into_iter().flatten().map(|mode| mode.as_str().to_owned()).collect(),
             when,
             then,
+            otherwise,
         }
     }
 
@@ -212,12 +229,16 @@ impl Dump {
         if let Some(members) = value.as_object_mut() {
             members.retain(|name, _| matches!(name.as_str(), "blockOptions" | "blockType" | "fields" | "delay"));
         }
+        let method = &value["blockOptions"]["method"];
+        value["blockOptions"] = json!({"method": {"name": method["name"], "args": method["args"]}});
+        // What is not known may hold anything: where somebody lives, when they come home.
+        let is_known = block.method().is_some_and(|method| block_spec(method).is_some());
         for field in value["fields"].as_array_mut().into_iter().flatten() {
             if let Some(members) = field.as_object_mut() {
                 members.retain(|name, _| matches!(name.as_str(), "name" | "type" | "value" | "scale"));
                 let kind = members.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
                 if let Some(inner) = members.get_mut("value") {
-                    *inner = self.anonymous_field(&kind, inner, devices, names);
+                    *inner = if is_known { self.anonymous_field(&kind, inner, devices, names) } else { blank(inner) };
                 }
             }
         }
@@ -249,7 +270,7 @@ impl Dump {
             }
             "device" => devices.get(text).map_or_else(|| "unknown".into(), |device| format!("@{device}").into()),
             "houseModeId" | "interval" | "hms_interval" | "24_hours_time" => value.clone(),
-            "sceneId" => names.of("scene", text).into(),
+            "sceneId" => format!("@scene {}", names.of("Scene", text)).into(),
             "string" if is_word(text) => value.clone(),
             kind => scrub(&ValueType::from(kind), None, value, names),
         }
@@ -263,98 +284,38 @@ fn is_word(text: &str) -> bool {
         || matches!(text, "daily" | "weekly" | "GET" | "POST" | "PUT" | "DELETE")
 }
 
+/// The list of that name, if it is one of such objects: `hub.modes.get` has a list of devices too, of their ids.
 fn list<'v>(result: &'v Value, name: &str, members: &[&str]) -> Option<&'v Value> {
     let found = result.get(name).filter(|list| list.is_array())?;
-    let first = &found[0];
-    (first.is_null() || members.iter().all(|member| first.get(member).is_some())).then_some(found)
+    let first = found.get(0)?;
+    members.iter().all(|member| first.get(member).is_some()).then_some(found)
 }
 
 fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
     let kind = item.value_type.get()?;
     let number = |bound: Option<f64>| bound.map(Value::from);
-    let value = item.value.get().map(|value| scrub(kind, item.element_type.as_deref(), value, names));
+    let name = item.name.get()?;
+    let value = match item.value.get() {
+        // Codes are secrets whatever their type is.
+        Some(value) if name.contains("code") && value.is_number() => Some(json!(0)),
+        Some(value) => Some(scrub(kind, item.element_type.as_deref(), value, names)),
+        None => None,
+    };
     Some(ItemFile {
-        name: item.name.get()?.clone(),
-        value_type: Some(kind.as_str().to_owned()),
-        value,
-        scale: item.scale.get().map(|scale| scale.as_str().to_owned()),
+        name: if ItemName::from(name.as_str()).is_known() { name.clone() } else { names.of("item", name) },
+        value_type: Some(kind.as_str().to_owned()).filter(|_| kind.is_known()).or_else(|| Some("string".into())),
+        value: value.filter(|value| !value.is_null() && kind.is_known()),
+        scale: item.scale.get().filter(|scale| scale.is_known()).map(|scale| scale.as_str().to_owned()),
         has_getter: item.has_getter.get().copied(),
         has_setter: item.has_setter.get().copied(),
         show: item.show.get().copied().filter(|show| !show),
-        tokens: item.tokens.get().cloned(),
-        element_type: item.element_type.get().cloned(),
+        tokens: item.tokens.get().map(|tokens| tokens.iter().map(|token| plain_token(token, names)).collect()),
+        element_type: item.element_type.get().filter(|kind| is_plain(kind)).cloned(),
+        elements_max_number: item.elements_max_number.get().copied(),
+        user_code_restriction: item.user_code_restriction.get().cloned(),
         min_value: number(item.minimum()),
         max_value: number(item.maximum()),
     })
-}
-
-/// The value without anything somebody wrote: numbers, flags and tokens stay.
-fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, names: &mut Pseudonyms) -> Value {
-    match (kind, value) {
-        (ValueType::Token, _) => value.clone(),
-        (ValueType::Dictionary, Value::Object(members)) => {
-            let kind = ValueType::from(element.unwrap_or_default().split('.').next().unwrap_or_default());
-            let one = |(key, value): (&String, &Value)| (key.clone(), scrub(&kind, None, value, names));
-            members.iter().map(one).collect()
-        }
-        (ValueType::UserCode, Value::Object(code)) => {
-            let mut kept = Map::new();
-            let digits = code.get("code").and_then(Value::as_str).unwrap_or_default();
-            kept.insert("code".into(), names.code(digits).into());
-            kept.insert("name".into(), names.of("User", digits).into());
-            kept.extend(code.get("mode").map(|mode| ("mode".to_owned(), mode.clone())));
-            kept.into()
-        }
-        (
-            ValueType::ButtonState
-            | ValueType::UserLockOperation
-            | ValueType::WeeklyInterval
-            | ValueType::DailyInterval,
-            _,
-        ) => value.clone(),
-        (kind, _) if kind.shape() == Shape::Number || kind.shape() == Shape::Integer || kind.shape() == Shape::Bool => {
-            value.clone()
-        }
-        (_, value) => without_texts(value, names),
-    }
-}
-
-fn without_texts(value: &Value, names: &mut Pseudonyms) -> Value {
-    match value {
-        Value::String(text) if text.is_empty() => value.clone(),
-        Value::String(text) => names.of("text", text).into(),
-        Value::Array(all) => all.iter().map(|one| without_texts(one, names)).collect(),
-        Value::Object(all) => all
-            .iter()
-            .filter(|(_, one)| !one.is_null())
-            .map(|(name, one)| (name.clone(), without_texts(one, names)))
-            .collect(),
-        other => other.clone(),
-    }
-}
-
-/// Numbers for names, in the order in which they are met.
-#[derive(Default)]
-struct Pseudonyms {
-    given: BTreeMap<String, HashMap<String, usize>>,
-}
-
-impl Pseudonyms {
-    fn number(&mut self, kind: &str, real: &str) -> usize {
-        let of_kind = self.given.entry(kind.to_owned()).or_default();
-        let next = of_kind.len() + 1;
-        *of_kind.entry(real.to_owned()).or_insert(next)
-    }
-
-    fn of(&mut self, kind: &str, real: &str) -> String {
-        format!("{kind} {}", self.number(kind, real))
-    }
-
-    /// As long as the real one, so that it fits the lock's pattern.
-    fn code(&mut self, real: &str) -> String {
-        let number = self.number("code", real);
-        format!("{number:0width$}", width = real.len().max(1))
-    }
 }
 
 /// `door_lock` as `Door lock`.

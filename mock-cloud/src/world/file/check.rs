@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use ezlo_protocol::hub::device::Category;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::mac::MacAddress;
-use ezlo_protocol::wire::Field;
 use jiff::tz::TimeZone;
 
-use super::house::{BehaviourFile, DeviceFile, ItemFile};
+use super::house::{ActionFile, BehaviourFile, DeviceFile, Finders, ItemFile, SceneFile, known_mode};
 use super::{HubFile, UserFile, WorldFile};
 use crate::world::template;
 
@@ -65,6 +65,10 @@ fn count(copies: Option<u32>) -> Result<u32, String> {
 impl UserFile {
     fn copied(&self) -> Result<Vec<Self>, String> {
         let number = |n: u32| (n + 1).to_string();
+        let count = count(self.copies)?;
+        if self.account.checked_add(u64::from(count)).is_none() || self.user.checked_add(u64::from(count)).is_none() {
+            return Err(format!("user {:?}: account or user number is too large", self.username));
+        }
         let copy = |n: u32| Self {
             username: self.username.replace("{n}", &number(n)),
             email: self.email.replace("{n}", &number(n)),
@@ -73,7 +77,7 @@ impl UserFile {
             copies: None,
             ..self.clone()
         };
-        Ok((0..count(self.copies)?).map(copy).collect())
+        Ok((0..count).map(copy).collect())
     }
 }
 
@@ -117,6 +121,11 @@ impl HubFile {
             }
             TimeZone::get(&place.timezone).map_err(|error| format!("location: {error}"))?;
         }
+        for (at, room) in self.rooms.iter().enumerate() {
+            if self.rooms[..at].contains(room) {
+                return Err(format!("room {room:?} is there twice"));
+            }
+        }
         for (at, device) in self.devices.iter().enumerate() {
             self.check_device(device, &self.devices[..at])
                 .map_err(|text| format!("device {:?}: {text}", device.name))?;
@@ -132,8 +141,14 @@ impl HubFile {
     }
 
     fn check_device(&self, device: &DeviceFile, earlier: &[DeviceFile]) -> Result<(), String> {
-        if earlier.iter().any(|other| other.name == device.name) {
+        let part_of = self.whole_of(&device.name).is_some_and(|whole| whole.name != device.name);
+        if part_of || earlier.iter().any(|other| other.name == device.name) {
             return Err("a device of that name is there already".into());
+        }
+        if let Some(word) =
+            device.category.as_ref().filter(|word| !self.unknown_words && !Category::from(word.as_str()).is_known())
+        {
+            return Err(format!("no category is called {word:?} (unknown_words = true allows it)"));
         }
         match (&device.template, &device.category) {
             (Some(template), _) => known_template(template)?,
@@ -147,8 +162,11 @@ impl HubFile {
         {
             return Err(format!("no device {parent:?} before it, to be its parent"));
         }
-        for item in &device.items {
-            check_item(device, item).map_err(|text| format!("item {:?}: {text}", item.name))?;
+        for (at, item) in device.items.iter().enumerate() {
+            if device.items[..at].iter().any(|earlier| earlier.name == item.name) {
+                return Err(format!("item {:?} is there twice", item.name));
+            }
+            self.check_item(device, item).map_err(|text| format!("item {:?}: {text}", item.name))?;
         }
         Ok(())
     }
@@ -162,8 +180,8 @@ impl HubFile {
             (None, None) => None,
             (spec, own) => {
                 let mut made = spec.unwrap_or_default();
-                if let Some(kind) = own.and_then(|own| own.value_type.as_deref()) {
-                    made.value_type = Field::Value(ValueType::from(kind));
+                if let Some(own) = own {
+                    own.apply(&mut made, false);
                 }
                 Some(made)
             }
@@ -179,31 +197,82 @@ impl HubFile {
     }
 
     fn check_scenes(&self) -> Result<(), String> {
-        let item = |device: &str, item: &str| self.item(device, item);
-        let device = |name: &str| self.devices.iter().any(|device| device.name == name).then(|| name.into());
-        for scene in &self.scenes {
-            let wrong = |what: &str, at: usize| {
-                format!("scene {:?}: {what}[{at}] names a device, item, time or mode that is not there", scene.name)
-            };
-            if let Some(at) = scene.when.iter().position(|condition| condition.block(&item, &device).is_none()) {
-                return Err(wrong("when", at));
+        for (at, scene) in self.scenes.iter().enumerate() {
+            if self.scenes[..at].iter().any(|earlier| earlier.name == scene.name) {
+                return Err(format!("scene {:?} is there twice", scene.name));
             }
-            if let Some(at) = scene.then.iter().position(|action| action.block(&item, &device).is_none()) {
-                return Err(wrong("then", at));
-            }
-            let made = ezlo_protocol::hub::scene::Scene {
-                name: scene.name.as_str().into(),
-                when: scene.conditions(&item, &device).into(),
-                then: scene.actions(&item, &device).into(),
-                ..Default::default()
-            };
-            // Ids are made later; everything else must be right already.
-            let problem = made.problems().into_iter().find(|problem| !problem.text.ends_with("an id, as text"));
-            if let Some(problem) = problem {
-                return Err(format!("scene {:?}: {problem}", scene.name));
-            }
+            self.check_scene(scene).map_err(|text| format!("scene {:?}: {text}", scene.name))?;
         }
         Ok(())
+    }
+
+    fn check_scene(&self, scene: &SceneFile) -> Result<(), String> {
+        if let Some(mode) = scene.modes.iter().find(|mode| known_mode(mode).is_none()) {
+            return Err(format!("mode {mode:?}: house modes are \"1\" to \"4\""));
+        }
+        if let Some(room) = scene.room.as_ref().filter(|room| !self.rooms.contains(room)) {
+            return Err(format!("no room {room:?}"));
+        }
+        let item = |device: &str, item: &str| {
+            // Ids are made later; any does here.
+            self.item(device, item).map(|found| Item { id: "0".into(), ..found })
+        };
+        let known = |name: &str| self.devices.iter().any(|device| device.name == name) || self.whole_of(name).is_some();
+        let device = |name: &str| known(name).then(|| name.into());
+        let named = |name: &str| self.scenes.iter().any(|scene| scene.name == name).then(|| name.into());
+        let find = Finders { item: &item, device: &device, scene: &named };
+        let nowhere =
+            |list: &str, at: usize| format!("{list}[{at}] names a device, item, time or mode that is not there");
+        if let Some(at) = scene.when.iter().position(|condition| condition.block(&find).is_none()) {
+            return Err(nowhere("when", at));
+        }
+        for (list, actions) in [("then", &scene.then), ("else", &scene.otherwise)] {
+            if let Some(at) = actions.iter().position(|action| action.block(&find).is_none()) {
+                return Err(nowhere(list, at));
+            }
+            for (at, action) in actions.iter().enumerate() {
+                if let ActionFile::Set(set) = action
+                    && let Some(item) = self.item(&set.device, &set.item)
+                {
+                    item.check(&set.value).map_err(|error| format!("{list}[{at}]: item {:?}: {error}", set.item))?;
+                }
+            }
+        }
+        let made = ezlo_protocol::hub::scene::Scene {
+            name: scene.name.as_str().into(),
+            when: scene.conditions(&find).into(),
+            then: scene.actions(&find).into(),
+            ..Default::default()
+        };
+        made.problems().into_iter().next().map_or(Ok(()), |problem| Err(problem.to_string()))
+    }
+
+    fn check_item(&self, device: &DeviceFile, file: &ItemFile) -> Result<(), String> {
+        let template =
+            device.template.as_deref().and_then(template::find).and_then(|template| template.item(&file.name));
+        if template.is_none() && file.value_type.is_none() {
+            return Err("give its value_type".into());
+        }
+        let kind = file.value_type.as_deref().map(ValueType::from);
+        if let Some(kind) = kind.filter(|kind| !self.unknown_words && !kind.is_known()) {
+            return Err(format!("no value type is called {:?} (unknown_words = true allows it)", kind.as_str()));
+        }
+        for (name, bound) in [("min_value", &file.min_value), ("max_value", &file.max_value)] {
+            if bound.as_ref().is_some_and(|bound| !bound.is_number()) {
+                return Err(format!("{name} is not a number"));
+            }
+        }
+        let mut item = template.unwrap_or_default();
+        file.apply(&mut item, false);
+        if let (Some(least), Some(most)) = (item.minimum(), item.maximum())
+            && least > most
+        {
+            return Err(format!("min_value {least} is more than max_value {most}"));
+        }
+        match &file.value {
+            Some(value) => item.holds(value).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
     }
 
     fn check_behaviour(&self, behaviour: &BehaviourFile) -> Result<(), String> {
@@ -263,27 +332,6 @@ fn known_template(name: &str) -> Result<(), String> {
     }
     let known = template::TEMPLATES.iter().map(|template| template.name).collect::<Vec<_>>().join(", ");
     Err(format!("no template {name:?}; there are {known}"))
-}
-
-fn check_item(device: &DeviceFile, file: &ItemFile) -> Result<(), String> {
-    let template = device.template.as_deref().and_then(template::find).and_then(|template| template.item(&file.name));
-    if template.is_none() && file.value_type.is_none() {
-        return Err("give its value_type".into());
-    }
-    let mut item = template.unwrap_or_default();
-    if let Some(kind) = &file.value_type {
-        item.value_type = Field::Value(ValueType::from(kind.as_str()));
-    }
-    if let Some(tokens) = &file.tokens {
-        item.tokens = tokens.clone().into();
-    }
-    if let Some(kind) = &file.element_type {
-        item.element_type = kind.as_str().into();
-    }
-    match &file.value {
-        Some(value) => item.holds(value).map_err(|error| error.to_string()),
-        None => Ok(()),
-    }
 }
 
 /// The n-th address after that one.

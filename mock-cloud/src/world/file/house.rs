@@ -1,12 +1,13 @@
 //! What is in a house: devices, their items, scenes, behaviours.
 
-use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::mode::MODES;
 use ezlo_protocol::hub::scene::{
     Block, BlockValue, Comparator, HmsInterval, SunEvent, SunTiming, button, daily_at, every, http_get, item_changed,
     item_compares, item_is, mode_changed_to, not, set_device_armed, set_item, sun, switch_mode, weekly_at,
 };
 use ezlo_protocol::hub::value::ValueType;
+use ezlo_protocol::hub::{DeviceId, SceneId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,6 +65,10 @@ pub(crate) struct ItemFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) element_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) elements_max_number: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user_code_restriction: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) min_value: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_value: Option<Value>,
@@ -85,79 +90,106 @@ pub(crate) struct SceneFile {
     pub(crate) when: Vec<ConditionFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) then: Vec<ActionFile>,
+    #[serde(rename = "else", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) otherwise: Vec<ActionFile>,
 }
 
-/// A condition, told by its members.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, untagged)]
-pub(crate) enum ConditionFile {
-    /// A number compares.
-    Compares { device: String, item: String, comparator: String, value: f64 },
-    /// An item has a value.
-    Is { device: String, item: String, value: Value },
-    /// A button did something.
-    Button { device: String, button: String },
-    /// An item changed.
-    Changed { device: String, item: String },
-    /// Each day, or on these days of the week (1 = Monday), at that time.
-    At {
-        at: String,
-        #[serde(default)]
-        weekdays: Vec<u8>,
-    },
-    /// Again and again.
-    Every { every: String },
-    /// At `sunrise` or `sunset`, or so many seconds after it, or before it where negative.
-    Sun {
-        sun: String,
-        #[serde(default)]
-        offset: i64,
-    },
-    /// The house came into a mode.
-    Mode { mode: String },
-    /// All of these hold.
-    All { all: Vec<Self> },
-    /// One of these holds.
-    Any { any: Vec<Self> },
-    /// It does not hold.
-    Not { not: Box<Self> },
-    /// A block as a hub has it; `@device/item` stands for the id of an item.
-    Raw { block: Value },
+/// Declares an enumeration whose variants are told apart by one member, so that an error names the member that is wrong and
+/// not "no variant fits".
+macro_rules! told_by_member {
+    ($(#[$meta:meta])* $name:ident { $( $(#[$doc:meta])* $variant:ident ($file:ident) by $member:literal; )* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Deserialize, Serialize)]
+        #[serde(try_from = "Value", untagged)]
+        pub(crate) enum $name { $( $(#[$doc])* $variant($file), )* }
+
+        impl TryFrom<Value> for $name {
+            type Error = String;
+
+            fn try_from(value: Value) -> Result<Self, String> {
+                $( if value.get($member).is_some() {
+                    let read = serde_json::from_value(value).map(Self::$variant);
+                    return read.map_err(|error| format!("with {:?}: {error}", $member));
+                } )*
+                Err(format!("one of these is needed: {}", [$($member),*].join(", ")))
+            }
+        }
+    };
 }
 
-/// An action, told by its members.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, untagged)]
-pub(crate) enum ActionFile {
-    /// Sets an item.
-    Set {
-        device: String,
-        item: String,
-        value: Value,
-        #[serde(default)]
-        delay_seconds: u64,
-    },
-    /// Arms a device or not.
-    Arm {
-        device: String,
-        armed: bool,
-        #[serde(default)]
-        delay_seconds: u64,
-    },
-    /// Switches the house mode.
-    Mode {
-        mode: String,
-        #[serde(default)]
-        delay_seconds: u64,
-    },
-    /// Calls a web server with GET.
-    Get {
-        http_get: String,
-        #[serde(default)]
-        delay_seconds: u64,
-    },
-    /// A block as a hub has it; `@device/item` stands for the id of an item.
-    Raw { block: Value },
+/// Declares the members of one variant.
+macro_rules! members {
+    ($( $(#[$meta:meta])* $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty, )* } )*) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name { $( $(#[$field_meta])* pub(crate) $field: $type, )* }
+    )* };
+}
+
+told_by_member! {
+    /// A condition.
+    ConditionFile {
+        /// A number compares.
+        Compares(ComparesFile) by "comparator";
+        /// A button did something.
+        Button(ButtonFile) by "button";
+        /// Each day, or on these days of the week (1 = Monday), at that time.
+        At(AtFile) by "at";
+        /// Again and again.
+        Every(EveryFile) by "every";
+        /// At `sunrise` or `sunset`, or so many seconds after it, or before it where negative.
+        Sun(SunFile) by "sun";
+        /// The house came into a mode.
+        Mode(ModeFile) by "mode";
+        /// All of these hold.
+        All(AllFile) by "all";
+        /// One of these holds.
+        Any(AnyFile) by "any";
+        /// It does not hold.
+        Not(NotFile) by "not";
+        /// A block as a hub has it; `@device/item`, `@device` and `@scene name` stand for ids.
+        Raw(RawFile) by "block";
+        /// An item has a value.
+        Is(IsFile) by "value";
+        /// An item changed.
+        Changed(ChangedFile) by "item";
+    }
+}
+
+told_by_member! {
+    /// An action.
+    ActionFile {
+        /// Arms a device or not.
+        Arm(ArmFile) by "armed";
+        /// Switches the house mode.
+        Mode(SwitchFile) by "mode";
+        /// Calls a web server with GET.
+        Get(GetFile) by "http_get";
+        /// A block as a hub has it; `@device/item`, `@device` and `@scene name` stand for ids.
+        Raw(RawFile) by "block";
+        /// Sets an item.
+        Set(SetFile) by "item";
+    }
+}
+
+members! {
+    ComparesFile { device: String, item: String, comparator: String, value: f64, }
+    ButtonFile { device: String, button: String, }
+    AtFile { at: String, #[serde(default)] weekdays: Vec<u8>, }
+    EveryFile { every: String, }
+    SunFile { sun: String, #[serde(default)] offset: i64, }
+    ModeFile { mode: String, }
+    AllFile { all: Vec<ConditionFile>, }
+    AnyFile { any: Vec<ConditionFile>, }
+    NotFile { not: Box<ConditionFile>, }
+    RawFile { block: Value, }
+    IsFile { device: String, item: String, value: Value, }
+    ChangedFile { device: String, item: String, }
+    ArmFile { device: String, armed: bool, #[serde(default)] delay_seconds: u64, }
+    SwitchFile { mode: String, #[serde(default)] delay_seconds: u64, }
+    GetFile { http_get: String, #[serde(default)] delay_seconds: u64, }
+    SetFile { device: String, item: String, value: Value, #[serde(default)] delay_seconds: u64, }
 }
 
 /// Something that lives.
@@ -212,20 +244,29 @@ impl BehaviourFile {
     }
 }
 
-/// Finds an item by the names of its device and itself.
-pub(crate) type FindItem<'a> = &'a dyn Fn(&str, &str) -> Option<Item>;
-/// Finds a device by its name.
-pub(crate) type FindDevice<'a> = &'a dyn Fn(&str) -> Option<DeviceId>;
+/// Finds ids by names.
+pub(crate) struct Finders<'a> {
+    /// An item by the names of its device and itself.
+    pub(crate) item: &'a dyn Fn(&str, &str) -> Option<Item>,
+    pub(crate) device: &'a dyn Fn(&str) -> Option<DeviceId>,
+    pub(crate) scene: &'a dyn Fn(&str) -> Option<SceneId>,
+}
 
 impl SceneFile {
     /// The conditions as blocks; those that name what is not there are left out.
-    pub(crate) fn conditions(&self, item: FindItem<'_>, device: FindDevice<'_>) -> Vec<Block> {
-        self.when.iter().filter_map(|condition| condition.block(item, device)).collect()
+    pub(crate) fn conditions(&self, find: &Finders<'_>) -> Vec<Block> {
+        self.when.iter().filter_map(|condition| condition.block(find)).collect()
     }
 
     /// The actions as blocks; those that name what is not there are left out.
-    pub(crate) fn actions(&self, item: FindItem<'_>, device: FindDevice<'_>) -> Vec<Block> {
-        self.then.iter().filter_map(|action| action.block(item, device)).collect()
+    pub(crate) fn actions(&self, find: &Finders<'_>) -> Vec<Block> {
+        self.then.iter().filter_map(|action| action.block(find)).collect()
+    }
+
+    /// The actions otherwise.
+    pub(crate) fn otherwise(&self, find: &Finders<'_>) -> Vec<Block> {
+        let blocks = self.otherwise.iter().filter_map(|action| action.block(find));
+        blocks.map(|block| Block { kind: "else".into(), ..block }).collect()
     }
 }
 
@@ -235,78 +276,84 @@ fn typed(item: &Item, value: &Value) -> BlockValue {
 }
 
 impl ConditionFile {
-    pub(super) fn block(&self, item: FindItem<'_>, device: FindDevice<'_>) -> Option<Block> {
-        let group = |all: &[Self]| all.iter().map(|one| one.block(item, device)).collect::<Option<Vec<_>>>();
+    pub(super) fn block(&self, find: &Finders<'_>) -> Option<Block> {
+        let group = |all: &[Self]| all.iter().map(|one| one.block(find)).collect::<Option<Vec<_>>>();
         Some(match self {
-            Self::Compares { device, item: name, comparator, value } => {
-                let found = item(device, name)?;
-                let number = typed(&found, &serde_json::json!(value));
-                item_compares(found.id, Comparator::from(comparator.as_str()), number)
+            Self::Compares(file) => {
+                let item = (find.item)(&file.device, &file.item)?;
+                let number = typed(&item, &serde_json::json!(file.value));
+                item_compares(item.id, Comparator::from(file.comparator.as_str()), number)
             }
-            Self::Is { device, item: name, value } => {
-                let found = item(device, name)?;
-                let value = typed(&found, value);
-                item_is(found.id, value)
+            Self::Is(file) => {
+                let item = (find.item)(&file.device, &file.item)?;
+                let value = typed(&item, &file.value);
+                item_is(item.id, value)
             }
-            Self::Button { device, button: state } => button(item(device, "button_state")?.id, state),
-            Self::Changed { device, item: name } => item_changed(item(device, name)?.id),
-            Self::At { at, weekdays } if weekdays.is_empty() => daily_at(at.parse().ok()?),
-            Self::At { at, weekdays } => weekly_at(weekdays.iter().copied(), at.parse().ok()?),
-            Self::Every { every: interval } => every(interval.parse().ok()?),
-            Self::Sun { sun: event, offset } => {
-                let timing = match offset {
+            Self::Button(file) => button((find.item)(&file.device, "button_state")?.id, &file.button),
+            Self::Changed(file) => item_changed((find.item)(&file.device, &file.item)?.id),
+            Self::At(file) if file.weekdays.is_empty() => daily_at(file.at.parse().ok()?),
+            Self::At(file) => weekly_at(file.weekdays.iter().copied(), file.at.parse().ok()?),
+            Self::Every(file) => every(file.every.parse().ok()?),
+            Self::Sun(file) => {
+                let timing = match file.offset {
                     0 => SunTiming::At,
                     1.. => SunTiming::After,
                     _ => SunTiming::Before,
                 };
-                let seconds = u32::try_from(offset.unsigned_abs()).ok()?;
-                sun(SunEvent::from(event.as_str()), timing, HmsInterval::from_seconds(seconds))
+                let seconds = u32::try_from(file.offset.unsigned_abs()).ok()?;
+                sun(SunEvent::from(file.sun.as_str()), timing, HmsInterval::from_seconds(seconds))
             }
-            Self::Mode { mode } => mode_changed_to(mode.as_str()),
-            Self::All { all } => ezlo_protocol::hub::scene::all(group(all)?),
-            Self::Any { any } => ezlo_protocol::hub::scene::any(group(any)?),
-            Self::Not { not: inner } => not(inner.block(item, device)?),
-            Self::Raw { block } => raw(block, item, device)?,
+            Self::Mode(file) => mode_changed_to(known_mode(&file.mode)?),
+            Self::All(file) => ezlo_protocol::hub::scene::all(group(&file.all)?),
+            Self::Any(file) => ezlo_protocol::hub::scene::any(group(&file.any)?),
+            Self::Not(file) => not(file.not.block(find)?),
+            Self::Raw(file) => raw(&file.block, find)?,
         })
     }
 }
 
 impl ActionFile {
-    pub(super) fn block(&self, item: FindItem<'_>, device: FindDevice<'_>) -> Option<Block> {
+    pub(super) fn block(&self, find: &Finders<'_>) -> Option<Block> {
         let (block, delay) = match self {
-            Self::Set { device, item: name, value, delay_seconds } => {
-                let found = item(device, name)?;
-                let value = typed(&found, value);
-                (set_item(found.id, value), *delay_seconds)
+            Self::Set(file) => {
+                let item = (find.item)(&file.device, &file.item)?;
+                let value = typed(&item, &file.value);
+                (set_item(item.id, value), file.delay_seconds)
             }
-            Self::Arm { device: name, armed, delay_seconds } => {
-                (set_device_armed(device(name)?, *armed), *delay_seconds)
-            }
-            Self::Mode { mode, delay_seconds } => (switch_mode(mode.as_str()), *delay_seconds),
-            Self::Get { http_get: url, delay_seconds } => (http_get(url), *delay_seconds),
-            Self::Raw { block } => return raw(block, item, device),
+            Self::Arm(file) => (set_device_armed((find.device)(&file.device)?, file.armed), file.delay_seconds),
+            Self::Mode(file) => (switch_mode(known_mode(&file.mode)?), file.delay_seconds),
+            Self::Get(file) => (http_get(&file.http_get), file.delay_seconds),
+            Self::Raw(file) => return raw(&file.block, find),
         };
         Some(block.after(std::time::Duration::from_secs(delay)))
     }
 }
 
-/// A block with ids in place of `@device/item` and `@device`.
-fn raw(block: &Value, item: FindItem<'_>, device: FindDevice<'_>) -> Option<Block> {
-    let named = put_ids(block, item, device)?;
+/// Ids of house modes are fixed.
+pub(crate) fn known_mode(mode: &str) -> Option<&str> {
+    MODES.iter().find(|(id, _)| *id == mode).map(|(id, _)| *id)
+}
+
+/// A block with ids in place of names.
+fn raw(block: &Value, find: &Finders<'_>) -> Option<Block> {
+    let named = put_ids(block, find)?;
     ezlo_protocol::wire::from_value(&named).ok()
 }
 
-fn put_ids(value: &Value, item: FindItem<'_>, device: FindDevice<'_>) -> Option<Value> {
+fn put_ids(value: &Value, find: &Finders<'_>) -> Option<Value> {
     Some(match value {
-        Value::String(text) => match text.strip_prefix('@').map(|path| path.rsplit_once('/').ok_or(path)) {
-            Some(Ok((device, name))) => item(device, name)?.id.as_str().into(),
-            Some(Err(name)) => device(name)?.as_str().into(),
+        Value::String(text) => match text.strip_prefix('@') {
             None => value.clone(),
+            Some(path) => match (path.strip_prefix("scene "), path.rsplit_once('/')) {
+                (Some(scene), _) => (find.scene)(scene)?.as_str().into(),
+                (None, Some((device, item))) => (find.item)(device, item)?.id.as_str().into(),
+                (None, None) => (find.device)(path)?.as_str().into(),
+            },
         },
-        Value::Array(all) => all.iter().map(|one| put_ids(one, item, device)).collect::<Option<Vec<_>>>()?.into(),
+        Value::Array(all) => all.iter().map(|one| put_ids(one, find)).collect::<Option<Vec<_>>>()?.into(),
         Value::Object(all) => all
             .iter()
-            .map(|(name, one)| Some((name.clone(), put_ids(one, item, device)?)))
+            .map(|(name, one)| Some((name.clone(), put_ids(one, find)?)))
             .collect::<Option<serde_json::Map<_, _>>>()?
             .into(),
         other => other.clone(),

@@ -42,7 +42,9 @@ impl Hub {
             return;
         }
         let Some(tripped) = self.devices.get(device) else { return };
-        let emergency = protect && tripped.subcategory.as_deref().is_some_and(|kind| EMERGENCIES.contains(&kind));
+        let listed = self.modes.current().protect_devices.contains(device);
+        let emergency =
+            listed || protect && tripped.subcategory.as_deref().is_some_and(|kind| EMERGENCIES.contains(&kind));
         let armed = tripped.armed.get() == Some(&true);
         let mode = self.modes.current();
         let delay = mode.alarm_delay.unwrap_or(self.modes.entry_delay[0]);

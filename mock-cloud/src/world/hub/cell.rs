@@ -12,6 +12,7 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{Context, Effects, Family, Hub, Local, Timer};
 use crate::config::Guesses;
@@ -40,6 +41,10 @@ pub(crate) struct HubCell {
     open_requests: AtomicUsize,
     /// Messages that went out, for families that count them.
     messages: AtomicU64,
+    /// Counts the times that the hub dropped its local connections.
+    pub(crate) drops: watch::Sender<u64>,
+    /// Whether the hub is on its local network.
+    pub(crate) on_network: watch::Sender<bool>,
     /// Whether somebody has logged in, for families where that opens the hub to all.
     pub(crate) unlocked: AtomicBool,
 }
@@ -82,7 +87,10 @@ impl HubCell {
 
     fn new(serial: Serial, mac: MacAddress, kind: HubKind, hub: Hub) -> Self {
         let family = Family::of(kind);
+        let on_network = watch::Sender::new(hub.wifi.on_network());
         Self {
+            drops: watch::Sender::new(0),
+            on_network,
             serial,
             mac,
             kind,
@@ -261,14 +269,19 @@ impl HubCell {
         for (name, content) in &effects.broadcasts {
             let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
             let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content, told);
-            send_to(&mut state.links, |_| true, &text);
+            // Through the relay only while the hub is there.
+            let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
+            send_to(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text);
         }
         for call in effects.http {
             world.spawn(http_call::run(call, world.guesses.scene_http_anywhere));
         }
         if effects.drop_local {
             drop_local(&mut state.links);
+            self.drops.send_modify(|drops| *drops += 1);
         }
+        let on_network = state.hub.wifi.on_network();
+        self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
         if let Some(connected) = effects.at_relay.filter(|_| state.controller.is_none()) {
             self.tell_presence(state, connected);
         }
@@ -325,11 +338,12 @@ fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
 
 fn drop_local(links: &mut Vec<Link>) {
     links.retain(|link| {
-        let local = link.kind == LinkKind::Local;
-        if local {
+        // A hub that is a process of its own drops its relay too.
+        let own = link.kind != LinkKind::Relay;
+        if own {
             link.send(Out::Close(1001, "hub drops local connections"));
         }
-        !local
+        !own
     });
 }
 

@@ -15,8 +15,9 @@ use super::{Context, Hub};
 const DEVICE_NAME: usize = 128;
 
 impl Hub {
-    pub(super) fn devices_list(&self, _: Empty, _: &Context<'_>) -> Answer<DeviceList> {
-        Ok(DeviceList { devices: self.devices.values().cloned().collect(), ..DeviceList::default() })
+    pub(super) fn devices_list(&self, _: Empty, context: &Context<'_>) -> Answer<DeviceList> {
+        let sent = |device| self.as_sent(device, context.guesses.rtos_device_id);
+        Ok(DeviceList { devices: self.devices.values().map(sent).collect(), ..DeviceList::default() })
     }
 
     pub(super) fn device_name_set(&mut self, wish: DeviceName, context: &mut Context<'_>) -> Answer<Empty> {

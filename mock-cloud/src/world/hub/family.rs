@@ -26,6 +26,12 @@ pub(crate) struct Family {
     pub(crate) serial_is_number: bool,
     /// Whether items carry `valueFormatted`.
     pub(crate) formatted_values: bool,
+    /// Whether items carry `status`.
+    pub(crate) item_status: bool,
+    /// Whether devices may be sent with `id` in place of `_id`, if the configuration wants it.
+    pub(crate) may_say_id: bool,
+    /// Whether gateways list every command flat.
+    pub(crate) flat_gateways: bool,
     /// Whether devices carry `info`.
     pub(crate) device_info: bool,
     pub(crate) unknown_method: i64,
@@ -59,6 +65,9 @@ const LINUX: Family = Family {
     firmware: "2.0.90.3265.5",
     serial_is_number: false,
     formatted_values: true,
+    item_status: false,
+    may_say_id: false,
+    flat_gateways: false,
     device_info: true,
     unknown_method: code::METHOD_NOT_FOUND,
     mode_switch: "hub.modes.switched",
@@ -80,6 +89,7 @@ const RTOS: Family = Family {
     architecture: "esp32",
     firmware: "0.8.528",
     formatted_values: false,
+    may_say_id: true,
     device_info: false,
     updates_in_steps: true,
     pings: false,
@@ -93,6 +103,8 @@ const EZLOPI: Family = Family {
     architecture: "xtensa-esp32s2",
     firmware: "4.1.3",
     serial_is_number: true,
+    item_status: true,
+    flat_gateways: true,
     unknown_method: code::INVALID_PARAMS,
     mode_switch: "hub.modes.changed",
     empty_rooms_as_object: true,

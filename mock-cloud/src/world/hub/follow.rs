@@ -37,6 +37,24 @@ impl Hub {
         }
     }
 
+    /// A code opened a lock: a user is told whose (guide20:p97-98).
+    pub(super) fn notify_of_code(&self, id: &ItemId, value: &Value, context: &mut Context<'_>) {
+        let user = value["userId"].as_i64().filter(|user| *user >= 0);
+        let device = self.items.get(id).and_then(|item| self.devices.get(item.device_id.get()?));
+        let (Some(user), Some(device)) = (user, device) else { return };
+        let codes = self.sibling(id, "user_codes").and_then(|item| item.value.get());
+        let name = codes.and_then(|codes| codes[user.to_string()]["name"].as_str()).unwrap_or_default();
+        let told = json!({
+            "type": "pin_code_is_used",
+            "params": {
+                "user": name,
+                "deviceName": device.name.as_deref().unwrap_or_default(),
+                "roomName": self.room_name(device.room()),
+            },
+        });
+        context.broadcast("hub.user.notification", &told);
+    }
+
     fn followers(&self, id: &ItemId) -> Vec<(&'static str, Value)> {
         let Some(item) = self.items.get(id) else { return Vec::new() };
         let (name, value) = (item.name.as_deref().unwrap_or_default(), item.value.get().unwrap_or(&Value::Null));

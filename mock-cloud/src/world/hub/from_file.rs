@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Hub, Wifi, scenes};
 use crate::config::Guesses;
-use crate::world::file::{DeviceFile, HubFile, ItemFile, SceneFile};
+use crate::world::file::{DeviceFile, Finders, HubFile, ItemFile, SceneFile};
 use crate::world::template::{self, Template};
 
 impl Hub {
@@ -26,9 +26,7 @@ impl Hub {
             let room = rooms.iter().find(|(name, _)| Some(*name) == device.room.as_ref()).map(|(_, id)| id.clone());
             hub.add_device_from_file(device, room.unwrap_or_default());
         }
-        for scene in &file.scenes {
-            hub.add_scene_from_file(scene);
-        }
+        hub.add_scenes_from_file(&file.scenes);
         if let Some(mode) = file.mode.as_deref() {
             hub.modes.current = super::modes::position(&mode.into()).unwrap_or_default();
         }
@@ -90,7 +88,10 @@ impl Hub {
         self.insert_item(item);
     }
 
-    pub(super) fn insert_item(&mut self, item: Item) {
+    pub(super) fn insert_item(&mut self, mut item: Item) {
+        if self.family.item_status {
+            item.status = "idle".into();
+        }
         if let Some(device) = item.device_id.get() {
             self.by_device.entry(device.clone()).or_default().push(item.id.clone());
         }
@@ -146,6 +147,15 @@ impl Hub {
         }
     }
 
+    /// RTOS firmware was once seen with `id` in place of `_id` (bridge).
+    pub(super) fn as_sent(&self, device: &Device, rtos_id: bool) -> Device {
+        let mut device = device.clone();
+        if rtos_id && self.family.may_say_id {
+            device.rtos_id = std::mem::take(&mut device.object_id);
+        }
+        device
+    }
+
     pub(super) fn device_called(&self, name: &str) -> Option<&DeviceId> {
         self.devices.values().find(|device| device.name.as_deref() == Some(name))?.id()
     }
@@ -155,16 +165,30 @@ impl Hub {
     }
 
     /// The file has been checked: every device, item and mode it names is there.
-    fn add_scene_from_file(&mut self, file: &SceneFile) {
-        let find = |device: &str, item: &str| self.item_called(device, item).cloned();
+    fn add_scenes_from_file(&mut self, files: &[SceneFile]) {
+        // Scenes may name each other, so each has its id before any is made.
+        let ids: Vec<(&str, SceneId)> =
+            files.iter().map(|file| (file.name.as_str(), SceneId::from(self.new_id()))).collect();
+        let item = |device: &str, item: &str| self.item_called(device, item).cloned();
         let device = |name: &str| self.device_called(name).cloned();
+        let scene = |name: &str| ids.iter().find(|(known, _)| *known == name).map(|(_, id)| id.clone());
+        let find = Finders { item: &item, device: &device, scene: &scene };
+        let made: Vec<Scene> = files.iter().zip(&ids).map(|(file, (_, id))| self.scene_of(file, id, &find)).collect();
+        self.scenes.extend(ids.iter().map(|(_, id)| id.clone()).zip(made));
+    }
+
+    fn scene_of(&self, file: &SceneFile, id: &SceneId, find: &Finders<'_>) -> Scene {
         let mut scene = Scene {
+            id: id.clone().into(),
             name: file.name.as_str().into(),
             enabled: file.enabled.unwrap_or(true).into(),
-            when: file.conditions(&find, &device).into(),
-            then: file.actions(&find, &device).into(),
+            when: file.conditions(find).into(),
+            then: file.actions(find).into(),
             ..Scene::default()
         };
+        if !file.otherwise.is_empty() {
+            scene.otherwise = file.otherwise(find).into();
+        }
         if !file.modes.is_empty() {
             scene.house_modes = file.modes.iter().map(|mode| mode.as_str().into()).collect::<Vec<_>>().into();
         }
@@ -172,16 +196,14 @@ impl Hub {
             self.rooms.values().find(|room| room.name.as_deref() == Some(name)).map(|room| room.id.clone())
         });
         scene.parent_id = room.unwrap_or_default().into();
-        let id = SceneId::from(self.new_id());
-        scene.id = id.clone().into();
         scenes::fill(&mut scene);
-        self.scenes.insert(id, scene);
+        scene
     }
 }
 
 impl ItemFile {
     /// What the file says wins over what the template says.
-    fn apply(&self, item: &mut Item, formatted: bool) {
+    pub(crate) fn apply(&self, item: &mut Item, formatted: bool) {
         if let Some(kind) = &self.value_type {
             item.value_type = Field::Value(kind.as_str().into());
         }
@@ -202,6 +224,12 @@ impl ItemFile {
         }
         if let Some(kind) = &self.element_type {
             item.element_type = kind.as_str().into();
+        }
+        if let Some(most) = self.elements_max_number {
+            item.elements_max_number = most.into();
+        }
+        if let Some(pattern) = &self.user_code_restriction {
+            item.user_code_restriction = pattern.as_str().into();
         }
         for (bound, said) in [(&mut item.min_value, &self.min_value), (&mut item.max_value, &self.max_value)] {
             if let Some(number) = said.as_ref().and_then(Value::as_number) {

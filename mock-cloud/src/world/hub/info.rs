@@ -123,25 +123,37 @@ impl Hub {
     }
 
     pub(super) fn gateways_list(&self, _: Empty, _: &Context<'_>) -> Answer<GatewayList> {
-        let gateway = Gateway {
+        Ok(GatewayList { gateways: vec![self.gateway_record(true)], ..GatewayList::default() })
+    }
+
+    /// The hub's one gateway. EzloPi lists every command flat (its firmware's source).
+    pub(super) fn gateway_record(&self, ready: bool) -> Gateway {
+        let mut gateway = Gateway {
             id: self.gateway.clone().into(),
             label: "Z-Wave".into(),
             name: "zwave".into(),
             plugin_id: "zwave".into(),
             reason: "".into(),
-            ready: true.into(),
-            status: "ready".into(),
-            operations: json!({
+            ready: ready.into(),
+            status: if ready { "ready" } else { "starting" }.into(),
+            set_item_value_command: "HUB:zwave/scripts/set_item_value".into(),
+            ..Gateway::default()
+        };
+        if self.family.flat_gateways {
+            gateway.settings = json!(0).into();
+            gateway.extra.insert("addDeviceCommand", "HUB:zwave/scripts/start_include".into());
+            gateway.extra.insert("removeDeviceCommand", "HUB:zwave/scripts/start_exclude".into());
+            gateway.extra.insert("manualDeviceAdding", "no".into());
+        } else {
+            gateway.settings = json!([]).into();
+            gateway.operations = json!({
                 "deviceAdding": "ZWAVE:/start_include.template",
                 "deviceRemoving": "ZWAVE:/start_exclude.template",
                 "deviceSettings": [],
             })
-            .into(),
-            settings: json!([]).into(),
-            set_item_value_command: "HUB:zwave/scripts/set_item_value".into(),
-            ..Gateway::default()
-        };
-        Ok(GatewayList { gateways: vec![gateway], ..GatewayList::default() })
+            .into();
+        }
+        gateway
     }
 
     /// Takes effect with the next restart (ezclient:719).

@@ -63,8 +63,9 @@ impl Hub {
     fn check_neighbours(&self, id: &ItemId, value: &Value, together: &[(ItemId, Value)]) -> Answer<()> {
         let Some(item) = self.items.get(id) else { return Ok(()) };
         let other = |id: &str| {
-            let new = together.iter().find(|(item, _)| item.as_str() == id).map(|(_, value)| value);
-            new.or_else(|| self.items.get(id)?.value.get())?.as_f64()
+            let new = together.iter().find(|(item, _)| item.as_str() == id).and_then(|(_, value)| value.as_f64());
+            let now = self.items.get(id)?.value.get()?.as_f64()?;
+            Some((now, new.unwrap_or(now)))
         };
         item.check_indent(value, other).map_err(|error| refusal(item, error))
     }
@@ -98,6 +99,9 @@ impl Hub {
         self.tell_item(id, context);
         self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
         self.follow(id, context);
+        if name.as_deref() == Some("user_lock_operation") {
+            self.notify_of_code(id, &value, context);
+        }
         if let (Some(name), Some(device)) = (name.as_deref(), device) {
             self.watch_for_alarm(&device, name, &value, context);
         }

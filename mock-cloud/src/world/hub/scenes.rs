@@ -23,7 +23,11 @@ impl Hub {
     }
 
     pub(super) fn scene_get(&self, wish: SceneRef, _: &Context<'_>) -> Answer<Scene> {
-        self.scenes.get(&scene_id(wish.id, wish.scene_id)?).cloned().ok_or_else(|| not_found("ezlo.scenes.not.exist"))
+        match self.scenes.get(&scene_id(wish.id, wish.scene_id)?) {
+            Some(scene) => Ok(scene.clone()),
+            None if self.family.never_refuses_values => Ok(Scene::default()),
+            None => Err(not_found("ezlo.scenes.not.exist")),
+        }
     }
 
     /// The answer is empty; the new id travels only in the broadcast (guide20:p41).

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::gateway::{
-    PluginEvent, PluginProgress, PluginRun, START_EXCLUDE, START_INCLUDE, STOP_EXCLUDE, STOP_INCLUDE, ZwaveEvent,
+    Gateway, PluginEvent, PluginProgress, PluginRun, START_EXCLUDE, START_INCLUDE, STOP_EXCLUDE, STOP_INCLUDE,
+    ZwaveEvent,
 };
 use ezlo_protocol::hub::{DeviceId, Empty, RoomId};
 use ezlo_protocol::rpc::RpcError;
@@ -167,6 +168,7 @@ impl Hub {
                     self.remove_device(&device, context);
                 }
                 tell(ZwaveEvent::ModuleReset, &[("status", json!("finished"))], context);
+                self.tell_gateway(true, context);
                 self.enter(Action::Idle);
             }
         }
@@ -238,7 +240,13 @@ impl Hub {
             return;
         }
         tell(ZwaveEvent::ModuleReset, &[("status", json!("started"))], context);
+        self.tell_gateway(false, context);
         self.next(Action::Resetting, context);
+    }
+
+    fn tell_gateway(&self, ready: bool, context: &mut Context<'_>) {
+        let Gateway { id, ready, status, .. } = self.gateway_record(ready);
+        context.broadcast("hub.gateway.updated", &Gateway { id, ready, status, ..Gateway::default() });
     }
 
     /// A device without a radio (forum); its items are those of the first template of its category.

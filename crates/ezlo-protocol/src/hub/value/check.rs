@@ -88,17 +88,21 @@ impl Item {
         self.check_typed(&typed)
     }
 
-    /// Whether the value keeps the distance to the item that `valueIndent` names; `other` gives that item's value. The one
-    /// that is lower now stays lower (which side is which, no source says).
-    pub fn check_indent(&self, value: &Value, other: impl FnOnce(&str) -> Option<f64>) -> Result<(), ValueError> {
+    /// Whether the value keeps the distance to the item that `valueIndent` names; `other` gives that item's value as
+    /// it is and as it will be. The one that is lower now stays lower (which side is which, no source says).
+    pub fn check_indent(
+        &self,
+        value: &Value,
+        other: impl FnOnce(&str) -> Option<(f64, f64)>,
+    ) -> Result<(), ValueError> {
         let Some(indent) = self.value_indent.get() else { return Ok(()) };
         let least = indent["minIndent"].as_f64().or_else(|| indent["minIndent"]["value"].as_f64());
         let other = indent["item"].as_str().and_then(other);
-        let (Some(value), Some(least), Some(other)) = (value.as_f64(), least, other) else { return Ok(()) };
+        let (Some(value), Some(least), Some((is, will_be))) = (value.as_f64(), least, other) else { return Ok(()) };
         let distance = match self.value.get().and_then(Value::as_f64) {
-            Some(now) if now <= other => other - value,
-            Some(_) => value - other,
-            None => (value - other).abs(),
+            Some(now) if now <= is => will_be - value,
+            Some(_) => value - will_be,
+            None => (value - will_be).abs(),
         };
         if distance < least { Err(ValueError::Indent) } else { Ok(()) }
     }
@@ -217,7 +221,7 @@ mod tests {
     fn setpoints_keep_their_distance() {
         let heating =
             item(json!({"_id": "h", "valueType": "temperature", "valueIndent": {"item": "c", "minIndent": 2}}));
-        let other = |id: &str| (id == "c").then_some(24.0);
+        let other = |id: &str| (id == "c").then_some((24.0, 24.0));
         assert_eq!(heating.check_indent(&json!(22), other), Ok(()));
         assert_eq!(heating.check_indent(&json!(22.5), other), Err(ValueError::Indent));
         assert_eq!(heating.check_indent(&json!(23), |_| None), Ok(()));

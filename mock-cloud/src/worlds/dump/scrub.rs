@@ -1,0 +1,135 @@
+//! What stays of a value, and what stands in its place.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ezlo_protocol::hub::catalogue::ENUMERATIONS;
+use ezlo_protocol::hub::value::{Shape, ValueType};
+use serde_json::{Map, Value, json};
+
+/// A token that some list knows stays; any other may be a name that somebody gave.
+pub(super) fn plain_token(token: &str, names: &mut Pseudonyms) -> String {
+    let known = ENUMERATIONS.iter().any(|enumeration| enumeration.tokens.contains(&token));
+    if known { token.to_owned() } else { names.of("token", token).replace(' ', "_") }
+}
+
+/// Lower-case words and dots: `switch.inwall`, `array.daily_interval`.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.len() <= 40 && text.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c))
+        || ValueType::from(text).is_known()
+}
+
+/// Manufacturer, type and product, as numbers.
+pub(super) fn is_type_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit() || c == '_')
+}
+
+/// The value without anything somebody wrote: numbers, flags, times and known tokens stay.
+pub(super) fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, names: &mut Pseudonyms) -> Value {
+    match (kind, value) {
+        (ValueType::Token, Value::String(token)) => plain_token(token, names).into(),
+        (ValueType::Dictionary, Value::Object(members)) => {
+            let (kind, rest) = element_of(element);
+            let one = |(key, value): (&String, &Value)| {
+                let numbered = key.bytes().all(|digit| digit.is_ascii_digit());
+                let key = if numbered { key.clone() } else { plain_token(key, names) };
+                (key, scrub(&kind, rest, value, names))
+            };
+            members.iter().filter(|(_, value)| !value.is_null()).map(one).collect()
+        }
+        (ValueType::Array, Value::Array(all)) => {
+            let (kind, rest) = element_of(element);
+            all.iter().map(|one| scrub(&kind, rest, one, names)).collect()
+        }
+        (kind, Value::Array(all)) if kind.as_str().ends_with("_array") => {
+            let (kind, rest) = element_of(kind.as_str().strip_suffix("_array"));
+            all.iter().map(|one| scrub(&kind, rest, one, names)).collect()
+        }
+        (ValueType::UserCode, Value::Object(code)) => {
+            let mut kept = Map::new();
+            let digits = code.get("code").and_then(Value::as_str).unwrap_or_default();
+            kept.insert("code".into(), names.code(digits).into());
+            kept.insert("name".into(), names.of("User", digits).into());
+            kept.extend(code.get("mode").filter(|mode| mode.is_string()).map(|mode| ("mode".to_owned(), mode.clone())));
+            kept.into()
+        }
+        (
+            ValueType::ButtonState
+            | ValueType::UserLockOperation
+            | ValueType::WeeklyInterval
+            | ValueType::DailyInterval
+            | ValueType::Rgb,
+            _,
+        ) => without_nulls(value),
+        (kind, value) => match kind.shape() {
+            Shape::Number | Shape::Integer | Shape::Bool if !value.is_object() => value.clone(),
+            Shape::Number => without_nulls(value),
+            _ => without_texts(value, names),
+        },
+    }
+}
+
+fn element_of(path: Option<&str>) -> (ValueType, Option<&str>) {
+    let path = path.unwrap_or_default();
+    let (kind, rest) = path.split_once('.').map_or((path, None), |(kind, rest)| (kind, Some(rest)));
+    (ValueType::from(kind), rest)
+}
+
+/// TOML has no null.
+pub(super) fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Array(all) => all.iter().filter(|one| !one.is_null()).map(without_nulls).collect(),
+        Value::Object(all) => {
+            all.iter().filter(|(_, one)| !one.is_null()).map(|(name, one)| (name.clone(), without_nulls(one))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// The same kind of JSON, with nothing in it.
+pub(super) fn blank(value: &Value) -> Value {
+    match value {
+        Value::Bool(_) => false.into(),
+        Value::Number(_) => 0.into(),
+        Value::Array(_) => json!([]),
+        Value::Object(_) => json!({}),
+        Value::String(_) | Value::Null => "".into(),
+    }
+}
+
+fn without_texts(value: &Value, names: &mut Pseudonyms) -> Value {
+    match value {
+        Value::String(text) if text.is_empty() => value.clone(),
+        Value::String(text) => names.of("text", text).into(),
+        Value::Array(all) => all.iter().filter(|one| !one.is_null()).map(|one| without_texts(one, names)).collect(),
+        Value::Object(all) => all
+            .iter()
+            .filter(|(_, one)| !one.is_null())
+            .map(|(name, one)| (name.clone(), without_texts(one, names)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// Numbers for names, in the order in which they are met.
+#[derive(Default)]
+pub(super) struct Pseudonyms {
+    given: BTreeMap<String, HashMap<String, usize>>,
+}
+
+impl Pseudonyms {
+    fn number(&mut self, kind: &str, real: &str) -> usize {
+        let of_kind = self.given.entry(kind.to_owned()).or_default();
+        let next = of_kind.len() + 1;
+        *of_kind.entry(real.to_owned()).or_insert(next)
+    }
+
+    pub(super) fn of(&mut self, kind: &str, real: &str) -> String {
+        format!("{kind} {}", self.number(kind, real))
+    }
+
+    /// As long as the real one, so that it fits the lock's pattern.
+    pub(super) fn code(&mut self, real: &str) -> String {
+        let number = self.number("code", real);
+        format!("{number:0width$}", width = real.len().max(1))
+    }
+}

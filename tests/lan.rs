@@ -1,0 +1,152 @@
+//! A hub's local ports: who gets in, what is dropped when, and how much is too much.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use ezlo_testkit::{Came, Socket, address, http as ask, within};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{HUB, account, frozen, registered, serial};
+
+fn lan(cloud: &ezlo_mock_cloud::MockCloud) -> std::net::SocketAddr {
+    address(cloud.ready().hubs[0].lan.as_deref().unwrap())
+}
+
+/// Lets clear text in.
+async fn insecure(cloud: &ezlo_mock_cloud::MockCloud) {
+    let mut relay = registered(cloud).await;
+    let on = json!({"id": 1, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});
+    assert_eq!(relay.ask(on.to_string()).await["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn connections_that_never_logged_in_are_dropped_too() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let mut guest = Socket::connect(lan(&cloud)).await;
+    let info = guest.ask(r#"{"id":1,"method":"hub.info.get","params":{}}"#).await;
+    assert_eq!(info["result"]["serial"], HUB);
+    let mut kept = TcpStream::connect(lan(&cloud)).await.unwrap();
+    kept.write_all(b"GET /v1/method/hub/info/get HTTP/1.1\r\nhost: hub\r\n\r\n").await.unwrap();
+    let mut buffer = [0; 1024];
+    assert!(within(kept.read(&mut buffer)).await.unwrap() > 0);
+    let mut relay = registered(&cloud).await;
+    relay.text(r#"{"id":1,"method":"hub.reboot","params":{}}"#).await;
+    assert!(matches!(guest.next().await, Came::Closed(1001)));
+    assert_eq!(within(kept.read(&mut buffer)).await.unwrap_or(0), 0, "the kept connection ends");
+    let mut early = TcpStream::connect(lan(&cloud)).await.unwrap();
+    let _ = early.write_all(b"GET / HTTP/1.1\r\nhost: hub\r\n\r\n").await;
+    assert_eq!(within(early.read(&mut buffer)).await.unwrap_or(0), 0, "nobody is there while it restarts");
+    cloud.advance(Duration::from_secs(1)).await;
+    let mut again = Socket::connect(lan(&cloud)).await;
+    assert_eq!(again.ask(r#"{"id":1,"method":"hub.info.get","params":{}}"#).await["result"]["serial"], HUB);
+}
+
+#[tokio::test]
+async fn credentials_by_basic_and_by_headers_and_none_with_anonymous_access() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
+    let (user, token) = (keys.user.as_str(), keys.token.expose());
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{token}")));
+    let get =
+        async |headers: &[(&str, &str)]| ask(lan(&cloud), "GET /v1/method/hub/room/list", headers, b"").await.status;
+    assert_eq!(get(&[]).await, 401);
+    assert_eq!(get(&[("authorization", &basic)]).await, 200);
+    assert_eq!(get(&[("user", user), ("token", token)]).await, 200);
+    assert_eq!(get(&[("authorization", "Basic bm86bm8="), ("user", user), ("token", token)]).await, 401, "Basic first");
+    let mut relay = registered(&cloud).await;
+    let on = json!({"id": 1, "method": "hub.offline.anonymous_access.enabled.set", "params": {"enabled": true}});
+    relay.ask(on.to_string()).await;
+    assert_eq!(get(&[]).await, 401, "it takes effect with a restart");
+    relay.text(r#"{"id":2,"method":"hub.reboot","params":{}}"#).await;
+    relay.json().await;
+    cloud.advance(Duration::from_secs(1)).await;
+    assert_eq!(get(&[]).await, 200);
+}
+
+#[tokio::test]
+async fn more_than_a_hundred_open_requests_are_too_many() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let head = b"POST /v1/request HTTP/1.1\r\nhost: hub\r\ncontent-length: 10\r\n\r\n";
+    let mut open = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(lan(&cloud)).await.unwrap();
+        stream.write_all(head).await.unwrap();
+        open.push(stream);
+    }
+    // The hundred have been seen once the next one is refused; each is its own connection.
+    let refused = within(async {
+        loop {
+            let status = ask(lan(&cloud), "GET /v1/method/hub/room/list", &[], b"").await.status;
+            if status == 429 {
+                return status;
+            }
+        }
+    });
+    assert_eq!(refused.await, 429);
+    drop(open);
+    let free = within(async {
+        loop {
+            let status = ask(lan(&cloud), "GET /v1/method/hub/room/list", &[], b"").await.status;
+            if status != 429 {
+                return status;
+            }
+        }
+    });
+    assert_eq!(free.await, 401);
+}
+
+#[tokio::test]
+async fn broadcasts_come_as_lines_over_http() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
+    let mut stream = TcpStream::connect(lan(&cloud)).await.unwrap();
+    let head = format!(
+        "GET /v1/broadcasts HTTP/1.1\r\nhost: hub\r\nuser: {}\r\ntoken: {}\r\n\r\n",
+        keys.user.as_str(),
+        keys.token.expose()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    while !text.contains("\r\n\r\n") {
+        let read = within(stream.read(&mut buffer)).await.unwrap();
+        text += std::str::from_utf8(&buffer[..read]).unwrap();
+    }
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    cloud.hub(HUB).unwrap().report("Hall motion", "motion", json!(true)).unwrap();
+    while !text.contains("security_threat") {
+        let read = within(stream.read(&mut buffer)).await.unwrap();
+        text += std::str::from_utf8(&buffer[..read]).unwrap();
+    }
+    let motion = text.lines().find(|line| line.contains("\"name\":\"motion\"")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(motion).unwrap()["msg_subclass"], "hub.item.updated");
+}
+
+#[tokio::test]
+async fn the_server_pings_every_twenty_seconds_by_the_worlds_clock() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let mut stream = TcpStream::connect(lan(&cloud)).await.unwrap();
+    let head = "GET / HTTP/1.1\r\nhost: hub\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut buffer = [0; 1024];
+    let read = within(stream.read(&mut buffer)).await.unwrap();
+    assert!(buffer[..read].starts_with(b"HTTP/1.1 101"));
+    // The timer is set once the connection is a WebSocket; time is moved until the ping is there.
+    let ping = within(async {
+        loop {
+            cloud.advance(Duration::from_secs(5)).await;
+            if let Ok(read) = stream.try_read(&mut buffer) {
+                return buffer[..read].to_vec();
+            }
+        }
+    })
+    .await;
+    assert_eq!(ping[..2], [0x89, 0], "an empty ping");
+}
