@@ -10,6 +10,7 @@ mod codegen;
 mod coverage;
 mod demo;
 mod fixtures;
+mod reference;
 mod roundtrip;
 mod tidy;
 
@@ -40,6 +41,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Print the reference of the hub's methods, broadcasts and scene blocks, from the tables that everything else uses.
+    Reference(reference::Arguments),
     /// Tell how much of what is known of the hub is covered, and what is missing why.
     Coverage(coverage::Arguments),
     /// List the fixtures and what is known of each.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
         Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Bench { rest } => ci::bench(&rest),
+        Task::Reference(arguments) => reference::run(&arguments),
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };

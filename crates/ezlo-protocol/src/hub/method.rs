@@ -41,6 +41,17 @@ pub enum Kind {
     Command,
 }
 
+impl Kind {
+    /// The word used in listings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Idempotent => "idempotent",
+            Self::Command => "command",
+        }
+    }
+}
+
 /// A method as a type: its name, its parameters, its result.
 pub trait Method {
     /// Name on the wire.
@@ -77,6 +88,10 @@ pub struct MethodSpec {
     pub source: &'static str,
     /// Broadcasts it leads to.
     pub broadcasts: &'static [&'static str],
+    /// Name of the type of its parameters in this crate.
+    pub params_type: &'static str,
+    /// Name of the type of its result in this crate.
+    pub result_type: &'static str,
     /// Parameters through their type and back.
     pub params: RoundTrip,
     /// Result through its type and back.
@@ -122,6 +137,8 @@ macro_rules! methods {
             evidence: Evidence::$evidence,
             source: $source,
             broadcasts: &[$($broadcast),*],
+            params_type: stringify!($params),
+            result_type: stringify!($result),
             params: round_trip::<$params>,
             result: round_trip::<$result>,
         }, )* )*];
