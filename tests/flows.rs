@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ezlo::{
-    AccessPoint, Account, ConnectError, Credentials, Error, Hub, MmsClient, OnboardingError, Plan, Presence, onboard,
+    AccessPoint, Account, Change, ConnectError, Credentials, Error, HubEvent, MmsClient, OnboardingError, Plan,
+    Presence, onboard,
 };
 use ezlo_mms::ErrorKind;
 use ezlo_mock_cloud::MockCloud;
@@ -45,9 +46,10 @@ async fn names_in_answers_follow_the_caller() {
 async fn a_session_token_stands_for_the_pair() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
-    let (mms, session) = account.mms();
-    let token = within(mms.session_token(session)).await.unwrap();
-    let by_token = session.clone().with_session_token(token);
+    let mms = account.login().client();
+    let session = account.session().await.unwrap();
+    let token = within(mms.session_token(&session)).await.unwrap();
+    let by_token = (*session).clone().with_session_token(token);
     assert_eq!(within(mms.hubs(&by_token)).await.unwrap().len(), 3);
     let entry = &within(mms.hubs(&by_token)).await.unwrap()[0];
     assert_eq!(within(mms.hub_at(&by_token, entry)).await.unwrap().serial.get(), entry.serial.get());
@@ -104,12 +106,19 @@ async fn a_day_later_the_identity_is_dead_everywhere() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    let (mms, dead) = (account.login().client().clone(), account.session().await.unwrap());
     cloud.advance(Duration::from_secs(86_400)).await;
-    let error = within(account.hubs()).await.unwrap_err();
-    assert!(matches!(error, Error::Cloud(error) if matches!(error.kind(), ErrorKind::LogInAgain)));
+    let error = within(mms.hubs(&dead)).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::LogInAgain));
+    // The account logs in again by itself, once, for everybody who asks at the same time.
+    let mut generation = account.login().generation();
+    generation.mark_unchanged();
+    let (first, second, third) = tokio::join!(account.hubs(), account.users(), account.record());
+    assert!(first.is_ok() && second.is_ok() && third.is_ok());
+    assert_eq!(*generation.borrow(), 2, "one login in place of the first");
     // An open connection goes on by default; nobody knows what the real one does.
     assert!(within(hub.info()).await.is_ok());
-    let pair = account.mms().1.pair().clone();
+    let pair = dead.pair().clone();
     let login = ezlo::Login::Relay { pair, serial: serial(HUB) };
     let endpoint = ezlo::Endpoint::new(format!("ws://{}", address(&cloud.ready().http)));
     let error = within(ezlo::Session::connect(&endpoint, &login)).await.unwrap_err();
@@ -123,7 +132,7 @@ async fn an_open_connection_ends_with_its_identity_when_told_to() {
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     within(hub.info()).await.unwrap();
-    let mut events = hub.events();
+    let mut events = hub.session().events();
     cloud.advance(Duration::from_secs(86_400)).await;
     let closed = within(async {
         loop {
@@ -134,6 +143,9 @@ async fn an_open_connection_ends_with_its_identity_when_told_to() {
     })
     .await;
     assert!(closed.contains("4401"), "{closed}");
+    // The relay does not take the old pair any more: the session gets a new one and goes on.
+    assert!(within(hub.info()).await.is_ok());
+    assert_eq!(hub.status().connections, 2);
 }
 
 #[tokio::test]
@@ -167,11 +179,14 @@ async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
     let devices = within(first.devices()).await.unwrap();
     let lamp = devices.iter().find(|device| device.name() == "Kitchen light").unwrap();
     let item = lamp.item("switch").unwrap().id.clone();
+    within(second.synced()).await.unwrap();
+    within(local.synced()).await.unwrap();
     let listeners = [second.events(), local.events()];
     within(first.set(&item, true.into())).await.unwrap();
     for mut events in listeners {
         let told = within(events.next()).await;
-        assert!(matches!(told, Some(ezlo::RelayEvent::Hub(event)) if event.name() == "hub.item.updated"));
+        let Some(HubEvent::Changed(change)) = told else { panic!("{told:?}") };
+        assert!(matches!(&*change, Change::ItemChanged { id, after, .. } if *id == item && *after == true));
     }
     let refused = within(first.set(&item, "on".into())).await.unwrap_err();
     assert!(refused.to_string().contains("rpc.params.invalid"), "{refused}");
@@ -181,12 +196,12 @@ async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
 async fn a_mode_switch_takes_its_delay_of_the_worlds_time() {
     let cloud = frozen().await;
     let hub = within(account(&cloud).await.connect(&serial(HUB))).await.unwrap();
-    let events = hub.events();
-    assert_eq!(within(hub.switch_mode("Away")).await.unwrap(), 30);
+    let switch = within(hub.switch_mode("Away")).await.unwrap();
+    assert_eq!(switch.delay_seconds(), 30);
     cloud.advance(Duration::from_secs(29)).await;
     assert_eq!(within(hub.modes()).await.unwrap().current.as_str(), "1");
     cloud.advance(Duration::from_secs(1)).await;
-    within(Hub::mode_reached(events, 0)).await.unwrap();
+    within(switch.reached()).await.unwrap();
     assert_eq!(within(hub.modes()).await.unwrap().current.as_str(), "2");
 }
 

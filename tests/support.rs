@@ -51,7 +51,7 @@ pub(crate) async fn account(cloud: &MockCloud) -> Account {
 }
 
 pub(crate) async fn pair(cloud: &MockCloud) -> IdentityPair {
-    account(cloud).await.mms().1.pair().clone()
+    account(cloud).await.session().await.unwrap().pair().clone()
 }
 
 /// The text of a `loginUserMios`.

@@ -35,7 +35,7 @@ impl Client {
     pub(crate) async fn at_hub(cloud: &MockCloud, user: (&str, &str), serial: &str) -> Result<Self, String> {
         let environment = Environment::base(&cloud.ready().http).map_err(text)?;
         let account = Account::log_in(environment, &Credentials::new(user.0, user.1)).await.map_err(text)?;
-        let pair = account.mms().1.pair().clone();
+        let pair = account.session().await.map_err(text)?.pair().clone();
         let to = cloud.ready().http.trim_start_matches("http://").parse().map_err(text)?;
         let mut client = Self::connect(to).await?;
         let login = json!({"id": "l", "method": "loginUserMios", "params": {"MMSAuth": pair.identity.expose(), "MMSAuthSig": pair.signature.expose()}});

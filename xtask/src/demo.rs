@@ -170,7 +170,8 @@ async fn register(report: &mut Report, environment: Environment, serial: &Serial
         report.step("create an account", async { Ok(Account::create(environment.clone(), &wish).await?) }).await?;
     report
         .step("decode the Identity", async {
-            let identity = created.identity();
+            let session = created.session().await?;
+            let identity = session.identity();
             let good =
                 identity.username.as_deref() == Some("test69212") && identity.expires - identity.generated == 86_400;
             if good { Ok(()) } else { Err("the Identity does not say what it should".into()) }
@@ -250,11 +251,10 @@ async fn house(report: &mut Report, hub: &Hub, cloud: &MockCloud) -> Result<Devi
         .await?;
     report
         .step("switch the house mode", async {
-            let events = hub.events();
-            let delay = hub.switch_mode("Night").await?;
+            let switch = hub.switch_mode("Night").await?;
             // The delay is half a minute of the simulated world, not of ours.
-            cloud.advance(Duration::from_secs(u64::try_from(delay)?)).await;
-            Hub::mode_reached(events, 0).await?;
+            cloud.advance(Duration::from_secs(switch.delay_seconds())).await;
+            switch.reached().await?;
             let current = hub.modes().await?.current;
             if current.as_str() == "3" { Ok(()) } else { Err(format!("the house is in mode {current}").into()) }
         })

@@ -32,6 +32,9 @@ struct State {
     /// Bad credentials end it: they are never sent again.
     refused: bool,
     store_was_read: bool,
+    /// The service's clock minus ours, as the last login showed it: a machine whose clock is wrong by hours must not log in
+    /// for every call.
+    skew: i64,
 }
 
 impl std::fmt::Debug for Login {
@@ -83,7 +86,7 @@ impl Login {
     /// asks.
     pub async fn session(&self) -> Result<Arc<Session>, Error> {
         let mut state = self.0.state.lock().await;
-        if let Some(session) = state.current.as_ref().filter(|session| self.is_good(session)) {
+        if let Some(session) = state.current.as_ref().filter(|session| self.is_good(session, &state)) {
             return Ok(Arc::clone(session));
         }
         if let Some(session) = self.kept(&mut state) {
@@ -96,19 +99,22 @@ impl Login {
     pub async fn replace(&self, stale: &Session) -> Result<Arc<Session>, Error> {
         let mut state = self.0.state.lock().await;
         match &state.current {
-            Some(session) if session.pair() != stale.pair() && self.is_good(session) => Ok(Arc::clone(session)),
+            Some(session) if session.pair() != stale.pair() && self.is_good(session, &state) => Ok(Arc::clone(session)),
             _ => self.log_in(&mut state).await,
         }
     }
 
     /// Does something with a good session; when the service says that the identity is dead, once more with a new one.
-    pub async fn with<T>(&self, call: impl AsyncFn(&MmsClient, &Session) -> Result<T, Error>) -> Result<T, Error> {
+    pub async fn with<T, F>(&self, call: impl Fn(MmsClient, Arc<Session>) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let session = self.session().await?;
-        match call(&self.0.client, &session).await {
+        match call(self.0.client.clone(), Arc::clone(&session)).await {
             Err(error) if matches!(error.kind(), ErrorKind::LogInAgain) => {
                 tracing::info!(call = error.call(), "the identity is not accepted any more; logging in again");
                 let session = self.replace(&session).await?;
-                call(&self.0.client, &session).await
+                call(self.0.client.clone(), session).await
             }
             outcome => outcome,
         }
@@ -122,8 +128,9 @@ impl Login {
         self.0.store.as_ref().map_or(Ok(()), |store| store.clear(&self.0.username))
     }
 
-    fn is_good(&self, session: &Session) -> bool {
-        session.identity().expires > self.0.client.clock().unix_seconds() + MARGIN_SECONDS
+    fn is_good(&self, session: &Session, state: &State) -> bool {
+        let now = self.0.client.clock().unix_seconds().saturating_add(state.skew);
+        session.identity().expires > now + MARGIN_SECONDS
     }
 
     /// What the store has, asked once. A store that cannot be read is told of, and does not keep anybody out.
@@ -136,7 +143,7 @@ impl Login {
             tracing::warn!(%error, "cannot read the kept login");
             None
         });
-        Session::from_pair(kept?).ok().filter(|session| self.is_good(session))
+        Session::from_pair(kept?).ok().filter(|session| self.is_good(session, state))
     }
 
     fn adopt(&self, state: &mut State, session: Session) -> Arc<Session> {
@@ -155,6 +162,7 @@ impl Login {
         let session = self.0.client.log_in(credentials).await.inspect_err(|error| {
             state.refused = matches!(error.kind(), ErrorKind::BadCredentials);
         })?;
+        state.skew = session.identity().generated - self.0.client.clock().unix_seconds();
         if let Some(store) = &self.0.store
             && let Err(error) = store.save(&self.0.username, session.pair())
         {

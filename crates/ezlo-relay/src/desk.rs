@@ -14,6 +14,7 @@ use crate::status::{Phase, Status, Tally};
 #[derive(Debug)]
 pub(crate) enum Command {
     Call(NewCall),
+    Reconnect,
     Close,
 }
 
@@ -21,6 +22,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     Call,
+    Reconnect,
     Close,
 }
 
@@ -76,6 +78,7 @@ impl Desk {
                 self.ledger.open(call);
                 Asked::Call
             }
+            Some(Command::Reconnect) => Asked::Reconnect,
             Some(Command::Close) | None => Asked::Close,
         }
     }
@@ -92,7 +95,7 @@ impl Desk {
                 asked = self.next() => match asked {
                     Asked::Close => return Waited::Closed,
                     Asked::Call if wakes => return Waited::Woken,
-                    Asked::Call => {}
+                    Asked::Call | Asked::Reconnect => {}
                 },
                 () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
                     self.ledger.expire(Instant::now());

@@ -111,6 +111,9 @@ pub enum CloseReason {
     /// This side closed it.
     #[error("closed here")]
     Local,
+    /// This side left it for a new one.
+    #[error("left for a new link")]
+    Reconnect,
     /// The other side closed it.
     #[error("closed by the other side: {text} ({code})")]
     Remote {

@@ -111,6 +111,11 @@ impl Ledger {
         }
     }
 
+    /// Whether calls are under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.calls.values().any(|pending| pending.sent)
+    }
+
     /// Calls that wait or are under way.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

@@ -22,7 +22,7 @@ pub use connect::{Endpoint, Login, Stream};
 pub use error::{CallError, CloseReason, ConnectError};
 pub use ezlo_protocol as protocol;
 pub use route::{Arrival, Attempt, FixedRoute, Route, Socket};
-pub use session::{Events, RelayEvent, Session};
+pub use session::{Events, RelayEvent, Session, WeakSession};
 pub use status::{Counters, Phase, Status};
 pub use transport::{Incoming, Transport};
 pub use trust::Trust;

@@ -129,8 +129,13 @@ impl<T: Transport> Link<T> {
         let silence = self.config.silence;
         let mut heard = Instant::now();
         let mut probed = false;
+        let mut leaving = false;
         loop {
-            if let Err(reason) = self.send_waiting(desk).await {
+            if leaving && !desk.ledger.is_busy() {
+                return End::Lost(CloseReason::Reconnect);
+            }
+            // Calls that come while the link is being left wait for the next one.
+            if !leaving && let Err(reason) = self.send_waiting(desk).await {
                 return End::Lost(reason);
             }
             let mut wake = heard + if probed { silence } else { silence / 2 };
@@ -147,8 +152,10 @@ impl<T: Transport> Link<T> {
                         Err(reason) => return End::Lost(reason),
                     }
                 }
-                asked = desk.next() => if matches!(asked, Asked::Close) {
-                    return End::Closed;
+                asked = desk.next() => match asked {
+                    Asked::Close => return End::Closed,
+                    Asked::Reconnect => leaving = true,
+                    Asked::Call => {}
                 },
                 () = tokio::time::sleep_until(wake) => {
                     let now = Instant::now();

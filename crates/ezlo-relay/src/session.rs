@@ -34,6 +34,29 @@ pub struct Session {
     call_time: Duration,
 }
 
+/// A hold on a session that does not keep it open.
+#[derive(Debug, Clone)]
+pub struct WeakSession {
+    commands: mpsc::WeakSender<Command>,
+    events: broadcast::WeakSender<RelayEvent>,
+    status: watch::Receiver<Status>,
+    tally: Arc<Tally>,
+    call_time: Duration,
+}
+
+impl WeakSession {
+    /// The session, if it is still open.
+    pub fn upgrade(&self) -> Option<Session> {
+        Some(Session {
+            commands: self.commands.upgrade()?,
+            events: self.events.upgrade()?,
+            status: self.status.clone(),
+            tally: Arc::clone(&self.tally),
+            call_time: self.call_time,
+        })
+    }
+}
+
 /// Something that happened on a session. Events come in order and at most once; every gap is told.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -131,6 +154,24 @@ impl Session {
         let voice = Voice { events: events.clone(), status, tally: Arc::clone(&tally) };
         let session = Self { commands, events, status: watched, tally, call_time: config.call_time };
         (session, Desk::new(receiver), voice)
+    }
+
+    /// A hold that does not keep the session open.
+    pub fn downgrade(&self) -> WeakSession {
+        WeakSession {
+            commands: self.commands.downgrade(),
+            events: self.events.downgrade(),
+            status: self.status.clone(),
+            tally: Arc::clone(&self.tally),
+            call_time: self.call_time,
+        }
+    }
+
+    /// Makes a new link in place of the one that is up, as soon as no call is under way: the way to the hub is looked for
+    /// anew. Does nothing while there is no link.
+    pub async fn reconnect(&self) {
+        // A session that is over has no links to make.
+        let _ = self.commands.send(Command::Reconnect).await;
     }
 
     /// What the session is doing now.

@@ -92,8 +92,9 @@ impl<R: Route> Supervisor<R> {
                 let reason = Arc::new(reason);
                 self.desk.ledger.link_lost(&reason);
                 self.voice.tell(RelayEvent::Down(Arc::clone(&reason)));
+                let wanted = *reason == CloseReason::Reconnect;
                 self.attempt.last = Some(reason);
-                self.back_off().await
+                if wanted { Next::Again } else { self.back_off().await }
             }
         }
     }

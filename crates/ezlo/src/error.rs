@@ -34,6 +34,32 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// The item does not take the value; nothing was sent.
+    #[error("item {item} does not take the value: {error}")]
+    Value {
+        /// Which.
+        item: String,
+        /// In the hub's own words.
+        error: ezlo_protocol::rpc::RpcError,
+    },
+    /// The device or item is gone.
+    #[error("{0} is gone from the hub")]
+    Gone(String),
+    /// The link was lost while a command was under way, and the state after it shows that the command did nothing.
+    #[error("{what} was not applied: the link was lost, and the hub still has the old state")]
+    NotApplied {
+        /// What was asked for.
+        what: String,
+    },
+    /// The link was lost while a command was under way, and the state after it does not tell whether it was done.
+    #[error("nobody can tell whether {what} was done: the link was lost; look before you try again")]
+    CannotTell {
+        /// What was asked for.
+        what: String,
+    },
+    /// The session is over.
+    #[error("the session with the hub is over")]
+    Over,
     /// The hub took the call, but what it leads to did not come in time.
     #[error("the hub took {what} but did not report it within {limit:?}")]
     NotConfirmed {

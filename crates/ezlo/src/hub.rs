@@ -1,40 +1,49 @@
 //! A hub one is connected to: devices, rooms, scenes, modes, and what happens there.
 
+use std::sync::{Arc, RwLockReadGuard};
 use std::time::Duration;
 
 use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::device::Device as DeviceRecord;
-use ezlo_protocol::hub::gateway::{PluginRun, START_EXCLUDE, START_INCLUDE, ZwaveEvent};
+use ezlo_protocol::hub::gateway::{PluginRun, START_EXCLUDE, ZwaveEvent};
 use ezlo_protocol::hub::info::HubInfo;
-use ezlo_protocol::hub::item::{Item, ItemQuery, ItemUpdate, ItemValueSet};
-use ezlo_protocol::hub::method::{
-    DevicesList, InfoGet, ItemSet, ItemsList, ModesGet, ModesSwitch, PluginScriptRun, RoomsList, SceneRunNow,
-    ScenesList,
-};
-use ezlo_protocol::hub::mode::{ModeSwitch, ModesState, SwitchStatus};
+use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::method::{InfoGet, ModesGet, ModesSwitch, PluginScriptRun, SceneRunNow};
+use ezlo_protocol::hub::mode::{ModeSwitch as ModeWish, ModesState, SwitchStatus};
 use ezlo_protocol::hub::room::Room;
 use ezlo_protocol::hub::scene::{RunStatus, Scene, SceneRun};
 use ezlo_protocol::hub::{DeviceId, Empty, ItemId};
-use ezlo_relay::{CallError, Events, RelayEvent, Session};
+use ezlo_relay::{CallError, Events, RelayEvent, Session, Status};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::inclusion::{Inclusion, InclusionStep};
+use crate::item::{ItemHandle, ItemWatch, SetItem};
+use crate::live::{HubEvents, Live, Progress};
+use crate::model::HubModel;
 
-/// How long a value, or the start of a mode switch, may take to be reported. A sleeping radio node needs seconds.
+/// How long the start of a mode switch may take to be reported.
 const REPORT_TIME: Duration = Duration::from_secs(15);
 /// How long a scene may run; a public client waits 60 s.
 const SCENE_TIME: Duration = Duration::from_secs(60);
-/// How long an inclusion or exclusion may take, somebody walking to the device included.
+/// How long an exclusion may take, somebody walking to the device included.
 const ZWAVE_TIME: Duration = Duration::from_secs(180);
+/// How long the model may lag behind a conversation.
+const SHOWN_TIME: Duration = Duration::from_secs(5);
+/// How long everything may take to be read for the first time.
+const SYNC_TIME: Duration = Duration::from_secs(60);
 
-/// A hub one is connected to, over the relay or the local network. Works the same over both.
+/// A hub one is connected to, over the relay or the local network. Works the same over both. Cheap to clone; clones share the
+/// link and the model.
 #[derive(Debug, Clone)]
 pub struct Hub {
     session: Session,
+    live: Arc<Live>,
 }
 
-/// A device with its items.
-#[derive(Debug, Clone, PartialEq)]
+/// A device with its items, as they were when it was asked for.
+#[derive(Debug, Clone)]
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
@@ -42,6 +51,7 @@ pub struct Device {
     pub record: DeviceRecord,
     /// What it can be asked and told.
     pub items: Vec<Item>,
+    hub: Hub,
 }
 
 impl Device {
@@ -51,17 +61,19 @@ impl Device {
     }
 
     /// The item of that name, such as `switch`.
-    pub fn item(&self, name: &str) -> Result<&Item, Error> {
+    pub fn item(&self, name: &str) -> Result<ItemHandle, Error> {
         let names = || self.items.iter().filter_map(|item| item.name.as_deref().map(str::to_owned)).collect();
         let found = self.items.iter().find(|item| item.name.as_deref() == Some(name));
-        found.ok_or_else(|| Error::NotFound { what: "item", name: name.into(), known: names() })
+        let item = found.ok_or_else(|| Error::NotFound { what: "item", name: name.into(), known: names() })?;
+        Ok(ItemHandle::new(self.hub.clone(), item.clone()))
     }
 }
 
 impl Hub {
-    /// Over a session that is there already.
-    pub const fn new(session: Session) -> Self {
-        Self { session }
+    /// Over a session that is there already; its model begins to be read.
+    pub fn new(session: Session) -> Self {
+        let live = Live::start(&session);
+        Self { session, live }
     }
 
     /// The session underneath, for methods that have no name here.
@@ -69,9 +81,53 @@ impl Hub {
         &self.session
     }
 
+    /// What the link is doing.
+    pub fn status(&self) -> Status {
+        self.session.status()
+    }
+
     /// Listens to what happens from now on.
-    pub fn events(&self) -> Events {
-        self.session.events()
+    pub fn events(&self) -> HubEvents {
+        self.live.events()
+    }
+
+    /// The model as it is now: empty before [`Hub::synced`], what was last known while the link is down. Do not hold it
+    /// across an await.
+    pub fn model(&self) -> RwLockReadGuard<'_, HubModel> {
+        self.live.model()
+    }
+
+    /// Waits until the model is the hub: everything was read and nothing was missed since.
+    pub async fn synced(&self) -> Result<(), Error> {
+        let mut progress = self.live.progress.subscribe();
+        let synced = progress.wait_for(|progress| progress.in_step || progress.closed);
+        match tokio::time::timeout(SYNC_TIME, synced).await {
+            Ok(Ok(progress)) if !progress.closed => Ok(()),
+            Ok(_) => Err(Error::Over),
+            Err(_) => Err(Error::NotConfirmed { what: "reading the hub".into(), limit: SYNC_TIME }),
+        }
+    }
+
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.live.progress.subscribe()
+    }
+
+    /// Waits until the model shows what a conversation has been told already; the two listen side by side.
+    pub(crate) async fn until(&self, shown: impl Fn(&HubModel) -> bool) {
+        let mut progress = self.progress();
+        let waiting = async {
+            while !shown(&self.model()) {
+                if progress.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // A model that never shows it is out of step and says so itself.
+        let _ = tokio::time::timeout(SHOWN_TIME, waiting).await;
+    }
+
+    pub(crate) fn resync(&self) {
+        self.live.resync();
     }
 
     /// What the hub says of itself.
@@ -79,23 +135,37 @@ impl Hub {
         Ok(self.session.call(InfoGet, Empty::default()).await?)
     }
 
-    /// All devices with their items. A device or item without an id cannot be addressed and is left out.
+    /// All devices with their items, from the model.
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
-        let devices = self.session.call(DevicesList, Empty::default()).await?.devices;
-        let items = self.session.call(ItemsList, ItemQuery::default()).await?.items;
-        let own = |id: &DeviceId| items.iter().filter(|item| item.device_id.get() == Some(id)).cloned().collect();
-        let with_id = devices.into_iter().filter_map(|record| record.id().cloned().map(|id| (id, record)));
-        Ok(with_id.map(|(id, record)| Device { items: own(&id), id, record }).collect())
+        self.synced().await?;
+        let model = self.model();
+        let device = |(id, record): (&DeviceId, &DeviceRecord)| Device {
+            id: id.clone(),
+            record: record.clone(),
+            items: model.items_of(id).cloned().collect(),
+            hub: self.clone(),
+        };
+        Ok(model.devices.iter().map(device).collect())
+    }
+
+    /// The device of that name; the first where several have it.
+    pub async fn device(&self, name: &str) -> Result<Device, Error> {
+        let devices = self.devices().await?;
+        let known = || devices.iter().map(|device| device.name().to_owned()).collect();
+        let found = devices.iter().find(|device| device.name() == name).cloned();
+        found.ok_or_else(|| Error::NotFound { what: "device", name: name.into(), known: known() })
     }
 
     /// The rooms, in order.
     pub async fn rooms(&self) -> Result<Vec<Room>, Error> {
-        Ok(self.session.call(RoomsList, Empty::default()).await?.rooms().to_vec())
+        self.synced().await?;
+        Ok(self.model().rooms.values().cloned().collect())
     }
 
     /// The scenes.
     pub async fn scenes(&self) -> Result<Vec<Scene>, Error> {
-        Ok(self.session.call(ScenesList, Empty::default()).await?.scenes)
+        self.synced().await?;
+        Ok(self.model().scenes.values().cloned().collect())
     }
 
     /// The house modes.
@@ -103,38 +173,30 @@ impl Hub {
         Ok(self.session.call(ModesGet, Empty::default()).await?)
     }
 
+    /// Watches an item's value.
+    pub fn watch(&self, item: &ItemId) -> ItemWatch {
+        ItemWatch::new(self.clone(), item.clone())
+    }
+
     /// Sets an item and waits until the hub reports the new value.
-    pub async fn set(&self, item: &ItemId, value: Value) -> Result<ItemUpdate, Error> {
+    pub async fn set(&self, item: &ItemId, value: Value) -> Result<Item, Error> {
+        SetItem::new(self.clone(), item.clone(), value).confirmed().await
+    }
+
+    /// Closes the link in good order.
+    pub async fn close(self) {
+        let Self { session, live } = self;
+        drop(live);
+        session.close().await;
+    }
+
+    /// Asks for a mode by name. The switch takes its delay; [`ModeSwitch::reached`] waits for it.
+    pub async fn switch_mode(&self, name: &str) -> Result<ModeSwitch, Error> {
         let events = self.session.events();
-        self.session.call(ItemSet, ItemValueSet::one(item.clone(), value.clone())).await?;
-        let reported = |event: &Event| match event {
-            Event::ItemUpdated(update) if update.id == *item && update.value.get() == Some(&value) => {
-                Some(Ok((**update).clone()))
-            }
-            _ => None,
-        };
-        wait_for(events, format!("the value of {item}"), REPORT_TIME, reported).await
-    }
-
-    /// Asks for a mode by name. Returns the seconds until the switch; [`Hub::mode_reached`] waits for it.
-    pub async fn switch_mode(&self, name: &str) -> Result<i64, Error> {
-        let wish = ModeSwitch { name: name.into(), ..ModeSwitch::default() };
+        let wish = ModeWish { name: name.into(), ..ModeWish::default() };
         let answer = self.session.call(ModesSwitch, wish).await?;
-        Ok(answer.switch_to_delay.get().map_or(0, |delay| *delay.get()))
-    }
-
-    /// Waits until the house is in a new mode. Take `events` before asking for the switch.
-    pub async fn mode_reached(events: Events, delay_seconds: i64) -> Result<(), Error> {
-        let limit = REPORT_TIME + Duration::from_secs(u64::try_from(delay_seconds).unwrap_or_default());
-        let done = |event: &Event| match event {
-            Event::ModesSwitched(switched) => match switched.status.get() {
-                Some(SwitchStatus::Done) => Some(Ok(())),
-                Some(SwitchStatus::Cancel) => Some(Err("the switch was called off".to_owned())),
-                _ => None,
-            },
-            _ => None,
-        };
-        wait_for(events, "the mode switch".into(), limit, done).await
+        let delay = answer.switch_to_delay.get().map_or(0, |delay| *delay.get());
+        Ok(ModeSwitch { events, delay_seconds: u64::try_from(delay).unwrap_or_default() })
     }
 
     /// Runs a scene by name and waits until it has run.
@@ -158,31 +220,33 @@ impl Hub {
         wait_for(events, format!("scene {name}"), SCENE_TIME, over).await
     }
 
-    /// Includes a Z-Wave device: put the device into inclusion now. Ends when all its items are there, with its id.
+    /// Includes a Z-Wave device, step by step.
+    pub async fn start_inclusion(&self) -> Result<Inclusion, Error> {
+        Inclusion::start(self.clone()).await
+    }
+
+    /// Includes a Z-Wave device: put the device into inclusion now. Ends when all its items are there, with its id. A device
+    /// that could prove itself by a key is let in without one; use [`Hub::start_inclusion`] to give it.
     pub async fn include(&self) -> Result<DeviceId, Error> {
-        let mut added = None;
-        self.zwave(START_INCLUDE, "the inclusion", |event| match event {
-            Event::DeviceAdded(device) => {
-                added = device.id().cloned();
-                None
+        let mut inclusion = self.start_inclusion().await?;
+        while let Some(step) = inclusion.next().await? {
+            match step {
+                InclusionStep::ChooseModes(modes) => {
+                    let open = modes.into_iter().filter(|mode| mode == "unauthenticated");
+                    inclusion.choose_modes(open).await?;
+                }
+                InclusionStep::Done(id) => return Ok(id),
+                _ => {}
             }
-            Event::Plugin(plugin) => match plugin.event.get()? {
-                ZwaveEvent::IncludeFinished => Some(added.clone().ok_or_else(|| "no device was announced".to_owned())),
-                event @ (ZwaveEvent::IncludeFinishedError
-                | ZwaveEvent::IncludeFinishedTimeout
-                | ZwaveEvent::ActionBusy) => Some(Err(event.to_string())),
-                _ => None,
-            },
-            _ => None,
-        })
-        .await
+        }
+        Err(Error::Failed { what: "the inclusion".into(), text: "it ended without a device".into() })
     }
 
     /// Excludes a Z-Wave device: put the device into exclusion now. Ends when it is gone, with the id that went, if the hub
     /// told one.
     pub async fn exclude(&self) -> Result<Option<DeviceId>, Error> {
         let mut removed = None;
-        self.zwave(START_EXCLUDE, "the exclusion", |event| match event {
+        let gone = self.zwave(START_EXCLUDE, "the exclusion", |event| match event {
             Event::DeviceRemoved(device) => {
                 removed = Some(device.id.clone());
                 None
@@ -195,8 +259,12 @@ impl Hub {
                 _ => None,
             },
             _ => None,
-        })
-        .await
+        });
+        let gone = gone.await?;
+        if let Some(id) = &gone {
+            self.until(|model| !model.devices.contains_key(id)).await;
+        }
+        Ok(gone)
     }
 
     async fn zwave<T>(
@@ -208,6 +276,34 @@ impl Hub {
         let events = self.session.events();
         self.session.call(PluginScriptRun, PluginRun::script(script)).await?;
         wait_for(events, what.to_owned(), ZWAVE_TIME, end).await
+    }
+}
+
+/// A switch of the house mode that the hub has taken.
+#[derive(Debug)]
+pub struct ModeSwitch {
+    events: Events,
+    delay_seconds: u64,
+}
+
+impl ModeSwitch {
+    /// Seconds from the request to the switch.
+    pub const fn delay_seconds(&self) -> u64 {
+        self.delay_seconds
+    }
+
+    /// Waits until the house is in the new mode.
+    pub async fn reached(self) -> Result<(), Error> {
+        let limit = REPORT_TIME + Duration::from_secs(self.delay_seconds);
+        let done = |event: &Event| match event {
+            Event::ModesSwitched(switched) => match switched.status.get() {
+                Some(SwitchStatus::Done) => Some(Ok(())),
+                Some(SwitchStatus::Cancel) => Some(Err("the switch was called off".to_owned())),
+                _ => None,
+            },
+            _ => None,
+        };
+        wait_for(self.events, "the mode switch".into(), limit, done).await
     }
 }
 
@@ -226,7 +322,7 @@ async fn wait_for<T>(
                     Some(Err(text)) => return Err(Error::Failed { what: what.clone(), text }),
                     None => {}
                 },
-                Some(RelayEvent::Closed(reason)) => {
+                Some(RelayEvent::Down(reason) | RelayEvent::Closed(reason)) => {
                     return Err(CallError::OutcomeUnknown { method: what.clone(), reason }.into());
                 }
                 // What was lost may have been the very event; the time limit ends the wait.

@@ -3,11 +3,26 @@
 mod account;
 mod error;
 mod hub;
+mod inclusion;
+mod item;
+mod live;
+mod model;
+pub mod prelude;
+mod route;
 
-pub use account::Account;
+pub use account::{Account, AccountBuilder, NoStore};
 pub use error::Error;
-pub use ezlo_mms::{Credentials, Environment, MmsClient, NewAccount};
+pub use ezlo_mms::{
+    Credentials, Environment, FileStore, Login as MmsLogin, MemoryStore, MmsClient, NewAccount, RetryPolicy, TokenStore,
+};
 pub use ezlo_onboarding::{AccessPoint, OnboardingError, Plan, Presence, Progress, onboard};
 pub use ezlo_protocol as protocol;
-pub use ezlo_relay::{CallError, ConnectError, Endpoint, Events, Login, RelayEvent, Session, Trust};
-pub use hub::{Device, Hub};
+pub use ezlo_relay::{
+    CallError, ConnectError, Endpoint, Events, Login, Phase, RelayEvent, Session, SessionConfig, Status, Trust,
+};
+pub use hub::{Device, Hub, ModeSwitch};
+pub use inclusion::{Inclusion, InclusionStep};
+pub use item::{ItemHandle, ItemWatch, SetItem};
+pub use live::{HubEvent, HubEvents};
+pub use model::{Change, Edge, HubModel};
+pub use route::{AccountRoute, LocalWay};

@@ -1,0 +1,232 @@
+//! Items in the hand: read, watched, set.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use ezlo_protocol::hub::ItemId;
+use ezlo_protocol::hub::item::{Item, ItemValueSet};
+use ezlo_protocol::hub::method::ItemSet;
+use ezlo_protocol::hub::value::{Scale, refusal};
+use ezlo_protocol::wire::Field;
+use ezlo_relay::CallError;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::hub::Hub;
+use crate::live::Progress;
+
+/// How long a value may take to be reported. A sleeping radio node needs seconds.
+const REPORT_TIME: Duration = Duration::from_secs(15);
+
+/// An item as it was when it was asked for, and the way to it. Reads as the [`Item`] it holds.
+#[derive(Debug, Clone)]
+pub struct ItemHandle {
+    hub: Hub,
+    item: Item,
+}
+
+impl Deref for ItemHandle {
+    type Target = Item;
+
+    fn deref(&self) -> &Item {
+        &self.item
+    }
+}
+
+impl ItemHandle {
+    pub(crate) const fn new(hub: Hub, item: Item) -> Self {
+        Self { hub, item }
+    }
+
+    /// The item as it is now; `None` when it is gone.
+    pub fn now(&self) -> Option<Item> {
+        self.hub.model().items.get(&self.item.id).cloned()
+    }
+
+    /// Watches its value.
+    pub fn watch(&self) -> ItemWatch {
+        self.hub.watch(&self.item.id)
+    }
+
+    /// A wish for another value. Nothing is sent before it is awaited.
+    pub fn set(&self, value: impl Into<Value>) -> SetItem {
+        SetItem {
+            hub: self.hub.clone(),
+            id: self.item.id.clone(),
+            value: value.into(),
+            scale: None,
+            limit: REPORT_TIME,
+        }
+    }
+}
+
+/// A wish for another value of an item.
+#[derive(Debug, Clone)]
+#[must_use = "await sent() or confirmed()"]
+pub struct SetItem {
+    hub: Hub,
+    id: ItemId,
+    value: Value,
+    scale: Option<Scale>,
+    limit: Duration,
+}
+
+impl SetItem {
+    pub(crate) fn new(hub: Hub, id: ItemId, value: Value) -> Self {
+        Self { hub, id, value, scale: None, limit: REPORT_TIME }
+    }
+
+    /// The value is in that unit.
+    pub fn in_scale(mut self, scale: Scale) -> Self {
+        self.scale = Some(scale);
+        self
+    }
+
+    /// How long the report of the new value may take; 15 seconds when not said.
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sends it and waits for the hub's acknowledgement, which says nothing about the device.
+    pub async fn sent(self) -> Result<(), Error> {
+        self.check()?;
+        self.send().await.map_err(Error::from)
+    }
+
+    /// Sends it and waits until the hub reports the new value. The model is not touched before that. When the link was lost
+    /// in between, the state after it decides: [`Error::NotApplied`] and [`Error::CannotTell`] say what it says.
+    pub async fn confirmed(self) -> Result<Item, Error> {
+        self.check()?;
+        let before = self.current();
+        let mut progress = self.hub.progress();
+        let syncs = progress.borrow_and_update().syncs;
+        match self.send().await {
+            Ok(()) => self.reported(&mut progress).await,
+            Err(CallError::OutcomeUnknown { .. } | CallError::TimedOut { .. }) => {
+                self.hub.resync();
+                self.reconciled(&mut progress, syncs, before.as_ref()).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The hub's own rule, applied here before anything is sent.
+    fn check(&self) -> Result<(), Error> {
+        let model = self.hub.model();
+        let Some(item) = model.items.get(&self.id) else { return Ok(()) };
+        let wanted = self.in_items_scale(item).map_err(|error| Error::Value { item: self.id.to_string(), error })?;
+        item.check(&wanted).map_err(|error| Error::Value { item: self.id.to_string(), error: refusal(item, error) })
+    }
+
+    fn in_items_scale(&self, item: &Item) -> Result<Value, ezlo_protocol::rpc::RpcError> {
+        let (Some(from), Some(to)) = (&self.scale, item.scale.get()) else { return Ok(self.value.clone()) };
+        let number = self.value.as_f64().and_then(|number| from.convert(number, to));
+        number.map(Value::from).ok_or_else(|| refusal(item, ezlo_protocol::hub::value::ValueError::Scale))
+    }
+
+    async fn send(&self) -> Result<(), CallError> {
+        let wish = ItemValueSet {
+            scale: self.scale.clone().map_or(Field::Absent, Field::Value),
+            ..ItemValueSet::one(self.id.clone(), self.value.clone())
+        };
+        self.hub.session().call(ItemSet, wish).await.map(drop)
+    }
+
+    fn current(&self) -> Option<Item> {
+        self.hub.model().items.get(&self.id).cloned()
+    }
+
+    /// Whether the item has the value now. Items that cannot be read never show it; the acknowledgement must do.
+    fn has_value(&self, item: &Item) -> bool {
+        let wanted = self.in_items_scale(item).unwrap_or_else(|_| self.value.clone());
+        item.has_getter.get() == Some(&false) || item.value.get().is_some_and(|value| same(value, &wanted))
+    }
+
+    async fn reported(&self, progress: &mut watch::Receiver<Progress>) -> Result<Item, Error> {
+        let waiting = async {
+            loop {
+                match self.current() {
+                    Some(item) if self.has_value(&item) => return Ok(item),
+                    None if progress.borrow().in_step => return Err(Error::Gone(self.id.to_string())),
+                    _ => {}
+                }
+                if progress.changed().await.is_err() || progress.borrow().closed {
+                    return Err(Error::CannotTell { what: format!("setting {}", self.id) });
+                }
+            }
+        };
+        let late = |_| Error::NotConfirmed { what: format!("the value of {}", self.id), limit: self.limit };
+        tokio::time::timeout(self.limit, waiting).await.map_err(late)?
+    }
+
+    /// What the state after the gap says: it has the value and had not before, it has the value of before, or neither.
+    async fn reconciled(
+        &self,
+        progress: &mut watch::Receiver<Progress>,
+        syncs: u64,
+        before: Option<&Item>,
+    ) -> Result<Item, Error> {
+        let unknown = || Error::CannotTell { what: format!("setting {}", self.id) };
+        let synced = progress.wait_for(|progress| progress.closed || progress.in_step && progress.syncs > syncs);
+        let synced = tokio::time::timeout(self.limit, synced).await;
+        if !matches!(synced, Ok(Ok(progress)) if !progress.closed) {
+            return Err(unknown());
+        }
+        let Some(item) = self.current() else { return Err(Error::Gone(self.id.to_string())) };
+        let had_it = before.is_none_or(|before| self.has_value(before));
+        match (self.has_value(&item), had_it) {
+            (true, false) => Ok(item),
+            (false, false) if before.is_some_and(|before| before.value == item.value) => {
+                Err(Error::NotApplied { what: format!("setting {}", self.id) })
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// Equal as readings go: hubs round.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-4 * a.abs().max(b.abs()).max(1.0),
+        _ => a == b,
+    }
+}
+
+/// The value of an item as it changes. Only the newest counts: values in between may be missed, none is shown twice.
+#[derive(Debug)]
+pub struct ItemWatch {
+    hub: Hub,
+    id: ItemId,
+    progress: watch::Receiver<Progress>,
+    seen: Option<Value>,
+}
+
+impl ItemWatch {
+    pub(crate) fn new(hub: Hub, id: ItemId) -> Self {
+        let progress = hub.progress();
+        Self { hub, id, progress, seen: None }
+    }
+
+    /// The value now; `None` while it is not known, or when the item is gone.
+    pub fn value(&self) -> Option<Value> {
+        self.hub.model().items.get(&self.id)?.value.get().cloned()
+    }
+
+    /// Waits for a value other than the last one that was returned here; the first call returns the value as it is. `None`
+    /// when the session is over.
+    pub async fn changed(&mut self) -> Option<Value> {
+        loop {
+            self.progress.mark_unchanged();
+            let now = self.value();
+            if now.is_some() && now != self.seen {
+                self.seen.clone_from(&now);
+                return now;
+            }
+            if self.progress.borrow().closed || self.progress.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+}

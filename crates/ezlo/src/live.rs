@@ -1,0 +1,294 @@
+//! The task that keeps the model: applies broadcasts in their order, and reads everything again after every gap.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use ezlo_protocol::hub::Empty;
+use ezlo_protocol::hub::broadcast::Event;
+use ezlo_protocol::hub::item::ItemQuery;
+use ezlo_protocol::hub::method::{DevicesList, ItemsList, ModesGet, RoomsList, ScenesList};
+use ezlo_relay::{CallError, CloseReason, Events, RelayEvent, Session};
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::model::{Change, Edge, HubModel, Meaning};
+
+/// Events kept for each listener; a resync of a large house fits.
+const EVENTS: usize = 4096;
+/// Broadcasts that may come while everything is read; beyond them it is read again.
+const MEANWHILE: usize = 4096;
+/// Wait before reading again what could not be read.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Something that happened at a hub.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum HubEvent {
+    /// Something in the model is different now.
+    Changed(Arc<Change>),
+    /// Something happened and is over: a press, a lock that was worked.
+    Happened(Arc<Edge>),
+    /// The link is lost; the model shows what was last known.
+    Disconnected(Arc<CloseReason>),
+    /// The model is the hub again: everything was read, and the differences were told before this.
+    Synced {
+        /// How many differences there were.
+        changes: usize,
+    },
+    /// This listener was too slow and lost that many events; the model itself is whole.
+    Lost(u64),
+    /// The session is over.
+    Closed(Arc<CloseReason>),
+}
+
+/// A subscription to what happens at a hub, from the moment it was made.
+#[derive(Debug)]
+pub struct HubEvents {
+    receiver: broadcast::Receiver<HubEvent>,
+    ended: bool,
+}
+
+impl HubEvents {
+    /// Waits for the next event; `None` after the session ended. Safe to cancel.
+    pub async fn next(&mut self) -> Option<HubEvent> {
+        if self.ended {
+            return None;
+        }
+        match self.receiver.recv().await {
+            Ok(event) => {
+                self.ended = matches!(event, HubEvent::Closed(_));
+                Some(event)
+            }
+            Err(broadcast::error::RecvError::Lagged(lost)) => Some(HubEvent::Lost(lost)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// How far the model is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Grows with every change of the model.
+    pub(crate) version: u64,
+    /// How often everything was read.
+    pub(crate) syncs: u64,
+    /// Whether nothing was missed since.
+    pub(crate) in_step: bool,
+    pub(crate) closed: bool,
+}
+
+/// The model and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Live {
+    model: RwLock<HubModel>,
+    pub(crate) progress: watch::Sender<Progress>,
+    events: broadcast::Sender<HubEvent>,
+    again: Notify,
+}
+
+impl Live {
+    /// Begins to keep a session's model. Ends with the session.
+    pub(crate) fn start(session: &Session) -> Arc<Self> {
+        let live = Arc::new(Self {
+            model: RwLock::default(),
+            progress: watch::Sender::new(Progress::default()),
+            events: broadcast::channel(EVENTS).0,
+            again: Notify::new(),
+        });
+        // Listening begins before anything is read, so that nothing falls between.
+        let keeper = Keeper { session: session.downgrade(), events: session.events(), live: Arc::clone(&live) };
+        tokio::spawn(keeper.run());
+        live
+    }
+
+    pub(crate) fn model(&self) -> RwLockReadGuard<'_, HubModel> {
+        self.model.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn events(&self) -> HubEvents {
+        HubEvents { receiver: self.events.subscribe(), ended: false }
+    }
+
+    /// Reads everything again.
+    pub(crate) fn resync(&self) {
+        self.progress.send_modify(|progress| progress.in_step = false);
+        self.again.notify_one();
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut HubModel) -> R) -> R {
+        change(&mut self.model.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell(&self, event: HubEvent) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    /// The model first, then the events, then those who wait: whoever is woken sees what woke them.
+    fn told(&self, meaning: Meaning) -> bool {
+        let changed = !meaning.changes.is_empty();
+        for change in meaning.changes {
+            self.tell(HubEvent::Changed(Arc::new(change)));
+        }
+        if let Some(edge) = meaning.edge {
+            self.tell(HubEvent::Happened(Arc::new(edge)));
+        }
+        if changed {
+            self.progress.send_modify(|progress| progress.version += 1);
+        }
+        meaning.out_of_step
+    }
+}
+
+struct Keeper {
+    session: ezlo_relay::WeakSession,
+    events: Events,
+    live: Arc<Live>,
+}
+
+/// What to do after an event.
+enum Next {
+    GoOn,
+    Sync,
+    End(Arc<CloseReason>),
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        let mut next = Next::Sync;
+        let reason = loop {
+            next = match next {
+                Next::Sync => self.sync().await,
+                Next::GoOn => self.listen().await,
+                Next::End(reason) => break reason,
+            };
+        };
+        self.live.progress.send_modify(|progress| {
+            progress.closed = true;
+            progress.in_step = false;
+        });
+        self.live.tell(HubEvent::Closed(reason));
+    }
+
+    async fn listen(&mut self) -> Next {
+        tokio::select! {
+            event = self.events.next() => self.on_event(event),
+            () = self.live.again.notified() => Next::Sync,
+        }
+    }
+
+    fn on_event(&self, event: Option<RelayEvent>) -> Next {
+        match event {
+            Some(RelayEvent::Hub(event)) => {
+                // The hub is back behind the relay: what it said meanwhile is lost.
+                let back = matches!(&*event, Event::HubState(change) if change.connected.get() == Some(&true));
+                let meaning = self.live.change(|model| model.apply(&event));
+                if self.live.told(meaning) || back { self.out_of_step() } else { Next::GoOn }
+            }
+            Some(RelayEvent::Up | RelayEvent::Lost(_)) => self.out_of_step(),
+            Some(RelayEvent::Down(reason)) => {
+                self.live.progress.send_modify(|progress| progress.in_step = false);
+                self.live.tell(HubEvent::Disconnected(reason));
+                Next::GoOn
+            }
+            Some(RelayEvent::Closed(reason)) => Next::End(reason),
+            Some(_) => Next::GoOn,
+            None => Next::End(Arc::new(CloseReason::Local)),
+        }
+    }
+
+    fn out_of_step(&self) -> Next {
+        self.live.progress.send_modify(|progress| progress.in_step = false);
+        Next::Sync
+    }
+
+    /// Reads everything. Broadcasts that come meanwhile are kept and applied afterwards, in their order: what the lists
+    /// already have of them comes out the same.
+    async fn sync(&mut self) -> Next {
+        let Some(session) = self.session.upgrade() else { return Next::End(Arc::new(CloseReason::Local)) };
+        let mut meanwhile: Vec<RelayEvent> = Vec::new();
+        let read = {
+            let mut reading = std::pin::pin!(read_all(&session));
+            loop {
+                tokio::select! {
+                    biased;
+                    read = &mut reading => break read,
+                    event = self.events.next() => match event {
+                        Some(RelayEvent::Closed(reason)) => return Next::End(reason),
+                        None => return Next::End(Arc::new(CloseReason::Local)),
+                        Some(event) => meanwhile.push(event),
+                    },
+                }
+                if meanwhile.len() > MEANWHILE {
+                    return Next::Sync;
+                }
+            }
+        };
+        drop(session);
+        match read {
+            Ok(now) => {
+                let changes = self.live.change(|model| model.replace(now));
+                let number = changes.len();
+                self.live.told(Meaning { changes, ..Meaning::default() });
+                let mut next = Next::GoOn;
+                for event in meanwhile {
+                    // A gap while reading: the lists may be of both sides of it.
+                    match self.on_event(Some(event)) {
+                        Next::GoOn => {}
+                        other => next = other,
+                    }
+                }
+                if matches!(next, Next::GoOn) {
+                    self.live.progress.send_modify(|progress| {
+                        progress.syncs += 1;
+                        progress.in_step = true;
+                    });
+                    self.live.tell(HubEvent::Synced { changes: number });
+                }
+                next
+            }
+            Err(error) => {
+                tracing::info!(%error, "cannot read the hub's lists; trying again");
+                for event in meanwhile {
+                    if let Next::End(reason) = self.on_event(Some(event)) {
+                        return Next::End(reason);
+                    }
+                }
+                // A hub that is away is read when it comes back; others in a moment.
+                tokio::select! {
+                    event = self.events.next() => match self.on_event(event) {
+                        Next::End(reason) => Next::End(reason),
+                        _ => Next::Sync,
+                    },
+                    () = tokio::time::sleep(RETRY) => Next::Sync,
+                }
+            }
+        }
+    }
+}
+
+async fn read_all(session: &Session) -> Result<HubModel, CallError> {
+    let mut model = HubModel::default();
+    for device in session.call(DevicesList, Empty::default()).await?.devices {
+        if let Some(id) = device.id().cloned() {
+            model.devices.insert(id, device);
+        }
+    }
+    for item in session.call(ItemsList, ItemQuery::default()).await?.items {
+        model.items.insert(item.id.clone(), item);
+    }
+    for room in session.call(RoomsList, Empty::default()).await?.rooms() {
+        model.rooms.insert(room.id.clone(), room.clone());
+    }
+    for scene in session.call(ScenesList, Empty::default()).await?.scenes {
+        if let Some(id) = scene.id.get().cloned() {
+            model.scenes.insert(id, scene);
+        }
+    }
+    // EzloPi of some versions has no modes.
+    match session.call(ModesGet, Empty::default()).await {
+        Ok(modes) => model.mode = modes.current,
+        Err(CallError::Refused { .. } | CallError::Decode { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(model)
+}

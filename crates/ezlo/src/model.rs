@@ -1,0 +1,453 @@
+//! What is known of a hub: kept by broadcasts, replaced after a gap, never guessed. Pure.
+
+use ezlo_protocol::hub::broadcast::Event;
+use ezlo_protocol::hub::device::{Device, DeviceUpdate};
+use ezlo_protocol::hub::item::{Item, ItemUpdate};
+use ezlo_protocol::hub::mode::SwitchStatus;
+use ezlo_protocol::hub::room::Room;
+use ezlo_protocol::hub::scene::Scene;
+use ezlo_protocol::hub::value::ValueType;
+use ezlo_protocol::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
+use indexmap::IndexMap;
+use serde_json::Value;
+
+/// What a hub has and is, as far as it said.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct HubModel {
+    /// Devices, in the hub's order.
+    pub devices: IndexMap<DeviceId, Device>,
+    /// Items, in the hub's order.
+    pub items: IndexMap<ItemId, Item>,
+    /// Rooms, in the hub's order.
+    pub rooms: IndexMap<RoomId, Room>,
+    /// Scenes, in the hub's order.
+    pub scenes: IndexMap<SceneId, Scene>,
+    /// The house mode; empty while it is not known.
+    pub mode: ModeId,
+}
+
+/// Something in the model is different now.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// A device came.
+    DeviceAdded(DeviceId),
+    /// A device changed: name, room, armed, reachable and so on.
+    DeviceChanged(DeviceId),
+    /// A device went.
+    DeviceRemoved(DeviceId),
+    /// An item came.
+    ItemAdded(ItemId),
+    /// An item has another value, text, unit or set of limits.
+    ItemChanged {
+        /// Which.
+        id: ItemId,
+        /// Its value before; null when it was not known.
+        before: Value,
+        /// Its value now.
+        after: Value,
+    },
+    /// An item went.
+    ItemRemoved(ItemId),
+    /// Rooms came, went, were renamed or ordered.
+    RoomsChanged,
+    /// A scene came or changed.
+    SceneChanged(SceneId),
+    /// A scene went.
+    SceneRemoved(SceneId),
+    /// The house is in another mode.
+    ModeChanged {
+        /// The mode before; empty when it was not known.
+        from: ModeId,
+        /// The mode now.
+        to: ModeId,
+    },
+}
+
+/// Something that happened at a moment and is over: only ever told when the hub told it, never made up from a difference.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Edge {
+    /// A button, or a doorbell, did something.
+    Button {
+        /// The device.
+        device: DeviceId,
+        /// Which button.
+        number: Option<i64>,
+        /// Such as `press_1_time`.
+        state: String,
+    },
+    /// Somebody worked a lock.
+    Lock {
+        /// The device.
+        device: DeviceId,
+        /// The value of `lock_operation` or `user_lock_operation`.
+        operation: Value,
+    },
+}
+
+/// Items whose value says what happened, not what is.
+fn is_edge(item: &Item) -> bool {
+    matches!(item.value_type.get(), Some(ValueType::ButtonState | ValueType::UserLockOperation))
+        || matches!(item.name.as_deref(), Some("lock_operation" | "user_code_operation"))
+}
+
+/// What a broadcast means for the model.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Meaning {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) edge: Option<Edge>,
+    /// The model and the hub are not the same: something was said of what is not known.
+    pub(crate) out_of_step: bool,
+}
+
+impl HubModel {
+    /// The items of a device, in the hub's order.
+    pub fn items_of<'a>(&'a self, device: &'a DeviceId) -> impl Iterator<Item = &'a Item> {
+        self.items.values().filter(move |item| item.device_id.get() == Some(device))
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) -> Meaning {
+        let mut meaning = Meaning::default();
+        match event {
+            Event::DeviceAdded(device) => self.add_device(device, &mut meaning),
+            Event::DeviceUpdated(update) => self.update_device(update, &mut meaning),
+            Event::DeviceRemoved(removed) => {
+                if self.devices.shift_remove(&removed.id).is_some() {
+                    meaning.changes.push(Change::DeviceRemoved(removed.id.clone()));
+                }
+                let orphans: Vec<ItemId> = self.items_of(&removed.id).map(|item| item.id.clone()).collect();
+                for id in orphans {
+                    self.items.shift_remove(&id);
+                    meaning.changes.push(Change::ItemRemoved(id));
+                }
+            }
+            Event::ItemAdded(item) => {
+                let mut item = (**item).clone();
+                item.device_name = ezlo_protocol::wire::Field::Absent;
+                item.device_armed = ezlo_protocol::wire::Field::Absent;
+                self.put_item(item, &mut meaning);
+            }
+            Event::ItemUpdated(update) => self.update_item(update, &mut meaning),
+            Event::DictionaryUpdated(update) => self.update_dictionary(update, &mut meaning),
+            Event::ItemRemoved(removed) => {
+                if self.items.shift_remove(&removed.id).is_some() {
+                    meaning.changes.push(Change::ItemRemoved(removed.id.clone()));
+                }
+            }
+            Event::RoomCreated(room) | Event::RoomEdited(room) => {
+                if self.rooms.insert(room.id.clone(), (**room).clone()).as_ref() != Some(&**room) {
+                    meaning.changes.push(Change::RoomsChanged);
+                }
+            }
+            Event::RoomDeleted(room) => self.remove_room(&room.id, &mut meaning),
+            Event::RoomReordered(order) => {
+                let wanted = order.rooms.get().map_or(&[][..], |rooms| rooms);
+                let place = |room: &RoomId| wanted.iter().position(|known| known == room).unwrap_or(usize::MAX);
+                self.rooms.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+                meaning.changes.push(Change::RoomsChanged);
+            }
+            Event::SceneAdded(scene) | Event::SceneChanged(scene) => self.put_scene(scene, &mut meaning),
+            Event::SceneDeleted(gone) => {
+                if let Some(id) = gone.id.get().filter(|id| self.scenes.shift_remove(*id).is_some()) {
+                    meaning.changes.push(Change::SceneRemoved(id.clone()));
+                }
+            }
+            Event::ModesSwitched(switched) if switched.status.get() == Some(&SwitchStatus::Done) => {
+                if let Some(to) = switched.to.get() {
+                    self.set_mode(to.clone(), &mut meaning);
+                }
+            }
+            _ => {}
+        }
+        meaning
+    }
+
+    fn set_mode(&mut self, to: ModeId, meaning: &mut Meaning) {
+        if self.mode != to {
+            let from = std::mem::replace(&mut self.mode, to.clone());
+            meaning.changes.push(Change::ModeChanged { from, to });
+        }
+    }
+
+    fn add_device(&mut self, device: &Device, meaning: &mut Meaning) {
+        let Some(id) = device.id().cloned() else { return };
+        let mut device = device.clone();
+        device.sync_notification = ezlo_protocol::wire::Field::Absent;
+        device.fw_timestamp_ms = ezlo_protocol::wire::Field::Absent;
+        match self.devices.insert(id.clone(), device.clone()) {
+            None => meaning.changes.push(Change::DeviceAdded(id)),
+            Some(before) if before != device => meaning.changes.push(Change::DeviceChanged(id)),
+            Some(_) => {}
+        }
+    }
+
+    fn update_device(&mut self, update: &DeviceUpdate, meaning: &mut Meaning) {
+        let Some(device) = self.devices.get_mut(&update.id) else {
+            meaning.out_of_step = true;
+            return;
+        };
+        let before = device.clone();
+        let armed = if update.armed.is_absent() { update.device_armed } else { update.armed };
+        for (stored, said) in
+            [(&mut device.armed, armed), (&mut device.reachable, update.reachable), (&mut device.ready, update.ready)]
+        {
+            if !said.is_absent() {
+                *stored = said;
+            }
+        }
+        for (stored, said) in [(&mut device.name, &update.name), (&mut device.status, &update.status)] {
+            if !said.is_absent() {
+                stored.clone_from(said);
+            }
+        }
+        if !update.room_id.is_absent() {
+            device.room_id.clone_from(&update.room_id);
+        }
+        if *device != before {
+            meaning.changes.push(Change::DeviceChanged(update.id.clone()));
+        }
+    }
+
+    fn put_item(&mut self, item: Item, meaning: &mut Meaning) {
+        let id = item.id.clone();
+        if item.device_id.get().is_none_or(|device| !self.devices.contains_key(device)) {
+            meaning.out_of_step = true;
+        }
+        let after = item.value.get().cloned().unwrap_or(Value::Null);
+        match self.items.insert(id.clone(), item) {
+            None => meaning.changes.push(Change::ItemAdded(id)),
+            Some(old) => {
+                let before = old.value.into_option().unwrap_or(Value::Null);
+                if before != after {
+                    meaning.changes.push(Change::ItemChanged { id, before, after });
+                }
+            }
+        }
+    }
+
+    fn update_item(&mut self, update: &ItemUpdate, meaning: &mut Meaning) {
+        let Some(item) = self.items.get_mut(&update.id) else {
+            meaning.out_of_step = true;
+            return;
+        };
+        let old = item.clone();
+        // A broadcast about another member leaves the value out.
+        if !update.value.is_absent() {
+            item.value = update.value.clone();
+            item.value_formatted = update.value_formatted.clone();
+        }
+        if !update.scale.is_absent() {
+            item.scale = update.scale.clone();
+        }
+        if !update.show.is_absent() {
+            item.show = update.show;
+        }
+        if is_edge(item) && !update.value.is_absent() {
+            meaning.edge = edge(item);
+        }
+        if *item != old {
+            let value = |item: &Item| item.value.get().cloned().unwrap_or(Value::Null);
+            let (before, after) = (value(&old), value(item));
+            meaning.changes.push(Change::ItemChanged { id: update.id.clone(), before, after });
+        }
+    }
+
+    fn update_dictionary(&mut self, update: &ItemUpdate, meaning: &mut Meaning) {
+        let Some(item) = self.items.get_mut(&update.id) else {
+            meaning.out_of_step = true;
+            return;
+        };
+        let before = item.value.get().cloned().unwrap_or(Value::Null);
+        if item.value.get().is_none_or(|value| !value.is_object()) {
+            item.value = serde_json::json!({}).into();
+        }
+        let removed = update.operation.as_deref() == Some("removed");
+        let elements = item.value.get_mut().and_then(Value::as_object_mut);
+        let said = update.element.get().and_then(Value::as_object);
+        if let (Some(elements), Some(said)) = (elements, said) {
+            for (key, element) in said {
+                if removed {
+                    elements.shift_remove(key);
+                } else {
+                    elements.insert(key.clone(), element["value"].clone());
+                }
+            }
+        }
+        let after = item.value.get().cloned().unwrap_or(Value::Null);
+        if before != after {
+            meaning.changes.push(Change::ItemChanged { id: update.id.clone(), before, after });
+        }
+    }
+
+    /// A room's devices stay and become roomless (guide20:p18).
+    fn remove_room(&mut self, id: &RoomId, meaning: &mut Meaning) {
+        if self.rooms.shift_remove(id).is_none() {
+            return;
+        }
+        meaning.changes.push(Change::RoomsChanged);
+        for (device_id, device) in &mut self.devices {
+            if device.room_id.get() == Some(id) {
+                device.room_id = RoomId::default().into();
+                meaning.changes.push(Change::DeviceChanged(device_id.clone()));
+            }
+        }
+    }
+
+    fn put_scene(&mut self, scene: &Scene, meaning: &mut Meaning) {
+        let Some(id) = scene.id.get().cloned() else { return };
+        let mut scene = scene.clone();
+        scene.sync_notification = ezlo_protocol::wire::Field::Absent;
+        if self.scenes.insert(id.clone(), scene.clone()).as_ref() != Some(&scene) {
+            meaning.changes.push(Change::SceneChanged(id));
+        }
+    }
+
+    /// Takes what the hub says it is now, and tells the difference. Values that say what happened are taken silently.
+    pub(crate) fn replace(&mut self, now: Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let gone = |old: &IndexMap<DeviceId, Device>, new: &IndexMap<DeviceId, Device>| {
+            old.keys().filter(|id| !new.contains_key(*id)).cloned().collect::<Vec<_>>()
+        };
+        changes.extend(gone(&self.devices, &now.devices).into_iter().map(Change::DeviceRemoved));
+        for (id, device) in &now.devices {
+            match self.devices.get(id) {
+                None => changes.push(Change::DeviceAdded(id.clone())),
+                Some(before) if before != device => changes.push(Change::DeviceChanged(id.clone())),
+                Some(_) => {}
+            }
+        }
+        let lost = self.items.keys().filter(|id| !now.items.contains_key(*id)).cloned();
+        changes.extend(lost.map(Change::ItemRemoved));
+        for (id, item) in &now.items {
+            match self.items.get(id) {
+                None => changes.push(Change::ItemAdded(id.clone())),
+                Some(old) if old != item && !is_edge(item) => {
+                    let value = |item: &Item| item.value.get().cloned().unwrap_or(Value::Null);
+                    changes.push(Change::ItemChanged { id: id.clone(), before: value(old), after: value(item) });
+                }
+                Some(_) => {}
+            }
+        }
+        // `IndexMap`'s equality does not see order.
+        if !self.rooms.iter().eq(now.rooms.iter()) {
+            changes.push(Change::RoomsChanged);
+        }
+        let ended = self.scenes.keys().filter(|id| !now.scenes.contains_key(*id)).cloned();
+        changes.extend(ended.map(Change::SceneRemoved));
+        let changed = now.scenes.iter().filter(|(id, scene)| self.scenes.get(*id) != Some(*scene));
+        changes.extend(changed.map(|(id, _)| Change::SceneChanged(id.clone())));
+        if self.mode != now.mode {
+            changes.push(Change::ModeChanged { from: self.mode.clone(), to: now.mode.clone() });
+        }
+        *self = now;
+        changes
+    }
+}
+
+fn edge(item: &Item) -> Option<Edge> {
+    let device = item.device_id.get()?.clone();
+    let value = item.value.get()?;
+    Some(match item.value_type.get() {
+        Some(ValueType::ButtonState) => Edge::Button {
+            device,
+            number: value["button_number"].as_i64(),
+            state: value["button_state"].as_str()?.to_owned(),
+        },
+        _ => Edge::Lock { device, operation: value.clone() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(name: &str, content: Value) -> Event {
+        Event::parse(name, &content).unwrap()
+    }
+
+    fn house() -> HubModel {
+        let mut model = HubModel::default();
+        model.apply(&event(
+            "hub.device.added",
+            json!({"_id": "d", "name": "Door", "category": "door_lock", "syncNotification": true}),
+        ));
+        for (id, name, kind, value) in [
+            ("s", "switch", "bool", json!(false)),
+            ("b", "button_state", "button_state", json!({"button_number": 1, "button_state": "released"})),
+            ("c", "user_codes", "dictionary", json!({})),
+        ] {
+            model.apply(&event("hub.item.added", json!({"_id": id, "deviceId": "d", "name": name, "valueType": kind, "value": value, "deviceName": "Door"})));
+        }
+        model
+    }
+
+    #[test]
+    fn broadcasts_change_what_they_say_and_nothing_else() {
+        let mut model = house();
+        let meaning =
+            model.apply(&event("hub.item.updated", json!({"_id": "s", "value": true, "valueFormatted": "true"})));
+        let changed = Change::ItemChanged { id: "s".into(), before: json!(false), after: json!(true) };
+        assert_eq!(meaning, Meaning { changes: vec![changed], ..Meaning::default() });
+        let again =
+            model.apply(&event("hub.item.updated", json!({"_id": "s", "value": true, "valueFormatted": "true"})));
+        assert_eq!(again, Meaning::default(), "the same again is no change");
+        let shown = model.apply(&event("hub.item.updated", json!({"_id": "s", "show": false})));
+        assert_eq!((shown.changes.len(), model.items["s"].value.get()), (1, Some(&json!(true))), "the value stays");
+        let code = json!({"_id": "c", "operation": "added", "element": {"1": {"value": {"code": "4711"}}}});
+        assert_eq!(model.apply(&event("hub.item.dictionary.updated", code)).changes.len(), 1);
+        let gone = json!({"_id": "c", "operation": "removed", "element": {"1": {"value": {"code": "4711"}}}});
+        model.apply(&event("hub.item.dictionary.updated", gone));
+        assert_eq!(model.items["c"].value.get(), Some(&json!({})));
+    }
+
+    #[test]
+    fn what_is_said_of_the_unknown_is_out_of_step() {
+        let mut model = house();
+        for (name, content) in [
+            ("hub.item.updated", json!({"_id": "?", "value": 1})),
+            ("hub.device.updated", json!({"_id": "?", "reachable": false})),
+            ("hub.item.added", json!({"_id": "x", "deviceId": "?"})),
+        ] {
+            assert!(model.apply(&event(name, content)).out_of_step, "{name}");
+        }
+    }
+
+    #[test]
+    fn presses_are_told_each_time_but_never_made_up() {
+        let mut model = house();
+        let press = json!({"_id": "b", "value": {"button_number": 1, "button_state": "press_1_time"}});
+        for _ in 0..2 {
+            let meaning = model.apply(&event("hub.item.updated", press.clone()));
+            assert!(
+                matches!(meaning.edge, Some(Edge::Button { number: Some(1), state, .. }) if state == "press_1_time")
+            );
+        }
+        let mut now = model.clone();
+        now.apply(&event(
+            "hub.item.updated",
+            json!({"_id": "b", "value": {"button_number": 1, "button_state": "held_down"}}),
+        ));
+        now.apply(&event("hub.item.updated", json!({"_id": "s", "value": true})));
+        let changes = model.replace(now.clone());
+        assert_eq!(changes.len(), 1, "the switch only: {changes:?}");
+        assert_eq!(model, now);
+    }
+
+    #[test]
+    fn a_replacement_tells_everything_that_differs() {
+        let mut model = house();
+        let mut now = HubModel::default();
+        now.apply(&event("hub.device.added", json!({"_id": "e"})));
+        now.apply(&event("hub.room.created", json!({"_id": "r", "name": "R"})));
+        now.apply(&event("hub.scene.added", json!({"_id": "z", "name": "Z"})));
+        now.mode = "2".into();
+        let told = model.replace(now);
+        let count = |wanted: fn(&Change) -> bool| told.iter().filter(|change| wanted(change)).count();
+        assert_eq!(count(|change| matches!(change, Change::ItemRemoved(_))), 3);
+        assert_eq!(told.len(), 8, "{told:?}");
+        assert!(model.replace(model.clone()).is_empty());
+    }
+}

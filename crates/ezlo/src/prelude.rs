@@ -1,0 +1,7 @@
+//! One import for common use: `use ezlo::prelude::*;`
+
+pub use crate::protocol::hub::value::Scale;
+pub use crate::protocol::serial::Serial;
+pub use crate::{
+    Account, Change, Credentials, Device, Edge, Environment, Error, Hub, HubEvent, InclusionStep, ItemHandle,
+};
