@@ -14,6 +14,7 @@ mod relay;
 mod seed;
 mod snapshots;
 mod support;
+mod survival;
 
 /// The `mock-cloud` program of this build.
 fn program() -> PathBuf {

@@ -12,6 +12,7 @@ mod demo;
 mod fixtures;
 mod reference;
 mod roundtrip;
+mod soak;
 mod tidy;
 
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ enum Task {
     },
     /// Print the reference of the hub's methods, broadcasts and scene blocks, from the tables that everything else uses.
     Reference(reference::Arguments),
+    /// Run the SDK against a simulated cloud through a network that misbehaves, and check what must hold.
+    Soak(soak::Arguments),
     /// Tell how much of what is known of the hub is covered, and what is missing why.
     Coverage(coverage::Arguments),
     /// List the fixtures and what is known of each.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Bench { rest } => ci::bench(&rest),
         Task::Reference(arguments) => reference::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };

@@ -131,16 +131,8 @@ impl HubModel {
             }
             Event::ItemUpdated(update) => self.update_item(update, &mut meaning),
             Event::DictionaryUpdated(update) => self.update_dictionary(update, &mut meaning),
-            Event::ItemRemoved(removed) => {
-                if self.items.shift_remove(&removed.id).is_some() {
-                    meaning.changes.push(Change::ItemRemoved(removed.id.clone()));
-                }
-            }
-            Event::RoomCreated(room) | Event::RoomEdited(room) => {
-                if self.rooms.insert(room.id.clone(), (**room).clone()).as_ref() != Some(&**room) {
-                    meaning.changes.push(Change::RoomsChanged);
-                }
-            }
+            Event::ItemRemoved(removed) => self.remove_item(&removed.id, &mut meaning),
+            Event::RoomCreated(room) | Event::RoomEdited(room) => self.put_room(room, &mut meaning),
             Event::RoomDeleted(room) => self.remove_room(&room.id, &mut meaning),
             Event::RoomReordered(order) => {
                 let wanted = order.rooms.get().map_or(&[][..], |rooms| rooms);
@@ -162,6 +154,18 @@ impl HubModel {
             _ => {}
         }
         meaning
+    }
+
+    fn remove_item(&mut self, id: &ItemId, meaning: &mut Meaning) {
+        if self.items.shift_remove(id).is_some() {
+            meaning.changes.push(Change::ItemRemoved(id.clone()));
+        }
+    }
+
+    fn put_room(&mut self, room: &Room, meaning: &mut Meaning) {
+        if self.rooms.insert(room.id.clone(), room.clone()).as_ref() != Some(room) {
+            meaning.changes.push(Change::RoomsChanged);
+        }
     }
 
     fn set_mode(&mut self, to: ModeId, meaning: &mut Meaning) {

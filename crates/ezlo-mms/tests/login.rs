@@ -1,0 +1,197 @@
+//! A login that keeps itself good, against a scripted server.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use ezlo_mms::{
+    Credentials, Environment, ErrorKind, FileStore, Login, MemoryStore, MmsClient, RetryPolicy, TokenStore,
+};
+use serde_json::json;
+use wiremock::matchers::{any, header, path, path_regex};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const START: i64 = 1_700_000_000;
+
+fn identity(generated: i64) -> String {
+    let document = json!({
+        "Expires": generated + 86_400, "Generated": generated, "Version": 1, "PK_Account": 1_200_001, "PK_User": 2_800_001,
+        "Username": "demo.user",
+    });
+    base64::engine::general_purpose::STANDARD.encode(document.to_string())
+}
+
+fn login_answer(generated: i64) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({
+        "Identity": identity(generated), "IdentitySignature": "signature", "Server_Account": "", "Server_Account_Alt": "",
+    }))
+}
+
+struct Bench {
+    server: MockServer,
+    now: Arc<AtomicI64>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self { server: MockServer::start().await, now: Arc::new(AtomicI64::new(START)) }
+    }
+
+    fn client(&self) -> MmsClient {
+        let now = Arc::clone(&self.now);
+        let client = MmsClient::new(Environment::base(&self.server.uri()).unwrap()).unwrap();
+        client.with_retry(RetryPolicy::never()).with_clock(move || now.load(Ordering::Relaxed))
+    }
+
+    fn login(&self) -> Login {
+        Login::new(self.client(), Credentials::new("demo.user", "hunter2"))
+    }
+
+    async fn log_in_gives(&self, generated: i64, times: u64) {
+        let logins = Mock::given(path_regex("^/autha/auth/username/")).respond_with(login_answer(generated));
+        logins.up_to_n_times(times).expect(times).mount(&self.server).await;
+    }
+}
+
+#[tokio::test]
+async fn many_callers_make_one_login_and_it_is_replaced_before_it_expires() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 1).await;
+    let login = bench.login();
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            tokio::spawn({
+                let login = login.clone();
+                async move { login.session().await.unwrap() }
+            })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().identity().generated, START);
+    }
+    bench.now.store(START + 86_400 - 301, Ordering::Relaxed);
+    assert_eq!(login.session().await.unwrap().identity().generated, START, "five minutes are left");
+    bench.log_in_gives(START + 86_100, 1).await;
+    bench.now.store(START + 86_400 - 300, Ordering::Relaxed);
+    let generations = login.generation();
+    assert_eq!(login.session().await.unwrap().identity().generated, START + 86_100);
+    assert_eq!(*generations.borrow(), 2);
+}
+
+#[tokio::test]
+async fn a_dead_identity_is_replaced_once_and_the_call_made_again() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 1).await;
+    let login = bench.login();
+    login.session().await.unwrap();
+    bench.log_in_gives(START + 1, 1).await;
+    let devices = || Mock::given(path("/account/account/account/1200001/devices"));
+    let refused = devices().and(header("MMSAuth", identity(START).as_str())).respond_with(ResponseTemplate::new(401));
+    refused.expect(1).mount(&bench.server).await;
+    let taken = devices().and(header("MMSAuth", identity(START + 1).as_str()));
+    taken
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"Devices": []})))
+        .expect(1)
+        .mount(&bench.server)
+        .await;
+    let hubs = login.with(|mms, session| async move { mms.hubs(&session).await }).await.unwrap();
+    assert!(hubs.is_empty());
+}
+
+#[tokio::test]
+async fn a_service_that_takes_no_identity_is_not_asked_for_ever() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 2).await;
+    Mock::given(path("/account/account/account/1200001/devices"))
+        .respond_with(ResponseTemplate::new(401))
+        .expect(2)
+        .mount(&bench.server)
+        .await;
+    let error = bench.login().with(|mms, session| async move { mms.hubs(&session).await }).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::LogInAgain), "{error}");
+}
+
+#[tokio::test]
+async fn bad_credentials_are_sent_once() {
+    let bench = Bench::new().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(404)).expect(1).mount(&bench.server).await;
+    let login = bench.login();
+    for _ in 0..3 {
+        let error = login.session().await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::BadCredentials), "{error}");
+        assert!(!format!("{error} {error:?} {login:?}").contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_by_days_logs_in_once() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START - 3 * 86_400, 1).await;
+    let login = bench.login();
+    for _ in 0..3 {
+        login.session().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_kept_login_is_taken_while_it_is_good() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.json");
+    let credentials = || Credentials::new("demo.user", "hunter2");
+    for _ in 0..3 {
+        let login = Login::with_store(bench.client(), credentials(), FileStore::new(&path));
+        assert_eq!(login.session().await.unwrap().identity().generated, START);
+    }
+    bench.now.store(START + 86_400, Ordering::Relaxed);
+    bench.log_in_gives(START + 86_400, 1).await;
+    let login = Login::with_store(bench.client(), credentials(), FileStore::new(&path));
+    assert_eq!(login.session().await.unwrap().identity().generated, START + 86_400);
+    login.log_out().await.unwrap();
+    assert_eq!(FileStore::new(&path).load("demo.user").unwrap(), None);
+    assert_eq!(MemoryStore::default().load("demo.user").unwrap(), None);
+}
+
+#[tokio::test]
+async fn reads_are_tried_again_as_asked_and_the_rest_is_told() {
+    let server = MockServer::start().await;
+    let busy = |after: &str| ResponseTemplate::new(503).insert_header("retry-after", after);
+    Mock::given(any()).respond_with(busy("0")).up_to_n_times(2).expect(2).mount(&server).await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"Devices": []})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let mut retry = RetryPolicy::default();
+    retry.first_wait = Duration::from_millis(1);
+    let client = MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap().with_retry(retry);
+    assert!(client.locate().await.unwrap().is_empty());
+
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(busy("3600")).expect(1).mount(&server).await;
+    let client = MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap().with_retry(retry);
+    let error = client.locate().await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)), "nobody waits an hour here; the caller may");
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn blocking_calls_do_the_same() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let bench = runtime.block_on(async {
+        let bench = Bench::new().await;
+        bench.log_in_gives(START, 1).await;
+        let devices = Mock::given(path("/account/account/account/1200001/devices"));
+        devices
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({"Devices": []})))
+            .mount(&bench.server)
+            .await;
+        bench
+    });
+    let environment = Environment::base(&bench.server.uri()).unwrap();
+    let login = ezlo_mms::blocking::Login::new(environment, Credentials::new("demo.user", "hunter2")).unwrap();
+    assert!(login.hubs().unwrap().is_empty());
+}

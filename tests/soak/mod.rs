@@ -1,0 +1,334 @@
+//! The SDK and a simulated cloud in one process, with a proxy between them that drops, stalls and refuses: whatever happens,
+//! some things must hold. One seed gives one sequence of commands and faults.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ezlo::{
+    Account, CallError, Change, Credentials, Edge, Environment, Error, Hub, HubEvent, RelayEvent, SessionConfig,
+};
+use ezlo_mock_cloud::random::Random;
+use ezlo_mock_cloud::{HubHandle, MockCloud};
+use ezlo_protocol::hub::ItemId;
+use ezlo_relay::BackoffPolicy;
+use serde_json::{Value, json};
+
+mod proxy;
+
+use proxy::Proxy;
+
+const SERIAL: &str = "90000001";
+/// Commands that are under way at once.
+const WORKERS: usize = 4;
+/// How long a command may take in all: the call, the confirmation, the resync.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// How long faults and commands go on.
+    pub length: Duration,
+}
+
+/// What a run found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Commands that were given.
+    pub commands: u64,
+    /// Faults that were made.
+    pub faults: u64,
+    /// Links that came up again.
+    pub reconnects: u64,
+    /// Commands whose outcome nobody could tell.
+    pub unknown_outcomes: u64,
+    /// Commands that were confirmed.
+    pub confirmed: u64,
+    /// What must not be, with the step that showed it.
+    pub violations: Vec<String>,
+}
+
+/// What happened to one command, as the hub saw it and as the SDK said.
+#[derive(Debug, Default)]
+struct Ledger {
+    executions: HashMap<i64, u32>,
+    told: HashMap<i64, u32>,
+    pressed: HashSet<i64>,
+    edges: HashMap<i64, u32>,
+}
+
+type Shared = Arc<Mutex<(Ledger, Report)>>;
+
+fn locked(shared: &Shared) -> std::sync::MutexGuard<'_, (Ledger, Report)> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn violation(shared: &Shared, text: String) {
+    let report = &mut locked(shared).1;
+    // The first ones say it; a storm of them would only hide it.
+    if report.violations.len() < 20 {
+        report.violations.push(text);
+    }
+}
+
+/// Runs one seed.
+///
+/// # Panics
+/// When the simulated cloud cannot be started at all.
+pub async fn run(plan: Plan) -> Report {
+    let cloud = MockCloud::builder().seed(plan.seed).start().await.expect("a cloud");
+    let proxy = Proxy::start(cloud.ready().http.trim_start_matches("http://").parse().expect("an address")).await;
+    let shared = Shared::default();
+    let account = log_in(&format!("http://{}", proxy.address())).await;
+    let observer = log_in(&cloud.ready().http).await.connect(&SERIAL.parse().expect("a serial")).await.expect("a link");
+    let config = {
+        let mut config = SessionConfig::default();
+        config.seed = Some(plan.seed);
+        config.call_time = Duration::from_secs(3);
+        config.handshake_time = Duration::from_secs(2);
+        config.silence = Duration::from_secs(1);
+        config.backoff = BackoffPolicy { first: Duration::from_millis(20), longest: Duration::from_millis(300) };
+        config
+    };
+    let hub = account.connect_with(&SERIAL.parse().expect("a serial"), None, config).await.expect("a link");
+    hub.synced().await.expect("a model");
+    let targets = targets(&hub);
+    let watchers = [
+        tokio::spawn(count_executions(observer.session().events(), Arc::clone(&shared))),
+        tokio::spawn(count_events(hub.events(), Arc::clone(&shared))),
+    ];
+    let end = Instant::now() + plan.length;
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| tokio::spawn(command(hub.clone(), targets.clone(), worker, end, Arc::clone(&shared))))
+        .collect();
+    break_things(&cloud, &proxy, plan.seed, end, &shared).await;
+    proxy.mend();
+    for worker in workers {
+        if worker.await.is_err() {
+            violation(&shared, "a worker panicked".into());
+        }
+    }
+    settle(&hub, &observer, &shared).await;
+    let connections = hub.status().connections;
+    watchers.iter().for_each(tokio::task::JoinHandle::abort);
+    hub.close().await;
+    observer.close().await;
+    let (ledger, report) = std::mem::take(&mut *locked(&shared));
+    let mut report = judge(&ledger, report);
+    report.reconnects = connections.saturating_sub(1);
+    report
+}
+
+async fn log_in(base: &str) -> Account {
+    let environment = Environment::base(base).expect("an environment");
+    let credentials = Credentials::new("demo.user", "demo-password");
+    Account::log_in(environment, &credentials).await.expect("a login")
+}
+
+/// Items that hold any whole number: each command writes a number of its own.
+fn targets(hub: &Hub) -> Vec<ItemId> {
+    let model = hub.model();
+    let colours = model.items.values().filter(|item| item.name.as_deref() == Some("rgbcolor"));
+    colours.map(|item| item.id.clone()).collect()
+}
+
+fn mark(value: &Value) -> Option<i64> {
+    value["indexed"].as_i64()
+}
+
+/// Gives commands until the end; what each is told goes into the report.
+async fn command(hub: Hub, targets: Vec<ItemId>, worker: usize, end: Instant, shared: Shared) {
+    let mut number = i64::try_from(worker).unwrap_or_default() + 1;
+    while Instant::now() < end {
+        let target = &targets[worker % targets.len()];
+        let wish = json!({"red": 1, "indexed": number});
+        locked(&shared).1.commands += 1;
+        let outcome = tokio::time::timeout(PATIENCE, hub.set(target, wish)).await;
+        let confirmed = match outcome {
+            Err(_) => {
+                violation(&shared, format!("command {number} had no outcome within {PATIENCE:?}"));
+                false
+            }
+            Ok(Ok(_)) => true,
+            Ok(Err(Error::CannotTell { .. } | Error::NotConfirmed { .. })) => {
+                locked(&shared).1.unknown_outcomes += 1;
+                false
+            }
+            Ok(Err(Error::NotApplied { .. })) => {
+                // Told after the state was read; the hub must not do it later either. Judged at the end.
+                locked(&shared).0.executions.entry(-number).or_insert(0);
+                false
+            }
+            Ok(Err(Error::Call(CallError::NotSent { .. } | CallError::Refused { .. }))) => {
+                locked(&shared).0.executions.entry(-number).or_insert(0);
+                false
+            }
+            Ok(Err(error)) => {
+                violation(&shared, format!("command {number}: {error}"));
+                false
+            }
+        };
+        if confirmed {
+            let mut shared = locked(&shared);
+            shared.1.confirmed += 1;
+            // A mark that the judge looks for.
+            shared.0.executions.entry(number + CONFIRMED).or_insert(0);
+        }
+        number += i64::try_from(WORKERS).unwrap_or(1);
+    }
+}
+
+/// Added to the number of a command to note that it was confirmed.
+const CONFIRMED: i64 = 1 << 40;
+
+/// Counts on a link of its own what the hub really did.
+async fn count_executions(mut events: ezlo_relay::Events, shared: Shared) {
+    while let Some(event) = events.next().await {
+        match event {
+            RelayEvent::Hub(event) => {
+                if let ezlo_protocol::hub::broadcast::Event::ItemUpdated(update) = &*event
+                    && let Some(number) = update.value.get().and_then(mark)
+                {
+                    *locked(&shared).0.executions.entry(number).or_insert(0) += 1;
+                }
+            }
+            RelayEvent::Lost(lost) => {
+                violation(&shared, format!("the observer lost {lost} events; nothing can be said"))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Counts what the SDK told of values and presses.
+async fn count_events(mut events: ezlo::HubEvents, shared: Shared) {
+    while let Some(event) = events.next().await {
+        let mut shared = locked(&shared);
+        match event {
+            HubEvent::Changed(change) => {
+                if let Change::ItemChanged { after, .. } = &*change
+                    && let Some(number) = mark(after)
+                {
+                    *shared.0.told.entry(number).or_insert(0) += 1;
+                }
+            }
+            HubEvent::Happened(edge) => {
+                if let Edge::Button { number: Some(number), state, .. } = &*edge
+                    && state == "press_1_time"
+                {
+                    *shared.0.edges.entry(*number).or_insert(0) += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Makes faults until the end: what and when, the seed says.
+async fn break_things(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant, shared: &Shared) {
+    let random = Random::new(seed ^ 0x5eed);
+    let hub = cloud.hub(SERIAL).expect("a hub");
+    let mut press = 0;
+    let draw = |most: u64| {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        u64::from_le_bytes(bytes) % most
+    };
+    let mut next = tokio::time::Instant::now();
+    while Instant::now() < end {
+        next += Duration::from_millis(20 + draw(280));
+        tokio::time::sleep_until(next).await;
+        locked(shared).1.faults += 1;
+        match draw(20) {
+            0..=7 => proxy.drop_all(),
+            8 | 9 => proxy.stall(Duration::from_millis(50 + draw(400))),
+            10 | 11 => proxy.refuse(Duration::from_millis(50 + draw(200))),
+            12 => proxy.go_silent(Duration::from_millis(1200)),
+            13 => cloud.advance(Duration::from_secs(86_400)).await,
+            _ => {
+                press += 1;
+                locked(shared).0.pressed.insert(press);
+                report_press(&hub, press, shared);
+            }
+        }
+    }
+}
+
+fn report_press(hub: &HubHandle, number: i64, shared: &Shared) {
+    for state in ["press_1_time", "released"] {
+        let press = json!({"button_number": number, "button_state": state});
+        if let Err(error) = hub.report("Bedside buttons", "button_state", press) {
+            violation(shared, format!("the simulated button: {error}"));
+        }
+    }
+}
+
+/// After quiet the model is the hub.
+async fn settle(hub: &Hub, observer: &Hub, shared: &Shared) {
+    let limit = Instant::now() + Duration::from_secs(20);
+    let mut looks = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        looks.tick().await;
+        let (mine, truth) = (hub.model().clone(), observer.model().clone());
+        let same = mine == truth && hub.status().is_live();
+        if same {
+            return;
+        }
+        if Instant::now() > limit {
+            let differ: Vec<String> = truth
+                .items
+                .values()
+                .filter(|item| mine.items.get(&item.id) != Some(*item))
+                .map(|item| item.id.to_string())
+                .collect();
+            violation(
+                shared,
+                format!(
+                    "the model is not the hub: {} items differ, mode {} and {}",
+                    differ.len(),
+                    mine.mode,
+                    truth.mode
+                ),
+            );
+            return;
+        }
+    }
+}
+
+fn judge(ledger: &Ledger, mut report: Report) -> Report {
+    let times = |number: i64| ledger.executions.get(&number).copied().unwrap_or_default();
+    let mut found = Vec::new();
+    for (&number, &count) in &ledger.executions {
+        if number >= CONFIRMED {
+            let command = number - CONFIRMED;
+            if times(command) != 1 {
+                found.push(format!("command {command} was confirmed and done {} times", times(command)));
+            }
+        } else if number < 0 {
+            if times(-number) != 0 {
+                found.push(format!(
+                    "command {} was said not to be done and was done {} times",
+                    -number,
+                    times(-number)
+                ));
+            }
+        } else if count > 1 {
+            found.push(format!("command {number} was done {count} times"));
+        }
+    }
+    for (number, count) in &ledger.told {
+        if *count > 1 {
+            found.push(format!("the value of command {number} was told {count} times"));
+        }
+    }
+    for (number, count) in &ledger.edges {
+        if !ledger.pressed.contains(number) || *count > 1 {
+            found.push(format!("press {number} was told {count} times, pressed: {}", ledger.pressed.contains(number)));
+        }
+    }
+    found.sort();
+    report.violations.extend(found.into_iter().take(20));
+    report
+}

@@ -1,0 +1,125 @@
+//! A proxy that misbehaves on demand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What every connection looks at.
+#[derive(Debug, Clone, Copy)]
+struct Weather {
+    /// Connections older than this are dropped.
+    drops: u64,
+    /// Nothing is passed on before this; then it is.
+    stalled_until: Instant,
+    /// New connections are refused before this.
+    refused_until: Instant,
+    /// What comes before this is swallowed, on connections that are open now.
+    silent_until: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Proxy {
+    address: SocketAddr,
+    weather: Arc<watch::Sender<Weather>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Proxy {
+    pub(super) async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let now = Instant::now();
+        let weather = Weather { drops: 0, stalled_until: now, refused_until: now, silent_until: now };
+        let weather = Arc::new(watch::Sender::new(weather));
+        let sender = Arc::clone(&weather);
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                while connections.try_join_next().is_some() {}
+                if sender.borrow().refused_until > Instant::now() {
+                    continue;
+                }
+                connections.spawn(pass(stream, target, sender.subscribe()));
+            }
+        });
+        Self { address, weather, task }
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn drop_all(&self) {
+        self.weather.send_modify(|weather| weather.drops += 1);
+    }
+
+    pub(super) fn stall(&self, time: Duration) {
+        self.weather.send_modify(|weather| weather.stalled_until = Instant::now() + time);
+    }
+
+    pub(super) fn refuse(&self, time: Duration) {
+        self.weather.send_modify(|weather| {
+            weather.refused_until = Instant::now() + time;
+            weather.drops += 1;
+        });
+    }
+
+    /// The other side is gone without a word: nothing passes either way.
+    pub(super) fn go_silent(&self, time: Duration) {
+        self.weather.send_modify(|weather| weather.silent_until = Instant::now() + time);
+    }
+
+    pub(super) fn mend(&self) {
+        let now = Instant::now();
+        self.weather.send_modify(|weather| {
+            weather.stalled_until = now;
+            weather.refused_until = now;
+            weather.silent_until = now;
+            // What was swallowed is missing from these streams.
+            weather.drops += 1;
+        });
+    }
+}
+
+async fn pass(client: TcpStream, target: SocketAddr, mut weather: watch::Receiver<Weather>) {
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let born = weather.borrow().drops;
+    let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
+    let (up, down) = (weather.clone(), weather.clone());
+    let dropped = async move { while weather.changed().await.is_ok() && weather.borrow().drops == born {} };
+    tokio::select! {
+        () = dropped => {}
+        () = copy(client_in, server_out, up) => {}
+        () = copy(server_in, client_out, down) => {}
+    }
+}
+
+async fn copy(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    weather: watch::Receiver<Weather>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    // Once bytes were swallowed the stream has a hole: nothing may pass after it.
+    let mut holed = false;
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let stalled = weather.borrow().stalled_until;
+        tokio::time::sleep_until(stalled).await;
+        holed |= weather.borrow().silent_until > Instant::now();
+        if !holed && to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}

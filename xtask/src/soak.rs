@@ -1,0 +1,76 @@
+//! `cargo xtask soak`: seed after seed of faults, for as long as it is told.
+
+use std::time::{Duration, Instant};
+
+use ezlo_tests::soak::{Plan, Report, run as run_seed};
+use serde_json::json;
+
+use crate::{Failure, Outcome};
+
+/// Length of one seed's run.
+const RUN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How long, in minutes; parts of one count.
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// The first seed; each further run takes the next.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if !(0.0..=100_000.0).contains(&arguments.minutes) {
+        return Err("minutes is between 0 and 100000".into());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let end = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
+    let mut total = Report::default();
+    let mut seed = arguments.seed;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let length = RUN.min(left.max(Duration::from_secs(1)));
+        let report = runtime.block_on(run_seed(Plan { seed, length }));
+        if !arguments.json {
+            let Report { commands, faults, reconnects, unknown_outcomes, violations, .. } = &report;
+            println!(
+                "seed {seed}: {commands} commands, {faults} faults, {reconnects} reconnects, {unknown_outcomes} unknown \
+                 outcomes, {} violations",
+                violations.len()
+            );
+        }
+        total.commands += report.commands;
+        total.faults += report.faults;
+        total.reconnects += report.reconnects;
+        total.unknown_outcomes += report.unknown_outcomes;
+        total.confirmed += report.confirmed;
+        total.violations.extend(report.violations.into_iter().map(|text| format!("seed {seed}: {text}")));
+        seed += 1;
+        if !total.violations.is_empty() || Instant::now() >= end {
+            break;
+        }
+    }
+    finish(arguments, &total)
+}
+
+fn finish(arguments: &Arguments, total: &Report) -> Outcome {
+    let Report { commands, faults, reconnects, unknown_outcomes, confirmed, violations } = total;
+    if arguments.json {
+        let line = json!({
+            "commands": commands, "faults": faults, "reconnects": reconnects, "unknown_outcomes": unknown_outcomes,
+            "confirmed": confirmed, "violations": violations.len(), "shown_by": violations,
+        });
+        println!("{line}");
+    } else {
+        violations.iter().for_each(|text| println!("VIOLATION  {text}"));
+        println!(
+            "{commands} commands ({confirmed} confirmed, {unknown_outcomes} unknown), {faults} faults, {reconnects} reconnects"
+        );
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Failure(format!("{} violations", violations.len()))) }
+}
