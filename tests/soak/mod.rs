@@ -78,7 +78,8 @@ fn violation(shared: &Shared, text: String) {
 /// # Panics
 /// When the simulated cloud cannot be started at all.
 pub async fn run(plan: Plan) -> Report {
-    let cloud = MockCloud::builder().seed(plan.seed).start().await.expect("a cloud");
+    let world = concat!(env!("CARGO_MANIFEST_DIR"), "/soak/world.toml");
+    let cloud = MockCloud::builder().world(world).seed(plan.seed).start().await.expect("a cloud");
     let proxy = Proxy::start(cloud.ready().http.trim_start_matches("http://").parse().expect("an address")).await;
     let shared = Shared::default();
     let account = log_in(&format!("http://{}", proxy.address())).await;

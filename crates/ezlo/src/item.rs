@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::live::Progress;
+use crate::live::{HubEvent, HubEvents, Progress};
+use crate::model::Change;
 
 /// How long a value may take to be reported. A sleeping radio node needs seconds.
 const REPORT_TIME: Duration = Duration::from_secs(15);
@@ -102,8 +103,9 @@ impl SetItem {
         let before = self.current();
         let mut progress = self.hub.progress();
         let syncs = progress.borrow_and_update().syncs;
+        let mut events = self.hub.events();
         match self.send().await {
-            Ok(()) => self.reported(&mut progress).await,
+            Ok(()) => self.reported(&mut events).await,
             Err(CallError::OutcomeUnknown { .. } | CallError::TimedOut { .. }) => {
                 self.hub.resync();
                 self.reconciled(&mut progress, syncs, before.as_ref()).await
@@ -144,21 +146,39 @@ impl SetItem {
         item.has_getter.get() == Some(&false) || item.value.get().is_some_and(|value| same(value, &wanted))
     }
 
-    async fn reported(&self, progress: &mut watch::Receiver<Progress>) -> Result<Item, Error> {
+    /// Waits for the report. The value may be another one again when somebody else writes too: it is enough that it was seen
+    /// passing by.
+    async fn reported(&self, events: &mut HubEvents) -> Result<Item, Error> {
         let waiting = async {
             loop {
                 match self.current() {
                     Some(item) if self.has_value(&item) => return Ok(item),
-                    None if progress.borrow().in_step => return Err(Error::Gone(self.id.to_string())),
+                    None if self.hub.progress().borrow().in_step => return Err(Error::Gone(self.id.to_string())),
                     _ => {}
                 }
-                if progress.changed().await.is_err() || progress.borrow().closed {
-                    return Err(Error::CannotTell { what: format!("setting {}", self.id) });
+                match events.next().await {
+                    Some(HubEvent::Changed(change)) => {
+                        if let Some(item) = self.passed_by(&change) {
+                            return Ok(item);
+                        }
+                    }
+                    Some(HubEvent::Closed(_)) | None => {
+                        return Err(Error::CannotTell { what: format!("setting {}", self.id) });
+                    }
+                    Some(_) => {}
                 }
             }
         };
         let late = |_| Error::NotConfirmed { what: format!("the value of {}", self.id), limit: self.limit };
         tokio::time::timeout(self.limit, waiting).await.map_err(late)?
+    }
+
+    /// The item as it was when that change was told, when it had the value then.
+    fn passed_by(&self, change: &Change) -> Option<Item> {
+        let Change::ItemChanged { id, after, .. } = change else { return None };
+        let mut item = self.current().filter(|_| *id == self.id)?;
+        item.value = Field::Value(after.clone());
+        self.has_value(&item).then_some(item)
     }
 
     /// What the state after the gap says: it has the value and had not before, it has the value of before, or neither.

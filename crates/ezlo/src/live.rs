@@ -179,10 +179,8 @@ impl Keeper {
     fn on_event(&self, event: Option<RelayEvent>) -> Next {
         match event {
             Some(RelayEvent::Hub(event)) => {
-                // The hub is back behind the relay: what it said meanwhile is lost.
-                let back = matches!(&*event, Event::HubState(change) if change.connected.get() == Some(&true));
                 let meaning = self.live.change(|model| model.apply(&event));
-                if self.live.told(meaning) || back { self.out_of_step() } else { Next::GoOn }
+                if self.live.told(meaning) || is_back(&event) { self.out_of_step() } else { Next::GoOn }
             }
             Some(RelayEvent::Up | RelayEvent::Lost(_)) => self.out_of_step(),
             Some(RelayEvent::Down(reason)) => {
@@ -201,8 +199,8 @@ impl Keeper {
         Next::Sync
     }
 
-    /// Reads everything. Broadcasts that come meanwhile are kept and applied afterwards, in their order: what the lists
-    /// already have of them comes out the same.
+    /// Reads everything. Broadcasts that come meanwhile are kept and applied to what was read, in their order: what the lists
+    /// already have of them comes out the same. Only then the difference is told, so that nothing old is told as new.
     async fn sync(&mut self) -> Next {
         let Some(session) = self.session.upgrade() else { return Next::End(Arc::new(CloseReason::Local)) };
         let mut meanwhile: Vec<RelayEvent> = Vec::new();
@@ -219,51 +217,86 @@ impl Keeper {
                     },
                 }
                 if meanwhile.len() > MEANWHILE {
-                    return Next::Sync;
+                    return self.unread(meanwhile);
                 }
             }
         };
         drop(session);
         match read {
-            Ok(now) => {
-                let changes = self.live.change(|model| model.replace(now));
-                let number = changes.len();
-                self.live.told(Meaning { changes, ..Meaning::default() });
-                let mut next = Next::GoOn;
-                for event in meanwhile {
-                    // A gap while reading: the lists may be of both sides of it.
-                    match self.on_event(Some(event)) {
-                        Next::GoOn => {}
-                        other => next = other,
-                    }
-                }
-                if matches!(next, Next::GoOn) {
-                    self.live.progress.send_modify(|progress| {
-                        progress.syncs += 1;
-                        progress.in_step = true;
-                    });
-                    self.live.tell(HubEvent::Synced { changes: number });
-                }
-                next
-            }
+            // The lists may be of both sides of the gap.
+            Ok(_) if meanwhile.iter().any(is_gap) => self.unread(meanwhile),
+            Ok(now) => self.take(now, &meanwhile),
             Err(error) => {
                 tracing::info!(%error, "cannot read the hub's lists; trying again");
-                for event in meanwhile {
-                    if let Next::End(reason) = self.on_event(Some(event)) {
-                        return Next::End(reason);
-                    }
-                }
-                // A hub that is away is read when it comes back; others in a moment.
-                tokio::select! {
-                    event = self.events.next() => match self.on_event(event) {
-                        Next::End(reason) => Next::End(reason),
-                        _ => Next::Sync,
-                    },
-                    () = tokio::time::sleep(RETRY) => Next::Sync,
+                match self.unread(meanwhile) {
+                    Next::End(reason) => Next::End(reason),
+                    _ => self.pause().await,
                 }
             }
         }
     }
+
+    /// What was read cannot be used; what came meanwhile counts as ever.
+    fn unread(&self, meanwhile: Vec<RelayEvent>) -> Next {
+        for event in meanwhile {
+            if let Next::End(reason) = self.on_event(Some(event)) {
+                return Next::End(reason);
+            }
+        }
+        self.out_of_step()
+    }
+
+    fn take(&self, mut now: HubModel, meanwhile: &[RelayEvent]) -> Next {
+        let mut edges = Vec::new();
+        let mut out_of_step = false;
+        for event in meanwhile {
+            if let RelayEvent::Hub(event) = event {
+                let meaning = now.apply(event);
+                edges.extend(meaning.edge);
+                out_of_step |= meaning.out_of_step;
+            }
+        }
+        let changes = self.live.change(|model| model.replace(now));
+        let number = changes.len();
+        self.live.told(Meaning { changes, ..Meaning::default() });
+        for edge in edges {
+            self.live.tell(HubEvent::Happened(Arc::new(edge)));
+        }
+        if out_of_step {
+            return self.out_of_step();
+        }
+        self.live.progress.send_modify(|progress| {
+            progress.syncs += 1;
+            progress.in_step = true;
+        });
+        self.live.tell(HubEvent::Synced { changes: number });
+        Next::GoOn
+    }
+
+    /// A hub that is away is read when it comes back; others in a moment.
+    async fn pause(&mut self) -> Next {
+        tokio::select! {
+            event = self.events.next() => match self.on_event(event) {
+                Next::End(reason) => Next::End(reason),
+                _ => Next::Sync,
+            },
+            () = tokio::time::sleep(RETRY) => Next::Sync,
+        }
+    }
+}
+
+/// Whether events are missing at that place.
+fn is_gap(event: &RelayEvent) -> bool {
+    match event {
+        RelayEvent::Up | RelayEvent::Down(_) | RelayEvent::Lost(_) => true,
+        RelayEvent::Hub(event) => is_back(event),
+        _ => false,
+    }
+}
+
+/// The hub is back behind the relay: what it said meanwhile is lost.
+fn is_back(event: &Event) -> bool {
+    matches!(event, Event::HubState(change) if change.connected.get() == Some(&true))
 }
 
 async fn read_all(session: &Session) -> Result<HubModel, CallError> {
