@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 mod bad_input;
+mod canary;
 mod controller;
 mod dump;
 mod fixtures;
@@ -15,6 +16,7 @@ mod seed;
 mod snapshots;
 mod support;
 mod survival;
+mod ways;
 
 /// The `mock-cloud` program of this build.
 fn program() -> PathBuf {

@@ -1,5 +1,7 @@
 //! The ready line: one line of JSON that tells a program in any language where everything is.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// Where a simulated cloud listens and who is in it.
@@ -33,7 +35,7 @@ pub struct Ready {
 }
 
 /// Somebody who can log in. Invented, so the password may be shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReadyUser {
     /// Name.
@@ -45,13 +47,28 @@ pub struct ReadyUser {
 }
 
 /// A network that a hub can join.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReadyWifi {
     /// Name.
     pub ssid: String,
     /// Key.
     pub passkey: String,
+}
+
+// The ready line is for scripts and holds what they log in with; what is printed for debugging ends up in logs.
+
+impl fmt::Debug for ReadyUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { username, account, .. } = self;
+        f.debug_struct("ReadyUser").field("username", username).field("account", account).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReadyWifi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyWifi").field("ssid", &self.ssid).finish_non_exhaustive()
+    }
 }
 
 /// A hub.

@@ -14,7 +14,7 @@ use ezlo_protocol::hub::ItemId;
 use ezlo_relay::BackoffPolicy;
 use serde_json::{Value, json};
 
-mod proxy;
+pub mod proxy;
 
 use proxy::Proxy;
 

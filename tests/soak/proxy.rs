@@ -23,7 +23,8 @@ struct Weather {
 }
 
 #[derive(Debug)]
-pub(super) struct Proxy {
+/// Stands between a client and a server; what it does with their bytes can be changed at any time.
+pub struct Proxy {
     address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
     task: tokio::task::JoinHandle<()>,
@@ -36,7 +37,8 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    pub(super) async fn start(target: SocketAddr) -> Self {
+    /// Begins to pass bytes on.
+    pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let now = Instant::now();
@@ -56,19 +58,23 @@ impl Proxy {
         Self { address, weather, task }
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    /// Where clients connect.
+    pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn drop_all(&self) {
+    /// Drops every connection that is open.
+    pub fn drop_all(&self) {
         self.weather.send_modify(|weather| weather.drops += 1);
     }
 
-    pub(super) fn stall(&self, time: Duration) {
+    /// Passes nothing on for that long; then everything, in its order.
+    pub fn stall(&self, time: Duration) {
         self.weather.send_modify(|weather| weather.stalled_until = Instant::now() + time);
     }
 
-    pub(super) fn refuse(&self, time: Duration) {
+    /// Drops every connection, and refuses new ones for that long.
+    pub fn refuse(&self, time: Duration) {
         self.weather.send_modify(|weather| {
             weather.refused_until = Instant::now() + time;
             weather.drops += 1;
@@ -76,11 +82,12 @@ impl Proxy {
     }
 
     /// The other side is gone without a word: nothing passes either way.
-    pub(super) fn go_silent(&self, time: Duration) {
+    pub fn go_silent(&self, time: Duration) {
         self.weather.send_modify(|weather| weather.silent_until = Instant::now() + time);
     }
 
-    pub(super) fn mend(&self) {
+    /// Everything works again, on new connections.
+    pub fn mend(&self) {
         let now = Instant::now();
         self.weather.send_modify(|weather| {
             weather.stalled_until = now;

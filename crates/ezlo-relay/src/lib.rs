@@ -4,6 +4,8 @@ mod backoff;
 mod config;
 mod connect;
 mod desk;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod error;
 mod ledger;
 mod link;
@@ -19,6 +21,8 @@ mod trust;
 pub use backoff::BackoffPolicy;
 pub use config::{KeepAlive, SessionConfig};
 pub use connect::{Endpoint, Login, Stream};
+#[cfg(feature = "discovery")]
+pub use discovery::{DiscoveryError, FoundHub, discover, find};
 pub use error::{CallError, CloseReason, ConnectError};
 pub use ezlo_protocol as protocol;
 pub use route::{Arrival, Attempt, FixedRoute, Route, Socket};

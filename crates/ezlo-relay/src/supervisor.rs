@@ -84,6 +84,7 @@ impl<R: Route> Supervisor<R> {
             status.failures = 0;
             status.connections += 1;
         });
+        tracing::info!("the link to the hub is up");
         self.voice.tell(RelayEvent::Up);
         match link.converse(&mut self.desk).await {
             End::Closed => Next::Close(CloseReason::Local),

@@ -13,7 +13,7 @@ use ezlo_relay::{Endpoint, Login as HubLogin, SessionConfig, Trust};
 
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::route::{AccountRoute, LocalWay};
+use crate::route::{self, AccountRoute, LocalWay};
 
 /// A user who stays logged in: the identity is replaced before it expires, and when the service says that it is dead. Cheap to
 /// clone; clones share the login.
@@ -186,7 +186,8 @@ impl Account {
         self.connect_with(serial, None, SessionConfig::default()).await
     }
 
-    /// The same with settings of one's own, over the local network while the hub is there.
+    /// The same with settings of one's own, over the local network while the hub is there: the relay takes over when it is not,
+    /// and the local network again when it is back and no call is under way.
     pub async fn connect_with(
         &self,
         serial: &Serial,
@@ -194,12 +195,17 @@ impl Account {
         config: SessionConfig,
     ) -> Result<Hub, Error> {
         let mut route = AccountRoute::new(self.login.clone(), serial.clone());
-        if let Some(local) = local {
+        if let Some(local) = local.clone() {
             route = route.prefer_local(local);
         } else if !matches!(self.hub_record(serial).await?.relay(), Some(Relay::Nma(_))) {
             return Err(Error::NoRelay(serial.to_string()));
         }
-        Ok(Hub::new(ezlo_relay::Session::connect_by(route, config).await?))
+        let taken = route.taken();
+        let session = ezlo_relay::Session::connect_by(route, config).await?;
+        if let Some(local) = local {
+            tokio::spawn(route::look_for(serial.clone(), local, taken.clone(), session.downgrade()));
+        }
+        Ok(Hub::by(session, taken))
     }
 
     /// Fetches what a hub wants on its local network. Keep it: it changes only when the cloud rotates it.
@@ -219,6 +225,7 @@ impl Account {
     ) -> Result<Hub, Error> {
         let trust = Trust::Hub { serial: serial.clone(), pin };
         let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust);
-        Ok(Hub::new(ezlo_relay::Session::connect(&endpoint, &HubLogin::Local(credentials)).await?))
+        let session = ezlo_relay::Session::connect(&endpoint, &HubLogin::Local(credentials)).await?;
+        Ok(Hub::by(session, route::straight()))
     }
 }

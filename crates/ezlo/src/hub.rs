@@ -22,6 +22,7 @@ use crate::inclusion::{Inclusion, InclusionStep};
 use crate::item::{ItemHandle, ItemWatch, SetItem};
 use crate::live::{HubEvents, Live, Progress};
 use crate::model::HubModel;
+use crate::route::{Taken, Way};
 
 /// How long the start of a mode switch may take to be reported.
 const REPORT_TIME: Duration = Duration::from_secs(15);
@@ -40,6 +41,7 @@ const SYNC_TIME: Duration = Duration::from_secs(60);
 pub struct Hub {
     session: Session,
     live: Arc<Live>,
+    taken: watch::Receiver<Taken>,
 }
 
 /// A device with its items, as they were when it was asked for.
@@ -72,8 +74,18 @@ impl Device {
 impl Hub {
     /// Over a session that is there already; its model begins to be read.
     pub fn new(session: Session) -> Self {
+        Self::by(session, watch::Sender::default().subscribe())
+    }
+
+    pub(crate) fn by(session: Session, taken: watch::Receiver<Taken>) -> Self {
         let live = Live::start(&session);
-        Self { session, live }
+        Self { session, live, taken }
+    }
+
+    /// Which way the link goes, or went last. For a session of one's own ([`Hub::new`]) it is not known and said to be the
+    /// relay.
+    pub fn way(&self) -> Way {
+        self.taken.borrow().way
     }
 
     /// The session underneath, for methods that have no name here.
@@ -185,7 +197,7 @@ impl Hub {
 
     /// Closes the link in good order.
     pub async fn close(self) {
-        let Self { session, live } = self;
+        let Self { session, live, .. } = self;
         drop(live);
         session.close().await;
     }

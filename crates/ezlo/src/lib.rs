@@ -20,9 +20,11 @@ pub use ezlo_protocol as protocol;
 pub use ezlo_relay::{
     CallError, ConnectError, Endpoint, Events, Login, Phase, RelayEvent, Session, SessionConfig, Status, Trust,
 };
+#[cfg(feature = "discovery")]
+pub use ezlo_relay::{DiscoveryError, FoundHub, discover, find};
 pub use hub::{Device, Hub, ModeSwitch};
 pub use inclusion::{Inclusion, InclusionStep};
 pub use item::{ItemHandle, ItemWatch, SetItem};
 pub use live::{HubEvent, HubEvents};
 pub use model::{Change, Edge, HubModel};
-pub use route::{AccountRoute, LocalWay};
+pub use route::{AccountRoute, LocalPlace, LocalWay, Way};

@@ -8,20 +8,114 @@ use ezlo_mms::{ErrorKind, Login as MmsLogin, Session as MmsSession};
 use ezlo_protocol::cloud::hub_record::Relay;
 use ezlo_protocol::cloud::keys::LocalCredentials;
 use ezlo_protocol::serial::Serial;
-use ezlo_relay::{Arrival, Attempt, ConnectError, Endpoint, Login, Route, Socket, Trust};
+use ezlo_relay::{Arrival, Attempt, ConnectError, Endpoint, Login, Route, Socket, Trust, WeakSession};
+use tokio::sync::watch;
 
 /// How long the local network may take before the relay is taken.
 const LOCAL_TIME: Duration = Duration::from_secs(4);
 
+/// How often a hub that is used over the relay is looked for on the local network.
+const LOOK_TIME: Duration = Duration::from_secs(60);
+
+/// Which way a link goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Way {
+    /// Through the vendor's relay.
+    #[default]
+    Relay,
+    /// Straight, on the local network.
+    Local,
+}
+
+/// Where a hub is on the local network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LocalPlace {
+    /// At this address: its WebSocket port (17000 on a real hub).
+    At(SocketAddr),
+    /// Where it announces itself, each time anew.
+    #[cfg(feature = "discovery")]
+    Announced,
+}
+
 /// A hub on the local network.
 #[derive(Debug, Clone)]
 pub struct LocalWay {
-    /// Its WebSocket port (17000 on a real hub).
-    pub address: SocketAddr,
+    /// Where it is.
+    pub place: LocalPlace,
     /// What it wants to hear.
     pub credentials: LocalCredentials,
     /// SHA-256 of its certificate, as seen before; the first one that carries its serial is taken when absent.
     pub pin: Option<[u8; 32]>,
+    /// How often it is looked for while the link goes over the relay.
+    pub look_every: Duration,
+}
+
+impl LocalWay {
+    /// There, with these credentials; looked for every minute while the link goes over the relay.
+    pub const fn new(place: LocalPlace, credentials: LocalCredentials) -> Self {
+        Self { place, credentials, pin: None, look_every: LOOK_TIME }
+    }
+
+    async fn address(&self, serial: &Serial) -> Option<SocketAddr> {
+        match self.place {
+            LocalPlace::At(address) => Some(address),
+            #[cfg(feature = "discovery")]
+            LocalPlace::Announced => match ezlo_relay::find(serial, LOCAL_TIME).await {
+                Ok(found) => Some(found.address),
+                Err(error) => {
+                    tracing::debug!(%error, %serial, "the hub does not announce itself");
+                    None
+                }
+            },
+        }
+    }
+
+    /// Connects and checks the certificate; nothing of the credentials is said.
+    async fn arrive(&self, serial: &Serial) -> Option<Arrival<Socket>> {
+        let arriving = async {
+            let address = self.address(serial).await?;
+            let trust = Trust::Hub { serial: serial.clone(), pin: self.pin };
+            let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust);
+            match endpoint.arrive(Login::Local(self.credentials.clone())).await {
+                Ok(arrival) => Some(arrival),
+                Err(error) => {
+                    tracing::debug!(%error, %serial, "the hub is not on the local network");
+                    None
+                }
+            }
+        };
+        tokio::time::timeout(LOCAL_TIME, arriving).await.ok().flatten()
+    }
+}
+
+/// Looks for the hub on the local network while the link goes over the relay, and has the session go there once it is found
+/// and no call is under way. Ends with the session.
+pub(crate) async fn look_for(serial: Serial, mut local: LocalWay, way: watch::Receiver<Taken>, session: WeakSession) {
+    loop {
+        tokio::time::sleep(local.look_every).await;
+        let Some(session) = session.upgrade() else { return };
+        let taken = *way.borrow();
+        local.pin = local.pin.or(taken.pin);
+        // A session without a link looks for the hub anyway, at each attempt.
+        if taken.way == Way::Relay && session.status().is_live() && local.arrive(&serial).await.is_some() {
+            tracing::info!(%serial, "the hub is on the local network again");
+            session.reconnect().await;
+        }
+    }
+}
+
+/// The way that was taken last, and the certificate that was seen on the local network.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken {
+    pub(crate) way: Way,
+    pin: Option<[u8; 32]>,
+}
+
+/// A link that only ever goes over the local network.
+pub(crate) fn straight() -> watch::Receiver<Taken> {
+    watch::Sender::new(Taken { way: Way::Local, pin: None }).subscribe()
 }
 
 /// The way to a hub of an account. Credentials are refreshed when the relay says that they are stale, and the relay is looked
@@ -33,12 +127,13 @@ pub struct AccountRoute {
     local: Option<LocalWay>,
     relay: Option<String>,
     used: Option<Arc<MmsSession>>,
+    taken: watch::Sender<Taken>,
 }
 
 impl AccountRoute {
     /// Over the relay.
-    pub const fn new(login: MmsLogin, serial: Serial) -> Self {
-        Self { login, serial, local: None, relay: None, used: None }
+    pub fn new(login: MmsLogin, serial: Serial) -> Self {
+        Self { login, serial, local: None, relay: None, used: None, taken: watch::Sender::default() }
     }
 
     /// Over the local network while the hub is there, over the relay while it is not.
@@ -48,23 +143,17 @@ impl AccountRoute {
         self
     }
 
+    pub(crate) fn taken(&self) -> watch::Receiver<Taken> {
+        self.taken.subscribe()
+    }
+
     async fn by_local(&mut self) -> Option<Arrival<Socket>> {
         let local = self.local.as_mut()?;
-        let trust = Trust::Hub { serial: self.serial.clone(), pin: local.pin };
-        let endpoint = Endpoint::new(format!("wss://{}", local.address)).trust(trust);
-        let arriving = endpoint.arrive(Login::Local(local.credentials.clone()));
-        match tokio::time::timeout(LOCAL_TIME, arriving).await {
-            Ok(Ok(arrival)) => {
-                // Pinned by first use: from now on it must be this very certificate.
-                local.pin = local.pin.or(arrival.certificate);
-                Some(arrival)
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "the hub is not on the local network");
-                None
-            }
-            Err(_) => None,
-        }
+        let arrival = local.arrive(&self.serial).await?;
+        // Pinned by first use: from now on it must be this very certificate.
+        local.pin = local.pin.or(arrival.certificate);
+        self.taken.send_replace(Taken { way: Way::Local, pin: local.pin });
+        Some(arrival)
     }
 
     async fn session(&mut self, stale: bool) -> Result<Arc<MmsSession>, ConnectError> {
@@ -107,6 +196,7 @@ impl Route for AccountRoute {
         if let Some(arrival) = self.by_local().await {
             return Ok(arrival);
         }
+        self.taken.send_modify(|taken| taken.way = Way::Relay);
         let session = self.session(attempt.credentials_are_stale).await?;
         let url = self.relay(attempt.failures > 0).await?;
         let environment = self.login.client().environment();

@@ -1,0 +1,184 @@
+//! Secrets stay where they belong: a run with every log level on, every error and everything printed for debugging, searched
+//! for each secret that was issued or typed in it.
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ezlo::{Account, Credentials, Environment, LocalPlace, LocalWay, NewAccount, Plan, SessionConfig};
+use ezlo_mock_cloud::MockCloud;
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_testkit::{address, within};
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{HUB, demo, http, plain, serial, started};
+
+/// Everything that was printed.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    fn print(&mut self, thing: impl Debug) {
+        writeln!(self, "{thing:?}").unwrap();
+        writeln!(self, "{thing:#?}").unwrap();
+    }
+
+    fn error(&mut self, error: &(dyn std::error::Error + 'static)) {
+        let mut error = Some(error);
+        while let Some(cause) = error {
+            writeln!(self, "{cause}").unwrap();
+            self.print(cause);
+            error = cause.source();
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Paper {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Secrets of a run, and what each one is.
+type Secrets = Vec<(&'static str, String)>;
+
+#[tokio::test]
+async fn no_secret_is_ever_printed() {
+    let mut paper = Paper::default();
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(paper.clone()).finish();
+    let _guard = tracing::subscriber::set_default(log);
+    let cloud = started(MockCloud::builder()).await;
+    let mut secrets: Secrets = vec![("password", "demo-password".into())];
+    account(&cloud, &mut paper, &mut secrets).await;
+    hub(&cloud, &mut paper, &mut secrets).await;
+    wifi(&cloud, &mut paper, &mut secrets).await;
+    paper.print(cloud.ready());
+    paper.print(&cloud);
+    let text = paper.text();
+    assert!(text.contains("ezlo_mms") && text.contains("ezlo_relay"), "the log is empty");
+    for (what, secret) in &secrets {
+        assert!(secret.len() >= 4, "{what} is too short to be looked for");
+        assert!(!text.contains(secret.as_str()), "the {what} was printed: {}", around(&text, secret));
+    }
+    assert!(secrets.len() >= 14, "{} secrets are looked for", secrets.len());
+}
+
+/// Where it stands, without itself.
+fn around(text: &str, secret: &str) -> String {
+    let line = text.lines().find(|line| line.contains(secret)).unwrap_or_default();
+    line.replace(secret, "<here>").chars().take(400).collect()
+}
+
+async fn account(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
+    let wish = NewAccount {
+        credentials: Credentials::new("canary.user", "canary-password-1"),
+        email: "canary.user@example.com".into(),
+    };
+    secrets.push(("password of a new account", "canary-password-1".into()));
+    paper.print(&wish);
+    let made = within(Account::create(plain(cloud), &wish)).await.unwrap();
+    pair(made.session().await.unwrap().pair(), secrets);
+    paper.error(&within(Account::create(plain(cloud), &wish)).await.unwrap_err());
+    secrets.push(("wrong password", "wrong-password-2".into()));
+    let wrong = Credentials::new("demo.user", "wrong-password-2");
+    paper.print(&wrong);
+    paper.error(&within(Account::log_in(plain(cloud), &wrong)).await.unwrap_err());
+    paper.error(&within(Account::log_in(nowhere(), &demo())).await.unwrap_err());
+    let account = within(Account::log_in(plain(cloud), &demo())).await.unwrap();
+    let session = account.session().await.unwrap();
+    pair(session.pair(), secrets);
+    paper.print(&account);
+    paper.print(&session);
+    let mms = account.login().client();
+    let token = within(mms.session_token(&session)).await.unwrap();
+    secrets.push(("session token", token.expose().to_owned()));
+    paper.print(&token);
+    paper.print((*session).clone().with_session_token(token));
+    let token = within(mms.exchange(&session)).await.unwrap();
+    secrets.push(("cloud token", token.expose().to_owned()));
+    paper.print(&token);
+    let keys = within(mms.access_keys(&token)).await.unwrap();
+    paper.print(&keys);
+    paper.print(within(account.record()).await.unwrap());
+    paper.print(within(account.hub_record(&serial(HUB))).await.unwrap());
+    paper.error(&within(account.hub_record(&serial("99999999"))).await.unwrap_err());
+    paper.error(&within(account.claim(&serial(HUB), "AA:BB:CC:00:00:99".parse().unwrap())).await.unwrap_err());
+}
+
+fn nowhere() -> Environment {
+    Environment::base("http://127.0.0.1:1").unwrap()
+}
+
+fn pair(pair: &IdentityPair, secrets: &mut Secrets) {
+    secrets.push(("Identity", pair.identity.expose().to_owned()));
+    secrets.push(("signature", pair.signature.expose().to_owned()));
+}
+
+async fn hub(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
+    let account = within(Account::log_in(plain(cloud), &demo())).await.unwrap();
+    pair(account.session().await.unwrap().pair(), secrets);
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    within(hub.synced()).await.unwrap();
+    paper.print(&hub);
+    let lamp = within(hub.device("Kitchen light")).await.unwrap();
+    paper.print(within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap());
+    paper.error(&within(lamp.item("switch").unwrap().set("bright").confirmed()).await.unwrap_err());
+    let raw = within(hub.session().call_raw("hub.no.such.method", json!({"password": "in-a-call-3"}))).await;
+    secrets.push(("password in a call", "in-a-call-3".into()));
+    paper.error(&raw.unwrap_err());
+    let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
+    secrets.push(("hub token", credentials.token.expose().to_owned()));
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let local = LocalWay::new(LocalPlace::At(lan), credentials.clone());
+    paper.print(&local);
+    let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
+    paper.print(&hub);
+    within(hub.close()).await;
+    let mut wrong = credentials;
+    wrong.token = "a-wrong-hub-token".into();
+    secrets.push(("wrong hub token", "a-wrong-hub-token".into()));
+    paper.error(&within(Account::connect_local(&serial(HUB), lan, wrong, None)).await.unwrap_err());
+    // A foreign client with a broken pair, so that the relay's own log is looked at too.
+    let mut socket = ezlo_testkit::Socket::connect(http(cloud)).await;
+    let login = json!({"id": 1, "method": "loginUserMios", "params": {"MMSAuth": "broken-identity-4", "MMSAuthSig": "broken-signature-4"}});
+    assert_ne!(socket.ask(login.to_string()).await["error"], Value::Null);
+    secrets.push(("broken Identity", "broken-identity-4".into()));
+    secrets.push(("broken signature", "broken-signature-4".into()));
+}
+
+async fn wifi(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
+    let fresh = &cloud.ready().hubs[1];
+    let access_point = ezlo::AccessPoint::at(fresh.ap.as_deref().unwrap(), fresh.ap_root.as_deref().unwrap()).unwrap();
+    secrets.push(("Wi-Fi key", "wrong-wifi-key-5".into()));
+    let mut plan = Plan::new("NETWORK_SSID", Some("wrong-wifi-key-5".into()));
+    plan.appear_time = Duration::ZERO;
+    paper.print(&plan);
+    paper.print(&access_point);
+    paper.error(&within(ezlo::onboard(&access_point, plan, &mut Nobody, |_| ())).await.unwrap_err());
+}
+
+struct Nobody;
+
+impl ezlo::Presence for Nobody {
+    async fn is_online(&mut self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,68 @@
+//! The ways to a hub: the local network where it is there, the relay where it is not, and back.
+
+use std::time::Duration;
+
+use ezlo::{Hub, LocalPlace, LocalWay, SessionConfig, Way};
+use ezlo_mock_cloud::{Config, MockCloud};
+use ezlo_testkit::{address, within};
+use ezlo_tests::soak::proxy::Proxy;
+use serde_json::json;
+
+use crate::support::{HUB, account, serial, started};
+
+/// Waits until the link is live on that way.
+async fn goes(hub: &Hub, way: Way) {
+    let mut status = hub.session().watch_status();
+    let live = status.wait_for(|status| status.is_live() && hub.way() == way);
+    within(live).await.unwrap();
+}
+
+async fn toggle(hub: &Hub, on: bool) {
+    let lamp = within(hub.device("Kitchen light")).await.unwrap();
+    let item = within(lamp.item("switch").unwrap().set(on).confirmed()).await.unwrap();
+    assert_eq!(item.value.get(), Some(&json!(on)));
+}
+
+#[tokio::test]
+async fn the_relay_takes_over_and_the_local_network_again() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = account(&cloud).await;
+    let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
+    let proxy = Proxy::start(address(cloud.ready().hubs[0].lan.as_deref().unwrap())).await;
+    let mut local = LocalWay::new(LocalPlace::At(proxy.address()), credentials);
+    local.look_every = Duration::from_millis(20);
+    let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
+    goes(&hub, Way::Local).await;
+    toggle(&hub, true).await;
+    proxy.refuse(Duration::from_secs(3600));
+    goes(&hub, Way::Relay).await;
+    toggle(&hub, false).await;
+    proxy.mend();
+    goes(&hub, Way::Local).await;
+    toggle(&hub, true).await;
+    assert_eq!(hub.status().connections, 3);
+    // Another hub's certificate at that address is not taken, whatever it announces.
+    let other =
+        LocalWay::new(LocalPlace::At(proxy.address()), within(account.local_credentials(&serial(HUB))).await.unwrap());
+    let mut pinned = other.clone();
+    pinned.pin = Some([7; 32]);
+    let hub = within(account.connect_with(&serial(HUB), Some(pinned), SessionConfig::default())).await.unwrap();
+    assert_eq!(hub.way(), Way::Relay);
+}
+
+#[tokio::test]
+async fn hubs_are_found_by_what_they_announce() {
+    let config = Config { mdns: true, ..Config::default() };
+    let cloud = started(MockCloud::builder().config(config)).await;
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let found = within(ezlo::find(&serial(HUB), Duration::from_secs(8))).await.unwrap();
+    assert_eq!((found.address, found.host.as_str()), (lan, "HUB90000001.local"));
+    assert_eq!(found.model.as_deref(), Some("h2.1"));
+    let account = account(&cloud).await;
+    let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
+    let local = LocalWay::new(LocalPlace::Announced, credentials);
+    let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
+    assert_eq!(hub.way(), Way::Local);
+    let error = within(ezlo::find(&serial("99999999"), Duration::from_millis(50))).await.unwrap_err();
+    assert!(error.to_string().contains("99999999"), "{error}");
+}
