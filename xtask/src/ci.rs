@@ -14,7 +14,7 @@ pub(crate) struct TestArguments {
 /// Doctests first, so that the last words are the runner's summary.
 pub(crate) fn test(arguments: &TestArguments) -> Outcome {
     // Flows run these programs; a test build alone does not make them.
-    cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
+    cargo(&["build", "--workspace", "--bins", "--examples", "--locked"], &[])?;
     if arguments.rest.is_empty() {
         cargo(&["test", "--workspace", "--doc", "--quiet", "--locked"], &[])?;
     }

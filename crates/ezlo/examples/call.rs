@@ -1,0 +1,15 @@
+//! Calls any method of a hub, also one that this library has no name for: `call hub.info.get '{}'`.
+
+#![allow(clippy::print_stdout, reason = "an example shows something")]
+
+mod support;
+
+#[tokio::main]
+async fn main() -> support::Outcome {
+    let method = support::argument(1, "the method")?;
+    let params = std::env::args().nth(2).map_or(Ok(serde_json::json!({})), |text| serde_json::from_str(&text))?;
+    let hub = support::hub().await?;
+    println!("{:#}", hub.session().call_raw(&method, params).await?);
+    hub.close().await;
+    Ok(())
+}

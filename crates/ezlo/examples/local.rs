@@ -1,0 +1,24 @@
+//! Uses a hub on the local network while it is there, and over the relay while it is not: `local 192.0.2.7:17000`, or without
+//! an address where the hub announces itself.
+
+#![allow(clippy::print_stdout, reason = "an example shows something")]
+
+mod support;
+
+use ezlo::{LocalPlace, LocalWay, SessionConfig};
+
+#[tokio::main]
+async fn main() -> support::Outcome {
+    let account = support::account().await?;
+    let serial = support::serial(&account).await?;
+    let place = match std::env::args().nth(1) {
+        Some(address) => LocalPlace::At(address.parse()?),
+        None => LocalPlace::Announced,
+    };
+    // These change only when the cloud rotates them: an application keeps them, and the pin of the certificate with them.
+    let local = LocalWay::new(place, account.local_credentials(&serial).await?);
+    let hub = account.connect_with(&serial, Some(local), SessionConfig::default()).await?;
+    println!("{:?}: {} devices", hub.way(), hub.devices().await?.len());
+    hub.close().await;
+    Ok(())
+}
