@@ -177,7 +177,7 @@ async fn wifi(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
 
 struct Nobody;
 
-impl ezlo::Presence for Nobody {
+impl ezlo::Cloud for Nobody {
     async fn is_online(&mut self) -> bool {
         false
     }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use ezlo::{
-    AccessPoint, Account, Change, ConnectError, Credentials, Error, HubEvent, MmsClient, OnboardingError, Plan,
-    Presence, onboard,
-};
+use ezlo::{Account, Change, ConnectError, Credentials, Error, HubEvent, MmsClient};
 use ezlo_mms::ErrorKind;
 use ezlo_mock_cloud::MockCloud;
 use ezlo_testkit::{address, within};
@@ -203,31 +200,6 @@ async fn a_mode_switch_takes_its_delay_of_the_worlds_time() {
     cloud.advance(Duration::from_secs(1)).await;
     within(switch.reached()).await.unwrap();
     assert_eq!(within(hub.modes()).await.unwrap().current.as_str(), "2");
-}
-
-struct Never;
-
-impl Presence for Never {
-    async fn is_online(&mut self) -> bool {
-        false
-    }
-}
-
-#[tokio::test]
-async fn onboarding_fails_each_in_its_own_way() {
-    let cloud = started(MockCloud::builder()).await;
-    let fresh = &cloud.ready().hubs[1];
-    let access_point = AccessPoint::at(fresh.ap.as_deref().unwrap(), fresh.ap_root.as_deref().unwrap()).unwrap();
-    let run = async |ssid: &str, key: &str, appear: u64| {
-        let mut plan = Plan::new(ssid, Some(key.into()));
-        plan.appear_time = Duration::from_millis(appear);
-        within(onboard(&access_point, plan, &mut Never, |_| ())).await.unwrap_err()
-    };
-    assert!(matches!(run("Nowhere", "x", 0).await, OnboardingError::NoSuchNetwork { .. }));
-    assert!(matches!(run("NETWORK_SSID", "wrong-key", 0).await, OnboardingError::WrongPasskey { .. }));
-    assert!(matches!(run("NETWORK_SSID", "WIFIPASS", 0).await, OnboardingError::NeverAppeared));
-    // The access point went with the restart, since the hub has joined.
-    assert!(matches!(run("NETWORK_SSID", "WIFIPASS", 0).await, OnboardingError::NoAccessPoint(_)));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod fixtures;
 mod flows;
 mod hub_life;
 mod lan;
+mod onboarding;
 mod relay;
 mod seed;
 mod snapshots;

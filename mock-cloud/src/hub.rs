@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ezlo_protocol::hub::device::DeviceUpdate;
 use serde_json::Value;
 
-use crate::world::{HubCell, World, template};
+use crate::world::{HubCell, SetupFault, World, template};
 
 /// A hub of a running cloud, to play the part of the people and things around it.
 #[derive(Debug, Clone)]
@@ -81,6 +81,16 @@ impl HubHandle {
             hub.report(device, item, value, context)
         };
         self.cell.change(&self.world, report, |_| ())
+    }
+
+    /// Something goes wrong while this hub is set up, until it is switched off with `None`.
+    pub fn set_setup_fault(&self, fault: Option<SetupFault>) {
+        self.cell.change(&self.world, |hub, _| hub.set_setup_fault(fault), |()| ());
+    }
+
+    /// Somebody pulls the plug and puts it in again: everybody is dropped, and the hub is back after its restart.
+    pub fn restart(&self) {
+        self.cell.change(&self.world, crate::world::hub::Hub::restart, |()| ());
     }
 
     /// A device, by id or name, can be reached or not.

@@ -21,6 +21,7 @@ pub use cloud::{Builder, MockCloud, StartError};
 pub use config::{Config, ConfigError, Guesses, Profile};
 pub use controller::{Controller, ControllerConfig, ControllerError};
 pub use hub::{HubError, HubHandle};
+pub use world::SetupFault;
 
 /// Methods that simulated hubs and the relay answer, by name.
 pub fn simulated_methods() -> Vec<&'static str> {

@@ -21,6 +21,7 @@ mod tokens;
 
 pub(crate) use accounts::{Account, Accounts, Claim, ClaimError, CreateError, NewAccount, Ownership, User};
 pub(crate) use file::{HubKind, WifiFile, WorldFile};
+pub use hub::SetupFault;
 pub(crate) use hub::cell::HubCell;
 pub(crate) use sessions::{Session, Sessions};
 pub(crate) use tokens::{AuthError, Caller, Issue, Tokens};

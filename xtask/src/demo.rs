@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use ezlo::protocol::cloud::account::{AccountRecord, Address};
 use ezlo::protocol::hub::DeviceId;
 use ezlo::protocol::serial::Serial;
-use ezlo::{
-    AccessPoint, Account, Credentials, Device, Environment, Hub, MmsClient, NewAccount, Plan, Presence, onboard,
-};
+use ezlo::{AccessPoint, Account, Cloud, Credentials, Device, Environment, Hub, MmsClient, NewAccount, Plan, onboard};
 use ezlo_mock_cloud::MockCloud;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -99,7 +97,7 @@ struct Located<'a> {
     serial: &'a Serial,
 }
 
-impl Presence for Located<'_> {
+impl Cloud for Located<'_> {
     async fn is_online(&mut self) -> bool {
         let hubs = self.mms.locate().await.unwrap_or_default();
         hubs.iter().any(|hub| hub.serial.get() == self.serial)
@@ -137,12 +135,12 @@ async fn walk(report: &mut Report) -> Result<()> {
 async fn wifi(
     report: &mut Report,
     access_point: &AccessPoint,
-    mut presence: Located<'_>,
+    mut cloud: Located<'_>,
     ready: &ezlo_mock_cloud::ready::Ready,
 ) -> Result<()> {
     let network = ready.wifi.first().ok_or("no network")?;
     let plan = Plan::new(&network.ssid, Some(network.passkey.as_str().into()));
-    let outcome = onboard(access_point, plan, &mut presence, |progress| {
+    let outcome = onboard(access_point, plan, &mut cloud, |progress| {
         use ezlo::Progress;
         let name = match progress {
             Progress::Networks(_) => "scan Wi-Fi",

@@ -55,6 +55,13 @@ pub enum AccessPointError {
     Setup(String),
 }
 
+impl AccessPointError {
+    /// Nobody is there: the access point is closed, the hub restarts, or this machine is on another network.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
 impl AccessPoint {
     /// The address every hub has while its access point is open.
     pub fn usual() -> Result<Self, AccessPointError> {

@@ -1,21 +1,28 @@
-//! Runs the procedure against a real access point.
+//! Runs the procedure against a real access point and the cloud.
 
 use tokio::time::{Instant, sleep};
 
 use crate::access_point::AccessPoint;
-use crate::procedure::{Action, Input, OnboardingError, Plan, Procedure, Progress};
+use crate::error::{ClaimError, OnboardingError};
+use crate::procedure::{Action, Input, Plan, Procedure, Progress};
 
-/// Tells whether the hub is at the relay. Another crate knows; this one only asks.
-pub trait Presence {
-    /// Whether the hub is there now. A question that fails counts as no.
+/// The cloud's part. Another crate speaks to it; this one only asks.
+pub trait Cloud {
+    /// Claims the hub for the user; what is theirs already is a success. False, as it is unless this is overridden, for a hub
+    /// that is claimed elsewhere.
+    fn claim(&mut self) -> impl Future<Output = Result<bool, ClaimError>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Whether the hub is at the relay now. A question that fails counts as no.
     fn is_online(&mut self) -> impl Future<Output = bool> + Send;
 }
 
-/// Puts a hub on Wi-Fi and waits until it is at the relay.
+/// Puts a hub on Wi-Fi, claims it and waits until it is at the relay. Can be dropped at any time; [`Plan::resume`] goes on.
 pub async fn onboard(
     access_point: &AccessPoint,
     plan: Plan,
-    presence: &mut (impl Presence + Send),
+    cloud: &mut (impl Cloud + Send),
     mut progress: impl FnMut(Progress) + Send,
 ) -> Result<(), OnboardingError> {
     let began = Instant::now();
@@ -34,9 +41,13 @@ pub async fn onboard(
             }
             Action::CloseAccessPoint => Input::Closed(access_point.close().await),
             Action::Restart => Input::Restarting(access_point.restart().await),
+            Action::Claim(wait) => {
+                sleep(wait).await;
+                Input::Claimed(cloud.claim().await)
+            }
             Action::Look(wait) => {
                 sleep(wait).await;
-                Input::Looked(presence.is_online().await)
+                Input::Looked(cloud.is_online().await)
             }
             Action::Done => return Ok(()),
         };

@@ -2,9 +2,11 @@
 
 mod access_point;
 mod driver;
+mod error;
 mod procedure;
 
 pub use access_point::{AccessPoint, AccessPointError};
-pub use driver::{Presence, onboard};
+pub use driver::{Cloud, onboard};
+pub use error::{ClaimError, OnboardingError};
 pub use ezlo_protocol as protocol;
-pub use procedure::{Action, Input, OnboardingError, Plan, Procedure, Progress};
+pub use procedure::{Action, Input, Plan, Procedure, Progress};

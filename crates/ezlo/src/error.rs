@@ -18,6 +18,9 @@ pub enum Error {
     /// A call to a hub failed.
     #[error(transparent)]
     Call(#[from] ezlo_relay::CallError),
+    /// A hub could not be brought in.
+    #[error(transparent)]
+    Onboarding(#[from] ezlo_onboarding::OnboardingError),
     /// The hub runs Vera firmware; it has no relay of the kind this crate speaks.
     #[error("hub {0} is not reached by WebSocket: it runs Vera firmware, or the service names no relay for it")]
     NoRelay(String),

@@ -7,6 +7,7 @@ mod inclusion;
 mod item;
 mod live;
 mod model;
+mod onboarding;
 pub mod prelude;
 mod route;
 
@@ -15,7 +16,7 @@ pub use error::Error;
 pub use ezlo_mms::{
     Credentials, Environment, FileStore, Login as MmsLogin, MemoryStore, MmsClient, NewAccount, RetryPolicy, TokenStore,
 };
-pub use ezlo_onboarding::{AccessPoint, OnboardingError, Plan, Presence, Progress, onboard};
+pub use ezlo_onboarding::{AccessPoint, ClaimError, Cloud, OnboardingError, Plan, Progress, onboard};
 pub use ezlo_protocol as protocol;
 pub use ezlo_relay::{
     CallError, ConnectError, Endpoint, Events, Login, Phase, RelayEvent, Session, SessionConfig, Status, Trust,

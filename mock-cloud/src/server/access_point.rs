@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ezlo_protocol::cloud::access_point::{WifiConnect, WifiNetwork, WifiNetworks};
-use ezlo_protocol::wire::{self, Loose};
+use ezlo_protocol::cloud::access_point::{WifiConnect, WifiNetworks};
+use ezlo_protocol::wire;
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub(super) fn api(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> 
     }
     let calls: [(&str, Method, Handler); 4] = [
         ("/wifi/networks", Method::GET, networks),
-        ("/wifi/status", Method::GET, |_, hub, _| Reply::json(&hub.read(|hub| hub.wifi.status()))),
+        ("/wifi/status", Method::GET, status),
         ("/wifi/network/connect", Method::POST, connect),
         ("/wifi/network/close", Method::POST, close),
     ];
@@ -32,14 +32,13 @@ pub(super) fn api(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> 
     }
 }
 
-fn networks(world: &Arc<World>, _: &Arc<HubCell>, _: &Request) -> Reply {
-    let networks = world.networks.iter().map(|network| WifiNetwork {
-        ssid: network.ssid.as_str().into(),
-        rssi: Loose::number(network.rssi).into(),
-        encryption: network.encryption.as_str().into(),
-        ..WifiNetwork::default()
-    });
-    Reply::json(&WifiNetworks { networks: networks.collect::<Vec<_>>().into(), ..WifiNetworks::default() })
+fn networks(world: &Arc<World>, hub: &Arc<HubCell>, _: &Request) -> Reply {
+    let networks = hub.read(|hub| hub.wifi.networks(&world.networks));
+    Reply::json(&WifiNetworks { networks: networks.into(), ..WifiNetworks::default() })
+}
+
+fn status(world: &Arc<World>, hub: &Arc<HubCell>, _: &Request) -> Reply {
+    Reply::json(&hub.change(world, |hub, _| hub.wifi.ask_status(), |_| ()))
 }
 
 /// Any content type: the vendor's note sends JSON as `application/javascript`.

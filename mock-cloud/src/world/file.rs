@@ -8,6 +8,7 @@ use ezlo_protocol::serial::Serial;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
+use crate::world::SetupFault;
 
 mod check;
 mod house;
@@ -90,6 +91,8 @@ pub(crate) struct HubFile {
     pub(crate) location: Option<LocationFile>,
     /// Id of the house mode it is in; Home when absent.
     pub(crate) mode: Option<String>,
+    /// What goes wrong while it is set up.
+    pub(crate) setup_fault: Option<SetupFault>,
     #[serde(default)]
     pub(crate) rooms: Vec<String>,
     #[serde(default)]

@@ -41,6 +41,7 @@ mod rooms;
 mod scene_engine;
 mod scene_run;
 mod scenes;
+mod setup;
 mod sun;
 mod wifi;
 mod zwave;
@@ -50,6 +51,7 @@ pub(crate) use cell::OpenRequest;
 pub(crate) use dispatch::SIMULATED;
 pub(crate) use dispatch::decode;
 pub(crate) use family::{Family, Local};
+pub use setup::SetupFault;
 pub(crate) use wifi::{ConnectError, Wifi};
 
 /// Name of a room: longer is cut (hub reference, section 6).

@@ -34,6 +34,8 @@ wire! {
         rssi: Field<Loose<i64>> = "rssi",
         /// Such as `open`, `wep`, `wpa-psk`, `wpa2-psk`.
         encryption: Field<String> = "encryption",
+        /// Radio channel (inferred, like everything here; other hubs' scans have it). Above 14 it is not in the 2.4 GHz band.
+        channel: Field<Loose<i64>> = "channel",
     }
 }
 

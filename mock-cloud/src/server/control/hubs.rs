@@ -11,7 +11,7 @@ use super::refusal;
 use crate::hub::{HubError, HubHandle};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
-use crate::world::HubCell;
+use crate::world::{HubCell, SetupFault};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +40,16 @@ struct Reach {
     reachable: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Setup {
+    fault: Option<SetupFault>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// `/hubs/{serial}` and what is below it.
 pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Reply {
     let (serial, call) = rest.split_once('/').unwrap_or((rest, ""));
@@ -51,14 +61,27 @@ pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Reply {
     match (call, &request.method) {
         ("", &Method::GET) => Reply::json(&detailed(&hub)),
         ("", _) => Reply::method_not_allowed(&[Method::GET]),
-        ("include" | "exclude" | "report" | "reachable", method) if method != Method::POST => {
+        ("include" | "exclude" | "report" | "reachable" | "setup-fault" | "restart", method)
+            if method != Method::POST =>
+        {
             Reply::method_not_allowed(&[Method::POST])
         }
         ("include", _) => with(request, |wish: Include| hub.press_include(&wish.template)),
         ("exclude", _) => with(request, |wish: Exclude| hub.press_exclude(&wish.device)),
         ("report", _) => with(request, |wish: Report| hub.report(&wish.device, &wish.item, wish.value)),
         ("reachable", _) => with(request, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable)),
-        _ => refusal(StatusCode::NOT_FOUND, "no such control call; a hub has include, exclude, report and reachable"),
+        ("setup-fault", _) => with(request, |wish: Setup| {
+            hub.set_setup_fault(wish.fault);
+            Ok(())
+        }),
+        ("restart", _) => with(request, |_: Nothing| {
+            hub.restart();
+            Ok(())
+        }),
+        _ => refusal(
+            StatusCode::NOT_FOUND,
+            "no such control call; a hub has include, exclude, report, reachable, setup-fault and restart",
+        ),
     }
 }
 

@@ -16,6 +16,7 @@ impl Hub {
     pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
         let mut hub = Self::bare(file.serial.as_str(), file.kind, &file.model, seed, now_ms);
         hub.wifi = Wifi::at_start(file.online, guesses.access_point_beside_network);
+        hub.set_setup_fault(file.setup_fault);
         hub.insecure_access = file.insecure_access;
         hub.anonymous_access = file.anonymous_access;
         if let Some(place) = &file.location {

@@ -6,7 +6,7 @@ use ezlo_protocol::hub::network::{ScanProgress, ScanQuery};
 use serde_json::json;
 
 use super::dispatch::{Answer, done};
-use super::{Context, Hub, Timer};
+use super::{Context, Hub, SetupFault, Timer};
 use crate::world::file::WifiFile;
 
 /// The address a hub gets in a network; the simulated networks are all alike.
@@ -31,6 +31,10 @@ pub(crate) struct Wifi {
     at_relay: bool,
     restarting: bool,
     generation: u64,
+    /// What goes wrong while it is set up.
+    pub(super) fault: Option<SetupFault>,
+    /// How often the status was asked since it was switched on.
+    pub(super) asked: u32,
     /// Takes effect with the next restart.
     pub(super) anonymous_access_next: Option<bool>,
 }
@@ -79,6 +83,8 @@ impl Wifi {
             at_relay: online,
             restarting: false,
             generation: 0,
+            fault: None,
+            asked: 0,
             anonymous_access_next: None,
         }
     }
@@ -109,6 +115,12 @@ impl Wifi {
         }
     }
 
+    /// The access point goes, and the hub does not join.
+    pub(super) const fn vanish(&mut self) {
+        self.access_point = AccessPoint::Closed;
+        self.will_join = false;
+    }
+
     pub(super) fn is_wired(&self) -> bool {
         self.wired
     }
@@ -119,12 +131,12 @@ impl Wifi {
 
     /// Whether the Wi-Fi API answers.
     pub(crate) fn api_is_open(&self) -> bool {
-        self.access_point == AccessPoint::Open && !self.restarting
+        self.access_point == AccessPoint::Open && !self.restarting && !self.has(SetupFault::NoAccessPoint)
     }
 
     /// Whether the access-point root answers.
     pub(crate) fn root_is_open(&self) -> bool {
-        self.access_point != AccessPoint::Closed && !self.restarting
+        self.access_point != AccessPoint::Closed && !self.restarting && !self.has(SetupFault::NoAccessPoint)
     }
 
     /// Whether the hub is at the relay.
@@ -172,6 +184,7 @@ impl Hub {
         self.wifi.error = None;
         self.wifi.generation += 1;
         context.later(context.guesses.wifi_join_ms, Timer::WifiJoined(self.wifi.generation));
+        self.disturb_joining(context);
         Ok(())
     }
 
@@ -190,7 +203,8 @@ impl Hub {
     }
 
     pub(super) fn relay_attach(&mut self, generation: u64, context: &mut Context<'_>) {
-        if generation == self.wifi.generation && self.wifi.on_network() && !self.wifi.at_relay {
+        let never = self.wifi.has(SetupFault::NeverAppears);
+        if generation == self.wifi.generation && self.wifi.on_network() && !self.wifi.at_relay && !never {
             self.wifi.at_relay = true;
             context.effects.at_relay = Some(true);
         }
