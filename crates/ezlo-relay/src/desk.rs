@@ -41,7 +41,16 @@ impl Voice {
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
-        self.status.send_modify(|status| status.phase = phase);
+        self.becomes(phase, |_| ());
+    }
+
+    /// The one place where the phase changes.
+    pub(crate) fn becomes(&self, phase: Phase, change: impl FnOnce(&mut Status)) {
+        self.status.send_modify(|status| {
+            debug_assert!(status.phase.may_become(phase), "{:?} becomes {phase:?}", status.phase);
+            status.phase = phase;
+            change(status);
+        });
     }
 
     /// The relay told that the hub came or went.

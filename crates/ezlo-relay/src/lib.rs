@@ -9,6 +9,8 @@ mod discovery;
 mod error;
 mod ledger;
 mod link;
+#[cfg(test)]
+mod properties;
 mod route;
 mod session;
 mod status;

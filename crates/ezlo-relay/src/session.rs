@@ -107,6 +107,9 @@ impl Events {
     }
 }
 
+/// How late the ledger may be.
+const GRACE: Duration = Duration::from_millis(50);
+
 impl Session {
     /// Connects, logs in and, at the relay, chooses the hub; from then on the session connects again by itself. The first
     /// connection must succeed: its error is told.
@@ -226,7 +229,9 @@ impl Session {
         let gone = || CallError::Closed { method: method.to_owned(), reason: self.reason() };
         let sent = tokio::time::timeout_at(deadline, self.commands.send(Command::Call(call))).await;
         sent.map_err(|_| CallError::NotSent { method: method.to_owned() })?.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        // The ledger ends it at its deadline and knows best how; it is late only while a transport is stuck in sending.
+        let answer = tokio::time::timeout_at(deadline + GRACE, answer).await;
+        answer.map_err(|_| CallError::TimedOut { method: method.to_owned() })?.map_err(|_| gone())?
     }
 
     fn reason(&self) -> Arc<CloseReason> {

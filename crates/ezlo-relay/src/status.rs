@@ -25,6 +25,27 @@ pub enum Phase {
     Closed,
 }
 
+impl Phase {
+    /// Which phase may follow: everything else is a mistake in this crate, and tests fail by it.
+    pub(crate) const fn may_become(self, next: Self) -> bool {
+        match self {
+            // Credentials that are stale are replaced at once, without a wait.
+            Self::Dialing => {
+                matches!(next, Self::Dialing | Self::LoggingIn | Self::Syncing | Self::BackingOff | Self::Closed)
+            }
+            Self::LoggingIn => {
+                matches!(next, Self::Dialing | Self::Registering | Self::Syncing | Self::BackingOff | Self::Closed)
+            }
+            Self::Registering => matches!(next, Self::Dialing | Self::Syncing | Self::BackingOff | Self::Closed),
+            Self::Syncing => matches!(next, Self::Dialing | Self::Live | Self::BackingOff | Self::Closed),
+            // A link that is left by wish needs no wait.
+            Self::Live => matches!(next, Self::Dialing | Self::BackingOff | Self::Closed),
+            Self::BackingOff => matches!(next, Self::Dialing | Self::Closed),
+            Self::Closed => false,
+        }
+    }
+}
+
 /// The current state of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

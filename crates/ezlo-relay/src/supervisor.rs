@@ -64,8 +64,7 @@ impl<R: Route> Supervisor<R> {
                 break Arc::new(reason);
             }
         };
-        self.voice.status.send_modify(|status| {
-            status.phase = Phase::Closed;
+        self.voice.becomes(Phase::Closed, |status| {
             status.relay = false;
             status.hub = false;
             status.reason = Some(Arc::clone(&reason));
@@ -78,8 +77,7 @@ impl<R: Route> Supervisor<R> {
     async fn live(&mut self, link: Link<R::Transport>) -> Next {
         self.attempt = Attempt::default();
         self.wakes = 0;
-        self.voice.status.send_modify(|status| {
-            status.phase = Phase::Live;
+        self.voice.becomes(Phase::Live, |status| {
             status.relay = true;
             status.failures = 0;
             status.connections += 1;
@@ -123,8 +121,7 @@ impl<R: Route> Supervisor<R> {
     async fn back_off(&mut self) -> Next {
         self.attempt.failures = self.attempt.failures.saturating_add(1);
         let wait = self.config.backoff.wait(self.attempt.failures, self.chance.share());
-        self.voice.status.send_modify(|status| {
-            status.phase = Phase::BackingOff;
+        self.voice.becomes(Phase::BackingOff, |status| {
             status.relay = false;
             status.hub = false;
             status.failures = self.attempt.failures;
