@@ -7,15 +7,14 @@ use std::time::Duration;
 use ezlo_protocol::cloud::keys::LocalCredentials;
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::serial::Serial;
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::error::ConnectError;
+use crate::tls::{ModernTls, Secured, TlsConnector};
 use crate::transport::config;
-use crate::trust::{Trust, pin_of};
+use crate::trust::Trust;
 
 /// How long TCP and TLS may take.
 const DIAL_TIME: Duration = Duration::from_secs(10);
@@ -28,18 +27,26 @@ pub struct Endpoint {
     url: String,
     trust: Trust,
     address: Option<SocketAddr>,
+    tls: Arc<dyn TlsConnector>,
 }
 
 impl Endpoint {
     /// A relay or a hub, by WebSocket URL (`wss://host:port`, or `ws://` where the hub allows clear text).
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), trust: Trust::default(), address: None }
+        Self { url: url.into(), trust: Trust::default(), address: None, tls: Arc::new(ModernTls) }
     }
 
     /// Whom to trust.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// What speaks TLS; [`ModernTls`] when not said.
+    #[must_use]
+    pub fn tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {
+        self.tls = connector;
         self
     }
 
@@ -105,13 +112,13 @@ pub(crate) async fn dial(endpoint: &Endpoint) -> Result<Dialed, ConnectError> {
         // Small frames must not wait for each other.
         stream.set_nodelay(true).map_err(failed)?;
         if tls {
-            secure(stream, bare.clone(), &endpoint.trust).await.map_err(failed)
+            endpoint.tls.connect(stream, &bare, &endpoint.trust).await.map_err(failed)
         } else {
-            Ok((boxed(stream), None))
+            Ok(Secured { stream: boxed(stream), certificate: None })
         }
     };
     let streams = tokio::time::timeout(DIAL_TIME, streams).await;
-    let (stream, pin) = streams.map_err(|_| ConnectError::TimedOut { phase: "dialing" })??;
+    let Secured { stream, certificate: pin } = streams.map_err(|_| ConnectError::TimedOut { phase: "dialing" })??;
     let upgrade = client_async_with_config(endpoint.url.as_str(), stream, Some(config()));
     let upgraded = tokio::time::timeout(UPGRADE_TIME, upgrade).await;
     let upgraded = upgraded.map_err(|_| ConnectError::TimedOut { phase: "the WebSocket handshake" })?;
@@ -119,19 +126,6 @@ pub(crate) async fn dial(endpoint: &Endpoint) -> Result<Dialed, ConnectError> {
     Ok(Dialed { socket, pin })
 }
 
-fn boxed(stream: impl Stream + 'static) -> Box<dyn Stream> {
+pub(crate) fn boxed(stream: impl Stream + 'static) -> Box<dyn Stream> {
     Box::new(stream)
-}
-
-async fn secure(
-    stream: TcpStream,
-    host: String,
-    trust: &Trust,
-) -> std::io::Result<(Box<dyn Stream>, Option<[u8; 32]>)> {
-    let config = trust.client_config().map_err(std::io::Error::other)?;
-    let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let certificates = stream.get_ref().1.peer_certificates();
-    let pin = certificates.and_then(|chain| chain.first()).map(pin_of);
-    Ok((boxed(stream), pin))
 }

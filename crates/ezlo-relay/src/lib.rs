@@ -8,6 +8,8 @@ mod desk;
 mod discovery;
 mod error;
 mod ledger;
+#[cfg(feature = "legacy-tls")]
+mod legacy_tls;
 mod link;
 #[cfg(test)]
 mod properties;
@@ -17,6 +19,7 @@ mod status;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod transport;
 mod trust;
 
@@ -27,8 +30,11 @@ pub use connect::{Endpoint, Login, Stream};
 pub use discovery::{DiscoveryError, FoundHub, discover, find};
 pub use error::{CallError, CloseReason, ConnectError};
 pub use ezlo_protocol as protocol;
+#[cfg(feature = "legacy-tls")]
+pub use legacy_tls::LegacyTls;
 pub use route::{Arrival, Attempt, FixedRoute, Route, Socket};
 pub use session::{Events, RelayEvent, Session, WeakSession};
 pub use status::{Counters, Phase, Status};
+pub use tls::{ModernTls, Secured, Securing, TlsConnector};
 pub use transport::{Incoming, Transport};
 pub use trust::Trust;

@@ -35,6 +35,12 @@ pub(crate) fn pin_of(certificate: &CertificateDer<'_>) -> [u8; 32] {
 }
 
 impl Trust {
+    /// Whether the certificate is the one of the hub that is trusted.
+    #[cfg(feature = "legacy-tls")]
+    pub(crate) fn accepts_hub(&self, certificate: &CertificateDer<'_>) -> bool {
+        matches!(self, Self::Hub { serial, pin } if is_hubs(certificate, serial, *pin))
+    }
+
     pub(crate) fn client_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(ring::default_provider());
         let builder =
@@ -56,6 +62,13 @@ impl Trust {
     }
 }
 
+/// Whether that is a certificate of the hub: its serial is the common name, and it is the one that was seen before.
+fn is_hubs(certificate: &CertificateDer<'_>, serial: &Serial, pin: Option<[u8; 32]>) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
+    let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    name == Some(serial.as_str()) && pin.is_none_or(|pin| pin == pin_of(certificate))
+}
+
 /// Accepts a hub's self-signed certificate by serial and pin. The handshake's signature is checked as always, so the hub
 /// must hold the certificate's key.
 #[derive(Debug)]
@@ -74,10 +87,7 @@ impl ServerCertVerifier for HubVerifier {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-        let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-        let same = name == Some(self.serial.as_str()) && self.pin.is_none_or(|pin| pin == pin_of(certificate));
-        if same {
+        if is_hubs(certificate, &self.serial, self.pin) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

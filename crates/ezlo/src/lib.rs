@@ -18,8 +18,11 @@ pub use ezlo_mms::{
 };
 pub use ezlo_onboarding::{AccessPoint, ClaimError, Cloud, OnboardingError, Plan, Progress, onboard};
 pub use ezlo_protocol as protocol;
+#[cfg(feature = "legacy-tls")]
+pub use ezlo_relay::LegacyTls;
 pub use ezlo_relay::{
-    CallError, ConnectError, Endpoint, Events, Login, Phase, RelayEvent, Session, SessionConfig, Status, Trust,
+    CallError, ConnectError, Endpoint, Events, Login, ModernTls, Phase, RelayEvent, Session, SessionConfig, Status,
+    TlsConnector, Trust,
 };
 #[cfg(feature = "discovery")]
 pub use ezlo_relay::{DiscoveryError, FoundHub, discover, find};

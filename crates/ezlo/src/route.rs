@@ -8,7 +8,9 @@ use ezlo_mms::{ErrorKind, Login as MmsLogin, Session as MmsSession};
 use ezlo_protocol::cloud::hub_record::Relay;
 use ezlo_protocol::cloud::keys::LocalCredentials;
 use ezlo_protocol::serial::Serial;
-use ezlo_relay::{Arrival, Attempt, ConnectError, Endpoint, Login, Route, Socket, Trust, WeakSession};
+use ezlo_relay::{
+    Arrival, Attempt, ConnectError, Endpoint, Login, ModernTls, Route, Socket, TlsConnector, Trust, WeakSession,
+};
 use tokio::sync::watch;
 
 /// How long the local network may take before the relay is taken.
@@ -50,12 +52,14 @@ pub struct LocalWay {
     pub pin: Option<[u8; 32]>,
     /// How often it is looked for while the link goes over the relay.
     pub look_every: Duration,
+    /// What speaks TLS with it: `LegacyTls` (feature `legacy-tls`) for hubs that accept nothing newer.
+    pub tls: Arc<dyn TlsConnector>,
 }
 
 impl LocalWay {
     /// There, with these credentials; looked for every minute while the link goes over the relay.
-    pub const fn new(place: LocalPlace, credentials: LocalCredentials) -> Self {
-        Self { place, credentials, pin: None, look_every: LOOK_TIME }
+    pub fn new(place: LocalPlace, credentials: LocalCredentials) -> Self {
+        Self { place, credentials, pin: None, look_every: LOOK_TIME, tls: Arc::new(ModernTls) }
     }
 
     async fn address(&self, serial: &Serial) -> Option<SocketAddr> {
@@ -77,7 +81,7 @@ impl LocalWay {
         let arriving = async {
             let address = self.address(serial).await?;
             let trust = Trust::Hub { serial: serial.clone(), pin: self.pin };
-            let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust);
+            let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust).tls(Arc::clone(&self.tls));
             match endpoint.arrive(Login::Local(self.credentials.clone())).await {
                 Ok(arrival) => Some(arrival),
                 Err(error) => {
