@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, codegen, root, tidy};
+use crate::{Outcome, api, codegen, root, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArguments {
@@ -46,8 +46,40 @@ pub(crate) fn run() -> Outcome {
     } else {
         println!("xtask: cargo-deny is not installed; licences and advisories were not checked");
     }
+    features()?;
     codegen::run(&codegen::Arguments { check: true })?;
+    api::run(&api::Arguments { check: true })?;
     tidy::run()
+}
+
+/// Features, and whether they need OpenSSL's headers.
+const FEATURES: &[(&str, &str, bool)] = &[
+    ("ezlo-mms", "blocking", false),
+    ("ezlo-mms", "keyring", false),
+    ("ezlo-relay", "discovery", false),
+    ("ezlo-relay", "legacy-tls", true),
+    ("ezlo", "discovery", false),
+    ("ezlo", "legacy-tls", true),
+];
+
+/// Each feature alone, then all of a crate together, with their tests.
+fn features() -> Outcome {
+    let openssl =
+        Command::new("pkg-config").args(["--exists", "openssl"]).status().is_ok_and(|status| status.success());
+    cargo(&["check", "--package", "ezlo", "--no-default-features", "--locked"], &[])?;
+    for (package, feature, needs_openssl) in FEATURES {
+        if *needs_openssl && !openssl {
+            println!("xtask: OpenSSL's headers are not installed; {package}/{feature} was not checked");
+            continue;
+        }
+        cargo(&["check", "--package", package, "--no-default-features", "--features", feature, "--locked"], &[])?;
+    }
+    if openssl {
+        for package in ["ezlo-mms", "ezlo-relay"] {
+            cargo(&["test", "--package", package, "--all-features", "--lib", "--tests", "--quiet", "--locked"], &[])?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a cargo subcommand is installed.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api;
 mod ci;
 mod codegen;
 mod coverage;
@@ -34,6 +35,8 @@ enum Task {
     Tidy,
     /// Take every message file of a folder through its type and back.
     Roundtrip(roundtrip::Arguments),
+    /// List the public interface of every library into fixtures/api.
+    Api(api::Arguments),
     /// Generate the catalogue of the hub's words from fixtures/catalogue.
     Codegen(codegen::Arguments),
     /// Measure us beside something else in the same run; arguments go to the benchmark (`bench -- --help`).
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Task::Api(arguments) => api::run(&arguments),
         Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Bench { rest } => ci::bench(&rest),
         Task::Reference(arguments) => reference::run(&arguments),

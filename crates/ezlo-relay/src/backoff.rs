@@ -84,6 +84,8 @@ mod tests {
             (0..100).map(|_| chance.share()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
+        // The published generator's first values for seed 1.
+        assert_eq!(draw(1)[..3], [0.566_561_575_172_280_9, 0.745_781_757_262_701_1, 0.971_002_753_586_796_2]);
         assert_ne!(draw(1), draw(2));
         assert!(draw(3).iter().all(|share| (0.0..1.0).contains(share)));
         let (low, high) =

@@ -190,5 +190,11 @@ mod tests {
         let mut refused = open(&mut ledger, Kind::Read, later);
         assert!(matches!(refused.try_recv().unwrap(), Err(CallError::TooMany { .. })));
         assert_eq!((kept.len(), ledger.len()), (MAX_CALLS, MAX_CALLS));
+        drop(kept);
+        let mut taken = open(&mut ledger, Kind::Read, later);
+        assert!(taken.try_recv().is_err(), "those who went away make room");
+        assert_eq!((ledger.len(), ledger.is_busy()), (1, false));
+        send_all(&mut ledger);
+        assert!(ledger.is_busy());
     }
 }

@@ -249,10 +249,10 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::FakeHub;
+    use crate::testing::{FakeHub, FakeRoute, PIN, Rig, Step};
     use crate::transport::Incoming;
     use ezlo_protocol::hub::Empty;
-    use ezlo_protocol::hub::method::{DevicesList, Reboot};
+    use ezlo_protocol::hub::method::{DevicesList, Kind, Reboot};
     use serde_json::json;
 
     async fn anonymous() -> (Session, FakeHub) {
@@ -349,6 +349,70 @@ mod tests {
                     "{error}"
                 ),
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_finds_no_link_in_time_never_left() {
+        let rig = Rig::new(SessionConfig::default());
+        let error = rig.session.call_within("m", Kind::Command, json!({}), Duration::from_secs(1)).await.unwrap_err();
+        assert!(matches!(error, CallError::NotSent { .. }), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_link_on_wish_waits_for_what_is_under_way() {
+        let mut rig = Rig::new(SessionConfig { seed: Some(1), ..SessionConfig::default() });
+        let mut first = rig.link().await;
+        rig.attempts.recv().await.unwrap();
+        assert_eq!(rig.session.certificate_pin(), Some(PIN));
+        let call = |method: &'static str| {
+            let session = rig.session.clone();
+            tokio::spawn(async move { session.call_raw(method, json!({})).await })
+        };
+        let under_way = call("a");
+        let heard = first.heard().await;
+        rig.session.reconnect().await;
+        let waits = call("b");
+        tokio::task::yield_now().await;
+        assert!(rig.attempts.try_recv().is_err(), "not while a command is under way");
+        first.answer(&heard, json!({})).await;
+        under_way.await.unwrap().unwrap();
+        let mut second = rig.link().await;
+        let heard = second.heard().await;
+        assert_eq!(heard["method"], "b", "it waited for the new link");
+        second.answer(&heard, json!({})).await;
+        waits.await.unwrap().unwrap();
+        assert!(first.hear.try_recv().is_err());
+        let attempt = rig.attempts.recv().await.unwrap();
+        assert_eq!((attempt.failures, attempt.last.as_deref()), (0, Some(&CloseReason::Reconnect)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_weak_hold_does_not_keep_it_open() {
+        let (session, hub) = anonymous().await;
+        let weak = session.downgrade();
+        assert!(weak.upgrade().is_some());
+        drop(session);
+        hub.say.closed().await;
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_link_gets_fresh_credentials_once_and_no_second_chance() {
+        let stale = || ConnectError::Login(ezlo_protocol::rpc::RpcError::known("cloud.error.mms_autha_token_expired"));
+        let refused = || ConnectError::Register(ezlo_protocol::rpc::RpcError::known("nma.ezlo.notlinked"));
+        for (errors, attempts_made) in [(vec![stale(), refused()], 2), (vec![refused()], 1)] {
+            let (route, steps, mut attempts) = FakeRoute::new();
+            for error in errors {
+                steps.send(Step::Fail(error)).await.unwrap();
+            }
+            let error = Session::connect_by(route, SessionConfig::default()).await.unwrap_err();
+            assert!(matches!(error, ConnectError::Register(_)), "{error}");
+            let mut stale = Vec::new();
+            while let Ok(attempt) = attempts.try_recv() {
+                stale.push(attempt.credentials_are_stale);
+            }
+            assert_eq!(stale, [false, true][..attempts_made]);
         }
     }
 }

@@ -84,10 +84,22 @@ pub(crate) enum Step {
     Fail(ConnectError),
 }
 
+/// The certificate at the other end of every fake link.
+pub(crate) const PIN: [u8; 32] = [7; 32];
+
 /// Does what the test says, one step an attempt; waits when it said nothing.
 pub(crate) struct FakeRoute {
     steps: mpsc::Receiver<Step>,
     pub(crate) attempts: mpsc::UnboundedSender<Attempt>,
+}
+
+impl FakeRoute {
+    #[expect(clippy::disallowed_methods, reason = "a test counts attempts; it makes few")]
+    pub(crate) fn new() -> (Self, mpsc::Sender<Step>, mpsc::UnboundedReceiver<Attempt>) {
+        let (steps, receiver) = mpsc::channel(64);
+        let (sender, attempts) = mpsc::unbounded_channel();
+        (Self { steps: receiver, attempts: sender }, steps, attempts)
+    }
 }
 
 impl Route for FakeRoute {
@@ -96,7 +108,7 @@ impl Route for FakeRoute {
     async fn connect(&mut self, attempt: &Attempt) -> Result<Arrival<Pipe>, ConnectError> {
         let _ = self.attempts.send(attempt.clone());
         match self.steps.recv().await {
-            Some(Step::Link(transport)) => Ok(Arrival { transport, login: Login::Anonymous, certificate: None }),
+            Some(Step::Link(transport)) => Ok(Arrival { transport, login: Login::Anonymous, certificate: Some(PIN) }),
             Some(Step::Fail(error)) => Err(error),
             None => std::future::pending().await,
         }
@@ -111,12 +123,9 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    #[expect(clippy::disallowed_methods, reason = "a test counts attempts; it makes few")]
     pub(crate) fn new(config: SessionConfig) -> Self {
-        let (steps, receiver) = mpsc::channel(64);
-        let (sender, attempts) = mpsc::unbounded_channel();
-        let session = Session::open(FakeRoute { steps: receiver, attempts: sender }, config);
-        Self { session, steps, attempts }
+        let (route, steps, attempts) = FakeRoute::new();
+        Self { session: Session::open(route, config), steps, attempts }
     }
 
     /// Gives the session a link that is proven.
