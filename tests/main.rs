@@ -7,6 +7,7 @@ mod bad_input;
 mod canary;
 mod controller;
 mod dump;
+mod evidence;
 mod examples;
 mod fixtures;
 mod flows;

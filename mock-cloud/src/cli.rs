@@ -1,5 +1,6 @@
 //! The subcommands, and what they share.
 
+pub(crate) mod evidence;
 pub(crate) mod hub;
 pub(crate) mod serve;
 pub(crate) mod world;

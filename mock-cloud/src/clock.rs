@@ -24,6 +24,8 @@ struct State {
     base_ms: i64,
     /// When `base_ms` was taken; `None` when time stands still.
     since: Option<Instant>,
+    /// How many seconds pass here in one of the machine's.
+    speed: f64,
     /// Orders timers that are due in the same millisecond.
     sequence: u64,
     timers: BTreeMap<(i64, u64), oneshot::Sender<()>>,
@@ -42,7 +44,10 @@ impl State {
     }
 
     fn now_ms(&self) -> i64 {
-        let elapsed = self.since.map_or(0, |since| i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX));
+        // Far below 2^63: the speed and the life of a process are bounded.
+        let elapsed = self.since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1000.0 * self.speed);
+        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are wanted")]
+        let elapsed = elapsed as i64;
         self.base_ms.saturating_add(elapsed)
     }
 }
@@ -64,7 +69,8 @@ impl Clock {
     }
 
     fn new(base_ms: i64, since: Option<Instant>) -> Self {
-        let state = State { base_ms, since, sequence: 0, timers: BTreeMap::new(), sweep_at: SWEEP_AT_LEAST };
+        let state =
+            State { base_ms, since, speed: 1.0, sequence: 0, timers: BTreeMap::new(), sweep_at: SWEEP_AT_LEAST };
         Self(Arc::new(Inner { state: Mutex::new(state), changed: Notify::new() }))
     }
 
@@ -87,6 +93,28 @@ impl Clock {
     pub fn is_frozen(&self) -> bool {
         self.lock().since.is_none()
     }
+
+    /// How many seconds pass here in one of the machine's; 0 when time stands still.
+    pub fn speed(&self) -> f64 {
+        let state = self.lock();
+        if state.since.is_some() { state.speed } else { 0.0 }
+    }
+
+    /// Lets time pass at that speed from now on: 1 as the machine's, 60 a minute in a second, 0 to stand still. Speeds beyond
+    /// [`Clock::FASTEST`] are that fast; what is no number or below 0 stands still.
+    pub fn set_speed(&self, speed: f64) {
+        {
+            let mut state = self.lock();
+            state.base_ms = state.now_ms();
+            let runs = speed > 0.0;
+            state.since = runs.then(Instant::now);
+            state.speed = if runs { speed.min(Self::FASTEST) } else { 1.0 };
+        }
+        self.0.changed.notify_one();
+    }
+
+    /// The highest speed: a day in a second.
+    pub const FASTEST: f64 = 86_400.0;
 
     /// Waits for that long, by this clock. The timer is set at once, not when the future is first polled, so that timers
     /// fire in the order in which they were asked for.
@@ -148,10 +176,12 @@ impl Clock {
                     let _ = entry.remove().send(());
                 }
                 let next = state.timers.first_key_value().map(|((due, _), _)| due - now);
-                next.filter(|_| state.since.is_some())
+                let millis = next.filter(|_| state.since.is_some()).map(|ms| u64::try_from(ms).unwrap_or_default());
+                // At least a millisecond: a fast clock must not spin.
+                millis.map(|ms| Duration::from_millis(ms).div_f64(state.speed).max(Duration::from_millis(1)))
             };
             let changed = self.0.changed.notified();
-            match wait.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default())) {
+            match wait {
                 Some(wait) => {
                     let _ = tokio::time::timeout(wait, changed).await;
                 }
@@ -210,5 +240,27 @@ mod tests {
         let before = clock.unix_seconds();
         clock.advance(Duration::from_secs(86_400)).await;
         assert!(clock.unix_seconds() >= before + 86_400);
+    }
+
+    #[tokio::test]
+    async fn a_clock_runs_at_the_speed_it_is_told() {
+        let clock = Clock::frozen(1_700_000_000);
+        assert_eq!(clock.speed().to_bits(), 0.0_f64.to_bits());
+        let driver = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.drive().await }
+        });
+        let began = Instant::now();
+        let day = clock.sleep(Duration::from_secs(3600));
+        clock.set_speed(1e9);
+        assert_eq!(clock.speed().to_bits(), Clock::FASTEST.to_bits());
+        day.await;
+        assert!(clock.unix_seconds() >= 1_700_003_600 && began.elapsed() < Duration::from_secs(60));
+        clock.set_speed(f64::NAN);
+        assert!(clock.is_frozen());
+        let stands = clock.now_ms();
+        tokio::task::yield_now().await;
+        assert_eq!(clock.now_ms(), stands);
+        driver.abort();
     }
 }

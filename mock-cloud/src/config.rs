@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ezlo_protocol::evidence::Evidence;
 use serde::Deserialize;
 
 use crate::world::WorldFile;
@@ -124,6 +125,8 @@ pub struct Guesses {
     pub rtos_malformed_every: u64,
     /// Whether RTOS hubs write a device's id as `id`, as once seen by a public client.
     pub rtos_device_id: bool,
+    /// Answers that are known less well than this are refused, so that a test that passes counts.
+    pub only_proven: Option<Evidence>,
 }
 
 impl Default for Guesses {
@@ -144,6 +147,7 @@ impl Default for Guesses {
             scene_http_anywhere: false,
             rtos_malformed_every: 0,
             rtos_device_id: false,
+            only_proven: None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod worlds;
 
 mod cloud;
 mod controller;
+pub mod evidence;
 mod frame;
 mod http_call;
 mod hub;
@@ -20,6 +21,7 @@ pub use clock::Clock;
 pub use cloud::{Builder, MockCloud, StartError};
 pub use config::{Config, ConfigError, Guesses, Profile};
 pub use controller::{Controller, ControllerConfig, ControllerError};
+pub use ezlo_protocol::evidence::Evidence;
 pub use hub::{HubError, HubHandle};
 pub use world::SetupFault;
 

@@ -26,10 +26,13 @@ enum Command {
     Hub(Box<cli::hub::Hub>),
     /// Look at worlds: list, check, show, make one from a real hub's answers.
     World(cli::world::World),
+    /// Say how each simulated answer is known, and where from.
+    Evidence(cli::evidence::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Evidence(arguments) => cli::evidence::run(&arguments),
         Command::World(world) => cli::world::run(&world),
         Command::Serve(serve) => in_runtime(cli::serve::run(&serve)),
         Command::Hub(hub) => in_runtime(cli::hub::run(&hub)),

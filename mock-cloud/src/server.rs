@@ -18,7 +18,7 @@ use crate::ready::Ready;
 use crate::world::hub::Local;
 use crate::world::{HubCell, World};
 
-mod access_point;
+pub(crate) mod access_point;
 mod account;
 mod auth;
 mod cloud_api;
@@ -27,7 +27,7 @@ mod device;
 mod http;
 mod lan;
 mod relay;
-mod route;
+pub(crate) mod route;
 mod socket;
 
 /// What every connection needs.
@@ -163,6 +163,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_HEAD)
+        // A client that has said everything may close its side and still wants the answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // A hub that drops its local connections drops those too that speak HTTP or have not logged in.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use ezlo_mock_cloud::{Config, MockCloud, Profile};
+use ezlo_mock_cloud::{Config, Evidence, MockCloud, Profile};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -56,6 +56,9 @@ pub(crate) struct Serve {
     /// Let the houses of the world live: behaviours run.
     #[arg(long)]
     living: bool,
+    /// Refuse answers that are known less well than this: captured, vendor, client-source, community or inferred.
+    #[arg(long, value_name = "LEVEL")]
+    only_proven: Option<Evidence>,
     /// What to log on standard error.
     #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     log: String,
@@ -98,6 +101,7 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.profile = serve.profile.unwrap_or(config.profile);
     config.mdns |= serve.mdns;
     config.guesses.living_houses |= serve.living;
+    config.guesses.only_proven = serve.only_proven.or(config.guesses.only_proven);
     config.world = serve.world.clone().unwrap_or(config.world);
     config.state_dir = serve.state_dir.clone().or(config.state_dir);
     Ok(config)

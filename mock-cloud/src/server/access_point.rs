@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ezlo_protocol::cloud::access_point::{WifiConnect, WifiNetworks};
+use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::wire;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -19,12 +20,31 @@ pub(super) fn api(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> 
     if !hub.read(|hub| hub.wifi.api_is_open()) {
         return Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Access point is closed");
     }
-    let calls: [(&str, Method, Handler); 4] = [
-        ("/wifi/networks", Method::GET, networks),
-        ("/wifi/status", Method::GET, status),
-        ("/wifi/network/connect", Method::POST, connect),
-        ("/wifi/network/close", Method::POST, close),
-    ];
+    answered(API, world, hub, request)
+}
+
+/// The calls, by path; the vendor's note shows the requests only.
+const API: &[(&str, Method, Handler)] = &[
+    ("/wifi/networks", Method::GET, networks),
+    ("/wifi/status", Method::GET, status),
+    ("/wifi/network/connect", Method::POST, connect),
+    ("/wifi/network/close", Method::POST, close),
+];
+const ROOT: &[(&str, Method, Handler)] = &[("/restart", Method::POST, restart)];
+
+/// What they are called, and how the answer to every one of them is known.
+pub(crate) fn calls() -> impl Iterator<Item = &'static str> {
+    API.iter().chain(ROOT).map(|(path, ..)| *path)
+}
+/// How the answers are known: nobody has published one.
+pub(crate) const EVIDENCE: Evidence = Evidence::Inferred;
+/// Where from.
+pub(crate) const SOURCE: &str = "the vendor's note shows the requests only";
+
+fn answered(calls: &[(&str, Method, Handler)], world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
+    if let Some(refusal) = super::route::unproven(world, &request.path, EVIDENCE) {
+        return refusal;
+    }
     match calls.iter().find(|(path, ..)| *path == request.path.trim_end_matches('/')) {
         None => Reply::not_found(),
         Some((_, method, answer)) if *method == request.method => answer(world, hub, request),
@@ -65,12 +85,10 @@ pub(super) fn root(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) ->
     if !hub.read(|hub| hub.wifi.root_is_open()) {
         return Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Access point is closed");
     }
-    match (request.path.trim_end_matches('/'), &request.method) {
-        ("/restart", &Method::POST) => {
-            hub.change(world, Hub::restart, |()| ());
-            Reply::json(&json!({}))
-        }
-        ("/restart", _) => Reply::method_not_allowed(&[Method::POST]),
-        _ => Reply::not_found(),
-    }
+    answered(ROOT, world, hub, request)
+}
+
+fn restart(world: &Arc<World>, hub: &Arc<HubCell>, _: &Request) -> Reply {
+    hub.change(world, Hub::restart, |()| ());
+    Reply::json(&json!({}))
 }

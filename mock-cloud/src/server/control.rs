@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::http::{Reply, Request};
+use crate::clock::Clock;
 
 mod hubs;
 
-pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
+pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
     if !is_local(request) {
         // A page in a browser must not reach this by a name that it made point here.
         return refusal(StatusCode::FORBIDDEN, "the control API answers to localhost and addresses only");
@@ -22,17 +23,21 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
             None => refusal(StatusCode::SERVICE_UNAVAILABLE, "still starting"),
         },
         ("/clock", &Method::GET) => Reply::json(&clock(shared)),
-        ("/clock/advance", &Method::POST) => advance(shared, &request.body),
+        ("/clock", &Method::POST) => set_clock(shared, &request.body),
+        ("/clock/advance", &Method::POST) => advance(shared, &request.body).await,
+        ("/evidence", &Method::GET) => Reply::json(&crate::evidence::ledger()),
         ("/hubs", &Method::GET) => {
             Reply::json(&shared.world.hubs().iter().map(|cell| hubs::brief(cell)).collect::<Vec<_>>())
         }
-        ("/healthz" | "/endpoints" | "/clock" | "/hubs", _) => Reply::method_not_allowed(&[Method::GET]),
+        ("/healthz" | "/endpoints" | "/hubs" | "/evidence", _) => Reply::method_not_allowed(&[Method::GET]),
+        ("/clock", _) => Reply::method_not_allowed(&[Method::GET, Method::POST]),
         ("/clock/advance", _) => Reply::method_not_allowed(&[Method::POST]),
         (path, _) => match path.strip_prefix("/hubs/") {
             Some(rest) => hubs::answer(shared, request, rest),
             None => refusal(
                 StatusCode::NOT_FOUND,
-                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /hubs, /hubs/{serial}",
+                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /evidence, /hubs, \
+                 /hubs/{serial}",
             ),
         },
     }
@@ -49,7 +54,30 @@ fn refusal(status: StatusCode, text: &str) -> Reply {
 
 fn clock(shared: &Shared) -> Value {
     let clock = &shared.world.clock;
-    json!({"now": clock.timestamp().to_string(), "unix": clock.unix_seconds(), "frozen": clock.is_frozen()})
+    json!({
+        "now": clock.timestamp().to_string(),
+        "unix": clock.unix_seconds(),
+        "frozen": clock.is_frozen(),
+        "speed": clock.speed(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Speed {
+    speed: f64,
+}
+
+/// Lets the time stand still (0), run as the machine's (1), or faster.
+fn set_clock(shared: &Shared, body: &[u8]) -> Reply {
+    match serde_json::from_slice::<Speed>(body) {
+        Ok(wish) if (0.0..=Clock::FASTEST).contains(&wish.speed) => {
+            shared.world.clock.set_speed(wish.speed);
+            Reply::json(&clock(shared))
+        }
+        Ok(_) => refusal(StatusCode::BAD_REQUEST, "speed is between 0 (standing still) and 86400 (a day in a second)"),
+        Err(error) => refusal(StatusCode::BAD_REQUEST, &format!("send {{\"speed\": 60}}: {error}")),
+    }
 }
 
 #[derive(Deserialize)]
@@ -61,16 +89,18 @@ struct Advance {
 /// Longest step, in seconds: ten years, the life of the certificates.
 const LONGEST_STEP: f64 = 315_360_000.0;
 
-/// Moves the time on. The answer comes at once; what becomes due happens right after it, in order.
-fn advance(shared: &Shared, body: &[u8]) -> Reply {
+/// Moves the time on. The answer comes when everything that became due has happened, in order.
+async fn advance(shared: &Shared, body: &[u8]) -> Reply {
     let step = match serde_json::from_slice::<Advance>(body) {
         Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => std::time::Duration::from_secs_f64(step.seconds),
         Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {{\"seconds\": 86400}}: {error}")),
     };
-    let world = &shared.world;
-    let unix = world.clock.now_ms().saturating_add(i64::try_from(step.as_millis()).unwrap_or(i64::MAX)) / 1000;
-    let clock = world.clock.clone();
-    world.spawn(async move { clock.advance(step).await });
-    Reply::json(&json!({"unix": unix}))
+    // In a task of its own: a caller who goes away does not leave the time half moved.
+    let moving = shared.world.clock.clone();
+    let moved = tokio::spawn(async move { moving.advance(step).await });
+    if moved.await.is_err() {
+        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "the time could not be moved");
+    }
+    Reply::json(&clock(shared))
 }

@@ -155,7 +155,7 @@ pub(super) async fn answer(
                 None => Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
             },
             _ => match read(request, host, BODY_TIME).await {
-                Ok(request) => route_to(shared, surface, &request),
+                Ok(request) => route_to(shared, surface, &request).await,
                 Err(reply) => reply,
             },
         },
@@ -170,10 +170,10 @@ fn refuses(shared: &Shared, surface: &Surface) -> bool {
         && world.random.chance(HOSTILE_REFUSALS)
 }
 
-fn route_to(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+async fn route_to(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
     match surface {
         Surface::Cloud { .. } => route::cloud(shared, request),
-        Surface::Control => control::answer(shared, request),
+        Surface::Control => control::answer(shared, request).await,
         Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
         Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
         // Answered before, with its place among the open ones.

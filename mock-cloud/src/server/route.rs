@@ -14,46 +14,49 @@ use crate::world::{AuthError, Caller, World};
 pub(super) type Handler = fn(&World, &Request, &[&str]) -> Reply;
 
 /// One simulated call.
-pub(super) struct Route {
+pub(crate) struct Route {
     /// Name in listings and snapshots.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     method: Method,
     pattern: &'static str,
     /// How the answer is known.
-    pub(super) evidence: Evidence,
+    pub(crate) evidence: Evidence,
+    /// Where from.
+    pub(crate) source: &'static str,
     handler: Handler,
 }
 
 macro_rules! routes {
-    ($( $name:literal $method:ident $pattern:literal $evidence:ident $handler:path; )*) => {
+    ($( $name:literal $method:ident $pattern:literal $evidence:ident $source:literal $handler:path; )*) => {
         /// Every call that the vendor's hosts answer.
-        pub(super) static ROUTES: &[Route] = &[$( Route {
+        pub(crate) static ROUTES: &[Route] = &[$( Route {
             name: $name,
             method: Method::$method,
             pattern: $pattern,
             evidence: Evidence::$evidence,
+            source: $source,
             handler: $handler,
         } ),*];
     };
 }
 
 routes! {
-    "create_account" POST "/autha/auth/username" Inferred auth::create_account;
-    "login" GET "/autha/auth/username/{}" ClientSource auth::login;
-    "login_form" POST "/autha/auth/username/{}" Community auth::login;
-    "session_token" GET "/info/session/token" ClientSource auth::session_token;
-    "account" GET "/account/account/account/{}" Inferred account::read;
-    "change_account" PUT "/account/account/account/{}" Inferred account::change;
-    "users" GET "/account/account/account/{}/users" Inferred account::users;
-    "devices" GET "/account/account/account/{}/devices" ClientSource account::hubs;
-    "claim" PUT "/account/installation/installation/{}/device/{}" Inferred account::claim;
-    "device_info" GET "/device/device/device/{}" ClientSource device::info;
-    "locator" GET "/locator/locator/locator" ClientSource device::locator;
-    "exchange" GET "/mca-router/token/exchange/legacy-to-cloud" ClientSource cloud_api::exchange;
-    "gateway" POST "/v1/request" ClientSource cloud_api::gateway;
-    "login_v4" POST "/api/v4/login/{}/sessions" Vendor cloud_api::login_v4;
-    "legacy_relay" GET "/relay/relay/relay/device/{}/{*}" ClientSource device::legacy_relay;
-    "controller_list" GET "/api/v4/controller_list/3/controllers" Vendor cloud_api::controllers;
+    "create_account" POST "/autha/auth/username" Inferred "the vendor's note shows the request only" auth::create_account;
+    "login" GET "/autha/auth/username/{}" ClientSource "three public clients; request in the vendor's note" auth::login;
+    "login_form" POST "/autha/auth/username/{}" Community "users report that the form works too" auth::login;
+    "session_token" GET "/info/session/token" ClientSource "three public clients" auth::session_token;
+    "account" GET "/account/account/account/{}" Inferred "the vendor's note shows the request only; members from its change request" account::read;
+    "change_account" PUT "/account/account/account/{}" Inferred "the vendor's note shows the request only" account::change;
+    "users" GET "/account/account/account/{}/users" Inferred "the vendor's note has the title only" account::users;
+    "devices" GET "/account/account/account/{}/devices" ClientSource "three public clients" account::hubs;
+    "claim" PUT "/account/installation/installation/{}/device/{}" Inferred "the vendor's note shows the request only" account::claim;
+    "device_info" GET "/device/device/device/{}" ClientSource "three public clients" device::info;
+    "locator" GET "/locator/locator/locator" ClientSource "three public clients" device::locator;
+    "exchange" GET "/mca-router/token/exchange/legacy-to-cloud" ClientSource "two public clients" cloud_api::exchange;
+    "gateway" POST "/v1/request" ClientSource "two public clients" cloud_api::gateway;
+    "login_v4" POST "/api/v4/login/{}/sessions" Vendor "the vendor's API pages" cloud_api::login_v4;
+    "legacy_relay" GET "/relay/relay/relay/device/{}/{*}" ClientSource "public clients of Vera hubs; refusals only are simulated" device::legacy_relay;
+    "controller_list" GET "/api/v4/controller_list/3/controllers" Vendor "the vendor's API pages" cloud_api::controllers;
 }
 
 /// Answers a request to any of the vendor's hosts.
@@ -70,12 +73,21 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
         let Some(parts) = decoded else { return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8") };
         if route.method == request.method || route.method == Method::GET && request.method == Method::HEAD {
             tracing::debug!(call = route.name, evidence = route.evidence.as_str(), "answering");
+            if let Some(refusal) = unproven(world, route.name, route.evidence) {
+                return refusal;
+            }
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             return (route.handler)(world, request, &parts);
         }
         allowed.push(route.method.clone());
     }
     if allowed.is_empty() { Reply::not_found() } else { Reply::method_not_allowed(&allowed) }
+}
+
+/// The refusal of an answer that is known less well than was asked for (`only_proven`).
+pub(super) fn unproven(world: &World, name: &str, evidence: Evidence) -> Option<Reply> {
+    let text = crate::evidence::refusal(world.guesses.only_proven, name, evidence)?;
+    Some(Reply::error(StatusCode::NOT_IMPLEMENTED, &text))
 }
 
 /// The vendor's names and this machine's; any other name is followed too, except in the strict profile.

@@ -124,7 +124,13 @@ dispatch! {
 impl Hub {
     /// Answers a call, and lets it have its consequences.
     pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
-        let mut outcome = self.dispatch(m::current_name(name), params, context);
+        let name = m::current_name(name);
+        if let Some(method) = m::spec(name)
+            && let Some(text) = crate::evidence::refusal(context.guesses.only_proven, name, method.evidence)
+        {
+            return Err(RpcError::new(ezlo_protocol::error::code::APPLICATION, "mock.unproven", &text));
+        }
+        let mut outcome = self.dispatch(name, params, context);
         if self.family.never_refuses_values && name == <m::ItemSet as Method>::NAME {
             // Not even parameters that cannot be read.
             outcome = outcome.or_else(|_| Ok(Value::Object(Map::new())));
@@ -186,6 +192,25 @@ mod tests {
         let guesses = Guesses::default();
         let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
         hub.call(name, Some(params), &mut Context::new(0, &guesses))
+    }
+
+    #[test]
+    fn what_is_known_less_well_than_was_asked_for_is_refused() {
+        let guesses = Guesses { only_proven: Some(ezlo_protocol::evidence::Evidence::Captured), ..Guesses::default() };
+        let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
+        let mut outcome = |method: &str| {
+            let answer = hub.call(method, Some(&json!({})), &mut Context::new(0, &guesses));
+            answer.map_or_else(|error| error.data().to_owned(), |_| String::new())
+        };
+        let by = |captured: bool| {
+            let known = |name: &&&str| {
+                let evidence = m::spec(name).unwrap().evidence;
+                (evidence == ezlo_protocol::evidence::Evidence::Captured) == captured && !name.contains("reset")
+            };
+            SIMULATED.iter().find(known).unwrap()
+        };
+        assert_eq!(outcome(by(false)), "mock.unproven");
+        assert_ne!(outcome(by(true)), "mock.unproven");
     }
 
     #[test]

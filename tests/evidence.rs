@@ -1,0 +1,57 @@
+//! What is known and how well; and that weaker answers can be refused.
+
+use ezlo_mock_cloud::{Evidence, MockCloud, evidence};
+use ezlo_testkit::{address, http as ask, within};
+use serde_json::{Value, json};
+
+use crate::support::{HUB, account, demo, frozen, plain, registered, started};
+
+#[tokio::test]
+async fn weaker_answers_are_refused_on_every_surface() {
+    let cloud =
+        started(MockCloud::builder().guesses(|guesses| guesses.only_proven = Some(Evidence::ClientSource))).await;
+    let account = account(&cloud).await;
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "three clients read this list");
+    let refused = within(account.users()).await.unwrap_err().to_string();
+    assert!(refused.contains("users is inferred only") && refused.contains("client-source or better"), "{refused}");
+    let fresh = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
+    assert_eq!(ask(fresh, "GET /wifi/networks", &[], b"").await.status, 501);
+    let mut socket = registered(&cloud).await;
+    let strong = socket.ask(json!({"id": 2, "method": "hub.devices.list", "params": {}}).to_string()).await;
+    assert_eq!(strong["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_control_api_tells_the_same_and_moves_the_time() {
+    let cloud = frozen().await;
+    let control = address(&cloud.ready().control);
+    let listed = ask(control, "GET /evidence", &[], b"").await.json();
+    assert_eq!(listed.as_array().unwrap().len(), evidence::ledger().len());
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&HUB.parse().unwrap())).await.unwrap();
+    let switch = within(hub.switch_mode("Away")).await.unwrap();
+    let clock = ask(control, "POST /clock/advance", &[], br#"{"seconds": 86400}"#).await.json();
+    assert_eq!((&clock["frozen"], &clock["speed"]), (&json!(true), &json!(0.0)));
+    // The answer came after everything that became due.
+    within(switch.reached()).await.unwrap();
+    let fast = ask(control, "POST /clock", &[], br#"{"speed": 3600}"#).await.json();
+    assert_eq!((&fast["frozen"], &fast["speed"]), (&json!(false), &json!(3600.0)));
+    for bad in [&br#"{"speed": -1}"#[..], br#"{"speed": 1e9}"#, br#"{"unix": 1}"#, b"{"] {
+        assert_eq!(ask(control, "POST /clock", &[], bad).await.status, 400);
+    }
+}
+
+/// The 24-hour login, in milliseconds and without a sleep: SDK and simulated cloud share one clock.
+#[tokio::test]
+async fn the_sdk_shares_the_clock() {
+    let cloud = frozen().await;
+    let clock = cloud.clock().clone();
+    let account = ezlo::Account::builder(demo()).environment(plain(&cloud)).clock(move || clock.unix_seconds());
+    let account = within(account.log_in()).await.unwrap();
+    let first = account.session().await.unwrap();
+    cloud.advance(std::time::Duration::from_secs(80_000)).await;
+    assert_eq!(account.session().await.unwrap().pair().identity.expose(), first.pair().identity.expose());
+    cloud.advance(std::time::Duration::from_secs(86_400)).await;
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 3);
+    assert_ne!(account.session().await.unwrap().pair().identity.expose(), first.pair().identity.expose());
+}
