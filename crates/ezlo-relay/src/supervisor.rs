@@ -234,7 +234,7 @@ mod tests {
         assert!(waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]), "{waits:?}");
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 5);
         let hub = rig.link().await;
-        assert_eq!(rig.session.status().failures, 0);
+        assert_eq!((rig.session.status().failures, rig.session.status().connections), (0, 1));
         drop(hub);
         let lost = Instant::now();
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 1);
@@ -277,7 +277,8 @@ mod tests {
         let mut rig = Rig::new(config());
         assert!(!rig.attempts.recv().await.unwrap().credentials_are_stale);
         rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
-        assert!(rig.attempts.recv().await.unwrap().credentials_are_stale, "at once, without a wait");
+        let second = rig.attempts.recv().await.unwrap();
+        assert!(second.credentials_are_stale && second.failures == 1, "at once, without a wait: {second:?}");
         rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
         let mut status = rig.session.watch_status();
         let closed = status.wait_for(|status| status.phase == Phase::Closed).await.unwrap().clone();
@@ -295,12 +296,39 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_on_attempts_holds() {
-        let rig = Rig::new(SessionConfig { attempts: Some(3), ..config() });
+        let mut rig = Rig::new(SessionConfig { attempts: Some(3), ..config() });
         for _ in 0..3 {
+            rig.attempts.recv().await.unwrap();
             rig.fail(dial_error()).await;
         }
         let mut status = rig.session.watch_status();
         status.wait_for(|status| status.phase == Phase::Closed).await.unwrap();
+        assert!(rig.attempts.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_hurries_three_attempts_and_no_more() {
+        let mut rig = Rig::new(config());
+        // Into long waits first.
+        for _ in 0..8 {
+            rig.attempts.recv().await.unwrap();
+            rig.fail(dial_error()).await;
+        }
+        let session = rig.session.clone();
+        let patient = async move { session.call_within("r", Kind::Read, json!({}), Duration::from_secs(3600)).await };
+        let waiting = tokio::spawn(patient);
+        let mut last = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            rig.attempts.recv().await.unwrap();
+            waits.push(last.elapsed());
+            last = Instant::now();
+            rig.fail(dial_error()).await;
+        }
+        waiting.abort();
+        let short = config().backoff.first;
+        let hurried: Vec<bool> = waits.iter().map(|wait| *wait <= short).collect();
+        assert_eq!(hurried, [true, true, true, false, false], "{waits:?}");
     }
 
     #[tokio::test(start_paused = true)]
