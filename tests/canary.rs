@@ -66,7 +66,9 @@ async fn no_secret_is_ever_printed() {
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(paper.clone()).finish();
     let _guard = tracing::subscriber::set_default(log);
     let cloud = started(MockCloud::builder()).await;
-    let mut secrets: Secrets = vec![("password", "demo-password".into())];
+    let digest = ezlo_protocol::password::sha1_password("demo.user", &"demo-password".into());
+    let mut secrets: Secrets =
+        vec![("password", "demo-password".into()), ("digest of the password", digest.expose().to_owned())];
     account(&cloud, &mut paper, &mut secrets).await;
     hub(&cloud, &mut paper, &mut secrets).await;
     wifi(&cloud, &mut paper, &mut secrets).await;
@@ -102,6 +104,12 @@ async fn account(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
     paper.print(&wrong);
     paper.error(&within(Account::log_in(plain(cloud), &wrong)).await.unwrap_err());
     paper.error(&within(Account::log_in(nowhere(), &demo())).await.unwrap_err());
+    secrets.push(("proxy password", "proxy-password-6".into()));
+    let proxied = nowhere().proxy("http://somebody:proxy-password-6@127.0.0.1:1").unwrap();
+    paper.print(&proxied);
+    paper.error(&within(Account::log_in(proxied, &demo())).await.unwrap_err());
+    paper.error(&nowhere().proxy("http://somebody:proxy-password-6@ no proxy").unwrap_err());
+    paper.error(&within(Account::log_in(echo().await, &demo())).await.unwrap_err());
     let account = within(Account::log_in(plain(cloud), &demo())).await.unwrap();
     let session = account.session().await.unwrap();
     pair(session.pair(), secrets);
@@ -125,6 +133,23 @@ async fn account(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
 
 fn nowhere() -> Environment {
     Environment::base("http://127.0.0.1:1").unwrap()
+}
+
+/// A server whose page about an error repeats the request, as some do.
+async fn echo() -> Environment {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 8192];
+            let read = stream.read(&mut request).await.unwrap_or_default();
+            let line = String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
+            let answer = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{line}", line.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    Environment::base(&format!("http://{address}")).unwrap()
 }
 
 fn pair(pair: &IdentityPair, secrets: &mut Secrets) {

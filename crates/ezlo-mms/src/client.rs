@@ -280,7 +280,9 @@ impl MmsClient {
         match outcome {
             Err(error) if has_other && error.is_transient() && (C::SPEC.idempotent || error.never_left()) => {
                 tracing::info!(call = C::SPEC.name, host = %first, %error, "trying the other host");
-                let second_outcome = self.send_to(call, second).await;
+                let asked = error.retry_after();
+                // Who asked to be left alone is asked first again after a failure of the other.
+                let second_outcome = self.send_to(call, second).await.map_err(|second| second.not_before(asked));
                 if !second_outcome.as_ref().is_err_and(Error::is_transient) {
                     self.remember(primary, !on_alternate);
                 }
@@ -356,7 +358,13 @@ fn unreachable(error: reqwest::Error) -> ErrorKind {
 }
 
 fn unanswered(error: reqwest::Error) -> ErrorKind {
-    if error.is_timeout() { ErrorKind::TimedOut } else { ErrorKind::BadAnswer(plain(error)) }
+    // What is no HTTP at all is one of these too; it is asked once more, which costs little.
+    let broke = error.is_request() || error.is_body();
+    match () {
+        () if error.is_timeout() => ErrorKind::TimedOut,
+        () if broke => ErrorKind::Broken(plain(error)),
+        () => ErrorKind::BadAnswer(plain(error)),
+    }
 }
 
 fn session(call: &'static str, answer: LoginAnswer) -> Result<Session, Error> {
@@ -390,7 +398,7 @@ mod tests {
         let kind = |error: &Error| format!("{:?}", error.kind()).split(['(', ' ']).next().unwrap().to_owned();
         let cases = [
             (ResponseTemplate::new(404), "BadCredentials"),
-            (ResponseTemplate::new(401), "LogInAgain"),
+            (ResponseTemplate::new(401), "BadCredentials"),
             (ResponseTemplate::new(403).set_body_string("ERROR:no"), "Refused"),
             (ResponseTemplate::new(503), "Unavailable"),
             (ResponseTemplate::new(429), "Unavailable"),

@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 /// Where the cloud is and whom to trust there. The default is the vendor.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     place: Place,
     extra_roots: Vec<CertificateDer<'static>>,
@@ -42,6 +42,21 @@ pub enum EnvironmentError {
     Certificates(String),
 }
 
+/// An address as it may be shown: who logs in there, and with what, is nobody's business.
+fn without_user(url: &str) -> String {
+    match (url.find("//").map_or(0, |at| at + 2), url.rfind('@')) {
+        (start, Some(at)) if at >= start => format!("{}***{}", &url[..start], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let proxy = self.proxy.as_ref().map(|proxy| without_user(proxy.as_str()));
+        f.debug_struct("Environment").field("place", &self.place).field("proxy", &proxy).finish_non_exhaustive()
+    }
+}
+
 /// The vendor's hosts by role: primary and alternate.
 const fn vendor_hosts(role: HostRole) -> (&'static str, &'static str) {
     match role {
@@ -62,11 +77,11 @@ impl Environment {
 
     /// Every server at one base URL, such as `https://127.0.0.1:8443`.
     pub fn base(url: &str) -> Result<Self, EnvironmentError> {
-        let uri: http::Uri = url.parse().map_err(|_| EnvironmentError::BaseUrl(url.into()))?;
+        let uri: http::Uri = url.parse().map_err(|_| EnvironmentError::BaseUrl(without_user(url)))?;
         let good = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
         if !good || !bare {
-            return Err(EnvironmentError::BaseUrl(url.into()));
+            return Err(EnvironmentError::BaseUrl(without_user(url)));
         }
         let place = Place::Base(url.trim_end_matches('/').to_owned());
         Ok(Self { place, ..Self::default() })
@@ -90,9 +105,14 @@ impl Environment {
 
     /// Goes through that HTTP proxy, such as `http://proxy.example:3128`. Without it the usual environment variables count.
     pub fn proxy(mut self, url: &str) -> Result<Self, EnvironmentError> {
-        let proxy = url.parse().map_err(|_| EnvironmentError::Proxy(url.into()))?;
+        let proxy = url.parse().map_err(|_| EnvironmentError::Proxy(without_user(url)))?;
         self.proxy = Some(proxy);
         Ok(self)
+    }
+
+    /// Whether everything is said in clear: a base URL of `http`.
+    pub fn is_clear_text(&self) -> bool {
+        matches!(&self.place, Place::Base(url) if url.starts_with("http://"))
     }
 
     /// Certificate authorities trusted beside the public ones.

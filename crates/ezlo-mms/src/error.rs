@@ -6,7 +6,7 @@ use ezlo_protocol::cloud::call::AnswerError;
 use ezlo_protocol::error::RetryClass;
 
 /// A call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{call} at {host} failed: {kind}; {}", kind.hint())]
 pub struct Error {
     call: &'static str,
@@ -17,7 +17,7 @@ pub struct Error {
 }
 
 /// Why a call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// User name or password is wrong. Never retried.
@@ -35,6 +35,9 @@ pub enum ErrorKind {
     /// The service could not be reached.
     #[error("no connection ({0})")]
     Unreachable(String),
+    /// The connection broke before the answer was whole. The call may have been done.
+    #[error("the connection broke ({0})")]
+    Broken(String),
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
@@ -55,7 +58,7 @@ impl ErrorKind {
             Self::BadCredentials => "check both and log in again",
             Self::LogInAgain => "log in again",
             Self::Refused(_) => "the same request will be refused again",
-            Self::Unavailable(_) | Self::TimedOut => "try again later",
+            Self::Unavailable(_) | Self::Broken(_) | Self::TimedOut => "try again later",
             Self::Unreachable(_) => "check the network and the address",
             Self::TooLong | Self::BadAnswer(_) => "is this the right server?",
             Self::BadRequest(_) => "check what was given",
@@ -83,6 +86,12 @@ impl Error {
         &self.kind
     }
 
+    /// The longer of two waits that were asked for.
+    pub(crate) fn not_before(mut self, other: Option<Duration>) -> Self {
+        self.retry_after = self.retry_after.max(other);
+        self
+    }
+
     /// Which call.
     pub const fn call(&self) -> &'static str {
         self.call
@@ -90,7 +99,10 @@ impl Error {
 
     /// Whether another server, or the same one later, may do better.
     pub const fn is_transient(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unavailable(_) | ErrorKind::Unreachable(_) | ErrorKind::TimedOut)
+        matches!(
+            self.kind,
+            ErrorKind::Unavailable(_) | ErrorKind::Unreachable(_) | ErrorKind::Broken(_) | ErrorKind::TimedOut
+        )
     }
 
     /// Whether the request cannot have reached the server.

@@ -1,6 +1,7 @@
 //! A login that keeps itself good: one at a time, before it expires, again when the service says that it is dead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ezlo_protocol::identity::IdentityPair;
 use tokio::sync::{Mutex, watch};
@@ -24,10 +25,14 @@ struct Inner {
     /// Held while somebody logs in, so that everybody else waits for that login instead of making one.
     state: Mutex<State>,
     generation: watch::Sender<u64>,
+    /// Counts attempts to log in that are over: who waited while one failed gets its error, and does not try in turn.
+    attempts: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
+    /// How the last attempt failed, if it did.
+    failed: Option<Error>,
     current: Option<Arc<Session>>,
     /// Bad credentials end it: they are never sent again.
     refused: bool,
@@ -69,7 +74,8 @@ impl Login {
     ) -> Self {
         let state = Mutex::new(State { current, ..State::default() });
         let generation = watch::Sender::new(0);
-        Self(Arc::new(Inner { client, username, credentials, store, state, generation }))
+        let attempts = AtomicU64::new(0);
+        Self(Arc::new(Inner { client, username, credentials, store, state, generation, attempts }))
     }
 
     /// The client underneath.
@@ -85,6 +91,7 @@ impl Login {
     /// A session that is good for some minutes at least; logs in when there is none. At most one login is under way, whoever
     /// asks.
     pub async fn session(&self) -> Result<Arc<Session>, Error> {
+        let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
         if let Some(session) = state.current.as_ref().filter(|session| self.is_good(session, &state)) {
             return Ok(Arc::clone(session));
@@ -92,15 +99,16 @@ impl Login {
         if let Some(session) = self.kept(&mut state) {
             return Ok(self.adopt(&mut state, session));
         }
-        self.log_in(&mut state).await
+        self.log_in_unless_tried(&mut state, before).await
     }
 
     /// A session in place of one that the service no longer takes. When somebody has replaced it already, that one.
     pub async fn replace(&self, stale: &Session) -> Result<Arc<Session>, Error> {
+        let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
         match &state.current {
             Some(session) if session.pair() != stale.pair() && self.is_good(session, &state) => Ok(Arc::clone(session)),
-            _ => self.log_in(&mut state).await,
+            _ => self.log_in_unless_tried(&mut state, before).await,
         }
     }
 
@@ -130,7 +138,7 @@ impl Login {
 
     fn is_good(&self, session: &Session, state: &State) -> bool {
         let now = self.0.client.clock().unix_seconds().saturating_add(state.skew);
-        session.identity().expires > now + MARGIN_SECONDS
+        session.identity().expires > now.saturating_add(MARGIN_SECONDS)
     }
 
     /// What the store has, asked once. A store that cannot be read is told of, and does not keep anybody out.
@@ -153,6 +161,19 @@ impl Login {
         session
     }
 
+    /// An attempt that failed while this caller waited for its turn was made for this caller too.
+    async fn log_in_unless_tried(&self, state: &mut State, before: u64) -> Result<Arc<Session>, Error> {
+        match &state.failed {
+            Some(error) if self.0.attempts.load(Ordering::Acquire) != before => Err(error.clone()),
+            _ => {
+                let outcome = self.log_in(state).await;
+                state.failed = outcome.as_ref().err().cloned();
+                self.0.attempts.fetch_add(1, Ordering::AcqRel);
+                outcome
+            }
+        }
+    }
+
     async fn log_in(&self, state: &mut State) -> Result<Arc<Session>, Error> {
         let again = |kind| Error::new("login", "", kind);
         let Some(credentials) = self.0.credentials.as_ref() else { return Err(again(ErrorKind::LogInAgain)) };
@@ -162,7 +183,7 @@ impl Login {
         let session = self.0.client.log_in(credentials).await.inspect_err(|error| {
             state.refused = matches!(error.kind(), ErrorKind::BadCredentials);
         })?;
-        state.skew = session.identity().generated - self.0.client.clock().unix_seconds();
+        state.skew = session.identity().generated.saturating_sub(self.0.client.clock().unix_seconds());
         if let Some(store) = &self.0.store
             && let Err(error) = store.save(&self.0.username, session.pair())
         {

@@ -43,6 +43,13 @@ impl Endpoint {
         self
     }
 
+    /// From now on a hub must show this very certificate, unless it is pinned already.
+    pub(crate) const fn pin(&mut self, seen: [u8; 32]) {
+        if let Trust::Hub { pin: pin @ None, .. } = &mut self.trust {
+            *pin = Some(seen);
+        }
+    }
+
     /// What speaks TLS; [`ModernTls`] when not said.
     #[must_use]
     pub fn tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {

@@ -53,6 +53,15 @@ impl Voice {
         });
     }
 
+    /// Nothing is known of relay and hub any more.
+    pub(crate) fn unlinked(&self, reason: &Arc<CloseReason>) {
+        self.status.send_modify(|status| {
+            status.relay = false;
+            status.hub = false;
+            status.reason = Some(Arc::clone(reason));
+        });
+    }
+
     /// The relay told that the hub came or went.
     pub(crate) fn hub_is(&self, there: bool) {
         self.status.send_if_modified(|status| std::mem::replace(&mut status.hub, there) != there);
@@ -103,7 +112,7 @@ impl Desk {
                 done = &mut what => return Waited::Done(done),
                 asked = self.next() => match asked {
                     Asked::Close => return Waited::Closed,
-                    Asked::Call if wakes => return Waited::Woken,
+                    Asked::Call | Asked::Reconnect if wakes => return Waited::Woken,
                     Asked::Call | Asked::Reconnect => {}
                 },
                 () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {

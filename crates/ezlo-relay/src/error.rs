@@ -75,7 +75,11 @@ impl ConnectError {
             Self::Url(_) | Self::NoFreshCredentials | Self::NotAgain { .. } => true,
             Self::Route { permanent, .. } => *permanent,
             Self::Login(error) | Self::Register(error) => {
-                matches!(error.class(), RetryClass::Permanent | RetryClass::BadCredentials) && !self.may_be_stale()
+                // Errors that nobody has described may pass.
+                let known = error.entry().is_some();
+                known
+                    && matches!(error.class(), RetryClass::Permanent | RetryClass::BadCredentials)
+                    && !self.may_be_stale()
             }
             Self::Dial { .. } | Self::Upgrade { .. } | Self::TimedOut { .. } | Self::Closed { .. } => false,
         }
@@ -96,6 +100,12 @@ impl ConnectError {
         matches!(self, Self::Login(error) if error.class() == RetryClass::BadCredentials)
     }
 
+    /// Whether a connection was made and came to nothing.
+    pub(crate) const fn came_after_connecting(&self) -> bool {
+        matches!(self, Self::Login(_) | Self::Register(_) | Self::Closed { .. })
+            || matches!(self, Self::TimedOut { phase } if matches!(phase.as_bytes(), b"login" | b"registration" | b"the first answer"))
+    }
+
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {
             Self::Closed { reason, .. } | Self::NotAgain { reason } => reason.clone(),
@@ -114,6 +124,9 @@ pub enum CloseReason {
     /// This side left it for a new one.
     #[error("left for a new link")]
     Reconnect,
+    /// The other side says that the credentials are no longer good.
+    #[error("the credentials are no longer good")]
+    Stale,
     /// The other side closed it.
     #[error("closed by the other side: {text} ({code})")]
     Remote {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ezlo_protocol::error::RetryClass;
 use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::login::{LoginUserMios, OfflineLogin, Register};
 use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _, ModesCurrent, RelayLogin, RelayRegister};
@@ -25,6 +26,8 @@ const TOKEN_LENGTH: usize = 24;
 const KEPT_TEXT: usize = 200;
 /// Id of the question that keeps a quiet link alive.
 const PROBE: &str = "keep-alive";
+/// How long a link is kept for what is under way, once a new one is wanted.
+const LEAVING_TIME: Duration = Duration::from_secs(5);
 /// How long a goodbye may take.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -79,7 +82,11 @@ impl<T: Transport> Link<T> {
         self.voice.phase(Phase::Syncing);
         // Whatever it says: an answer is the proof. What says that the hub is away proves the relay.
         let proof = self.ask("the first answer", InfoGet::NAME, json!({})).await?;
-        Ok(!proof.is_err_and(|error| error.data().starts_with("nma.ezlo.")))
+        match proof {
+            Err(error) if error.class() == RetryClass::LogInAgain => Err(ConnectError::Login(error)),
+            Err(error) => Ok(!is_away(&error)),
+            Ok(()) => Ok(true),
+        }
     }
 
     /// Already logged in is as good as logged in.
@@ -129,32 +136,43 @@ impl<T: Transport> Link<T> {
         let silence = self.config.silence;
         let mut heard = Instant::now();
         let mut probed = false;
-        let mut leaving = false;
+        let mut leaving: Option<Instant> = None;
         loop {
-            if leaving && !desk.ledger.is_busy() {
+            if leaving.is_some() && !desk.ledger.is_busy() {
                 return End::Lost(CloseReason::Reconnect);
             }
+            // What is under way takes too long: it is not worth that everybody waits.
+            leaving = leaving.filter(|since| since.elapsed() < LEAVING_TIME);
             // Calls that come while the link is being left wait for the next one.
-            if !leaving && let Err(reason) = self.send_waiting(desk).await {
+            if leaving.is_none()
+                && let Err(reason) = self.send_waiting(desk).await
+            {
                 return End::Lost(reason);
             }
             let mut wake = heard + if probed { silence } else { silence / 2 };
             if let Some(deadline) = desk.ledger.next_deadline() {
                 wake = wake.min(deadline);
             }
+            if let Some(since) = leaving {
+                wake = wake.min(since + LEAVING_TIME);
+            }
             tokio::select! {
-                biased;
+                // In no order: a hub that never stops talking must not keep callers from being heard.
                 incoming = self.transport.receive() => {
                     (heard, probed) = (Instant::now(), false);
                     match incoming {
-                        Ok(Incoming::Text(text)) => self.on_text(desk, &text),
+                        Ok(Incoming::Text(text)) => {
+                            if self.on_text(desk, &text) {
+                                return End::Lost(CloseReason::Stale);
+                            }
+                        }
                         Ok(Incoming::Activity) => {}
                         Err(reason) => return End::Lost(reason),
                     }
                 }
                 asked = desk.next() => match asked {
                     Asked::Close => return End::Closed,
-                    Asked::Reconnect => leaving = true,
+                    Asked::Reconnect => leaving = leaving.or_else(|| Some(Instant::now())),
                     Asked::Call => {}
                 },
                 () = tokio::time::sleep_until(wake) => {
@@ -186,27 +204,36 @@ impl<T: Transport> Link<T> {
     }
 
     async fn probe(&mut self) -> Result<(), CloseReason> {
-        match self.config.keep_alive {
-            KeepAlive::Listen => Ok(()),
-            KeepAlive::Ping => self.transport.ping().await,
-            KeepAlive::Ask => self.transport.send(frame(PROBE, ModesCurrent::NAME, &json!({}))).await,
-        }
+        let probing = async {
+            match self.config.keep_alive {
+                KeepAlive::Listen => Ok(()),
+                KeepAlive::Ping => self.transport.ping().await,
+                KeepAlive::Ask => self.transport.send(frame(PROBE, ModesCurrent::NAME, &json!({}))).await,
+            }
+        };
+        tokio::time::timeout(self.config.handshake_time, probing).await.unwrap_or(Err(CloseReason::Silent))
     }
 
-    fn on_text(&self, desk: &mut Desk, text: &str) {
-        if let Some((id, outcome)) = self.voice.read(text)
-            && id != PROBE
-            && !desk.ledger.answer(&id, outcome)
-        {
+    /// True when the other side says that the credentials are no longer good.
+    fn on_text(&self, desk: &mut Desk, text: &str) -> bool {
+        let Some((id, outcome)) = self.voice.read(text) else { return false };
+        let stale = outcome.as_ref().is_err_and(|error| error.class() == RetryClass::LogInAgain);
+        match &outcome {
+            Ok(_) => self.voice.hub_is(true),
+            Err(error) if is_away(error) => self.voice.hub_is(false),
+            Err(_) => {}
+        }
+        if id != PROBE && !desk.ledger.answer(&id, outcome) {
             self.voice.foreign(id);
         }
+        stale
     }
 }
 
 impl Voice {
     fn foreign(&self, id: String) {
         Tally::add(&self.tally.foreign_answers);
-        self.tell(RelayEvent::ForeignAnswer { id });
+        self.tell(RelayEvent::ForeignAnswer { id: cut(&id) });
     }
 
     fn bad_frame(&self, text: &str) {
@@ -262,6 +289,11 @@ impl Voice {
         }
         self.tell(RelayEvent::Hub(Arc::new(event)));
     }
+}
+
+/// The relay says that the hub is not there.
+fn is_away(error: &RpcError) -> bool {
+    error.data().starts_with("nma.ezlo.")
 }
 
 /// A copy for people: cut short, and without anything long enough to be a token.

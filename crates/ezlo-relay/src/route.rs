@@ -15,6 +15,8 @@ pub struct Attempt {
     pub failures: u32,
     /// The credentials of the last attempt were refused as stale: get new ones.
     pub credentials_are_stale: bool,
+    /// The last connection that was made was not taken: login, choice of hub or the first answer failed on it.
+    pub unproven: bool,
     /// Why the last connection ended.
     pub last: Option<Arc<CloseReason>>,
 }
@@ -42,17 +44,18 @@ pub trait Route: Send + 'static {
     ) -> impl Future<Output = Result<Arrival<Self::Transport>, ConnectError>> + Send;
 }
 
-/// Always the same address and login.
+/// Always the same address and login. A hub's certificate is pinned once a connection with it was proven.
 #[derive(Debug, Clone)]
 pub struct FixedRoute {
     endpoint: Endpoint,
     login: Login,
+    seen: Option<[u8; 32]>,
 }
 
 impl FixedRoute {
     /// That address with that login.
     pub const fn new(endpoint: Endpoint, login: Login) -> Self {
-        Self { endpoint, login }
+        Self { endpoint, login, seen: None }
     }
 }
 
@@ -75,7 +78,14 @@ impl Route for FixedRoute {
             // There are no others.
             return Err(ConnectError::NoFreshCredentials);
         }
-        self.endpoint.arrive(self.login.clone()).await
+        if !attempt.unproven
+            && let Some(seen) = self.seen.take()
+        {
+            self.endpoint.pin(seen);
+        }
+        let arrival = self.endpoint.arrive(self.login.clone()).await?;
+        self.seen = arrival.certificate;
+        Ok(arrival)
     }
 }
 

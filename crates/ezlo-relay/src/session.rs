@@ -16,7 +16,7 @@ use crate::desk::{Command, Desk, Voice};
 use crate::error::{CallError, CloseReason, ConnectError};
 use crate::ledger::NewCall;
 use crate::route::{Attempt, FixedRoute, OnlyOnce, Route};
-use crate::status::{Counters, Status, Tally};
+use crate::status::{Counters, Phase, Status, Tally};
 use crate::supervisor::{Supervisor, arrive};
 use crate::transport::Transport;
 
@@ -105,6 +105,21 @@ impl Events {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+
+    /// An event that is there already.
+    pub fn try_next(&mut self) -> Option<RelayEvent> {
+        if self.ended {
+            return None;
+        }
+        match self.receiver.try_recv() {
+            Ok(event) => {
+                self.ended = matches!(event, RelayEvent::Closed(_));
+                Some(event)
+            }
+            Err(broadcast::error::TryRecvError::Lagged(lost)) => Some(RelayEvent::Lost(lost)),
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
+        }
+    }
 }
 
 /// How late the ledger may be.
@@ -127,6 +142,7 @@ impl Session {
             // Kept credentials may be old ones; the route may have others.
             Err(error) if error.credentials_are_stale() => {
                 attempt.credentials_are_stale = true;
+                attempt.unproven = true;
                 let again = arrive(&mut route, &voice, &config, &attempt).await;
                 again
                     .map_err(|second| if matches!(second, ConnectError::NoFreshCredentials) { error } else { second })?
@@ -199,7 +215,10 @@ impl Session {
 
     /// Listens to what happens from now on.
     pub fn events(&self) -> Events {
-        Events { receiver: self.events.subscribe(), ended: false }
+        let receiver = self.events.subscribe();
+        // After the end nothing comes any more; the end itself was told before.
+        let ended = self.status.borrow().phase == Phase::Closed && receiver.is_empty();
+        Events { receiver, ended }
     }
 
     /// Calls a method by its type.

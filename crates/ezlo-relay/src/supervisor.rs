@@ -19,6 +19,11 @@ use crate::link::{End, Link};
 use crate::route::{Attempt, Route};
 use crate::session::RelayEvent;
 use crate::status::Phase;
+use tokio::time::Instant;
+
+/// How long a link must have lived before the waits begin anew: a relay that takes us and throws us out again must not be
+/// asked all the time.
+const STEADY_TIME: Duration = Duration::from_secs(5);
 
 /// How often a call may cut a wait short before the waits grow all the same: a caller in a loop must not hammer a relay.
 const EARLY_WAKES: u32 = 3;
@@ -75,8 +80,8 @@ impl<R: Route> Supervisor<R> {
 
     /// The link is proven: failures are forgotten, calls go out.
     async fn live(&mut self, link: Link<R::Transport>) -> Next {
-        self.attempt = Attempt::default();
-        self.wakes = 0;
+        let failures = std::mem::take(&mut self.attempt).failures;
+        let began = Instant::now();
         self.voice.becomes(Phase::Live, |status| {
             status.relay = true;
             status.failures = 0;
@@ -88,12 +93,19 @@ impl<R: Route> Supervisor<R> {
             End::Closed => Next::Close(CloseReason::Local),
             End::Lost(reason) => {
                 tracing::info!(%reason, "the link to the hub is lost");
+                if began.elapsed() >= STEADY_TIME {
+                    self.wakes = 0;
+                } else {
+                    self.attempt.failures = failures;
+                }
                 let reason = Arc::new(reason);
                 self.desk.ledger.link_lost(&reason);
                 self.voice.tell(RelayEvent::Down(Arc::clone(&reason)));
-                let wanted = *reason == CloseReason::Reconnect;
+                self.attempt.credentials_are_stale = *reason == CloseReason::Stale;
+                let at_once = matches!(*reason, CloseReason::Reconnect | CloseReason::Stale);
+                self.voice.unlinked(&reason);
                 self.attempt.last = Some(reason);
-                if wanted { Next::Again } else { self.back_off().await }
+                if at_once { Next::Again } else { self.back_off().await }
             }
         }
     }
@@ -104,6 +116,7 @@ impl<R: Route> Supervisor<R> {
         // Stale credentials are refreshed at once, but only once: fresh ones that are refused are no use.
         let was_fresh = self.attempt.credentials_are_stale;
         self.attempt.credentials_are_stale = error.credentials_are_stale();
+        self.attempt.unproven |= error.came_after_connecting();
         let gives_up = self.config.attempts.is_some_and(|most| self.attempt.failures + 1 >= most);
         if error.is_permanent() || was_fresh && error.credentials_are_stale() || gives_up {
             return Next::Close(reason);
@@ -111,7 +124,7 @@ impl<R: Route> Supervisor<R> {
         tracing::info!(%error, failures = self.attempt.failures + 1, "no link to the hub");
         self.attempt.last = Some(Arc::new(reason));
         if self.attempt.credentials_are_stale {
-            self.attempt.failures += 1;
+            self.attempt.failures = self.attempt.failures.saturating_add(1);
             return Next::Again;
         }
         self.back_off().await
@@ -178,7 +191,6 @@ mod tests {
     use ezlo_protocol::hub::method::Kind;
     use ezlo_protocol::rpc::RpcError;
     use serde_json::{Value, json};
-    use tokio::time::Instant;
 
     fn config() -> SessionConfig {
         SessionConfig { seed: Some(1), ..SessionConfig::default() }
@@ -235,10 +247,35 @@ mod tests {
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 5);
         let hub = rig.link().await;
         assert_eq!((rig.session.status().failures, rig.session.status().connections), (0, 1));
+        tokio::time::sleep(STEADY_TIME).await;
         drop(hub);
         let lost = Instant::now();
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 1);
         assert!(lost.elapsed() <= Duration::from_millis(500), "{:?}", lost.elapsed());
+        // One that takes us and throws us out at once is not asked all the time.
+        for failures in 2..5 {
+            drop(rig.link().await);
+            assert_eq!(rig.attempts.recv().await.unwrap().failures, failures);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_die_on_a_link_are_replaced_and_the_hubs_absence_is_learned() {
+        let mut rig = Rig::new(config());
+        let mut hub = rig.link().await;
+        rig.attempts.recv().await.unwrap();
+        let away = call(&rig.session, "r", Kind::Read);
+        let heard = hub.heard().await;
+        hub.refuse(&heard, "nma.ezlo.notconnected").await;
+        away.await.unwrap().unwrap_err();
+        assert!(rig.session.status().relay && !rig.session.status().hub);
+        let stale = call(&rig.session, "r", Kind::Read);
+        let heard = hub.heard().await;
+        hub.refuse(&heard, "nma.token.expired").await;
+        stale.await.unwrap().unwrap_err();
+        let attempt = rig.attempts.recv().await.unwrap();
+        assert!(attempt.credentials_are_stale, "{attempt:?}");
+        assert!(!rig.session.status().relay && !rig.session.status().hub, "nothing is known without a link");
     }
 
     #[tokio::test(start_paused = true)]

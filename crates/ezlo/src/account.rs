@@ -202,6 +202,7 @@ impl Account {
         }
         let taken = route.taken();
         let session = ezlo_relay::Session::connect_by(route, config).await?;
+        tokio::spawn(route::follow_identity(self.login.clone(), taken.clone(), session.downgrade()));
         if let Some(local) = local {
             tokio::spawn(route::look_for(serial.clone(), local, taken.clone(), session.downgrade()));
         }

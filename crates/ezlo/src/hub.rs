@@ -138,8 +138,8 @@ impl Hub {
         let _ = tokio::time::timeout(SHOWN_TIME, waiting).await;
     }
 
-    pub(crate) fn resync(&self) {
-        self.live.resync();
+    pub(crate) fn resync(&self) -> u64 {
+        self.live.resync()
     }
 
     /// What the hub says of itself.
@@ -307,13 +307,18 @@ impl ModeSwitch {
     /// Waits until the house is in the new mode.
     pub async fn reached(self) -> Result<(), Error> {
         let limit = REPORT_TIME + Duration::from_secs(self.delay_seconds);
-        let done = |event: &Event| match event {
-            Event::ModesSwitched(switched) => match switched.status.get() {
-                Some(SwitchStatus::Done) => Some(Ok(())),
-                Some(SwitchStatus::Cancel) => Some(Err("the switch was called off".to_owned())),
+        // The answer does not say which mode; the first report after it does.
+        let mut ours = None;
+        let done = move |event: &Event| {
+            let Event::ModesSwitched(switched) = event else { return None };
+            let to = switched.to.get().cloned();
+            let is_ours = *ours.get_or_insert_with(|| to.clone()) == to;
+            match switched.status.get() {
+                Some(SwitchStatus::Done) if is_ours => Some(Ok(())),
+                Some(SwitchStatus::Done) => Some(Err("another switch overtook it".to_owned())),
+                Some(SwitchStatus::Cancel) if is_ours => Some(Err("the switch was called off".to_owned())),
                 _ => None,
-            },
-            _ => None,
+            }
         };
         wait_for(self.events, "the mode switch".into(), limit, done).await
     }

@@ -100,16 +100,15 @@ impl SetItem {
     /// in between, the state after it decides: [`Error::NotApplied`] and [`Error::CannotTell`] say what it says.
     pub async fn confirmed(self) -> Result<Item, Error> {
         self.check()?;
-        let before = self.current();
-        let mut progress = self.hub.progress();
-        let syncs = progress.borrow_and_update().syncs;
+        let in_step = self.hub.progress().borrow().in_step;
+        // What an old model shows proves nothing.
+        let before = self.current().filter(|_| in_step);
         let mut events = self.hub.events();
         match self.send().await {
             Ok(()) => self.reported(&mut events).await,
-            Err(CallError::OutcomeUnknown { .. } | CallError::TimedOut { .. }) => {
-                self.hub.resync();
-                self.reconciled(&mut progress, syncs, before.as_ref()).await
-            }
+            Err(CallError::OutcomeUnknown { .. }) => self.reconciled(&mut events, before.as_ref(), true).await,
+            // It may still be waiting at the hub.
+            Err(CallError::TimedOut { .. }) => self.reconciled(&mut events, before.as_ref(), false).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -151,10 +150,13 @@ impl SetItem {
     async fn reported(&self, events: &mut HubEvents) -> Result<Item, Error> {
         let waiting = async {
             loop {
-                match self.current() {
-                    Some(item) if self.has_value(&item) => return Ok(item),
-                    None if self.hub.progress().borrow().in_step => return Err(Error::Gone(self.id.to_string())),
-                    _ => {}
+                // A model that is out of step may show what was before the gap.
+                if self.hub.progress().borrow().in_step {
+                    match self.current() {
+                        Some(item) if self.has_value(&item) => return Ok(item),
+                        None => return Err(Error::Gone(self.id.to_string())),
+                        Some(_) => {}
+                    }
                 }
                 match events.next().await {
                     Some(HubEvent::Changed(change)) => {
@@ -181,27 +183,36 @@ impl SetItem {
         self.has_value(&item).then_some(item)
     }
 
-    /// What the state after the gap says: it has the value and had not before, it has the value of before, or neither.
-    async fn reconciled(
-        &self,
-        progress: &mut watch::Receiver<Progress>,
-        syncs: u64,
-        before: Option<&Item>,
-    ) -> Result<Item, Error> {
+    /// What the state after the gap says, read after the gap: it has the value and had not before, it has the value of before
+    /// and keeps it, or neither.
+    async fn reconciled(&self, events: &mut HubEvents, before: Option<&Item>, link_lost: bool) -> Result<Item, Error> {
         let unknown = || Error::CannotTell { what: format!("setting {}", self.id) };
-        let synced = progress.wait_for(|progress| progress.closed || progress.in_step && progress.syncs > syncs);
-        let synced = tokio::time::timeout(self.limit, synced).await;
-        if !matches!(synced, Ok(Ok(progress)) if !progress.closed) {
+        let mut progress = self.hub.progress();
+        let wish = self.hub.resync();
+        let is_read = async {
+            let read = progress.wait_for(|progress| progress.closed || progress.in_step && progress.answered >= wish);
+            read.await.is_ok_and(|progress| !progress.closed)
+        };
+        if !tokio::time::timeout(self.limit, is_read).await.unwrap_or(false) {
             return Err(unknown());
         }
+        let Some(before) = before else { return Err(unknown()) };
         let Some(item) = self.current() else { return Err(Error::Gone(self.id.to_string())) };
-        let had_it = before.is_none_or(|before| self.has_value(before));
-        match (self.has_value(&item), had_it) {
-            (true, false) => Ok(item),
-            (false, false) if before.is_some_and(|before| before.value == item.value) => {
+        match (self.has_value(&item), self.has_value(before)) {
+            (true, false) => return Ok(item),
+            (true, true) => return Err(unknown()),
+            (false, _) => {}
+        }
+        // A device may be slow, and the hub too: as long as a report may take, this one may still come.
+        match self.reported(events).await {
+            Ok(item) => Ok(item),
+            Err(Error::NotConfirmed { .. })
+                if link_lost && self.current().is_some_and(|now| now.value == before.value) =>
+            {
                 Err(Error::NotApplied { what: format!("setting {}", self.id) })
             }
-            _ => Err(unknown()),
+            Err(Error::NotConfirmed { .. }) => Err(unknown()),
+            Err(error) => Err(error),
         }
     }
 }

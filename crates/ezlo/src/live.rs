@@ -1,14 +1,16 @@
 //! The task that keeps the model: applies broadcasts in their order, and reads everything again after every gap.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::item::ItemQuery;
 use ezlo_protocol::hub::method::{DevicesList, ItemsList, ModesGet, RoomsList, ScenesList};
+use ezlo_protocol::hub::{Empty, ModeId};
 use ezlo_relay::{CallError, CloseReason, Events, RelayEvent, Session};
 use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::Instant;
 
 use crate::model::{Change, Edge, HubModel, Meaning};
 
@@ -16,6 +18,8 @@ use crate::model::{Change, Edge, HubModel, Meaning};
 const EVENTS: usize = 4096;
 /// Broadcasts that may come while everything is read; beyond them it is read again.
 const MEANWHILE: usize = 4096;
+/// How often everything is read at most for frames that cannot be read.
+const BAD_FRAME_TIME: Duration = Duration::from_secs(10);
 /// Wait before reading again what could not be read.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -34,6 +38,9 @@ pub enum HubEvent {
         /// How many differences there were.
         changes: usize,
     },
+    /// What happened for a while is not known: the hub was away behind the relay, or this library was too slow. The model is
+    /// read again, and the differences are told; presses in between are lost.
+    Gap,
     /// This listener was too slow and lost that many events; the model itself is whole.
     Lost(u64),
     /// The session is over.
@@ -71,6 +78,8 @@ pub(crate) struct Progress {
     pub(crate) version: u64,
     /// How often everything was read.
     pub(crate) syncs: u64,
+    /// Number of the newest wish for a reading that was answered by one that began after it.
+    pub(crate) answered: u64,
     /// Whether nothing was missed since.
     pub(crate) in_step: bool,
     pub(crate) closed: bool,
@@ -83,6 +92,8 @@ pub(crate) struct Live {
     pub(crate) progress: watch::Sender<Progress>,
     events: broadcast::Sender<HubEvent>,
     again: Notify,
+    /// Counts wishes to read everything again.
+    wishes: AtomicU64,
 }
 
 impl Live {
@@ -93,9 +104,11 @@ impl Live {
             progress: watch::Sender::new(Progress::default()),
             events: broadcast::channel(EVENTS).0,
             again: Notify::new(),
+            wishes: AtomicU64::new(0),
         });
         // Listening begins before anything is read, so that nothing falls between.
-        let keeper = Keeper { session: session.downgrade(), events: session.events(), live: Arc::clone(&live) };
+        let keeper =
+            Keeper { session: session.downgrade(), events: session.events(), live: Arc::clone(&live), bad_frame: None };
         tokio::spawn(keeper.run());
         live
     }
@@ -105,13 +118,18 @@ impl Live {
     }
 
     pub(crate) fn events(&self) -> HubEvents {
-        HubEvents { receiver: self.events.subscribe(), ended: false }
+        let receiver = self.events.subscribe();
+        // After the end nothing comes any more.
+        let ended = self.progress.borrow().closed && receiver.is_empty();
+        HubEvents { receiver, ended }
     }
 
-    /// Reads everything again.
-    pub(crate) fn resync(&self) {
+    /// Reads everything again. Gives the number of this wish: once `Progress::answered` has it, everything was read after now.
+    pub(crate) fn resync(&self) -> u64 {
+        let wish = self.wishes.fetch_add(1, Ordering::AcqRel) + 1;
         self.progress.send_modify(|progress| progress.in_step = false);
         self.again.notify_one();
+        wish
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut HubModel) -> R) -> R {
@@ -143,6 +161,8 @@ struct Keeper {
     session: ezlo_relay::WeakSession,
     events: Events,
     live: Arc<Live>,
+    /// When everything was last read for a frame that could not be.
+    bad_frame: Option<Instant>,
 }
 
 /// What to do after an event.
@@ -176,13 +196,26 @@ impl Keeper {
         }
     }
 
-    fn on_event(&self, event: Option<RelayEvent>) -> Next {
+    fn on_event(&mut self, event: Option<RelayEvent>) -> Next {
         match event {
             Some(RelayEvent::Hub(event)) => {
                 let meaning = self.live.change(|model| model.apply(&event));
-                if self.live.told(meaning) || is_back(&event) { self.out_of_step() } else { Next::GoOn }
+                let out_of_step = self.live.told(meaning);
+                if is_back(&event) {
+                    self.live.tell(HubEvent::Gap);
+                }
+                if out_of_step || is_back(&event) { self.out_of_step() } else { Next::GoOn }
             }
-            Some(RelayEvent::Up | RelayEvent::Lost(_)) => self.out_of_step(),
+            Some(RelayEvent::Up) => self.out_of_step(),
+            Some(RelayEvent::Lost(_)) => {
+                self.live.tell(HubEvent::Gap);
+                self.out_of_step()
+            }
+            // It may have been a change. A hub that cuts its messages all the time is not read all the time.
+            Some(RelayEvent::BadFrame { .. }) if self.bad_frame.is_none_or(|last| last.elapsed() >= BAD_FRAME_TIME) => {
+                self.bad_frame = Some(Instant::now());
+                self.out_of_step()
+            }
             Some(RelayEvent::Down(reason)) => {
                 self.live.progress.send_modify(|progress| progress.in_step = false);
                 self.live.tell(HubEvent::Disconnected(reason));
@@ -203,9 +236,11 @@ impl Keeper {
     /// already have of them comes out the same. Only then the difference is told, so that nothing old is told as new.
     async fn sync(&mut self) -> Next {
         let Some(session) = self.session.upgrade() else { return Next::End(Arc::new(CloseReason::Local)) };
+        let wish = self.live.wishes.load(Ordering::Acquire);
         let mut meanwhile: Vec<RelayEvent> = Vec::new();
         let read = {
-            let mut reading = std::pin::pin!(read_all(&session));
+            let mode = self.live.model().mode.clone();
+            let mut reading = std::pin::pin!(read_all(&session, mode));
             loop {
                 tokio::select! {
                     biased;
@@ -222,10 +257,18 @@ impl Keeper {
             }
         };
         drop(session);
+        // What came before the last answer stands in the queue already.
+        while meanwhile.len() <= MEANWHILE {
+            match self.events.try_next() {
+                Some(RelayEvent::Closed(reason)) => return Next::End(reason),
+                Some(event) => meanwhile.push(event),
+                None => break,
+            }
+        }
         match read {
             // The lists may be of both sides of the gap.
             Ok(_) if meanwhile.iter().any(is_gap) => self.unread(meanwhile),
-            Ok(now) => self.take(now, &meanwhile),
+            Ok(now) => self.take(now, &meanwhile, wish),
             Err(error) => {
                 tracing::info!(%error, "cannot read the hub's lists; trying again");
                 match self.unread(meanwhile) {
@@ -237,7 +280,7 @@ impl Keeper {
     }
 
     /// What was read cannot be used; what came meanwhile counts as ever.
-    fn unread(&self, meanwhile: Vec<RelayEvent>) -> Next {
+    fn unread(&mut self, meanwhile: Vec<RelayEvent>) -> Next {
         for event in meanwhile {
             if let Next::End(reason) = self.on_event(Some(event)) {
                 return Next::End(reason);
@@ -246,7 +289,7 @@ impl Keeper {
         self.out_of_step()
     }
 
-    fn take(&self, mut now: HubModel, meanwhile: &[RelayEvent]) -> Next {
+    fn take(&self, mut now: HubModel, meanwhile: &[RelayEvent], wish: u64) -> Next {
         let mut edges = Vec::new();
         let mut out_of_step = false;
         for event in meanwhile {
@@ -267,6 +310,7 @@ impl Keeper {
         }
         self.live.progress.send_modify(|progress| {
             progress.syncs += 1;
+            progress.answered = wish;
             progress.in_step = true;
         });
         self.live.tell(HubEvent::Synced { changes: number });
@@ -299,8 +343,9 @@ fn is_back(event: &Event) -> bool {
     matches!(event, Event::HubState(change) if change.connected.get() == Some(&true))
 }
 
-async fn read_all(session: &Session) -> Result<HubModel, CallError> {
-    let mut model = HubModel::default();
+/// Reads the hub's lists. `mode` is the mode as it was known, for a hub that has none.
+async fn read_all(session: &Session, mode: ModeId) -> Result<HubModel, CallError> {
+    let mut model = HubModel { mode, ..HubModel::default() };
     for device in session.call(DevicesList, Empty::default()).await?.devices {
         if let Some(id) = device.id().cloned() {
             model.devices.insert(id, device);
@@ -320,7 +365,7 @@ async fn read_all(session: &Session) -> Result<HubModel, CallError> {
     // EzloPi of some versions has no modes.
     match session.call(ModesGet, Empty::default()).await {
         Ok(modes) => model.mode = modes.current,
-        Err(CallError::Refused { .. } | CallError::Decode { .. }) => {}
+        Err(CallError::Refused { error, .. }) if error.data() == "rpc.method.notfound" => {}
         Err(error) => return Err(error),
     }
     Ok(model)

@@ -219,15 +219,13 @@ impl HubModel {
         if item.device_id.get().is_none_or(|device| !self.devices.contains_key(device)) {
             meaning.out_of_step = true;
         }
-        let after = item.value.get().cloned().unwrap_or(Value::Null);
-        match self.items.insert(id.clone(), item) {
+        let value = |item: &Item| item.value.get().cloned().unwrap_or(Value::Null);
+        match self.items.insert(id.clone(), item.clone()) {
             None => meaning.changes.push(Change::ItemAdded(id)),
-            Some(old) => {
-                let before = old.value.into_option().unwrap_or(Value::Null);
-                if before != after {
-                    meaning.changes.push(Change::ItemChanged { id, before, after });
-                }
+            Some(old) if old != item => {
+                meaning.changes.push(Change::ItemChanged { id, before: value(&old), after: value(&item) });
             }
+            Some(_) => {}
         }
     }
 

@@ -101,10 +101,27 @@ pub(crate) async fn look_for(serial: Serial, mut local: LocalWay, way: watch::Re
         tokio::time::sleep(local.look_every).await;
         let Some(session) = session.upgrade() else { return };
         let taken = *way.borrow();
+        if taken.refused {
+            return;
+        }
         local.pin = local.pin.or(taken.pin);
         // A session without a link looks for the hub anyway, at each attempt.
         if taken.way == Way::Relay && session.status().is_live() && local.arrive(&serial).await.is_some() {
             tracing::info!(%serial, "the hub is on the local network again");
+            session.reconnect().await;
+        }
+    }
+}
+
+/// Has the session make a new link when the identity that it was made with was replaced. Ends with the session.
+pub(crate) async fn follow_identity(login: MmsLogin, way: watch::Receiver<Taken>, session: WeakSession) {
+    let mut generation = login.generation();
+    generation.mark_unchanged();
+    while generation.changed().await.is_ok() {
+        let Some(session) = session.upgrade() else { return };
+        let taken = *way.borrow();
+        let newest = *generation.borrow_and_update();
+        if taken.way == Way::Relay && taken.generation != newest {
             session.reconnect().await;
         }
     }
@@ -115,11 +132,15 @@ pub(crate) async fn look_for(serial: Serial, mut local: LocalWay, way: watch::Re
 pub(crate) struct Taken {
     pub(crate) way: Way,
     pin: Option<[u8; 32]>,
+    /// The hub does not take the local credentials: asking again would only break a link that works.
+    refused: bool,
+    /// Which identity was used, by the login's count.
+    generation: u64,
 }
 
 /// A link that only ever goes over the local network.
 pub(crate) fn straight() -> watch::Receiver<Taken> {
-    watch::Sender::new(Taken { way: Way::Local, pin: None }).subscribe()
+    watch::Sender::new(Taken { way: Way::Local, ..Taken::default() }).subscribe()
 }
 
 /// The way to a hub of an account. Credentials are refreshed when the relay says that they are stale, and the relay is looked
@@ -132,12 +153,14 @@ pub struct AccountRoute {
     relay: Option<String>,
     used: Option<Arc<MmsSession>>,
     taken: watch::Sender<Taken>,
+    /// The certificate of the last connection on the local network.
+    seen: Option<[u8; 32]>,
 }
 
 impl AccountRoute {
     /// Over the relay.
     pub fn new(login: MmsLogin, serial: Serial) -> Self {
-        Self { login, serial, local: None, relay: None, used: None, taken: watch::Sender::default() }
+        Self { login, serial, local: None, relay: None, used: None, taken: watch::Sender::default(), seen: None }
     }
 
     /// Over the local network while the hub is there, over the relay while it is not.
@@ -152,12 +175,30 @@ impl AccountRoute {
     }
 
     async fn by_local(&mut self) -> Option<Arrival<Socket>> {
-        let local = self.local.as_mut()?;
-        let arrival = local.arrive(&self.serial).await?;
-        // Pinned by first use: from now on it must be this very certificate.
-        local.pin = local.pin.or(arrival.certificate);
-        self.taken.send_replace(Taken { way: Way::Local, pin: local.pin });
+        let arrival = self.local.as_mut()?.arrive(&self.serial).await?;
+        self.seen = arrival.certificate;
+        self.taken.send_modify(|taken| taken.way = Way::Local);
         Some(arrival)
+    }
+
+    /// What the last connection on the local network has taught.
+    fn learn(&mut self, attempt: &Attempt) {
+        let seen = self.seen.take();
+        if self.taken.borrow().way != Way::Local {
+            return;
+        }
+        if !attempt.unproven {
+            // Pinned by first use that was proven by a login: from now on it must be this very certificate.
+            if let Some(local) = &mut self.local {
+                local.pin = local.pin.or(seen);
+                let pin = local.pin;
+                self.taken.send_modify(|taken| taken.pin = pin);
+            }
+        } else if attempt.credentials_are_stale {
+            tracing::warn!(serial = %self.serial, "the hub does not take the local credentials; fetch them anew");
+            self.local = None;
+            self.taken.send_modify(|taken| taken.refused = true);
+        }
     }
 
     async fn session(&mut self, stale: bool) -> Result<Arc<MmsSession>, ConnectError> {
@@ -166,8 +207,15 @@ impl AccountRoute {
             None => self.login.session().await,
         };
         let session = session.map_err(|error| from_mms(&error))?;
+        let generation = *self.login.generation().borrow();
+        self.taken.send_modify(|taken| taken.generation = generation);
         self.used = Some(Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Clear text is for a cloud that is spoken to in clear anyway.
+    fn may_use(&self, url: &str) -> bool {
+        url.starts_with("wss://") || self.login.client().environment().is_clear_text()
     }
 
     async fn relay(&mut self, again: bool) -> Result<String, ConnectError> {
@@ -176,11 +224,19 @@ impl AccountRoute {
         }
         let serial = &self.serial;
         let record = self.login.with(|client, session| async move { client.hub(&session, serial).await }).await;
-        let record = record.map_err(|error| from_mms(&error))?;
+        let record = match (record, &self.relay) {
+            (Ok(record), _) => record,
+            // The relay may well be where it was.
+            (Err(error), Some(known)) if error.is_transient() => return Ok(known.clone()),
+            (Err(error), _) => return Err(from_mms(&error)),
+        };
         match record.relay() {
+            Some(Relay::Nma(url)) if self.may_use(&url) => {
+                self.relay = Some(url.clone());
+                Ok(url)
+            }
             Some(Relay::Nma(url)) => {
-                self.relay = Some(url.to_owned());
-                Ok(url.to_owned())
+                Err(ConnectError::Route { text: format!("{url} would send the identity in clear"), permanent: true })
             }
             _ => Err(ConnectError::Route { text: format!("hub {serial} has no relay of this kind"), permanent: true }),
         }
@@ -197,11 +253,15 @@ impl Route for AccountRoute {
     type Transport = Socket;
 
     async fn connect(&mut self, attempt: &Attempt) -> Result<Arrival<Socket>, ConnectError> {
-        if let Some(arrival) = self.by_local().await {
+        let was_local = self.taken.borrow().way == Way::Local;
+        self.learn(attempt);
+        // A hub that takes connections and nothing else is left alone for this time.
+        let try_local = !(was_local && attempt.unproven);
+        if try_local && let Some(arrival) = self.by_local().await {
             return Ok(arrival);
         }
         self.taken.send_modify(|taken| taken.way = Way::Relay);
-        let session = self.session(attempt.credentials_are_stale).await?;
+        let session = self.session(attempt.credentials_are_stale && !was_local).await?;
         let url = self.relay(attempt.failures > 0).await?;
         let environment = self.login.client().environment();
         let mut endpoint = Endpoint::new(url).trust(Trust::PublicRootsAnd(environment.extra_roots().to_vec()));

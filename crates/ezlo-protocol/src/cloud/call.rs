@@ -171,8 +171,38 @@ fn mms_success(status: StatusCode, body: &[u8], not_found: RetryClass) -> Result
         408 | 429 | 500.. => RetryClass::Transient,
         _ => RetryClass::Permanent,
     };
-    let text = std::str::from_utf8(body).map(cut).unwrap_or_default();
+    let text = std::str::from_utf8(body).map(masked).unwrap_or_default();
     Err(AnswerError::Status { status: status.as_u16(), text, class })
+}
+
+/// The same for a call that logs in: there is no older login to blame, so who is not let in has the wrong password.
+fn login_success(status: StatusCode, body: &[u8]) -> Result<&[u8], AnswerError> {
+    mms_success(status, body, RetryClass::BadCredentials).map_err(|error| match error {
+        AnswerError::Status { status: 401, text, .. } => {
+            AnswerError::Status { status: 401, text, class: RetryClass::BadCredentials }
+        }
+        other => other,
+    })
+}
+
+/// Words of that length in a foreign text may be tokens or digests.
+const TOKEN_LENGTH: usize = 24;
+
+/// A foreign text for people: cut short, without parameters of a URL, which a page about an error may repeat, and without
+/// anything long enough to be a token.
+fn masked(text: &str) -> String {
+    let mut copy = String::new();
+    for (at, word) in cut(text).split(' ').enumerate() {
+        if at > 0 {
+            copy.push(' ');
+        }
+        let word = word.split_once('?').map_or(word, |(front, _)| front);
+        let long = word
+            .split(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-.".contains(c))
+            .any(|part| part.len() >= TOKEN_LENGTH);
+        copy.push_str(if word.contains('=') || long { "***" } else { word });
+    }
+    copy
 }
 
 /// Everything but the characters that never need encoding in a URL.

@@ -220,7 +220,7 @@ methods! {
         /// Orders the rooms.
         RoomOrderSet = "hub.room.order.set" (RoomOrder) -> Empty, Idempotent, Vendor "zip", ["hub.room.reordered"];
         /// Removes a room; its devices stay.
-        RoomDelete = "hub.room.delete" (RoomRef) -> Empty, Idempotent, Vendor "guide20:p18", ["hub.room.deleted"];
+        RoomDelete = "hub.room.delete" (RoomRef) -> Empty, Command, Vendor "guide20:p18", ["hub.room.deleted"];
     }
     "modes" {
         /// The house modes.
@@ -230,7 +230,7 @@ methods! {
         /// Switches the mode, after the mode's delay.
         ModesSwitch = "hub.modes.switch" (ModeSwitch) -> ModeSwitching, Command api "1.0" "2.0", Vendor "guide20:p17", ["hub.modes.switched"];
         /// Calls a switch off.
-        ModesCancelSwitch = "hub.modes.cancel_switch" (Empty) -> Empty, Idempotent api "1.0" "2.0", ClientSource "ezclient:1177", ["hub.modes.switched"];
+        ModesCancelSwitch = "hub.modes.cancel_switch" (Empty) -> Empty, Command api "1.0" "2.0", ClientSource "ezclient:1177", ["hub.modes.switched"];
         /// Disarms devices in a mode.
         ModesDisarmedAdd = "hub.modes.disarmed_devices.add" (ModeDevices) -> Empty, Idempotent, Vendor "zip", ["hub.modes.disarmed_devices.added"];
         /// Arms devices in a mode again.
@@ -268,11 +268,11 @@ methods! {
         /// Entry delays back to their defaults.
         ModesEntryDelayReset = "hub.modes.entry_delay.reset" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.entry_delay.changed"];
         /// Calls the alarm off while its entry delay runs.
-        ModesEntryDelayCancel = "hub.modes.entry_delay.cancel" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.alarmed"];
+        ModesEntryDelayCancel = "hub.modes.entry_delay.cancel" (Empty) -> Empty, Command, ClientSource "pi", ["hub.modes.alarmed"];
         /// Ends the entry delay now: the alarm sounds.
-        ModesEntryDelaySkip = "hub.modes.entry_delay.skip" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.alarmed"];
+        ModesEntryDelaySkip = "hub.modes.entry_delay.skip" (Empty) -> Empty, Command, ClientSource "pi", ["hub.modes.alarmed"];
         /// Silences the alarm.
-        ModesLocalAlarmOff = "hub.modes.local.alarm.off" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.alarmed"];
+        ModesLocalAlarmOff = "hub.modes.local.alarm.off" (Empty) -> Empty, Command, ClientSource "pi", ["hub.modes.alarmed"];
         /// Back to Home at once.
         ModesForceDisarm = "hub.modes.force_disarm" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.switched", "hub.modes.alarmed"];
     }
@@ -286,7 +286,7 @@ methods! {
         /// Replaces a scene.
         SceneEditRun = "hub.scenes.edit" (SceneEdit) -> Empty, Idempotent, Vendor "guide20:p45", ["hub.scene.changed"];
         /// Removes a scene.
-        SceneDelete = "hub.scenes.delete" (SceneRef) -> Empty, Idempotent, Vendor "guide20:p48", ["hub.scene.deleted"];
+        SceneDelete = "hub.scenes.delete" (SceneRef) -> Empty, Command, Vendor "guide20:p48", ["hub.scene.deleted"];
         /// Runs a scene now.
         SceneRunNow = "hub.scenes.run" (SceneRun) -> Empty, Command, ClientSource "hubkit:389", ["hub.scene.run.progress"];
         /// Templates for blocks.
@@ -304,7 +304,7 @@ methods! {
         /// Modes in which a scene runs (parameters inferred).
         SceneModesSet = "hub.scenes.house_modes.set" (SceneModes) -> Empty, Idempotent, ClientSource "pi", ["hub.scene.changed"];
         /// Stops a running scene (parameters inferred).
-        SceneStop = "hub.scenes.stop" (SceneRun) -> Empty, Idempotent, ClientSource "pi", ["hub.scene.run.progress"];
+        SceneStop = "hub.scenes.stop" (SceneRun) -> Empty, Command, ClientSource "pi", ["hub.scene.run.progress"];
         /// Lets one block of a scene count or not.
         SceneBlockEnabledSet = "hub.scenes.block.enabled.set" (BlockSwitch) -> Empty, Idempotent, Vendor "mios", ["hub.scene.changed"];
     }

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 
-use super::{AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, cut, encode, mms_success};
+use super::{
+    AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, cut, encode, login_success, mms_success,
+};
 use crate::cloud::account::{AccountRecord, ClaimAnswer, HubList, LoginAnswer, UserList};
 use crate::cloud::hub_record::{HubRecord, LocatorAnswer};
 use crate::error::RetryClass;
@@ -97,7 +99,7 @@ impl Call for LogIn<'_> {
     }
 
     fn parse(&self, status: StatusCode, body: &[u8]) -> Result<LoginAnswer, AnswerError> {
-        Ok(wire::from_slice(mms_success(status, body, RetryClass::BadCredentials)?)?)
+        Ok(wire::from_slice(login_success(status, body)?)?)
     }
 }
 
