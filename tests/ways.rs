@@ -51,6 +51,37 @@ async fn the_relay_takes_over_and_the_local_network_again() {
 }
 
 #[tokio::test]
+async fn a_local_key_that_is_not_taken_leaves_the_relay_working() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = account(&cloud).await;
+    let mut credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
+    credentials.token = "an-old-token".into();
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let local = LocalWay::new(LocalPlace::At(lan), credentials);
+    let before = account.session().await.unwrap();
+    let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
+    assert_eq!(hub.way(), Way::Relay);
+    toggle(&hub, true).await;
+    assert_eq!(account.session().await.unwrap().pair(), before.pair(), "the login was not to blame");
+}
+
+#[tokio::test]
+async fn a_link_follows_the_identity() {
+    let cloud = crate::support::frozen().await;
+    let clock = cloud.clock().clone();
+    let account = ezlo::Account::builder(crate::support::demo())
+        .environment(crate::support::plain(&cloud))
+        .clock(move || clock.unix_seconds());
+    let account = within(account.log_in()).await.unwrap();
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    cloud.advance(Duration::from_secs(86_400)).await;
+    let mut status = hub.session().watch_status();
+    within(account.hubs()).await.unwrap();
+    within(status.wait_for(|status| status.connections == 2 && status.is_live())).await.unwrap();
+    toggle(&hub, true).await;
+}
+
+#[tokio::test]
 async fn hubs_are_found_by_what_they_announce() {
     let config = Config { mdns: true, ..Config::default() };
     let cloud = started(MockCloud::builder().config(config)).await;

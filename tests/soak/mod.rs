@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ezlo::{
-    Account, CallError, Change, Credentials, Edge, Environment, Error, Hub, HubEvent, RelayEvent, SessionConfig,
+    Account, CallError, Change, Credentials, Edge, Environment, Error, Hub, HubEvent, ItemHandle, RelayEvent,
+    SessionConfig,
 };
 use ezlo_mock_cloud::random::Random;
 use ezlo_mock_cloud::{HubHandle, MockCloud};
-use ezlo_protocol::hub::ItemId;
 use ezlo_relay::BackoffPolicy;
 use serde_json::{Value, json};
 
@@ -95,15 +95,14 @@ pub async fn run(plan: Plan) -> Report {
     };
     let hub = account.connect_with(&SERIAL.parse().expect("a serial"), None, config).await.expect("a link");
     hub.synced().await.expect("a model");
-    let targets = targets(&hub);
+    let targets = targets(&hub).await;
     let watchers = [
         tokio::spawn(count_executions(observer.session().events(), Arc::clone(&shared))),
         tokio::spawn(count_events(hub.events(), Arc::clone(&shared))),
     ];
     let end = Instant::now() + plan.length;
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|worker| tokio::spawn(command(hub.clone(), targets.clone(), worker, end, Arc::clone(&shared))))
-        .collect();
+    let workers: Vec<_> =
+        (0..WORKERS).map(|worker| tokio::spawn(command(targets.clone(), worker, end, Arc::clone(&shared)))).collect();
     break_things(&cloud, &proxy, plan.seed, end, &shared).await;
     proxy.mend();
     for worker in workers {
@@ -128,11 +127,13 @@ async fn log_in(base: &str) -> Account {
     Account::log_in(environment, &credentials).await.expect("a login")
 }
 
+/// How long a report may take: the simulated hub takes no time.
+const REPORT_TIME: Duration = Duration::from_secs(1);
+
 /// Items that hold any whole number: each command writes a number of its own.
-fn targets(hub: &Hub) -> Vec<ItemId> {
-    let model = hub.model();
-    let colours = model.items.values().filter(|item| item.name.as_deref() == Some("rgbcolor"));
-    colours.map(|item| item.id.clone()).collect()
+async fn targets(hub: &Hub) -> Vec<ItemHandle> {
+    let devices = hub.devices().await.expect("devices");
+    devices.iter().filter_map(|device| device.item("rgbcolor").ok()).collect()
 }
 
 fn mark(value: &Value) -> Option<i64> {
@@ -140,13 +141,13 @@ fn mark(value: &Value) -> Option<i64> {
 }
 
 /// Gives commands until the end; what each is told goes into the report.
-async fn command(hub: Hub, targets: Vec<ItemId>, worker: usize, end: Instant, shared: Shared) {
+async fn command(targets: Vec<ItemHandle>, worker: usize, end: Instant, shared: Shared) {
     let mut number = i64::try_from(worker).unwrap_or_default() + 1;
     while Instant::now() < end {
         let target = &targets[worker % targets.len()];
         let wish = json!({"red": 1, "indexed": number});
         locked(&shared).1.commands += 1;
-        let outcome = tokio::time::timeout(PATIENCE, hub.set(target, wish)).await;
+        let outcome = tokio::time::timeout(PATIENCE, target.set(wish).within(REPORT_TIME).confirmed()).await;
         let confirmed = match outcome {
             Err(_) => {
                 violation(&shared, format!("command {number} had no outcome within {PATIENCE:?}"));

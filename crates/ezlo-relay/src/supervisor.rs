@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 5);
         let hub = rig.link().await;
         assert_eq!((rig.session.status().failures, rig.session.status().connections), (0, 1));
-        tokio::time::sleep(STEADY_TIME).await;
+        tokio::time::advance(STEADY_TIME).await;
         drop(hub);
         let lost = Instant::now();
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 1);
