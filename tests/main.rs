@@ -9,6 +9,7 @@ mod controller;
 mod dump;
 mod evidence;
 mod examples;
+mod faults;
 mod fixtures;
 mod flows;
 mod hub_life;

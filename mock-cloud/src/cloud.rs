@@ -286,6 +286,21 @@ impl MockCloud {
         &self.ca_pem
     }
 
+    /// Lets something go wrong. Gives its number.
+    pub fn add_fault(&self, fault: crate::faults::Fault) -> Result<u64, crate::faults::FaultError> {
+        self.shared.world.faults.add(fault)
+    }
+
+    /// Ends a fault, or all with `None`; says how many went.
+    pub fn remove_fault(&self, id: Option<u64>) -> usize {
+        self.shared.world.faults.remove(id)
+    }
+
+    /// The faults that stand, with what each has done.
+    pub fn faults(&self) -> Vec<crate::faults::Standing> {
+        self.shared.world.faults.list()
+    }
+
     /// The clock that everything here waits and expires by.
     pub fn clock(&self) -> &Clock {
         &self.shared.world.clock

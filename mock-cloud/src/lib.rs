@@ -9,6 +9,7 @@ pub mod worlds;
 mod cloud;
 mod controller;
 pub mod evidence;
+pub mod faults;
 mod frame;
 mod http_call;
 mod hub;

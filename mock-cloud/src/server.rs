@@ -14,6 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::faults::stream::FaultyStream;
+use crate::faults::{self, Facts, FaultKind, Place};
 use crate::ready::Ready;
 use crate::world::hub::Local;
 use crate::world::{HubCell, World};
@@ -51,6 +53,30 @@ pub(crate) enum Surface {
     AccessPointRoot(Arc<HubCell>),
     /// A hub's local ports.
     Lan { hub: Arc<HubCell>, tls: Arc<ServerConfig> },
+}
+
+impl Surface {
+    /// Its name in matches of faults.
+    const fn listener(&self) -> &'static str {
+        match self {
+            Self::Cloud { .. } => "cloud",
+            Self::Control => "control",
+            Self::AccessPoint(_) | Self::AccessPointRoot(_) => "access-point",
+            Self::Lan { .. } => "lan",
+        }
+    }
+
+    const fn hub(&self) -> Option<&Arc<HubCell>> {
+        match self {
+            Self::AccessPoint(hub) | Self::AccessPointRoot(hub) | Self::Lan { hub, .. } => Some(hub),
+            Self::Cloud { .. } | Self::Control => None,
+        }
+    }
+
+    /// Whoever switches faults off must get through.
+    const fn has_faults(&self) -> bool {
+        !matches!(self, Self::Control)
+    }
 }
 
 /// Connections open at one listener; a descriptor limit of 20 000 is usual.
@@ -97,11 +123,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
 async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
     // Small frames must not wait for each other.
     let _ = stream.set_nodelay(true);
+    let Some(stream) = disturbed(&shared, stream, &surface).await else { return };
     let tls = match &surface {
         Surface::Cloud { tls } => tls.clone(),
         Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return,
         Surface::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return,
-        Surface::Lan { hub, tls } => match lan_tls(hub, tls, &stream).await {
+        Surface::Lan { hub, tls } => match lan_tls(hub, tls, stream.stream()).await {
             Some(tls) => tls,
             None => return,
         },
@@ -117,6 +144,29 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
         }
+    }
+}
+
+/// How long a connection that nothing comes on is kept.
+const HALF_OPEN_TIME: Duration = Duration::from_secs(600);
+
+/// What goes wrong with a connection before a byte was read; `None` when it is over.
+async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Option<FaultyStream> {
+    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
+    let fault = surface.has_faults().then(|| shared.world.fault(Place::Connection, &facts)).flatten();
+    match fault {
+        Some(FaultKind::ResetOnAccept) => {
+            faults::stream::reset(&stream);
+            None
+        }
+        Some(FaultKind::HalfOpen) => {
+            tokio::time::sleep(HALF_OPEN_TIME).await;
+            None
+        }
+        Some(FaultKind::ResetAfter { bytes }) => Some(FaultyStream::new(stream, Some(bytes), None)),
+        Some(FaultKind::Slices { bytes }) => Some(FaultyStream::new(stream, None, Some(bytes))),
+        _ => Some(FaultyStream::new(stream, None, None)),
     }
 }
 

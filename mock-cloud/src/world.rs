@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{Guesses, Profile};
+use crate::faults::{Facts, FaultKind, Faults, Place};
 use crate::random::Random;
 
 mod accounts;
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) profile: Profile,
     pub(crate) tokens: Tokens,
     pub(crate) networks: Vec<WifiFile>,
+    pub(crate) faults: Faults,
     accounts: Mutex<Accounts>,
     sessions: Mutex<Sessions>,
     hubs: RwLock<BTreeMap<Serial, Arc<HubCell>>>,
@@ -78,6 +80,7 @@ impl World {
             profile,
             tokens,
             networks: file.wifi,
+            faults: Faults::default(),
             accounts: Mutex::new(accounts),
             sessions: Mutex::default(),
             hubs: RwLock::new(hubs),
@@ -113,6 +116,11 @@ impl World {
             return None;
         }
         Some(Arc::clone(hubs.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
+    }
+
+    /// What goes wrong at this place now, if anything.
+    pub(crate) fn fault(&self, place: Place, facts: &Facts<'_>) -> Option<FaultKind> {
+        self.faults.at(place, facts, &self.random)
     }
 
     /// Runs something until it ends or the cloud is dropped.

@@ -87,8 +87,10 @@ pub struct Socket(WebSocketStream<TcpStream>);
 /// What came on a [`Socket`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Came {
-    /// A JSON text.
+    /// A text; null when it is no JSON.
     Json(Value),
+    /// A binary message.
+    Binary(Vec<u8>),
     /// A close frame, with its code.
     Closed(u16),
     /// The connection ended without one.
@@ -118,7 +120,7 @@ impl Socket {
         let _ = within(self.0.send(Message::binary(bytes))).await;
     }
 
-    /// Waits for the next text or the end.
+    /// Waits for the next message or the end.
     pub async fn next(&mut self) -> Came {
         loop {
             match within(self.0.next()).await {
@@ -128,6 +130,9 @@ impl Socket {
                     }
                     if let Some((code, _)) = message.as_close() {
                         return Came::Closed(code.into());
+                    }
+                    if message.is_binary() {
+                        return Came::Binary(message.as_payload().to_vec());
                     }
                 }
                 Some(Err(_)) | None => return Came::Gone,

@@ -25,18 +25,26 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         ("/clock", &Method::GET) => Reply::json(&clock(shared)),
         ("/clock", &Method::POST) => set_clock(shared, &request.body),
         ("/clock/advance", &Method::POST) => advance(shared, &request.body).await,
+        ("/faults/catalogue", &Method::GET) => Reply::json(&crate::faults::CATALOGUE),
+        ("/faults", &Method::GET) => Reply::json(&shared.world.faults.list()),
+        ("/faults", &Method::POST) => add_fault(shared, &request.body),
+        ("/faults", &Method::DELETE) => Reply::json(&json!({"removed": shared.world.faults.remove(None)})),
+        ("/faults", _) => Reply::method_not_allowed(&[Method::GET, Method::POST, Method::DELETE]),
         ("/evidence", &Method::GET) => Reply::json(&crate::evidence::ledger()),
         ("/hubs", &Method::GET) => {
             Reply::json(&shared.world.hubs().iter().map(|cell| hubs::brief(cell)).collect::<Vec<_>>())
         }
-        ("/healthz" | "/endpoints" | "/hubs" | "/evidence", _) => Reply::method_not_allowed(&[Method::GET]),
+        ("/healthz" | "/endpoints" | "/hubs" | "/evidence" | "/faults/catalogue", _) => {
+            Reply::method_not_allowed(&[Method::GET])
+        }
         ("/clock", _) => Reply::method_not_allowed(&[Method::GET, Method::POST]),
         ("/clock/advance", _) => Reply::method_not_allowed(&[Method::POST]),
+        (path, method) if path.starts_with("/faults/") => remove_fault(shared, path, method),
         (path, _) => match path.strip_prefix("/hubs/") {
             Some(rest) => hubs::answer(shared, request, rest),
             None => refusal(
                 StatusCode::NOT_FOUND,
-                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /evidence, /hubs, \
+                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /evidence, /faults, /faults/catalogue, /hubs, \
                  /hubs/{serial}",
             ),
         },
@@ -84,6 +92,29 @@ fn set_clock(shared: &Shared, body: &[u8]) -> Reply {
 #[serde(deny_unknown_fields)]
 struct Advance {
     seconds: f64,
+}
+
+fn add_fault(shared: &Shared, body: &[u8]) -> Reply {
+    let fault = match serde_json::from_slice(body) {
+        Ok(fault) => fault,
+        Err(error) => {
+            let text = format!("send {{\"fault\": \"status\", \"status\": 503, \"when\": {{\"first\": 2}}}}: {error}");
+            return refusal(StatusCode::BAD_REQUEST, &text);
+        }
+    };
+    match shared.world.faults.add(fault) {
+        Ok(id) => Reply::json(&json!({"id": id})),
+        Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+fn remove_fault(shared: &Shared, path: &str, method: &Method) -> Reply {
+    let id = path.strip_prefix("/faults/").and_then(|id| id.parse().ok());
+    match (id, method) {
+        (Some(_), method) if method != Method::DELETE => Reply::method_not_allowed(&[Method::DELETE]),
+        (Some(id), _) if shared.world.faults.remove(Some(id)) > 0 => Reply::json(&json!({"removed": 1})),
+        _ => refusal(StatusCode::NOT_FOUND, "no fault has that number; GET /faults lists them"),
+    }
 }
 
 /// Longest step, in seconds: ten years, the life of the certificates.

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ezlo_protocol::wire;
-use http::header::{ALLOW, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue};
+use futures_util::{StreamExt as _, stream};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{Shared, Surface, UpgradeSlot, access_point, control, lan, route, socket};
 use crate::config::Profile;
+use crate::faults::{Facts, FaultKind, Place};
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
 const MAX_BODY: usize = 256 * 1024;
@@ -22,6 +24,8 @@ const MAX_BODY: usize = 256 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a request to a hub may run (the vendor's note on its HTTP server).
 const LAN_BODY_TIME: Duration = Duration::from_secs(60);
+/// How long the first half of a body that is cut has to go out.
+const FLUSH_TIME: Duration = Duration::from_millis(50);
 /// Share of requests that the hostile profile refuses for no reason.
 const HOSTILE_REFUSALS: f64 = 0.05;
 
@@ -122,6 +126,24 @@ impl Reply {
         reply
     }
 
+    /// Says how long it is, and ends in the middle.
+    async fn truncated(mut self) -> Self {
+        let whole = match self.body.collect().await {
+            Ok(whole) => whole.to_bytes(),
+            Err(never) => match never {},
+        };
+        self.headers.push((CONTENT_LENGTH, HeaderValue::from(whole.len())));
+        // The first half has to be out before the end comes, or the library throws it away.
+        let half = Frame::data(whole.slice(..whole.len() / 2));
+        let end = async {
+            tokio::time::sleep(FLUSH_TIME).await;
+            Ok(Frame::data(Bytes::new()))
+        };
+        let frames = stream::once(async { Ok(half) }).chain(stream::once(end));
+        self.body = StreamBody::new(frames).boxed_unsync();
+        self
+    }
+
     fn into_response(self, shared: &Shared, head_only: bool) -> Response<Body> {
         let mut response = Response::new(if head_only { full(Bytes::new()) } else { self.body });
         *response.status_mut() = self.status;
@@ -155,12 +177,60 @@ pub(super) async fn answer(
                 None => Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
             },
             _ => match read(request, host, BODY_TIME).await {
-                Ok(request) => route_to(shared, surface, &request).await,
+                Ok(request) => match fault_of(shared, surface, &request) {
+                    Some(fault) => disturbed(fault, shared, surface, &request).await,
+                    None => route_to(shared, surface, &request).await,
+                },
                 Err(reply) => reply,
             },
         },
     };
     Ok(reply.into_response(shared, head_only))
+}
+
+fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<FaultKind> {
+    if !surface.has_faults() {
+        return None;
+    }
+    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let host = request.host.name();
+    let facts = Facts {
+        host: &host,
+        path: &request.path,
+        method: request.method.as_str(),
+        hub: &hub,
+        listener: surface.listener(),
+    };
+    shared.world.fault(Place::Request, &facts)
+}
+
+/// The answer with what goes wrong about it.
+async fn disturbed(fault: FaultKind, shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+    match fault {
+        FaultKind::Status { status, retry_after } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut reply = Reply::error(status, status.canonical_reason().unwrap_or("Failed"));
+            reply.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+            reply
+        }
+        FaultKind::HtmlPage => {
+            let page = "<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>";
+            Reply::new(StatusCode::OK, "text/html", page)
+        }
+        FaultKind::CaptivePortal => {
+            let mut reply = Reply::new(StatusCode::FOUND, "text/html", "<html><body>Log in to go on</body></html>");
+            reply.headers.push((LOCATION, HeaderValue::from_static("http://login.portal.invalid/")));
+            reply
+        }
+        FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
+        FaultKind::SlowAnswer { millis } => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            route_to(shared, surface, request).await
+        }
+        FaultKind::TruncatedBody => route_to(shared, surface, request).await.truncated().await,
+        // Only faults of requests are asked for.
+        _ => route_to(shared, surface, request).await,
+    }
 }
 
 fn refuses(shared: &Shared, surface: &Surface) -> bool {

@@ -149,6 +149,11 @@ pub(super) struct LocalSession {
 }
 
 impl LocalSession {
+    /// The hub that it talks to.
+    pub(super) const fn hub(&self) -> &Arc<HubCell> {
+        &self.hub
+    }
+
     pub(super) fn new(hub: Arc<HubCell>, link: Link) -> Self {
         let mut session = Self { hub, link, logged_in: false };
         if session.hub.read(|hub| hub.anonymous_access) {

@@ -53,6 +53,14 @@ impl RelaySession {
         }
     }
 
+    /// The hub that the connection talks to, or speaks for.
+    pub(super) const fn hub(&self) -> Option<&Arc<HubCell>> {
+        match &self.state {
+            State::User { hub: Some(hub), .. } | State::Controller(hub) => Some(hub),
+            State::User { hub: None, .. } | State::Unknown => None,
+        }
+    }
+
     pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
         if world.profile == Profile::Hostile && world.random.chance(HOSTILE_DROPS) {
             self.link.send(Out::Close(1001, "going away"));

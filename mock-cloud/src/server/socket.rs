@@ -22,6 +22,7 @@ use super::http::Reply;
 use super::lan::LocalSession;
 use super::relay::RelaySession;
 use super::{Shared, Surface, UpgradeSlot};
+use crate::faults::{self, Facts, FaultKind, Place};
 use crate::world::World;
 use crate::world::link::{Link, LinkKind, Out, Outbox};
 
@@ -75,6 +76,14 @@ impl Session {
         }
     }
 
+    /// Which hub it talks to, and on which listener.
+    fn about(&self) -> (String, &'static str) {
+        match self {
+            Self::Relay(session) => (session.hub().map(|hub| hub.serial.to_string()).unwrap_or_default(), "cloud"),
+            Self::Local(session) => (session.hub().serial.to_string(), "lan"),
+        }
+    }
+
     /// Whether this side pings: families differ.
     fn pings(&self) -> bool {
         match self {
@@ -113,6 +122,9 @@ pub(super) fn accept(
         reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
         return reply;
     }
+    if let Some(refusal) = refused(shared, surface, &request) {
+        return refusal;
+    }
     let accept_key = derive_accept_key(key.as_bytes());
     let conn_id = shared.world.random.uuid();
     let (session, outbox) = match (surface, request.uri().path()) {
@@ -129,6 +141,25 @@ pub(super) fn accept(
     let upgrade = hyper::upgrade::on(request);
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Accepted { upgrade, session, outbox });
     switching(&accept_key)
+}
+
+fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>) -> Option<Reply> {
+    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let facts = Facts {
+        host: host.rsplit_once(':').map_or(host, |(name, _)| name),
+        path: request.uri().path(),
+        method: request.method().as_str(),
+        hub: &hub,
+        listener: surface.listener(),
+    };
+    match shared.world.fault(Place::Upgrade, &facts)? {
+        FaultKind::UpgradeRefused { status } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            Some(Reply::error(status, status.canonical_reason().unwrap_or("No")))
+        }
+        _ => None,
+    }
 }
 
 fn switching(accept_key: &str) -> Reply {
@@ -183,6 +214,7 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
     let mut heard = tokio::time::Instant::now();
     let mut expiry = None;
     let mut drops = session.drops();
+    let mut late = None;
     loop {
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
@@ -191,6 +223,9 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
             biased;
             out = outbox.recv() => {
                 let end = match out {
+                    Some(Out::Text(text)) if world.faults.are_there() => {
+                        disturbed(world, socket, text, session, &mut late).await
+                    }
                     Some(Out::Text(text)) => drain(socket, text, outbox).await,
                     Some(Out::Close(code, reason)) => Some(End::Close(code, reason)),
                     None => Some(End::Close(1013, "too slow")),
@@ -281,6 +316,45 @@ async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> 
         Ok(Ok(end)) => end,
         Ok(Err(_)) | Err(_) => Some(End::Gone),
     }
+}
+
+/// Sends a message with what goes wrong about it. A message that is late waits for the next one.
+async fn disturbed(
+    world: &World,
+    socket: &mut Upgraded,
+    text: Utf8Bytes,
+    session: &Session,
+    late: &mut Option<Utf8Bytes>,
+) -> Option<End> {
+    let name = faults::name_of(&text);
+    let (hub, listener) = session.about();
+    let facts = Facts { method: &name, hub: &hub, listener, ..Facts::default() };
+    let fault = world.fault(Place::Message, &facts);
+    let mut messages = vec![Message::Text(text.clone())];
+    match fault {
+        Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),
+        Some(FaultKind::Abort) => return Some(End::Gone),
+        Some(FaultKind::DropMessage) => messages.clear(),
+        Some(FaultKind::DuplicateMessage) => messages.push(Message::Text(text)),
+        Some(FaultKind::BinaryMessage) => messages = vec![Message::Binary(text.into())],
+        Some(FaultKind::ReorderMessage) if late.is_none() => {
+            *late = Some(text);
+            return None;
+        }
+        Some(FaultKind::ForeignAnswer) => {
+            let foreign = r#"{"id":"nobody-asked","error":null,"result":{}}"#;
+            messages.insert(0, Message::Text(Utf8Bytes::from_static(foreign)));
+        }
+        Some(FaultKind::GarbageMessage) => messages.insert(0, Message::Text(Utf8Bytes::from_static("{\"id\": "))),
+        _ => {}
+    }
+    messages.extend(late.take().map(Message::Text));
+    for message in messages {
+        if write(socket, message).await.is_err() {
+            return Some(End::Gone);
+        }
+    }
+    None
 }
 
 async fn write<S: Sink<Message> + Unpin>(socket: &mut S, message: Message) -> Result<(), ()> {

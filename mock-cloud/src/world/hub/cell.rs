@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::{Context, Effects, Family, Hub, Local, Timer};
 use crate::config::Guesses;
+use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, Way};
 use crate::http_call;
 use crate::world::World;
@@ -219,7 +220,17 @@ impl HubCell {
             }
             None if !self.read(|hub| hub.wifi.at_relay()) => refuse("nma.ezlo.notconnected"),
             None => {
+                let facts = Facts { method, hub: self.serial.as_str(), listener: "cloud", ..Facts::default() };
+                let fault = world.fault(Place::Call, &facts);
+                if let Some(FaultKind::RpcError { code, data }) = &fault {
+                    let refused = Err(RpcError::new(*code, data, "as wished"));
+                    caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
+                    return;
+                }
                 let answer = |outcome: &Result<Value, RpcError>| {
+                    if fault == Some(FaultKind::NoAnswer) {
+                        return;
+                    }
                     caller.text(self.reply_text(world, request, outcome, Way::Relayed(&caller.conn_id)));
                 };
                 // The outcome has gone out already.

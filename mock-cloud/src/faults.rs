@@ -1,0 +1,483 @@
+//! Faults on demand: what goes wrong, where, and when. One list, asked at each place where something can go wrong.
+//!
+//! The real service has done all of this to somebody (public clients' bug reports); when it does, nobody knows. So a fault is
+//! always somebody's wish: by count first, then by match, then by chance, and chance comes from the world's seed.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+pub(crate) mod stream;
+
+/// Faults that may be there at once.
+const MOST: usize = 256;
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The connection is taken and reset at once.
+    ResetOnAccept,
+    /// The connection is taken and nothing ever comes: no TLS, no answer, no close.
+    HalfOpen,
+    /// The connection is reset once that many bytes went to the client.
+    ResetAfter {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Bytes go to the client in pieces of that size, each by itself.
+    Slices {
+        /// Bytes in a piece, 1 at least.
+        bytes: usize,
+    },
+    /// The answer is this status, in the vendor's dialect.
+    Status {
+        /// HTTP status, 400 to 599.
+        status: u16,
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// The body ends in the middle, and the connection with it.
+    TruncatedBody,
+    /// A web page with status 200, as a hotel's network sends it.
+    HtmlPage,
+    /// A redirect to a login page, as a hotel's network sends it.
+    CaptivePortal,
+    /// Status 200 and nothing else.
+    EmptyAnswer,
+    /// The answer comes that much later, by the machine's time.
+    SlowAnswer {
+        /// Milliseconds, a minute at most.
+        millis: u64,
+    },
+    /// A WebSocket is refused with this status.
+    UpgradeRefused {
+        /// HTTP status, 200 or 400 to 599.
+        status: u16,
+    },
+    /// The connection is closed with this code in place of the message.
+    Close {
+        /// Close code, 1000 to 4999.
+        code: u16,
+    },
+    /// The connection ends without a word in place of the message.
+    Abort,
+    /// The message is not sent.
+    DropMessage,
+    /// The message is sent twice.
+    DuplicateMessage,
+    /// The message is sent after the next one.
+    ReorderMessage,
+    /// The message comes in a binary frame.
+    BinaryMessage,
+    /// An answer to a question that nobody asked comes before the message.
+    ForeignAnswer,
+    /// Something that is no message comes before it.
+    GarbageMessage,
+    /// The call is refused with this error, and nothing is done.
+    RpcError {
+        /// Code of the error.
+        code: i64,
+        /// Its machine string.
+        data: String,
+    },
+    /// The call is done and its answer never comes.
+    NoAnswer,
+}
+
+/// Where something can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Connection,
+    Request,
+    Upgrade,
+    Message,
+    Call,
+}
+
+/// When it goes wrong, counted over what matches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Trigger {
+    /// Each time.
+    #[default]
+    Always,
+    /// The first so many times.
+    First(u64),
+    /// Each so manieth time.
+    Every(u64),
+    /// The so manieth time only.
+    Nth(u64),
+    /// In that share of times, 0 to 1; 0 changes nothing.
+    Chance(f64),
+}
+
+/// What has to be so. What is absent does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Match {
+    /// Host name of the request, without port.
+    pub host: Option<String>,
+    /// Beginning of the path of the request.
+    pub path: Option<String>,
+    /// HTTP method, or method of the call or message; a broadcast's `msg_subclass`.
+    pub method: Option<String>,
+    /// Serial of the hub that the connection talks to.
+    pub hub: Option<String>,
+    /// Name of the listener: `cloud`, `access-point` or `lan`. The control API has no faults.
+    pub listener: Option<String>,
+}
+
+/// A fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Fault {
+    /// What goes wrong.
+    #[serde(flatten)]
+    pub kind: FaultKind,
+    /// When.
+    #[serde(default)]
+    pub when: Trigger,
+    /// For whom.
+    #[serde(default, rename = "match")]
+    pub matching: Match,
+}
+
+/// A fault as it stands, with what it has done.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Its number.
+    pub id: u64,
+    /// What it is.
+    #[serde(flatten)]
+    pub fault: Fault,
+    /// How often something matched.
+    pub matched: u64,
+    /// How often it went wrong.
+    pub fired: u64,
+}
+
+/// A fault cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// A number is out of bounds.
+    #[error("{what} is not between {least} and {most}")]
+    Bounds {
+        /// Which.
+        what: &'static str,
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
+    /// There are too many.
+    #[error("there are {MOST} faults already; remove some")]
+    TooMany,
+}
+
+impl Fault {
+    /// Each time, for everybody.
+    pub fn new(kind: FaultKind) -> Self {
+        Self { kind, when: Trigger::Always, matching: Match::default() }
+    }
+
+    /// When.
+    #[must_use]
+    pub const fn when(mut self, when: Trigger) -> Self {
+        self.when = when;
+        self
+    }
+
+    /// Only for requests whose path begins so.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.matching.path = Some(path.into());
+        self
+    }
+
+    /// Only for that HTTP method, or that method of a call or message.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.matching.method = Some(method.into());
+        self
+    }
+
+    /// Only for that hub.
+    #[must_use]
+    pub fn hub(mut self, serial: impl Into<String>) -> Self {
+        self.matching.hub = Some(serial.into());
+        self
+    }
+
+    fn check(&self) -> Result<(), FaultError> {
+        let within = |what, value: u64, least, most| {
+            if (least..=most).contains(&value) { Ok(()) } else { Err(FaultError::Bounds { what, least, most }) }
+        };
+        match (&self.kind, self.when) {
+            (_, Trigger::Every(0)) => within("every", 0, 1, u64::MAX),
+            (_, Trigger::Nth(0)) => within("nth", 0, 1, u64::MAX),
+            (_, Trigger::Chance(share)) if !(0.0..=1.0).contains(&share) => within("chance", 2, 0, 1),
+            (FaultKind::Status { status, .. }, _) => within("status", u64::from(*status), 400, 599),
+            (FaultKind::UpgradeRefused { status: 200 }, _) => Ok(()),
+            (FaultKind::UpgradeRefused { status }, _) => within("status", u64::from(*status), 400, 599),
+            (FaultKind::Close { code }, _) => within("code", u64::from(*code), 1000, 4999),
+            (FaultKind::SlowAnswer { millis }, _) => within("millis", *millis, 0, 60_000),
+            (FaultKind::Slices { bytes }, _) => within("bytes", *bytes as u64, 1, 1 << 20),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FaultKind {
+    pub(crate) const fn place(&self) -> Place {
+        match self {
+            Self::ResetOnAccept | Self::HalfOpen | Self::ResetAfter { .. } | Self::Slices { .. } => Place::Connection,
+            Self::Status { .. }
+            | Self::TruncatedBody
+            | Self::HtmlPage
+            | Self::CaptivePortal
+            | Self::EmptyAnswer
+            | Self::SlowAnswer { .. } => Place::Request,
+            Self::UpgradeRefused { .. } => Place::Upgrade,
+            Self::RpcError { .. } | Self::NoAnswer => Place::Call,
+            _ => Place::Message,
+        }
+    }
+}
+
+/// What is about to happen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Facts<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) hub: &'a str,
+    pub(crate) listener: &'a str,
+}
+
+impl Match {
+    fn holds(&self, facts: &Facts<'_>) -> bool {
+        let same = |wanted: &Option<String>, have: &str| wanted.as_deref().is_none_or(|wanted| wanted == have);
+        same(&self.host, facts.host)
+            && same(&self.method, facts.method)
+            && same(&self.hub, facts.hub)
+            && same(&self.listener, facts.listener)
+            && self.path.as_deref().is_none_or(|start| facts.path.starts_with(start))
+    }
+}
+
+/// The faults of a cloud.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    state: Mutex<State>,
+    /// Whether there is any: asked on every frame.
+    any: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    standing: Vec<Standing>,
+}
+
+impl Faults {
+    pub(crate) fn add(&self, fault: Fault) -> Result<u64, FaultError> {
+        fault.check()?;
+        let mut state = self.lock();
+        if state.standing.len() >= MOST {
+            return Err(FaultError::TooMany);
+        }
+        state.next += 1;
+        let id = state.next;
+        state.standing.push(Standing { id, fault, matched: 0, fired: 0 });
+        self.any.store(true, std::sync::atomic::Ordering::Relaxed);
+        Ok(id)
+    }
+
+    /// Removes one, or all; says how many went.
+    pub(crate) fn remove(&self, id: Option<u64>) -> usize {
+        let mut state = self.lock();
+        let before = state.standing.len();
+        state.standing.retain(|standing| id.is_some_and(|id| id != standing.id));
+        self.any.store(!state.standing.is_empty(), std::sync::atomic::Ordering::Relaxed);
+        before - state.standing.len()
+    }
+
+    /// Whether there is any: messages go the short way while there is none.
+    pub(crate) fn are_there(&self) -> bool {
+        self.any.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn list(&self) -> Vec<Standing> {
+        self.lock().standing.clone()
+    }
+
+    /// What goes wrong here now, if anything: the first that matches and whose turn it is.
+    pub(crate) fn at(&self, place: Place, facts: &Facts<'_>, random: &Random) -> Option<FaultKind> {
+        if !self.are_there() {
+            return None;
+        }
+        let mut state = self.lock();
+        let mut found = None;
+        for standing in &mut state.standing {
+            if standing.fault.kind.place() != place || !standing.fault.matching.holds(facts) {
+                continue;
+            }
+            standing.matched += 1;
+            let times = standing.matched;
+            let due = match standing.fault.when {
+                Trigger::Always => true,
+                Trigger::First(most) => times <= most,
+                Trigger::Every(step) => times % step == 0,
+                Trigger::Nth(which) => times == which,
+                Trigger::Chance(share) => random.chance(share) && share > 0.0,
+            };
+            if due && found.is_none() {
+                standing.fired += 1;
+                tracing::info!(fault = ?standing.fault.kind, path = facts.path, method = facts.method, "something goes wrong");
+                found = Some(standing.fault.kind.clone());
+            }
+        }
+        found
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a message is about: the method of a call or answer, the name of a broadcast.
+pub(crate) fn name_of(text: &str) -> String {
+    let envelope = ezlo_protocol::rpc::Envelope::parse(text).unwrap_or_default();
+    envelope.msg_subclass.or(envelope.method).map(std::borrow::Cow::into_owned).unwrap_or_default()
+}
+
+/// A line of the catalogue.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[non_exhaustive]
+pub struct CatalogueEntry {
+    /// Its name.
+    pub fault: &'static str,
+    /// What it takes.
+    pub takes: &'static str,
+    /// What it does.
+    pub does: &'static str,
+}
+
+macro_rules! catalogue {
+    ($( $fault:literal ($takes:literal) $does:literal; )*) => {
+        /// Every fault there is.
+        pub const CATALOGUE: &[CatalogueEntry] =
+            &[$( CatalogueEntry { fault: $fault, takes: $takes, does: $does } ),*];
+    };
+}
+
+catalogue! {
+    "reset_on_accept" ("") "the connection is taken and reset at once";
+    "half_open" ("") "the connection is taken and nothing ever comes";
+    "reset_after" ("bytes") "the connection is reset once that many bytes went to the client";
+    "slices" ("bytes") "bytes go to the client in pieces of that size";
+    "status" ("status, retry_after") "the answer is this status, in the vendor's dialect";
+    "truncated_body" ("") "the body ends in the middle, and the connection with it";
+    "html_page" ("") "a web page with status 200";
+    "captive_portal" ("") "a redirect to a login page";
+    "empty_answer" ("") "status 200 and nothing else";
+    "slow_answer" ("millis") "the answer comes that much later";
+    "upgrade_refused" ("status") "a WebSocket is refused with this status";
+    "close" ("code") "the WebSocket is closed with this code in place of a message";
+    "abort" ("") "the WebSocket ends without a word in place of a message";
+    "drop_message" ("") "a message is not sent";
+    "duplicate_message" ("") "a message is sent twice";
+    "reorder_message" ("") "a message is sent after the next one";
+    "binary_message" ("") "a message comes in a binary frame";
+    "foreign_answer" ("") "an answer to a question that nobody asked comes before a message";
+    "garbage_message" ("") "something that is no message comes before it";
+    "rpc_error" ("code, data") "a call is refused with this error, and nothing is done";
+    "no_answer" ("") "a call is done and its answer never comes";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fired(when: Trigger, times: u64) -> Vec<u64> {
+        let (faults, random) = (Faults::default(), Random::new(1));
+        faults.add(Fault::new(FaultKind::EmptyAnswer).when(when)).unwrap();
+        let hits = |_: &u64| faults.at(Place::Request, &Facts::default(), &random).is_some();
+        (1..=times).filter(hits).collect()
+    }
+
+    #[test]
+    fn counts_come_first() {
+        assert_eq!(fired(Trigger::First(2), 5), [1, 2]);
+        assert_eq!(fired(Trigger::Every(2), 5), [2, 4]);
+        assert_eq!(fired(Trigger::Nth(3), 5), [3]);
+        assert_eq!(fired(Trigger::Always, 2), [1, 2]);
+        assert!(fired(Trigger::Chance(0.0), 100).is_empty(), "nothing changes");
+        assert_eq!(fired(Trigger::Chance(1.0), 3), [1, 2, 3]);
+        let some = fired(Trigger::Chance(0.5), 100);
+        assert!((20..80).contains(&some.len()) && some == fired(Trigger::Chance(0.5), 100), "the seed repeats it");
+    }
+
+    #[test]
+    fn only_what_matches_counts() {
+        let (faults, random) = (Faults::default(), Random::new(1));
+        let id = faults.add(Fault::new(FaultKind::EmptyAnswer).path("/autha").method("GET").when(Trigger::Nth(2)));
+        let at = |path, method| {
+            let facts = Facts { path, method, ..Facts::default() };
+            faults.at(Place::Request, &facts, &random)
+        };
+        assert!(at("/autha/x", "GET").is_none() && at("/info", "GET").is_none() && at("/autha", "PUT").is_none());
+        assert!(faults.at(Place::Connection, &Facts::default(), &random).is_none());
+        assert_eq!(at("/autha/y", "GET"), Some(FaultKind::EmptyAnswer));
+        let standing = &faults.list()[0];
+        assert_eq!((Ok(standing.id), standing.matched, standing.fired), (id, 2, 1));
+        assert_eq!((faults.remove(None), faults.list().len()), (1, 0));
+    }
+
+    #[test]
+    fn wishes_are_checked() {
+        let read = |wish: serde_json::Value| serde_json::from_value::<Fault>(wish);
+        let wish = read(
+            json!({"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 1}, "match": {"path": "/x"}}),
+        );
+        let wish = wish.unwrap();
+        assert_eq!(wish.kind, FaultKind::Status { status: 503, retry_after: Some(2) });
+        assert_eq!((wish.when, wish.matching.path.as_deref()), (Trigger::First(1), Some("/x")));
+        assert!(read(json!({"fault": "nothing"})).is_err());
+        assert!(read(json!({"fault": "abort", "match": {"colour": 1}})).is_err());
+        let faults = Faults::default();
+        for kind in [FaultKind::Status { status: 200, retry_after: None }, FaultKind::Slices { bytes: 0 }] {
+            assert!(matches!(faults.add(Fault::new(kind)), Err(FaultError::Bounds { .. })));
+        }
+        assert!(faults.add(Fault::new(FaultKind::Abort).when(Trigger::Chance(f64::NAN))).is_err());
+        for _ in 0..MOST {
+            faults.add(Fault::new(FaultKind::Abort)).unwrap();
+        }
+        assert_eq!(faults.add(Fault::new(FaultKind::Abort)), Err(FaultError::TooMany));
+    }
+
+    #[test]
+    fn the_catalogue_is_what_can_be_wished_for() {
+        for entry in CATALOGUE {
+            let mut wish = json!({"fault": entry.fault});
+            for name in entry.takes.split(", ").filter(|name| !name.is_empty()) {
+                wish[name] = if name == "data" { json!("x") } else { json!(500) };
+            }
+            let read = serde_json::from_value::<Fault>(wish.clone());
+            assert!(read.is_ok(), "{wish}: {read:?}");
+        }
+        let unknown = serde_json::from_value::<Fault>(json!({"fault": "nothing"})).unwrap_err().to_string();
+        for entry in CATALOGUE {
+            assert!(unknown.contains(&format!("`{}`", entry.fault)), "{}", entry.fault);
+        }
+        assert_eq!(unknown.matches('`').count() / 2 - 1, CATALOGUE.len(), "{unknown}");
+    }
+}

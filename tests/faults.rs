@@ -1,0 +1,209 @@
+//! Every fault of the catalogue, proved on the wire by clients that share no code with the SDK.
+
+use std::time::{Duration, Instant};
+
+use ezlo_mock_cloud::MockCloud;
+use ezlo_mock_cloud::faults::{CATALOGUE, Fault, FaultKind, Trigger};
+use ezlo_testkit::{Answer, Came, Socket, address, http as ask, within};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{HUB, account, demo, http, plain, registered, started};
+
+async fn cloud() -> MockCloud {
+    started(MockCloud::builder()).await
+}
+
+const LOCATOR: &str = "GET /locator/locator/locator";
+
+async fn locate(cloud: &MockCloud) -> Answer {
+    ask(http(cloud), LOCATOR, &[], b"").await
+}
+
+/// A request on a connection of its own, read until it ends, and how it ended.
+async fn raw(cloud: &MockCloud) -> (Vec<u8>, std::io::Result<()>) {
+    let mut stream = TcpStream::connect(http(cloud)).await.unwrap();
+    let request = format!("{LOCATOR} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    if let Err(error) = stream.write_all(request.as_bytes()).await {
+        return (Vec::new(), Err(error));
+    }
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match within(stream.read(&mut buffer)).await {
+            Ok(0) => return (bytes, Ok(())),
+            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
+            Err(error) => return (bytes, Err(error)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections() {
+    let cloud = cloud().await;
+    cloud.add_fault(Fault::new(FaultKind::ResetOnAccept).when(Trigger::First(1))).unwrap();
+    let (bytes, end) = raw(&cloud).await;
+    assert!(bytes.is_empty() && end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset));
+    assert!(raw(&cloud).await.1.is_ok(), "the first only");
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::ResetAfter { bytes: 40 }).when(Trigger::First(1))).unwrap();
+    let (bytes, end) = raw(&cloud).await;
+    assert!(bytes.len() <= 40 && end.is_err(), "{} bytes, {end:?}", bytes.len());
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::Slices { bytes: 1 })).unwrap();
+    let whole = raw(&cloud).await.0;
+    assert!(String::from_utf8(whole).unwrap().starts_with("HTTP/1.1 200 OK\r\n"), "slow, and whole");
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::HalfOpen)).unwrap();
+    let mut stream = TcpStream::connect(http(&cloud)).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let nothing = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut [0; 1])).await;
+    assert!(nothing.is_err(), "neither an answer nor an end: {nothing:?}");
+    let control = ask(address(&cloud.ready().control), "GET /faults", &[], b"").await;
+    assert_eq!(control.json()[0]["fired"], 1, "whoever switches them off gets through");
+}
+
+#[tokio::test]
+async fn requests() {
+    let cloud = cloud().await;
+    let with = async |kind: FaultKind| {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind).path("/locator")).unwrap();
+        let began = Instant::now();
+        (raw(&cloud).await.0, began.elapsed())
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (whole, _) = with(FaultKind::SlowAnswer { millis: 0 }).await;
+    let status = text(with(FaultKind::Status { status: 503, retry_after: Some(7) }).await.0);
+    assert!(status.starts_with("HTTP/1.1 503 ") && status.contains("\r\nretry-after: 7\r\n"), "{status}");
+    assert!(status.ends_with("ERROR:Service Unavailable"), "in the vendor's dialect: {status}");
+    let (half, _) = with(FaultKind::TruncatedBody).await;
+    let length = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let said = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        (said.parse::<usize>().unwrap(), body.len())
+    };
+    let (said, came) = length(&half);
+    assert!(length(&whole) == (said, said) && came < said, "{said} bytes were promised and {came} came");
+    assert!(text(with(FaultKind::HtmlPage).await.0).contains("content-type: text/html\r\n"));
+    let portal = text(with(FaultKind::CaptivePortal).await.0);
+    assert!(portal.starts_with("HTTP/1.1 302 ") && portal.contains("\r\nlocation: http://login"), "{portal}");
+    let empty = text(with(FaultKind::EmptyAnswer).await.0);
+    assert!(empty.starts_with("HTTP/1.1 200 ") && empty.ends_with("\r\n\r\n"), "{empty}");
+    let (_, time) = with(FaultKind::SlowAnswer { millis: 150 }).await;
+    assert!(time >= Duration::from_millis(150));
+    assert_eq!(ask(http(&cloud), "GET /info/session/token", &[], b"").await.status, 401, "other paths go on");
+}
+
+#[tokio::test]
+async fn websockets_are_refused_and_closed() {
+    let cloud = cloud().await;
+    cloud.add_fault(Fault::new(FaultKind::UpgradeRefused { status: 429 }).when(Trigger::First(1))).unwrap();
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    assert_eq!(ask(http(&cloud), "GET /", &upgrade, b"").await.status, 429);
+    let mut socket = registered(&cloud).await;
+    cloud.add_fault(Fault::new(FaultKind::Close { code: 4000 }).when(Trigger::First(1))).unwrap();
+    socket.text(call("hub.info.get")).await;
+    assert!(matches!(socket.next().await, Came::Closed(4000)));
+    let mut socket = registered(&cloud).await;
+    cloud.add_fault(Fault::new(FaultKind::Abort).when(Trigger::First(1))).unwrap();
+    socket.text(call("hub.info.get")).await;
+    assert!(matches!(socket.next().await, Came::Gone));
+}
+
+fn call(method: &str) -> String {
+    json!({"id": method, "method": method, "params": {}}).to_string()
+}
+
+/// The ids, or names, of what comes in answer to two calls, until nothing more can come.
+async fn told(cloud: &MockCloud, socket: &mut Socket, fault: Fault) -> Vec<String> {
+    cloud.remove_fault(None);
+    cloud.add_fault(fault).unwrap();
+    for method in ["hub.info.get", "hub.room.list"] {
+        socket.text(call(method)).await;
+    }
+    // A last call after the fault: what came, came before it.
+    let mut told = Vec::new();
+    socket.text(call("hub.modes.current.get")).await;
+    loop {
+        let name = match socket.next().await {
+            Came::Json(frame) => frame["id"].as_str().unwrap_or("garbage").to_owned(),
+            Came::Binary(_) => "binary".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        if name == "hub.modes.current.get" {
+            return told;
+        }
+        told.push(name);
+    }
+}
+
+#[tokio::test]
+async fn messages() {
+    let cloud = cloud().await;
+    let mut socket = registered(&cloud).await;
+    let of = |kind: FaultKind| Fault::new(kind).method("hub.info.get");
+    let (info, rooms) = ("hub.info.get", "hub.room.list");
+    let mut told = async |fault: Fault| told(&cloud, &mut socket, fault).await;
+    assert_eq!(told(of(FaultKind::DropMessage)).await, [rooms]);
+    assert_eq!(told(of(FaultKind::DuplicateMessage)).await, [info, info, rooms]);
+    assert_eq!(told(of(FaultKind::ReorderMessage)).await, [rooms, info]);
+    assert_eq!(told(of(FaultKind::ForeignAnswer)).await, ["nobody-asked", info, rooms]);
+    assert_eq!(told(of(FaultKind::GarbageMessage)).await, ["garbage", info, rooms]);
+    assert_eq!(told(of(FaultKind::BinaryMessage)).await, ["binary", rooms]);
+    assert_eq!(told(of(FaultKind::NoAnswer)).await, [rooms]);
+    assert_eq!(told(of(FaultKind::DropMessage).hub("90000002")).await, [info, rooms], "another hub");
+    cloud.remove_fault(None);
+    let refusal = FaultKind::RpcError { code: -32500, data: "ezlo.adapter.busy.zwave".into() };
+    cloud.add_fault(of(refusal)).unwrap();
+    let mut socket = registered(&cloud).await;
+    let refused = socket.ask(call(info)).await;
+    assert_eq!((&refused["error"]["data"], &refused["result"]), (&json!("ezlo.adapter.busy.zwave"), &json!({})));
+}
+
+#[tokio::test]
+async fn the_sdk_gets_over_what_passes() {
+    let cloud = cloud().await;
+    cloud.add_fault(Fault::new(FaultKind::Status { status: 503, retry_after: None }).when(Trigger::First(2))).unwrap();
+    let account = within(ezlo::Account::log_in(plain(&cloud), &demo())).await.unwrap();
+    assert_eq!(cloud.faults()[0].fired, 2);
+    cloud.add_fault(Fault::new(FaultKind::ResetOnAccept).when(Trigger::Every(2))).unwrap();
+    assert_eq!(within(account.users()).await.unwrap().len(), 1);
+    let hub = within(account.connect(&HUB.parse().unwrap())).await.unwrap();
+    cloud.add_fault(Fault::new(FaultKind::Abort).method("hub.room.list").when(Trigger::First(1))).unwrap();
+    assert!(!within(hub.rooms()).await.unwrap().is_empty(), "a reading is sent again on the next link");
+    for kind in [FaultKind::GarbageMessage, FaultKind::ForeignAnswer, FaultKind::DuplicateMessage] {
+        cloud.add_fault(Fault::new(kind)).unwrap();
+    }
+    assert!(!within(hub.scenes()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn by_the_control_api() {
+    let cloud = cloud().await;
+    let control = address(&cloud.ready().control);
+    let listed = ask(control, "GET /faults/catalogue", &[], b"").await.json();
+    assert_eq!(listed.as_array().unwrap().len(), CATALOGUE.len());
+    let wish = br#"{"fault": "status", "status": 418, "when": {"nth": 2}, "match": {"path": "/locator"}}"#;
+    let id = ask(control, "POST /faults", &[], wish).await.json()["id"].as_u64().unwrap();
+    assert_eq!(
+        (locate(&cloud).await.status, locate(&cloud).await.status, locate(&cloud).await.status),
+        (200, 418, 200)
+    );
+    let standing = ask(control, "GET /faults", &[], b"").await.json();
+    assert_eq!((&standing[0]["matched"], &standing[0]["fired"]), (&json!(3), &json!(1)));
+    for bad in [&br#"{"fault": "status", "status": 99}"#[..], br#"{"fault": "x"}"#, b"{"] {
+        assert_eq!(ask(control, "POST /faults", &[], bad).await.status, 400);
+    }
+    assert_eq!(ask(control, &format!("DELETE /faults/{id}"), &[], b"").await.status, 200);
+    assert_eq!(ask(control, &format!("DELETE /faults/{id}"), &[], b"").await.status, 404);
+    assert_eq!(ask(control, "DELETE /faults", &[], b"").await.json()["removed"], 0);
+    let account = account(&cloud).await;
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 3);
+}
