@@ -88,6 +88,12 @@ impl HubHandle {
         self.cell.change(&self.world, |hub, _| hub.set_setup_fault(fault), |()| ());
     }
 
+    /// The house loses the internet, or has it again: the relay tells its users. The local network stays. Nothing happens to
+    /// a hub that is on no network.
+    pub fn set_internet(&self, there: bool) {
+        self.cell.change(&self.world, |hub, context| hub.set_internet(there, context), |()| ());
+    }
+
     /// Somebody pulls the plug and puts it in again: everybody is dropped, and the hub is back after its restart.
     pub fn restart(&self) {
         self.cell.change(&self.world, crate::world::hub::Hub::restart, |()| ());

@@ -9,6 +9,7 @@ use ezlo::{
     Account, CallError, Change, Credentials, Edge, Environment, Error, Hub, HubEvent, ItemHandle, RelayEvent,
     SessionConfig,
 };
+use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
 use ezlo_mock_cloud::random::Random;
 use ezlo_mock_cloud::{HubHandle, MockCloud};
 use ezlo_relay::BackoffPolicy;
@@ -83,7 +84,7 @@ pub async fn run(plan: Plan) -> Report {
     let proxy = Proxy::start(cloud.ready().http.trim_start_matches("http://").parse().expect("an address")).await;
     let shared = Shared::default();
     let account = log_in(&format!("http://{}", proxy.address())).await;
-    let observer = log_in(&cloud.ready().http).await.connect(&SERIAL.parse().expect("a serial")).await.expect("a link");
+    let observer = observe(&cloud).await;
     let config = {
         let mut config = SessionConfig::default();
         config.seed = Some(plan.seed);
@@ -105,6 +106,8 @@ pub async fn run(plan: Plan) -> Report {
         (0..WORKERS).map(|worker| tokio::spawn(command(targets.clone(), worker, end, Arc::clone(&shared)))).collect();
     break_things(&cloud, &proxy, plan.seed, end, &shared).await;
     proxy.mend();
+    cloud.remove_fault(None);
+    cloud.hub(SERIAL).expect("a hub").set_internet(true);
     for worker in workers {
         if worker.await.is_err() {
             violation(&shared, "a worker panicked".into());
@@ -239,16 +242,22 @@ async fn break_things(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant,
         u64::from_le_bytes(bytes) % most
     };
     let mut next = tokio::time::Instant::now();
+    let mut online = true;
     while Instant::now() < end {
         next += Duration::from_millis(20 + draw(280));
         tokio::time::sleep_until(next).await;
         locked(shared).1.faults += 1;
-        match draw(20) {
+        match draw(24) {
             0..=7 => proxy.drop_all(),
             8 | 9 => proxy.stall(Duration::from_millis(50 + draw(400))),
             10 | 11 => proxy.refuse(Duration::from_millis(50 + draw(200))),
             12 => proxy.go_silent(Duration::from_millis(1200)),
             13 => cloud.advance(Duration::from_secs(86_400)).await,
+            14 => {
+                online = !online;
+                hub.set_internet(online);
+            }
+            15..=17 => add_message_fault(cloud, draw(4), 2 + draw(5)),
             _ => {
                 press += 1;
                 locked(shared).0.pressed.insert(press);
@@ -256,6 +265,33 @@ async fn break_things(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant,
             }
         }
     }
+}
+
+/// Messages that come twice, late, or with something foreign before them, from now on until the next such fault.
+fn add_message_fault(cloud: &MockCloud, which: u64, every: u64) {
+    let kind = match which {
+        0 => FaultKind::DuplicateMessage,
+        1 => FaultKind::ForeignAnswer,
+        2 => FaultKind::GarbageMessage,
+        _ => FaultKind::Abort,
+    };
+    cloud.remove_fault(None);
+    // A link that is aborted all the time is no link; once will do.
+    let when = if kind == FaultKind::Abort { Trigger::Nth(every) } else { Trigger::Every(every) };
+    let mut fault = Fault::new(kind).when(when);
+    // Who observes does so on the local network, undisturbed.
+    fault.matching.listener = Some("cloud".into());
+    cloud.add_fault(fault).expect("a fault");
+}
+
+/// A link of its own on the local network, past everything that goes wrong.
+async fn observe(cloud: &MockCloud) -> Hub {
+    let account = log_in(&cloud.ready().http).await;
+    let serial = SERIAL.parse().expect("a serial");
+    let credentials = account.local_credentials(&serial).await.expect("credentials");
+    let lan = cloud.ready().hubs[0].lan.as_deref().expect("a local port");
+    let lan = lan.trim_start_matches("wss://").parse().expect("an address");
+    Account::connect_local(&serial, lan, credentials, None).await.expect("a link")
 }
 
 fn report_press(hub: &HubHandle, number: i64, shared: &Shared) {

@@ -174,6 +174,9 @@ pub struct Envelope<'a> {
     /// What a broadcast is about.
     #[serde(borrow)]
     pub msg_subclass: Option<Cow<'a, str>>,
+    /// Number of a broadcast: unique text on Linux hubs, a counter on EzloPi.
+    #[serde(borrow)]
+    pub msg_id: Option<&'a RawValue>,
     /// Added by the relay.
     #[serde(borrow)]
     pub sender: Option<&'a RawValue>,

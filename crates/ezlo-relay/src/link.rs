@@ -264,6 +264,10 @@ impl Voice {
                 Some((id, outcome))
             }
             FrameKind::Broadcast => {
+                if envelope.msg_id.is_some_and(|id| !self.tally.is_new(id.get())) {
+                    Tally::add(&self.tally.repeated_broadcasts);
+                    return None;
+                }
                 let name = envelope.msg_subclass.as_deref().unwrap_or_default();
                 match Event::parse(name, &value(envelope.result)) {
                     Ok(event) => self.on_event(event),

@@ -1,7 +1,8 @@
 //! What a session is doing, for those who watch it.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::CloseReason;
 
@@ -91,7 +92,17 @@ pub(crate) struct Tally {
     pub(crate) bad_frames: AtomicU64,
     pub(crate) unknown_broadcasts: AtomicU64,
     pub(crate) foreign_answers: AtomicU64,
+    pub(crate) repeated_broadcasts: AtomicU64,
+    /// The newest broadcasts, by `msg_id`.
+    recent: Mutex<VecDeque<String>>,
 }
+
+/// Broadcasts that are remembered, to tell one that comes twice.
+const RECENT: usize = 128;
+/// Shortest `msg_id` that is unique: Linux hubs send 24 hexadecimal digits, EzloPi a counter that begins anew.
+const UNIQUE: usize = 16;
+/// Longest that is remembered.
+const LONGEST: usize = 64;
 
 /// Counts of a session's whole life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,6 +114,8 @@ pub struct Counters {
     pub unknown_broadcasts: u64,
     /// Answers to calls that nobody waited for.
     pub foreign_answers: u64,
+    /// Broadcasts that came twice and were told once.
+    pub repeated_broadcasts: u64,
 }
 
 impl Tally {
@@ -110,11 +123,44 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether a broadcast of that `msg_id` has not been told yet.
+    pub(crate) fn is_new(&self, msg_id: &str) -> bool {
+        if !(UNIQUE..=LONGEST).contains(&msg_id.len()) {
+            return true;
+        }
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.iter().any(|known| known == msg_id) {
+            return false;
+        }
+        if recent.len() >= RECENT {
+            recent.pop_front();
+        }
+        recent.push_back(msg_id.to_owned());
+        true
+    }
+
     pub(crate) fn read(&self) -> Counters {
         Counters {
             bad_frames: self.bad_frames.load(Ordering::Relaxed),
             unknown_broadcasts: self.unknown_broadcasts.load(Ordering::Relaxed),
             foreign_answers: self.foreign_answers.load(Ordering::Relaxed),
+            repeated_broadcasts: self.repeated_broadcasts.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broadcasts_that_come_twice_are_known_for_a_while() {
+        let tally = Tally::default();
+        let id = |number: usize| format!("{number:024x}");
+        assert!(tally.is_new(&id(1)) && !tally.is_new(&id(1)));
+        assert!((2..RECENT + 2).all(|number| tally.is_new(&id(number))));
+        assert!(tally.is_new(&id(1)), "too long ago");
+        assert!(tally.is_new("7") && tally.is_new("7"), "a counter begins anew");
+        assert!(tally.is_new(&"f".repeat(65)) && tally.is_new(&"f".repeat(65)), "nothing long is kept");
     }
 }

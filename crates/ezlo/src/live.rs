@@ -308,12 +308,13 @@ impl Keeper {
         if out_of_step {
             return self.out_of_step();
         }
+        // The event first: who waited for this and listens from now on is not told of it again.
+        self.live.tell(HubEvent::Synced { changes: number });
         self.live.progress.send_modify(|progress| {
             progress.syncs += 1;
             progress.answered = wish;
             progress.in_step = true;
         });
-        self.live.tell(HubEvent::Synced { changes: number });
         Next::GoOn
     }
 
@@ -332,7 +333,8 @@ impl Keeper {
 /// Whether events are missing at that place.
 fn is_gap(event: &RelayEvent) -> bool {
     match event {
-        RelayEvent::Up | RelayEvent::Down(_) | RelayEvent::Lost(_) => true,
+        // A link that came up is no gap by itself: the one that went before it is.
+        RelayEvent::Down(_) | RelayEvent::Lost(_) => true,
         RelayEvent::Hub(event) => is_back(event),
         _ => false,
     }

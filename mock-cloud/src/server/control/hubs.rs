@@ -48,6 +48,12 @@ struct Setup {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Internet {
+    there: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 /// `/hubs/{serial}` and what is below it.
@@ -61,7 +67,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Reply {
     match (call, &request.method) {
         ("", &Method::GET) => Reply::json(&detailed(&hub)),
         ("", _) => Reply::method_not_allowed(&[Method::GET]),
-        ("include" | "exclude" | "report" | "reachable" | "setup-fault" | "restart", method)
+        ("include" | "exclude" | "report" | "reachable" | "setup-fault" | "restart" | "internet", method)
             if method != Method::POST =>
         {
             Reply::method_not_allowed(&[Method::POST])
@@ -74,13 +80,17 @@ pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Reply {
             hub.set_setup_fault(wish.fault);
             Ok(())
         }),
+        ("internet", _) => with(request, |wish: Internet| {
+            hub.set_internet(wish.there);
+            Ok(())
+        }),
         ("restart", _) => with(request, |_: Nothing| {
             hub.restart();
             Ok(())
         }),
         _ => refusal(
             StatusCode::NOT_FOUND,
-            "no such control call; a hub has include, exclude, report, reachable, setup-fault and restart",
+            "no such control call; a hub has include, exclude, report, reachable, setup-fault, internet and restart",
         ),
     }
 }

@@ -210,6 +210,14 @@ impl Hub {
         }
     }
 
+    /// The house loses the internet, or has it again; the local network stays.
+    pub(crate) fn set_internet(&mut self, there: bool, context: &mut Context<'_>) {
+        if self.wifi.on_network() && self.wifi.at_relay != there {
+            self.wifi.at_relay = there;
+            context.effects.at_relay = Some(there);
+        }
+    }
+
     pub(crate) const fn close_access_point(&mut self) {
         self.wifi.access_point = AccessPoint::Lingering;
     }
