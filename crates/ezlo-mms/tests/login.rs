@@ -81,6 +81,32 @@ async fn many_callers_make_one_login_and_it_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
+async fn who_waited_while_a_login_failed_gets_its_error() {
+    let bench = Bench::new().await;
+    let failing = Mock::given(path_regex("^/autha/")).respond_with(ResponseTemplate::new(503));
+    failing.up_to_n_times(1).expect(1).mount(&bench.server).await;
+    let login = bench.login();
+    let callers = futures(&login, 20).await;
+    assert!(
+        callers
+            .iter()
+            .all(|outcome| matches!(outcome, Err(error) if matches!(error.kind(), ErrorKind::Unavailable(_))))
+    );
+    bench.log_in_gives(START, 1).await;
+    assert!(login.session().await.is_ok(), "who comes later tries again");
+}
+
+/// That many callers at once: all of them wait before the first one is answered.
+async fn futures(login: &Login, number: usize) -> Vec<Result<Arc<ezlo_mms::Session>, ezlo_mms::Error>> {
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..number {
+        let login = login.clone();
+        callers.spawn(async move { login.session().await });
+    }
+    callers.join_all().await
+}
+
+#[tokio::test]
 async fn a_dead_identity_is_replaced_once_and_the_call_made_again() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;

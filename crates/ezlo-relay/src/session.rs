@@ -407,6 +407,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn events_that_are_there_need_no_waiting() {
+        let (session, hub) = anonymous().await;
+        let mut events = session.events();
+        hub.say(json!({"msg_subclass": "hub.new", "result": {}})).await;
+        while !matches!(events.next().await, Some(RelayEvent::Hub(_))) {}
+        assert!(events.try_next().is_none());
+        session.clone().close().await;
+        assert!(matches!(events.try_next(), Some(RelayEvent::Closed(_))));
+        assert!(events.try_next().is_none() && events.next().await.is_none());
+        assert!(session.events().next().await.is_none(), "who comes after the end does not wait for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_weak_hold_does_not_keep_it_open() {
         let (session, hub) = anonymous().await;
         let weak = session.downgrade();

@@ -345,27 +345,47 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_waits_hurries_three_attempts_and_no_more() {
-        let mut rig = Rig::new(config());
-        // Into long waits first.
-        for _ in 0..8 {
-            rig.attempts.recv().await.unwrap();
-            rig.fail(dial_error()).await;
-        }
-        let session = rig.session.clone();
-        let patient = async move { session.call_within("r", Kind::Read, json!({}), Duration::from_secs(3600)).await };
-        let waiting = tokio::spawn(patient);
-        let mut last = Instant::now();
-        let mut waits = Vec::new();
-        for _ in 0..5 {
-            rig.attempts.recv().await.unwrap();
-            waits.push(last.elapsed());
-            last = Instant::now();
-            rig.fail(dial_error()).await;
-        }
-        waiting.abort();
         let short = config().backoff.first;
-        let hurried: Vec<bool> = waits.iter().map(|wait| *wait <= short).collect();
-        assert_eq!(hurried, [true, true, true, false, false], "{waits:?}");
+        // The call comes at once, and while the wait that can be cut short has begun.
+        for late in [Duration::ZERO, short] {
+            let mut rig = Rig::new(config());
+            // Into long waits first.
+            for _ in 0..8 {
+                rig.attempts.recv().await.unwrap();
+                rig.fail(dial_error()).await;
+            }
+            tokio::time::advance(late).await;
+            let session = rig.session.clone();
+            let patient =
+                async move { session.call_within("r", Kind::Read, json!({}), Duration::from_secs(3600)).await };
+            let waiting = tokio::spawn(patient);
+            let mut last = Instant::now();
+            let mut waits = Vec::new();
+            for _ in 0..5 {
+                rig.attempts.recv().await.unwrap();
+                waits.push(last.elapsed());
+                last = Instant::now();
+                rig.fail(dial_error()).await;
+            }
+            waiting.abort();
+            let hurried: Vec<bool> = waits.iter().map(|wait| *wait <= short).collect();
+            assert_eq!(hurried, [true, true, true, false, false], "{waits:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_came_to_nothing_is_told_to_the_route() {
+        let mut rig = Rig::new(config());
+        assert!(!rig.attempts.recv().await.unwrap().unproven);
+        rig.fail(dial_error()).await;
+        assert!(!rig.attempts.recv().await.unwrap().unproven, "there was no connection");
+        rig.fail(refused("nma.db.error")).await;
+        assert!(rig.attempts.recv().await.unwrap().unproven);
+        rig.fail(dial_error()).await;
+        assert!(rig.attempts.recv().await.unwrap().unproven, "still the last connection there was");
+        let hub = rig.link().await;
+        drop(hub);
+        assert!(!rig.attempts.recv().await.unwrap().unproven);
     }
 
     #[tokio::test(start_paused = true)]
