@@ -120,6 +120,7 @@ mod tests {
     fn what_the_service_asks_for_is_honoured_or_told() {
         let policy = RetryPolicy::default();
         assert_eq!(policy.wait(1, Some(Duration::from_secs(5)), 0.0), Some(Duration::from_secs(5)));
+        assert_eq!(policy.wait(1, Some(policy.longest_wait), 0.0), Some(policy.longest_wait));
         assert_eq!(policy.wait(1, Some(Duration::from_secs(11)), 0.0), None, "nobody waits that long here");
         let header = |text: &str| retry_after(Some(&text.parse().unwrap()), 1_700_000_000);
         assert_eq!(header("7"), Some(Duration::from_secs(7)));

@@ -81,6 +81,35 @@ async fn many_callers_make_one_login_and_it_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_there_is_used_and_replaced_once_for_all() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 1).await;
+    let first = bench.login().session().await.unwrap();
+    let credentials = Some(Credentials::new("demo.user", "hunter2"));
+    let login = Login::from_session(bench.client(), (*first).clone(), credentials);
+    assert_eq!(login.session().await.unwrap().pair(), first.pair(), "nobody logs in");
+    bench.log_in_gives(START + 1, 1).await;
+    let second = login.replace(&first).await.unwrap();
+    assert_eq!(login.replace(&first).await.unwrap().pair(), second.pair(), "somebody has replaced it already");
+    let before = *login.generation().borrow();
+    login.log_out().await.unwrap();
+    assert_eq!(*login.generation().borrow(), before + 1);
+    let shown = format!("{login:?}");
+    assert!(shown.contains("demo.user") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[tokio::test]
+async fn other_refusals_are_told_and_not_asked_again() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 1).await;
+    let refused =
+        Mock::given(path("/account/account/account/1200001/devices")).respond_with(ResponseTemplate::new(403));
+    refused.expect(1).mount(&bench.server).await;
+    let error = bench.login().with(|mms, session| async move { mms.hubs(&session).await }).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Refused(_)), "{error}");
+}
+
+#[tokio::test]
 async fn who_waited_while_a_login_failed_gets_its_error() {
     let bench = Bench::new().await;
     let failing = Mock::given(path_regex("^/autha/")).respond_with(ResponseTemplate::new(503));
