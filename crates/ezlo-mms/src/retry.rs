@@ -117,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn chance_spreads() {
+        let draws: Vec<f64> = (0..200).map(|_| chance()).collect();
+        assert!(draws.iter().all(|share| (0.0..1.0).contains(share)), "{draws:?}");
+        // That all 200 fall on one side has a chance of one in 10^18.
+        assert!(draws.iter().any(|share| *share < 0.2) && draws.iter().any(|share| *share > 0.8), "{draws:?}");
+    }
+
+    #[test]
     fn what_the_service_asks_for_is_honoured_or_told() {
         let policy = RetryPolicy::default();
         assert_eq!(policy.wait(1, Some(Duration::from_secs(5)), 0.0), Some(Duration::from_secs(5)));

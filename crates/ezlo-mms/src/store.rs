@@ -1,7 +1,8 @@
 //! Where a login is kept from run to run.
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -80,7 +81,7 @@ impl TokenStore for MemoryStore {
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
-    /// One writer at a time; other processes are kept out by the rename.
+    /// One writer at a time in this process; a lock on the folder keeps other processes out.
     writing: Mutex<()>,
 }
 
@@ -108,32 +109,37 @@ impl FileStore {
         Self { path: path.into(), writing: Mutex::new(()) }
     }
 
+    fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
     fn io(&self, source: std::io::Error) -> StoreError {
         StoreError::Io { path: self.path.clone(), source }
     }
 
     fn read(&self) -> Result<Kept, StoreError> {
-        let metadata = match std::fs::metadata(&self.path) {
-            Ok(metadata) => metadata,
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Kept { version: VERSION, ..Kept::default() });
             }
             Err(error) => return Err(self.io(error)),
         };
-        refuse_open(&self.path, &metadata)?;
+        // Of the file that is open, not of whatever has that name a moment later.
+        refuse_open(&self.path, &file.metadata().map_err(|error| self.io(error))?)?;
         let damaged = || StoreError::Damaged { path: self.path.clone() };
-        if metadata.len() > MAX_FILE {
+        let mut text = Vec::new();
+        file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(|error| self.io(error))?;
+        if text.len() as u64 > MAX_FILE {
             return Err(damaged());
         }
-        let text = std::fs::read(&self.path).map_err(|error| self.io(error))?;
         // The error would quote what is in the file.
         let kept: Kept = serde_json::from_slice(&text).map_err(|_| damaged())?;
         if kept.version == VERSION { Ok(kept) } else { Err(damaged()) }
     }
 
     fn write(&self, kept: &Kept) -> Result<(), StoreError> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(|error| self.io(error))?;
+        let folder = self.folder();
         // Made with mode 0600, beside the old file, and put in its place in one step.
         let mut file = tempfile::Builder::new().prefix(".ezlo-").tempfile_in(folder).map_err(|error| self.io(error))?;
         let text = serde_json::to_vec(kept).map_err(|error| self.io(error.into()))?;
@@ -144,6 +150,8 @@ impl FileStore {
 
     fn change(&self, change: impl FnOnce(&mut HashMap<String, KeptPair>)) -> Result<(), StoreError> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::create_dir_all(self.folder()).map_err(|error| self.io(error))?;
+        let _only = lock(self.folder()).map_err(|error| self.io(error))?;
         let mut kept = self.read()?;
         change(&mut kept.users);
         self.write(&kept)
@@ -172,6 +180,32 @@ impl TokenStore for FileStore {
             users.remove(&username.to_lowercase());
         })
     }
+}
+
+/// How often a folder that somebody else writes in is asked for, and how long it is left alone in between.
+#[cfg(unix)]
+const TRIES: (u32, std::time::Duration) = (100, std::time::Duration::from_millis(20));
+
+/// Keeps other processes out until it is dropped. Writing takes a moment; who takes two seconds is stuck.
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "another process's lock has no clock to wait by")]
+fn lock(folder: &Path) -> std::io::Result<File> {
+    let file = File::open(folder)?;
+    let (tries, pause) = TRIES;
+    for _ in 0..tries {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(pause),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing there and does not end"))
+}
+
+/// Elsewhere folders cannot be locked; there one process keeps its logins.
+#[cfg(not(unix))]
+fn lock(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// A file that others can read has been read.
@@ -261,7 +295,31 @@ mod tests {
     fn every_store_keeps_and_forgets() {
         let folder = tempfile::tempdir().unwrap();
         check(&MemoryStore::default());
+        assert!(format!("{:?}", MemoryStore::default()).contains("MemoryStore"));
         check(&FileStore::new(folder.path().join("below/tokens.json")));
+    }
+
+    /// Each store has its own mutex, as in processes of their own.
+    #[cfg(unix)]
+    #[test]
+    fn writers_in_other_processes_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.json");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    let store = FileStore::new(path);
+                    for number in 0..10 {
+                        store.save(&format!("user-{writer}-{number}"), &pair("x")).unwrap();
+                    }
+                });
+            }
+        });
+        let store = FileStore::new(&path);
+        for name in (0..8).flat_map(|writer| (0..10).map(move |number| format!("user-{writer}-{number}"))) {
+            assert!(store.load(&name).unwrap().is_some(), "{name} is lost");
+        }
     }
 
     #[cfg(unix)]
