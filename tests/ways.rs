@@ -18,9 +18,12 @@ async fn goes(hub: &Hub, way: Way) {
 }
 
 async fn toggle(hub: &Hub, on: bool) {
+    within(hub.synced()).await.unwrap();
+    let version = hub.version();
     let lamp = within(hub.device("Kitchen light")).await.unwrap();
     let item = within(lamp.item("switch").unwrap().set(on).confirmed()).await.unwrap();
     assert_eq!(item.value.get(), Some(&json!(on)));
+    assert!(hub.version() > version, "the model changed");
 }
 
 #[tokio::test]

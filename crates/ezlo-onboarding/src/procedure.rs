@@ -212,9 +212,11 @@ impl Procedure {
         let networks = match result {
             Ok(networks) => networks.networks.into_option().unwrap_or_default(),
             // Closed already, or restarted already: the root of the access point stays a little longer than the rest.
-            Err(error) if self.plan.resume && error.is_unreachable() => {
+            Err(error) if self.plan.resume => {
                 self.behind = true;
-                return Ok((Action::Restart, Some(Progress::Resuming)));
+                // Somebody who answers like no hub is somebody else, on the network at home, and is left alone.
+                let next = if error.is_unreachable() { Action::Restart } else { Action::Claim(Duration::ZERO) };
+                return Ok((next, Some(Progress::Resuming)));
             }
             Err(error) => return Err(OnboardingError::NoAccessPoint(error)),
         };
@@ -317,8 +319,8 @@ impl Procedure {
     fn restarting(&mut self, now: Duration, result: Result<(), AccessPointError>) -> Step {
         let news = match result {
             Ok(()) => Some(Progress::Restarting),
-            // Nobody is there: it restarts already, or has.
-            Err(error) if self.behind && error.is_unreachable() => None,
+            // Nobody is there, or somebody else: it restarts already, or has.
+            Err(_) if self.behind => None,
             Err(error) => return Err(OnboardingError::RestartFailed(error)),
         };
         self.begin(now);
@@ -419,7 +421,10 @@ mod tests {
         let begin = || Procedure::new(Plan::new("Home", None).resume());
         let resuming = begin().step(at(0), Input::Scanned(Err(gone()))).unwrap();
         assert_eq!(resuming, (Action::Restart, Some(Progress::Resuming)));
-        for restart in [Ok(()), Err(gone())] {
+        let stranger = || AccessPointError::TooLong { call: "c" };
+        let asked = begin().step(at(0), Input::Scanned(Err(stranger()))).unwrap().0;
+        assert_eq!(asked, Action::Claim(Duration::ZERO), "a stranger is not told to restart");
+        for restart in [Ok(()), Err(gone()), Err(stranger())] {
             let mut procedure = begin();
             procedure.step(at(0), Input::Scanned(Err(gone()))).unwrap();
             assert_eq!(procedure.step(at(1), Input::Restarting(restart)).unwrap().0, Action::Claim(Duration::ZERO));

@@ -103,6 +103,11 @@ impl Hub {
         self.live.events()
     }
 
+    /// Counts the changes of the model: whoever keeps a copy knows by it whether there is something newer.
+    pub fn version(&self) -> u64 {
+        self.live.progress.borrow().version
+    }
+
     /// The model as it is now: empty before [`Hub::synced`], what was last known while the link is down. Do not hold it
     /// across an await.
     pub fn model(&self) -> RwLockReadGuard<'_, HubModel> {
