@@ -13,6 +13,7 @@ mod faults;
 mod fixtures;
 mod flows;
 mod hub_life;
+mod journal;
 mod lan;
 mod onboarding;
 mod relay;

@@ -286,6 +286,20 @@ impl MockCloud {
         &self.ca_pem
     }
 
+    /// What came, went and led to what, oldest first.
+    pub fn journal(&self, filter: &crate::journal::Filter) -> Vec<crate::journal::Entry> {
+        self.shared.world.journal.entries(filter, usize::MAX)
+    }
+
+    /// Waits for something to happen, or finds that it has; `None` when it does not in time.
+    pub async fn expect_within(
+        &self,
+        filter: &crate::journal::Filter,
+        limit: std::time::Duration,
+    ) -> Option<crate::journal::Entry> {
+        self.shared.world.journal.wait_for(filter, limit).await
+    }
+
     /// Lets something go wrong. Gives its number.
     pub fn add_fault(&self, fault: crate::faults::Fault) -> Result<u64, crate::faults::FaultError> {
         self.shared.world.faults.add(fault)

@@ -157,7 +157,7 @@ impl Controller {
         let unreachable = |reason: String| ControllerError::Unreachable { relay: self.config.relay.clone(), reason };
         let connect = tokio::time::timeout(CONNECT_TIME, self.connect()).await;
         let mut socket = connect.map_err(|_| unreachable("it took too long".into()))??;
-        let (link, mut outbox) = Link::new(self.world.random.uuid(), LinkKind::Controller);
+        let (link, mut outbox) = Link::new(&self.world.journal, self.world.random.uuid(), LinkKind::Controller);
         let registered = tokio::time::timeout(CONNECT_TIME, self.register(&mut socket)).await;
         registered.map_err(|_| unreachable("it does not answer".into()))??;
         if !self.cell.attach(link.clone()) {

@@ -13,6 +13,7 @@ pub mod faults;
 mod frame;
 mod http_call;
 mod hub;
+pub mod journal;
 mod mdns;
 mod server;
 mod tls;

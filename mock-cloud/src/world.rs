@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::config::{Guesses, Profile};
 use crate::faults::{Facts, FaultKind, Faults, Place};
+use crate::journal::{EntryKind, Journal};
 use crate::random::Random;
 
 mod accounts;
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) tokens: Tokens,
     pub(crate) networks: Vec<WifiFile>,
     pub(crate) faults: Faults,
+    pub(crate) journal: Arc<Journal>,
     accounts: Mutex<Accounts>,
     sessions: Mutex<Sessions>,
     hubs: RwLock<BTreeMap<Serial, Arc<HubCell>>>,
@@ -73,6 +75,7 @@ impl World {
             }
             hubs.insert(cell.serial.clone(), Arc::new(cell));
         }
+        let journal = Arc::new(Journal::new(clock.clone()));
         let world = Arc::new(Self {
             clock,
             random,
@@ -81,6 +84,7 @@ impl World {
             tokens,
             networks: file.wifi,
             faults: Faults::default(),
+            journal,
             accounts: Mutex::new(accounts),
             sessions: Mutex::default(),
             hubs: RwLock::new(hubs),
@@ -120,7 +124,11 @@ impl World {
 
     /// What goes wrong at this place now, if anything.
     pub(crate) fn fault(&self, place: Place, facts: &Facts<'_>) -> Option<FaultKind> {
-        self.faults.at(place, facts, &self.random)
+        let fault = self.faults.at(place, facts, &self.random)?;
+        let content = serde_json::to_value(&fault).unwrap_or_default();
+        let name = content["fault"].as_str().unwrap_or_default().to_owned();
+        self.journal.named(EntryKind::Fault, "", &name, None, content);
+        Some(fault)
     }
 
     /// Runs something until it ends or the cloud is dropped.

@@ -1,13 +1,17 @@
 //! The control API: where everything is, what time it is, and what there is to play with. On a port of its own, for tests,
 //! never for the clients under test.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::http::{Reply, Request};
 use crate::clock::Clock;
+use crate::journal::{Entry, Filter};
 
 mod hubs;
 
@@ -30,6 +34,10 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         ("/faults", &Method::POST) => add_fault(shared, &request.body),
         ("/faults", &Method::DELETE) => Reply::json(&json!({"removed": shared.world.faults.remove(None)})),
         ("/faults", _) => Reply::method_not_allowed(&[Method::GET, Method::POST, Method::DELETE]),
+        ("/journal", &Method::GET) => entries(shared, request),
+        ("/expectations", &Method::POST) => expect(shared, &request.body).await,
+        ("/journal", _) => Reply::method_not_allowed(&[Method::GET]),
+        ("/expectations", _) => Reply::method_not_allowed(&[Method::POST]),
         ("/evidence", &Method::GET) => Reply::json(&crate::evidence::ledger()),
         ("/hubs", &Method::GET) => {
             Reply::json(&shared.world.hubs().iter().map(|cell| hubs::brief(cell)).collect::<Vec<_>>())
@@ -44,7 +52,8 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
             Some(rest) => hubs::answer(shared, request, rest),
             None => refusal(
                 StatusCode::NOT_FOUND,
-                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /evidence, /faults, /faults/catalogue, /hubs, \
+                "no such control call; there are /healthz, /endpoints, /clock, /clock/advance, /evidence, /expectations, /faults, \
+                 /faults/catalogue, /journal, /hubs, \
                  /hubs/{serial}",
             ),
         },
@@ -92,6 +101,73 @@ fn set_clock(shared: &Shared, body: &[u8]) -> Reply {
 #[serde(deny_unknown_fields)]
 struct Advance {
     seconds: f64,
+}
+
+/// Entries of the journal that one answer holds when nobody says how many.
+const USUAL_ENTRIES: usize = 1000;
+
+/// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
+fn entries(shared: &Shared, request: &Request) -> Reply {
+    let mut filter = Map::new();
+    let (mut most, mut follow) = (USUAL_ENTRIES, false);
+    for (name, value) in &request.query {
+        match (name.as_str(), value.parse::<u64>()) {
+            ("limit", Ok(limit)) => most = usize::try_from(limit).unwrap_or(usize::MAX),
+            ("follow", Ok(wish)) => follow = wish > 0,
+            ("since" | "cause", Ok(number)) => drop(filter.insert(name.clone(), number.into())),
+            _ => drop(filter.insert(name.clone(), value.as_str().into())),
+        }
+    }
+    let filter: Filter = match serde_json::from_value(Value::Object(filter)) {
+        Ok(filter) => filter,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let journal = Arc::clone(&shared.world.journal);
+    if follow {
+        return Reply::events(journal, filter);
+    }
+    let lines = journal.entries(&filter, most).iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
+    Reply::new(StatusCode::OK, "application/x-ndjson", lines)
+}
+
+/// An entry as a line of JSON.
+pub(super) fn line(entry: &Entry) -> String {
+    serde_json::to_string(entry).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    #[serde(default, rename = "match")]
+    filter: Filter,
+    /// How long it may take, in seconds of the machine.
+    #[serde(default)]
+    within: f64,
+}
+
+/// Longest wait for an expectation, in seconds.
+const LONGEST_EXPECTATION: f64 = 60.0;
+
+/// Answers with the entry that was expected; 417 when it did not come in time, with what came instead.
+async fn expect(shared: &Shared, body: &[u8]) -> Reply {
+    let wish = match serde_json::from_slice::<Expectation>(body) {
+        Ok(wish) if (0.0..=LONGEST_EXPECTATION).contains(&wish.within) => wish,
+        Ok(_) => return refusal(StatusCode::BAD_REQUEST, "within is between 0 and 60 seconds"),
+        Err(error) => {
+            let text = format!("send {{\"match\": {{\"kind\": \"request\"}}, \"within\": 5}}: {error}");
+            return refusal(StatusCode::BAD_REQUEST, &text);
+        }
+    };
+    let journal = &shared.world.journal;
+    match journal.wait_for(&wish.filter, Duration::from_secs_f64(wish.within)).await {
+        Some(entry) => Reply::json(&entry),
+        None => {
+            let near = Filter { name: None, ..wish.filter };
+            let came: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
+            let text = json!({"error": "nothing like that came in time", "came_instead": came}).to_string();
+            Reply::new(StatusCode::EXPECTATION_FAILED, "application/json", text)
+        }
+    }
 }
 
 fn add_fault(shared: &Shared, body: &[u8]) -> Reply {

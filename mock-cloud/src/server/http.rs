@@ -1,6 +1,7 @@
 //! Requests and answers as the handlers see them, with the limits that hold for every listener.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,10 +14,12 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{Shared, Surface, UpgradeSlot, access_point, control, lan, route, socket};
 use crate::config::Profile;
 use crate::faults::{Facts, FaultKind, Place};
+use crate::journal::{self, EntryKind, Filter, Journal};
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
 const MAX_BODY: usize = 256 * 1024;
@@ -24,6 +27,8 @@ const MAX_BODY: usize = 256 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a request to a hub may run (the vendor's note on its HTTP server).
 const LAN_BODY_TIME: Duration = Duration::from_secs(60);
+/// Entries that a follower gets in one piece.
+const FOLLOWED_AT_ONCE: usize = 256;
 /// How long the first half of a body that is cut has to go out.
 const FLUSH_TIME: Duration = Duration::from_millis(50);
 /// Share of requests that the hostile profile refuses for no reason.
@@ -126,6 +131,28 @@ impl Reply {
         reply
     }
 
+    /// Entries of the journal as server-sent events, from those that are there to those that come, until the caller goes.
+    pub(super) fn events(journal: Arc<Journal>, filter: Filter) -> Self {
+        let newest = journal.newest();
+        let frames = stream::unfold((journal, filter, newest), |(journal, mut filter, mut newest)| async move {
+            loop {
+                let seen = *newest.borrow_and_update();
+                let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
+                filter.since = entries.last().map_or(seen.max(filter.since), |last| last.seq);
+                if !entries.is_empty() {
+                    let events =
+                        entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, control::line(entry)));
+                    let frame = Frame::data(Bytes::from(events.collect::<String>()));
+                    return Some((Ok(frame), (journal, filter, newest)));
+                }
+                newest.changed().await.ok()?;
+            }
+        });
+        let mut reply = Self::new(StatusCode::OK, "text/event-stream", "");
+        reply.body = StreamBody::new(frames).boxed_unsync();
+        reply
+    }
+
     /// Says how long it is, and ends in the middle.
     async fn truncated(mut self) -> Self {
         let whole = match self.body.collect().await {
@@ -177,15 +204,33 @@ pub(super) async fn answer(
                 None => Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
             },
             _ => match read(request, host, BODY_TIME).await {
-                Ok(request) => match fault_of(shared, surface, &request) {
-                    Some(fault) => disturbed(fault, shared, surface, &request).await,
-                    None => route_to(shared, surface, &request).await,
-                },
+                Ok(request) => journalled(shared, surface, &request).await,
                 Err(reply) => reply,
             },
         },
     };
     Ok(reply.into_response(shared, head_only))
+}
+
+/// The answer to a request, both with their place in the journal. The control API is not part of the world.
+async fn journalled(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+    if matches!(surface, Surface::Control) {
+        return control::answer(shared, request).await;
+    }
+    let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
+    let about = json!({
+        "host": request.host.name(), "method": request.method.as_str(), "listener": surface.listener(), "query": names,
+        "bytes": request.body.len(),
+    });
+    let journal = &shared.world.journal;
+    let seq = journal.named(EntryKind::Request, "", &request.path, None, about);
+    let reply = match journal::because_of(Some(seq), || fault_of(shared, surface, request)) {
+        Some(fault) => disturbed(fault, seq, shared, surface, request).await,
+        None => route_to(seq, shared, surface, request),
+    };
+    let status = Some(reply.status.as_u16());
+    journal::because_of(Some(seq), || journal.named(EntryKind::Answer, "", &request.path, status, Value::Null));
+    reply
 }
 
 fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<FaultKind> {
@@ -205,7 +250,7 @@ fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<Fau
 }
 
 /// The answer with what goes wrong about it.
-async fn disturbed(fault: FaultKind, shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+async fn disturbed(fault: FaultKind, seq: u64, shared: &Shared, surface: &Surface, request: &Request) -> Reply {
     match fault {
         FaultKind::Status { status, retry_after } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -225,11 +270,11 @@ async fn disturbed(fault: FaultKind, shared: &Shared, surface: &Surface, request
         FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
         FaultKind::SlowAnswer { millis } => {
             tokio::time::sleep(Duration::from_millis(millis)).await;
-            route_to(shared, surface, request).await
+            route_to(seq, shared, surface, request)
         }
-        FaultKind::TruncatedBody => route_to(shared, surface, request).await.truncated().await,
+        FaultKind::TruncatedBody => route_to(seq, shared, surface, request).truncated().await,
         // Only faults of requests are asked for.
-        _ => route_to(shared, surface, request).await,
+        _ => route_to(seq, shared, surface, request),
     }
 }
 
@@ -240,15 +285,15 @@ fn refuses(shared: &Shared, surface: &Surface) -> bool {
         && world.random.chance(HOSTILE_REFUSALS)
 }
 
-async fn route_to(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
-    match surface {
+/// Handlers do not wait, so everything they lead to has that request as its cause.
+fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+    journal::because_of(Some(seq), || match surface {
         Surface::Cloud { .. } => route::cloud(shared, request),
-        Surface::Control => control::answer(shared, request).await,
         Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
         Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
-        // Answered before, with its place among the open ones.
-        Surface::Lan { .. } => Reply::not_found(),
-    }
+        // Answered before.
+        Surface::Lan { .. } | Surface::Control => Reply::not_found(),
+    })
 }
 
 /// The authority the caller used: from the request line or the `Host` header; letters, digits and `.:-[]_` only, since it

@@ -108,7 +108,7 @@ fn parameter(name: &str, value: &str) -> (String, Value) {
 
 /// One JSON object a line, for as long as the client listens (the framing is inferred).
 fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Reply {
-    let (link, outbox) = Link::new(world.random.uuid(), LinkKind::Local);
+    let (link, outbox) = Link::new(&world.journal, world.random.uuid(), LinkKind::Local);
     let leave = Leave { hub: Arc::clone(hub), conn_id: link.conn_id.clone(), _open: open };
     if !hub.attach(link) {
         return Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests");
@@ -176,6 +176,10 @@ impl LocalSession {
     }
 
     pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
+        self.link.clone().came(text, || self.on_message(world, text));
+    }
+
+    fn on_message(&mut self, world: &Arc<World>, text: &str) {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
             _ => {

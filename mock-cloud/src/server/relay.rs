@@ -62,6 +62,10 @@ impl RelaySession {
     }
 
     pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
+        self.link.clone().came(text, || self.on_message(world, text));
+    }
+
+    fn on_message(&mut self, world: &Arc<World>, text: &str) {
         if world.profile == Profile::Hostile && world.random.chance(HOSTILE_DROPS) {
             self.link.send(Out::Close(1001, "going away"));
             return;

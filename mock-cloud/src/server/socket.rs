@@ -129,11 +129,11 @@ pub(super) fn accept(
     let conn_id = shared.world.random.uuid();
     let (session, outbox) = match (surface, request.uri().path()) {
         (Surface::Cloud { .. }, "/" | "/nma") => {
-            let (link, outbox) = Link::new(conn_id, LinkKind::Relay);
+            let (link, outbox) = Link::new(&shared.world.journal, conn_id, LinkKind::Relay);
             (Session::Relay(RelaySession::new(link)), outbox)
         }
         (Surface::Lan { hub, .. }, "/") => {
-            let (link, outbox) = Link::new(conn_id, LinkKind::Local);
+            let (link, outbox) = Link::new(&shared.world.journal, conn_id, LinkKind::Local);
             (Session::Local(LocalSession::new(Arc::clone(hub), link)), outbox)
         }
         _ => return Reply::not_found(),

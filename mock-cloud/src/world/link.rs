@@ -1,7 +1,11 @@
 //! What a hub's messages go out through: one bounded queue for each connection that listens.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::journal::{self, EntryKind, Journal};
 
 /// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
 /// has stopped reading, and is cut off rather than fed from memory.
@@ -25,6 +29,7 @@ pub(crate) struct Link {
     pub(crate) conn_id: String,
     pub(crate) kind: LinkKind,
     sender: mpsc::Sender<Out>,
+    journal: Arc<Journal>,
 }
 
 /// Which way a connection came.
@@ -39,14 +44,26 @@ pub(crate) enum LinkKind {
 }
 
 impl Link {
-    pub(crate) fn new(conn_id: String, kind: LinkKind) -> (Self, Outbox) {
+    pub(crate) fn new(journal: &Arc<Journal>, conn_id: String, kind: LinkKind) -> (Self, Outbox) {
         let (sender, outbox) = mpsc::channel(OUTBOX);
-        (Self { conn_id, kind, sender }, outbox)
+        (Self { conn_id, kind, sender, journal: Arc::clone(journal) }, outbox)
     }
 
     /// Queues something; false when the connection is gone or too slow.
     pub(crate) fn send(&self, out: Out) -> bool {
+        match &out {
+            Out::Text(text) => self.journal.message(EntryKind::MessageOut, &self.conn_id, text.clone()),
+            Out::Close(code, reason) => {
+                self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(*code), serde_json::Value::Null)
+            }
+        };
         self.sender.try_send(out).is_ok()
+    }
+
+    /// What came on this connection; everything that is done meanwhile is because of it.
+    pub(crate) fn came<R>(&self, text: &str, act: impl FnOnce() -> R) -> R {
+        let seq = self.journal.message(EntryKind::MessageIn, &self.conn_id, text.into());
+        journal::because_of(Some(seq), act)
     }
 
     pub(crate) fn text(&self, text: String) -> bool {

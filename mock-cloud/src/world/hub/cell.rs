@@ -19,6 +19,7 @@ use crate::config::Guesses;
 use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, Way};
 use crate::http_call;
+use crate::journal;
 use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
 use crate::world::link::{Link, LinkKind, Out};
@@ -303,6 +304,8 @@ impl HubCell {
 
     fn later(self: &Arc<Self>, world: &Arc<World>, wait: Duration, timer: Timer, epoch: u64) {
         let sleep = world.clock.sleep(wait);
+        // What comes later has the same cause as what was asked for now.
+        let cause = journal::cause();
         let (cell, world_then) = (Arc::clone(self), Arc::clone(world));
         world.spawn(async move {
             sleep.await;
@@ -311,7 +314,7 @@ impl HubCell {
                     hub.fire(&timer, context);
                 }
             };
-            cell.change(&world_then, fire, |()| ());
+            journal::because_of(cause, || cell.change(&world_then, fire, |()| ()));
         });
     }
 

@@ -1,0 +1,118 @@
+//! What came, what went, and what led to what.
+
+use std::time::Duration;
+
+use ezlo_mock_cloud::MockCloud;
+use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
+use ezlo_mock_cloud::journal::{Entry, EntryKind, Filter};
+use ezlo_testkit::{address, http as ask, within};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use crate::support::{account, frozen, registered, serial, started};
+
+fn names(entries: &[Entry]) -> Vec<(EntryKind, &str)> {
+    entries.iter().map(|entry| (entry.kind, entry.name.as_str())).collect()
+}
+
+#[tokio::test]
+async fn a_call_leads_to_its_answer_and_its_broadcasts_also_to_those_that_come_later() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    let call = json!({"id": 7, "method": "hub.modes.switch", "params": {"modeId": "2"}});
+    assert_eq!(socket.ask(call.to_string()).await["error"], Value::Null);
+    cloud.advance(Duration::from_secs(60)).await;
+    let asked = cloud.journal(&Filter::kind(EntryKind::MessageIn).name("hub.modes.switch"));
+    let led_to = cloud.journal(&Filter { cause: Some(asked[0].seq), ..Filter::default() });
+    let kinds = names(&led_to);
+    assert_eq!(kinds[0], (EntryKind::MessageOut, "hub.modes.switch"), "the answer first");
+    let switched: Vec<_> = led_to.iter().filter(|entry| entry.name == "hub.modes.switched").collect();
+    assert!(switched.len() >= 2, "{kinds:?}");
+    assert_eq!(switched.last().unwrap().at_ms - asked[0].at_ms, 30_000, "by the world's clock, with the same cause");
+    assert_eq!(asked[0].content["params"]["modeId"], "2");
+}
+
+#[tokio::test]
+async fn requests_are_there_and_no_secret() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&serial(crate::support::HUB))).await.unwrap();
+    within(hub.synced()).await.unwrap();
+    let login = cloud.journal(&Filter::kind(EntryKind::Request).name("/autha/auth/username/demo.user"));
+    assert!(login[0].content["query"].as_array().unwrap().contains(&json!("SHA1Password")), "{:?}", login[0]);
+    let answers = cloud.journal(&Filter { cause: Some(login[0].seq), ..Filter::default() });
+    assert_eq!((answers.len(), answers[0].status), (1, Some(200)));
+    let text = serde_json::to_string(&cloud.journal(&Filter::default())).unwrap();
+    let session = account.session().await.unwrap();
+    let digest = ezlo_protocol::password::sha1_password("demo.user", &"demo-password".into());
+    for secret in [session.pair().identity.expose(), session.pair().signature.expose(), digest.expose()] {
+        assert!(!text.contains(secret), "a secret of {} characters is in the journal", secret.len());
+    }
+    assert!(text.contains("loginUserMios") && text.contains("***"));
+}
+
+#[tokio::test]
+async fn faults_are_there_with_what_they_hit() {
+    let cloud = started(MockCloud::builder()).await;
+    cloud.add_fault(Fault::new(FaultKind::EmptyAnswer).path("/locator").when(Trigger::Nth(1))).unwrap();
+    let http = address(&cloud.ready().http);
+    ask(http, "GET /locator/locator/locator", &[], b"").await;
+    let fault = cloud.journal(&Filter::kind(EntryKind::Fault).name("empty_answer"));
+    let request = cloud.journal(&Filter::kind(EntryKind::Request).name("/locator/locator/locator"));
+    assert_eq!(fault[0].cause, Some(request[0].seq));
+}
+
+/// Two clouds with one seed and one clock, asked the same: the journals are the same to the byte.
+#[tokio::test]
+async fn one_seed_gives_one_journal() {
+    let run = async || {
+        let cloud = frozen().await;
+        let chance = Fault::new(FaultKind::ForeignAnswer).when(Trigger::Chance(0.5));
+        let mut socket = registered(&cloud).await;
+        cloud.add_fault(chance).unwrap();
+        for number in 0..20 {
+            let call = json!({"id": number, "method": "hub.room.list", "params": {}});
+            socket.text(call.to_string()).await;
+            while socket.json().await["id"] != json!(number) {}
+            cloud.advance(Duration::from_secs(1)).await;
+        }
+        let port = cloud.ready().http.rsplit(':').next().unwrap().to_owned();
+        serde_json::to_string(&cloud.journal(&Filter::default())).unwrap().replace(&port, "PORT")
+    };
+    let (first, second) = (run().await, run().await);
+    assert!(first.contains("foreign_answer"));
+    assert!(first == second, "two journals of {} and {} bytes differ", first.len(), second.len());
+}
+
+#[tokio::test]
+async fn by_the_control_api() {
+    let cloud = started(MockCloud::builder()).await;
+    let (control, http) = (address(&cloud.ready().control), address(&cloud.ready().http));
+    let expected = tokio::spawn(async move {
+        let wish = br#"{"match": {"kind": "request", "name": "/nobody/answers"}, "within": 20}"#;
+        ask(control, "POST /expectations", &[], wish).await
+    });
+    ask(http, "GET /nobody/answers", &[], b"").await;
+    let entry = within(expected).await.unwrap().json();
+    assert_eq!(entry["name"], "/nobody/answers");
+    let unmet = br#"{"match": {"kind": "request", "name": "/never"}}"#;
+    let unmet = ask(control, "POST /expectations", &[], unmet).await;
+    assert_eq!((unmet.status, &unmet.json()["came_instead"]), (417, &json!(["/nobody/answers"])));
+    let lines = ask(control, "GET /journal?kind=answer&limit=1", &[], b"").await.body;
+    assert_eq!(serde_json::from_str::<Value>(lines.trim()).unwrap()["status"], 404);
+    assert_eq!(ask(control, "GET /journal?kind=nothing", &[], b"").await.status, 400);
+    assert!(ask(control, "GET /journal?since=1000", &[], b"").await.body.is_empty());
+
+    let mut following = tokio::net::TcpStream::connect(control).await.unwrap();
+    following.write_all(b"GET /journal?follow=1&kind=request HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut lines = BufReader::new(following).lines();
+    let mut next = async || loop {
+        let line = within(lines.next_line()).await.unwrap().expect("the stream ended");
+        if let Some(data) = line.strip_prefix("data: ") {
+            break serde_json::from_str::<Value>(data).unwrap()["name"].as_str().unwrap().to_owned();
+        }
+    };
+    assert_eq!(next().await, "/nobody/answers", "what was there");
+    ask(http, "GET /later", &[], b"").await;
+    assert_eq!(next().await, "/later", "and what comes");
+}
