@@ -116,3 +116,50 @@ async fn by_the_control_api() {
     ask(http, "GET /later", &[], b"").await;
     assert_eq!(next().await, "/later", "and what comes");
 }
+
+#[tokio::test]
+async fn expectations_are_looked_for_when_they_are_dropped() {
+    let cloud = started(MockCloud::builder()).await;
+    let http = address(&cloud.ready().http);
+    ask(http, "GET /before", &[], b"").await;
+    let once = cloud.expect(Filter::kind(EntryKind::Request).name("/before"), 1);
+    assert!(once.verify().unwrap_err().contains("happened 0 times"), "what was before does not count");
+    ask(http, "GET /before", &[], b"").await;
+    drop(once);
+    let never = cloud.expect(Filter::kind(EntryKind::Request).name("/never"), 0);
+    drop(never);
+    let missed = cloud.expect(Filter::kind(EntryKind::Request).name("/missed"), 1);
+    ask(http, "GET /near", &[], b"").await;
+    let text = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(missed))).unwrap_err();
+    let text = text.downcast_ref::<String>().unwrap();
+    assert!(text.contains("expected 1 times") && text.contains("/near"), "{text}");
+}
+
+#[tokio::test]
+async fn the_control_api_describes_itself_and_counts() {
+    let cloud = started(MockCloud::builder()).await;
+    let control = address(&cloud.ready().control);
+    let described = ask(control, "GET /openapi.json", &[], b"").await.json();
+    let paths = described["paths"].as_object().unwrap();
+    assert!(paths.len() >= 18, "{}", paths.len());
+    for (path, operations) in paths {
+        let path = path.replace("{serial}", crate::support::HUB).replace("{id}", "1");
+        for (method, operation) in operations.as_object().unwrap() {
+            assert!(!operation["summary"].as_str().unwrap().is_empty());
+            let example = &operation["requestBody"]["content"]["application/json"]["example"];
+            let body = if example.is_null() { String::new() } else { example.to_string() };
+            let waits = path == "/expectations" || path == "/clock/advance";
+            let body = if waits { "{\"seconds\": 0}".to_owned() } else { body };
+            let line = format!("{} {path}", method.to_ascii_uppercase());
+            let status = ask(control, &line, &[], body.as_bytes()).await.status;
+            assert!(![0, 405, 500, 501].contains(&status), "{line}: {status}");
+        }
+    }
+    let unknown = ask(control, "GET /nothing", &[], b"").await;
+    assert!(unknown.status == 404 && unknown.body.contains("/clock/advance"), "{}", unknown.body);
+    assert_eq!(ask(control, "PUT /faults", &[], b"").await.status, 405);
+    ask(address(&cloud.ready().http), "GET /nobody/answers", &[], b"").await;
+    let metrics = ask(control, "GET /metrics", &[], b"").await.body;
+    assert!(metrics.contains("mock_cloud_entries_total{kind=\"request\"} "), "{metrics}");
+    assert!(metrics.contains("# TYPE mock_cloud_hubs gauge\nmock_cloud_hubs 4"), "{metrics}");
+}

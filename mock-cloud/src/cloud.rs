@@ -300,6 +300,11 @@ impl MockCloud {
         self.shared.world.journal.wait_for(filter, limit).await
     }
 
+    /// From now on this has to happen that often; looked for when what is returned is dropped.
+    pub fn expect(&self, filter: crate::journal::Filter, times: usize) -> crate::journal::Expectation {
+        crate::journal::Expectation::new(&self.shared.world.journal, filter, times)
+    }
+
     /// Lets something go wrong. Gives its number.
     pub fn add_fault(&self, fault: crate::faults::Fault) -> Result<u64, crate::faults::FaultError> {
         self.shared.world.faults.add(fault)

@@ -36,8 +36,24 @@ pub enum EntryKind {
     Close,
     /// Something went wrong, as wished.
     Fault,
-    /// Something became due.
-    Due,
+}
+
+impl EntryKind {
+    /// Every kind.
+    pub const ALL: &[Self] =
+        &[Self::Request, Self::Answer, Self::MessageIn, Self::MessageOut, Self::Close, Self::Fault];
+
+    /// The word used in listings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Answer => "answer",
+            Self::MessageIn => "message-in",
+            Self::MessageOut => "message-out",
+            Self::Close => "close",
+            Self::Fault => "fault",
+        }
+    }
 }
 
 /// One thing that happened.
@@ -76,8 +92,10 @@ pub struct Filter {
     pub name: Option<String>,
     /// Only of that connection.
     pub connection: Option<String>,
-    /// Only what that entry led to, directly.
+    /// Only what that entry led to.
     pub cause: Option<u64>,
+    /// Only with that HTTP status or close code.
+    pub status: Option<u16>,
 }
 
 impl Filter {
@@ -99,6 +117,7 @@ impl Filter {
             && self.name.as_ref().is_none_or(|name| *name == entry.name)
             && self.connection.as_ref().is_none_or(|connection| *connection == entry.connection)
             && self.cause.is_none_or(|cause| Some(cause) == entry.cause)
+            && self.status.is_none_or(|status| Some(status) == entry.status)
     }
 }
 
@@ -159,6 +178,8 @@ struct State {
     next: u64,
     bytes: usize,
     kept: VecDeque<Arc<Kept>>,
+    /// How many there were of each kind, the forgotten ones too.
+    counts: [u64; EntryKind::ALL.len()],
 }
 
 thread_local! {
@@ -209,6 +230,7 @@ impl Journal {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.next += 1;
             let kept = Kept { seq: state.next, at_ms, kind, cause: cause(), connection: connection.to_owned(), what };
+            state.counts[kind as usize] += 1;
             state.bytes += kept.bytes();
             let seq = kept.seq;
             state.kept.push_back(Arc::new(kept));
@@ -235,6 +257,12 @@ impl Journal {
         meant.filter(|entry| filter.holds(entry)).take(most).collect()
     }
 
+    /// How many there were of each kind.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.state.lock().unwrap_or_else(PoisonError::into_inner).counts;
+        EntryKind::ALL.iter().map(|kind| kind.as_str()).zip(counts)
+    }
+
     /// Number of the newest entry, as it grows.
     pub(crate) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
@@ -257,6 +285,49 @@ impl Journal {
             }
         };
         tokio::time::timeout(limit, waiting).await.ok().flatten()
+    }
+}
+
+/// Something that has to happen, so often and not more often, until this is dropped. Dropping it without it panics, in a test
+/// that is not failing already.
+#[derive(Debug)]
+#[must_use = "what is expected is looked for when this is dropped"]
+pub struct Expectation {
+    journal: Arc<Journal>,
+    filter: Filter,
+    times: usize,
+}
+
+impl Expectation {
+    pub(crate) fn new(journal: &Arc<Journal>, mut filter: Filter, times: usize) -> Self {
+        filter.since = filter.since.max(*journal.newest.borrow());
+        Self { journal: Arc::clone(journal), filter, times }
+    }
+
+    /// Says now what dropping it would say.
+    pub fn verify(&self) -> Result<(), String> {
+        let found = self.journal.entries(&self.filter, usize::MAX).len();
+        if found == self.times {
+            return Ok(());
+        }
+        let near = Filter { name: None, ..self.filter.clone() };
+        let came: Vec<String> = self.journal.entries(&near, 50).into_iter().map(|entry| entry.name).collect();
+        Err(format!(
+            "expected {} times, happened {found} times: {:?}; there were {}",
+            self.times,
+            self.filter,
+            came.join(", ")
+        ))
+    }
+}
+
+impl Drop for Expectation {
+    fn drop(&mut self) {
+        if let Err(text) = self.verify()
+            && !std::thread::panicking()
+        {
+            panic!("{text}");
+        }
     }
 }
 
@@ -350,7 +421,7 @@ mod tests {
     fn the_oldest_go_first_by_number_and_by_size() {
         let journal = journal();
         for _ in 0..MOST_ENTRIES + 10 {
-            journal.named(EntryKind::Due, "", "x", None, Value::Null);
+            journal.named(EntryKind::Close, "", "x", None, Value::Null);
         }
         let entries = journal.entries(&Filter::default(), usize::MAX);
         assert_eq!((entries.len(), entries[0].seq), (MOST_ENTRIES, 11));

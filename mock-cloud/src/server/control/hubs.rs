@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -56,43 +56,54 @@ struct Internet {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// `/hubs/{serial}` and what is below it.
-pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Reply {
-    let (serial, call) = rest.split_once('/').unwrap_or((rest, ""));
-    let cell = serial.parse().ok().and_then(|serial| shared.world.hub(&serial));
-    let Some(cell) = cell else {
-        return refusal(StatusCode::NOT_FOUND, "no hub has that serial; GET /hubs lists them");
-    };
-    let hub = HubHandle { world: Arc::clone(&shared.world), cell };
-    match (call, &request.method) {
-        ("", &Method::GET) => Reply::json(&detailed(&hub)),
-        ("", _) => Reply::method_not_allowed(&[Method::GET]),
-        ("include" | "exclude" | "report" | "reachable" | "setup-fault" | "restart" | "internet", method)
-            if method != Method::POST =>
-        {
-            Reply::method_not_allowed(&[Method::POST])
-        }
-        ("include", _) => with(request, |wish: Include| hub.press_include(&wish.template)),
-        ("exclude", _) => with(request, |wish: Exclude| hub.press_exclude(&wish.device)),
-        ("report", _) => with(request, |wish: Report| hub.report(&wish.device, &wish.item, wish.value)),
-        ("reachable", _) => with(request, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable)),
-        ("setup-fault", _) => with(request, |wish: Setup| {
-            hub.set_setup_fault(wish.fault);
-            Ok(())
-        }),
-        ("internet", _) => with(request, |wish: Internet| {
-            hub.set_internet(wish.there);
-            Ok(())
-        }),
-        ("restart", _) => with(request, |_: Nothing| {
-            hub.restart();
-            Ok(())
-        }),
-        _ => refusal(
-            StatusCode::NOT_FOUND,
-            "no such control call; a hub has include, exclude, report, reachable, setup-fault, internet and restart",
-        ),
-    }
+pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
+    Reply::json(&shared.world.hubs().iter().map(|cell| brief(cell)).collect::<Vec<_>>())
+}
+
+pub(super) fn find(shared: &Shared, serial: &str) -> Option<HubHandle> {
+    let cell = serial.parse().ok().and_then(|serial| shared.world.hub(&serial))?;
+    Some(HubHandle { world: Arc::clone(&shared.world), cell })
+}
+
+pub(super) fn read(hub: &HubHandle, _: &Request) -> Reply {
+    Reply::json(&detailed(hub))
+}
+
+pub(super) fn include(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |wish: Include| hub.press_include(&wish.template))
+}
+
+pub(super) fn exclude(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |wish: Exclude| hub.press_exclude(&wish.device))
+}
+
+pub(super) fn report(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
+}
+
+pub(super) fn reachable(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
+}
+
+pub(super) fn setup_fault(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |wish: Setup| {
+        hub.set_setup_fault(wish.fault);
+        Ok(())
+    })
+}
+
+pub(super) fn internet(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |wish: Internet| {
+        hub.set_internet(wish.there);
+        Ok(())
+    })
+}
+
+pub(super) fn restart(hub: &HubHandle, request: &Request) -> Reply {
+    with(request, |_: Nothing| {
+        hub.restart();
+        Ok(())
+    })
 }
 
 fn with<T: DeserializeOwned>(request: &Request, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
@@ -117,7 +128,7 @@ fn detailed(hub: &HubHandle) -> Value {
 }
 
 /// A hub as lists show it.
-pub(super) fn brief(cell: &HubCell) -> Value {
+fn brief(cell: &HubCell) -> Value {
     let online = cell.is_online();
     cell.read(|hub| {
         json!({

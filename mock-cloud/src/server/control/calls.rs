@@ -1,0 +1,76 @@
+//! Every control call: one table.
+
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use super::{Act, Call, clock, faults, hubs, journal, metrics, openapi, refusal};
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+
+macro_rules! calls {
+    ($( $method:ident $path:literal $does:literal $body:literal $act:ident($handler:expr); )*) => {
+        /// Every call of the control API.
+        pub(super) static CALLS: &[Call] = &[$( Call {
+            method: Method::$method,
+            path: $path,
+            does: $does,
+            body: $body,
+            act: Act::$act($handler),
+        } ),*];
+    };
+}
+
+calls! {
+    GET "/healthz" "Whether it runs." "" Now(healthz);
+    GET "/endpoints" "The ready line: where everything is, who can log in, which networks and hubs there are." "" Now(endpoints);
+    GET "/openapi.json" "This description." "" Now(openapi::document);
+    GET "/metrics" "Counts, for Prometheus." "" Now(metrics::text);
+    GET "/clock" "The time of the world." "" Now(clock::read);
+    POST "/clock" "How fast time passes: 1 as the machine's, 0 standing still, a day in a second at most."
+        r#"{"speed": 60}"# Now(clock::set_speed);
+    POST "/clock/advance" "Moves the time on; answers when everything that became due has happened."
+        r#"{"seconds": 86400}"# Later(|shared, request| Box::pin(clock::advance(shared, request)));
+    GET "/faults/catalogue" "What can go wrong." "" Now(faults::catalogue);
+    GET "/faults" "What goes wrong now, with how often it matched and fired." "" Now(faults::list);
+    POST "/faults" "Lets something go wrong."
+        r#"{"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 2}, "match": {"path": "/autha"}}"#
+        Now(faults::add);
+    DELETE "/faults" "Ends everything that goes wrong." "" Now(faults::remove_all);
+    DELETE "/faults/{}" "Ends one." "" With(faults::remove);
+    GET "/journal" "What happened, an entry a line. Query: since, kind, name, connection, cause, status, limit; follow=1 goes on as \
+        server-sent events." "" Now(journal::entries);
+    POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time."
+        r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "within": 5}"#
+        Later(|shared, request| Box::pin(journal::expect(shared, request)));
+    GET "/evidence" "How each simulated answer is known, and where from." "" Now(evidence);
+    GET "/hubs" "The hubs." "" Now(hubs::list);
+    GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);
+    POST "/hubs/{}/include" "Somebody presses the button of a new device."
+        r#"{"template": "door_lock"}"# Hub(hubs::include);
+    POST "/hubs/{}/exclude" "Somebody presses the button of a device that is to go."
+        r#"{"device": "Front door lock"}"# Hub(hubs::exclude);
+    POST "/hubs/{}/report" "A device reports a value."
+        r#"{"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}"# Hub(hubs::report);
+    POST "/hubs/{}/reachable" "A device can be reached, or not."
+        r#"{"device": "Front door", "reachable": false}"# Hub(hubs::reachable);
+    POST "/hubs/{}/setup-fault" "Something goes wrong while the hub is put on Wi-Fi; null ends it."
+        r#"{"fault": "empty_scan"}"# Hub(hubs::setup_fault);
+    POST "/hubs/{}/internet" "The house loses the internet, or has it again; the local network stays."
+        r#"{"there": true}"# Hub(hubs::internet);
+    POST "/hubs/{}/restart" "Somebody pulls the plug and puts it in again." "{}" Hub(hubs::restart);
+}
+
+fn healthz(_: &Shared, _: &Request) -> Reply {
+    Reply::json(&json!({"ok": true}))
+}
+
+fn endpoints(shared: &Shared, _: &Request) -> Reply {
+    match shared.ready.get() {
+        Some(ready) => Reply::json(ready),
+        None => refusal(StatusCode::SERVICE_UNAVAILABLE, "still starting"),
+    }
+}
+
+fn evidence(_: &Shared, _: &Request) -> Reply {
+    Reply::json(&crate::evidence::ledger())
+}

@@ -1,0 +1,69 @@
+//! The time: read, moved, made faster or slower.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::refusal;
+use crate::clock::Clock;
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+
+pub(super) fn read(shared: &Shared, _: &Request) -> Reply {
+    Reply::json(&now(shared))
+}
+
+fn now(shared: &Shared) -> Value {
+    let clock = &shared.world.clock;
+    json!({
+        "now": clock.timestamp().to_string(),
+        "unix": clock.unix_seconds(),
+        "frozen": clock.is_frozen(),
+        "speed": clock.speed(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Speed {
+    speed: f64,
+}
+
+/// Lets the time stand still (0), run as the machine's (1), or faster.
+pub(super) fn set_speed(shared: &Shared, request: &Request) -> Reply {
+    match serde_json::from_slice::<Speed>(&request.body) {
+        Ok(wish) if (0.0..=Clock::FASTEST).contains(&wish.speed) => {
+            shared.world.clock.set_speed(wish.speed);
+            Reply::json(&now(shared))
+        }
+        Ok(_) => refusal(StatusCode::BAD_REQUEST, "speed is between 0 (standing still) and 86400 (a day in a second)"),
+        Err(error) => refusal(StatusCode::BAD_REQUEST, &format!("send {{\"speed\": 60}}: {error}")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: f64,
+}
+
+/// Longest step, in seconds: ten years, the life of the certificates.
+const LONGEST_STEP: f64 = 315_360_000.0;
+
+/// Moves the time on. The answer comes when everything that became due has happened, in order.
+pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
+    let step = match serde_json::from_slice::<Advance>(&request.body) {
+        Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => Duration::from_secs_f64(step.seconds),
+        Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {{\"seconds\": 86400}}: {error}")),
+    };
+    // In a task of its own: a caller who goes away does not leave the time half moved.
+    let moving = shared.world.clock.clone();
+    let moved = tokio::spawn(async move { moving.advance(step).await });
+    if moved.await.is_err() {
+        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "the time could not be moved");
+    }
+    Reply::json(&now(shared))
+}

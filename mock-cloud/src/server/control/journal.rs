@@ -1,0 +1,80 @@
+//! What happened: read, followed, expected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::refusal;
+use crate::journal::{Entry, Filter};
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+
+/// Entries of the journal that one answer holds when nobody says how many.
+const USUAL_ENTRIES: usize = 1000;
+
+/// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
+pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
+    let mut filter = Map::new();
+    let (mut most, mut follow) = (USUAL_ENTRIES, false);
+    for (name, value) in &request.query {
+        match (name.as_str(), value.parse::<u64>()) {
+            ("limit", Ok(limit)) => most = usize::try_from(limit).unwrap_or(usize::MAX),
+            ("follow", Ok(wish)) => follow = wish > 0,
+            ("since" | "cause" | "status", Ok(number)) => drop(filter.insert(name.clone(), number.into())),
+            _ => drop(filter.insert(name.clone(), value.as_str().into())),
+        }
+    }
+    let filter: Filter = match serde_json::from_value(Value::Object(filter)) {
+        Ok(filter) => filter,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let journal = Arc::clone(&shared.world.journal);
+    if follow {
+        return Reply::events(journal, filter);
+    }
+    let lines = journal.entries(&filter, most).iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
+    Reply::new(StatusCode::OK, "application/x-ndjson", lines)
+}
+
+/// An entry as a line of JSON.
+pub(in crate::server) fn line(entry: &Entry) -> String {
+    serde_json::to_string(entry).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    #[serde(default, rename = "match")]
+    filter: Filter,
+    /// How long it may take, in seconds of the machine.
+    #[serde(default)]
+    within: f64,
+}
+
+/// Longest wait for an expectation, in seconds.
+const LONGEST_EXPECTATION: f64 = 60.0;
+
+/// Answers with the entry that was expected; 417 when it did not come in time, with what came instead.
+pub(super) async fn expect(shared: &Shared, request: &Request) -> Reply {
+    let wish = match serde_json::from_slice::<Expectation>(&request.body) {
+        Ok(wish) if (0.0..=LONGEST_EXPECTATION).contains(&wish.within) => wish,
+        Ok(_) => return refusal(StatusCode::BAD_REQUEST, "within is between 0 and 60 seconds"),
+        Err(error) => {
+            let text = format!("send {{\"match\": {{\"kind\": \"request\"}}, \"within\": 5}}: {error}");
+            return refusal(StatusCode::BAD_REQUEST, &text);
+        }
+    };
+    let journal = &shared.world.journal;
+    match journal.wait_for(&wish.filter, Duration::from_secs_f64(wish.within)).await {
+        Some(entry) => Reply::json(&entry),
+        None => {
+            let near = Filter { name: None, ..wish.filter };
+            let came: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
+            let text = json!({"error": "nothing like that came in time", "came_instead": came}).to_string();
+            Reply::new(StatusCode::EXPECTATION_FAILED, "application/json", text)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Counts in Prometheus' text format.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+
+pub(super) fn text(shared: &Shared, _: &Request) -> Reply {
+    let world = &shared.world;
+    let mut text = String::new();
+    let mut count = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
+        let _ = writeln!(text, "# HELP mock_cloud_{name} {help}\n# TYPE mock_cloud_{name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(text, "mock_cloud_{name}{labels} {value}");
+        }
+    };
+    let entries = world.journal.counts().map(|(kind, number)| (format!("{{kind=\"{kind}\"}}"), number));
+    count("entries_total", "counter", "What happened, by kind.", &entries.collect::<Vec<_>>());
+    let hubs = world.hubs();
+    let online = hubs.iter().filter(|hub| hub.is_online()).count();
+    count("hubs", "gauge", "Hubs of the world.", &[(String::new(), hubs.len() as u64)]);
+    count("hubs_online", "gauge", "Hubs that are at the relay.", &[(String::new(), online as u64)]);
+    let faults = world.faults.list();
+    let fired = faults.iter().map(|standing| (format!("{{id=\"{}\"}}", standing.id), standing.fired));
+    count("fault_fired_total", "counter", "How often each fault that stands went wrong.", &fired.collect::<Vec<_>>());
+    Reply::new(StatusCode::OK, "text/plain; version=0.0.4", text)
+}

@@ -1,0 +1,40 @@
+//! The description of the control API (OpenAPI 3.1), made from its table.
+
+use serde_json::{Map, Value, json};
+
+use super::Call;
+use super::calls::CALLS;
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+
+pub(super) fn document(_: &Shared, _: &Request) -> Reply {
+    let mut paths: Map<String, Value> = Map::new();
+    for call in CALLS {
+        let name = if call.path.starts_with("/hubs/") { "serial" } else { "id" };
+        let path = call.path.replace("{}", &format!("{{{name}}}"));
+        let operations = paths.entry(path).or_insert_with(|| json!({}));
+        operations[call.method.as_str().to_ascii_lowercase()] = operation(call, name);
+    }
+    Reply::json(&json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mock-cloud control API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "For tests, on a port of its own; never for the clients under test.",
+        },
+        "paths": paths,
+    }))
+}
+
+fn operation(call: &Call, name: &str) -> Value {
+    let problem = json!({"description": "What was wrong, as `error`.", "content": {"application/json": {}}});
+    let mut operation = json!({"summary": call.does, "responses": {"200": {"description": "Done."}, "4XX": problem}});
+    if call.path.contains("{}") {
+        operation["parameters"] = json!([{"name": name, "in": "path", "required": true, "schema": {"type": "string"}}]);
+    }
+    if let Ok(example) = serde_json::from_str::<Value>(call.body) {
+        let content = json!({"application/json": {"schema": {"type": "object"}, "example": example}});
+        operation["requestBody"] = json!({"required": true, "content": content});
+    }
+    operation
+}
