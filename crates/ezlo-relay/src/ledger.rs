@@ -3,7 +3,7 @@
 //! A call waits until a link is up, is sent, and ends exactly once: answered, out of time, or by the end of its link. Reads
 //! and idempotent calls wait for the next link then; a command that was sent ends as unknown and is never sent again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ezlo_protocol::hub::method::Kind;
@@ -38,6 +38,8 @@ struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     calls: BTreeMap<u64, Pending>,
+    /// Ids that wait to be sent, in order; some of them may have ended meanwhile.
+    unsent: VecDeque<u64>,
     next: u64,
 }
 
@@ -48,6 +50,10 @@ impl Ledger {
             // Calls whose callers went away make room.
             self.calls.retain(|_, pending| !pending.call.waiter.is_closed());
         }
+        if self.unsent.len() >= 2 * MAX_CALLS {
+            // Without a link, calls that ran out of time leave their ids behind.
+            self.unsent.retain(|id| self.calls.contains_key(id));
+        }
         if self.calls.len() >= MAX_CALLS {
             let method = call.method.clone();
             let _ = call.waiter.send(Err(CallError::TooMany { method }));
@@ -55,13 +61,21 @@ impl Ledger {
         }
         self.next += 1;
         self.calls.insert(self.next, Pending { call, sent: false });
+        self.unsent.push_back(self.next);
     }
 
     /// The next call to send, with its id; it counts as sent from now on, whatever becomes of the sending. Calls that
     /// nobody waits for any more are not sent.
     pub(crate) fn take_unsent(&mut self) -> Option<(String, &NewCall)> {
-        self.calls.retain(|_, pending| pending.sent || !pending.call.waiter.is_closed());
-        let (id, pending) = self.calls.iter_mut().find(|(_, pending)| !pending.sent)?;
+        let id = loop {
+            let id = self.unsent.pop_front()?;
+            match self.calls.get(&id) {
+                Some(pending) if pending.call.waiter.is_closed() => drop(self.calls.remove(&id)),
+                Some(_) => break id,
+                None => {}
+            }
+        };
+        let pending = self.calls.get_mut(&id)?;
         pending.sent = true;
         Some((id.to_string(), &pending.call))
     }
@@ -100,6 +114,7 @@ impl Ledger {
         for pending in self.calls.values_mut() {
             pending.sent = false;
         }
+        self.unsent = self.calls.keys().copied().collect();
     }
 
     /// The session is over: every call ends.
@@ -176,6 +191,20 @@ mod tests {
         ledger.close(&reason);
         assert!(matches!(read.try_recv().unwrap(), Err(CallError::Closed { .. })));
         assert!(matches!(waiting.try_recv().unwrap(), Err(CallError::OutcomeUnknown { .. })));
+    }
+
+    #[test]
+    fn calls_that_end_without_a_link_leave_nothing_behind() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        for _ in 0..10 * MAX_CALLS {
+            drop(open(&mut ledger, Kind::Read, now));
+            ledger.expire(now);
+        }
+        assert!(ledger.unsent.len() <= 2 * MAX_CALLS && ledger.len() == 0, "{} ids", ledger.unsent.len());
+        let mut kept = open(&mut ledger, Kind::Command, now + Duration::from_secs(1));
+        assert_eq!(send_all(&mut ledger).len(), 1);
+        assert!(kept.try_recv().is_err());
     }
 
     #[test]
