@@ -60,6 +60,15 @@ async fn faults_are_there_with_what_they_hit() {
     let fault = cloud.journal(&Filter::kind(EntryKind::Fault).name("empty_answer"));
     let request = cloud.journal(&Filter::kind(EntryKind::Request).name("/locator/locator/locator"));
     assert_eq!(fault[0].cause, Some(request[0].seq));
+    // The hub's own port too.
+    cloud.add_fault(Fault::new(FaultKind::Status { status: 500, retry_after: None }).hub(crate::support::HUB)).unwrap();
+    let mut socket = registered(&cloud).await;
+    let clear = json!({"id": 1, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});
+    assert_eq!(socket.ask(clear.to_string()).await["error"], Value::Null);
+    let lan = address(cloud.ready().hubs[0].lan_http.as_deref().unwrap());
+    assert_eq!(ask(lan, "GET /v1/method/hub/info/get", &[], b"").await.status, 500);
+    let request = cloud.journal(&Filter::kind(EntryKind::Request).name("/v1/method/hub/info/get"));
+    assert_eq!(request[0].content["hub"], crate::support::HUB);
 }
 
 /// Two clouds with one seed and one clock, asked the same: the journals are the same to the byte.

@@ -20,6 +20,7 @@ use super::{Shared, Surface, UpgradeSlot, access_point, control, lan, route, soc
 use crate::config::Profile;
 use crate::faults::{Facts, FaultKind, Place};
 use crate::journal::{self, EntryKind, Filter, Journal};
+use crate::world::hub::OpenRequest;
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
 const MAX_BODY: usize = 256 * 1024;
@@ -198,13 +199,13 @@ pub(super) async fn answer(
             // A request is open from its head on.
             Surface::Lan { hub, .. } => match hub.open_request() {
                 Some(open) => match read(request, host, LAN_BODY_TIME).await {
-                    Ok(request) => lan::answer(&shared.world, hub, &request, open),
+                    Ok(request) => journalled(shared, surface, &request, Some(open)).await,
                     Err(reply) => reply,
                 },
                 None => Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
             },
             _ => match read(request, host, BODY_TIME).await {
-                Ok(request) => journalled(shared, surface, &request).await,
+                Ok(request) => journalled(shared, surface, &request, None).await,
                 Err(reply) => reply,
             },
         },
@@ -213,20 +214,20 @@ pub(super) async fn answer(
 }
 
 /// The answer to a request, both with their place in the journal. The control API is not part of the world.
-async fn journalled(shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+async fn journalled(shared: &Shared, surface: &Surface, request: &Request, open: Option<OpenRequest>) -> Reply {
     if matches!(surface, Surface::Control) {
         return control::answer(shared, request).await;
     }
     let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
     let about = json!({
         "host": request.host.name(), "method": request.method.as_str(), "listener": surface.listener(), "query": names,
-        "bytes": request.body.len(),
+        "bytes": request.body.len(), "hub": surface.hub().map(|hub| hub.serial.as_str()),
     });
     let journal = &shared.world.journal;
     let seq = journal.named(EntryKind::Request, "", &request.path, None, about);
     let reply = match journal::because_of(Some(seq), || fault_of(shared, surface, request)) {
-        Some(fault) => disturbed(fault, seq, shared, surface, request).await,
-        None => route_to(seq, shared, surface, request),
+        Some(fault) => disturbed(fault, seq, shared, surface, request, open).await,
+        None => route_to(seq, shared, surface, request, open),
     };
     let status = Some(reply.status.as_u16());
     journal::because_of(Some(seq), || journal.named(EntryKind::Answer, "", &request.path, status, Value::Null));
@@ -250,7 +251,14 @@ fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<Fau
 }
 
 /// The answer with what goes wrong about it.
-async fn disturbed(fault: FaultKind, seq: u64, shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+async fn disturbed(
+    fault: FaultKind,
+    seq: u64,
+    shared: &Shared,
+    surface: &Surface,
+    request: &Request,
+    open: Option<OpenRequest>,
+) -> Reply {
     match fault {
         FaultKind::Status { status, retry_after } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -270,11 +278,11 @@ async fn disturbed(fault: FaultKind, seq: u64, shared: &Shared, surface: &Surfac
         FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
         FaultKind::SlowAnswer { millis } => {
             tokio::time::sleep(Duration::from_millis(millis)).await;
-            route_to(seq, shared, surface, request)
+            route_to(seq, shared, surface, request, open)
         }
-        FaultKind::TruncatedBody => route_to(seq, shared, surface, request).truncated().await,
+        FaultKind::TruncatedBody => route_to(seq, shared, surface, request, open).truncated().await,
         // Only faults of requests are asked for.
-        _ => route_to(seq, shared, surface, request),
+        _ => route_to(seq, shared, surface, request, open),
     }
 }
 
@@ -286,13 +294,17 @@ fn refuses(shared: &Shared, surface: &Surface) -> bool {
 }
 
 /// Handlers do not wait, so everything they lead to has that request as its cause.
-fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request) -> Reply {
+fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request, open: Option<OpenRequest>) -> Reply {
     journal::because_of(Some(seq), || match surface {
         Surface::Cloud { .. } => route::cloud(shared, request),
         Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
         Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
+        Surface::Lan { hub, .. } => match open {
+            Some(open) => lan::answer(&shared.world, hub, request, open),
+            None => Reply::not_found(),
+        },
         // Answered before.
-        Surface::Lan { .. } | Surface::Control => Reply::not_found(),
+        Surface::Control => Reply::not_found(),
     })
 }
 
