@@ -172,3 +172,25 @@ async fn the_control_api_describes_itself_and_counts() {
     assert!(metrics.contains("mock_cloud_entries_total{kind=\"request\"} "), "{metrics}");
     assert!(metrics.contains("# TYPE mock_cloud_hubs gauge\nmock_cloud_hubs 4"), "{metrics}");
 }
+
+/// Two processes with one seed and one clock, asked the same: their journals are the same to the byte.
+#[tokio::test]
+async fn two_processes_with_one_seed_write_one_journal() {
+    let run = async || {
+        let arguments = ["--seed", "7", "--frozen-at", "1700000000"];
+        let program = tokio::task::spawn_blocking(move || crate::seed::Program::start(&arguments)).await.unwrap();
+        let at = |name: &str| address(program.ready[name].as_str().unwrap());
+        let (control, http) = (at("control"), at("http"));
+        let chance = br#"{"fault": "status", "status": 503, "when": {"chance": 0.5}, "match": {"path": "/locator"}}"#;
+        ask(control, "POST /faults", &[], chance).await;
+        for _ in 0..20 {
+            ask(http, "GET /locator/locator/locator", &[], b"").await;
+            ask(control, "POST /clock/advance", &[], br#"{"seconds": 60}"#).await;
+        }
+        ask(control, "GET /journal", &[], b"").await.body
+    };
+    let (first, second) = (run().await, run().await);
+    let fired = first.matches("\"kind\":\"fault\"").count();
+    assert!((1..20).contains(&fired) && first.lines().count() == 40 + fired, "{fired} faults");
+    assert!(first == second, "two journals of {} and {} bytes differ", first.len(), second.len());
+}

@@ -10,9 +10,10 @@ use ezlo_testkit::{Socket, address};
 use serde_json::{Value, json};
 
 /// The program, killed if the test ends early.
-struct Program {
+/// `mock-cloud serve` as a process; killed when it is dropped.
+pub(crate) struct Program {
     child: Child,
-    ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Drop for Program {
@@ -22,7 +23,7 @@ impl Drop for Program {
 }
 
 impl Program {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_logging(arguments, Stdio::inherit())
     }
 

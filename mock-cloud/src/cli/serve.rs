@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use ezlo_mock_cloud::{Config, Evidence, MockCloud, Profile};
+use ezlo_mock_cloud::{Clock, Config, Evidence, MockCloud, Profile};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -53,6 +53,10 @@ pub(crate) struct Serve {
     /// Announce the hubs on the local network by mDNS, as real ones do.
     #[arg(long)]
     mdns: bool,
+    /// Begin at this Unix second, and let time stand still until the control API moves it: the same requests then give the
+    /// same answers, byte for byte.
+    #[arg(long, value_name = "UNIX_SECONDS")]
+    frozen_at: Option<i64>,
     /// Let the houses of the world live: behaviours run.
     #[arg(long)]
     living: bool,
@@ -68,7 +72,11 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     super::log_to_stderr(&serve.log);
     // Before the ready line, so that whoever reads it can already stop us cleanly.
     let stop = super::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let cloud = MockCloud::builder().config(config(serve)?).start().await.map_err(|error| error.to_string())?;
+    let mut builder = MockCloud::builder().config(config(serve)?);
+    if let Some(second) = serve.frozen_at {
+        builder = builder.clock(Clock::frozen(second));
+    }
+    let cloud = builder.start().await.map_err(|error| error.to_string())?;
     let line = cloud.ready().line();
     if let Some(path) = &serve.endpoints_file {
         std::fs::write(path, format!("{line}\n"))
