@@ -55,3 +55,20 @@ async fn the_sdk_shares_the_clock() {
     assert_eq!(within(account.hubs()).await.unwrap().len(), 3);
     assert_ne!(account.session().await.unwrap().pair().identity.expose(), first.pair().identity.expose());
 }
+
+/// As in `mock-cloud evidence | head -0`: nobody reads from the beginning.
+#[test]
+fn a_listing_whose_reader_has_gone_ends_without_a_word() {
+    use std::process::{Command, Stdio};
+    for listing in [&["evidence"][..], &["world", "templates"], &["world", "show", "villa", "--json"]] {
+        let mut command = Command::new(crate::program());
+        let mut child = command.args(listing).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+            (Some(0), ""),
+            "{listing:?}"
+        );
+    }
+}

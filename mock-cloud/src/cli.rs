@@ -5,6 +5,24 @@ pub(crate) mod hub;
 pub(crate) mod serve;
 pub(crate) mod world;
 
+/// Prints a line for whoever reads; ends when nobody does any more, as in `… | head`.
+pub(crate) fn print_line(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+        let nobody_reads = error.kind() == std::io::ErrorKind::BrokenPipe;
+        if !nobody_reads {
+            eprintln!("cannot print: {error}");
+        }
+        std::process::exit(i32::from(!nobody_reads));
+    }
+}
+
+/// `println!` that does not panic when nobody reads.
+macro_rules! say {
+    ($($part:tt)*) => { crate::cli::print_line(format_args!($($part)*)) };
+}
+pub(crate) use say;
+
 pub(crate) fn log_to_stderr(level: &str) {
     if let Ok(level) = level.parse::<tracing_subscriber::filter::LevelFilter>() {
         tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();

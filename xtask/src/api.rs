@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use quote::ToTokens;
 use syn::{Attribute, Fields, ImplItem, Item, TraitItem, Visibility};
 
+use crate::say::say;
 use crate::{Failure, Outcome, root};
 
 #[derive(Debug, clap::Args)]
@@ -44,8 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     match (stale.is_empty(), arguments.check) {
-        (true, _) => println!("api: the lists are fresh"),
-        (false, false) => println!("api: wrote {}", stale.join(", ")),
+        (true, _) => say!("api: the lists are fresh"),
+        (false, false) => say!("api: wrote {}", stale.join(", ")),
         (false, true) => {
             return Err(Failure(format!(
                 "the public interface of {} is another; look at what `cargo xtask api` changes, and commit it",

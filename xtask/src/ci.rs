@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::say::say;
 use crate::{Outcome, api, codegen, root, tidy};
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub(crate) fn run() -> Outcome {
     if has("deny") {
         cargo(&["deny", "check"], &[])?;
     } else {
-        println!("xtask: cargo-deny is not installed; licences and advisories were not checked");
+        say!("xtask: cargo-deny is not installed; licences and advisories were not checked");
     }
     features()?;
     codegen::run(&codegen::Arguments { check: true })?;
@@ -69,7 +70,7 @@ fn features() -> Outcome {
     cargo(&["check", "--package", "ezlo", "--no-default-features", "--locked"], &[])?;
     for (package, feature, needs_openssl) in FEATURES {
         if *needs_openssl && !openssl {
-            println!("xtask: OpenSSL's headers are not installed; {package}/{feature} was not checked");
+            say!("xtask: OpenSSL's headers are not installed; {package}/{feature} was not checked");
             continue;
         }
         cargo(&["check", "--package", package, "--no-default-features", "--features", feature, "--locked"], &[])?;

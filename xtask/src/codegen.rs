@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::say::say;
 use crate::{Failure, Outcome, root};
 
 #[derive(Debug, clap::Args)]
@@ -56,8 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     match (arguments.check, stale.is_empty()) {
-        (_, true) => println!("codegen: the catalogue is fresh"),
-        (false, false) => println!("codegen: wrote {}", stale.join(", ")),
+        (_, true) => say!("codegen: the catalogue is fresh"),
+        (false, false) => say!("codegen: wrote {}", stale.join(", ")),
         (true, false) => return Err(format!("{} are stale; run `cargo xtask codegen`", stale.join(", ")).into()),
     }
     Ok(())

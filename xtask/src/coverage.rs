@@ -10,6 +10,7 @@ use ezlo_protocol::hub::device::Category;
 use ezlo_protocol::hub::{broadcast, method, scene};
 use serde_json::{Map, Value, json};
 
+use crate::say::say;
 use crate::{Failure, Outcome, codegen};
 
 #[derive(Debug, clap::Args)]
@@ -36,12 +37,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let counts = counts()?;
     if arguments.json {
         let object: Map<String, Value> = counts.iter().map(|count| (count.name.to_owned(), count.json())).collect();
-        println!("{}", Value::Object(object));
+        say!("{}", Value::Object(object));
     } else {
         for count in &counts {
-            println!("{:15} {:4} of {:4}", count.name, count.covered(), count.known);
+            say!("{:15} {:4} of {:4}", count.name, count.covered(), count.known);
             for (name, why) in &count.missing {
-                println!("                {name}: {why}");
+                say!("                {name}: {why}");
             }
         }
     }

@@ -12,6 +12,7 @@ use ezlo_mock_cloud::MockCloud;
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use crate::say::say;
 use crate::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -76,7 +77,7 @@ impl Report {
         };
         match &self.spinner {
             Some(spinner) => spinner.println(line),
-            None => println!("{line}"),
+            None => say!("{line}"),
         }
     }
 
@@ -86,7 +87,7 @@ impl Report {
         }
         if !self.json {
             let word = if self.failed { "failed" } else { "done" };
-            println!("{word} in {:.2} s", self.began.elapsed().as_secs_f64());
+            say!("{word} in {:.2} s", self.began.elapsed().as_secs_f64());
         }
     }
 }

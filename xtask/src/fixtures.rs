@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::roundtrip::{Report, visit};
+use crate::say::say;
 use crate::{Outcome, root};
 
 #[derive(Debug, clap::Args)]
@@ -20,9 +21,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     for (state, (file, what)) in all.iter().flat_map(|(state, files)| files.iter().map(move |file| (state, file))) {
         let file = file.strip_prefix(&wire).unwrap_or(file).display().to_string();
         if arguments.json {
-            println!("{}", json!({"file": file, "state": state, "what": what}));
+            say!("{}", json!({"file": file, "state": state, "what": what}));
         } else {
-            println!("{state:<6} {file:<70} {what}");
+            say!("{state:<6} {file:<70} {what}");
         }
     }
     let good = report.failed.is_empty();

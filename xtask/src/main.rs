@@ -13,6 +13,7 @@ mod demo;
 mod fixtures;
 mod reference;
 mod roundtrip;
+mod say;
 mod soak;
 mod tidy;
 

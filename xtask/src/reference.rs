@@ -7,6 +7,7 @@ use ezlo_protocol::hub::scene::{BLOCKS, Place};
 use serde_json::{Value, json};
 
 use crate::Outcome;
+use crate::say::say;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -17,7 +18,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.json {
-        println!("{}", as_json());
+        say!("{}", as_json());
     } else {
         as_markdown();
     }
@@ -54,16 +55,16 @@ fn as_json() -> Value {
 }
 
 fn as_markdown() {
-    println!("# The hub's methods\n");
+    say!("# The hub's methods\n");
     let mut area = "";
     for spec in METHODS {
         if spec.area != area {
             area = spec.area;
-            println!(
+            say!(
                 "\n## {area}\n\n| method | params | result | kind | api | broadcasts | known by |\n|---|---|---|---|---|---|---|"
             );
         }
-        println!(
+        say!(
             "| `{}` | {} | {} | {} | {} | {} | {}, {} |",
             spec.name,
             spec.params_type,
@@ -75,15 +76,15 @@ fn as_markdown() {
             spec.source
         );
     }
-    println!("\n## Names without a shape: callable raw\n");
+    say!("\n## Names without a shape: callable raw\n");
     for raw in RAW_METHODS {
-        println!("- `{}` ({})", raw.name, raw.area);
+        say!("- `{}` ({})", raw.name, raw.area);
     }
-    println!("\n# Broadcasts\n\n| broadcast | known by |\n|---|---|");
+    say!("\n# Broadcasts\n\n| broadcast | known by |\n|---|---|");
     for spec in BROADCASTS {
-        println!("| `{}` | {}, {} |", spec.name, spec.evidence.as_str(), spec.source);
+        say!("| `{}` | {}, {} |", spec.name, spec.evidence.as_str(), spec.source);
     }
-    println!("\n# Scene blocks\n\n| block | arguments | known by |\n|---|---|---|");
+    say!("\n# Scene blocks\n\n| block | arguments | known by |\n|---|---|---|");
     for spec in BLOCKS {
         let arguments: Vec<String> = spec
             .arguments
@@ -92,6 +93,6 @@ fn as_markdown() {
                 format!("{}{}: {:?}", argument.name, if argument.required { "" } else { "?" }, argument.kind)
             })
             .collect();
-        println!("| `{}` | {} | {}, {} |", spec.name, arguments.join(", "), spec.evidence.as_str(), spec.source);
+        say!("| `{}` | {} | {}, {} |", spec.name, arguments.join(", "), spec.evidence.as_str(), spec.source);
     }
 }

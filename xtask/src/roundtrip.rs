@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ezlo_protocol::message::{self, Outcome as Seen};
 use serde_json::{Value, json};
 
+use crate::say::say;
 use crate::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         return Err("no .json file there; give the folder that holds the messages".into());
     }
     if arguments.json {
-        println!("{}", summary(&report));
+        say!("{}", summary(&report));
     } else {
         print(&report);
     }
@@ -63,11 +64,11 @@ fn summary(report: &Report) -> Value {
 fn print(report: &Report) {
     for (mark, entries) in [("other ", &report.other), ("FAILED", &report.failed)] {
         for (file, why) in entries {
-            println!("{mark}  {}: {why}", file.display());
+            say!("{mark}  {}: {why}", file.display());
         }
     }
     let Report { files, typed, other, failed } = report;
-    println!("{files} files: {} typed, {} other, {} failed", typed.len(), other.len(), failed.len());
+    say!("{files} files: {} typed, {} other, {} failed", typed.len(), other.len(), failed.len());
 }
 
 pub(crate) fn visit(path: &Path, report: &mut Report) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ezlo_tests::soak::{Plan, Report, run as run_seed};
 use serde_json::json;
 
+use crate::say::say;
 use crate::{Failure, Outcome};
 
 /// Length of one seed's run.
@@ -38,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         let report = runtime.block_on(run_seed(Plan { seed, length }));
         if !arguments.json {
             let Report { commands, faults, reconnects, unknown_outcomes, violations, .. } = &report;
-            println!(
+            say!(
                 "seed {seed}: {commands} commands, {faults} faults, {reconnects} reconnects, {unknown_outcomes} unknown \
                  outcomes, {} violations",
                 violations.len()
@@ -65,10 +66,10 @@ fn finish(arguments: &Arguments, total: &Report) -> Outcome {
             "commands": commands, "faults": faults, "reconnects": reconnects, "unknown_outcomes": unknown_outcomes,
             "confirmed": confirmed, "violations": violations.len(), "shown_by": violations,
         });
-        println!("{line}");
+        say!("{line}");
     } else {
-        violations.iter().for_each(|text| println!("VIOLATION  {text}"));
-        println!(
+        violations.iter().for_each(|text| say!("VIOLATION  {text}"));
+        say!(
             "{commands} commands ({confirmed} confirmed, {unknown_outcomes} unknown), {faults} faults, {reconnects} reconnects"
         );
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::say::say;
 use crate::{Outcome, root};
 
 /// Longest source file outside tests, in lines; its own tests at the end do not count.
@@ -40,10 +41,10 @@ pub(crate) fn run() -> Outcome {
     }
     fixtures(&mut faults);
     for fault in &faults {
-        println!("tidy: {fault}");
+        say!("tidy: {fault}");
     }
     if faults.is_empty() {
-        println!("tidy: {} source files are in order", sources.len());
+        say!("tidy: {} source files are in order", sources.len());
         Ok(())
     } else {
         Err(format!("{} things are not in order", faults.len()).into())

@@ -70,6 +70,31 @@ secret! {
     AppKey,
 }
 
+/// Words of that length in a foreign text may be tokens or digests; method names and ids are longer at times and go too.
+const TOKEN_LENGTH: usize = 24;
+/// How much of a foreign text is kept, in characters.
+const KEPT_TEXT: usize = 200;
+
+/// A foreign text as an error or an event may keep it: without control characters, 200 characters at most, and with `***` in
+/// place of everything long enough to be a token. Short secrets stay: whoever may have one in a text takes it out first.
+pub fn masked(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-.".contains(c);
+    let mut copy = String::new();
+    let mut word = String::new();
+    let kept = text.trim().chars().filter(|c| !c.is_control()).take(KEPT_TEXT);
+    for c in kept.chain([' ']) {
+        if is_part(c) {
+            word.push(c);
+            continue;
+        }
+        copy.push_str(if word.len() < TOKEN_LENGTH { &word } else { "***" });
+        word.clear();
+        copy.push(c);
+    }
+    copy.pop();
+    copy
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +104,14 @@ mod tests {
         let password = Password::new("hunter2");
         assert_eq!(format!("{password:?}"), "Password(***)");
         assert_eq!(serde_json::to_string(&password).unwrap(), "\"hunter2\"");
+    }
+
+    #[test]
+    fn foreign_texts_are_short_and_hold_no_token() {
+        let token = "eyJFeHBpcmVzIjoxNzAwMDg2NDAwfQ==";
+        assert_eq!(masked(&format!("{{\"MMSAuth\":\"{token}\",x")), "{\"MMSAuth\":\"***\",x");
+        assert_eq!((masked(token).as_str(), masked("").as_str()), ("***", ""));
+        assert_eq!(masked(" ERROR:\nnot\u{1b}[31m allowed "), "ERROR:not[31m allowed");
+        assert!(masked(&"a b".repeat(500)).len() <= KEPT_TEXT);
     }
 }

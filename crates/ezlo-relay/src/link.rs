@@ -8,6 +8,7 @@ use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::login::{LoginUserMios, OfflineLogin, Register};
 use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _, ModesCurrent, RelayLogin, RelayRegister};
 use ezlo_protocol::rpc::{Envelope, FrameKind, Request, RpcError};
+use ezlo_protocol::secret::masked;
 use ezlo_protocol::wire;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -20,10 +21,6 @@ use crate::session::RelayEvent;
 use crate::status::{Phase, Tally};
 use crate::transport::{Incoming, Transport};
 
-/// Words of that length in a bad frame may be tokens; method names and ids are longer at times and go too.
-const TOKEN_LENGTH: usize = 24;
-/// How much of a bad frame an event keeps, in characters.
-const KEPT_TEXT: usize = 200;
 /// Id of the question that keeps a quiet link alive.
 const PROBE: &str = "keep-alive";
 /// How long a link is kept for what is under way, once a new one is wanted.
@@ -92,7 +89,7 @@ impl<T: Transport> Link<T> {
     /// Already logged in is as good as logged in.
     async fn log_in(&mut self, method: &str, params: Value) -> Result<(), ConnectError> {
         match self.ask("login", method, params).await? {
-            Err(error) if error.class() == ezlo_protocol::error::RetryClass::AlreadySo => Ok(()),
+            Err(error) if error.class() == RetryClass::AlreadySo => Ok(()),
             outcome => outcome.map_err(ConnectError::Login),
         }
     }
@@ -233,12 +230,12 @@ impl<T: Transport> Link<T> {
 impl Voice {
     fn foreign(&self, id: String) {
         Tally::add(&self.tally.foreign_answers);
-        self.tell(RelayEvent::ForeignAnswer { id: cut(&id) });
+        self.tell(RelayEvent::ForeignAnswer { id: masked(&id) });
     }
 
     fn bad_frame(&self, text: &str) {
         Tally::add(&self.tally.bad_frames);
-        self.tell(RelayEvent::BadFrame { text: cut(text) });
+        self.tell(RelayEvent::BadFrame { text: masked(text) });
     }
 
     /// Reads a frame: an answer comes back, everything else becomes an event. A bad frame is an event too, not the end.
@@ -300,24 +297,6 @@ fn is_away(error: &RpcError) -> bool {
     error.data().starts_with("nma.ezlo.")
 }
 
-/// A copy for people: cut short, and without anything long enough to be a token.
-fn cut(text: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-.".contains(c);
-    let mut copy = String::new();
-    let mut word = String::new();
-    for c in text.chars().take(KEPT_TEXT).chain([' ']) {
-        if is_part(c) {
-            word.push(c);
-            continue;
-        }
-        copy.push_str(if word.len() < TOKEN_LENGTH { &word } else { "***" });
-        word.clear();
-        copy.push(c);
-    }
-    copy.pop();
-    copy
-}
-
 fn frame(id: &str, method: &str, params: &Value) -> String {
     let request = Request {
         id: json!(id).into(),
@@ -327,18 +306,4 @@ fn frame(id: &str, method: &str, params: &Value) -> String {
         ..Request::default()
     };
     wire::to_value(&request).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn copies_of_bad_frames_are_short_and_hold_no_token() {
-        let token = "eyJFeHBpcmVzIjoxNzAwMDg2NDAwfQ==";
-        assert_eq!(cut(&format!("{{\"MMSAuth\":\"{token}\",x")), "{\"MMSAuth\":\"***\",x");
-        assert_eq!(cut(token), "***");
-        assert_eq!(cut(""), "");
-        assert!(cut(&"a b".repeat(500)).len() <= KEPT_TEXT);
-    }
 }

@@ -3,6 +3,8 @@
 use clap::Args;
 use ezlo_mock_cloud::{Evidence, evidence};
 
+use super::say;
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Only what is known this well or less: captured, vendor, client-source, community or inferred.
@@ -18,16 +20,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     entries.retain(|entry| arguments.from.is_none_or(|from| entry.evidence >= from));
     if arguments.json {
         let text = serde_json::to_string_pretty(&entries).map_err(|error| error.to_string())?;
-        println!("{text}");
+        say!("{text}");
         return Ok(());
     }
     for entry in &entries {
-        println!("{:<13} {:<14} {:<44} {}", entry.evidence.as_str(), entry.surface, entry.name, entry.source);
+        say!("{:<13} {:<14} {:<44} {}", entry.evidence.as_str(), entry.surface, entry.name, entry.source);
     }
     for level in Evidence::ALL {
         let count = entries.iter().filter(|entry| entry.evidence == *level).count();
         if count > 0 {
-            println!("{count:>4} {}", level.as_str());
+            say!("{count:>4} {}", level.as_str());
         }
     }
     Ok(())

@@ -9,6 +9,8 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 use serde_json::json;
 
+use super::say;
+
 /// Waits between attempts to reach the relay: doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(30);
@@ -63,7 +65,7 @@ async fn serve(hub: &Hub, controller: &Controller) -> Result<(), String> {
         let ended = controller
             .serve(|| {
                 came = true;
-                println!("{line}");
+                say!("{line}");
             })
             .await;
         let text = match ended {

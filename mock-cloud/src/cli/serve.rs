@@ -1,5 +1,6 @@
 //! `mock-cloud serve`.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -82,7 +83,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
         std::fs::write(path, format!("{line}\n"))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
-    println!("{line}");
+    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print the ready line: {error}"))?;
     stop.await;
     Ok(())
 }

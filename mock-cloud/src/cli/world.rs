@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 use ezlo_mock_cloud::worlds::{self, Summary};
 use serde::Serialize;
 
+use super::say;
+
 #[derive(Debug, Args)]
 pub(crate) struct World {
     #[command(subcommand)]
@@ -60,7 +62,7 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
             let text =
                 std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
             let summary = worlds::check(file, &text).map_err(|error| error.to_string())?;
-            println!("{} is good: {}", file.display(), totals(&summary));
+            say!("{} is good: {}", file.display(), totals(&summary));
             Ok(())
         }
         Task::Show { world, json } => {
@@ -75,7 +77,7 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
                     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
                 }
                 None => {
-                    print!("{text}");
+                    say!("{}", text.trim_end());
                     Ok(())
                 }
             }
@@ -85,7 +87,7 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
 
 fn print_json(value: &impl Serialize) -> Result<(), String> {
     let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
@@ -95,7 +97,7 @@ fn list(json: bool) -> Result<(), String> {
     }
     for name in worlds::shipped() {
         let summary = worlds::summary(name).map_err(|error| error.to_string())?;
-        println!("{name:8}  {}", totals(&summary));
+        say!("{name:8}  {}", totals(&summary));
     }
     Ok(())
 }
@@ -106,20 +108,20 @@ fn totals(summary: &Summary) -> String {
 }
 
 fn show(name: &str, summary: &Summary) -> Result<(), String> {
-    println!("{name}: {}", totals(summary));
+    say!("{name}: {}", totals(summary));
     for hub in &summary.first_hubs {
         let owner = hub.owner.as_deref().unwrap_or("nobody");
         let presence = if hub.online { "online" } else { "offline" };
-        println!("\nhub {} ({} {}), owned by {owner}, {presence}", hub.serial, hub.kind, hub.model);
-        println!("  {} devices, {} items", hub.devices, hub.items);
+        say!("\nhub {} ({} {}), owned by {owner}, {presence}", hub.serial, hub.kind, hub.model);
+        say!("  {} devices, {} items", hub.devices, hub.items);
         for (what, names) in [("rooms", &hub.rooms), ("scenes", &hub.scenes)] {
             if !names.is_empty() {
-                println!("  {what}: {}", names.join(", "));
+                say!("  {what}: {}", names.join(", "));
             }
         }
     }
     if summary.hubs > summary.first_hubs.len() {
-        println!("\nand {} hubs more", summary.hubs - summary.first_hubs.len());
+        say!("\nand {} hubs more", summary.hubs - summary.first_hubs.len());
     }
     Ok(())
 }
@@ -131,9 +133,9 @@ fn templates(json: bool) -> Result<(), String> {
     }
     for template in all {
         let secure = if template.secure { "  (agrees on keys)" } else { "" };
-        println!("{:20}{}{secure}\n    {}", template.name, template.category, template.items.join(", "));
+        say!("{:20}{}{secure}\n    {}", template.name, template.category, template.items.join(", "));
         if !template.parts.is_empty() {
-            println!("    parts: {}", template.parts.join(", "));
+            say!("    parts: {}", template.parts.join(", "));
         }
     }
     Ok(())

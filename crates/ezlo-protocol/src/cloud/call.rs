@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::error::RetryClass;
 use crate::evidence::Evidence;
 use crate::identity::IdentityPair;
-use crate::secret::{CloudToken, SessionToken};
+use crate::secret::{self, CloudToken, SessionToken};
 use crate::wire::DecodeError;
 
 mod access_point;
@@ -153,13 +153,6 @@ impl AnswerError {
     }
 }
 
-/// Longest piece of a foreign text that an error keeps, in characters.
-const KEPT_TEXT: usize = 200;
-
-pub(crate) fn cut(text: &str) -> String {
-    text.trim().chars().filter(|c| !c.is_control()).take(KEPT_TEXT).collect()
-}
-
 /// Passes a success on and turns the rest into errors, by the MMS family's meanings of a status.
 fn mms_success(status: StatusCode, body: &[u8], not_found: RetryClass) -> Result<&[u8], AnswerError> {
     if status.is_success() {
@@ -171,7 +164,7 @@ fn mms_success(status: StatusCode, body: &[u8], not_found: RetryClass) -> Result
         408 | 429 | 500.. => RetryClass::Transient,
         _ => RetryClass::Permanent,
     };
-    let text = std::str::from_utf8(body).map(masked).unwrap_or_default();
+    let text = std::str::from_utf8(body).map(said).unwrap_or_default();
     Err(AnswerError::Status { status: status.as_u16(), text, class })
 }
 
@@ -185,24 +178,14 @@ fn login_success(status: StatusCode, body: &[u8]) -> Result<&[u8], AnswerError> 
     })
 }
 
-/// Words of that length in a foreign text may be tokens or digests.
-const TOKEN_LENGTH: usize = 24;
-
-/// A foreign text for people: cut short, without parameters of a URL, which a page about an error may repeat, and without
-/// anything long enough to be a token.
-fn masked(text: &str) -> String {
-    let mut copy = String::new();
-    for (at, word) in cut(text).split(' ').enumerate() {
-        if at > 0 {
-            copy.push(' ');
-        }
-        let word = word.split_once('?').map_or(word, |(front, _)| front);
-        let long = word
-            .split(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-.".contains(c))
-            .any(|part| part.len() >= TOKEN_LENGTH);
-        copy.push_str(if word.contains('=') || long { "***" } else { word });
-    }
-    copy
+/// What a service said, for people: without parameters, since a page about an error may repeat the request with a password in
+/// it, and without tokens.
+fn said(text: &str) -> String {
+    let plain = |word: &str| {
+        let front = word.split('?').next().unwrap_or_default();
+        if front.contains('=') { "***".to_owned() } else { front.to_owned() }
+    };
+    secret::masked(&text.split(' ').map(plain).collect::<Vec<_>>().join(" "))
 }
 
 /// Everything but the characters that never need encoding in a URL.

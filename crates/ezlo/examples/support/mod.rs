@@ -7,7 +7,22 @@
 
 use ezlo::prelude::*;
 
-pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// Why an example ended, in words: what `main` returns is printed as for debugging, which is not for people.
+pub(crate) struct Failure(String);
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::fmt::Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(crate) type Outcome = Result<(), Failure>;
 
 pub(crate) fn variable(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|_| format!("set {name}"))
@@ -18,19 +33,19 @@ pub(crate) fn argument(at: usize, what: &str) -> Result<String, String> {
     std::env::args().nth(at).ok_or_else(|| format!("argument {at} is missing: {what}"))
 }
 
-pub(crate) fn environment() -> Result<Environment, Box<dyn std::error::Error>> {
+pub(crate) fn environment() -> Result<Environment, Failure> {
     match std::env::var("EZLO_CLOUD") {
         Ok(base) => Ok(Environment::base(&base)?),
         Err(_) => Ok(Environment::vendor()),
     }
 }
 
-pub(crate) async fn account() -> Result<Account, Box<dyn std::error::Error>> {
+pub(crate) async fn account() -> Result<Account, Failure> {
     let credentials = Credentials::new(variable("EZLO_USER")?, variable("EZLO_PASSWORD")?);
     Ok(Account::log_in(environment()?, &credentials).await?)
 }
 
-pub(crate) async fn serial(account: &Account) -> Result<Serial, Box<dyn std::error::Error>> {
+pub(crate) async fn serial(account: &Account) -> Result<Serial, Failure> {
     if let Ok(serial) = std::env::var("EZLO_SERIAL") {
         return Ok(serial.parse()?);
     }
@@ -42,7 +57,7 @@ pub(crate) async fn serial(account: &Account) -> Result<Serial, Box<dyn std::err
     Err("no hub of this account is online".into())
 }
 
-pub(crate) async fn hub() -> Result<Hub, Box<dyn std::error::Error>> {
+pub(crate) async fn hub() -> Result<Hub, Failure> {
     let account = account().await?;
     Ok(account.connect(&serial(&account).await?).await?)
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 
 use super::{
-    AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, cut, encode, login_success, mms_success,
+    AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, encode, login_success, mms_success, said,
 };
 use crate::cloud::account::{AccountRecord, ClaimAnswer, HubList, LoginAnswer, UserList};
 use crate::cloud::hub_record::{HubRecord, LocatorAnswer};
@@ -237,7 +237,7 @@ impl Call for UpdateAccount<'_> {
 
     fn parse(&self, status: StatusCode, body: &[u8]) -> Result<String, AnswerError> {
         let body = mms_success(status, body, RetryClass::Permanent)?;
-        Ok(std::str::from_utf8(body).map(cut).unwrap_or_default())
+        Ok(std::str::from_utf8(body).map(said).unwrap_or_default())
     }
 }
 

@@ -6,73 +6,73 @@ use super::Scale;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dimension {
-    /// Parts of a whole.
+    /// Ratio, in percent.
     Ratio,
-    /// Illuminance.
+    /// Illuminance, in lux.
     Illuminance,
-    /// Pressure.
+    /// Pressure, in kilopascals.
     Pressure,
-    /// Mass concentration.
+    /// Mass in a volume, in grams per cubic metre.
     MassConcentration,
-    /// Molar concentration.
+    /// Amount of substance in a volume, in moles per cubic metre.
     MolarConcentration,
-    /// Power.
+    /// Power, in watts.
     Power,
-    /// Velocity.
+    /// Velocity, in metres per second.
     Velocity,
-    /// Acceleration.
+    /// Acceleration, in metres per second squared.
     Acceleration,
     /// Not comparable with anything else.
     None,
-    /// Acidity.
+    /// Acidity, in pH.
     Acidity,
-    /// Potential.
+    /// Electric potential, in volts.
     Potential,
-    /// Current.
+    /// Electric current, in amperes.
     Current,
-    /// Force.
+    /// Force, in newtons.
     Force,
-    /// Irradiance.
+    /// Irradiance, in watts per square metre.
     Irradiance,
-    /// Precipitation.
+    /// Precipitation, in millimetres per hour.
     Precipitation,
-    /// Length.
+    /// Length, in metres.
     Length,
-    /// Mass.
+    /// Mass, in kilograms.
     Mass,
-    /// Volume flow.
+    /// Flow of a volume, in cubic metres per hour.
     VolumeFlow,
-    /// Volume.
+    /// Volume, in litres.
     Volume,
-    /// Angle.
+    /// Angle, in degrees.
     Angle,
-    /// Frequency.
+    /// Frequency, in hertz.
     Frequency,
-    /// Ultraviolet.
+    /// Ultraviolet index.
     Ultraviolet,
-    /// Resistivity.
+    /// Resistivity, in ohm metres.
     Resistivity,
-    /// Conductivity.
+    /// Conductivity, in siemens per metre.
     Conductivity,
-    /// Loudness.
+    /// Loudness, in decibels.
     Loudness,
-    /// Weighted loudness.
+    /// A-weighted loudness, in decibels.
     WeightedLoudness,
-    /// Time.
+    /// Time, in seconds.
     Time,
-    /// Radioactivity.
+    /// Activity in a volume, in becquerels per cubic metre.
     Radioactivity,
-    /// Energy.
+    /// Energy, in joules.
     Energy,
-    /// Signal strength.
+    /// Signal strength, in decibel milliwatts.
     SignalStrength,
-    /// Temperature.
+    /// Temperature, in degrees Celsius.
     Temperature,
-    /// Apparent energy.
+    /// Apparent energy, in kilovolt-ampere hours.
     ApparentEnergy,
-    /// Reactive power.
+    /// Reactive power, in kilovolt-amperes reactive.
     ReactivePower,
-    /// Flux density.
+    /// Magnetic flux density, in teslas.
     FluxDensity,
 }
 

@@ -1,0 +1,81 @@
+//! Values, limits, dictionaries and favourites.
+
+use super::*;
+
+#[tokio::test]
+async fn values_are_converted_checked_and_kept_apart() {
+    let mut house = House::new().await;
+    let (heat, cool) = (
+        house.id("Thermostat/thermostat_setpoint_heating").to_owned(),
+        house.id("Thermostat/thermostat_setpoint_cooling").to_owned(),
+    );
+    let told =
+        house.transcript("hub.item.value.set", json!({"_id": heat, "value": 68, "scale": "fahrenheit"}), SECOND).await;
+    assert_eq!(told[1], "hub.item.updated _id=<Thermostat/thermostat_setpoint_heating> value=20.0");
+    let data = |reply: Value| reply["error"]["data"].as_str().unwrap_or("none").to_owned();
+    let refusals = [
+        (json!({"_id": heat, "value": 20, "scale": "watt"}), "rpc.params.scale.invalid"),
+        (json!({"_id": heat, "value": 99}), "rpc.params.range.invalid.thermostat_setpoint_heating"),
+        (json!({"_id": heat, "value": "20"}), "rpc.params.invalid"),
+        (json!({"_id": cool, "value": 21}), "rpc.params.range.invalid.thermostat_setpoint_cooling"),
+        (json!({"_id": house.id("Bedroom temperature/temp"), "value": 21}), "rpc.params.invalid"),
+    ];
+    for (params, wanted) in refusals {
+        assert_eq!(data(house.call("hub.item.value.set", params).await), wanted);
+    }
+    let away = house.cloud.hub(HUB).unwrap();
+    away.set_reachable("Thermostat", false).unwrap();
+    assert_eq!(
+        data(house.call("hub.item.value.set", json!({"_id": cool, "value": 26})).await),
+        "ezlo.gateway.send.error"
+    );
+}
+
+#[tokio::test]
+async fn codes_of_a_lock() {
+    let mut house = House::new().await;
+    let codes = house.id("Front door lock/user_codes").to_owned();
+    let code =
+        |digits: &str| json!({"type": "userCode", "value": {"code": digits, "name": "Guest", "mode": "enabled"}});
+    let refused = house.call("hub.item.dictionary.value.add", json!({"_id": codes, "element": code("12")})).await;
+    assert_eq!(refused["error"]["data"], "rpc.params.invalid");
+    house.socket.text(json!({"id": "call", "method": "hub.item.dictionary.value.add", "params": {"_id": codes, "element": code("4711")}}).to_string()).await;
+    let (reply, told) = (house.socket.json().await, house.socket.json().await);
+    assert_eq!((&reply["result"], &told["msg_subclass"]), (&json!({}), &json!("hub.item.dictionary.updated")));
+    assert_eq!(
+        (&told["result"]["operation"], &told["result"]["element"]["1"]["value"]["code"]),
+        (&json!("added"), &json!("4711"))
+    );
+}
+
+#[tokio::test]
+async fn limits_hold_for_what_is_set_together_and_by_scenes() {
+    let mut house = House::new().await;
+    let (heat, cool) = (
+        house.id("Thermostat/thermostat_setpoint_heating").to_owned(),
+        house.id("Thermostat/thermostat_setpoint_cooling").to_owned(),
+    );
+    let set = async |house: &mut House, heating: i64, cooling: i64| {
+        let items = json!({heat.clone(): {"value": heating}, cool.clone(): {"value": cooling}});
+        house.call("hub.item.value.set", json!({"items": items})).await["error"]["data"].clone()
+    };
+    assert_eq!(set(&mut house, 27, 30).await, Value::Null, "far enough apart once both are set");
+    assert_eq!(set(&mut house, 23, 22).await, "rpc.params.range.invalid.thermostat_setpoint_heating");
+    let near = ezlo_protocol::hub::scene::BlockValue::new("temperature", 29.5);
+    house.create(SceneBuilder::new("Near").then(set_item(heat.as_str(), near))).await;
+    let id = house.id("scene Near").to_owned();
+    let told = house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    assert!(told.last().unwrap().ends_with("\"failed\""), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_is_gone_is_no_favourite() {
+    let mut house = House::new().await;
+    let plug = house.id("Plug").to_owned();
+    let unknown = house.call("hub.favorite.set", json!({"devices": [{"_id": "nobody"}]})).await;
+    assert_eq!(unknown["error"]["data"], "generic.object.not.found");
+    house.good("hub.favorite.set", json!({"devices": [{"_id": plug}]})).await;
+    let told = house.transcript("hub.device.force_remove", json!({"_id": plug}), SECOND).await;
+    assert!(told.contains(&"hub.favorite.removed".to_owned()), "{told:?}");
+    assert_eq!(house.call("hub.favorite.list", json!({})).await["result"]["favorites"]["devices"], json!([]));
+}
