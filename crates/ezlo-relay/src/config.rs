@@ -21,7 +21,7 @@ pub struct SessionConfig {
     pub backoff: BackoffPolicy,
     /// Attempts in a row that may fail before the session closes; `None` = it never gives up.
     pub attempts: Option<u32>,
-    /// Events kept for each subscriber.
+    /// Events kept for each subscriber, by number; one holds a message of 16 MiB at most.
     pub event_queue: usize,
     /// Where the spread of the waits comes from; drawn when absent.
     pub seed: Option<u64>,
@@ -37,6 +37,19 @@ pub enum KeepAlive {
     /// Asks for the current mode once nothing came for half the time of silence: RTOS hubs do not like pings, EzloPi does
     /// not answer them.
     Ask,
+}
+
+/// The longest time that is waited for anything: points in time are computed from it, and must exist.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
+impl SessionConfig {
+    /// The same, without times that are longer than any clock.
+    pub(crate) fn bounded(mut self) -> Self {
+        for time in [&mut self.call_time, &mut self.handshake_time, &mut self.silence] {
+            *time = (*time).min(LONGEST);
+        }
+        self
+    }
 }
 
 impl Default for SessionConfig {

@@ -50,6 +50,10 @@ impl Endpoint {
         }
     }
 
+    pub(crate) const fn trusts_a_hub(&self) -> bool {
+        matches!(self.trust, Trust::Hub { .. })
+    }
+
     /// What speaks TLS; [`ModernTls`] when not said.
     #[must_use]
     pub fn tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use ezlo_protocol::hub::login::HubStateChange;
+use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::Loose;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
@@ -32,9 +35,17 @@ pub(crate) struct Voice {
     pub(crate) events: broadcast::Sender<RelayEvent>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) tally: Arc<Tally>,
+    /// The hub that was chosen at the relay.
+    pub(crate) serial: Option<Serial>,
 }
 
 impl Voice {
+    /// Whether a notice about a hub's presence is about ours. One that names no hub is.
+    pub(crate) fn is_ours(&self, change: &HubStateChange) -> bool {
+        let about = change.serial.get().map(Loose::get);
+        self.serial.as_ref().is_none_or(|ours| about.is_none_or(|about| about == ours))
+    }
+
     pub(crate) fn tell(&self, event: RelayEvent) {
         // Nobody may be listening.
         let _ = self.events.send(event);
@@ -70,6 +81,8 @@ impl Voice {
 
 pub(crate) struct Desk {
     pub(crate) ledger: Ledger,
+    /// A new link is wanted that is looked for from now on.
+    pub(crate) wants_new_link: bool,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -86,7 +99,7 @@ pub(crate) enum Waited<T> {
 
 impl Desk {
     pub(crate) fn new(commands: mpsc::Receiver<Command>) -> Self {
-        Self { ledger: Ledger::default(), commands }
+        Self { ledger: Ledger::default(), wants_new_link: false, commands }
     }
 
     /// Waits for the handle; a call goes into the ledger. Safe to cancel.
@@ -96,7 +109,10 @@ impl Desk {
                 self.ledger.open(call);
                 Asked::Call
             }
-            Some(Command::Reconnect) => Asked::Reconnect,
+            Some(Command::Reconnect) => {
+                self.wants_new_link = true;
+                Asked::Reconnect
+            }
             Some(Command::Close) | None => Asked::Close,
         }
     }

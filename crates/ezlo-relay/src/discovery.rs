@@ -7,6 +7,8 @@ use ezlo_protocol::serial::Serial;
 use mdns_sd::{Receiver, ResolvedService, ServiceDaemon, ServiceEvent};
 use tokio::time::Instant;
 
+use crate::config::LONGEST;
+
 /// What hubs call their service (the vendor's guide, three clients).
 const SERVICE: &str = "_ezlo._tcp.local.";
 /// Hubs that one search keeps; a network that announces more is not a home.
@@ -84,7 +86,7 @@ impl Search {
         let failed = |error: mdns_sd::Error| DiscoveryError::Listen(error.to_string());
         let daemon = ServiceDaemon::new().map_err(failed)?;
         let heard = daemon.browse(SERVICE).map_err(failed)?;
-        Ok(Self { daemon, heard, end: Instant::now() + limit })
+        Ok(Self { daemon, heard, end: Instant::now() + limit.min(LONGEST) })
     }
 
     async fn next(&mut self) -> Option<FoundHub> {

@@ -100,12 +100,6 @@ impl ConnectError {
         matches!(self, Self::Login(error) if error.class() == RetryClass::BadCredentials)
     }
 
-    /// Whether a connection was made and came to nothing.
-    pub(crate) const fn came_after_connecting(&self) -> bool {
-        matches!(self, Self::Login(_) | Self::Register(_) | Self::Closed { .. })
-            || matches!(self, Self::TimedOut { phase } if matches!(phase.as_bytes(), b"login" | b"registration" | b"the first answer"))
-    }
-
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {
             Self::Closed { reason, .. } | Self::NotAgain { reason } => reason.clone(),

@@ -10,6 +10,7 @@ use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _, ModesCurrent,
 use ezlo_protocol::rpc::{Envelope, FrameKind, Request, RpcError};
 use ezlo_protocol::secret::masked;
 use ezlo_protocol::wire;
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -71,6 +72,7 @@ impl<T: Transport> Link<T> {
                     ..LoginUserMios::default()
                 };
                 self.log_in(RelayLogin::NAME, wire::to_value(&params)).await?;
+                self.voice.serial = Some(serial.clone());
                 self.voice.phase(Phase::Registering);
                 let register = wire::to_value(&Register::user(serial.clone()));
                 self.ask("registration", RelayRegister::NAME, register).await?.map_err(ConnectError::Register)?;
@@ -81,7 +83,7 @@ impl<T: Transport> Link<T> {
         let proof = self.ask("the first answer", InfoGet::NAME, json!({})).await?;
         match proof {
             Err(error) if error.class() == RetryClass::LogInAgain => Err(ConnectError::Login(error)),
-            Err(error) => Ok(!is_away(&error)),
+            Err(error) => Ok(presence(&error).unwrap_or_default()),
             Ok(()) => Ok(true),
         }
     }
@@ -133,50 +135,50 @@ impl<T: Transport> Link<T> {
         let silence = self.config.silence;
         let mut heard = Instant::now();
         let mut probed = false;
-        let mut leaving: Option<Instant> = None;
+        // Until when calls that come wait for the next link.
+        let mut held_until = Instant::now();
         loop {
-            if leaving.is_some() && !desk.ledger.is_busy() {
+            if desk.wants_new_link && !desk.ledger.is_busy() {
                 return End::Lost(CloseReason::Reconnect);
             }
-            // What is under way takes too long: it is not worth that everybody waits.
-            leaving = leaving.filter(|since| since.elapsed() < LEAVING_TIME);
-            // Calls that come while the link is being left wait for the next one.
-            if leaving.is_none()
-                && let Err(reason) = self.send_waiting(desk).await
-            {
+            let holds = desk.wants_new_link && Instant::now() < held_until;
+            if !holds && let Err(reason) = self.send_waiting(desk).await {
                 return End::Lost(reason);
             }
             let mut wake = heard + if probed { silence } else { silence / 2 };
             if let Some(deadline) = desk.ledger.next_deadline() {
                 wake = wake.min(deadline);
             }
-            if let Some(since) = leaving {
-                wake = wake.min(since + LEAVING_TIME);
+            if holds {
+                wake = wake.min(held_until);
             }
             tokio::select! {
                 // In no order: a hub that never stops talking must not keep callers from being heard.
                 incoming = self.transport.receive() => {
                     (heard, probed) = (Instant::now(), false);
-                    match incoming {
-                        Ok(Incoming::Text(text)) => {
-                            if self.on_text(desk, &text) {
-                                return End::Lost(CloseReason::Stale);
-                            }
-                        }
-                        Ok(Incoming::Activity) => {}
-                        Err(reason) => return End::Lost(reason),
+                    if let Some(reason) = self.came(desk, incoming) {
+                        return End::Lost(reason);
                     }
                 }
                 asked = desk.next() => match asked {
                     Asked::Close => return End::Closed,
-                    Asked::Reconnect => leaving = leaving.or_else(|| Some(Instant::now())),
+                    // What is under way may take long; it is not worth that everybody waits for it.
+                    Asked::Reconnect => held_until = Instant::now() + LEAVING_TIME,
                     Asked::Call => {}
                 },
                 () = tokio::time::sleep_until(wake) => {
                     let now = Instant::now();
                     desk.ledger.expire(now);
                     if now >= heard + silence {
-                        return End::Lost(CloseReason::Silent);
+                        // A machine that was busy may not have read what is there.
+                        let Some(incoming) = self.transport.receive().now_or_never() else {
+                            return End::Lost(CloseReason::Silent);
+                        };
+                        (heard, probed) = (now, false);
+                        if let Some(reason) = self.came(desk, incoming) {
+                            return End::Lost(reason);
+                        }
+                        continue;
                     }
                     if now >= heard + silence / 2 && !probed {
                         probed = true;
@@ -186,6 +188,19 @@ impl<T: Transport> Link<T> {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes in what came; gives the end of the link when it is one.
+    fn came(&self, desk: &mut Desk, incoming: Result<Incoming, CloseReason>) -> Option<CloseReason> {
+        match incoming {
+            Ok(Incoming::Text(text)) => self.on_text(desk, &text).then_some(CloseReason::Stale),
+            Ok(Incoming::NoText) => {
+                self.voice.bad_frame("");
+                None
+            }
+            Ok(Incoming::Activity) => None,
+            Err(reason) => Some(reason),
         }
     }
 
@@ -215,10 +230,10 @@ impl<T: Transport> Link<T> {
     fn on_text(&self, desk: &mut Desk, text: &str) -> bool {
         let Some((id, outcome)) = self.voice.read(text) else { return false };
         let stale = outcome.as_ref().is_err_and(|error| error.class() == RetryClass::LogInAgain);
-        match &outcome {
-            Ok(_) => self.voice.hub_is(true),
-            Err(error) if is_away(error) => self.voice.hub_is(false),
-            Err(_) => {}
+        match outcome.as_ref().map_err(presence) {
+            Ok(_) | Err(Some(true)) => self.voice.hub_is(true),
+            Err(Some(false)) => self.voice.hub_is(false),
+            Err(None) => {}
         }
         if id != PROBE && !desk.ledger.answer(&id, outcome) {
             self.voice.foreign(id);
@@ -282,6 +297,7 @@ impl Voice {
     fn on_event(&self, event: Event) {
         if let Event::HubState(change) = &event
             && let Some(there) = change.connected.get()
+            && self.is_ours(change)
         {
             self.hub_is(*there);
         }
@@ -292,9 +308,13 @@ impl Voice {
     }
 }
 
-/// The relay says that the hub is not there.
-fn is_away(error: &RpcError) -> bool {
-    error.data().starts_with("nma.ezlo.")
+/// What a refusal says of the hub: the relay's own errors say that it is away, or nothing; every other comes from the hub.
+fn presence(error: &RpcError) -> Option<bool> {
+    match error.data() {
+        "nma.ezlo.notconnected" | "nma.ezlo.unavailable" => Some(false),
+        data if data.starts_with("nma.") || data.starts_with("cloud.") => None,
+        _ => Some(true),
+    }
 }
 
 fn frame(id: &str, method: &str, params: &Value) -> String {

@@ -15,8 +15,10 @@ pub struct Attempt {
     pub failures: u32,
     /// The credentials of the last attempt were refused as stale: get new ones.
     pub credentials_are_stale: bool,
-    /// The last connection that was made was not taken: login, choice of hub or the first answer failed on it.
+    /// The last connection that was made came to nothing: login, choice of hub or the first answer failed on it.
     pub unproven: bool,
+    /// It came to nothing because its credentials were refused.
+    pub refused: bool,
     /// Why the last connection ended.
     pub last: Option<Arc<CloseReason>>,
 }
@@ -28,8 +30,11 @@ pub struct Arrival<T> {
     pub transport: T,
     /// How to get in.
     pub login: Login,
-    /// SHA-256 of the other side's certificate, where there is one.
+    /// SHA-256 of the hub's certificate; none where the certificate is not the hub's own, as at the relay.
     pub certificate: Option<[u8; 32]>,
+    /// Whether the route has another way, to be tried at once when this one does not let us in. What is refused here then says
+    /// nothing of the credentials for the other way.
+    pub other_way: bool,
 }
 
 /// Finds the way to a hub.
@@ -66,7 +71,8 @@ impl Endpoint {
     /// Connects and tells how to log in there.
     pub async fn arrive(&self, login: Login) -> Result<Arrival<Socket>, ConnectError> {
         let Dialed { socket, pin } = dial(self).await?;
-        Ok(Arrival { transport: socket, login, certificate: pin })
+        let certificate = pin.filter(|_| self.trusts_a_hub());
+        Ok(Arrival { transport: socket, login, certificate, other_way: false })
     }
 }
 
@@ -100,6 +106,6 @@ impl<T: Transport> Route for OnlyOnce<T> {
             _ if attempt.credentials_are_stale => ConnectError::NoFreshCredentials,
             last => ConnectError::NotAgain { reason: last.as_deref().cloned().unwrap_or(CloseReason::Local) },
         })?;
-        Ok(Arrival { transport, login, certificate: None })
+        Ok(Arrival { transport, login, certificate: None, other_way: false })
     }
 }

@@ -10,14 +10,15 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::config::SessionConfig;
+use crate::config::{LONGEST, SessionConfig};
 use crate::connect::{Endpoint, Login};
 use crate::desk::{Command, Desk, Voice};
 use crate::error::{CallError, CloseReason, ConnectError};
 use crate::ledger::NewCall;
+use crate::link::Link;
 use crate::route::{Attempt, FixedRoute, OnlyOnce, Route};
 use crate::status::{Counters, Phase, Status, Tally};
-use crate::supervisor::{Supervisor, arrive};
+use crate::supervisor::{Failed, Supervisor, arrive};
 use crate::transport::Transport;
 
 /// Calls on their way to the task. It takes them as fast as they come, link or none.
@@ -45,6 +46,11 @@ pub struct WeakSession {
 }
 
 impl WeakSession {
+    /// Watches what the session is doing; its last word is `Closed`.
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
     /// The session, if it is still open.
     pub fn upgrade(&self) -> Option<Session> {
         Some(Session {
@@ -125,6 +131,33 @@ impl Events {
 /// How late the ledger may be.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// The first link. Kept credentials may be old ones, and one way may not let us in: the route may have others of both.
+async fn first_link<R: Route>(
+    route: &mut R,
+    voice: &Voice,
+    config: &Arc<SessionConfig>,
+) -> Result<Link<R::Transport>, ConnectError> {
+    let mut attempt = Attempt::default();
+    let mut stale = None;
+    let mut tried_another_way = false;
+    loop {
+        let Failed { error, connected, other_way } = match arrive(route, voice, config, &attempt).await {
+            Ok(link) => return Ok(link),
+            Err(failed) => failed,
+        };
+        attempt.unproven |= connected;
+        attempt.refused = error.credentials_are_stale();
+        if other_way && !tried_another_way {
+            tried_another_way = true;
+        } else if error.credentials_are_stale() && stale.is_none() {
+            attempt.credentials_are_stale = true;
+            stale = Some(error);
+        } else {
+            return Err(if matches!(error, ConnectError::NoFreshCredentials) { stale.unwrap_or(error) } else { error });
+        }
+    }
+}
+
 impl Session {
     /// Connects, logs in and, at the relay, chooses the hub; from then on the session connects again by itself. The first
     /// connection must succeed: its error is told.
@@ -135,28 +168,18 @@ impl Session {
 
     /// The same by a route and with settings of one's own.
     pub async fn connect_by<R: Route>(mut route: R, config: SessionConfig) -> Result<Self, ConnectError> {
+        let config = Arc::new(config.bounded());
         let (session, desk, voice) = Self::parts(&config);
-        let config = Arc::new(config);
-        let mut attempt = Attempt::default();
-        let link = match arrive(&mut route, &voice, &config, &attempt).await {
-            // Kept credentials may be old ones; the route may have others.
-            Err(error) if error.credentials_are_stale() => {
-                attempt.credentials_are_stale = true;
-                attempt.unproven = true;
-                let again = arrive(&mut route, &voice, &config, &attempt).await;
-                again
-                    .map_err(|second| if matches!(second, ConnectError::NoFreshCredentials) { error } else { second })?
-            }
-            outcome => outcome?,
-        };
+        let link = first_link(&mut route, &voice, &config).await?;
         tokio::spawn(Supervisor::new(route, desk, voice, config).run(Some(link)));
         Ok(session)
     }
 
     /// Starts a session without waiting for its first link: calls wait for it within their deadlines.
     pub fn open<R: Route>(route: R, config: SessionConfig) -> Self {
+        let config = Arc::new(config.bounded());
         let (session, desk, voice) = Self::parts(&config);
-        tokio::spawn(Supervisor::new(route, desk, voice, Arc::new(config)).run(None));
+        tokio::spawn(Supervisor::new(route, desk, voice, config).run(None));
         session
     }
 
@@ -170,7 +193,7 @@ impl Session {
         let (events, _) = broadcast::channel(config.event_queue.max(1));
         let (status, watched) = watch::channel(Status::new());
         let tally = Arc::new(Tally::default());
-        let voice = Voice { events: events.clone(), status, tally: Arc::clone(&tally) };
+        let voice = Voice { events: events.clone(), status, tally: Arc::clone(&tally), serial: None };
         let session = Self { commands, events, status: watched, tally, call_time: config.call_time };
         (session, Desk::new(receiver), voice)
     }
@@ -186,8 +209,8 @@ impl Session {
         }
     }
 
-    /// Makes a new link in place of the one that is up, as soon as no call is under way: the way to the hub is looked for
-    /// anew. Does nothing while there is no link.
+    /// Makes a new link in place of the one that is up: the way to the hub is looked for anew. It happens as soon as no call is
+    /// under way; new calls wait for it, for five seconds at most. While there is no link the next attempt is made at once.
     pub async fn reconnect(&self) {
         // A session that is over has no links to make.
         let _ = self.commands.send(Command::Reconnect).await;
@@ -243,7 +266,7 @@ impl Session {
         limit: Duration,
     ) -> Result<Value, CallError> {
         let (waiter, answer) = oneshot::channel();
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + limit.min(LONGEST);
         let call = NewCall { method: method.to_owned(), kind, params, deadline, waiter };
         let gone = || CallError::Closed { method: method.to_owned(), reason: self.reason() };
         let sent = tokio::time::timeout_at(deadline, self.commands.send(Command::Call(call))).await;
@@ -257,7 +280,7 @@ impl Session {
         self.status.borrow().reason.clone().unwrap_or_else(|| Arc::new(CloseReason::Local))
     }
 
-    /// Closes in good order and waits until it is done.
+    /// Closes in good order and waits until nothing is said or heard any more. `Closed` may be told a moment later.
     pub async fn close(self) {
         if self.commands.send(Command::Close).await.is_ok() {
             self.commands.closed().await;
@@ -446,5 +469,21 @@ mod tests {
             }
             assert_eq!(stale, [false, true][..attempts_made]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_text_is_told_and_times_without_end_do_not_panic() {
+        let config = SessionConfig { silence: Duration::MAX, call_time: Duration::MAX, ..SessionConfig::default() };
+        let rig = Rig::new(config);
+        let mut events = rig.session.events();
+        let mut hub = rig.link().await;
+        hub.say.send(Incoming::NoText).await.unwrap();
+        while !matches!(events.next().await, Some(RelayEvent::BadFrame { .. })) {}
+        assert_eq!(rig.session.counters().bad_frames, 1);
+        let (answer, ()) = tokio::join!(rig.session.call_within("m", Kind::Read, json!({}), Duration::MAX), async {
+            let call = hub.heard().await;
+            hub.answer(&call, json!(1)).await;
+        });
+        assert_eq!(answer.unwrap(), json!(1));
     }
 }

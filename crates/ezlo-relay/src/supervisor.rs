@@ -36,6 +36,8 @@ pub(crate) struct Supervisor<R: Route> {
     chance: Chance,
     attempt: Attempt,
     wakes: u32,
+    /// Ways in a row that did not let us in although there was another.
+    other_ways: u32,
 }
 
 /// What to do next.
@@ -47,7 +49,7 @@ enum Next {
 impl<R: Route> Supervisor<R> {
     pub(crate) fn new(route: R, desk: Desk, voice: Voice, config: Arc<SessionConfig>) -> Self {
         let chance = Chance::new(config.seed);
-        Self { route, desk, voice, config, chance, attempt: Attempt::default(), wakes: 0 }
+        Self { route, desk, voice, config, chance, attempt: Attempt::default(), wakes: 0, other_ways: 0 }
     }
 
     /// Runs until the session is over, from a link that is up already or from none.
@@ -57,12 +59,14 @@ impl<R: Route> Supervisor<R> {
                 Some(link) => Waited::Done(Ok(link)),
                 None => {
                     let Self { route, desk, voice, config, attempt, .. } = &mut self;
+                    // What was wished for begins now; what is wished for from now on is another link.
+                    desk.wants_new_link = false;
                     desk.waiting(arrive(route, voice, config, attempt), false).await
                 }
             };
             let next = match arrived {
                 Waited::Done(Ok(link)) => self.live(link).await,
-                Waited::Done(Err(error)) => self.failed(&error).await,
+                Waited::Done(Err(failed)) => self.failed(failed).await,
                 Waited::Closed | Waited::Woken => Next::Close(CloseReason::Local),
             };
             if let Next::Close(reason) = next {
@@ -81,6 +85,7 @@ impl<R: Route> Supervisor<R> {
     /// The link is proven: failures are forgotten, calls go out.
     async fn live(&mut self, link: Link<R::Transport>) -> Next {
         let failures = std::mem::take(&mut self.attempt).failures;
+        self.other_ways = 0;
         let began = Instant::now();
         self.voice.becomes(Phase::Live, |status| {
             status.relay = true;
@@ -93,7 +98,8 @@ impl<R: Route> Supervisor<R> {
             End::Closed => Next::Close(CloseReason::Local),
             End::Lost(reason) => {
                 tracing::info!(%reason, "the link to the hub is lost");
-                if began.elapsed() >= STEADY_TIME {
+                let was_steady = began.elapsed() >= STEADY_TIME;
+                if was_steady {
                     self.wakes = 0;
                 } else {
                     self.attempt.failures = failures;
@@ -102,7 +108,8 @@ impl<R: Route> Supervisor<R> {
                 self.desk.ledger.link_lost(&reason);
                 self.voice.tell(RelayEvent::Down(Arc::clone(&reason)));
                 self.attempt.credentials_are_stale = *reason == CloseReason::Stale;
-                let at_once = matches!(*reason, CloseReason::Reconnect | CloseReason::Stale);
+                // A relay that calls fresh credentials stale is not asked, and not logged in for, all the time.
+                let at_once = *reason == CloseReason::Reconnect || *reason == CloseReason::Stale && was_steady;
                 self.voice.unlinked(&reason);
                 self.attempt.last = Some(reason);
                 if at_once { Next::Again } else { self.back_off().await }
@@ -111,17 +118,24 @@ impl<R: Route> Supervisor<R> {
     }
 
     /// No link came of the attempt.
-    async fn failed(&mut self, error: &ConnectError) -> Next {
+    async fn failed(&mut self, failed: Failed) -> Next {
+        let Failed { error, connected, other_way } = failed;
         let reason = error.close_reason();
+        self.attempt.unproven |= connected;
+        self.attempt.refused = error.credentials_are_stale();
+        let gives_up = self.config.attempts.is_some_and(|most| self.attempt.failures.saturating_add(1) >= most);
+        if other_way && !gives_up {
+            tracing::info!(%error, "one way to the hub does not let us in");
+            self.attempt.last = Some(Arc::new(reason));
+            self.other_ways = self.other_ways.saturating_add(1);
+            return if self.other_ways == 1 { Next::Again } else { self.back_off().await };
+        }
         // Stale credentials are refreshed at once, but only once: fresh ones that are refused are no use.
-        let was_fresh = self.attempt.credentials_are_stale;
-        self.attempt.credentials_are_stale = error.credentials_are_stale();
-        self.attempt.unproven |= error.came_after_connecting();
-        let gives_up = self.config.attempts.is_some_and(|most| self.attempt.failures + 1 >= most);
+        let was_fresh = std::mem::replace(&mut self.attempt.credentials_are_stale, error.credentials_are_stale());
         if error.is_permanent() || was_fresh && error.credentials_are_stale() || gives_up {
             return Next::Close(reason);
         }
-        tracing::info!(%error, failures = self.attempt.failures + 1, "no link to the hub");
+        tracing::info!(%error, failures = self.attempt.failures.saturating_add(1), "no link to the hub");
         self.attempt.last = Some(Arc::new(reason));
         if self.attempt.credentials_are_stale {
             self.attempt.failures = self.attempt.failures.saturating_add(1);
@@ -164,17 +178,29 @@ impl<R: Route> Supervisor<R> {
     }
 }
 
+/// An attempt that came to nothing.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: ConnectError,
+    /// A connection was made.
+    pub(crate) connected: bool,
+    /// The route has another way.
+    pub(crate) other_way: bool,
+}
+
 /// Dials, logs in, registers, syncs.
 pub(crate) async fn arrive<R: Route>(
     route: &mut R,
     voice: &Voice,
     config: &Arc<SessionConfig>,
     attempt: &Attempt,
-) -> Result<Link<R::Transport>, ConnectError> {
+) -> Result<Link<R::Transport>, Failed> {
     voice.phase(Phase::Dialing);
-    let arrival = route.connect(attempt).await?;
+    let arrival = route.connect(attempt).await;
+    let arrival = arrival.map_err(|error| Failed { error, connected: false, other_way: false })?;
     let mut link = Link::new(arrival.transport, voice.clone(), Arc::clone(config));
-    let hub = link.enter(&arrival.login).await?;
+    let entered = link.enter(&arrival.login).await;
+    let hub = entered.map_err(|error| Failed { error, connected: true, other_way: arrival.other_way })?;
     voice.status.send_modify(|status| {
         status.hub = hub;
         status.certificate = arrival.certificate.or(status.certificate);
@@ -379,8 +405,12 @@ mod tests {
         assert!(!rig.attempts.recv().await.unwrap().unproven);
         rig.fail(dial_error()).await;
         assert!(!rig.attempts.recv().await.unwrap().unproven, "there was no connection");
-        rig.fail(refused("nma.db.error")).await;
-        assert!(rig.attempts.recv().await.unwrap().unproven);
+        let (pipe, mut hub) = FakeHub::pair();
+        rig.steps.send(Step::Link(pipe)).await.unwrap();
+        hub.heard().await;
+        drop(hub);
+        let attempt = rig.attempts.recv().await.unwrap();
+        assert!(attempt.unproven && !attempt.refused, "{attempt:?}");
         rig.fail(dial_error()).await;
         assert!(rig.attempts.recv().await.unwrap().unproven, "still the last connection there was");
         let hub = rig.link().await;
@@ -462,5 +492,80 @@ mod tests {
         assert_eq!(heard["method"], "kept", "nobody waits for the others any more");
         hub.answer(&heard, json!({})).await;
         kept.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_that_calls_everything_stale_is_not_asked_all_the_time() {
+        let mut rig = Rig::new(config());
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            let mut hub = rig.link().await;
+            assert_eq!(rig.attempts.recv().await.unwrap().credentials_are_stale, !waits.is_empty());
+            let read = call(&rig.session, "r", Kind::Read);
+            let heard = hub.heard().await;
+            hub.refuse(&heard, "nma.token.expired").await;
+            read.await.unwrap().unwrap_err();
+            let refused = Instant::now();
+            let mut status = rig.session.watch_status();
+            status.wait_for(|status| status.phase == Phase::Dialing).await.unwrap();
+            waits.push(refused.elapsed());
+        }
+        assert!(
+            waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]) && waits[5] > Duration::from_secs(4),
+            "{waits:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_way_is_taken_at_once_and_its_refusal_says_nothing_of_the_credentials() {
+        let (mut route, steps, mut attempts) = crate::testing::FakeRoute::new();
+        route.other_way = true;
+        let session = Session::open(route, config());
+        let refuse = async |attempts: &mut tokio::sync::mpsc::UnboundedReceiver<Attempt>| {
+            let attempt = attempts.recv().await.unwrap();
+            let (pipe, mut hub) = FakeHub::pair();
+            steps.send(Step::Link(pipe)).await.unwrap();
+            let proof = hub.heard().await;
+            hub.refuse(&proof, "nma.token.expired").await;
+            attempt
+        };
+        let began = Instant::now();
+        refuse(&mut attempts).await;
+        let second = refuse(&mut attempts).await;
+        assert!(second.unproven && second.refused && !second.credentials_are_stale, "{second:?}");
+        assert_eq!(began.elapsed(), Duration::ZERO, "at once");
+        refuse(&mut attempts).await;
+        assert!(began.elapsed() > Duration::ZERO, "but not again and again");
+        session.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wish_for_a_new_link_is_kept_while_one_is_made_and_while_calls_run_on() {
+        let mut rig = Rig::new(config());
+        rig.attempts.recv().await.unwrap();
+        rig.session.reconnect().await;
+        tokio::task::yield_now().await;
+        let (pipe, mut hub) = FakeHub::pair();
+        rig.steps.send(Step::Link(pipe)).await.unwrap();
+        hub.prove().await;
+        assert_eq!(rig.attempts.recv().await.unwrap().last.as_deref(), Some(&CloseReason::Reconnect));
+        let mut hub = rig.link().await;
+        let slow = call(&rig.session, "slow", Kind::Command);
+        let heard = hub.heard().await;
+        rig.session.reconnect().await;
+        tokio::task::yield_now().await;
+        let later = call(&rig.session, "later", Kind::Command);
+        let next = hub.heard().await;
+        assert_eq!(next["method"], "later", "nobody waits longer than five seconds for a call that hangs");
+        hub.answer(&next, json!({})).await;
+        later.await.unwrap().unwrap();
+        assert!(rig.attempts.try_recv().is_err());
+        hub.answer(&heard, json!({})).await;
+        slow.await.unwrap().unwrap();
+        assert_eq!(
+            rig.attempts.recv().await.unwrap().last.as_deref(),
+            Some(&CloseReason::Reconnect),
+            "the wish was kept"
+        );
     }
 }

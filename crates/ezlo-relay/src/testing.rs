@@ -91,6 +91,8 @@ pub(crate) const PIN: [u8; 32] = [7; 32];
 pub(crate) struct FakeRoute {
     steps: mpsc::Receiver<Step>,
     pub(crate) attempts: mpsc::UnboundedSender<Attempt>,
+    /// Whether what it finds is not its last way.
+    pub(crate) other_way: bool,
 }
 
 impl FakeRoute {
@@ -98,7 +100,7 @@ impl FakeRoute {
     pub(crate) fn new() -> (Self, mpsc::Sender<Step>, mpsc::UnboundedReceiver<Attempt>) {
         let (steps, receiver) = mpsc::channel(64);
         let (sender, attempts) = mpsc::unbounded_channel();
-        (Self { steps: receiver, attempts: sender }, steps, attempts)
+        (Self { steps: receiver, attempts: sender, other_way: false }, steps, attempts)
     }
 }
 
@@ -108,7 +110,9 @@ impl Route for FakeRoute {
     async fn connect(&mut self, attempt: &Attempt) -> Result<Arrival<Pipe>, ConnectError> {
         let _ = self.attempts.send(attempt.clone());
         match self.steps.recv().await {
-            Some(Step::Link(transport)) => Ok(Arrival { transport, login: Login::Anonymous, certificate: Some(PIN) }),
+            Some(Step::Link(transport)) => {
+                Ok(Arrival { transport, login: Login::Anonymous, certificate: Some(PIN), other_way: self.other_way })
+            }
             Some(Step::Fail(error)) => Err(error),
             None => std::future::pending().await,
         }

@@ -14,7 +14,9 @@ use crate::error::CloseReason;
 pub enum Incoming {
     /// A text frame.
     Text(String),
-    /// A ping, a pong, or a frame without text: proof that the other side lives.
+    /// A frame that should have been text and is not.
+    NoText,
+    /// A ping or a pong: proof that the other side lives.
     Activity,
 }
 
@@ -55,6 +57,10 @@ where
                 Some(frame) => CloseReason::Remote { code: frame.code.into(), text: frame.reason.as_str().to_owned() },
                 None => CloseReason::Remote { code: 1005, text: String::new() },
             }),
+            // Nobody documents binary frames; one that holds text is read as text.
+            Some(Ok(Message::Binary(bytes))) => {
+                Ok(String::from_utf8(bytes.into()).map_or(Incoming::NoText, Incoming::Text))
+            }
             Some(Ok(_)) => Ok(Incoming::Activity),
             Some(Err(error)) => Err(CloseReason::Broken(error.to_string())),
             None => Err(CloseReason::Broken("the connection ended".into())),
