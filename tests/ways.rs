@@ -82,6 +82,9 @@ async fn a_link_follows_the_identity() {
     within(account.hubs()).await.unwrap();
     within(status.wait_for(|status| status.connections == 2 && status.is_live())).await.unwrap();
     toggle(&hub, true).await;
+    account.login().log_out().await.unwrap();
+    within(status.wait_for(|status| status.phase == ezlo_relay::Phase::Closed)).await.unwrap();
+    assert!(within(hub.set(&"any".into(), true.into())).await.is_err(), "out is out");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub struct Environment {
     proxy: Option<reqwest::Url>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 enum Place {
     #[default]
     Vendor,
@@ -25,6 +25,16 @@ enum Place {
     Base(String),
     /// Vendor host names, reached at another address.
     Mapped(SocketAddr),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Vendor => f.write_str("Vendor"),
+            Self::Base(url) => write!(f, "Base({:?})", without_user(url)),
+            Self::Mapped(address) => write!(f, "Mapped({address})"),
+        }
+    }
 }
 
 /// The environment cannot be used.
@@ -164,7 +174,7 @@ impl Environment {
             .connect_timeout(crate::client::CONNECT_TIME)
             .redirect(reqwest::redirect::Policy::none());
         if let Some(proxy) = &self.proxy {
-            let wrong = |_| EnvironmentError::Proxy(proxy.to_string());
+            let wrong = |_| EnvironmentError::Proxy(without_user(proxy.as_str()));
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(wrong)?);
         }
         if let Some(address) = self.mapped_address() {
@@ -194,5 +204,9 @@ mod tests {
         for url in ["", "ftp://x", "https://x/path", "https://", "x"] {
             assert!(Environment::base(url).is_err(), "{url}");
         }
+        let named =
+            Environment::base("http://user:hunter2@127.0.0.1:1").unwrap().proxy("http://u:hunter2@x:1").unwrap();
+        let shown = format!("{named:?}");
+        assert!(shown.contains("127.0.0.1:1") && !shown.contains("hunter2"), "{shown}");
     }
 }

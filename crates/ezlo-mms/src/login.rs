@@ -12,6 +12,8 @@ use crate::store::{StoreError, TokenStore};
 
 /// How long before its end an identity is replaced, in seconds: longer than any call takes, and a clock may be a little off.
 const MARGIN_SECONDS: i64 = 300;
+/// How long an identity that is still good is used on when it could not be replaced, in seconds.
+const RENEW_AGAIN_SECONDS: i64 = 20;
 
 /// A user who stays logged in. Cheap to clone; clones share the login.
 #[derive(Clone)]
@@ -21,7 +23,7 @@ struct Inner {
     client: MmsClient,
     username: String,
     credentials: Option<Credentials>,
-    store: Option<Box<dyn TokenStore>>,
+    store: Option<Arc<dyn TokenStore>>,
     /// Held while somebody logs in, so that everybody else waits for that login instead of making one.
     state: Mutex<State>,
     generation: watch::Sender<u64>,
@@ -36,10 +38,14 @@ struct State {
     current: Option<Arc<Session>>,
     /// Bad credentials end it: they are never sent again.
     refused: bool,
+    /// [`Login::log_out`] ends it too.
+    logged_out: bool,
     store_was_read: bool,
     /// The service's clock minus ours, as the last login showed it: a machine whose clock is wrong by hours must not log in
     /// for every call.
     skew: i64,
+    /// Not before this is an identity replaced that is still good: the service could not be reached when it was to be.
+    renew_after: i64,
 }
 
 impl std::fmt::Debug for Login {
@@ -56,7 +62,7 @@ impl Login {
 
     /// With user name and password, and a store that is asked first and told of every new identity.
     pub fn with_store(client: MmsClient, credentials: Credentials, store: impl TokenStore) -> Self {
-        Self::build(client, credentials.username.clone(), Some(credentials), Some(Box::new(store)), None)
+        Self::build(client, credentials.username.clone(), Some(credentials), Some(Arc::new(store)), None)
     }
 
     /// From a session that is there already. Without credentials it ends with its identity.
@@ -69,7 +75,7 @@ impl Login {
         client: MmsClient,
         username: String,
         credentials: Option<Credentials>,
-        store: Option<Box<dyn TokenStore>>,
+        store: Option<Arc<dyn TokenStore>>,
         current: Option<Arc<Session>>,
     ) -> Self {
         let state = Mutex::new(State { current, ..State::default() });
@@ -89,27 +95,35 @@ impl Login {
     }
 
     /// A session that is good for some minutes at least; logs in when there is none. At most one login is under way, whoever
-    /// asks.
+    /// asks. While the service cannot be reached, an identity that has not expired is used to its end.
     pub async fn session(&self) -> Result<Arc<Session>, Error> {
+        Ok(self.session_and_generation().await?.0)
+    }
+
+    /// The same, with its number as [`Login::generation`] counts.
+    pub async fn session_and_generation(&self) -> Result<(Arc<Session>, u64), Error> {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
-        if let Some(session) = state.current.as_ref().filter(|session| self.is_good(session, &state)) {
-            return Ok(Arc::clone(session));
-        }
-        if let Some(session) = self.kept(&mut state) {
-            return Ok(self.adopt(&mut state, session));
-        }
-        self.log_in_unless_tried(&mut state, before).await
+        let session = self.good(&mut state, before).await?;
+        Ok((session, *self.0.generation.borrow()))
     }
 
     /// A session in place of one that the service no longer takes. When somebody has replaced it already, that one.
     pub async fn replace(&self, stale: &Session) -> Result<Arc<Session>, Error> {
+        Ok(self.replace_and_generation(stale).await?.0)
+    }
+
+    /// The same, with its number as [`Login::generation`] counts.
+    pub async fn replace_and_generation(&self, stale: &Session) -> Result<(Arc<Session>, u64), Error> {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
-        match &state.current {
-            Some(session) if session.pair() != stale.pair() && self.is_good(session, &state) => Ok(Arc::clone(session)),
-            _ => self.log_in_unless_tried(&mut state, before).await,
-        }
+        let session = match &state.current {
+            Some(session) if session.pair() != stale.pair() && self.time_left(session, &state) > MARGIN_SECONDS => {
+                Arc::clone(session)
+            }
+            _ => self.log_in_unless_tried(&mut state, before).await?,
+        };
+        Ok((session, *self.0.generation.borrow()))
     }
 
     /// Does something with a good session; when the service says that the identity is dead, once more with a new one.
@@ -128,30 +142,68 @@ impl Login {
         }
     }
 
-    /// Forgets the identity, here and in the store.
+    /// Forgets the identity, here and in the store, for good: every call from now on ends with [`ErrorKind::LogInAgain`], and
+    /// sessions with hubs over the relay end.
     pub async fn log_out(&self) -> Result<(), StoreError> {
         let mut state = self.0.state.lock().await;
         state.current = None;
+        state.logged_out = true;
         self.0.generation.send_modify(|generation| *generation += 1);
-        self.0.store.as_ref().map_or(Ok(()), |store| store.clear(&self.0.username))
+        let username = self.0.username.clone();
+        self.stored(move |store| store.clear(&username)).await.unwrap_or(Ok(()))
     }
 
-    fn is_good(&self, session: &Session, state: &State) -> bool {
+    /// Asks the store where it may take its time: a keyring may ask its user. `None` without one.
+    async fn stored<T: Send + 'static>(&self, ask: impl FnOnce(&dyn TokenStore) -> T + Send + 'static) -> Option<T> {
+        let store = Arc::clone(self.0.store.as_ref()?);
+        match tokio::task::spawn_blocking(move || ask(&*store)).await {
+            Ok(said) => Some(said),
+            Err(stopped) => match stopped.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => None,
+            },
+        }
+    }
+
+    /// Seconds until it expires, by the service's clock.
+    fn time_left(&self, session: &Session, state: &State) -> i64 {
         let now = self.0.client.clock().unix_seconds().saturating_add(state.skew);
-        session.identity().expires > now.saturating_add(MARGIN_SECONDS)
+        session.identity().expires.saturating_sub(now)
+    }
+
+    async fn good(&self, state: &mut State, before: u64) -> Result<Arc<Session>, Error> {
+        let now = self.0.client.clock().unix_seconds();
+        let usable = state.current.clone().filter(|session| self.time_left(session, state) > 0);
+        if let Some(session) = &usable
+            && (self.time_left(session, state) > MARGIN_SECONDS || now < state.renew_after)
+        {
+            return Ok(Arc::clone(session));
+        }
+        if let Some(session) = self.kept(state).await {
+            return Ok(self.adopt(state, session));
+        }
+        match (self.log_in_unless_tried(state, before).await, usable) {
+            (Err(error), Some(session)) if error.is_transient() => {
+                tracing::warn!(%error, "cannot replace the identity yet; it is good for a moment more");
+                state.renew_after = now.saturating_add(RENEW_AGAIN_SECONDS);
+                Ok(session)
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// What the store has, asked once. A store that cannot be read is told of, and does not keep anybody out.
-    fn kept(&self, state: &mut State) -> Option<Session> {
-        if std::mem::replace(&mut state.store_was_read, true) {
+    async fn kept(&self, state: &mut State) -> Option<Session> {
+        if state.logged_out || std::mem::replace(&mut state.store_was_read, true) {
             return None;
         }
-        let store = self.0.store.as_ref()?;
-        let kept: Option<IdentityPair> = store.load(&self.0.username).unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot read the kept login");
-            None
-        });
-        Session::from_pair(kept?).ok().filter(|session| self.is_good(session, state))
+        let username = self.0.username.clone();
+        let kept: Option<IdentityPair> =
+            self.stored(move |store| store.load(&username)).await?.unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot read the kept login");
+                None
+            });
+        Session::from_pair(kept?).ok().filter(|session| self.time_left(session, state) > MARGIN_SECONDS)
     }
 
     fn adopt(&self, state: &mut State, session: Session) -> Arc<Session> {
@@ -176,7 +228,8 @@ impl Login {
 
     async fn log_in(&self, state: &mut State) -> Result<Arc<Session>, Error> {
         let again = |kind| Error::new("login", "", kind);
-        let Some(credentials) = self.0.credentials.as_ref() else { return Err(again(ErrorKind::LogInAgain)) };
+        let credentials = self.0.credentials.as_ref().filter(|_| !state.logged_out);
+        let credentials = credentials.ok_or_else(|| again(ErrorKind::LogInAgain))?;
         if state.refused {
             return Err(again(ErrorKind::BadCredentials));
         }
@@ -184,9 +237,8 @@ impl Login {
             state.refused = matches!(error.kind(), ErrorKind::BadCredentials);
         })?;
         state.skew = session.identity().generated.saturating_sub(self.0.client.clock().unix_seconds());
-        if let Some(store) = &self.0.store
-            && let Err(error) = store.save(&self.0.username, session.pair())
-        {
+        let (username, pair) = (self.0.username.clone(), session.pair().clone());
+        if let Some(Err(error)) = self.stored(move |store| store.save(&username, &pair)).await {
             tracing::warn!(%error, "cannot keep the login");
         }
         Ok(self.adopt(state, session))

@@ -81,6 +81,26 @@ async fn many_callers_make_one_login_and_it_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
+async fn while_the_service_is_away_an_identity_is_used_to_its_end() {
+    let bench = Bench::new().await;
+    bench.log_in_gives(START, 1).await;
+    let login = bench.login();
+    let first = login.session().await.unwrap();
+    let away = Mock::given(path_regex("^/autha/")).respond_with(ResponseTemplate::new(503)).up_to_n_times(3).expect(3);
+    away.mount(&bench.server).await;
+    // Asked at four minutes, not again at once, again later; the last one finds nothing that is good any more.
+    for (left, good) in [(240, true), (225, true), (219, true), (0, false)] {
+        bench.now.store(START + 86_400 - left, Ordering::Relaxed);
+        match login.session_and_generation().await {
+            Ok((session, generation)) => assert!(good && session.pair() == first.pair() && generation == 1, "{left}"),
+            Err(error) => assert!(!good && matches!(error.kind(), ErrorKind::Unavailable(_)), "{left}: {error}"),
+        }
+    }
+    bench.log_in_gives(START + 86_400, 1).await;
+    assert_eq!(login.session_and_generation().await.unwrap().1, 2);
+}
+
+#[tokio::test]
 async fn a_session_that_is_there_is_used_and_replaced_once_for_all() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
@@ -94,6 +114,10 @@ async fn a_session_that_is_there_is_used_and_replaced_once_for_all() {
     let before = *login.generation().borrow();
     login.log_out().await.unwrap();
     assert_eq!(*login.generation().borrow(), before + 1);
+    for outcome in [login.session().await, login.replace(&second).await] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::LogInAgain), "out is out: {error}");
+    }
     let shown = format!("{login:?}");
     assert!(shown.contains("demo.user") && !shown.contains("hunter2"), "{shown}");
 }

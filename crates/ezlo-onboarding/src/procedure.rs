@@ -98,7 +98,7 @@ pub enum Input {
 pub enum Progress {
     /// These networks are there.
     Networks(Vec<String>),
-    /// There is no access point; an earlier run came further. Going on behind it.
+    /// There is no access point any more: the hub, or an earlier run, came further. Going on behind it.
     Resuming,
     /// The hub joins.
     Joining,
@@ -261,7 +261,16 @@ impl Procedure {
     fn away(&mut self, now: Duration, error: AccessPointError) -> Step {
         let since = *self.away_since.get_or_insert(now);
         if now.saturating_sub(since) >= self.plan.absence_time {
+            if self.address.is_some() {
+                // It has joined, and its access point went with that.
+                self.behind = true;
+                self.begin(now);
+                return Ok((Action::Claim(Duration::ZERO), Some(Progress::Resuming)));
+            }
             return Err(OnboardingError::AccessPointVanished(error));
+        }
+        if self.lasted(now) >= self.plan.join_time {
+            return Err(OnboardingError::JoinTimedOut { ssid: self.plan.ssid.clone() });
         }
         Ok((Action::Poll(self.longer()), None))
     }
@@ -378,6 +387,26 @@ mod tests {
 
     fn away() -> Input {
         Input::Status(Err(gone()))
+    }
+
+    #[test]
+    fn an_access_point_that_goes_once_the_hub_has_joined_is_gone_on_behind() {
+        let mut procedure = joining();
+        procedure.step(at(2), connected("192.0.2.7")).unwrap();
+        let step = (3..).map(|second| procedure.step(at(second), away()).unwrap()).find(|(_, news)| news.is_some());
+        assert_eq!(step, Some((Action::Claim(Duration::ZERO), Some(Progress::Resuming))));
+    }
+
+    #[test]
+    fn a_hub_that_comes_and_goes_is_not_waited_for_for_ever() {
+        let mut procedure = joining();
+        for second in 2.. {
+            let step = procedure.step(at(second), if second % 5 == 0 { status("connecting") } else { away() });
+            if let Err(error) = step {
+                assert!(matches!(error, OnboardingError::JoinTimedOut { .. }) && second == 181, "{second}: {error}");
+                break;
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{KnownError, RetryClass, known};
+use crate::secret::masked;
 use crate::wire::{DecodeError, Field, Opaque};
 
 /// The `id` of every broadcast of a Linux hub. Over the relay it may be missing or different.
@@ -140,7 +141,9 @@ impl RpcError {
 impl std::fmt::Display for RpcError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let code = self.code.get().copied().unwrap_or_default();
-        match (self.data(), self.text()) {
+        // Whoever wrote them may have put in what was asked for.
+        let (data, text) = (masked(self.data()), masked(self.text()));
+        match (data.as_str(), text.as_str()) {
             ("", text) => write!(f, "{text} ({code})"),
             (data, "") => write!(f, "{data} ({code})"),
             (data, text) => write!(f, "{text} ({data}, {code})"),

@@ -78,21 +78,26 @@ const KEPT_TEXT: usize = 200;
 /// A foreign text as an error or an event may keep it: without control characters, 200 characters at most, and with `***` in
 /// place of everything long enough to be a token. Short secrets stay: whoever may have one in a text takes it out first.
 pub fn masked(text: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-.".contains(c);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let mut copy = String::new();
     let mut word = String::new();
-    let kept = text.trim().chars().filter(|c| !c.is_control()).take(KEPT_TEXT);
-    for c in kept.chain([' ']) {
+    // Masked before it is cut, so that no cut leaves half a token; a longer word than that is masked at any length.
+    for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).chain([' ']) {
         if is_part(c) {
-            word.push(c);
+            if word.len() < TOKEN_LENGTH {
+                word.push(c);
+            }
             continue;
         }
         copy.push_str(if word.len() < TOKEN_LENGTH { &word } else { "***" });
         word.clear();
         copy.push(c);
+        if copy.len() > KEPT_TEXT {
+            break;
+        }
     }
     copy.pop();
-    copy
+    copy.chars().take(KEPT_TEXT).collect()
 }
 
 #[cfg(test)]
@@ -111,7 +116,10 @@ mod tests {
         let token = "eyJFeHBpcmVzIjoxNzAwMDg2NDAwfQ==";
         assert_eq!(masked(&format!("{{\"MMSAuth\":\"{token}\",x")), "{\"MMSAuth\":\"***\",x");
         assert_eq!((masked(token).as_str(), masked("").as_str()), ("***", ""));
-        assert_eq!(masked(" ERROR:\nnot\u{1b}[31m allowed "), "ERROR:not[31m allowed");
+        assert_eq!(masked(" ERROR:\nnot\u{1b}[31m allowed "), "ERROR: not [31m allowed");
+        let cut = format!("{} {token}", "a b".repeat(KEPT_TEXT / 3));
+        assert!(!masked(&cut).contains("eyJ"), "{}", masked(&cut));
+        assert_eq!(masked(&format!("{token}.{token}")), "***.***");
         assert!(masked(&"a b".repeat(500)).len() <= KEPT_TEXT);
     }
 }

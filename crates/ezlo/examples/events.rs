@@ -22,6 +22,7 @@ async fn main() -> support::Outcome {
             HubEvent::Happened(edge) => println!("{edge:?}"),
             HubEvent::Disconnected(reason) => println!("the link is lost: {reason}"),
             HubEvent::Synced { changes } => println!("in step again; {changes} differences were told"),
+            HubEvent::Gap => println!("events may be missing; reading the hub again"),
             HubEvent::Lost(lost) => println!("too slow: {lost} events are lost; the model is whole"),
             _ => break,
         }

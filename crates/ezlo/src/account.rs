@@ -206,7 +206,7 @@ impl Account {
         if let Some(local) = local {
             tokio::spawn(route::look_for(serial.clone(), local, taken.clone(), session.downgrade()));
         }
-        Ok(Hub::by(session, taken))
+        Ok(Hub::by(session, Some(serial.clone()), taken))
     }
 
     /// Fetches what a hub wants on its local network. Keep it: it changes only when the cloud rotates it.
@@ -227,6 +227,6 @@ impl Account {
         let trust = Trust::Hub { serial: serial.clone(), pin };
         let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust);
         let session = ezlo_relay::Session::connect(&endpoint, &HubLogin::Local(credentials)).await?;
-        Ok(Hub::by(session, route::straight()))
+        Ok(Hub::by(session, None, route::straight()))
     }
 }

@@ -54,8 +54,9 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
-    /// The link was lost while a command was under way, and the state after it does not tell whether it was done.
-    #[error("nobody can tell whether {what} was done: the link was lost; look before you try again")]
+    /// The link was lost, or no answer came in time, while a command was under way, and the state after it does not tell
+    /// whether it was done.
+    #[error("nobody can tell whether {what} was done: the link was lost or no answer came; look before you try again")]
     CannotTell {
         /// What was asked for.
         what: String,

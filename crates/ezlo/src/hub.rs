@@ -12,7 +12,8 @@ use ezlo_protocol::hub::method::{InfoGet, ModesGet, ModesSwitch, PluginScriptRun
 use ezlo_protocol::hub::mode::{ModeSwitch as ModeWish, ModesState, SwitchStatus};
 use ezlo_protocol::hub::room::Room;
 use ezlo_protocol::hub::scene::{RunStatus, Scene, SceneRun};
-use ezlo_protocol::hub::{DeviceId, Empty, ItemId};
+use ezlo_protocol::hub::{DeviceId, Empty, ItemId, ModeId};
+use ezlo_protocol::serial::Serial;
 use ezlo_relay::{CallError, Events, RelayEvent, Session, Status};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -74,11 +75,11 @@ impl Device {
 impl Hub {
     /// Over a session that is there already; its model begins to be read.
     pub fn new(session: Session) -> Self {
-        Self::by(session, watch::Sender::default().subscribe())
+        Self::by(session, None, watch::Sender::default().subscribe())
     }
 
-    pub(crate) fn by(session: Session, taken: watch::Receiver<Taken>) -> Self {
-        let live = Live::start(&session);
+    pub(crate) fn by(session: Session, serial: Option<Serial>, taken: watch::Receiver<Taken>) -> Self {
+        let live = Live::start(&session, serial);
         Self { session, live, taken }
     }
 
@@ -209,11 +210,15 @@ impl Hub {
 
     /// Asks for a mode by name. The switch takes its delay; [`ModeSwitch::reached`] waits for it.
     pub async fn switch_mode(&self, name: &str) -> Result<ModeSwitch, Error> {
+        let modes = self.modes().await?.modes;
+        let id = modes.iter().find(|mode| mode.name.as_deref() == Some(name)).map(|mode| mode.id.clone());
+        let known = || modes.iter().filter_map(|mode| mode.name.as_deref().map(str::to_owned)).collect();
+        let id = id.ok_or_else(|| Error::NotFound { what: "house mode", name: name.into(), known: known() })?;
         let events = self.session.events();
         let wish = ModeWish { name: name.into(), ..ModeWish::default() };
         let answer = self.session.call(ModesSwitch, wish).await?;
         let delay = answer.switch_to_delay.get().map_or(0, |delay| *delay.get());
-        Ok(ModeSwitch { events, delay_seconds: u64::try_from(delay).unwrap_or_default() })
+        Ok(ModeSwitch { events, id, delay_seconds: u64::try_from(delay).unwrap_or_default() })
     }
 
     /// Runs a scene by name and waits until it has run.
@@ -300,6 +305,7 @@ impl Hub {
 #[derive(Debug)]
 pub struct ModeSwitch {
     events: Events,
+    id: ModeId,
     delay_seconds: u64,
 }
 
@@ -312,12 +318,10 @@ impl ModeSwitch {
     /// Waits until the house is in the new mode.
     pub async fn reached(self) -> Result<(), Error> {
         let limit = REPORT_TIME + Duration::from_secs(self.delay_seconds);
-        // The answer does not say which mode; the first report after it does.
-        let mut ours = None;
+        let id = self.id;
         let done = move |event: &Event| {
             let Event::ModesSwitched(switched) = event else { return None };
-            let to = switched.to.get().cloned();
-            let is_ours = *ours.get_or_insert_with(|| to.clone()) == to;
+            let is_ours = switched.to.get() == Some(&id);
             match switched.status.get() {
                 Some(SwitchStatus::Done) if is_ours => Some(Ok(())),
                 Some(SwitchStatus::Done) => Some(Err("another switch overtook it".to_owned())),

@@ -62,8 +62,10 @@ impl Inclusion {
     pub async fn next(&mut self) -> Result<Option<InclusionStep>, Error> {
         let failed = |text: &str| Error::Failed { what: "the inclusion".into(), text: text.to_owned() };
         while !self.over {
-            let late = |_| Error::NotConfirmed { what: "the inclusion".into(), limit: INCLUSION_TIME };
-            let event = tokio::time::timeout_at(self.deadline, self.events.next()).await.map_err(late)?;
+            let Ok(event) = tokio::time::timeout_at(self.deadline, self.events.next()).await else {
+                self.over = true;
+                return Err(Error::NotConfirmed { what: "the inclusion".into(), limit: INCLUSION_TIME });
+            };
             let step = match event {
                 Some(RelayEvent::Hub(event)) => self.on_event(&event),
                 Some(RelayEvent::Down(_) | RelayEvent::Lost(_)) => {

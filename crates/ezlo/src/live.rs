@@ -8,6 +8,8 @@ use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::item::ItemQuery;
 use ezlo_protocol::hub::method::{DevicesList, ItemsList, ModesGet, RoomsList, ScenesList};
 use ezlo_protocol::hub::{Empty, ModeId};
+use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::Loose;
 use ezlo_relay::{CallError, CloseReason, Events, RelayEvent, Session};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
@@ -18,10 +20,11 @@ use crate::model::{Change, Edge, HubModel, Meaning};
 const EVENTS: usize = 4096;
 /// Broadcasts that may come while everything is read; beyond them it is read again.
 const MEANWHILE: usize = 4096;
-/// How often everything is read at most for frames that cannot be read.
-const BAD_FRAME_TIME: Duration = Duration::from_secs(10);
-/// Wait before reading again what could not be read.
+/// How often everything is read at most for what the hub says and nobody understands.
+const REPAIR_TIME: Duration = Duration::from_secs(10);
+/// Wait before reading again what could not be read; doubled each time, up to a minute.
 const RETRY: Duration = Duration::from_secs(2);
+const MOST_DOUBLINGS: u32 = 5;
 
 /// Something that happened at a hub.
 #[derive(Debug, Clone)]
@@ -97,8 +100,9 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Begins to keep a session's model. Ends with the session.
-    pub(crate) fn start(session: &Session) -> Arc<Self> {
+    /// Begins to keep a session's model. Ends with the session. At a relay, notices about another hub than this one's are not
+    /// about ours.
+    pub(crate) fn start(session: &Session, serial: Option<Serial>) -> Arc<Self> {
         let live = Arc::new(Self {
             model: RwLock::default(),
             progress: watch::Sender::new(Progress::default()),
@@ -107,8 +111,15 @@ impl Live {
             wishes: AtomicU64::new(0),
         });
         // Listening begins before anything is read, so that nothing falls between.
-        let keeper =
-            Keeper { session: session.downgrade(), events: session.events(), live: Arc::clone(&live), bad_frame: None };
+        let keeper = Keeper {
+            session: session.downgrade(),
+            events: session.events(),
+            live: Arc::clone(&live),
+            serial,
+            repaired: None,
+            repair_at: None,
+            failures: 0,
+        };
         tokio::spawn(keeper.run());
         live
     }
@@ -161,8 +172,14 @@ struct Keeper {
     session: ezlo_relay::WeakSession,
     events: Events,
     live: Arc<Live>,
-    /// When everything was last read for a frame that could not be.
-    bad_frame: Option<Instant>,
+    /// The hub of the session, at a relay.
+    serial: Option<Serial>,
+    /// When everything was last read for something that was not understood.
+    repaired: Option<Instant>,
+    /// When it is to be read for that again.
+    repair_at: Option<Instant>,
+    /// Readings in a row that failed.
+    failures: u32,
 }
 
 /// What to do after an event.
@@ -190,9 +207,51 @@ impl Keeper {
     }
 
     async fn listen(&mut self) -> Next {
+        let repair_at = self.repair_at;
+        let repair = async {
+            match repair_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             event = self.events.next() => self.on_event(event),
             () = self.live.again.notified() => Next::Sync,
+            () = repair => self.repair(),
+        }
+    }
+
+    /// Something came that may have been a change. Everything is read for it, now or when the last such reading is long enough
+    /// ago: a hub that cuts its messages all the time is not read all the time, and its model can be used meanwhile.
+    fn repair(&mut self) -> Next {
+        let now = Instant::now();
+        match self.repaired.map(|last| last + REPAIR_TIME).filter(|next| *next > now) {
+            Some(next) => {
+                self.repair_at = Some(next);
+                Next::GoOn
+            }
+            None => {
+                self.repaired = Some(now);
+                self.out_of_step()
+            }
+        }
+    }
+
+    /// Whether that brings the hub back behind the relay: what it said meanwhile is lost.
+    fn is_back(&self, event: &Event) -> bool {
+        let Event::HubState(change) = event else { return false };
+        let about = change.serial.get().map(Loose::get);
+        change.connected.get() == Some(&true)
+            && self.serial.as_ref().is_none_or(|ours| about.is_none_or(|about| about == ours))
+    }
+
+    /// Whether events are missing at that place.
+    fn is_gap(&self, event: &RelayEvent) -> bool {
+        match event {
+            // A link that came up is no gap by itself: the one that went before it is.
+            RelayEvent::Down(_) | RelayEvent::Lost(_) => true,
+            RelayEvent::Hub(event) => self.is_back(event),
+            _ => false,
         }
     }
 
@@ -201,21 +260,18 @@ impl Keeper {
             Some(RelayEvent::Hub(event)) => {
                 let meaning = self.live.change(|model| model.apply(&event));
                 let out_of_step = self.live.told(meaning);
-                if is_back(&event) {
+                if self.is_back(&event) {
                     self.live.tell(HubEvent::Gap);
+                    return self.out_of_step();
                 }
-                if out_of_step || is_back(&event) { self.out_of_step() } else { Next::GoOn }
+                if out_of_step { self.repair() } else { Next::GoOn }
             }
             Some(RelayEvent::Up) => self.out_of_step(),
             Some(RelayEvent::Lost(_)) => {
                 self.live.tell(HubEvent::Gap);
                 self.out_of_step()
             }
-            // It may have been a change. A hub that cuts its messages all the time is not read all the time.
-            Some(RelayEvent::BadFrame { .. }) if self.bad_frame.is_none_or(|last| last.elapsed() >= BAD_FRAME_TIME) => {
-                self.bad_frame = Some(Instant::now());
-                self.out_of_step()
-            }
+            Some(RelayEvent::BadFrame { .. }) => self.repair(),
             Some(RelayEvent::Down(reason)) => {
                 self.live.progress.send_modify(|progress| progress.in_step = false);
                 self.live.tell(HubEvent::Disconnected(reason));
@@ -237,6 +293,7 @@ impl Keeper {
     async fn sync(&mut self) -> Next {
         let Some(session) = self.session.upgrade() else { return Next::End(Arc::new(CloseReason::Local)) };
         let wish = self.live.wishes.load(Ordering::Acquire);
+        self.repair_at = None;
         let mut meanwhile: Vec<RelayEvent> = Vec::new();
         let read = {
             let mode = self.live.model().mode.clone();
@@ -267,7 +324,7 @@ impl Keeper {
         }
         match read {
             // The lists may be of both sides of the gap.
-            Ok(_) if meanwhile.iter().any(is_gap) => self.unread(meanwhile),
+            Ok(_) if meanwhile.iter().any(|event| self.is_gap(event)) => self.unread(meanwhile),
             Ok(now) => self.take(now, &meanwhile, wish),
             Err(error) => {
                 tracing::info!(%error, "cannot read the hub's lists; trying again");
@@ -289,14 +346,18 @@ impl Keeper {
         self.out_of_step()
     }
 
-    fn take(&self, mut now: HubModel, meanwhile: &[RelayEvent], wish: u64) -> Next {
+    fn take(&mut self, mut now: HubModel, meanwhile: &[RelayEvent], wish: u64) -> Next {
         let mut edges = Vec::new();
-        let mut out_of_step = false;
+        let mut not_understood = false;
         for event in meanwhile {
-            if let RelayEvent::Hub(event) = event {
-                let meaning = now.apply(event);
-                edges.extend(meaning.edge);
-                out_of_step |= meaning.out_of_step;
+            match event {
+                RelayEvent::Hub(event) => {
+                    let meaning = now.apply(event);
+                    edges.extend(meaning.edge);
+                    not_understood |= meaning.out_of_step;
+                }
+                RelayEvent::BadFrame { .. } => not_understood = true,
+                _ => {}
             }
         }
         let changes = self.live.change(|model| model.replace(now));
@@ -305,9 +366,7 @@ impl Keeper {
         for edge in edges {
             self.live.tell(HubEvent::Happened(Arc::new(edge)));
         }
-        if out_of_step {
-            return self.out_of_step();
-        }
+        self.failures = 0;
         // The event first: who waited for this and listens from now on is not told of it again.
         self.live.tell(HubEvent::Synced { changes: number });
         self.live.progress.send_modify(|progress| {
@@ -315,34 +374,47 @@ impl Keeper {
             progress.answered = wish;
             progress.in_step = true;
         });
-        Next::GoOn
+        if not_understood { self.repair() } else { Next::GoOn }
     }
 
-    /// A hub that is away is read when it comes back; others in a moment.
+    /// A hub that is away is read when it comes back; others after a while, and what they say meanwhile does not hurry it.
     async fn pause(&mut self) -> Next {
-        tokio::select! {
-            event = self.events.next() => match self.on_event(event) {
-                Next::End(reason) => Next::End(reason),
-                _ => Next::Sync,
-            },
-            () = tokio::time::sleep(RETRY) => Next::Sync,
+        let wait = RETRY * (1 << self.failures.min(MOST_DOUBLINGS));
+        self.failures = self.failures.saturating_add(1);
+        let mut over = std::pin::pin!(tokio::time::sleep(wait));
+        loop {
+            let event = tokio::select! {
+                event = self.events.next() => event,
+                () = self.live.again.notified() => return Next::Sync,
+                () = &mut over => return Next::Sync,
+            };
+            let hurries = match &event {
+                Some(RelayEvent::Up) => true,
+                Some(event) => !matches!(event, RelayEvent::Down(_)) && self.is_gap(event),
+                None => true,
+            };
+            match self.on_event(event) {
+                Next::End(reason) => return Next::End(reason),
+                _ if hurries => return Next::Sync,
+                _ => {}
+            }
         }
     }
 }
 
-/// Whether events are missing at that place.
-fn is_gap(event: &RelayEvent) -> bool {
-    match event {
-        // A link that came up is no gap by itself: the one that went before it is.
-        RelayEvent::Down(_) | RelayEvent::Lost(_) => true,
-        RelayEvent::Hub(event) => is_back(event),
-        _ => false,
+/// A list that a hub does not have, or does not show to this user, is empty.
+fn if_there<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match answer {
+        Err(CallError::Refused { error, .. })
+            if matches!(
+                error.data(),
+                "rpc.method.notfound" | "user.permission.doesnothave" | "user.permission.doesnothave."
+            ) =>
+        {
+            Ok(None)
+        }
+        answer => answer.map(Some),
     }
-}
-
-/// The hub is back behind the relay: what it said meanwhile is lost.
-fn is_back(event: &Event) -> bool {
-    matches!(event, Event::HubState(change) if change.connected.get() == Some(&true))
 }
 
 /// Reads the hub's lists. `mode` is the mode as it was known, for a hub that has none.
@@ -356,19 +428,19 @@ async fn read_all(session: &Session, mode: ModeId) -> Result<HubModel, CallError
     for item in session.call(ItemsList, ItemQuery::default()).await?.items {
         model.items.insert(item.id.clone(), item);
     }
-    for room in session.call(RoomsList, Empty::default()).await?.rooms() {
+    let rooms = if_there(session.call(RoomsList, Empty::default()).await)?;
+    for room in rooms.iter().flat_map(|list| list.rooms()) {
         model.rooms.insert(room.id.clone(), room.clone());
     }
-    for scene in session.call(ScenesList, Empty::default()).await?.scenes {
+    let scenes = if_there(session.call(ScenesList, Empty::default()).await)?;
+    for scene in scenes.into_iter().flat_map(|list| list.scenes) {
         if let Some(id) = scene.id.get().cloned() {
             model.scenes.insert(id, scene);
         }
     }
     // EzloPi of some versions has no modes.
-    match session.call(ModesGet, Empty::default()).await {
-        Ok(modes) => model.mode = modes.current,
-        Err(CallError::Refused { error, .. }) if error.data() == "rpc.method.notfound" => {}
-        Err(error) => return Err(error),
+    if let Some(modes) = if_there(session.call(ModesGet, Empty::default()).await)? {
+        model.mode = modes.current;
     }
     Ok(model)
 }

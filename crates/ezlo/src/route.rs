@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ezlo_mms::{ErrorKind, Login as MmsLogin, Session as MmsSession};
+use ezlo_protocol::cloud::call::AnswerError;
 use ezlo_protocol::cloud::hub_record::Relay;
 use ezlo_protocol::cloud::keys::LocalCredentials;
 use ezlo_protocol::serial::Serial;
 use ezlo_relay::{
-    Arrival, Attempt, ConnectError, Endpoint, Login, ModernTls, Route, Socket, TlsConnector, Trust, WeakSession,
+    Arrival, Attempt, ConnectError, Endpoint, Login, ModernTls, Phase, Route, Socket, TlsConnector, Trust, WeakSession,
 };
 use tokio::sync::watch;
 
@@ -62,6 +63,10 @@ impl LocalWay {
         Self { place, credentials, pin: None, look_every: LOOK_TIME, tls: Arc::new(ModernTls) }
     }
 
+    #[cfg_attr(
+        not(feature = "discovery"),
+        expect(unused_variables, clippy::unused_async, reason = "only a search needs both")
+    )]
     async fn address(&self, serial: &Serial) -> Option<SocketAddr> {
         match self.place {
             LocalPlace::At(address) => Some(address),
@@ -83,7 +88,7 @@ impl LocalWay {
             let trust = Trust::Hub { serial: serial.clone(), pin: self.pin };
             let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust).tls(Arc::clone(&self.tls));
             match endpoint.arrive(Login::Local(self.credentials.clone())).await {
-                Ok(arrival) => Some(arrival),
+                Ok(arrival) => Some(Arrival { other_way: true, ..arrival }),
                 Err(error) => {
                     tracing::debug!(%error, %serial, "the hub is not on the local network");
                     None
@@ -94,17 +99,25 @@ impl LocalWay {
     }
 }
 
+/// The most times that [`LocalWay::look_every`] is doubled for a hub that takes connections and lets nobody in.
+const MOST_DOUBLINGS: u32 = 6;
+
 /// Looks for the hub on the local network while the link goes over the relay, and has the session go there once it is found
 /// and no call is under way. Ends with the session.
 pub(crate) async fn look_for(serial: Serial, mut local: LocalWay, way: watch::Receiver<Taken>, session: WeakSession) {
+    let mut status = session.watch_status();
     loop {
-        tokio::time::sleep(local.look_every).await;
-        let Some(session) = session.upgrade() else { return };
+        let wait = local.look_every.saturating_mul(1 << way.borrow().fruitless.min(MOST_DOUBLINGS));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = status.wait_for(|status| status.phase == Phase::Closed) => return,
+        }
         let taken = *way.borrow();
         if taken.refused {
             return;
         }
         local.pin = local.pin.or(taken.pin);
+        let Some(session) = session.upgrade() else { return };
         // A session without a link looks for the hub anyway, at each attempt.
         if taken.way == Way::Relay && session.status().is_live() && local.arrive(&serial).await.is_some() {
             tracing::info!(%serial, "the hub is on the local network again");
@@ -113,16 +126,28 @@ pub(crate) async fn look_for(serial: Serial, mut local: LocalWay, way: watch::Re
     }
 }
 
-/// Has the session make a new link when the identity that it was made with was replaced. Ends with the session.
+/// Has the session make a new link when the identity that its link was made with was replaced. Ends with the session.
 pub(crate) async fn follow_identity(login: MmsLogin, way: watch::Receiver<Taken>, session: WeakSession) {
     let mut generation = login.generation();
-    generation.mark_unchanged();
-    while generation.changed().await.is_ok() {
-        let Some(session) = session.upgrade() else { return };
-        let taken = *way.borrow();
+    let mut status = session.watch_status();
+    loop {
         let newest = *generation.borrow_and_update();
-        if taken.way == Way::Relay && taken.generation != newest {
+        let phase = status.borrow_and_update().phase;
+        if phase == Phase::Closed {
+            return;
+        }
+        let taken = *way.borrow();
+        // A link that is being made is looked at once it is there.
+        if phase == Phase::Live && taken.way == Way::Relay && taken.generation != newest {
+            let Some(session) = session.upgrade() else { return };
             session.reconnect().await;
+        }
+        let more = tokio::select! {
+            changed = generation.changed() => changed,
+            changed = status.changed() => changed,
+        };
+        if more.is_err() {
+            return;
         }
     }
 }
@@ -134,6 +159,8 @@ pub(crate) struct Taken {
     pin: Option<[u8; 32]>,
     /// The hub does not take the local credentials: asking again would only break a link that works.
     refused: bool,
+    /// Connections on the local network in a row that came to nothing.
+    fruitless: u32,
     /// Which identity was used, by the login's count.
     generation: u64,
 }
@@ -192,22 +219,26 @@ impl AccountRoute {
             if let Some(local) = &mut self.local {
                 local.pin = local.pin.or(seen);
                 let pin = local.pin;
-                self.taken.send_modify(|taken| taken.pin = pin);
+                self.taken.send_modify(|taken| {
+                    taken.pin = pin;
+                    taken.fruitless = 0;
+                });
             }
-        } else if attempt.credentials_are_stale {
+        } else if attempt.refused {
             tracing::warn!(serial = %self.serial, "the hub does not take the local credentials; fetch them anew");
             self.local = None;
             self.taken.send_modify(|taken| taken.refused = true);
+        } else {
+            self.taken.send_modify(|taken| taken.fruitless = taken.fruitless.saturating_add(1));
         }
     }
 
     async fn session(&mut self, stale: bool) -> Result<Arc<MmsSession>, ConnectError> {
         let session = match self.used.as_ref().filter(|_| stale) {
-            Some(used) => self.login.replace(used).await,
-            None => self.login.session().await,
+            Some(used) => self.login.replace_and_generation(used).await,
+            None => self.login.session_and_generation().await,
         };
-        let session = session.map_err(|error| from_mms(&error))?;
-        let generation = *self.login.generation().borrow();
+        let (session, generation) = session.map_err(|error| from_mms(&error))?;
         self.taken.send_modify(|taken| taken.generation = generation);
         self.used = Some(Arc::clone(&session));
         Ok(session)
@@ -227,7 +258,7 @@ impl AccountRoute {
         let record = match (record, &self.relay) {
             (Ok(record), _) => record,
             // The relay may well be where it was.
-            (Err(error), Some(known)) if error.is_transient() => return Ok(known.clone()),
+            (Err(error), Some(known)) if !is_final(&error) => return Ok(known.clone()),
             (Err(error), _) => return Err(from_mms(&error)),
         };
         match record.relay() {
@@ -243,10 +274,16 @@ impl AccountRoute {
     }
 }
 
-/// What cannot pass ends the session.
+/// Nobody gets in with this login any more.
+const fn is_final(error: &ezlo_mms::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BadCredentials | ErrorKind::LogInAgain)
+}
+
+/// What cannot pass ends the session: no login, or a hub that is not this user's (403) or nobody's (404). Other refusals are
+/// not known to last.
 fn from_mms(error: &ezlo_mms::Error) -> ConnectError {
-    let permanent = matches!(error.kind(), ErrorKind::BadCredentials | ErrorKind::LogInAgain | ErrorKind::Refused(_));
-    ConnectError::Route { text: error.to_string(), permanent }
+    let is_not_ours = matches!(error.kind(), ErrorKind::Refused(AnswerError::Status { status: 403 | 404, .. }));
+    ConnectError::Route { text: error.to_string(), permanent: is_final(error) || is_not_ours }
 }
 
 impl Route for AccountRoute {

@@ -1,0 +1,125 @@
+//! How the model is kept when a hub says what nobody understands, or does not have everything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ezlo::{Hub, HubEvent};
+use ezlo_relay::{CloseReason, Incoming, Login, Session, Transport};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// A hub in memory that answers by itself, and says what it is told to.
+struct Pipe {
+    answers: mpsc::UnboundedSender<String>,
+    frames: mpsc::UnboundedReceiver<String>,
+    answer: fn(&str, u32) -> Value,
+    readings: Arc<AtomicU32>,
+}
+
+impl Transport for Pipe {
+    async fn receive(&mut self) -> Result<Incoming, CloseReason> {
+        self.frames.recv().await.map(Incoming::Text).ok_or(CloseReason::Local)
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), CloseReason> {
+        let call: Value = serde_json::from_str(&text).unwrap();
+        let method = call["method"].as_str().unwrap();
+        let reading = self.readings.fetch_add(u32::from(method == "hub.devices.list"), Ordering::Relaxed);
+        let mut answer = (self.answer)(method, reading);
+        answer["id"] = call["id"].clone();
+        answer["method"] = call["method"].clone();
+        self.answers.send(answer.to_string()).map_err(|_| CloseReason::Local)
+    }
+
+    async fn close(&mut self) {}
+}
+
+struct Bench {
+    hub: Hub,
+    say: mpsc::UnboundedSender<String>,
+    readings: Arc<AtomicU32>,
+}
+
+impl Bench {
+    async fn new(answer: fn(&str, u32) -> Value) -> Self {
+        let (say, frames) = mpsc::unbounded_channel();
+        let readings = Arc::new(AtomicU32::new(0));
+        let pipe = Pipe { answers: say.clone(), frames, answer, readings: Arc::clone(&readings) };
+        let session = Session::over(pipe, &Login::Anonymous).await.unwrap();
+        let hub = Hub::new(session);
+        hub.synced().await.unwrap();
+        Self { hub, say, readings }
+    }
+
+    fn says(&self, text: impl Into<String>) {
+        self.say.send(text.into()).unwrap();
+    }
+
+    /// How often the lists were read by that many seconds from now.
+    async fn read_after(&self, seconds: u64) -> u32 {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.readings.load(Ordering::Relaxed)
+    }
+}
+
+fn item(value: bool) -> Value {
+    json!({"_id": "a", "deviceId": "d", "name": "switch", "valueType": "bool", "value": value, "hasGetter": true})
+}
+
+fn lists(method: &str, value: bool) -> Value {
+    json!({"error": null, "result": match method {
+        "hub.devices.list" => json!({"devices": [{"_id": "d", "name": "Lamp"}]}),
+        "hub.items.list" => json!({"items": [item(value)]}),
+        "hub.room.list" => json!([]),
+        "hub.scenes.list" => json!({"scenes": []}),
+        "hub.modes.get" => json!({"current": "1", "modes": []}),
+        _ => json!({}),
+    }})
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_understands_is_repaired_and_not_all_the_time() {
+    let bench = Bench::new(|method, _| lists(method, true)).await;
+    assert_eq!(bench.read_after(0).await, 1);
+    bench.says("{cut");
+    assert_eq!(bench.read_after(0).await, 2, "it may have been a change");
+    for _ in 0..9 {
+        bench.says("{cut");
+        bench.says(json!({"msg_subclass": "hub.item.updated", "result": {"_id": "nobody", "value": 1}}).to_string());
+        assert_eq!(bench.read_after(1).await, 2, "not all the time");
+        bench.hub.synced().await.unwrap();
+    }
+    assert_eq!(bench.read_after(1).await, 3, "but in the end");
+    assert_eq!(bench.read_after(60).await, 3, "and once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_difference_that_a_broken_message_hid_is_told() {
+    // The first lists say on, all later ones off.
+    let bench = Bench::new(|method, reading| lists(method, reading < 2)).await;
+    let mut events = bench.hub.events();
+    bench.says("{\"msg_subclass\": \"hub.item.upda");
+    let changed = loop {
+        if let HubEvent::Changed(change) = events.next().await.unwrap() {
+            break change;
+        }
+    };
+    assert!(format!("{changed:?}").contains("Bool(false)"), "{changed:?}");
+    assert!(matches!(events.next().await, Some(HubEvent::Synced { changes: 1 })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_that_a_hub_does_not_have_are_empty() {
+    let answer = |method: &str, _| match method {
+        "hub.room.list" | "hub.modes.get" => json!({"error": {"code": -32600, "data": "rpc.method.notfound"}}),
+        "hub.scenes.list" => json!({"error": {"code": -32500, "data": "user.permission.doesnothave"}}),
+        _ => lists(method, true),
+    };
+    let bench = Bench::new(answer).await;
+    assert_eq!(bench.hub.devices().await.unwrap().len(), 1);
+    assert!(bench.hub.rooms().await.unwrap().is_empty() && bench.hub.scenes().await.unwrap().is_empty());
+}
