@@ -83,7 +83,7 @@ fn nothing_personal_comes_out_of_odd_places() {
     let folder = std::env::temp_dir().join(format!("ezlo-test-odd-dump-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, value: Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
-    let device = json!({"_id": "d1", "category": "secretcategory", "subcategory": "secretsub", "type": "Secret type", "deviceTypeId": "secret-id", "name": "Secret name"});
+    let device = json!({"_id": "d1", "category": "secretcategory", "subcategory": "secretsub", "type": "secret.type", "deviceTypeId": "secret-id", "name": "Secret name"});
     write("hub.devices.list.json", json!({"devices": [device]}));
     let item = |id: &str, more: Value| {
         let mut item = json!({"_id": id, "deviceId": "d1", "name": "switch", "valueType": "bool", "value": false});
@@ -96,6 +96,8 @@ fn nothing_personal_comes_out_of_odd_places() {
             item("i1", json!({})),
             item("i2", json!({"name": "secretitem", "valueType": "string", "value": "Secret text"})),
             item("i3", json!({"name": "master_code", "valueType": "int", "value": 4711})),
+            item("i7", json!({"name": "user_codes", "valueType": "dictionary", "elementType": "secret.kind", "userCodeRestriction": "secret-4711", "value": {}})),
+            item("i8", json!({"name": "user_lock_codes", "valueType": "dictionary", "elementType": "user_code", "userCodeRestriction": "\\d{4,8}", "value": {}})),
             item("i4", json!({"name": "position", "valueType": "token", "value": "secrettoken", "enum": ["secrettoken", "lying_on_bed"]})),
             item("i5", json!({"name": "program_failures", "valueType": "dictionary", "elementType": "token", "value": {"secretkey": "ok", "washing": null}})),
             item("i6", json!({"name": "weekly_user_code_intervals", "valueType": "dictionary", "elementType": "weekly_interval_array",
@@ -107,15 +109,40 @@ fn nothing_personal_comes_out_of_odd_places() {
     let place = json!([{"name": "a", "type": "float", "value": 52.5163, "secret": "Secret"}]);
     let run = json!({"blockType": "then", "blockOptions": {"method": {"name": "runScene", "args": {"sceneId": "sceneId"}}},
         "fields": [{"name": "sceneId", "type": "sceneId", "value": "s1"}]});
-    let scene = json!({"_id": "s1", "name": "Secret scene", "when": [block("when", "isDetectedInHotzone", place)], "then": [run.clone()], "else": [run]});
+    let action = |method: &str, args: Value, fields: Value| json!({"blockType": "secret", "blockOptions": {"method": {"name": method, "args": args}}, "fields": fields});
+    // The codes of a lock as a scene sets them, and the words of somebody's own between those of the language.
+    let code = action(
+        "setItemValue",
+        json!({"item": "secret_item", "value": "secret_value", "secret": "secret"}),
+        json!([
+            {"name": "secret_item", "type": "item", "value": "i3"}, {"name": "secret_value", "type": "int", "value": 4711},
+            {"name": "secret", "type": "secret", "value": "secret"},
+        ]),
+    );
+    let mode = action(
+        "switchHouseMode",
+        json!({"houseMode": "m"}),
+        json!([{"name": "m", "type": "houseModeId", "value": "secret"}]),
+    );
+    let odd = action("secretMethod", json!({}), json!([]));
+    let scene = json!({"_id": "s1", "name": "Secret scene", "when": [block("when", "isDetectedInHotzone", place)], "then": [run.clone(), code, mode, odd], "else": [run]});
     write("hub.scenes.list.json", json!({"scenes": [scene]}));
     let text = worlds::from_dump(&folder).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     for secret in ["ecret", "4711", "52.5"] {
         assert!(!text.contains(secret), "{secret} is in the world: {text}");
     }
-    for kept in ["lying_on_bed", "monday", "08:00:00", "isDetectedInHotzone", "@scene Scene 1", "mode = \"2\"", "else"]
-    {
+    for kept in [
+        "lying_on_bed",
+        "monday",
+        "08:00:00",
+        "isDetectedInHotzone",
+        "@scene Scene 1",
+        "mode = \"2\"",
+        "else",
+        "setItemValue",
+        "{4,8}",
+    ] {
         assert!(text.contains(kept), "{kept} is gone: {text}");
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ezlo_mock_cloud::{Builder, Clock, Config, MockCloud};
 use ezlo_protocol::hub::scene::Comparator::Greater;
 use ezlo_protocol::hub::scene::{
-    SceneBuilder, SunEvent, SunTiming, all, daily_at, every, item_changed, item_compares, item_is, mode_changed_to,
-    not, run_scene, set_item, sun, switch_mode,
+    Block, SceneBuilder, SunEvent, SunTiming, all, daily_at, every, item_changed, item_compares, item_is,
+    mode_changed_to, not, run_scene, set_item, sun, switch_mode,
 };
 use ezlo_protocol::wire;
 use ezlo_testkit::{Socket, address, http as ask, within};

@@ -61,6 +61,32 @@ async fn alarms() {
 }
 
 #[tokio::test]
+async fn entry_delays_decide_once_they_were_set() {
+    let mut house = House::new().await;
+    house.transcript("hub.modes.switch", json!({"modeId": "2"}), MINUTE).await;
+    for (method, params, seconds) in [
+        ("hub.modes.entry_delay.set", json!({"normal": 7}), 7),
+        ("hub.modes.alarm_delay.set", json!({"modeId": "2", "delay": 11}), 11),
+        ("hub.modes.entry_delay.reset", json!({}), 30),
+    ] {
+        house.good(method, params).await;
+        house.report("Front door", "dw_state", json!("dw_is_opened"));
+        house.heard(SECOND).await;
+        let modes = house.call("hub.modes.get", json!({})).await;
+        assert_eq!(modes["result"]["alarmed"]["entryDelay"], seconds, "{method}");
+        let told = house.transcript("hub.modes.entry_delay.cancel", json!({}), SECOND).await;
+        assert!(told.iter().any(|line| line.contains("status=\"canceled\"")), "{told:?}");
+        house.report("Front door", "dw_state", json!("dw_is_closed"));
+    }
+    // An emergency does not wait for somebody else's delay, and it is the emergency that is told.
+    house.report("Front door", "dw_state", json!("dw_is_opened"));
+    house.report("Smoke sensor", "smoke_alarm", json!("smoke_detected"));
+    let told = house.heard(SECOND).await;
+    let main = told.iter().find(|line| line.contains("phase=\"main\" status=\"begin\"")).unwrap();
+    assert!(main.contains("<Smoke sensor>"), "{told:#?}");
+}
+
+#[tokio::test]
 async fn sirens_that_sound_fall_silent_whatever_the_next_mode_says() {
     let mut house = House::new().await;
     let siren = house.id("Siren").to_owned();

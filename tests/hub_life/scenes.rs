@@ -82,6 +82,35 @@ async fn scenes_that_set_off_each_other_come_to_an_end() {
     assert!(told.len() > 10 && told.len() < 500, "{}", told.len());
     let told = house.transcript("hub.scenes.run", json!({"sceneId": own}), SECOND).await;
     assert!(told.len() < 100, "{}", told.len());
+    // Scenes on time go on, also one that begins such a quarrel itself.
+    let again = SceneBuilder::new("Again").when(every("1m".parse().unwrap())).then(set_item(light.as_str(), true));
+    house.create(again).await;
+    let told = house.heard(Duration::from_secs(185)).await;
+    let runs = told.iter().filter(|line| line.contains("\"Again\"") && line.contains("started")).count();
+    assert_eq!(runs, 3, "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_mode_may_start_many_scenes_at_once() {
+    let mut house = House::new().await;
+    for number in 0..90 {
+        house.create(SceneBuilder::new(&format!("S{number}")).when(mode_changed_to("2"))).await;
+    }
+    let told = house.transcript("hub.modes.switch", json!({"modeId": "2"}), MINUTE).await;
+    let runs = told.iter().filter(|line| line.contains("scene.run.progress") && line.contains("finished")).count();
+    assert_eq!(runs, 90);
+}
+
+#[tokio::test]
+async fn a_run_does_not_outlive_the_restart_it_asked_for() {
+    let mut house = House::new().await;
+    let light = house.id("Kitchen light/switch").to_owned();
+    let scene =
+        SceneBuilder::new("Restart").then(Block::new("then", "rebootHub", [])).then(set_item(light.as_str(), true));
+    house.create(scene).await;
+    let id = house.id("scene Restart").to_owned();
+    let told = house.transcript("hub.scenes.run", json!({"sceneId": id}), MINUTE).await;
+    assert!(told.iter().all(|line| !line.contains("Kitchen light/switch") && !line.contains("finished")), "{told:#?}");
 }
 
 #[tokio::test]

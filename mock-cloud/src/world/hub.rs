@@ -169,14 +169,23 @@ pub(crate) struct Context<'a> {
     pub(crate) request_id: Value,
     /// Networks in reach.
     pub(crate) networks: &'a [WifiFile],
-    /// Runs of scenes that this call or timer has set off.
+    /// Runs of scenes that this call or timer has set off, and how many of them are inside each other.
     chain: usize,
+    nested: usize,
     pub(crate) effects: Effects,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(now_ms: i64, guesses: &'a Guesses) -> Self {
-        Self { now_ms, guesses, request_id: Value::Null, networks: &[], chain: 0, effects: Effects::default() }
+        Self {
+            now_ms,
+            guesses,
+            request_id: Value::Null,
+            networks: &[],
+            chain: 0,
+            nested: 0,
+            effects: Effects::default(),
+        }
     }
 
     fn broadcast(&mut self, name: &'static str, content: &impl serde::Serialize) {

@@ -29,6 +29,13 @@ pub(crate) struct Template {
     pub(crate) settings: &'static [SettingTemplate],
 }
 
+impl Template {
+    /// What devices of it say as their `type`.
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
 /// Two templates are one when they have one name.
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {

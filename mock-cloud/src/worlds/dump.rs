@@ -10,16 +10,18 @@ use ezlo_protocol::hub::catalogue::{ItemName, Subcategory};
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::room::Room;
-use ezlo_protocol::hub::scene::{Block, Comparator, Scene, SunTiming, block_spec};
-use ezlo_protocol::hub::value::ValueType;
+use ezlo_protocol::hub::scene::{Block, Scene};
 use ezlo_protocol::wire;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use self::scrub::{Pseudonyms, blank, is_plain, is_type_id, plain_token, scrub};
+use self::blocks::Blocks;
+use self::scrub::{Pseudonyms, has_codes, is_pattern, is_type_id, is_type_path, plain_token, scrub};
 use crate::config::ConfigError;
 use crate::world::file::{ActionFile, ConditionFile, DeviceFile, ItemFile, RawFile, SceneFile};
+use crate::world::template;
 
+mod blocks;
 mod scrub;
 
 /// Longest answer that is read, in bytes.
@@ -188,7 +190,7 @@ impl Dump {
                 .map(|category| category.as_str().to_owned())
                 .or_else(|| Some("unknown".into())),
             subcategory: device.subcategory.get().filter(|kind| Subcategory::from(kind.as_str()).is_known()).cloned(),
-            kind: device.kind.get().filter(|kind| is_plain(kind)).cloned(),
+            kind: device.kind.get().filter(|kind| is_device_type(kind)).cloned(),
             device_type_id: device.device_type_id.get().filter(|id| is_type_id(id)).cloned(),
             battery_powered: device.battery_powered.get() == Some(&true),
             armed: device.armed.get().copied(),
@@ -204,8 +206,9 @@ impl Dump {
         rooms: &HashMap<&str, String>,
         names: &mut Pseudonyms,
     ) -> SceneFile {
+        let language = Blocks { items: &self.items, devices };
         let mut referring = |blocks: Option<&Vec<Block>>| -> Vec<Value> {
-            blocks.into_iter().flatten().map(|block| self.anonymous_block(block, devices, names)).collect()
+            blocks.into_iter().flatten().filter_map(|block| language.anonymous(block, names)).collect()
         };
         let when = referring(scene.when.get()).into_iter().map(|block| ConditionFile::Raw(RawFile { block })).collect();
         let raw = |block| ActionFile::Raw(RawFile { block });
@@ -222,66 +225,6 @@ impl Dump {
             otherwise,
         }
     }
-
-    /// The block with references in place of ids, and without texts that somebody wrote.
-    fn anonymous_block(&self, block: &Block, devices: &HashMap<&str, String>, names: &mut Pseudonyms) -> Value {
-        let mut value = wire::to_value(block);
-        if let Some(members) = value.as_object_mut() {
-            members.retain(|name, _| matches!(name.as_str(), "blockOptions" | "blockType" | "fields" | "delay"));
-        }
-        let method = &value["blockOptions"]["method"];
-        value["blockOptions"] = json!({"method": {"name": method["name"], "args": method["args"]}});
-        // What is not known may hold anything: where somebody lives, when they come home.
-        let is_known = block.method().is_some_and(|method| block_spec(method).is_some());
-        for field in value["fields"].as_array_mut().into_iter().flatten() {
-            if let Some(members) = field.as_object_mut() {
-                members.retain(|name, _| matches!(name.as_str(), "name" | "type" | "value" | "scale"));
-                let kind = members.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-                if let Some(inner) = members.get_mut("value") {
-                    *inner = if is_known { self.anonymous_field(&kind, inner, devices, names) } else { blank(inner) };
-                }
-            }
-        }
-        value
-    }
-
-    fn anonymous_field(
-        &self,
-        kind: &str,
-        value: &Value,
-        devices: &HashMap<&str, String>,
-        names: &mut Pseudonyms,
-    ) -> Value {
-        let block = |value: &Value, names: &mut Pseudonyms| match wire::from_value::<Block>(value) {
-            Ok(block) => self.anonymous_block(&block, devices, names),
-            Err(_) => Value::Object(Map::new()),
-        };
-        let text = value.as_str().unwrap_or_default();
-        match kind {
-            "block" => block(value, names),
-            "blocks" => value.as_array().into_iter().flatten().map(|inner| block(inner, names)).collect(),
-            "item" => {
-                let item = self.items.iter().find(|item| item.id.as_str() == text);
-                let device = item.and_then(|item| devices.get(item.device_id.get()?.as_str()));
-                match (device, item.and_then(|item| item.name.as_deref())) {
-                    (Some(device), Some(name)) => format!("@{device}/{name}").into(),
-                    _ => "unknown".into(),
-                }
-            }
-            "device" => devices.get(text).map_or_else(|| "unknown".into(), |device| format!("@{device}").into()),
-            "houseModeId" | "interval" | "hms_interval" | "24_hours_time" => value.clone(),
-            "sceneId" => format!("@scene {}", names.of("Scene", text)).into(),
-            "string" if is_word(text) => value.clone(),
-            kind => scrub(&ValueType::from(kind), None, value, names),
-        }
-    }
-}
-
-/// Texts of blocks that belong to their language.
-fn is_word(text: &str) -> bool {
-    Comparator::from(text).is_known()
-        || SunTiming::from(text).is_known()
-        || matches!(text, "daily" | "weekly" | "GET" | "POST" | "PUT" | "DELETE")
 }
 
 /// The list of that name, if it is one of such objects: `hub.modes.get` has a list of devices too, of their ids.
@@ -297,12 +240,12 @@ fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
     let name = item.name.get()?;
     let value = match item.value.get() {
         // Codes are secrets whatever their type is.
-        Some(value) if name.contains("code") && value.is_number() => Some(json!(0)),
+        Some(value) if has_codes(item) && value.is_number() => Some(json!(0)),
         Some(value) => Some(scrub(kind, item.element_type.as_deref(), value, names)),
         None => None,
     };
     Some(ItemFile {
-        name: if ItemName::from(name.as_str()).is_known() { name.clone() } else { names.of("item", name) },
+        name: item_name(name, names),
         value_type: Some(kind.as_str().to_owned()).filter(|_| kind.is_known()).or_else(|| Some("string".into())),
         value: value.filter(|value| !value.is_null() && kind.is_known()),
         scale: item.scale.get().filter(|scale| scale.is_known()).map(|scale| scale.as_str().to_owned()),
@@ -310,9 +253,9 @@ fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
         has_setter: item.has_setter.get().copied(),
         show: item.show.get().copied().filter(|show| !show),
         tokens: item.tokens.get().map(|tokens| tokens.iter().map(|token| plain_token(token, names)).collect()),
-        element_type: item.element_type.get().filter(|kind| is_plain(kind)).cloned(),
+        element_type: item.element_type.get().filter(|kind| is_type_path(kind)).cloned(),
         elements_max_number: item.elements_max_number.get().copied(),
-        user_code_restriction: item.user_code_restriction.get().cloned(),
+        user_code_restriction: item.user_code_restriction.get().filter(|rule| is_pattern(rule)).cloned(),
         min_value: number(item.minimum()),
         max_value: number(item.maximum()),
     })
@@ -325,14 +268,32 @@ fn spoken(category: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// A name of the catalogue stays; any other may be one that somebody gave.
+fn item_name(name: &str, names: &mut Pseudonyms) -> String {
+    if ItemName::from(name).is_known() { name.to_owned() } else { names.of("item", name) }
+}
+
+const DEVICE_TYPES: &[&str] =
+    &["switch", "switch.inwall", "switch.outlet", "dimmer.inwall", "dimmer.outlet", "doorlock", "sensor"];
+
+/// Types of devices have no list: those of this crate's templates and of the captures stay.
+fn is_device_type(kind: &str) -> bool {
+    template::TEMPLATES.iter().any(|template| template.kind() == kind) || DEVICE_TYPES.contains(&kind)
+}
+
 fn family(info: &Value) -> &'static str {
     let architecture = info["architecture"].as_str().unwrap_or_default();
     let model = info["model"].as_str().unwrap_or_default();
     match (architecture, model) {
-        (_, model) if model.starts_with("ATOM") => "rtos",
+        (_, model) if model.to_ascii_uppercase().starts_with("ATOM") || is_plug(model) => "rtos",
         (architecture, _) if architecture.starts_with("xtensa") => "ezlopi",
         _ => "linux",
     }
+}
+
+/// The PlugHub runs the Atom's firmware.
+fn is_plug(model: &str) -> bool {
+    model.to_ascii_lowercase().replace([' ', '_', '-'], "").contains("plughub")
 }
 
 /// Model names are short words; anything else might say more.

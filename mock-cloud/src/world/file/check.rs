@@ -15,17 +15,24 @@ use crate::world::template;
 /// Most copies of one hub or user.
 const MAX_COPIES: u32 = 1_000_000;
 /// Most hubs and users of a world file.
-const MAX_HUBS: usize = 1_000_000;
+const MAX_HUBS: u64 = 1_000_000;
 
 impl WorldFile {
     /// Writes out what stands for many.
     pub(super) fn with_copies(self) -> Result<Self, String> {
         let Self { users, wifi, hubs } = self;
+        // Before anything is copied: what is too large must not be made first.
+        for copies in [
+            users.iter().map(|user| count(user.copies)).collect::<Result<Vec<_>, _>>()?,
+            hubs.iter().map(|hub| count(hub.copies)).collect::<Result<Vec<_>, _>>()?,
+        ] {
+            let sum: u64 = copies.into_iter().map(u64::from).sum();
+            if sum > MAX_HUBS {
+                return Err(format!("a world has at most {MAX_HUBS} hubs and as many users; these are {sum}"));
+            }
+        }
         let users = users.iter().map(UserFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
         let hubs = hubs.iter().map(HubFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
-        if hubs.len() > MAX_HUBS || users.len() > MAX_HUBS {
-            return Err(format!("a world has at most {MAX_HUBS} hubs and as many users"));
-        }
         Ok(Self { users, wifi, hubs })
     }
 
@@ -242,6 +249,7 @@ impl HubFile {
             name: scene.name.as_str().into(),
             when: scene.conditions(&find).into(),
             then: scene.actions(&find).into(),
+            otherwise: scene.otherwise(&find).into(),
             ..Default::default()
         };
         made.problems().into_iter().next().map_or(Ok(()), |problem| Err(problem.to_string()))

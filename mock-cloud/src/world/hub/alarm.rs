@@ -65,7 +65,7 @@ impl Hub {
             }
             // An emergency does not wait for somebody else's entry delay.
             if delay == 0 && alarm.phase == AlarmPhase::EntryDelay {
-                self.sound(context);
+                self.sound(Some(device), context);
             }
             return;
         }
@@ -74,7 +74,7 @@ impl Hub {
         let phase = AlarmPhase::EntryDelay;
         self.modes.alarm = Some(Alarm { phase, delay, due_ms, silent, sources: vec![source], sounding: Vec::new() });
         if delay == 0 {
-            self.sound(context);
+            self.sound(None, context);
         } else {
             self.modes.alarm_generation += 1;
             self.tell_alarm(device, AlarmPhase::EntryDelay, PhaseStatus::Begin, silent, context);
@@ -86,12 +86,13 @@ impl Hub {
     pub(super) fn entry_delay_over(&mut self, generation: u64, context: &mut Context<'_>) {
         let waits = self.modes.alarm.as_ref().is_some_and(|alarm| alarm.phase == AlarmPhase::EntryDelay);
         if waits && generation == self.modes.alarm_generation {
-            self.sound(context);
+            self.sound(None, context);
         }
     }
 
-    /// From the entry delay, if there was one, to the sirens.
-    pub(super) fn sound(&mut self, context: &mut Context<'_>) {
+    /// From the entry delay, if there was one, to the sirens; for another device than the first one, if that is what cannot
+    /// wait.
+    pub(super) fn sound(&mut self, urgent: Option<&DeviceId>, context: &mut Context<'_>) {
         let Some(alarm) = &mut self.modes.alarm else { return };
         if alarm.phase == AlarmPhase::Main {
             return;
@@ -103,7 +104,7 @@ impl Hub {
         if waited {
             self.tell_alarm(&device, AlarmPhase::EntryDelay, PhaseStatus::Done, silent, context);
         }
-        self.tell_alarm(&device, AlarmPhase::Main, PhaseStatus::Begin, silent, context);
+        self.tell_alarm(urgent.unwrap_or(&device), AlarmPhase::Main, PhaseStatus::Begin, silent, context);
         let sirens =
             self.sirens().into_iter().filter_map(|device| Some(self.item_named(&device, "siren_alarm")?.id.clone()));
         let sirens: Vec<ItemId> = sirens.collect();

@@ -84,6 +84,12 @@ impl Hub {
     }
 
     fn kind_of(&self, file: &BehaviourFile) -> Option<Kind> {
+        // So often as never.
+        if matches!(file, BehaviourFile::Motion { per_hour: rate, .. } | BehaviourFile::Door { per_hour: rate, .. }
+            | BehaviourFile::Outage { per_day: rate, .. } if *rate <= 0.0)
+        {
+            return None;
+        }
         Some(match file {
             BehaviourFile::Climate { outside, heater, .. } => {
                 let heater = heater.as_ref().and_then(|name| self.device_called(name)).cloned();

@@ -11,6 +11,9 @@ use super::dispatch::{Answer, done, missing, not_found};
 use super::scene_engine::Event;
 use super::{Context, Hub};
 
+/// Most elements of a dictionary that says no limit of its own.
+const MAX_ELEMENTS: usize = 1000;
+
 impl Hub {
     /// The hub makes the key: the least number that is free.
     pub(super) fn dictionary_add(&mut self, wish: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
@@ -18,7 +21,11 @@ impl Hub {
         let item = self.dictionary(&wish.id)?;
         check_element(item, &element)?;
         let elements = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
-        let most = item.elements_max_number.get().and_then(|most| usize::try_from(*most).ok()).unwrap_or(usize::MAX);
+        let most = item
+            .elements_max_number
+            .get()
+            .and_then(|most| usize::try_from(*most).ok())
+            .map_or(MAX_ELEMENTS, |most| most.min(MAX_ELEMENTS));
         if elements.len() >= most {
             return Err(RpcError::known("rpc.params.invalid"));
         }

@@ -268,14 +268,23 @@ impl Hub {
         for (delay, said) in self.modes.entry_delay.iter_mut().zip(said) {
             *delay = said.unwrap_or(*delay);
         }
+        self.entry_delays_decide();
         context.broadcast("hub.modes.entry_delay.changed", &self.entry_delay());
         done()
     }
 
     pub(super) fn entry_delay_reset(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
         self.modes.entry_delay = ENTRY_DELAYS;
+        self.entry_delays_decide();
         context.broadcast("hub.modes.entry_delay.changed", &self.entry_delay());
         done()
+    }
+
+    /// An older client sets a delay per mode, a newer one the entry delays: what was set last counts (inferred).
+    fn entry_delays_decide(&mut self) {
+        for mode in &mut self.modes.modes {
+            mode.alarm_delay = None;
+        }
     }
 
     pub(super) fn entry_delay(&self) -> EntryDelay {
@@ -293,7 +302,7 @@ impl Hub {
 
     pub(super) fn entry_delay_skip(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
         if self.alarm_waits() {
-            self.sound(context);
+            self.sound(None, context);
         }
         done()
     }

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::{Context, Hub, Timer, sun};
 
-/// Runs that one call or timer may set off by way of others, so that scenes that set off each other come to an end.
-const MAX_CHAIN: usize = 64;
+/// Runs that one call or timer may set off, so that scenes that set off each other come to an end.
+const MAX_CHAIN: usize = 128;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,7 +151,8 @@ impl Moment<'_> {
             Condition::All(all) => self.count(all) == all.len(),
             Condition::Any(any) => self.count(any) > 0,
             Condition::OneOf(one) => self.count(one) == 1,
-            Condition::Not(inner) => !self.holds(inner),
+            // What nobody knows is not the less known for being denied.
+            Condition::Not(inner) => !self.holds(inner) && !inner.has_unknown(),
             Condition::Unknown(_) | _ => false,
         }
     }
@@ -183,17 +184,19 @@ impl Hub {
     /// Lets everything that happened have its consequences: runs of scenes, which make more happen.
     pub(super) fn settle(&mut self, context: &mut Context<'_>) {
         while let Some(event) = self.events.pop_front() {
+            // First of all: whatever comes of this time, the next one comes too.
+            if let Event::Tick { scene, tick } = &event {
+                self.set_tick(scene, *tick, context);
+            }
             for (scene, otherwise) in self.triggered(&event) {
                 context.chain += 1;
                 if context.chain > MAX_CHAIN {
-                    tracing::warn!(hub = %self.serial, "scenes set off each other without end; the rest does not run");
-                    self.events.clear();
-                    return;
+                    if context.chain == MAX_CHAIN + 1 {
+                        tracing::warn!(hub = %self.serial, "scenes set off each other without end; the rest does not run");
+                    }
+                } else if !self.start_run(&scene, otherwise, context) {
+                    tracing::warn!(hub = %self.serial, %scene, "too many scenes run; this one does not");
                 }
-                self.start_run(&scene, otherwise, context);
-            }
-            if let Event::Tick { scene, tick } = &event {
-                self.set_tick(scene, *tick, context);
             }
         }
     }

@@ -21,6 +21,8 @@ const DIMMER_STEP: i64 = 10;
 pub(super) struct Runs {
     next: u64,
     running: BTreeMap<u64, Run>,
+    /// Counts restarts: a run does not outlive the one that it asked for.
+    restarts: u64,
 }
 
 /// A scene that is running: its actions as they were when it started.
@@ -84,7 +86,11 @@ impl Hub {
                 run.tell(if run.failed { RunStatus::Failed } else { RunStatus::Finished }, context);
                 return;
             };
+            let restarts = self.runs.restarts;
             run.failed |= !self.act(&action, context);
+            if self.runs.restarts != restarts {
+                return;
+            }
             run.at += 1;
             let wait = run.actions.get(run.at).map_or(0, wait_ms);
             self.runs.running.insert(number, run);
@@ -107,6 +113,7 @@ impl Hub {
     /// Forgets what runs, without a word: the hub restarts.
     pub(super) fn stop_everything(&mut self) {
         self.runs.running.clear();
+        self.runs.restarts += 1;
         self.zwave.interrupt();
     }
 
@@ -147,19 +154,22 @@ impl Hub {
                 }
                 None => false,
             },
-            // A scene that runs itself would never end; the chain of runs is counted like that of triggers.
+            // A scene that runs itself would never end.
             Action::RunScene(scene) => {
-                context.chain += 1;
-                let known = self.scenes.contains_key(&scene) && context.chain < RUN_CHAIN;
-                known && self.start_run(&scene, false, context)
+                let known = self.scenes.contains_key(&scene) && context.nested < MAX_NESTED;
+                context.nested += 1;
+                let started = known && self.start_run(&scene, false, context);
+                context.nested -= 1;
+                started
             }
             Action::SetSceneEnabled { scene, enabled } => self.enable_scene(&scene, enabled, context),
             Action::HttpRequest { method, url, content_type, content } => {
                 let known = HTTP_METHODS.contains(&method.as_str());
-                if known && context.effects.http.len() < MAX_RUNS {
+                let goes = known && context.effects.http.len() < MAX_RUNS;
+                if goes {
                     context.effects.http.push(HttpCall { method, url, content_type, content });
                 }
-                known
+                goes
             }
             Action::Reboot => {
                 self.restart(context);
@@ -181,7 +191,7 @@ impl Hub {
 }
 
 /// Runs inside runs.
-const RUN_CHAIN: usize = 32;
+const MAX_NESTED: usize = 32;
 
 /// Methods of HTTP that an action may use.
 const HTTP_METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"];

@@ -52,7 +52,7 @@ pub(super) enum Action {
 
 /// A script of the Z-Wave plugin. Those the guide shows are in the protocol; the paths of the others follow the pattern
 /// (inferred from the names of the Lua module).
-type Script = fn(&mut Hub, &Extra, &mut Context<'_>);
+type Script = fn(&mut Hub, &Extra, &mut Context<'_>) -> Report;
 
 const SCRIPTS: &[(&str, Script)] = &[
     (START_INCLUDE, |hub, _, context| hub.begin(Action::IncludeWaiting, ZwaveEvent::IncludeInvoked, context)),
@@ -70,7 +70,11 @@ impl Hub {
     pub(super) fn plugin_run(&mut self, wish: PluginRun, context: &mut Context<'_>) -> Answer<Empty> {
         let params = wish.script_params.into_option().unwrap_or_default();
         match SCRIPTS.iter().find(|(name, _)| *name == wish.script) {
-            Some((_, run)) => run(self, &params, context),
+            Some((_, run)) => match run(self, &params, context) {
+                Report::Later => {}
+                Report::Done => tell_progress(context.request_id.clone(), Field::Null, context),
+                Report::Failed(reason) => tell_script_error(reason, context),
+            },
             None => tell_unknown_script(&wish.script, context),
         }
         done()
@@ -83,22 +87,23 @@ impl Hub {
         )
     }
 
-    fn stop_include(&mut self, context: &mut Context<'_>) {
+    fn stop_include(&mut self, context: &mut Context<'_>) -> Report {
         if self.is_including() {
             self.end(ZwaveEvent::IncludeFinishedTimeout, context);
         }
+        Report::Done
     }
 
-    fn stop_exclude(&mut self, context: &mut Context<'_>) {
+    fn stop_exclude(&mut self, context: &mut Context<'_>) -> Report {
         if matches!(self.zwave.action, Action::ExcludeWaiting | Action::Excluding(_) | Action::Excluded(_)) {
             self.end(ZwaveEvent::ExcludeFinishedTimeout, context);
         }
+        Report::Done
     }
 
-    fn begin(&mut self, action: Action, event: ZwaveEvent, context: &mut Context<'_>) {
+    fn begin(&mut self, action: Action, event: ZwaveEvent, context: &mut Context<'_>) -> Report {
         if self.zwave.action != Action::Idle {
-            tell(ZwaveEvent::ActionBusy, &[], context);
-            return;
+            return busy(context);
         }
         self.zwave.operation = context.request_id.clone();
         self.enter(action);
@@ -106,6 +111,7 @@ impl Hub {
         let guesses = context.guesses;
         let presses = guesses.zwave_auto_press && self.somebody_to_press();
         self.wait(if presses { guesses.zwave_step_ms } else { guesses.zwave_timeout_ms }, context);
+        Report::Later
     }
 
     /// An inclusion always finds a new device; an exclusion needs one that is there.
@@ -234,14 +240,14 @@ impl Hub {
     }
 
     /// Forgets the whole network (the event is the vendor's; that its devices go with it is inferred).
-    fn reset_module(&mut self, context: &mut Context<'_>) {
+    fn reset_module(&mut self, context: &mut Context<'_>) -> Report {
         if self.zwave.action != Action::Idle {
-            tell(ZwaveEvent::ActionBusy, &[], context);
-            return;
+            return busy(context);
         }
         tell(ZwaveEvent::ModuleReset, &[("status", json!("started"))], context);
         self.tell_gateway(false, context);
         self.next(Action::Resetting, context);
+        Report::Done
     }
 
     fn tell_gateway(&self, ready: bool, context: &mut Context<'_>) {
@@ -250,14 +256,13 @@ impl Hub {
     }
 
     /// A device without a radio (forum); its items are those of the first template of its category.
-    fn add_virtual_device(&mut self, params: &Extra, context: &mut Context<'_>) {
+    fn add_virtual_device(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let text = |name: &str| {
             params.get(name).and_then(Value::as_str).map(|text| text.chars().take(128).collect::<String>())
         };
         let template = text("category").and_then(|category| template::of_category(&category));
         let Some(template) = template.filter(|_| self.devices.len() < MAX_DEVICES) else {
-            tell_script_error("category is not known", context);
-            return;
+            return Report::Failed("category is not known");
         };
         let id = self.add_device(template, &text("name").unwrap_or_else(|| "Virtual device".into()), RoomId::default());
         if let Some(device) = self.devices.get_mut(&id) {
@@ -274,7 +279,7 @@ impl Hub {
             }
         }
         self.announce_device(&id, context);
-        tell_progress(context.request_id.clone(), Field::Null, context);
+        Report::Done
     }
 }
 
@@ -304,6 +309,22 @@ impl Zwave {
     }
 }
 
+/// How the run of a script reports, once, beside its events (guide20:p87-89).
+pub(super) enum Report {
+    /// When what it began is over.
+    Later,
+    /// At once: there is nothing more to it.
+    Done,
+    /// At once: it could not do it.
+    Failed(&'static str),
+}
+
+/// The script ran; that the radio has something else to do is told by an event.
+pub(super) fn busy(context: &mut Context<'_>) -> Report {
+    tell(ZwaveEvent::ActionBusy, &[], context);
+    Report::Done
+}
+
 pub(super) fn tell(event: ZwaveEvent, members: &[(&str, Value)], context: &mut Context<'_>) {
     let mut content = PluginEvent { plugin: "zwave".into(), event: event.into(), ..PluginEvent::default() };
     for (name, value) in members {
@@ -318,13 +339,12 @@ fn tell_unknown_script(script: &str, context: &mut Context<'_>) {
     tell_progress(context.request_id.clone(), error.into(), context);
 }
 
-pub(super) fn tell_script_error(reason: &str, context: &mut Context<'_>) {
+fn tell_script_error(reason: &str, context: &mut Context<'_>) {
     let mut error = RpcError::new(code::INTERNAL, "ezlo.lua.script.error", "Script error");
     error.reason = reason.into();
     tell_progress(context.request_id.clone(), error.into(), context);
 }
 
-/// The run of a script reports once, beside its events (guide20:p87-89).
 fn tell_progress(operation: Value, error: Field<RpcError>, context: &mut Context<'_>) {
     let good = error.is_null();
     let progress = PluginProgress {

@@ -5,7 +5,7 @@ use ezlo_protocol::hub::gateway::ZwaveEvent;
 use ezlo_protocol::wire::Extra;
 use serde_json::{Value, json};
 
-use super::zwave::{Action, tell, tell_script_error};
+use super::zwave::{Action, Report, busy, tell};
 use super::{Context, Hub};
 use crate::world::template::{Secure, Template};
 
@@ -48,17 +48,15 @@ impl Hub {
     }
 
     /// The user chose among the modes. Without any, the device comes in without a key.
-    pub(super) fn set_authentication_mode(&mut self, params: &Extra, context: &mut Context<'_>) {
+    pub(super) fn set_authentication_mode(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let Action::Securing(bootstrap @ Bootstrap { step: Step::Modes, .. }) = self.zwave.action.clone() else {
-            tell(ZwaveEvent::ActionBusy, &[], context);
-            return;
+            return busy(context);
         };
         let offered = bootstrap.secure.modes();
         let chosen: Option<Vec<&str>> =
             params.get("modes").and_then(Value::as_array).map(|modes| modes.iter().filter_map(Value::as_str).collect());
         let Some(chosen) = chosen.filter(|chosen| chosen.iter().all(|mode| offered.contains(mode))) else {
-            tell_script_error("modes must be some of those that were offered", context);
-            return;
+            return Report::Failed("modes must be some of those that were offered");
         };
         let proves_itself = chosen.iter().any(|mode| matches!(*mode, "accessControl" | "authenticated"));
         let (step, event, key) = match (proves_itself, bootstrap.secure) {
@@ -72,7 +70,7 @@ impl Hub {
             (false, _) => {
                 let security = if chosen.is_empty() { "no" } else { "middle" };
                 self.next(Action::Including(bootstrap.template, security), context);
-                return;
+                return Report::Done;
             }
         };
         let types_itself = step == Step::Typing;
@@ -83,13 +81,13 @@ impl Hub {
         } else {
             self.wait(context.guesses.zwave_timeout_ms, context);
         }
+        Report::Done
     }
 
     /// The user read the first group from the device, as a number: leading zeros are gone.
-    pub(super) fn set_device_specific_key(&mut self, params: &Extra, context: &mut Context<'_>) {
+    pub(super) fn set_device_specific_key(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let Action::Securing(bootstrap @ Bootstrap { step: Step::Key, .. }) = self.zwave.action.clone() else {
-            tell(ZwaveEvent::ActionBusy, &[], context);
-            return;
+            return busy(context);
         };
         let right = self.key_group(bootstrap.template, 0).parse::<u64>().ok();
         if params.get("key").and_then(Value::as_u64) == right {
@@ -97,6 +95,7 @@ impl Hub {
         } else {
             self.end(ZwaveEvent::IncludeFinishedError, context);
         }
+        Report::Done
     }
 
     /// The key that the device being included carries on its label; `None` when none is wanted.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ezlo_protocol::hub::catalogue::ENUMERATIONS;
+use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::value::{Shape, ValueType};
 use serde_json::{Map, Value, json};
 
@@ -12,10 +13,25 @@ pub(super) fn plain_token(token: &str, names: &mut Pseudonyms) -> String {
     if known { token.to_owned() } else { names.of("token", token).replace(' ', "_") }
 }
 
-/// Lower-case words and dots: `switch.inwall`, `array.daily_interval`.
-pub(super) fn is_plain(text: &str) -> bool {
-    text.len() <= 40 && text.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c))
-        || ValueType::from(text).is_known()
+/// Types of values, one inside the other: `user_code`, `array.daily_interval`.
+pub(super) fn is_type_path(path: &str) -> bool {
+    path.split('.').all(|kind| {
+        let one = kind.strip_suffix("_array").unwrap_or(kind);
+        ValueType::from(kind).is_known() || ValueType::from(one).is_known()
+    })
+}
+
+/// A pattern for codes, such as `\\d{4,8}`, and no code: its numbers are lengths.
+pub(super) fn is_pattern(rule: &str) -> bool {
+    let longest = rule.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default();
+    let lengths = longest <= 2 || rule.contains("0-9") || rule.contains("0123456789");
+    rule.len() <= 64 && lengths && rule.chars().all(|c| c.is_ascii_digit() || "\\dDwW{}[](),^$+*?-|".contains(c))
+}
+
+/// Whether an item holds codes of a lock: they are secrets whatever their type is.
+pub(super) fn has_codes(item: &Item) -> bool {
+    let of_users = item.element_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("code"));
+    item.name.as_deref().is_some_and(|name| name.contains("code")) || of_users
 }
 
 /// Manufacturer, type and product, as numbers.

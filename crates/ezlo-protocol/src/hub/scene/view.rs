@@ -276,6 +276,18 @@ pub enum Action {
     Unknown(String),
 }
 
+impl Condition {
+    /// Whether a part of it is not known.
+    pub fn has_unknown(&self) -> bool {
+        match self {
+            Self::Unknown(_) => true,
+            Self::All(inner) | Self::Any(inner) | Self::OneOf(inner) => inner.iter().any(Self::has_unknown),
+            Self::Not(inner) => inner.has_unknown(),
+            _ => false,
+        }
+    }
+}
+
 impl Block {
     fn text(&self, name: &str) -> Option<&str> {
         self.argument(name)?.as_str()
@@ -332,9 +344,11 @@ impl Block {
             "isInterval" => Condition::Every(self.text("interval")?.parse().ok()?),
             "isDate" => Condition::At {
                 time: self.text("time")?.parse().ok()?,
-                weekdays: self.argument("weekdays").and_then(Value::as_array).map_or_else(Vec::new, |days| {
-                    days.iter().filter_map(|day| u8::try_from(day.as_u64()?).ok()).collect()
-                }),
+                // A day that is none makes the whole block unknown: no days would mean all of them.
+                weekdays: match self.argument("weekdays") {
+                    None => Vec::new(),
+                    Some(days) => days.as_array()?.iter().map(weekday).collect::<Option<_>>()?,
+                },
             },
             "isSunState" => {
                 let field = self.argument_field("sunstate")?;
@@ -385,6 +399,12 @@ impl Block {
             _ => return None,
         })
     }
+}
+
+/// Monday is 1.
+fn weekday(day: &Value) -> Option<u8> {
+    let day = day.as_u64().or_else(|| day.as_str()?.parse().ok())?;
+    u8::try_from(day).ok().filter(|day| (1..=7).contains(day))
 }
 
 /// A block inside a field.
