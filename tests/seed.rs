@@ -204,7 +204,6 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
     assert_eq!((&program.ready["seed"], &program.ready["hubs"][0]["owner"]), (&json!(7), &Value::Null));
     let written: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(written, program.ready);
-    fs::remove_file(&file).unwrap();
     let port = program.port("/https").to_string();
     let taken = Command::new(crate::program()).args(["serve", "--https-port", &port]).output().unwrap();
     assert_eq!(taken.status.code(), Some(1));
@@ -212,6 +211,12 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
     let no_world = Command::new(crate::program()).args(["serve", "--world", "nowhere"]).output().unwrap();
     assert!(String::from_utf8_lossy(&no_world.stderr).contains("shipped worlds: demo, bare"));
     assert_eq!(program.stop("-INT"), Some(0));
+    assert!(!file.exists(), "nobody reads the ports of a program that is gone");
+    for second in ["-70000000000", "9223372036854775807"] {
+        let frozen = Command::new(crate::program()).args(["serve", &format!("--frozen-at={second}")]).output().unwrap();
+        assert_eq!(frozen.status.code(), Some(2), "{second}");
+        assert!(String::from_utf8_lossy(&frozen.stderr).contains("--frozen-at"), "{second}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The one clock: everything that waits or expires asks it, and it can be moved.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,27 @@ struct Inner {
     state: Mutex<State>,
     /// Tells the driver that an earlier timer may be there.
     changed: Notify,
+    /// Sleepers that were woken and are not through with what they woke for, and news of their going.
+    busy: AtomicUsize,
+    quiet: Notify,
+}
+
+/// What a sleeper is woken with. Held until what it woke for is done: the time is not moved on before.
+#[derive(Debug)]
+pub(crate) struct Woken(Arc<Inner>);
+
+impl Woken {
+    fn new(inner: &Arc<Inner>) -> Self {
+        inner.busy.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+        self.0.quiet.notify_waiters();
+    }
 }
 
 #[derive(Debug)]
@@ -28,7 +50,9 @@ struct State {
     speed: f64,
     /// Orders timers that are due in the same millisecond.
     sequence: u64,
-    timers: BTreeMap<(i64, u64), oneshot::Sender<()>>,
+    timers: BTreeMap<(i64, u64), oneshot::Sender<Woken>>,
+    /// Where the time is being moved to.
+    moving_to: Option<i64>,
     /// Number of timers at which those whose sleepers went away are swept out.
     sweep_at: usize,
 }
@@ -55,6 +79,17 @@ impl State {
 /// How often woken tasks may run before the next timer fires: enough for a chain of replies and broadcasts to settle.
 const SETTLING_TURNS: usize = 64;
 
+/// How long a woken sleeper may keep the time from being moved on, by the machine's time: one that cannot write to a client
+/// who reads nothing must not stop the world.
+const SETTLING_TIME: Duration = Duration::from_secs(1);
+
+/// Wakings in a row that a step of the time owes to whoever wants them regularly, such as a connection that pings; in a longer
+/// step the first ones are left out.
+const REGULAR_WAKINGS: i64 = 32;
+
+/// Longest wait of the driver before it looks at the time again.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 impl Clock {
     /// Runs with the machine's time.
     #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
@@ -69,9 +104,21 @@ impl Clock {
     }
 
     fn new(base_ms: i64, since: Option<Instant>) -> Self {
-        let state =
-            State { base_ms, since, speed: 1.0, sequence: 0, timers: BTreeMap::new(), sweep_at: SWEEP_AT_LEAST };
-        Self(Arc::new(Inner { state: Mutex::new(state), changed: Notify::new() }))
+        let state = State {
+            base_ms,
+            since,
+            speed: 1.0,
+            sequence: 0,
+            timers: BTreeMap::new(),
+            moving_to: None,
+            sweep_at: SWEEP_AT_LEAST,
+        };
+        Self(Arc::new(Inner {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            busy: AtomicUsize::new(0),
+            quiet: Notify::new(),
+        }))
     }
 
     /// Unix milliseconds.
@@ -101,17 +148,20 @@ impl Clock {
     }
 
     /// Lets time pass at that speed from now on: 1 as the machine's, 60 a minute in a second, 0 to stand still. Speeds beyond
-    /// [`Clock::FASTEST`] are that fast; what is no number or below 0 stands still.
+    /// [`Clock::SLOWEST`] and [`Clock::FASTEST`] are that slow and fast; what is no number or below 0 stands still.
     pub fn set_speed(&self, speed: f64) {
         {
             let mut state = self.lock();
             state.base_ms = state.now_ms();
             let runs = speed > 0.0;
             state.since = runs.then(Instant::now);
-            state.speed = if runs { speed.min(Self::FASTEST) } else { 1.0 };
+            state.speed = if runs { speed.clamp(Self::SLOWEST, Self::FASTEST) } else { 1.0 };
         }
         self.0.changed.notify_one();
     }
+
+    /// The lowest speed that is not standing still: a second in about a quarter of an hour.
+    pub const SLOWEST: f64 = 0.001;
 
     /// The highest speed: a day in a second.
     pub const FASTEST: f64 = 86_400.0;
@@ -119,10 +169,30 @@ impl Clock {
     /// Waits for that long, by this clock. The timer is set at once, not when the future is first polled, so that timers
     /// fire in the order in which they were asked for.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let timer = self.timer(duration);
+        async move { drop(timer.await) }
+    }
+
+    /// The same for whoever does something then that the time has to wait for.
+    pub(crate) fn timer(&self, duration: Duration) -> impl Future<Output = Woken> + Send + use<> {
+        self.set(|now, length, _| now.saturating_add(length), millis(duration))
+    }
+
+    /// A timer of a row of them. When the time is moved on by many of its lengths, those at the end of the way count.
+    pub(crate) fn regular_timer(&self, every: Duration) -> impl Future<Output = Woken> + Send + use<> {
+        let due = |now: i64, every: i64, moving_to: Option<i64>| {
+            let ahead = moving_to.map_or(0, |target| target.saturating_sub(now) / every - REGULAR_WAKINGS);
+            now.saturating_add(every.saturating_mul(ahead.max(1)))
+        };
+        self.set(due, millis(every).max(1))
+    }
+
+    /// Sets a timer; when it is due, by now, its length, and where the time is being moved to.
+    fn set(&self, due: fn(i64, i64, Option<i64>) -> i64, length: i64) -> impl Future<Output = Woken> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.lock();
-            let due = state.now_ms().saturating_add(millis(duration));
+            let due = due(state.now_ms(), length, state.moving_to);
             state.sequence += 1;
             let key = (due, state.sequence);
             if state.timers.len() >= state.sweep_at {
@@ -132,17 +202,22 @@ impl Clock {
         }
         self.0.changed.notify_one();
         async move {
-            // The sender is dropped only with the clock; then nothing waits any more.
-            let _ = receiver.await;
+            match receiver.await {
+                Ok(woken) => woken,
+                // The sender is dropped only with the clock; then nothing waits any more.
+                Err(_) => std::future::pending().await,
+            }
         }
     }
 
-    /// Moves the time on, waking everything that becomes due on the way, in order, and lets it settle.
+    /// Moves the time on, waking everything that becomes due on the way, in order, each when the one before it is through. The
+    /// time does not pass the year 9999.
     pub async fn advance(&self, duration: Duration) {
-        let target = self.now_ms().saturating_add(millis(duration));
+        let target = self.now_ms().saturating_add(millis(duration)).min(Self::END_MS);
         loop {
             let woke = {
                 let mut state = self.lock();
+                state.moving_to = Some(target);
                 match state.timers.first_key_value().map(|(key, _)| *key) {
                     Some(key) if key.0 <= target => {
                         let sender = state.timers.remove(&key);
@@ -154,16 +229,36 @@ impl Clock {
                 }
             };
             let Some(sender) = woke else { break };
-            let _ = sender.send(());
+            let _ = sender.send(Woken::new(&self.0));
+            self.all_through().await;
             settle().await;
         }
         {
             let mut state = self.lock();
+            state.moving_to = None;
             let behind = target - state.now_ms();
             state.base_ms += behind.max(0);
         }
         self.0.changed.notify_one();
         settle().await;
+    }
+
+    /// The last millisecond that calendars here know.
+    pub(crate) const END_MS: i64 = 253_402_207_200_000;
+
+    /// Waits until every sleeper that was woken is through with what it woke for.
+    async fn all_through(&self) {
+        let waiting = async {
+            loop {
+                let mut quiet = std::pin::pin!(self.0.quiet.notified());
+                quiet.as_mut().enable();
+                if self.0.busy.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                quiet.await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLING_TIME, waiting).await;
     }
 
     /// Wakes sleepers as the machine's time goes by. Runs until it is dropped.
@@ -173,12 +268,16 @@ impl Clock {
                 let mut state = self.lock();
                 let now = state.now_ms();
                 while let Some(entry) = state.timers.first_entry().filter(|entry| entry.key().0 <= now) {
-                    let _ = entry.remove().send(());
+                    let _ = entry.remove().send(Woken::new(&self.0));
                 }
                 let next = state.timers.first_key_value().map(|((due, _), _)| due - now);
                 let millis = next.filter(|_| state.since.is_some()).map(|ms| u64::try_from(ms).unwrap_or_default());
                 // At least a millisecond: a fast clock must not spin.
-                millis.map(|ms| Duration::from_millis(ms).div_f64(state.speed).max(Duration::from_millis(1)))
+                let wait = |ms| Duration::from_millis(ms).as_secs_f64() / state.speed;
+                millis.map(|ms| {
+                    let wait = Duration::try_from_secs_f64(wait(ms)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+                    wait.max(Duration::from_millis(1))
+                })
             };
             let changed = self.0.changed.notified();
             match wait {
@@ -234,6 +333,56 @@ mod tests {
         assert_eq!(clock.unix_seconds(), 1_700_000_003);
     }
 
+    /// The sleeper needs many turns of the scheduler before it sleeps again: none of its wakings is passed over, also when
+    /// others run on other threads.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn nobody_is_passed_over() {
+        let clock = Clock::frozen(1_700_000_000);
+        let times = Arc::new(AtomicUsize::new(0));
+        let sleeper = tokio::spawn({
+            let (clock, times, mut timer) = (clock.clone(), Arc::clone(&times), clock.timer(Duration::from_secs(1)));
+            async move {
+                loop {
+                    let _woken = timer.await;
+                    for _ in 0..200 {
+                        tokio::task::yield_now().await;
+                    }
+                    times.fetch_add(1, Ordering::Relaxed);
+                    timer = clock.timer(Duration::from_secs(1));
+                }
+            }
+        });
+        clock.advance(Duration::from_secs(500)).await;
+        assert_eq!(times.load(Ordering::Relaxed), 500);
+        sleeper.abort();
+    }
+
+    #[tokio::test]
+    async fn a_long_step_leaves_out_what_comes_regularly_but_at_its_end() {
+        let clock = Clock::frozen(1_700_000_000);
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let sleeper = tokio::spawn({
+            let (clock, times) = (clock.clone(), Arc::clone(&times));
+            async move {
+                loop {
+                    let _woken = clock.regular_timer(Duration::from_secs(20)).await;
+                    times.lock().unwrap().push(clock.unix_seconds() - 1_700_000_000);
+                }
+            }
+        });
+        settle().await;
+        clock.advance(Duration::from_secs(60)).await;
+        assert_eq!(*times.lock().unwrap(), [20, 40, 60]);
+        clock.advance(Duration::from_secs(86_400)).await;
+        let all = times.lock().unwrap().clone();
+        assert!(all.len() < 50 && all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+        assert_eq!(all.last(), Some(&86_460));
+        clock.advance(Duration::from_secs(u64::MAX)).await;
+        assert_eq!(clock.now_ms(), Clock::END_MS);
+        assert_eq!(Clock::END_MS / 1000, Timestamp::MAX.as_second());
+        sleeper.abort();
+    }
+
     #[tokio::test]
     async fn a_real_clock_can_be_moved_too() {
         let clock = Clock::real();
@@ -256,6 +405,14 @@ mod tests {
         assert_eq!(clock.speed().to_bits(), Clock::FASTEST.to_bits());
         day.await;
         assert!(clock.unix_seconds() >= 1_700_003_600 && began.elapsed() < Duration::from_secs(60));
+        // So slow that nothing comes in a lifetime, and no panic for it.
+        let never = clock.sleep(Duration::from_secs(u64::MAX));
+        clock.set_speed(f64::MIN_POSITIVE);
+        assert_eq!(clock.speed().to_bits(), Clock::SLOWEST.to_bits());
+        tokio::task::yield_now().await;
+        clock.set_speed(Clock::FASTEST);
+        clock.sleep(Duration::from_secs(60)).await;
+        drop(never);
         clock.set_speed(f64::NAN);
         assert!(clock.is_frozen());
         let stands = clock.now_ms();

@@ -249,7 +249,7 @@ impl Controller {
             tokio::select! {
                 biased;
                 out = outbox.recv() => match out {
-                    Some(Out::Text(text)) => send(socket, Message::Text(text)).await?,
+                    Some(Out::Text(text, _)) => send(socket, Message::Text(text)).await?,
                     Some(Out::Close(..)) => {
                         let _ = tokio::time::timeout(WRITE_TIME, socket.close(None)).await;
                         return Ok(());

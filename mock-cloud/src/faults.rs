@@ -11,6 +11,12 @@ use crate::random::Random;
 
 pub(crate) mod stream;
 
+/// Sets the chance of faults apart from that of the world.
+const FAULT_SEED: u64 = 0x6661_756c_7473;
+
+/// Longest text of an error that is wished for.
+const LONGEST_DATA: usize = 256;
+
 /// Faults that may be there at once.
 const MOST: usize = 256;
 
@@ -133,18 +139,38 @@ pub struct Match {
 }
 
 /// A fault.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Fault {
     /// What goes wrong.
     #[serde(flatten)]
     pub kind: FaultKind,
     /// When.
-    #[serde(default)]
     pub when: Trigger,
     /// For whom.
-    #[serde(default, rename = "match")]
+    #[serde(rename = "match")]
     pub matching: Match,
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    /// By hand: what is derived for flattened members passes over members that nobody knows, and a misspelt `when` would make
+    /// a fault that always fires.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let mut wish = serde_json::Map::deserialize(deserializer)?;
+        let when = wish.remove("when").map_or_else(|| Ok(Trigger::Always), serde_json::from_value);
+        let matching = wish.remove("match").map_or_else(|| Ok(Match::default()), serde_json::from_value);
+        let name = wish.get("fault").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let takes = CATALOGUE.iter().find(|entry| entry.fault == name).map(|entry| entry.takes);
+        let known =
+            |member: &str| member == "fault" || takes.is_none_or(|takes| takes.split(", ").any(|one| one == member));
+        if let Some(strange) = wish.keys().find(|member| !known(member)) {
+            let takes = takes.filter(|takes| !takes.is_empty()).map_or_else(String::new, |takes| format!(", {takes}"));
+            return Err(D::Error::custom(format!("unknown member `{strange}`; {name} takes when, match{takes}")));
+        }
+        let kind = FaultKind::deserialize(serde_json::Value::Object(wish)).map_err(D::Error::custom)?;
+        Ok(Self { kind, when: when.map_err(D::Error::custom)?, matching: matching.map_err(D::Error::custom)? })
+    }
 }
 
 /// A fault as it stands, with what it has done.
@@ -176,6 +202,27 @@ pub enum FaultError {
         /// The largest.
         most: u64,
     },
+    /// It could never match.
+    #[error("{fault} is about {place}, which have no {member}; match by {knows}")]
+    NeverMatches {
+        /// Name of the fault.
+        fault: String,
+        /// What it is about.
+        place: &'static str,
+        /// Member of the match.
+        member: &'static str,
+        /// What can be matched by.
+        knows: String,
+    },
+    /// There is no such listener.
+    #[error("no listener is called {name:?}; there are {}", LISTENERS.join(", "))]
+    Listener {
+        /// What was asked for.
+        name: String,
+    },
+    /// A close code that stands for closes without one.
+    #[error("close code {0} is never sent; `abort` ends a connection without one")]
+    CloseCode(u16),
     /// There are too many.
     #[error("there are {MOST} faults already; remove some")]
     TooMany,
@@ -215,7 +262,29 @@ impl Fault {
         self
     }
 
+    /// What a match may name depends on where the fault is: a connection has no path yet.
+    fn check_match(&self) -> Result<(), FaultError> {
+        let place = self.kind.place();
+        let wanted = [
+            ("host", self.matching.host.is_some()),
+            ("path", self.matching.path.is_some()),
+            ("method", self.matching.method.is_some()),
+        ];
+        for (member, is_wanted) in wanted {
+            if is_wanted && !place.knows().contains(&member) {
+                let knows = [place.knows(), &["hub", "listener"]].concat().join(", ");
+                let fault = self.kind.name();
+                return Err(FaultError::NeverMatches { fault, place: place.plural(), member, knows });
+            }
+        }
+        match &self.matching.listener {
+            Some(name) if !LISTENERS.contains(&name.as_str()) => Err(FaultError::Listener { name: name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), FaultError> {
+        self.check_match()?;
         let within = |what, value: u64, least, most| {
             if (least..=most).contains(&value) { Ok(()) } else { Err(FaultError::Bounds { what, least, most }) }
         };
@@ -226,15 +295,49 @@ impl Fault {
             (FaultKind::Status { status, .. }, _) => within("status", u64::from(*status), 400, 599),
             (FaultKind::UpgradeRefused { status: 200 }, _) => Ok(()),
             (FaultKind::UpgradeRefused { status }, _) => within("status", u64::from(*status), 400, 599),
+            (FaultKind::Close { code: code @ (1005 | 1006 | 1015) }, _) => Err(FaultError::CloseCode(*code)),
             (FaultKind::Close { code }, _) => within("code", u64::from(*code), 1000, 4999),
             (FaultKind::SlowAnswer { millis }, _) => within("millis", *millis, 0, 60_000),
+            (FaultKind::RpcError { data, .. }, _) => {
+                within("length of data", data.len() as u64, 0, LONGEST_DATA as u64)
+            }
             (FaultKind::Slices { bytes }, _) => within("bytes", *bytes as u64, 1, 1 << 20),
             _ => Ok(()),
         }
     }
 }
 
+/// Where faults can be.
+pub(crate) const LISTENERS: &[&str] = &["cloud", "access-point", "lan"];
+
+impl Place {
+    /// Members of a match that are known there, beside hub and listener.
+    const fn knows(self) -> &'static [&'static str] {
+        match self {
+            Self::Connection => &[],
+            Self::Request | Self::Upgrade => &["host", "path", "method"],
+            Self::Message | Self::Call => &["method"],
+        }
+    }
+
+    const fn plural(self) -> &'static str {
+        match self {
+            Self::Connection => "connections",
+            Self::Request => "requests",
+            Self::Upgrade => "WebSocket upgrades",
+            Self::Message => "messages",
+            Self::Call => "calls",
+        }
+    }
+}
+
 impl FaultKind {
+    /// Its name in the catalogue.
+    pub(crate) fn name(&self) -> String {
+        let shown = serde_json::to_value(self).unwrap_or_default();
+        shown["fault"].as_str().unwrap_or_default().to_owned()
+    }
+
     pub(crate) const fn place(&self) -> Place {
         match self {
             Self::ResetOnAccept | Self::HalfOpen | Self::ResetAfter { .. } | Self::Slices { .. } => Place::Connection,
@@ -254,6 +357,8 @@ impl FaultKind {
 /// What is about to happen.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Facts<'a> {
+    /// Uuid of the connection of a message.
+    pub(crate) connection: &'a str,
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
     pub(crate) method: &'a str,
@@ -273,8 +378,10 @@ impl Match {
 }
 
 /// The faults of a cloud.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Faults {
+    /// Chance of their own: one that is there and does nothing changes nothing.
+    random: Random,
     state: Mutex<State>,
     /// Whether there is any: asked on every frame.
     any: std::sync::atomic::AtomicBool,
@@ -287,6 +394,16 @@ struct State {
 }
 
 impl Faults {
+    pub(crate) fn new(seed: u64) -> Self {
+        let random = Random::new(seed ^ FAULT_SEED);
+        Self { random, state: Mutex::default(), any: std::sync::atomic::AtomicBool::new(false) }
+    }
+
+    /// True in that share of cases, for what a profile does by chance.
+    pub(crate) fn chance(&self, share: f64) -> bool {
+        self.random.chance(share)
+    }
+
     pub(crate) fn add(&self, fault: Fault) -> Result<u64, FaultError> {
         fault.check()?;
         let mut state = self.lock();
@@ -318,13 +435,13 @@ impl Faults {
         self.lock().standing.clone()
     }
 
-    /// What goes wrong here now, if anything: the first that matches and whose turn it is.
-    pub(crate) fn at(&self, place: Place, facts: &Facts<'_>, random: &Random) -> Option<FaultKind> {
+    /// What goes wrong here now, if anything, with its number: the first that matches and whose turn it is. Those after it do
+    /// not count this time.
+    pub(crate) fn at(&self, place: Place, facts: &Facts<'_>) -> Option<(u64, FaultKind)> {
         if !self.are_there() {
             return None;
         }
         let mut state = self.lock();
-        let mut found = None;
         for standing in &mut state.standing {
             if standing.fault.kind.place() != place || !standing.fault.matching.holds(facts) {
                 continue;
@@ -336,15 +453,15 @@ impl Faults {
                 Trigger::First(most) => times <= most,
                 Trigger::Every(step) => times % step == 0,
                 Trigger::Nth(which) => times == which,
-                Trigger::Chance(share) => random.chance(share) && share > 0.0,
+                Trigger::Chance(share) => self.random.chance(share) && share > 0.0,
             };
-            if due && found.is_none() {
+            if due {
                 standing.fired += 1;
-                tracing::info!(fault = ?standing.fault.kind, path = facts.path, method = facts.method, "something goes wrong");
-                found = Some(standing.fault.kind.clone());
+                tracing::info!(fault = standing.fault.kind.name(), id = standing.id, "something goes wrong");
+                return Some((standing.id, standing.fault.kind.clone()));
             }
         }
-        found
+        None
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -390,7 +507,7 @@ catalogue! {
     "empty_answer" ("") "status 200 and nothing else";
     "slow_answer" ("millis") "the answer comes that much later";
     "upgrade_refused" ("status") "a WebSocket is refused with this status";
-    "close" ("code") "the WebSocket is closed with this code in place of a message";
+    "close" ("code") "the WebSocket is closed with this code in place of a message; with one that nobody may send, as a broken server does";
     "abort" ("") "the WebSocket ends without a word in place of a message";
     "drop_message" ("") "a message is not sent";
     "duplicate_message" ("") "a message is sent twice";
@@ -398,8 +515,8 @@ catalogue! {
     "binary_message" ("") "a message comes in a binary frame";
     "foreign_answer" ("") "an answer to a question that nobody asked comes before a message";
     "garbage_message" ("") "something that is no message comes before it";
-    "rpc_error" ("code, data") "a call is refused with this error, and nothing is done";
-    "no_answer" ("") "a call is done and its answer never comes";
+    "rpc_error" ("code, data") "a call to a hub is refused with this error, and nothing is done";
+    "no_answer" ("") "a call to a hub is done and its answer never comes";
 }
 
 #[cfg(test)]
@@ -408,9 +525,9 @@ mod tests {
     use serde_json::json;
 
     fn fired(when: Trigger, times: u64) -> Vec<u64> {
-        let (faults, random) = (Faults::default(), Random::new(1));
+        let faults = Faults::new(1);
         faults.add(Fault::new(FaultKind::EmptyAnswer).when(when)).unwrap();
-        let hits = |_: &u64| faults.at(Place::Request, &Facts::default(), &random).is_some();
+        let hits = |_: &u64| faults.at(Place::Request, &Facts::default()).is_some();
         (1..=times).filter(hits).collect()
     }
 
@@ -428,14 +545,14 @@ mod tests {
 
     #[test]
     fn only_what_matches_counts() {
-        let (faults, random) = (Faults::default(), Random::new(1));
+        let faults = Faults::new(1);
         let id = faults.add(Fault::new(FaultKind::EmptyAnswer).path("/autha").method("GET").when(Trigger::Nth(2)));
         let at = |path, method| {
             let facts = Facts { path, method, ..Facts::default() };
-            faults.at(Place::Request, &facts, &random)
+            faults.at(Place::Request, &facts).map(|(_, kind)| kind)
         };
         assert!(at("/autha/x", "GET").is_none() && at("/info", "GET").is_none() && at("/autha", "PUT").is_none());
-        assert!(faults.at(Place::Connection, &Facts::default(), &random).is_none());
+        assert!(faults.at(Place::Connection, &Facts::default()).is_none());
         assert_eq!(at("/autha/y", "GET"), Some(FaultKind::EmptyAnswer));
         let standing = &faults.list()[0];
         assert_eq!((Ok(standing.id), standing.matched, standing.fired), (id, 2, 1));
@@ -453,7 +570,25 @@ mod tests {
         assert_eq!((wish.when, wish.matching.path.as_deref()), (Trigger::First(1), Some("/x")));
         assert!(read(json!({"fault": "nothing"})).is_err());
         assert!(read(json!({"fault": "abort", "match": {"colour": 1}})).is_err());
-        let faults = Faults::default();
+        for (wish, said) in [
+            (json!({"fault": "abort", "wen": {"first": 1}}), "unknown member `wen`; abort takes when, match"),
+            (json!({"fault": "close", "code": 1000, "reason": "x"}), "close takes when, match, code"),
+        ] {
+            assert!(read(wish.clone()).unwrap_err().to_string().contains(said), "{wish}");
+        }
+        let faults = Faults::new(1);
+        for (wish, said) in [
+            (
+                json!({"fault": "reset_on_accept", "match": {"path": "/autha"}}),
+                "connections, which have no path; match by hub",
+            ),
+            (json!({"fault": "abort", "match": {"listener": "lann"}}), "cloud, access-point, lan"),
+            (json!({"fault": "close", "code": 1006}), "abort"),
+            (json!({"fault": "rpc_error", "code": 1, "data": "x".repeat(257)}), "length of data"),
+        ] {
+            let error = faults.add(read(wish.clone()).unwrap()).unwrap_err().to_string();
+            assert!(error.contains(said), "{wish}: {error}");
+        }
         for kind in [FaultKind::Status { status: 200, retry_after: None }, FaultKind::Slices { bytes: 0 }] {
             assert!(matches!(faults.add(Fault::new(kind)), Err(FaultError::Bounds { .. })));
         }

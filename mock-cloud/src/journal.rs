@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ezlo_protocol::rpc::Envelope;
+use ezlo_protocol::secret::masked;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -142,7 +143,7 @@ impl Kept {
     fn bytes(&self) -> usize {
         match &self.what {
             What::Message(text) => text.len(),
-            What::Named { name, .. } => name.len() + 128,
+            What::Named { name, content, .. } => name.len() + weight(content) + 128,
         }
     }
 
@@ -257,6 +258,14 @@ impl Journal {
         meant.filter(|entry| filter.holds(entry)).take(most).collect()
     }
 
+    /// How many entries after that one are forgotten already; none after 0, which is the beginning of what is kept.
+    pub(crate) fn lost_since(&self, since: u64) -> Option<u64> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = state.kept.front().map_or(state.next + 1, |kept| kept.seq);
+        let lost = oldest.saturating_sub(since + 1);
+        (since > 0 && lost > 0).then_some(lost)
+    }
+
     /// How many there were of each kind.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.state.lock().unwrap_or_else(PoisonError::into_inner).counts;
@@ -331,27 +340,53 @@ impl Drop for Expectation {
     }
 }
 
-/// Members whose values nobody else needs to see.
-const SECRET: &[&str] = &[
-    "mmsauth",
-    "mmsauthsig",
-    "mmssession",
-    "identity",
-    "identitysignature",
+/// Members whose values nobody else needs to see, by name in lower case.
+const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "value_code"];
+/// Parts of such names.
+const SECRET_PARTS: &[&str] = &[
+    "passw",
+    "passk",
+    "passp",
+    "psk",
     "token",
-    "access_token",
-    "password",
-    "passkey",
+    "auth",
+    "secret",
     "signature",
-    "key",
-    "code",
-    "pin",
-    "server_hmac",
-    "sha1password",
-    "sha1passwordcs",
-    "user_codes",
-    "value_code",
+    "hmac",
+    "hash",
+    "identity",
+    "_key",
+    "key_",
+    "_code",
 ];
+/// Parts of paths that a secret comes after.
+const BEFORE_SECRETS: &[&str] = &["session", "token", "key"];
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// A path without session tokens: neither what comes after `session` nor what is long enough to be one.
+pub(crate) fn shown_path(path: &str) -> String {
+    let mut hides = false;
+    let parts = path.split('/').map(|part| {
+        let shown = if hides && !part.is_empty() { "***".to_owned() } else { masked(part) };
+        hides = BEFORE_SECRETS.iter().any(|name| part.eq_ignore_ascii_case(name));
+        shown
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Bytes that JSON takes, about.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 8,
+        Value::Array(all) => all.iter().map(weight).sum::<usize>() + 32,
+        Value::Object(all) => all.iter().map(|(name, value)| name.len() + weight(value) + 32).sum::<usize>() + 32,
+        _ => 16,
+    }
+}
 
 /// A message as it is shown.
 fn shown(text: &str) -> Value {
@@ -361,27 +396,50 @@ fn shown(text: &str) -> Value {
         return json!({"id": id, "bytes": text.len()});
     }
     match serde_json::from_str::<Value>(text) {
-        Ok(message) => hidden(message),
+        Ok(message) => hidden(message, ""),
         // What is no message may be anything.
         Err(_) => json!({"unreadable": true, "bytes": text.len()}),
     }
 }
 
-fn hidden(value: Value) -> Value {
+/// The value without secrets; `under` is the name of the member that it is.
+fn hidden(value: Value, under: &str) -> Value {
     match value {
         Value::Object(members) => {
+            // An item that holds codes: its value is one, whatever it looks like.
+            let holds_codes = members.get("name").and_then(Value::as_str).is_some_and(|name| name.contains("code"));
             let hide = |(name, value): (String, Value)| {
                 // The code of an error is a number and no secret.
-                let is_number = name == "code" && value.is_number();
-                let secret = SECRET.contains(&name.to_ascii_lowercase().as_str()) && !value.is_null() && !is_number;
-                let value = if secret { Value::from("***") } else { hidden(value) };
+                let is_plain = value.is_null() || name == "code" && value.is_number() && under == "error";
+                let is_code = holds_codes && matches!(name.as_str(), "value" | "valueFormatted");
+                let secret = !is_plain && (is_code || is_secret(&name));
+                let value = if secret { Value::from("***") } else { hidden(value, &name) };
                 (name, value)
             };
             Value::Object(members.into_iter().map(hide).collect::<Map<_, _>>())
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(hidden).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| hidden(item, under)).collect()),
+        Value::String(text) => shown_text(text).into(),
         other => other,
     }
+}
+
+/// A text without the secrets that may be inside: addresses carry keys, and JSON is sent as text too.
+fn shown_text(text: String) -> String {
+    if text.starts_with(['{', '[']) {
+        return match serde_json::from_str::<Value>(&text) {
+            Ok(inside) => hidden(inside, "").to_string(),
+            Err(_) => masked(&text),
+        };
+    }
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?***"));
+    let (authority, path) = place.split_once('/').unwrap_or((place, ""));
+    let authority = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("***@{host}"));
+    format!(
+        "{scheme}://{authority}{}{query}",
+        if path.is_empty() { String::new() } else { shown_path(&format!("/{path}")) }
+    )
 }
 
 #[cfg(test)]
@@ -418,6 +476,32 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        let message = json!({
+            "error": {"code": -32500, "data": "x"},
+            "params": {
+                "value": {"1": {"code": 1_234_567, "name": "Kim"}}, "psk": "s3", "local_key": "s4", "newPassword": "s5",
+                "Authorization": "s6", "url": "http://me:s7@x.example/a/session/s8/b?key=s9", "text": "{\"password\":\"s10\"}",
+                "broken": "{\"password\": \"01234567890123456789012345\"", "bypassDevices": ["d1"],
+                "item": {"name": "master_code", "value": 4711},
+            },
+        });
+        let text = shown(&message.to_string()).to_string();
+        for secret in ["1234567", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "0123456789", "4711"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        for kept in ["-32500", "Kim", "http://***@x.example/a/session/***/b?***", "d1", "master_code"] {
+            assert!(text.contains(kept), "{kept}: {text}");
+        }
+        assert_eq!(
+            shown_path("/relay/relay/relay/device/50000001/session/0000AB/port_3480"),
+            "/relay/relay/relay/device/50000001/session/***/port_3480"
+        );
+        assert_eq!(shown_path("/v1/method/hub.item.dictionary.value.add"), "/v1/method/hub.item.dictionary.value.add");
+        assert_eq!((shown_path("/"), shown_path("")), ("/".to_owned(), String::new()));
+    }
+
+    #[test]
     fn the_oldest_go_first_by_number_and_by_size() {
         let journal = journal();
         for _ in 0..MOST_ENTRIES + 10 {
@@ -425,6 +509,12 @@ mod tests {
         }
         let entries = journal.entries(&Filter::default(), usize::MAX);
         assert_eq!((entries.len(), entries[0].seq), (MOST_ENTRIES, 11));
+        let wide: Value = (0..1000).map(|number| number.to_string().repeat(100)).collect();
+        for _ in 0..100 {
+            journal.named(EntryKind::Request, "", "x", None, wide.clone());
+        }
+        let kept = journal.entries(&Filter::kind(EntryKind::Request), usize::MAX).len();
+        assert!((1..20).contains(&kept), "{kept} entries of 300 kB");
         let long: Utf8Bytes = format!("\"{}\"", "x".repeat(1024 * 1024)).into();
         for _ in 0..10 {
             journal.message(EntryKind::MessageIn, "c", long.clone());

@@ -213,8 +213,9 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_HEAD)
-        // A client that has said everything may close its side and still wants the answer.
-        .half_close(true)
+        // A client that has said everything may close its side and still wants the answer. Not on a hub's own ports: there
+        // an answer may have no end, and only a client that is seen to go gives its place free.
+        .half_close(!matches!(surface, Surface::Lan { .. }))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // A hub that drops its local connections drops those too that speak HTTP or have not logged in.

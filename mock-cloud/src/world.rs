@@ -83,7 +83,7 @@ impl World {
             profile,
             tokens,
             networks: file.wifi,
-            faults: Faults::default(),
+            faults: Faults::new(seed),
             journal,
             accounts: Mutex::new(accounts),
             sessions: Mutex::default(),
@@ -124,11 +124,22 @@ impl World {
 
     /// What goes wrong at this place now, if anything.
     pub(crate) fn fault(&self, place: Place, facts: &Facts<'_>) -> Option<FaultKind> {
-        let fault = self.faults.at(place, facts, &self.random)?;
-        let content = serde_json::to_value(&fault).unwrap_or_default();
-        let name = content["fault"].as_str().unwrap_or_default().to_owned();
-        self.journal.named(EntryKind::Fault, "", &name, None, content);
+        let (id, fault) = self.faults.at(place, facts)?;
+        let mut content = serde_json::to_value(&fault).unwrap_or_default();
+        content["id"] = id.into();
+        content["hub"] = facts.hub.into();
+        content["method"] = facts.method.into();
+        self.journal.named(EntryKind::Fault, facts.connection, &fault.name(), None, content);
         Some(fault)
+    }
+
+    /// Whether the hostile profile does that now, in that share of cases.
+    pub(crate) fn is_hostile(&self, share: f64, what: &str, connection: &str) -> bool {
+        let does = self.profile == Profile::Hostile && self.faults.chance(share);
+        if does {
+            self.journal.named(EntryKind::Fault, connection, what, None, serde_json::json!({"share": share}));
+        }
+        does
     }
 
     /// Runs something until it ends or the cloud is dropped.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ezlo_mock_cloud::{Clock, Config, Evidence, MockCloud, Profile};
@@ -55,8 +55,8 @@ pub(crate) struct Serve {
     #[arg(long)]
     mdns: bool,
     /// Begin at this Unix second, and let time stand still until the control API moves it: the same requests then give the
-    /// same answers, byte for byte.
-    #[arg(long, value_name = "UNIX_SECONDS")]
+    /// same answers, byte for byte. Between the years 1970 and 3000.
+    #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(0..=32_503_680_000))]
     frozen_at: Option<i64>,
     /// Let the houses of the world live: behaviours run.
     #[arg(long)]
@@ -73,19 +73,47 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     super::log_to_stderr(&serve.log);
     // Before the ready line, so that whoever reads it can already stop us cleanly.
     let stop = super::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let mut builder = MockCloud::builder().config(config(serve)?);
+    let config = config(serve)?;
+    let is_local = config.bind.is_loopback();
+    let mut builder = MockCloud::builder().config(config);
     if let Some(second) = serve.frozen_at {
         builder = builder.clock(Clock::frozen(second));
     }
     let cloud = builder.start().await.map_err(|error| error.to_string())?;
-    let line = cloud.ready().line();
-    if let Some(path) = &serve.endpoints_file {
-        std::fs::write(path, format!("{line}\n"))
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    if !is_local {
+        tracing::warn!(
+            "others on the network can reach everything, the control API and the passwords of the world too"
+        );
     }
+    let line = cloud.ready().line();
+    let _file = serve.endpoints_file.as_deref().map(|path| EndpointsFile::write(path, &line)).transpose()?;
     writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print the ready line: {error}"))?;
     stop.await;
     Ok(())
+}
+
+/// The file with the ready line: there at once or not at all, and gone with the program, so that nobody reads the ports of an
+/// earlier run.
+struct EndpointsFile<'a>(&'a Path);
+
+impl<'a> EndpointsFile<'a> {
+    fn write(path: &'a Path, line: &str) -> Result<Self, String> {
+        let failed = |error| format!("cannot write {}: {error}", path.display());
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        std::fs::write(&beside, format!("{line}\n")).map_err(failed)?;
+        std::fs::rename(&beside, path).map_err(|error| {
+            let _ = std::fs::remove_file(&beside);
+            failed(error)
+        })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for EndpointsFile<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
+    }
 }
 
 fn config(serve: &Serve) -> Result<Config, String> {

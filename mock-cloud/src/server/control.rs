@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 
+use http::header::{ALLOW, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -43,8 +44,8 @@ enum Act {
     Later(for<'a> fn(&'a Shared, &'a Request) -> Waiting<'a>),
     /// With what stands in place of `{}`.
     With(fn(&Shared, &str) -> Reply),
-    /// To the hub whose serial stands in place of `{}`.
-    Hub(fn(&HubHandle, &Request) -> Reply),
+    /// To the hub whose serial stands in place of `{}`; with a body to show.
+    Hub(fn(&HubHandle, &Request, &'static str) -> Reply),
 }
 
 pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
@@ -52,11 +53,16 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         // A page in a browser must not reach this by a name that it made point here.
         return refusal(StatusCode::FORBIDDEN, "the control API answers to localhost and addresses only");
     }
+    if is_from_elsewhere(request) {
+        return refusal(StatusCode::FORBIDDEN, "the control API takes nothing from pages of other places");
+    }
     let path = request.path.trim_end_matches('/');
     let mut allowed = Vec::new();
+    // HEAD is GET without a body; the body is taken off where answers are written.
+    let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
     for call in calls::CALLS {
         let Some(part) = matches(call.path, path) else { continue };
-        if call.method != request.method {
+        if call.method != *method {
             allowed.push(call.method.clone());
             continue;
         }
@@ -65,12 +71,18 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
             Act::Later(act) => act(shared, request).await,
             Act::With(act) => act(shared, part),
             Act::Hub(act) => match hubs::find(shared, part) {
-                Some(hub) => act(&hub, request),
+                Some(hub) => act(&hub, request, call.body),
                 None => refusal(StatusCode::NOT_FOUND, "no hub has that serial; GET /hubs lists them"),
             },
         };
     }
-    if allowed.is_empty() { nothing() } else { Reply::method_not_allowed(&allowed) }
+    if allowed.is_empty() {
+        return nothing();
+    }
+    let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} takes {names}"));
+    reply.headers.extend(HeaderValue::from_str(&names).ok().map(|names| (ALLOW, names)));
+    reply
 }
 
 /// What stands in place of `{}`; empty when there is none in the pattern. `None` when they differ.
@@ -90,11 +102,20 @@ fn nothing() -> Reply {
     refusal(StatusCode::NOT_FOUND, &format!("no such control call; there are {}", paths.join(", ")))
 }
 
+/// Whether a page of another place sends it: the browser says so.
+fn is_from_elsewhere(request: &Request) -> bool {
+    let here = |origin: &str| {
+        origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&request.host.authority))
+    };
+    request.header("origin").is_some_and(|origin| !here(origin))
+        || request.header("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
+}
+
 fn is_local(request: &Request) -> bool {
     let name = request.host.name();
     name == "localhost" || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
 }
 
-fn refusal(status: StatusCode, text: &str) -> Reply {
+pub(super) fn refusal(status: StatusCode, text: &str) -> Reply {
     Reply::new(status, "application/json", json!({"error": text}).to_string())
 }

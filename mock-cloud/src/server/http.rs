@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ezlo_protocol::secret::masked;
 use ezlo_protocol::wire;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Shared, Surface, UpgradeSlot, access_point, control, lan, route, socket};
-use crate::config::Profile;
 use crate::faults::{Facts, FaultKind, Place};
 use crate::journal::{self, EntryKind, Filter, Journal};
 use crate::world::hub::OpenRequest;
@@ -32,6 +32,11 @@ const LAN_BODY_TIME: Duration = Duration::from_secs(60);
 const FOLLOWED_AT_ONCE: usize = 256;
 /// How long the first half of a body that is cut has to go out.
 const FLUSH_TIME: Duration = Duration::from_millis(50);
+/// How often a follower to whom nothing is said hears that it is still followed.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// Names of a query that the journal shows, and characters of each.
+const SHOWN_NAMES: usize = 32;
+const SHOWN_NAME: usize = 64;
 /// Share of requests that the hostile profile refuses for no reason.
 const HOSTILE_REFUSALS: f64 = 0.05;
 
@@ -132,21 +137,34 @@ impl Reply {
         reply
     }
 
-    /// Entries of the journal as server-sent events, from those that are there to those that come, until the caller goes.
+    /// Entries of the journal as server-sent events, from those that are there to those that come, until the caller goes. A
+    /// gap is told: who reads more slowly than the journal forgets has lost something. A comment now and then finds out that
+    /// the caller has gone.
     pub(super) fn events(journal: Arc<Journal>, filter: Filter) -> Self {
         let newest = journal.newest();
         let frames = stream::unfold((journal, filter, newest), |(journal, mut filter, mut newest)| async move {
             loop {
                 let seen = *newest.borrow_and_update();
+                let lost = journal.lost_since(filter.since);
                 let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
-                filter.since = entries.last().map_or(seen.max(filter.since), |last| last.seq);
-                if !entries.is_empty() {
-                    let events =
-                        entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, control::line(entry)));
-                    let frame = Frame::data(Bytes::from(events.collect::<String>()));
-                    return Some((Ok(frame), (journal, filter, newest)));
+                let last = entries.last().map_or(filter.since, |last| last.seq);
+                filter.since = if entries.len() < FOLLOWED_AT_ONCE { last.max(seen) } else { last };
+                let gap = lost.map(|lost| format!("event: gap\ndata: {{\"lost\": {lost}}}\n\n"));
+                let events =
+                    entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, control::line(entry)));
+                let text: String = gap.into_iter().chain(events).collect();
+                if !text.is_empty() {
+                    return Some((Ok(Frame::data(Bytes::from(text))), (journal, filter, newest)));
                 }
-                newest.changed().await.ok()?;
+                match tokio::time::timeout(SIGN_OF_LIFE, newest.changed()).await {
+                    Ok(changed) => changed.ok()?,
+                    Err(_) => {
+                        return Some((
+                            Ok(Frame::data(Bytes::from_static(b": still here\n\n"))),
+                            (journal, filter, newest),
+                        ));
+                    }
+                }
             }
         });
         let mut reply = Self::new(StatusCode::OK, "text/event-stream", "");
@@ -154,8 +172,13 @@ impl Reply {
         reply
     }
 
-    /// Says how long it is, and ends in the middle.
+    /// Says how long it is, and ends in the middle; one that goes on and on ends after its first part.
     async fn truncated(mut self) -> Self {
+        if self.body.size_hint().exact().is_none() {
+            self.headers.push((CONTENT_LENGTH, HeaderValue::from(MAX_BODY)));
+            self.body = StreamBody::new(self.body.into_data_stream().take(1).map_ok(Frame::data)).boxed_unsync();
+            return self;
+        }
         let whole = match self.body.collect().await {
             Ok(whole) => whole.to_bytes(),
             Err(never) => match never {},
@@ -191,47 +214,87 @@ pub(super) async fn answer(
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let head_only = request.method() == Method::HEAD;
-    let reply = match host_of(&request, tls) {
-        None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
-        Some(_) if refuses(shared, surface) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
-        Some(_) if socket::is_upgrade(&request) => socket::accept(shared, surface, slot, request),
-        Some(host) => match surface {
-            // A request is open from its head on.
-            Surface::Lan { hub, .. } => match hub.open_request() {
-                Some(open) => match read(request, host, LAN_BODY_TIME).await {
-                    Ok(request) => journalled(shared, surface, &request, Some(open)).await,
-                    Err(reply) => reply,
-                },
-                None => Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
-            },
-            _ => match read(request, host, BODY_TIME).await {
-                Ok(request) => journalled(shared, surface, &request, None).await,
-                Err(reply) => reply,
-            },
-        },
+    let host = host_of(&request, tls);
+    let reply = if matches!(surface, Surface::Control) {
+        controlled(shared, host, request).await
+    } else {
+        journalled(shared, surface, slot, host, request).await
     };
     Ok(reply.into_response(shared, head_only))
 }
 
-/// The answer to a request, both with their place in the journal. The control API is not part of the world.
-async fn journalled(shared: &Shared, surface: &Surface, request: &Request, open: Option<OpenRequest>) -> Reply {
-    if matches!(surface, Surface::Control) {
-        return control::answer(shared, request).await;
+/// The control API is not part of the world: nothing of it is in the journal, and what it refuses is JSON.
+async fn controlled(shared: &Shared, host: Option<Host>, request: http::Request<Incoming>) -> Reply {
+    let Some(host) = host else { return control::refusal(StatusCode::BAD_REQUEST, "missing or malformed Host") };
+    if socket::is_upgrade(&request) {
+        return control::refusal(StatusCode::BAD_REQUEST, "the control API has no WebSockets; GET /journal?follow=1");
     }
-    let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
-    let about = json!({
-        "host": request.host.name(), "method": request.method.as_str(), "listener": surface.listener(), "query": names,
-        "bytes": request.body.len(), "hub": surface.hub().map(|hub| hub.serial.as_str()),
-    });
+    match read(request, host, BODY_TIME).await {
+        Ok(request) => control::answer(shared, &request).await,
+        Err(reply) => control::refusal(reply.status, &format!("the request cannot be read: {}", reply.status)),
+    }
+}
+
+/// The answer to a request, both with their place in the journal from its head on, whatever becomes of it.
+async fn journalled(
+    shared: &Shared,
+    surface: &Surface,
+    slot: &UpgradeSlot,
+    host: Option<Host>,
+    request: http::Request<Incoming>,
+) -> Reply {
     let journal = &shared.world.journal;
-    let seq = journal.named(EntryKind::Request, "", &request.path, None, about);
-    let reply = match journal::because_of(Some(seq), || fault_of(shared, surface, request)) {
-        Some(fault) => disturbed(fault, seq, shared, surface, request, open).await,
-        None => route_to(seq, shared, surface, request, open),
+    let path = journal::shown_path(request.uri().path());
+    let about = json!({
+        "host": host.as_ref().map(Host::name), "method": request.method().as_str(), "listener": surface.listener(),
+        "query": query_names(request.uri().query().unwrap_or_default()),
+        "hub": surface.hub().map(|hub| hub.serial.as_str()),
+    });
+    let seq = journal.named(EntryKind::Request, "", &path, None, about);
+    let refuses = || shared.world.is_hostile(HOSTILE_REFUSALS, "hostile_refusal", "");
+    let is_hostile = matches!(surface, Surface::Cloud { .. }) && journal::because_of(Some(seq), refuses);
+    let reply = match host {
+        None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
+        Some(_) if is_hostile => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
+        Some(_) if socket::is_upgrade(&request) => {
+            journal::because_of(Some(seq), || socket::accept(shared, surface, slot, request))
+        }
+        Some(host) => read_and_answered(seq, shared, surface, host, request).await,
     };
     let status = Some(reply.status.as_u16());
-    journal::because_of(Some(seq), || journal.named(EntryKind::Answer, "", &request.path, status, Value::Null));
+    journal::because_of(Some(seq), || journal.named(EntryKind::Answer, "", &path, status, Value::Null));
     reply
+}
+
+async fn read_and_answered(
+    seq: u64,
+    shared: &Shared,
+    surface: &Surface,
+    host: Host,
+    request: http::Request<Incoming>,
+) -> Reply {
+    // A request is open from its head on.
+    let (open, limit) = match surface {
+        Surface::Lan { hub, .. } => match hub.open_request() {
+            Some(open) => (Some(open), LAN_BODY_TIME),
+            None => return Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
+        },
+        _ => (None, BODY_TIME),
+    };
+    let request = match read(request, host, limit).await {
+        Ok(request) => request,
+        Err(reply) => return reply,
+    };
+    match journal::because_of(Some(seq), || fault_of(shared, surface, &request)) {
+        Some(fault) => disturbed(fault, seq, shared, surface, &request, open).await,
+        None => route_to(seq, shared, surface, &request, open),
+    }
+}
+
+/// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
+fn query_names(query: &str) -> Vec<String> {
+    let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
+    named.take(SHOWN_NAMES).map(|(name, _)| masked(name).chars().take(SHOWN_NAME).collect()).collect()
 }
 
 fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<FaultKind> {
@@ -246,22 +309,16 @@ fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<Fau
         method: request.method.as_str(),
         hub: &hub,
         listener: surface.listener(),
+        ..Facts::default()
     };
     shared.world.fault(Place::Request, &facts)
 }
 
-/// The answer with what goes wrong about it.
-async fn disturbed(
-    fault: FaultKind,
-    seq: u64,
-    shared: &Shared,
-    surface: &Surface,
-    request: &Request,
-    open: Option<OpenRequest>,
-) -> Reply {
-    match fault {
+/// What comes in place of the answer, whatever that would be.
+pub(super) fn in_place(fault: &FaultKind) -> Option<Reply> {
+    Some(match fault {
         FaultKind::Status { status, retry_after } => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut reply = Reply::error(status, status.canonical_reason().unwrap_or("Failed"));
             reply.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
             reply
@@ -276,6 +333,23 @@ async fn disturbed(
             reply
         }
         FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
+        _ => return None,
+    })
+}
+
+/// The answer with what goes wrong about it.
+async fn disturbed(
+    fault: FaultKind,
+    seq: u64,
+    shared: &Shared,
+    surface: &Surface,
+    request: &Request,
+    open: Option<OpenRequest>,
+) -> Reply {
+    if let Some(reply) = in_place(&fault) {
+        return reply;
+    }
+    match fault {
         FaultKind::SlowAnswer { millis } => {
             tokio::time::sleep(Duration::from_millis(millis)).await;
             route_to(seq, shared, surface, request, open)
@@ -284,13 +358,6 @@ async fn disturbed(
         // Only faults of requests are asked for.
         _ => route_to(seq, shared, surface, request, open),
     }
-}
-
-fn refuses(shared: &Shared, surface: &Surface) -> bool {
-    let world = &shared.world;
-    world.profile == Profile::Hostile
-        && matches!(surface, Surface::Cloud { .. })
-        && world.random.chance(HOSTILE_REFUSALS)
 }
 
 /// Handlers do not wait, so everything they lead to has that request as its cause.
@@ -310,7 +377,7 @@ fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request, ope
 
 /// The authority the caller used: from the request line or the `Host` header; letters, digits and `.:-[]_` only, since it
 /// goes into answers.
-fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
+pub(super) fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
     let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let authority = request.uri().authority().map(ToString::to_string).or_else(header)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-[]_".contains(&byte);

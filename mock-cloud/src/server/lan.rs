@@ -115,7 +115,7 @@ fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Repl
     }
     let lines = stream::unfold((outbox, leave), |(mut outbox, leave)| async move {
         match outbox.recv().await {
-            Some(Out::Text(text)) => {
+            Some(Out::Text(text, _)) => {
                 let line = Bytes::from(format!("{text}\n"));
                 Some((Ok::<_, Infallible>(Frame::data(line)), (outbox, leave)))
             }
@@ -149,6 +149,10 @@ pub(super) struct LocalSession {
 }
 
 impl LocalSession {
+    pub(super) fn connection(&self) -> &str {
+        &self.link.conn_id
+    }
+
     /// The hub that it talks to.
     pub(super) const fn hub(&self) -> &Arc<HubCell> {
         &self.hub

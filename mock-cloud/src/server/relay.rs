@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::config::Profile;
 use crate::frame::{self, Way};
 use crate::world::hub::decode;
-use crate::world::link::{Link, Out};
+use crate::world::link::Link;
 use crate::world::{AuthError, Caller, HubCell, HubKind, World};
 
 /// Another name that controllers use for `register` (the vendor's own documentation).
@@ -53,6 +53,10 @@ impl RelaySession {
         }
     }
 
+    pub(super) fn connection(&self) -> &str {
+        &self.link.conn_id
+    }
+
     /// The hub that the connection talks to, or speaks for.
     pub(super) const fn hub(&self) -> Option<&Arc<HubCell>> {
         match &self.state {
@@ -66,8 +70,8 @@ impl RelaySession {
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &str) {
-        if world.profile == Profile::Hostile && world.random.chance(HOSTILE_DROPS) {
-            self.link.send(Out::Close(1001, "going away"));
+        if world.is_hostile(HOSTILE_DROPS, "hostile_drop", &self.link.conn_id) {
+            self.link.close(1001, "going away");
             return;
         }
         let envelope = match Envelope::parse(text) {

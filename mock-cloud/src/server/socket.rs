@@ -22,7 +22,9 @@ use super::http::Reply;
 use super::lan::LocalSession;
 use super::relay::RelaySession;
 use super::{Shared, Surface, UpgradeSlot};
+use crate::clock::Woken;
 use crate::faults::{self, Facts, FaultKind, Place};
+use crate::journal;
 use crate::world::World;
 use crate::world::link::{Link, LinkKind, Out, Outbox};
 
@@ -81,6 +83,13 @@ impl Session {
         match self {
             Self::Relay(session) => (session.hub().map(|hub| hub.serial.to_string()).unwrap_or_default(), "cloud"),
             Self::Local(session) => (session.hub().serial.to_string(), "lan"),
+        }
+    }
+
+    fn connection(&self) -> &str {
+        match self {
+            Self::Relay(session) => session.connection(),
+            Self::Local(session) => session.connection(),
         }
     }
 
@@ -145,20 +154,22 @@ pub(super) fn accept(
 
 fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>) -> Option<Reply> {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
-    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = super::http::host_of(request, false).map(|host| host.name()).unwrap_or_default();
     let facts = Facts {
-        host: host.rsplit_once(':').map_or(host, |(name, _)| name),
+        host: &host,
         path: request.uri().path(),
         method: request.method().as_str(),
         hub: &hub,
         listener: surface.listener(),
+        ..Facts::default()
     };
-    match shared.world.fault(Place::Upgrade, &facts)? {
-        FaultKind::UpgradeRefused { status } => {
+    match shared.world.fault(Place::Upgrade, &facts) {
+        Some(FaultKind::UpgradeRefused { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Some(Reply::error(status, status.canonical_reason().unwrap_or("No")))
         }
-        _ => None,
+        // An upgrade is a request too, and can be answered by anything.
+        _ => shared.world.fault(Place::Request, &facts).and_then(|fault| super::http::in_place(&fault)),
     }
 }
 
@@ -170,6 +181,9 @@ fn switching(accept_key: &str) -> Reply {
     reply.headers.extend(HeaderValue::from_str(accept_key).ok().map(|key| (SEC_WEBSOCKET_ACCEPT, key)));
     reply
 }
+
+/// How long a message waits for one to come after, by the machine's time.
+const LATEST: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -189,11 +203,17 @@ pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    let end = converse(world, &mut socket, &mut session, &mut outbox).await;
+    let mut late = None;
+    let end = converse(world, &mut socket, &mut session, &mut outbox, &mut late).await;
     drop(session);
     if let End::Close(code, reason) = end {
-        // What was queued before goes out first.
-        while let Ok(Out::Text(text)) = outbox.try_recv() {
+        // What was queued before goes out first, and what was to be late before that.
+        if let Some(late) = late
+            && write(&mut socket, Message::Text(late)).await.is_err()
+        {
+            return;
+        }
+        while let Ok(Out::Text(text, _)) = outbox.try_recv() {
             if write(&mut socket, Message::Text(text)).await.is_err() {
                 return;
             }
@@ -208,13 +228,18 @@ pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
 
 type Upgraded = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Session, outbox: &mut Outbox) -> End {
-    let mut ping = Box::pin(world.clock.sleep(PING_EVERY));
+async fn converse(
+    world: &Arc<World>,
+    socket: &mut Upgraded,
+    session: &mut Session,
+    outbox: &mut Outbox,
+    late: &mut Option<Utf8Bytes>,
+) -> End {
+    let mut ping = Box::pin(world.clock.regular_timer(PING_EVERY));
     let mut unanswered = 0;
     let mut heard = tokio::time::Instant::now();
     let mut expiry = None;
     let mut drops = session.drops();
-    let mut late = None;
     loop {
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
@@ -223,10 +248,10 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
             biased;
             out = outbox.recv() => {
                 let end = match out {
-                    Some(Out::Text(text)) if world.faults.are_there() => {
-                        disturbed(world, socket, text, session, &mut late).await
+                    Some(Out::Text(text, number)) if late.is_some() || world.faults.are_there() => {
+                        disturbed(world, socket, (text, number), session, late).await
                     }
-                    Some(Out::Text(text)) => drain(socket, text, outbox).await,
+                    Some(Out::Text(text, _)) => drain(socket, text, outbox).await,
                     Some(Out::Close(code, reason)) => Some(End::Close(code, reason)),
                     None => Some(End::Close(1013, "too slow")),
                 };
@@ -253,12 +278,20 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
                     Some(Err(error)) => return on_error(&error),
                 }
             }
-            () = &mut ping, if session.pings() => {
+            () = tokio::time::sleep(LATEST), if late.is_some() => {
+                // Nothing came that it could be later than.
+                if let Some(late) = late.take()
+                    && write(socket, Message::Text(late)).await.is_err()
+                {
+                    return End::Gone;
+                }
+            }
+            _woken = &mut ping, if session.pings() => {
                 if unanswered >= UNANSWERED_PINGS && heard.elapsed() > ANSWER_TIME {
                     return End::Gone;
                 }
                 unanswered += 1;
-                ping = Box::pin(world.clock.sleep(PING_EVERY));
+                ping = Box::pin(world.clock.regular_timer(PING_EVERY));
                 if write(socket, Message::Ping(Bytes::new())).await.is_err() {
                     return End::Gone;
                 }
@@ -267,7 +300,7 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
                 // Those that logged in have the goodbye in their queue already.
                 return End::Close(1001, "hub drops local connections");
             }
-            () = async { match &mut expiry { Some((timer, _)) => timer.await, None => std::future::pending().await } } => {
+            _woken = async { match &mut expiry { Some((timer, _)) => timer.await, None => std::future::pending().await } } => {
                 let code = expiry.map_or(1000, |(_, code)| code);
                 return End::Close(code, "identity expired");
             }
@@ -275,14 +308,14 @@ async fn converse(world: &Arc<World>, socket: &mut Upgraded, session: &mut Sessi
     }
 }
 
-type Timer = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+type Timer = std::pin::Pin<Box<dyn Future<Output = Woken> + Send>>;
 
 /// Whether a relay connection ends with its Identity is not known; the configuration says, by default it does not.
 fn expiry_timer(world: &World, session: &Session) -> Option<(Timer, u16)> {
     let code = world.guesses.close_at_expiry?;
     let left = session.expires()?.saturating_sub(world.clock.unix_seconds());
     let wait = Duration::from_secs(u64::try_from(left).unwrap_or_default());
-    Some((Box::pin(world.clock.sleep(wait)), code))
+    Some((Box::pin(world.clock.timer(wait)), code))
 }
 
 fn on_error(error: &Error) -> End {
@@ -304,7 +337,7 @@ async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> 
         let mut end = None;
         while end.is_none() {
             match outbox.try_recv() {
-                Ok(Out::Text(text)) => socket.feed(Message::Text(text)).await?,
+                Ok(Out::Text(text, _)) => socket.feed(Message::Text(text)).await?,
                 Ok(Out::Close(code, reason)) => end = Some(End::Close(code, reason)),
                 Err(_) => break,
             }
@@ -322,14 +355,14 @@ async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> 
 async fn disturbed(
     world: &World,
     socket: &mut Upgraded,
-    text: Utf8Bytes,
+    (text, number): (Utf8Bytes, u64),
     session: &Session,
     late: &mut Option<Utf8Bytes>,
 ) -> Option<End> {
     let name = faults::name_of(&text);
     let (hub, listener) = session.about();
-    let facts = Facts { method: &name, hub: &hub, listener, ..Facts::default() };
-    let fault = world.fault(Place::Message, &facts);
+    let facts = Facts { method: &name, hub: &hub, listener, connection: session.connection(), ..Facts::default() };
+    let fault = journal::because_of(Some(number), || world.fault(Place::Message, &facts));
     let mut messages = vec![Message::Text(text.clone())];
     match fault {
         Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),

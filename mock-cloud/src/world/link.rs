@@ -14,7 +14,8 @@ const OUTBOX: usize = 1024;
 /// Something for a connection to send.
 #[derive(Debug, Clone)]
 pub(crate) enum Out {
-    Text(Utf8Bytes),
+    /// A message, with its number in the journal.
+    Text(Utf8Bytes, u64),
     /// Close code and reason.
     Close(u16, &'static str),
 }
@@ -49,15 +50,17 @@ impl Link {
         (Self { conn_id, kind, sender, journal: Arc::clone(journal) }, outbox)
     }
 
-    /// Queues something; false when the connection is gone or too slow.
-    pub(crate) fn send(&self, out: Out) -> bool {
-        match &out {
-            Out::Text(text) => self.journal.message(EntryKind::MessageOut, &self.conn_id, text.clone()),
-            Out::Close(code, reason) => {
-                self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(*code), serde_json::Value::Null)
-            }
-        };
-        self.sender.try_send(out).is_ok()
+    /// Queues a message; false when the connection is gone or too slow.
+    pub(crate) fn send(&self, text: Utf8Bytes) -> bool {
+        let number = self.journal.message(EntryKind::MessageOut, &self.conn_id, text.clone());
+        self.sender.try_send(Out::Text(text, number)).is_ok()
+    }
+
+    /// Closes the connection once what is queued has gone out.
+    pub(crate) fn close(&self, code: u16, reason: &'static str) {
+        self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), serde_json::Value::Null);
+        // One that takes nothing any more is cut off anyway.
+        let _ = self.sender.try_send(Out::Close(code, reason));
     }
 
     /// What came on this connection; everything that is done meanwhile is because of it.
@@ -67,6 +70,6 @@ impl Link {
     }
 
     pub(crate) fn text(&self, text: String) -> bool {
-        self.send(Out::Text(text.into()))
+        self.send(text.into())
     }
 }

@@ -37,8 +37,8 @@ calls! {
         Now(faults::add);
     DELETE "/faults" "Ends everything that goes wrong." "" Now(faults::remove_all);
     DELETE "/faults/{}" "Ends one." "" With(faults::remove);
-    GET "/journal" "What happened, an entry a line. Query: since, kind, name, connection, cause, status, limit; follow=1 goes on as \
-        server-sent events." "" Now(journal::entries);
+    GET "/journal" "What happened, an entry a line. Query: since, kind, name, connection, cause, status, limit (1000 when not said; the \
+        header x-more says that there are later ones); follow=1 goes on as server-sent events." "" Now(journal::entries);
     POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time."
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "within": 5}"#
         Later(|shared, request| Box::pin(journal::expect(shared, request)));

@@ -34,11 +34,14 @@ struct Speed {
 /// Lets the time stand still (0), run as the machine's (1), or faster.
 pub(super) fn set_speed(shared: &Shared, request: &Request) -> Reply {
     match serde_json::from_slice::<Speed>(&request.body) {
-        Ok(wish) if (0.0..=Clock::FASTEST).contains(&wish.speed) => {
+        Ok(wish) if wish.speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&wish.speed) => {
             shared.world.clock.set_speed(wish.speed);
             Reply::json(&now(shared))
         }
-        Ok(_) => refusal(StatusCode::BAD_REQUEST, "speed is between 0 (standing still) and 86400 (a day in a second)"),
+        Ok(_) => refusal(
+            StatusCode::BAD_REQUEST,
+            "speed is 0 (standing still) or between 0.001 and 86400 (a day in a second)",
+        ),
         Err(error) => refusal(StatusCode::BAD_REQUEST, &format!("send {{\"speed\": 60}}: {error}")),
     }
 }
@@ -59,6 +62,10 @@ pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
         Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {{\"seconds\": 86400}}: {error}")),
     };
+    let left = Clock::END_MS - shared.world.clock.now_ms();
+    if i64::try_from(step.as_millis()).is_ok_and(|step| step > left) {
+        return refusal(StatusCode::BAD_REQUEST, "the time ends with the year 9999");
+    }
     // In a task of its own: a caller who goes away does not leave the time half moved.
     let moving = shared.world.clock.clone();
     let moved = tokio::spawn(async move { moving.advance(step).await });

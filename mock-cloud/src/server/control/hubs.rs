@@ -65,53 +65,53 @@ pub(super) fn find(shared: &Shared, serial: &str) -> Option<HubHandle> {
     Some(HubHandle { world: Arc::clone(&shared.world), cell })
 }
 
-pub(super) fn read(hub: &HubHandle, _: &Request) -> Reply {
+pub(super) fn read(hub: &HubHandle, _: &Request, _: &str) -> Reply {
     Reply::json(&detailed(hub))
 }
 
-pub(super) fn include(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |wish: Include| hub.press_include(&wish.template))
+pub(super) fn include(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |wish: Include| hub.press_include(&wish.template))
 }
 
-pub(super) fn exclude(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |wish: Exclude| hub.press_exclude(&wish.device))
+pub(super) fn exclude(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |wish: Exclude| hub.press_exclude(&wish.device))
 }
 
-pub(super) fn report(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
+pub(super) fn report(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
 }
 
-pub(super) fn reachable(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
+pub(super) fn reachable(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
 }
 
-pub(super) fn setup_fault(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |wish: Setup| {
+pub(super) fn setup_fault(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |wish: Setup| {
         hub.set_setup_fault(wish.fault);
         Ok(())
     })
 }
 
-pub(super) fn internet(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |wish: Internet| {
+pub(super) fn internet(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |wish: Internet| {
         hub.set_internet(wish.there);
         Ok(())
     })
 }
 
-pub(super) fn restart(hub: &HubHandle, request: &Request) -> Reply {
-    with(request, |_: Nothing| {
+pub(super) fn restart(hub: &HubHandle, request: &Request, example: &str) -> Reply {
+    with(request, example, |_: Nothing| {
         hub.restart();
         Ok(())
     })
 }
 
-fn with<T: DeserializeOwned>(request: &Request, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
-    let wish = match serde_json::from_slice(&request.body) {
+fn with<T: DeserializeOwned>(request: &Request, example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
+    // Where nothing has to be said, nothing may be.
+    let body = if request.body.is_empty() && example == "{}" { b"{}" } else { request.body.as_ref() };
+    let wish = match serde_json::from_slice(body) {
         Ok(wish) => wish,
-        Err(error) => {
-            return refusal(StatusCode::BAD_REQUEST, &format!("the body is not what this call takes: {error}"));
-        }
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {example}: {error}")),
     };
     match act(wish) {
         Ok(()) => Reply::json(&json!({"ok": true})),

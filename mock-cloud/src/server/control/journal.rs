@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,9 @@ use crate::server::http::{Reply, Request};
 /// Entries of the journal that one answer holds when nobody says how many.
 const USUAL_ENTRIES: usize = 1000;
 
+/// There are later entries than these.
+const MORE: HeaderName = HeaderName::from_static("x-more");
+
 /// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
 pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
     let mut filter = Map::new();
@@ -23,20 +27,32 @@ pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
         match (name.as_str(), value.parse::<u64>()) {
             ("limit", Ok(limit)) => most = usize::try_from(limit).unwrap_or(usize::MAX),
             ("follow", Ok(wish)) => follow = wish > 0,
+            ("limit" | "follow" | "since" | "cause" | "status", Err(_)) => {
+                let text = format!("{name} is a number, not {value:?}; follow=1 follows");
+                return refusal(StatusCode::BAD_REQUEST, &text);
+            }
             ("since" | "cause" | "status", Ok(number)) => drop(filter.insert(name.clone(), number.into())),
             _ => drop(filter.insert(name.clone(), value.as_str().into())),
         }
     }
     let filter: Filter = match serde_json::from_value(Value::Object(filter)) {
         Ok(filter) => filter,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("{error}, `limit`, `follow`")),
     };
     let journal = Arc::clone(&shared.world.journal);
     if follow {
+        // A browser that comes back says what it has seen.
+        let seen = request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or_default();
+        let filter = Filter { since: filter.since.max(seen), ..filter };
         return Reply::events(journal, filter);
     }
-    let lines = journal.entries(&filter, most).iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
-    Reply::new(StatusCode::OK, "application/x-ndjson", lines)
+    let mut entries = journal.entries(&filter, most.saturating_add(1));
+    let is_more = entries.len() > most;
+    entries.truncate(most);
+    let lines = entries.iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
+    let mut reply = Reply::new(StatusCode::OK, "application/x-ndjson", lines);
+    reply.headers.extend(is_more.then_some((MORE, HeaderValue::from_static("1"))));
+    reply
 }
 
 /// An entry as a line of JSON.

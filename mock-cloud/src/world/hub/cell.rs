@@ -22,7 +22,7 @@ use crate::http_call;
 use crate::journal;
 use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
-use crate::world::link::{Link, LinkKind, Out};
+use crate::world::link::{Link, LinkKind};
 
 /// HTTP requests that may be open at one hub (the vendor's note on the HTTP server).
 const OPEN_REQUESTS: usize = 100;
@@ -245,7 +245,7 @@ impl HubCell {
         let mut state = self.lock();
         let was_online = state.controller.is_some() || state.hub.wifi.at_relay();
         if let Some(before) = state.controller.replace(link) {
-            before.send(Out::Close(1000, "another controller registered"));
+            before.close(1000, "another controller registered");
         }
         if !was_online {
             self.tell_presence(&mut state, true);
@@ -303,12 +303,13 @@ impl HubCell {
     }
 
     fn later(self: &Arc<Self>, world: &Arc<World>, wait: Duration, timer: Timer, epoch: u64) {
-        let sleep = world.clock.sleep(wait);
+        let due = world.clock.timer(wait);
         // What comes later has the same cause as what was asked for now.
         let cause = journal::cause();
         let (cell, world_then) = (Arc::clone(self), Arc::clone(world));
         world.spawn(async move {
-            sleep.await;
+            // Held until everything that it leads to is done.
+            let _woken = due.await;
             let fire = |hub: &mut Hub, context: &mut Context<'_>| {
                 if hub.epoch == epoch {
                     hub.fire(&timer, context);
@@ -346,8 +347,8 @@ fn room_method(name: &str) -> Option<&'static str> {
 
 /// Sends to those links; one that is gone or too slow is cut off.
 fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
-    let out = Out::Text(text.into());
-    links.retain(|link| !wanted(link) || link.send(out.clone()));
+    let text = tokio_tungstenite::tungstenite::Utf8Bytes::from(text);
+    links.retain(|link| !wanted(link) || link.send(text.clone()));
 }
 
 fn drop_local(links: &mut Vec<Link>) {
@@ -355,7 +356,7 @@ fn drop_local(links: &mut Vec<Link>) {
         // A hub that is a process of its own drops its relay too.
         let own = link.kind != LinkKind::Relay;
         if own {
-            link.send(Out::Close(1001, "hub drops local connections"));
+            link.close(1001, "hub drops local connections");
         }
         !own
     });
