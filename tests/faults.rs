@@ -207,3 +207,82 @@ async fn by_the_control_api() {
     let account = account(&cloud).await;
     assert_eq!(within(account.hubs()).await.unwrap().len(), 3);
 }
+
+/// A message that is to come after the next one comes also when there is none, or when the fault is gone.
+#[tokio::test]
+async fn a_late_message_is_not_lost() {
+    let cloud = cloud().await;
+    let mut socket = registered(&cloud).await;
+    let late = Fault::new(FaultKind::ReorderMessage).when(Trigger::First(1));
+    cloud.add_fault(late.clone()).unwrap();
+    assert_eq!(within(socket.ask(call("hub.info.get"))).await["method"], "hub.info.get", "nothing came after it");
+    cloud.add_fault(late).unwrap();
+    socket.text(call("hub.info.get")).await;
+    let journal = address(&cloud.ready().control);
+    let hit = json!({"match": {"kind": "fault", "name": "reorder_message", "since": 0}, "within": 5}).to_string();
+    assert_eq!(ask(journal, "POST /expectations", &[], hit.as_bytes()).await.status, 200);
+    cloud.remove_fault(None);
+    socket.text(call("hub.modes.get")).await;
+    let mut came = [within(socket.json()).await["method"].clone(), within(socket.json()).await["method"].clone()];
+    came.sort_by_key(ToString::to_string);
+    assert_eq!(came, ["hub.info.get", "hub.modes.get"]);
+}
+
+#[tokio::test]
+async fn an_upgrade_is_a_request_too_and_local_calls_are_calls() {
+    let cloud = cloud().await;
+    let upgrade = b"GET / HTTP/1.1\r\nhost: LOCALHOST:1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut fault = Fault::new(FaultKind::Status { status: 502, retry_after: None });
+    fault.matching.host = Some("localhost".into());
+    cloud.add_fault(fault).unwrap();
+    let mut stream = TcpStream::connect(http(&cloud)).await.unwrap();
+    stream.write_all(upgrade).await.unwrap();
+    let mut head = [0; 13];
+    within(stream.read_exact(&mut head)).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 502 ");
+    cloud.remove_fault(None);
+
+    let mut relay = registered(&cloud).await;
+    let switch = json!({"id": 5, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});
+    assert_eq!(relay.ask(switch.to_string()).await["error"], json!(null));
+    let keys = within(account(&cloud).await.local_credentials(&HUB.parse().unwrap())).await.unwrap();
+    let keys = [("user", keys.user.as_str()), ("token", keys.token.expose())];
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let refuse = FaultKind::RpcError { code: -32500, data: "ezlo.node.unreachable".into() };
+    cloud.add_fault(Fault::new(refuse).hub(HUB).method("hub.modes.get")).unwrap();
+    let answer = ask(lan, "GET /v1/method/hub.modes.get", &keys, b"").await;
+    assert_eq!((answer.status, &answer.json()["error"]["data"]), (500, &json!("ezlo.node.unreachable")));
+    // A body that goes on and on ends after its first part.
+    cloud.add_fault(Fault::new(FaultKind::TruncatedBody).path("/v1/broadcasts")).unwrap();
+    let mut stream = TcpStream::connect(lan).await.unwrap();
+    let listen =
+        format!("GET /v1/broadcasts HTTP/1.1\r\nhost: x\r\nuser: {}\r\ntoken: {}\r\n\r\n", keys[0].1, keys[1].1);
+    stream.write_all(listen.as_bytes()).await.unwrap();
+    let mut head = [0; 13];
+    within(stream.read_exact(&mut head)).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 ");
+    cloud.hub(HUB).unwrap().report("Hall motion", "motion", json!(true)).unwrap();
+    let mut text = Vec::new();
+    let end = within(stream.read_to_end(&mut text)).await;
+    let text = String::from_utf8_lossy(&text);
+    assert_eq!(text.matches("msg_subclass").count(), 1, "{end:?}: {text}");
+}
+
+/// A fault that never fires changes nothing, not even by taking chance from somebody else.
+#[tokio::test]
+async fn toxicity_0_changes_nothing() {
+    let tokens = async |faulty: bool| {
+        let cloud = started(MockCloud::builder().clock(ezlo_mock_cloud::Clock::frozen(1_700_000_000))).await;
+        if faulty {
+            cloud.add_fault(Fault::new(FaultKind::EmptyAnswer).when(Trigger::Chance(0.0))).unwrap();
+            cloud.add_fault(Fault::new(FaultKind::Abort).when(Trigger::Chance(0.0))).unwrap();
+        }
+        let account = account(&cloud).await;
+        let session = within(account.session()).await.unwrap();
+        let token = within(account.login().client().exchange(&session)).await.unwrap();
+        let mut socket = registered(&cloud).await;
+        (token.expose().to_owned(), socket.ask(call("hub.info.get")).await)
+    };
+    assert_eq!(tokens(false).await, tokens(true).await);
+}

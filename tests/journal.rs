@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use ezlo_mock_cloud::MockCloud;
 use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
 use ezlo_mock_cloud::journal::{Entry, EntryKind, Filter};
+use ezlo_mock_cloud::{Config, MockCloud, Profile};
 use ezlo_testkit::{address, http as ask, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::support::{account, frozen, registered, serial, started};
+use crate::support::{account, frozen, http, registered, serial, started};
 
 fn names(entries: &[Entry]) -> Vec<(EntryKind, &str)> {
     entries.iter().map(|entry| (entry.kind, entry.name.as_str())).collect()
@@ -193,4 +193,75 @@ async fn two_processes_with_one_seed_write_one_journal() {
     let fired = first.matches("\"kind\":\"fault\"").count();
     assert!((1..20).contains(&fired) && first.lines().count() == 40 + fired, "{fired} faults");
     assert!(first == second, "two journals of {} and {} bytes differ", first.len(), second.len());
+}
+
+#[tokio::test]
+async fn upgrades_and_what_profiles_do_are_there_too() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    cloud.add_fault(Fault::new(FaultKind::DropMessage).method("hub.info.get")).unwrap();
+    socket.text(json!({"id": 1, "method": "hub.info.get", "params": {}}).to_string()).await;
+    let hit = within(cloud.expect_within(&Filter::kind(EntryKind::Fault), Duration::from_secs(5))).await.unwrap();
+    let led = cloud.journal(&Filter::kind(EntryKind::MessageOut).name("hub.info.get"));
+    assert_eq!((hit.cause, &hit.connection), (Some(led[0].seq), &led[0].connection), "which message was not sent");
+    assert_eq!((&hit.content["id"], &hit.content["hub"]), (&json!(1), &json!(crate::support::HUB)));
+    let upgrade = cloud.journal(&Filter { status: Some(101), ..Filter::kind(EntryKind::Answer) });
+    assert_eq!(upgrade.len(), 1, "the way into the relay is a request");
+
+    let hostile = started(MockCloud::builder().config(Config { profile: Profile::Hostile, ..Config::default() })).await;
+    let mut refused = 0;
+    for _ in 0..100 {
+        refused += u32::from(ask(http(&hostile), "GET /locator/locator/locator", &[], b"").await.status == 503);
+    }
+    let told = hostile.journal(&Filter::kind(EntryKind::Fault).name("hostile_refusal")).len();
+    let requests = hostile.journal(&Filter::kind(EntryKind::Request)).len();
+    assert!(refused > 0 && told == refused as usize && requests == 100, "{refused} refused, {told} told of {requests}");
+}
+
+#[tokio::test]
+async fn pages_of_other_places_move_nothing_and_errors_are_json() {
+    let cloud = frozen().await;
+    let control = address(&cloud.ready().control);
+    let own = format!("http://{control}");
+    for (header, value, status) in [
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("sec-fetch-site", "cross-site", 403),
+        ("origin", own.as_str(), 200),
+        ("sec-fetch-site", "same-origin", 200),
+    ] {
+        let answer = ask(control, "POST /clock/advance", &[(header, value)], br#"{"seconds": 1}"#).await;
+        assert_eq!(answer.status, status, "{header}: {value}");
+    }
+    for (request, status, said) in [
+        ("PUT /clock", 405, "GET, POST"),
+        ("POST /hubs/90000001/internet", 400, r#"send {"there": true}"#),
+        ("GET /journal?follow=true", 400, "follow=1"),
+        ("GET /journal?colour=red", 400, "`limit`"),
+        ("GET /nowhere", 404, "/healthz"),
+    ] {
+        let answer = ask(control, request, &[], b"").await;
+        let text = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(answer.status == status && text.contains(said), "{request}: {} {text}", answer.status);
+    }
+    assert_eq!(ask(control, "HEAD /healthz", &[], b"").await.status, 200);
+    let far = ask(control, "POST /clock/advance", &[], br#"{"seconds": 315360000}"#).await;
+    assert_eq!(far.status, 200, "ten years are quiet");
+}
+
+#[tokio::test]
+async fn a_restart_does_not_bring_the_internet_back() {
+    let cloud = frozen().await;
+    let control = address(&cloud.ready().control);
+    let hub = |call: &str| format!("POST /hubs/{}/{call}", crate::support::HUB);
+    assert_eq!(ask(control, &hub("internet"), &[], br#"{"there": false}"#).await.status, 200);
+    assert_eq!(ask(control, &hub("restart"), &[], b"").await.status, 200);
+    cloud.advance(Duration::from_secs(120)).await;
+    let online =
+        async || ask(control, &format!("GET /hubs/{}", crate::support::HUB), &[], b"").await.json()["online"].clone();
+    assert_eq!(online().await, json!(false));
+    assert_eq!(ask(control, &hub("restart"), &[], b"{}").await.status, 200);
+    assert_eq!(ask(control, &hub("internet"), &[], br#"{"there": true}"#).await.status, 200, "while it restarts");
+    cloud.advance(Duration::from_secs(120)).await;
+    assert_eq!(online().await, json!(true));
 }

@@ -150,3 +150,28 @@ async fn the_server_pings_every_twenty_seconds_by_the_worlds_clock() {
     .await;
     assert_eq!(ping[..2], [0x89, 0], "an empty ping");
 }
+
+/// Clients that go give their place free, also those that are told nothing.
+#[tokio::test]
+async fn listeners_that_went_are_not_counted() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
+    let keys = [("user", keys.user.as_str()), ("token", keys.token.expose())];
+    let listen =
+        format!("GET /v1/broadcasts HTTP/1.1\r\nhost: x\r\nuser: {}\r\ntoken: {}\r\n\r\n", keys[0].1, keys[1].1);
+    for _ in 0..120 {
+        let mut stream = TcpStream::connect(lan(&cloud)).await.unwrap();
+        stream.write_all(listen.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        // Whoever is refused meanwhile found the others still going.
+        within(stream.read_exact(&mut head)).await.unwrap();
+        assert!(head.starts_with(b"HTTP/1.1 "), "{head:?}");
+    }
+    within(async {
+        while ask(lan(&cloud), "GET /v1/method/hub.info.get", &keys, b"").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

@@ -3,16 +3,19 @@
 use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::hub::broadcast::BROADCASTS;
 use ezlo_protocol::hub::method::spec;
+use ezlo_protocol::rpc::RpcError;
 use serde::Serialize;
 
-use crate::server::{access_point, route};
+use crate::server::relay::LOGIN_CONTROLLER;
+use crate::server::{access_point, lan, route};
 use crate::world::hub::SIMULATED;
 
 /// What is known of one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Who answers: `cloud`, `access-point`, `hub` (the relay's own methods among them), or `broadcast`.
+    /// Who answers: `cloud`, `access-point`, `lan` (a hub's HTTP server), `hub` (the relay's own methods among them), or
+    /// `broadcast`.
     pub surface: &'static str,
     /// The call, method or broadcast.
     pub name: &'static str,
@@ -36,6 +39,18 @@ pub fn ledger() -> Vec<Entry> {
         evidence: access_point::EVIDENCE,
         source: access_point::SOURCE,
     });
+    let lan = lan::CALLS.iter().map(|call| Entry {
+        surface: "lan",
+        name: call.path,
+        evidence: call.evidence,
+        source: call.source,
+    });
+    let controllers = std::iter::once(Entry {
+        surface: "hub",
+        name: LOGIN_CONTROLLER,
+        evidence: CONTROLLERS.0,
+        source: CONTROLLERS.1,
+    });
     let methods = SIMULATED.iter().chain(RELAY).filter_map(|name| spec(name)).map(|method| Entry {
         surface: "hub",
         name: method.name,
@@ -48,11 +63,24 @@ pub fn ledger() -> Vec<Entry> {
         evidence: broadcast.evidence,
         source: broadcast.source,
     });
-    cloud.chain(access_point).chain(methods).chain(broadcasts).collect()
+    cloud.chain(access_point).chain(lan).chain(controllers).chain(methods).chain(broadcasts).collect()
 }
 
 /// Methods that the relay and the local port answer themselves.
 const RELAY: &[&str] = &["loginUserMios", "register", "hub.offline.login.ui"];
+
+/// How the relay's answer to a controller's other login is known.
+const CONTROLLERS: (Evidence, &str) = (
+    Evidence::Inferred,
+    "the vendor's documents name it as the other name of register; its answer is that of register",
+);
+
+/// The refusal of a method that is answered less well known than was asked for.
+pub(crate) fn unproven(wanted: Option<Evidence>, method: &str) -> Option<RpcError> {
+    let evidence = if method == LOGIN_CONTROLLER { CONTROLLERS.0 } else { spec(method)?.evidence };
+    let text = refusal(wanted, method, evidence)?;
+    Some(RpcError::new(ezlo_protocol::error::code::APPLICATION, "mock.unproven", &text))
+}
 
 /// Why an answer is refused that is known less well than was asked for.
 pub(crate) fn refusal(wanted: Option<Evidence>, name: &str, evidence: Evidence) -> Option<String> {

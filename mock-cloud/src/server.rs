@@ -27,8 +27,8 @@ mod cloud_api;
 mod control;
 mod device;
 mod http;
-mod lan;
-mod relay;
+pub(crate) mod lan;
+pub(crate) mod relay;
 pub(crate) mod route;
 mod socket;
 

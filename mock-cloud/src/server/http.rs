@@ -174,9 +174,15 @@ impl Reply {
 
     /// Says how long it is, and ends in the middle; one that goes on and on ends after its first part.
     async fn truncated(mut self) -> Self {
+        // What is there has to be out before the end comes, or the library throws it away.
+        let end = stream::once(async {
+            tokio::time::sleep(FLUSH_TIME).await;
+            Ok(Frame::data(Bytes::new()))
+        });
         if self.body.size_hint().exact().is_none() {
             self.headers.push((CONTENT_LENGTH, HeaderValue::from(MAX_BODY)));
-            self.body = StreamBody::new(self.body.into_data_stream().take(1).map_ok(Frame::data)).boxed_unsync();
+            let first = self.body.into_data_stream().take(1).map_ok(Frame::data);
+            self.body = StreamBody::new(first.chain(end)).boxed_unsync();
             return self;
         }
         let whole = match self.body.collect().await {
@@ -184,14 +190,8 @@ impl Reply {
             Err(never) => match never {},
         };
         self.headers.push((CONTENT_LENGTH, HeaderValue::from(whole.len())));
-        // The first half has to be out before the end comes, or the library throws it away.
         let half = Frame::data(whole.slice(..whole.len() / 2));
-        let end = async {
-            tokio::time::sleep(FLUSH_TIME).await;
-            Ok(Frame::data(Bytes::new()))
-        };
-        let frames = stream::once(async { Ok(half) }).chain(stream::once(end));
-        self.body = StreamBody::new(frames).boxed_unsync();
+        self.body = StreamBody::new(stream::once(async { Ok(half) }).chain(end)).boxed_unsync();
         self
     }
 

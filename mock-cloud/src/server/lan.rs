@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::hub::login::OfflineLogin;
 use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _};
 use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
@@ -19,15 +20,43 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::http::{Reply, Request};
+use crate::evidence;
+use crate::faults::FaultKind;
 use crate::frame::{self, Way};
 use crate::world::hub::{Local, OpenRequest, decode};
 use crate::world::link::{Link, LinkKind, Out};
 use crate::world::{HubCell, World};
 
+/// A call by HTTP, with how its answer is known.
+pub(crate) struct LanCall {
+    pub(crate) path: &'static str,
+    pub(crate) evidence: Evidence,
+    pub(crate) source: &'static str,
+}
+
+/// Every call by HTTP.
+pub(crate) const CALLS: &[LanCall] = &[
+    LanCall { path: "/v1/request", evidence: Evidence::Vendor, source: "the vendor's note on the hub's HTTP server" },
+    LanCall { path: "/v1/method/{}", evidence: Evidence::Vendor, source: "the vendor's note on the hub's HTTP server" },
+    LanCall {
+        path: "/v1/broadcasts",
+        evidence: Evidence::Inferred,
+        source: "the vendor's note has the path; how broadcasts are told apart is inferred",
+    },
+];
+
 /// Answers an HTTP request to a hub (the vendor's note on its HTTP server, and what users run on port 17000).
 pub(super) fn answer(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request, open: OpenRequest) -> Reply {
     if hub.local != Local::Full {
         return Reply::not_found();
+    }
+    let call = CALLS.iter().find(|call| match call.path.strip_suffix("{}") {
+        Some(front) => request.path.starts_with(front),
+        None => call.path == request.path,
+    });
+    let refusal = call.and_then(|call| super::route::unproven(world, call.path, call.evidence));
+    if let Some(refusal) = refusal {
+        return refusal;
     }
     if !is_allowed(world, hub, request) {
         return Reply::error(StatusCode::UNAUTHORIZED, "Wrong user or token");
@@ -74,7 +103,11 @@ fn posted(world: &Arc<World>, hub: &Arc<HubCell>, body: &[u8]) -> Reply {
 
 /// The body is the answer as on the local socket; 500 when it holds an error (that it is sent then too is inferred).
 fn called(world: &Arc<World>, hub: &Arc<HubCell>, envelope: &Envelope<'_>) -> Reply {
-    let outcome = hub.call(world, envelope, |_| ());
+    let outcome = match hub.call_fault(world, envelope.method.as_deref().unwrap_or_default(), "lan", "") {
+        Some(FaultKind::RpcError { code, data }) => Err(RpcError::new(code, &data, "as wished")),
+        // An HTTP answer that never comes is a connection that hangs: `half_open` is that.
+        _ => hub.call(world, envelope, |_| ()),
+    };
     let status = if outcome.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
     Reply::new(status, "application/json", hub.reply_text(world, envelope, &outcome, Way::Local))
 }
@@ -198,11 +231,21 @@ impl LocalSession {
             link.text(hub.reply_text(world, &envelope, outcome, way));
         };
         if method == LocalLogin::NAME {
-            let outcome = self.log_in(world, &envelope);
+            let outcome = match evidence::unproven(world.guesses.only_proven, method) {
+                Some(refused) => Err(refused),
+                None => self.log_in(world, &envelope),
+            };
             reply(&outcome);
         } else if self.may_call() || method == InfoGet::NAME && !hub.family.login_is_global {
             // The outcome has gone out already.
-            let _ = self.hub.call(world, &envelope, reply);
+            let _ = match hub.call_fault(world, method, "lan", &link.conn_id) {
+                Some(FaultKind::RpcError { code, data }) => {
+                    reply(&Err(RpcError::new(code, &data, "as wished")));
+                    return;
+                }
+                Some(FaultKind::NoAnswer) => hub.call(world, &envelope, |_| ()),
+                _ => hub.call(world, &envelope, reply),
+            };
         } else {
             // What a Linux hub says here is not public; EzloPi's firmware says "Bad request".
             let data = if hub.family.login_is_global { "rpc.params.notfound" } else { "user.permission.doesnothave" };

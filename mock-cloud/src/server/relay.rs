@@ -14,13 +14,14 @@ use ezlo_protocol::serial::Serial;
 use serde_json::{Value, json};
 
 use crate::config::Profile;
+use crate::evidence;
 use crate::frame::{self, Way};
 use crate::world::hub::decode;
 use crate::world::link::Link;
 use crate::world::{AuthError, Caller, HubCell, HubKind, World};
 
 /// Another name that controllers use for `register` (the vendor's own documentation).
-const LOGIN_CONTROLLER: &str = "nma.login.controller";
+pub(crate) const LOGIN_CONTROLLER: &str = "nma.login.controller";
 /// Fewest digits of a serial.
 const SHORTEST_SERIAL: usize = 8;
 /// Share of messages after which the hostile profile drops the connection.
@@ -92,6 +93,11 @@ impl RelaySession {
 
     fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
         let method = request.method.as_deref().unwrap_or_default();
+        let is_own = matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER);
+        if is_own && let Some(refused) = evidence::unproven(world.guesses.only_proven, method) {
+            self.reply(request, method, &Err(refused));
+            return;
+        }
         match method {
             RelayLogin::NAME => {
                 let outcome = self.log_in(world, request);

@@ -200,6 +200,17 @@ impl HubCell {
         self.change(world, act, answer)
     }
 
+    /// What goes wrong with a call that came that way, if anything.
+    pub(crate) fn call_fault(
+        &self,
+        world: &World,
+        method: &str,
+        listener: &str,
+        connection: &str,
+    ) -> Option<FaultKind> {
+        world.fault(Place::Call, &Facts { method, hub: self.serial.as_str(), listener, connection, ..Facts::default() })
+    }
+
     /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
     pub(crate) fn relayed_call(
         self: &Arc<Self>,
@@ -221,8 +232,7 @@ impl HubCell {
             }
             None if !self.read(|hub| hub.wifi.at_relay()) => refuse("nma.ezlo.notconnected"),
             None => {
-                let facts = Facts { method, hub: self.serial.as_str(), listener: "cloud", ..Facts::default() };
-                let fault = world.fault(Place::Call, &facts);
+                let fault = self.call_fault(world, method, "cloud", &caller.conn_id);
                 if let Some(FaultKind::RpcError { code, data }) = &fault {
                     let refused = Err(RpcError::new(*code, data, "as wished"));
                     caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));

@@ -125,10 +125,8 @@ impl Hub {
     /// Answers a call, and lets it have its consequences.
     pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
         let name = m::current_name(name);
-        if let Some(method) = m::spec(name)
-            && let Some(text) = crate::evidence::refusal(context.guesses.only_proven, name, method.evidence)
-        {
-            return Err(RpcError::new(ezlo_protocol::error::code::APPLICATION, "mock.unproven", &text));
+        if let Some(refused) = crate::evidence::unproven(context.guesses.only_proven, name) {
+            return Err(refused);
         }
         let mut outcome = self.dispatch(name, params, context);
         if self.family.never_refuses_values && name == <m::ItemSet as Method>::NAME {

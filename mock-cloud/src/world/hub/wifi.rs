@@ -29,6 +29,8 @@ pub(crate) struct Wifi {
     /// Ethernet, or joined before the world began.
     wired: bool,
     at_relay: bool,
+    /// The house has no internet.
+    cut_off: bool,
     restarting: bool,
     generation: u64,
     /// What goes wrong while it is set up.
@@ -81,6 +83,7 @@ impl Wifi {
             access_point: if open { AccessPoint::Open } else { AccessPoint::Closed },
             wired: online,
             at_relay: online,
+            cut_off: false,
             restarting: false,
             generation: 0,
             fault: None,
@@ -204,14 +207,16 @@ impl Hub {
 
     pub(super) fn relay_attach(&mut self, generation: u64, context: &mut Context<'_>) {
         let never = self.wifi.has(SetupFault::NeverAppears);
-        if generation == self.wifi.generation && self.wifi.on_network() && !self.wifi.at_relay && !never {
+        let may = self.wifi.on_network() && !self.wifi.cut_off && !never;
+        if generation == self.wifi.generation && may && !self.wifi.at_relay {
             self.wifi.at_relay = true;
             context.effects.at_relay = Some(true);
         }
     }
 
-    /// The house loses the internet, or has it again; the local network stays.
+    /// The house loses the internet, or has it again; the local network stays. A restart does not bring it back.
     pub(crate) fn set_internet(&mut self, there: bool, context: &mut Context<'_>) {
+        self.wifi.cut_off = !there;
         if self.wifi.on_network() && self.wifi.at_relay != there {
             self.wifi.at_relay = there;
             context.effects.at_relay = Some(there);
