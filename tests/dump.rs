@@ -206,3 +206,44 @@ fn world_files_are_told_what_is_wrong_with_them() {
         assert!(text.starts_with("w.toml: ") && text.contains(wanted), "{rest}: {text}");
     }
 }
+
+fn mock_cloud(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let done = std::process::Command::new(crate::program()).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (done.status.code(), text(done.stdout), text(done.stderr))
+}
+
+#[test]
+fn worlds_as_commands() {
+    let (code, text, _) = mock_cloud(&["world", "list", "--json"]);
+    assert_eq!((code, text.trim()), (Some(0), r#"["demo","bare","villa","block","hostile"]"#));
+    for (world, member, number) in
+        [("villa", "devices", 200), ("villa", "items", 1000), ("block", "hubs", 200), ("bare", "hubs", 1)]
+    {
+        let (code, text, _) = mock_cloud(&["world", "show", world, "--json"]);
+        let summary: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code, &summary[member]), (Some(0), &json!(number)), "{world}: {member}");
+    }
+    let (code, text, _) = mock_cloud(&["world", "show", "bare"]);
+    assert!(code == Some(0) && text.contains("owned by nobody"), "{text}");
+    let folder = std::env::temp_dir().join(format!("ezlo-test-commands-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let devices = json!({"devices": [{"_id": "d1", "category": "switch", "name": "Secret"}]});
+    std::fs::write(folder.join("hub.devices.list.json"), devices.to_string()).unwrap();
+    let (folder_name, file) = (folder.to_str().unwrap(), folder.join("world.toml"));
+    let (code, text, _) = mock_cloud(&["world", "from-dump", folder_name]);
+    assert!(code == Some(0) && text.contains("[[hubs") && !text.contains("Secret"), "{text}");
+    let made = mock_cloud(&["world", "from-dump", folder_name, "--output", file.to_str().unwrap()]);
+    assert_eq!((made.0, made.1.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), text.trim(), "the same pseudonyms again");
+    let (code, text, _) = mock_cloud(&["world", "check", file.to_str().unwrap()]);
+    assert!(code == Some(0) && text.contains("1 devices"), "{text}");
+    std::fs::write(&file, "[[hubs]]\nserial = 7\n").unwrap();
+    let (code, _, text) = mock_cloud(&["world", "check", file.to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("world.toml") && text.contains("line 2"), "{text}");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let (code, _, text) = mock_cloud(&["world", "check", file.to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("cannot read"), "{text}");
+    let (code, _, text) = mock_cloud(&["world", "show", "nowhere"]);
+    assert!(code == Some(1) && text.contains("demo, bare"), "{text}");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ezlo_mock_cloud::{Builder, Clock, Config, MockCloud};
 use ezlo_protocol::hub::scene::Comparator::Greater;
 use ezlo_protocol::hub::scene::{
-    Block, SceneBuilder, SunEvent, SunTiming, all, daily_at, every, item_changed, item_compares, item_is,
+    Block, SceneBuilder, SunEvent, SunTiming, all, any, daily_at, every, item_changed, item_compares, item_is,
     mode_changed_to, not, run_scene, set_item, sun, switch_mode,
 };
 use ezlo_protocol::wire;

@@ -175,3 +175,21 @@ async fn listeners_that_went_are_not_counted() {
     })
     .await;
 }
+
+/// The hub's port speaks TLS 1.3, with a certificate whose common name is the serial.
+#[test]
+fn tls_of_a_hub() {
+    let program = crate::seed::Program::start(&[]);
+    let url = format!("https://127.0.0.1:{}/v1/method/hub.info.get", program.port("/hubs/0/lan"));
+    let curl = std::process::Command::new("curl")
+        .args(["--silent", "--insecure", "--verbose", "--tlsv1.3", "--write-out", "%{http_code}", &url])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&curl.stderr).into_owned();
+    assert_eq!(
+        String::from_utf8_lossy(&curl.stdout).lines().last().map(|line| line.ends_with("401")),
+        Some(true),
+        "{said}"
+    );
+    assert!(said.contains("TLSv1.3") && said.contains(&format!("CN={HUB}")), "{said}");
+}

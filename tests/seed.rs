@@ -46,7 +46,7 @@ impl Program {
         self.child.wait().unwrap().code()
     }
 
-    fn port(&self, pointer: &str) -> u16 {
+    pub(crate) fn port(&self, pointer: &str) -> u16 {
         address(self.ready.pointer(pointer).unwrap().as_str().unwrap()).port()
     }
 }

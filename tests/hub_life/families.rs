@@ -20,9 +20,11 @@ fn request(method: &str, params: Value) -> String {
 async fn an_rtos_hub_leaves_things_out() {
     let (cloud, mut socket) = family("70000001").await;
     let items = socket.ask(request("hub.items.list", json!({}))).await;
-    assert!(items["result"]["items"].as_array().unwrap().iter().all(|item| item.get("valueFormatted").is_none()));
+    let items = items["result"]["items"].as_array().unwrap().clone();
+    assert!(!items.is_empty() && items.iter().all(|item| item.get("valueFormatted").is_none()));
     let devices = socket.ask(request("hub.devices.list", json!({}))).await;
-    assert!(devices["result"]["devices"].as_array().unwrap().iter().all(|device| device.get("info").is_none()));
+    let devices = devices["result"]["devices"].as_array().unwrap().clone();
+    assert!(!devices.is_empty() && devices.iter().all(|device| device.get("info").is_none()));
     let ready = cloud.ready().hubs.iter().find(|hub| hub.serial == "70000001").unwrap();
     assert_eq!((ready.kind, &ready.lan), ("rtos", &None), "the first generation has no local access");
 }
@@ -134,4 +136,70 @@ async fn houses_live_when_they_are_told_to() {
     assert!(told.iter().any(|line| line.contains("thermostat/temp>")), "{told:?}");
     let mut second = House::of(started(start(true)).await).await;
     assert_eq!(second.heard(Duration::from_secs(600)).await, told, "one seed, one life");
+}
+
+/// A house of one of each behaviour, for a day.
+#[tokio::test]
+async fn every_behaviour_does_what_its_name_says() {
+    let world = r#"
+        [[users]]
+        username = "demo.user"
+        password = "demo-password"
+        email = "demo.user@example.com"
+        account = 1200001
+        user = 2800001
+
+        [[hubs]]
+        serial = "90000001"
+        mac = "AA:BB:CC:00:00:01"
+        kind = "linux"
+        model = "h2.1"
+        owner = "demo.user"
+        online = true
+        devices = [
+            { template = "thermostat", name = "Heat" }, { template = "motion_sensor", name = "Motion" },
+            { template = "door_sensor", name = "Door" }, { template = "metered_plug", name = "Plug" },
+            { template = "scene_controller", name = "Bell" },
+        ]
+        behaviours = [
+            { kind = "climate", device = "Heat", outside = 4.0 },
+            { kind = "motion", device = "Motion", hours = [1, 2], per_hour = 6.0, seconds = 60 },
+            { kind = "door", device = "Door", hours = [3], per_hour = 6.0, seconds = 20 },
+            { kind = "power", device = "Plug", watts = 60.0 },
+            { kind = "battery", device = "Motion", percent_per_day = 24.0 },
+            { kind = "outage", device = "Door", per_day = 12.0, seconds = 60 },
+            { kind = "button", device = "Bell", times = ["04:30"] },
+        ]
+    "#;
+    let file = std::env::temp_dir().join(format!("ezlo-test-behaviours-{}.toml", std::process::id()));
+    std::fs::write(&file, world).unwrap();
+    let config = Config { world: file.display().to_string(), ..Config::default() };
+    let builder = MockCloud::builder().config(config).clock(Clock::frozen(START));
+    let mut house = House::of(started(builder.guesses(|guesses| guesses.living_houses = true)).await).await;
+    std::fs::remove_file(&file).unwrap();
+    let plug = house.id("Plug/switch").to_owned();
+    house.good("hub.item.value.set", json!({"_id": plug, "value": true})).await;
+    // By hour of the day, the world's place being at UTC; START is 22:13:20.
+    let mut by_hour = std::collections::BTreeMap::<u64, Vec<String>>::new();
+    for step in 0..6 * 24 {
+        let told = house.heard(Duration::from_secs(600)).await;
+        by_hour.entry((22 * 60 + 13 + 10 * step) / 60 % 24).or_default().extend(told);
+    }
+    let hours = |part: &str| {
+        let with = by_hour.iter().filter(|(_, told)| told.iter().any(|line| line.contains(part)));
+        with.map(|(hour, _)| *hour).collect::<Vec<_>>()
+    };
+    let told = |part: &str| by_hour.values().flatten().filter(|line| line.contains(part)).count();
+    assert!(
+        hours("<Motion/motion> value=true").iter().all(|hour| matches!(hour, 0..=2)),
+        "{:?}",
+        hours("Motion/motion")
+    );
+    assert!(told("<Motion/motion> value=true") > 0 && told("<Motion/motion> value=false") > 0);
+    assert!(hours("dw_is_opened").iter().all(|hour| matches!(hour, 2..=3)) && told("dw_is_opened") > 0);
+    assert!(told("dw_is_closed") > 0, "and closed again");
+    assert_eq!(hours("press_1_time"), [4], "at half past four");
+    let slow = [told("<Heat/temp>"), told("<Plug/electric_meter_kwh>"), told("<Motion/battery>")];
+    assert!(slow[0] > 10 && slow[1] > 0 && slow[2] >= 20, "{slow:?}");
+    assert!(told("reachable=false") > 0 && told("reachable=true") > 0, "nodes go and come back");
 }

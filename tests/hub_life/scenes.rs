@@ -172,3 +172,34 @@ async fn conditions_that_come_true_in_one_call_start_a_scene_once() {
     let params = json!({"_id": codes, "element": element});
     assert_eq!(started(&house.transcript("hub.item.dictionary.value.add", params, SECOND).await), 1);
 }
+
+/// `or`, `xor`, `not`, `else`: each by what it starts when its parts begin and cease to hold.
+#[tokio::test]
+async fn conditions_are_joined_as_their_names_say() {
+    let mut house = House::new().await;
+    let (door, motion) = (house.id("Front door/dw_state").to_owned(), house.id("Hall motion/motion").to_owned());
+    let open = || item_is(door.as_str(), "dw_is_opened");
+    let moves = || item_is(motion.as_str(), true);
+    let mut one_of = all([open(), moves()]);
+    let name = "xor";
+    one_of.options.get_mut().unwrap().method.get_mut().unwrap().name = name.into();
+    for (name, condition) in
+        [("Any", any([open(), moves()])), ("All", all([open(), moves()])), ("One", one_of), ("No", not(open()))]
+    {
+        let otherwise = SceneBuilder::new(name).when(condition).then(switch_mode("1")).otherwise(switch_mode("1"));
+        house.create(otherwise).await;
+    }
+    let mut runs = async |device: &str, item: &str, value: Value| {
+        house.report(device, item, value);
+        let told = house.heard(SECOND).await;
+        let started = |line: &String| line.contains("scene.run.progress") && line.contains("status=\"started\"");
+        let names = ["Any", "All", "One", "No"];
+        let ran =
+            |name: &&str| told.iter().any(|line| started(line) && line.contains(&format!("scene_name=\"{name}\"")));
+        names.into_iter().filter(ran).collect::<Vec<_>>()
+    };
+    assert_eq!(runs("Front door", "dw_state", json!("dw_is_opened")).await, ["Any", "One", "No"], "No: by its else");
+    assert_eq!(runs("Hall motion", "motion", json!(true)).await, ["All", "One"], "One: by its else");
+    assert_eq!(runs("Front door", "dw_state", json!("dw_is_closed")).await, ["All", "One", "No"], "All: by its else");
+    assert_eq!(runs("Hall motion", "motion", json!(false)).await, ["Any", "One"], "both by their else");
+}

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::say::say;
-use crate::{Outcome, api, codegen, root, tidy};
+use crate::{Outcome, api, codegen, coverage, root, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArguments {
@@ -49,6 +49,7 @@ pub(crate) fn run() -> Outcome {
     }
     features()?;
     codegen::run(&codegen::Arguments { check: true })?;
+    coverage::run(&coverage::Arguments { json: true })?;
     api::run(&api::Arguments { check: true })?;
     tidy::run()
 }

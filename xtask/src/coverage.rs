@@ -17,7 +17,7 @@ use crate::{Failure, Outcome, codegen};
 pub(crate) struct Arguments {
     /// Print one JSON object instead of lines.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// One kind of thing.
