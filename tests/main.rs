@@ -22,6 +22,7 @@ mod snapshots;
 mod support;
 mod survival;
 mod ways;
+mod worlds;
 
 /// The `mock-cloud` program of this build.
 fn program() -> PathBuf {

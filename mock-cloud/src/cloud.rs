@@ -1,11 +1,12 @@
 //! The simulated cloud as a value: started, asked, moved in time, dropped.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Profile};
+use crate::config::{Config, ConfigError, Ports, Profile};
 use crate::hub::HubHandle;
 use crate::mdns::Announcer;
 use crate::ready::{Ready, ReadyHub, ReadyUser, ReadyWifi};
@@ -22,12 +23,36 @@ const HUBS_WITH_PORTS: usize = 16;
 pub struct MockCloud {
     shared: Arc<Shared>,
     ready: Ready,
-    ca_pem: String,
     _stop: Stop,
-    /// Keeps the certificate's folder for as long as the cloud runs.
-    _folder: Option<tempfile::TempDir>,
     _announcer: Option<Announcer>,
 }
+
+/// What a cloud was made from; its copies share it.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    config: Config,
+    file: Arc<WorldFile>,
+    authority: Authority,
+    /// Keeps the certificate's folder for as long as a cloud runs.
+    _folder: Option<tempfile::TempDir>,
+    ca_path: String,
+}
+
+impl Origin {
+    fn beginnings(&self, clock: Clock) -> Beginnings {
+        Beginnings {
+            clock,
+            seed: self.config.seed,
+            guesses: self.config.effective_guesses(),
+            profile: self.config.profile,
+            file: Arc::clone(&self.file),
+        }
+    }
+}
+
+/// A state of a cloud, taken by [`MockCloud::snapshot`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Snapshot(Arc<crate::world::Snapshot>);
 
 /// Sets a simulated cloud up.
 #[derive(Debug, Clone, Default)]
@@ -118,26 +143,78 @@ impl Builder {
         let file = config.load_world()?;
         let clock = clock.unwrap_or_else(Clock::real);
         let authority = Authority::new(&clock).map_err(TlsError::from)?;
-        let world = World::new(Beginnings {
-            clock: clock.clone(),
-            seed: config.seed,
-            guesses: config.effective_guesses(),
-            profile: config.profile,
-            file: file.clone(),
-        });
-        let shared = Arc::new(Shared { world: Arc::clone(&world), ready: std::sync::OnceLock::new() });
+        let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
+        let origin = Arc::new(Origin { config, file: Arc::new(file), authority, _folder: folder, ca_path });
+        let world = World::new(origin.beginnings(clock));
+        MockCloud::run(world, origin.config.ports, origin).await
+    }
+}
+
+impl MockCloud {
+    /// Binds what a world needs and lets its time go.
+    async fn run(world: Arc<World>, ports: Ports, origin: Arc<Origin>) -> Result<Self, StartError> {
         // From here on, leaving early stops what was started.
         let stop = Stop(Arc::clone(&world));
-        let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
-        let announcer = config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
-        let announce = announcer.as_ref();
-        let listeners = Listeners { shared: &shared, config: &config, authority: &authority, announce };
-        let ready = listeners.start(&file, ca_path).await?;
+        let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin)));
+        let announcer = origin.config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
+        let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_ref() };
+        let ready = listeners.start().await?;
+        let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
         // Set once, here.
         let _ = shared.ready.set(ready.clone());
-        let ca_pem = authority.pem().to_owned();
-        Ok(MockCloud { shared, ready, ca_pem, _stop: stop, _folder: folder, _announcer: announcer })
+        Ok(Self { shared, ready, _stop: stop, _announcer: announcer })
+    }
+
+    /// Takes the state as it is now. Takes no time: hubs are shared with it until they change.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Puts a state back that was taken of this cloud, or of one that it was copied from. The time goes on: what was due in
+    /// ten seconds is due in ten seconds. Connections that listen to a hub are closed, faults and journal stay.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.shared.restore(snapshot);
+    }
+
+    /// Puts the state back that the world began with. The time stays what it is.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
+
+    /// A copy of this cloud as it is now, on ports of its own, with a clock that shows the same time and goes its own way.
+    /// Neither knows of the other. What was given out by this one (identities, session tokens) is good there too.
+    pub async fn fork(&self) -> Result<Self, StartError> {
+        self.shared.forking().await
+    }
+}
+
+/// A copy of a world that gets its listeners.
+type Forking = Pin<Box<dyn Future<Output = Result<MockCloud, StartError>> + Send>>;
+
+impl Shared {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(Arc::new(self.world.snapshot()))
+    }
+
+    pub(crate) fn restore(&self, snapshot: &Snapshot) {
+        self.world.restore(&snapshot.0);
+    }
+
+    pub(crate) fn reset(&self) {
+        let beginnings = self.origin.beginnings(self.world.clock.clone());
+        self.world.restore(&crate::world::Snapshot::beginning(&beginnings));
+    }
+
+    /// Copies the world now; what is waited for are the listeners of the copy.
+    pub(crate) fn forking(&self) -> Forking {
+        let beginnings = self.origin.beginnings(self.world.clock.copy());
+        let world = World::from_snapshot(&self.world.snapshot(), beginnings);
+        Box::pin(MockCloud::run(world, Ports::default(), Arc::clone(&self.origin)))
     }
 }
 
@@ -171,15 +248,15 @@ fn keep_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::Temp
 
 struct Listeners<'a> {
     shared: &'a Arc<Shared>,
-    config: &'a Config,
-    authority: &'a Authority,
+    origin: &'a Origin,
+    ports: Ports,
     announce: Option<&'a Announcer>,
 }
 
 impl Listeners<'_> {
-    async fn start(&self, file: &WorldFile, ca_pem: String) -> Result<Ready, StartError> {
-        let ports = self.config.ports;
-        let tls = self.authority.cloud(self.config.bind)?;
+    async fn start(&self) -> Result<Ready, StartError> {
+        let (ports, Origin { config, file, authority, ca_path, .. }) = (self.ports, self.origin);
+        let tls = authority.cloud(config.bind)?;
         let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) }).await?;
         let http = self.listen("http", ports.http, Surface::Cloud { tls: None }).await?;
         let control = self.listen("control", ports.control, Surface::Control).await?;
@@ -201,13 +278,13 @@ impl Listeners<'_> {
         Ok(Ready {
             ready: true,
             version: env!("CARGO_PKG_VERSION"),
-            seed: self.config.seed,
-            profile: self.config.profile.as_str(),
+            seed: config.seed,
+            profile: config.profile.as_str(),
             https: format!("https://{https}"),
             http: format!("http://{http}"),
             relay: format!("wss://{https}"),
             control: format!("http://{control}"),
-            ca_pem,
+            ca_pem: ca_path.clone(),
             users: users.collect(),
             wifi: wifi.collect(),
             hubs,
@@ -215,8 +292,9 @@ impl Listeners<'_> {
     }
 
     async fn listen(&self, what: &str, port: u16, surface: Surface) -> Result<SocketAddr, StartError> {
-        let address = SocketAddr::new(self.config.bind, port);
-        let bound = server::bind(self.config.bind, port).await;
+        let bind = self.origin.config.bind;
+        let address = SocketAddr::new(bind, port);
+        let bound = server::bind(bind, port).await;
         let (listener, address) =
             bound.map_err(|source| StartError::Bind { what: what.to_owned(), address, source })?;
         self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, surface));
@@ -237,8 +315,8 @@ impl Listeners<'_> {
             lan_http: None,
         };
         if cell.kind != HubKind::Vera && at < HUBS_WITH_PORTS {
-            let ports = self.config.ports;
-            let tls = self.authority.hub(cell.serial.as_str())?;
+            let ports = self.ports;
+            let tls = self.origin.authority.hub(cell.serial.as_str())?;
             let lan = || Surface::Lan { hub: Arc::clone(cell), tls: Arc::clone(&tls) };
             let name = |what: &str| format!("{what} of hub {}", cell.serial);
             // Fixed ports are counted up from hub to hub; 0 stays "any".
@@ -283,7 +361,7 @@ impl MockCloud {
 
     /// The certificate of the authority that signed every server certificate, in PEM.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        self.shared.origin.authority.pem()
     }
 
     /// What came, went and led to what, oldest first.

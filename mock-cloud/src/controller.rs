@@ -131,7 +131,7 @@ impl Controller {
             seed: config.config.seed,
             guesses: config.config.effective_guesses(),
             profile: config.config.profile,
-            file,
+            file: file.into(),
         });
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });

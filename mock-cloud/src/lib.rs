@@ -20,7 +20,7 @@ mod tls;
 mod world;
 
 pub use clock::Clock;
-pub use cloud::{Builder, MockCloud, StartError};
+pub use cloud::{Builder, MockCloud, Snapshot, StartError};
 pub use config::{Config, ConfigError, Guesses, Profile};
 pub use controller::{Controller, ControllerConfig, ControllerError};
 pub use ezlo_protocol::evidence::Evidence;

@@ -9,10 +9,23 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 #[derive(Debug)]
 pub struct Random(Mutex<ChaCha8Rng>);
 
+impl Clone for Random {
+    /// Both go on alike.
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    }
+}
+
 impl Random {
     /// The numbers of that seed.
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
+    }
+
+    /// Goes on as that one does.
+    pub(crate) fn become_like(&self, other: &Self) {
+        let numbers = other.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
     }
 
     /// Fills the bytes.

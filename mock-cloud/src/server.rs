@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::cloud::Origin;
 use crate::faults::stream::FaultyStream;
 use crate::faults::{self, Facts, FaultKind, Place};
 use crate::ready::Ready;
@@ -38,6 +39,16 @@ pub(crate) struct Shared {
     pub(crate) world: Arc<World>,
     /// The ready line, for the control API.
     pub(crate) ready: std::sync::OnceLock<Ready>,
+    /// What the world was made from.
+    pub(crate) origin: Arc<Origin>,
+    /// What the control API keeps: copies of the world and states of it.
+    kept: control::Kept,
+}
+
+impl Shared {
+    pub(crate) fn new(world: Arc<World>, origin: Arc<Origin>) -> Self {
+        Self { world, ready: std::sync::OnceLock::new(), origin, kept: control::Kept::default() }
+    }
 }
 
 /// What a listener is for.

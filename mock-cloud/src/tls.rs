@@ -1,8 +1,8 @@
 //! The certificate authority of a simulated cloud: one certificate for every vendor host name, one for each hub.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -27,6 +27,8 @@ pub(crate) struct Authority {
     pem: String,
     der: CertificateDer<'static>,
     validity: (i64, i64),
+    /// What was made already, by whom it is for: a copy of a world shows the same certificates, and pays nothing for them.
+    made: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
 
 impl Authority {
@@ -38,7 +40,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         let (pem, der) = (certificate.pem(), certificate.der().clone());
-        Ok(Self { issuer: Issuer::new(params, key), pem, der, validity })
+        Ok(Self { issuer: Issuer::new(params, key), pem, der, validity, made: Mutex::default() })
     }
 
     /// The authority's own certificate, for clients that are to trust it.
@@ -46,8 +48,31 @@ impl Authority {
         &self.pem
     }
 
+    fn once(
+        &self,
+        whom: &str,
+        make: impl FnOnce() -> Result<Arc<ServerConfig>, TlsError>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = made.get(whom) {
+            return Ok(Arc::clone(config));
+        }
+        let config = make()?;
+        made.insert(whom.to_owned(), Arc::clone(&config));
+        Ok(config)
+    }
+
     /// TLS for every vendor host name, `localhost` and the address itself.
     pub(crate) fn cloud(&self, bind: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
+        self.once("cloud", || self.make_cloud(bind))
+    }
+
+    /// TLS of a hub: self-signed, with the serial as its common name, as on real hubs.
+    pub(crate) fn hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
+        self.once(&format!("hub {serial}"), || self.make_hub(serial))
+    }
+
+    fn make_cloud(&self, bind: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
         let mut params = params("mock-cloud", self.validity);
         for name in VENDOR_NAMES {
             params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
@@ -60,8 +85,7 @@ impl Authority {
         server(vec![certificate.der().clone(), self.der.clone()], &key)
     }
 
-    /// TLS of a hub: self-signed, with the serial as its common name, as on real hubs.
-    pub(crate) fn hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
+    fn make_hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
         let params = params(serial, self.validity);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;

@@ -18,6 +18,7 @@ pub(crate) mod file;
 pub(crate) mod hub;
 pub(crate) mod link;
 mod sessions;
+mod snapshot;
 pub(crate) mod template;
 mod tokens;
 
@@ -26,6 +27,7 @@ pub(crate) use file::{HubKind, WifiFile, WorldFile};
 pub use hub::SetupFault;
 pub(crate) use hub::cell::HubCell;
 pub(crate) use sessions::{Session, Sessions};
+pub(crate) use snapshot::Snapshot;
 pub(crate) use tokens::{AuthError, Caller, Issue, Tokens};
 
 /// The state of one simulated cloud.
@@ -51,7 +53,7 @@ pub(crate) struct Beginnings {
     pub(crate) seed: u64,
     pub(crate) guesses: Guesses,
     pub(crate) profile: Profile,
-    pub(crate) file: WorldFile,
+    pub(crate) file: Arc<WorldFile>,
 }
 
 impl std::fmt::Debug for World {
@@ -63,35 +65,32 @@ impl std::fmt::Debug for World {
 
 impl World {
     pub(crate) fn new(beginnings: Beginnings) -> Arc<Self> {
+        let snapshot = Snapshot::beginning(&beginnings);
+        Self::from_snapshot(&snapshot, beginnings)
+    }
+
+    /// A world of its own that begins in that state; of the beginnings the manners and the time count.
+    pub(crate) fn from_snapshot(snapshot: &Snapshot, beginnings: Beginnings) -> Arc<Self> {
         let Beginnings { clock, seed, guesses, profile, file } = beginnings;
-        let random = Random::new(seed);
-        let tokens = Tokens::new(&random);
-        let mut accounts = Accounts::new(&file.users, &random);
-        let mut hubs = BTreeMap::new();
-        for hub in &file.hubs {
-            let cell = HubCell::from_file(hub, seed, &guesses, clock.now_ms());
-            if let Some(owner) = &hub.owner {
-                accounts.adopt(owner, &cell.serial, clock.timestamp(), &random);
-            }
-            hubs.insert(cell.serial.clone(), Arc::new(cell));
-        }
-        let journal = Arc::new(Journal::new(clock.clone()));
+        let hubs = snapshot.hubs.iter().map(|shot| (shot.serial().clone(), Arc::new(HubCell::from_shot(shot))));
         let world = Arc::new(Self {
-            clock,
-            random,
+            random: snapshot.random.clone(),
             guesses,
             profile,
-            tokens,
-            networks: file.wifi,
+            tokens: snapshot.tokens.clone(),
+            networks: file.wifi.clone(),
             faults: Faults::new(seed),
-            journal,
-            accounts: Mutex::new(accounts),
-            sessions: Mutex::default(),
-            hubs: RwLock::new(hubs),
+            journal: Arc::new(Journal::new(clock.clone())),
+            clock,
+            accounts: Mutex::new(snapshot.accounts.clone()),
+            sessions: Mutex::new(snapshot.sessions.clone()),
+            hubs: RwLock::new(hubs.collect()),
             tasks: Mutex::new(Some(JoinSet::new())),
         });
-        for hub in world.hubs() {
-            hub.start(&world);
+        for shot in &snapshot.hubs {
+            if let Some(cell) = world.hub(shot.serial()) {
+                cell.go_on(&world, shot);
+            }
         }
         world
     }
@@ -120,6 +119,18 @@ impl World {
             return None;
         }
         Some(Arc::clone(hubs.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
+    }
+
+    /// A hub that was there before.
+    fn put_hub(&self, cell: HubCell) -> Arc<HubCell> {
+        let cell = Arc::new(cell);
+        self.hubs.write().unwrap_or_else(PoisonError::into_inner).insert(cell.serial.clone(), Arc::clone(&cell));
+        cell
+    }
+
+    fn remove_hub(&self, cell: &HubCell) {
+        self.hubs.write().unwrap_or_else(PoisonError::into_inner).remove(&cell.serial);
+        cell.let_go();
     }
 
     /// What goes wrong at this place now, if anything.

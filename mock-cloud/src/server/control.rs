@@ -18,8 +18,10 @@ mod hubs;
 mod journal;
 mod metrics;
 mod openapi;
+mod worlds;
 
 pub(super) use journal::line;
+pub(super) use worlds::Kept;
 
 /// One call.
 struct Call {
@@ -44,6 +46,10 @@ enum Act {
     Later(for<'a> fn(&'a Shared, &'a Request) -> Waiting<'a>),
     /// With what stands in place of `{}`.
     With(fn(&Shared, &str) -> Reply),
+    /// The same with the request.
+    Of(fn(&Shared, &str, &Request) -> Reply),
+    /// With what stands in place of `{}`, waiting for something.
+    LaterWith(for<'a> fn(&'a Shared, &'a str) -> Waiting<'a>),
     /// To the hub whose serial stands in place of `{}`; with a body to show.
     Hub(fn(&HubHandle, &Request, &'static str) -> Reply),
 }
@@ -70,6 +76,8 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
             Act::Now(act) => act(shared, request),
             Act::Later(act) => act(shared, request).await,
             Act::With(act) => act(shared, part),
+            Act::Of(act) => act(shared, part, request),
+            Act::LaterWith(act) => act(shared, part).await,
             Act::Hub(act) => match hubs::find(shared, part) {
                 Some(hub) => act(&hub, request, call.body),
                 None => refusal(StatusCode::NOT_FOUND, "no hub has that serial; GET /hubs lists them"),

@@ -15,7 +15,7 @@ use super::file::UserFile;
 use crate::random::Random;
 
 /// All users and accounts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Accounts {
     /// By lower-cased name: the service does not tell names apart by case.
     users: BTreeMap<String, User>,

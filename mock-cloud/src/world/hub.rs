@@ -43,6 +43,7 @@ mod scene_run;
 mod scenes;
 mod setup;
 mod sun;
+mod timers;
 mod wifi;
 mod zwave;
 mod zwave_s2;
@@ -66,7 +67,7 @@ const MAX_SCENES: usize = 1_000;
 const MAX_FAVORITES: usize = 10_000;
 
 /// The state of a hub.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hub {
     pub(crate) serial: String,
     pub(crate) uuid: String,
@@ -274,6 +275,12 @@ impl Hub {
 
     pub(crate) fn device_count(&self) -> usize {
         self.devices.len()
+    }
+
+    /// What was to come at a time comes that much later: this state was put back then.
+    fn put_off(&mut self, ms: i64) {
+        self.booted_ms = self.booted_ms.saturating_add(ms);
+        self.modes.put_off(ms);
     }
 
     /// Begins to live: conditions on time and behaviours get their timers.

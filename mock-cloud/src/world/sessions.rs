@@ -11,7 +11,7 @@ use crate::random::Random;
 const MAX_SESSIONS: usize = 100_000;
 
 /// The session tokens that were given out.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Sessions {
     by_token: HashMap<SessionToken, Session>,
     by_expiry: BTreeSet<(i64, String)>,

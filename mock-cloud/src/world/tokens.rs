@@ -17,6 +17,7 @@ use super::accounts::User;
 use crate::random::Random;
 
 /// Makes and checks tokens.
+#[derive(Clone)]
 pub(crate) struct Tokens {
     key: [u8; 32],
 }

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Act, Call, clock, faults, hubs, journal, metrics, openapi, refusal};
+use super::{Act, Call, clock, faults, hubs, journal, metrics, openapi, refusal, worlds};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
 
@@ -43,6 +43,14 @@ calls! {
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "within": 5}"#
         Later(|shared, request| Box::pin(journal::expect(shared, request)));
     GET "/evidence" "How each simulated answer is known, and where from." "" Now(evidence);
+    GET "/worlds" "This world, which is number 0, and the copies that were made of it, each with its ready line; and the states \
+        that are kept." "" Now(worlds::list);
+    POST "/worlds/{}/fork" "Makes a copy that goes its own way, on ports of its own; answers with its number and ready line." ""
+        LaterWith(|shared, id| Box::pin(worlds::fork(shared, id)));
+    POST "/worlds/{}/snapshot" "Keeps the state of a world under a name." r#"{"name": "before"}"# Of(worlds::snapshot);
+    POST "/worlds/{}/restore" "Puts a state back that was kept. The time goes on." r#"{"name": "before"}"# Of(worlds::restore);
+    POST "/worlds/{}/reset" "Puts the state back that the world began with. The time goes on." "" With(worlds::reset);
+    DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
     GET "/hubs" "The hubs." "" Now(hubs::list);
     GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);
     POST "/hubs/{}/include" "Somebody presses the button of a new device."

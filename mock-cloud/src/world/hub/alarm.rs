@@ -19,7 +19,7 @@ const EMERGENCIES: &[&str] = &["smoke", "co", "co2", "gas", "heat", "leak"];
 const PRESSES: &[&str] = &["press_1_time", "press_2_times", "press_3_times", "held_down"];
 
 /// The alarm that is on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Alarm {
     phase: AlarmPhase,
     delay: i64,
@@ -28,6 +28,12 @@ pub(super) struct Alarm {
     sources: Vec<(DeviceId, i64, i64)>,
     /// Sirens that sound, to be silenced whatever a later mode says of them.
     sounding: Vec<ItemId>,
+}
+
+impl Alarm {
+    pub(super) const fn put_off(&mut self, ms: i64) {
+        self.due_ms = self.due_ms.saturating_add(ms);
+    }
 }
 
 impl Hub {

@@ -14,7 +14,7 @@ use super::{Context, Hub, Timer};
 use crate::world::file::BehaviourFile;
 
 /// What lives in a house.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Behaviours {
     all: Vec<Behaviour>,
     /// What metered devices draw when they are on, in watts.
@@ -27,7 +27,7 @@ impl Behaviours {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Behaviour {
     device: DeviceId,
     kind: Kind,

@@ -14,7 +14,8 @@ use ezlo_protocol::serial::Serial;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Context, Effects, Family, Hub, Local, Timer};
+use super::timers::{Timers, Waiting};
+use super::{Context, Effects, Family, Hub, Local};
 use crate::config::Guesses;
 use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, Way};
@@ -51,9 +52,32 @@ pub(crate) struct HubCell {
     pub(crate) unlocked: AtomicBool,
 }
 
+/// The state of a hub at one moment.
+#[derive(Debug)]
+pub(crate) struct HubShot {
+    serial: Serial,
+    mac: MacAddress,
+    kind: HubKind,
+    local: Local,
+    hub: Arc<Hub>,
+    taken_ms: i64,
+    /// What it has yet to do, and in how many milliseconds.
+    timers: Vec<(i64, Waiting)>,
+    messages: u64,
+    unlocked: bool,
+}
+
+impl HubShot {
+    pub(crate) const fn serial(&self) -> &Serial {
+        &self.serial
+    }
+}
+
 #[derive(Debug)]
 struct State {
-    hub: Hub,
+    /// Shared with the snapshots that were taken of it; copied when it changes after one.
+    hub: Arc<Hub>,
+    timers: Timers,
     links: Vec<Link>,
     /// A process of its own that speaks for this hub in place of the simulated one.
     controller: Option<Link>,
@@ -72,7 +96,7 @@ impl Drop for OpenRequest {
 impl HubCell {
     pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
         let hub = Hub::from_file(file, seed, guesses, now_ms);
-        let cell = Self::new(file.serial.clone(), file.mac, file.kind, hub);
+        let cell = Self::new(file.serial.clone(), file.mac, file.kind, Arc::new(hub));
         let local = match (file.local, cell.local) {
             (Some(true), Local::None) => Local::Full,
             (Some(false), _) => Local::None,
@@ -84,10 +108,10 @@ impl HubCell {
     /// A hub that brought itself, by registering as a controller.
     pub(crate) fn foreign(serial: Serial, mac: MacAddress, model: &str, seed: u64, now_ms: i64) -> Self {
         let hub = Hub::bare(serial.as_str(), HubKind::Linux, model, seed, now_ms);
-        Self::new(serial, mac, HubKind::Linux, hub)
+        Self::new(serial, mac, HubKind::Linux, Arc::new(hub))
     }
 
-    fn new(serial: Serial, mac: MacAddress, kind: HubKind, hub: Hub) -> Self {
+    fn new(serial: Serial, mac: MacAddress, kind: HubKind, hub: Arc<Hub>) -> Self {
         let family = Family::of(kind);
         let on_network = watch::Sender::new(hub.wifi.on_network());
         Self {
@@ -98,16 +122,84 @@ impl HubCell {
             kind,
             family,
             local: family.local,
-            state: Mutex::new(State { hub, links: Vec::new(), controller: None }),
+            state: Mutex::new(State { hub, timers: Timers::default(), links: Vec::new(), controller: None }),
             open_requests: AtomicUsize::new(0),
             messages: AtomicU64::new(0),
             unlocked: AtomicBool::new(false),
         }
     }
 
-    /// Begins to live.
-    pub(crate) fn start(self: &Arc<Self>, world: &Arc<World>) {
-        self.change(world, Hub::start, |()| ());
+    /// The state as it is now.
+    pub(crate) fn shot(&self, now_ms: i64) -> HubShot {
+        let state = self.lock();
+        HubShot {
+            serial: self.serial.clone(),
+            mac: self.mac,
+            kind: self.kind,
+            local: self.local,
+            hub: Arc::clone(&state.hub),
+            taken_ms: now_ms,
+            timers: state.timers.left(now_ms),
+            messages: self.messages.load(Ordering::Relaxed),
+            unlocked: self.unlocked.load(Ordering::Acquire),
+        }
+    }
+
+    /// The state that a new hub begins to live with.
+    pub(crate) fn begun(self, now_ms: i64, guesses: &Guesses) -> HubShot {
+        let mut context = Context::new(now_ms, guesses);
+        let mut shot = self.shot(now_ms);
+        drop(self);
+        Arc::make_mut(&mut shot.hub).start(&mut context);
+        let epoch = shot.hub.epoch;
+        let left = |(ms, timer)| (i64::try_from(ms).unwrap_or(i64::MAX), Waiting { timer, epoch, cause: None });
+        shot.timers = context.effects.timers.into_iter().map(left).collect();
+        shot
+    }
+
+    /// A hub in that state; its timers stand still until it goes on.
+    pub(crate) fn from_shot(shot: &HubShot) -> Self {
+        let HubShot { serial, mac, kind, local, hub, messages, unlocked, .. } = shot;
+        let cell = Self::new(serial.clone(), *mac, *kind, Arc::clone(hub));
+        cell.messages.store(*messages, Ordering::Relaxed);
+        cell.unlocked.store(*unlocked, Ordering::Release);
+        Self { local: *local, ..cell }
+    }
+
+    /// Begins to live, with the timers of that state.
+    pub(crate) fn go_on(self: &Arc<Self>, world: &Arc<World>, shot: &HubShot) {
+        let mut state = self.lock();
+        state.timers.replace(&shot.timers, world.clock.now_ms());
+        self.wake_in_time(world, &mut state);
+    }
+
+    /// Puts that state back. Whoever listens is let go.
+    pub(crate) fn restore(self: &Arc<Self>, world: &Arc<World>, shot: &HubShot) {
+        self.let_go();
+        let later_ms = world.clock.now_ms() - shot.taken_ms;
+        {
+            let mut state = self.lock();
+            state.hub = Arc::clone(&shot.hub);
+            if later_ms != 0 {
+                Arc::make_mut(&mut state.hub).put_off(later_ms);
+            }
+            let on_network = state.hub.wifi.on_network();
+            self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
+        }
+        self.messages.store(shot.messages, Ordering::Relaxed);
+        self.unlocked.store(shot.unlocked, Ordering::Release);
+        self.go_on(world, shot);
+        if later_ms != 0 {
+            self.change(world, Hub::watch_times_of_day, |()| ());
+        }
+    }
+
+    /// Closes every connection that listens, and those on the local ports too.
+    pub(crate) fn let_go(&self) {
+        for link in self.lock().links.drain(..) {
+            link.close(1012, "the world was put back");
+        }
+        self.drops.send_modify(|drops| *drops += 1);
     }
 
     /// An answer as text, in the family's manner.
@@ -176,7 +268,7 @@ impl HubCell {
         let mut context = Context::new(world.clock.now_ms(), &world.guesses);
         context.networks = &world.networks;
         let mut state = self.lock();
-        let result = act(&mut state.hub, &mut context);
+        let result = act(Arc::make_mut(&mut state.hub), &mut context);
         answer(&result);
         self.apply(world, &mut state, context.effects);
         result
@@ -308,25 +400,39 @@ impl HubCell {
             self.tell_presence(state, connected);
         }
         for (ms, timer) in effects.timers {
-            self.later(world, Duration::from_millis(ms), timer, state.hub.epoch);
+            let due = world.clock.now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+            // What comes later has the same cause as what was asked for now.
+            state.timers.add(due, Waiting { timer, epoch: state.hub.epoch, cause: journal::cause() });
         }
+        self.wake_in_time(world, state);
     }
 
-    fn later(self: &Arc<Self>, world: &Arc<World>, wait: Duration, timer: Timer, epoch: u64) {
-        let due = world.clock.timer(wait);
-        // What comes later has the same cause as what was asked for now.
-        let cause = journal::cause();
+    /// Sees to it that somebody wakes this hub when its next timer is due.
+    fn wake_in_time(self: &Arc<Self>, world: &Arc<World>, state: &mut State) {
+        let Some(due) = state.timers.claim_waking() else { return };
+        let wait = due.saturating_sub(world.clock.now_ms());
+        let timer = world.clock.timer(Duration::from_millis(u64::try_from(wait).unwrap_or_default()));
         let (cell, world_then) = (Arc::clone(self), Arc::clone(world));
         world.spawn(async move {
             // Held until everything that it leads to is done.
-            let _woken = due.await;
+            let _woken = timer.await;
+            cell.woken(&world_then, due);
+        });
+    }
+
+    /// Lets everything happen that is due, in order.
+    fn woken(self: &Arc<Self>, world: &Arc<World>, due: i64) {
+        self.lock().timers.is_woken(due);
+        loop {
+            let Some(waiting) = self.lock().timers.next_due(world.clock.now_ms()) else { break };
             let fire = |hub: &mut Hub, context: &mut Context<'_>| {
-                if hub.epoch == epoch {
-                    hub.fire(&timer, context);
+                if hub.epoch == waiting.epoch {
+                    hub.fire(&waiting.timer, context);
                 }
             };
-            journal::because_of(cause, || cell.change(&world_then, fire, |()| ()));
-        });
+            journal::because_of(waiting.cause, || self.change(world, fire, |()| ()));
+        }
+        self.wake_in_time(world, &mut self.lock());
     }
 
     /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.

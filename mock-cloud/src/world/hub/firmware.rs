@@ -17,14 +17,14 @@ const STEPS: [i64; 4] = [0, 25, 50, 75];
 /// Serials of hubs that were Vera hubs before, by their beginning (the vendor's note; the guide's own example for 46).
 const REFLASHED: &[&str] = &["40", "45", "46", "50", "55"];
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Firmware {
     pub(super) version: String,
     update: Option<Update>,
     generation: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Update {
     /// What its progress is told as.
     broadcast: &'static str,

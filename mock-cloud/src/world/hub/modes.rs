@@ -22,7 +22,7 @@ const DELAY_SECONDS: i64 = 30;
 pub(super) const ENTRY_DELAYS: [i64; 4] = [30, 60, 120, 0];
 
 /// The house's modes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Modes {
     /// Index into [`MODES`].
     pub(super) current: usize,
@@ -38,7 +38,7 @@ pub(super) struct Modes {
 }
 
 /// What can be set about one mode.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ModeSettings {
     pub(super) switch_delay: i64,
     /// The entry delays decide when there is none.
@@ -87,12 +87,22 @@ impl Modes {
         &self.modes[self.current]
     }
 
+    /// The switch and the alarm that are under way end that much later.
+    pub(super) fn put_off(&mut self, ms: i64) {
+        if let Some(pending) = &mut self.pending {
+            pending.due_ms = pending.due_ms.saturating_add(ms);
+        }
+        if let Some(alarm) = &mut self.alarm {
+            alarm.put_off(ms);
+        }
+    }
+
     pub(super) fn current_id(&self) -> ModeId {
         id(self.current)
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pending {
     to: usize,
     delay: i64,

@@ -252,6 +252,16 @@ impl Hub {
         }
     }
 
+    /// Sets the timers of scenes at times of day anew: the time is another than when they were set.
+    pub(super) fn watch_times_of_day(&mut self, context: &mut Context<'_>) {
+        let by_day = |condition: &&Condition| matches!(condition, Condition::At { .. } | Condition::Sun { .. });
+        let has = |conditions: &[Condition]| times(conditions).iter().any(by_day);
+        let scenes = self.conditions.iter().filter(|(_, conditions)| has(conditions));
+        for id in scenes.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.watch_scene(&id, context);
+        }
+    }
+
     fn set_tick(&self, id: &SceneId, tick: usize, context: &mut Context<'_>) {
         let enabled = self.scenes.get(id).is_some_and(|scene| scene.enabled.get() != Some(&false));
         let condition = self.conditions.get(id).and_then(|conditions| times(conditions).get(tick).copied());

@@ -18,7 +18,7 @@ const MAX_SSID: usize = 32;
 const MAX_PASSKEY: usize = 64;
 
 /// State of the network side of a hub.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Wifi {
     state: WifiState,
     ssid: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) struct Wifi {
 }
 
 /// A search for networks that a client asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Scan {
     interface: String,
     /// What comes next; `None` when nothing is under way.

@@ -22,7 +22,7 @@ use crate::world::template::{self, Template};
 const DEFAULT_TEMPLATE: &str = "metered_plug";
 
 /// What the radio is doing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Zwave {
     pub(super) action: Action,
     /// Tells timers of an action that is over from those that count.

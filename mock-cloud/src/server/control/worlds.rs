@@ -1,0 +1,141 @@
+//! Worlds at run time: copied, kept, put back.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::refusal;
+use crate::cloud::{MockCloud, Snapshot};
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+
+/// Copies of a world that may run at once; each has listeners of its own.
+const MOST_COPIES: usize = 64;
+/// States that may be kept of a world and its copies.
+const MOST_STATES: usize = 64;
+/// Longest name of a state, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// Copies of the world and states of it.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Kept(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Copies that were ever made.
+    made: u64,
+    copies: BTreeMap<u64, MockCloud>,
+    states: BTreeMap<String, Snapshot>,
+}
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
+    let kept = shared.kept.lock();
+    let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": ready}));
+    let copies = kept.copies.iter().map(|(id, copy)| json!({"id": id, "ready": copy.ready()}));
+    let worlds: Vec<_> = own.into_iter().chain(copies).collect();
+    Reply::json(&json!({"worlds": worlds, "states": kept.states.keys().collect::<Vec<_>>()}))
+}
+
+fn nowhere() -> Reply {
+    refusal(StatusCode::NOT_FOUND, "no world has that number; GET /worlds lists them")
+}
+
+/// What becomes of the world of that number.
+fn on<R>(shared: &Shared, id: &str, act: impl FnOnce(&Shared) -> R) -> Option<R> {
+    match id.parse().ok()? {
+        0 => Some(act(shared)),
+        id => shared.kept.lock().copies.get(&id).map(|copy| act(copy.shared())),
+    }
+}
+
+pub(super) async fn fork(shared: &Shared, id: &str) -> Reply {
+    let Some(copying) = on(shared, id, Shared::forking) else { return nowhere() };
+    if shared.kept.lock().copies.len() >= MOST_COPIES {
+        return refusal(
+            StatusCode::CONFLICT,
+            &format!("there are {MOST_COPIES} copies already; DELETE /worlds/1 ends one"),
+        );
+    }
+    match copying.await {
+        Ok(copy) => {
+            let mut kept = shared.kept.lock();
+            kept.made += 1;
+            let id = kept.made;
+            let answer = Reply::json(&json!({"id": id, "ready": copy.ready()}));
+            kept.copies.insert(id, copy);
+            answer
+        }
+        Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+fn named(request: &Request) -> Result<String, Reply> {
+    let wrong = |text: &str| refusal(StatusCode::BAD_REQUEST, &format!("send {{\"name\": \"before\"}}: {text}"));
+    let wish: Named = serde_json::from_slice(&request.body).map_err(|error| wrong(&error.to_string()))?;
+    if (1..=LONGEST_NAME).contains(&wish.name.len()) { Ok(wish.name) } else { Err(wrong("1 to 64 bytes")) }
+}
+
+pub(super) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
+    let name = match named(request) {
+        Ok(name) => name,
+        Err(refused) => return refused,
+    };
+    let Some(state) = on(shared, id, Shared::snapshot) else { return nowhere() };
+    let states = &mut shared.kept.lock().states;
+    if states.len() >= MOST_STATES && !states.contains_key(&name) {
+        let text = format!("there are {MOST_STATES} states already; take one of their names");
+        return refusal(StatusCode::CONFLICT, &text);
+    }
+    states.insert(name.clone(), state);
+    Reply::json(&json!({"kept": name}))
+}
+
+pub(super) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
+    let name = match named(request) {
+        Ok(name) => name,
+        Err(refused) => return refused,
+    };
+    let Some(state) = shared.kept.lock().states.get(&name).cloned() else {
+        return refusal(StatusCode::NOT_FOUND, "no state of that name is kept; GET /worlds lists them");
+    };
+    match on(shared, id, |world| world.restore(&state)) {
+        Some(()) => Reply::json(&json!({"restored": name})),
+        None => nowhere(),
+    }
+}
+
+pub(super) fn reset(shared: &Shared, id: &str) -> Reply {
+    match on(shared, id, Shared::reset) {
+        Some(()) => Reply::json(&json!({"reset": true})),
+        None => nowhere(),
+    }
+}
+
+pub(super) fn end(shared: &Shared, id: &str) -> Reply {
+    match id.parse() {
+        Ok(0) => refusal(StatusCode::CONFLICT, "this world ends with the program"),
+        Ok(id) => match shared.kept.lock().copies.remove(&id) {
+            Some(copy) => {
+                drop(copy);
+                Reply::json(&json!({"ended": id}))
+            }
+            None => nowhere(),
+        },
+        Err(_) => nowhere(),
+    }
+}

@@ -1,0 +1,62 @@
+//! What a hub has yet to do, as data: it can be copied with the hub, and takes one sleeper however much there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Timer;
+
+/// A timer of a hub that waits.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) timer: Timer,
+    /// The hub's life that it belongs to.
+    pub(super) epoch: u64,
+    /// What led to it, for the journal.
+    pub(super) cause: Option<u64>,
+}
+
+/// The timers of a hub, by when they are due, in Unix milliseconds, and by when they were set.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    next: u64,
+    waiting: BTreeMap<(i64, u64), Waiting>,
+    /// When somebody is going to wake the hub.
+    wakers: BTreeSet<i64>,
+}
+
+impl Timers {
+    pub(super) fn add(&mut self, due: i64, waiting: Waiting) {
+        self.next += 1;
+        self.waiting.insert((due, self.next), waiting);
+    }
+
+    /// When the hub is to be woken that nobody wakes it for yet; from then on somebody does.
+    pub(super) fn claim_waking(&mut self) -> Option<i64> {
+        let due = self.waiting.first_key_value().map(|((due, _), _)| *due)?;
+        let is_news = self.wakers.first().is_none_or(|first| *first > due);
+        (is_news && self.wakers.insert(due)).then_some(due)
+    }
+
+    /// Somebody woke the hub.
+    pub(super) fn is_woken(&mut self, due: i64) {
+        self.wakers.remove(&due);
+    }
+
+    /// Takes out the next timer that is due.
+    pub(super) fn next_due(&mut self, now_ms: i64) -> Option<Waiting> {
+        let first = self.waiting.first_entry().filter(|entry| entry.key().0 <= now_ms)?;
+        Some(first.remove())
+    }
+
+    /// The timers alone, each with the time that is left.
+    pub(super) fn left(&self, now_ms: i64) -> Vec<(i64, Waiting)> {
+        self.waiting.iter().map(|((due, _), waiting)| (due.saturating_sub(now_ms), waiting.clone())).collect()
+    }
+
+    /// These timers in place of those that were there, with that time left from now. Who was to wake the hub still does.
+    pub(super) fn replace(&mut self, left: &[(i64, Waiting)], now_ms: i64) {
+        self.waiting.clear();
+        for (left, waiting) in left {
+            self.add(now_ms.saturating_add(*left), Waiting { cause: None, ..waiting.clone() });
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Worlds at run time: states that are kept and put back, copies that go their own way.
+
+use std::time::Duration;
+
+use ezlo_mock_cloud::{Clock, MockCloud};
+use ezlo_testkit::{Came, Socket, address, http as ask, within};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{HUB, START, account, frozen, http, registered, serial, started};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn call(socket: &mut Socket, method: &str, params: Value) -> Value {
+    let frame = answer(socket, method, params).await;
+    assert_eq!(frame["error"], Value::Null, "{method}: {frame}");
+    frame["result"].clone()
+}
+
+async fn answer(socket: &mut Socket, method: &str, params: Value) -> Value {
+    socket.text(json!({"id": "call", "method": method, "params": params}).to_string()).await;
+    loop {
+        let frame = within(socket.json()).await;
+        if frame["id"] == "call" {
+            return frame;
+        }
+    }
+}
+
+/// Everything that the lists of the demo hub say.
+async fn everything(cloud: &MockCloud) -> Vec<Value> {
+    let mut socket = registered(cloud).await;
+    let mut all = Vec::new();
+    for method in ["hub.devices.list", "hub.items.list", "hub.room.list", "hub.scenes.list", "hub.modes.get"] {
+        all.push(call(&mut socket, method, json!({})).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_state_is_put_back_with_what_is_yet_to_come() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    call(&mut socket, "hub.room.create", json!({"name": "Attic"})).await;
+    call(&mut socket, "hub.modes.switch", json!({"modeId": "2"})).await;
+    cloud.advance(10 * SECOND).await;
+    let before = everything(&cloud).await;
+    assert_eq!((&before[4]["switchTo"], &before[4]["timeIsLeftToSwitch"]), (&json!("2"), &json!(20)));
+    let state = cloud.snapshot();
+
+    call(&mut socket, "hub.room.create", json!({"name": "Cellar"})).await;
+    cloud.advance(60 * SECOND).await;
+    let after = everything(&cloud).await;
+    assert_eq!((&after[4]["current"], after[2].as_array().unwrap().len()), (&json!("2"), 7), "{}", after[2]);
+
+    for round in 0..2 {
+        cloud.restore(&state);
+        assert_eq!(everything(&cloud).await, before, "round {round}");
+        cloud.advance(19 * SECOND).await;
+        assert_eq!(everything(&cloud).await[4]["current"], "1", "a second is left");
+        cloud.advance(SECOND).await;
+        assert_eq!(everything(&cloud).await[4]["current"], "2");
+    }
+    loop {
+        match within(socket.next()).await {
+            Came::Closed(code) => {
+                assert_eq!(code, 1012, "who listened is told");
+                break;
+            }
+            Came::Json(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What comes at a time of day comes at that time, whatever the time was when the state was taken.
+#[tokio::test]
+async fn times_of_day_are_kept_by_the_clock() {
+    use ezlo_protocol::hub::scene::{SceneBuilder, daily_at};
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    // START is 22:13:20 UTC, and the demo hub's place has no other.
+    let scene = SceneBuilder::new("Late").when(daily_at("23:00".parse().unwrap())).build().unwrap();
+    call(&mut socket, "hub.scenes.create", ezlo_protocol::wire::to_value(&scene)).await;
+    let state = cloud.snapshot();
+    cloud.advance(10 * 60 * SECOND).await;
+    cloud.restore(&state);
+    let mut socket = registered(&cloud).await;
+    let runs = async |socket: &mut Socket| {
+        socket.text(json!({"id": "call", "method": "hub.modes.current.get", "params": {}}).to_string()).await;
+        let mut runs = 0;
+        loop {
+            let frame = within(socket.json()).await;
+            if frame["id"] == "call" {
+                return runs;
+            }
+            runs += u32::from(frame["result"]["status"] == "started");
+        }
+    };
+    cloud.advance(36 * 60 * SECOND).await;
+    assert_eq!(runs(&mut socket).await, 0, "22:59");
+    cloud.advance(60 * SECOND).await;
+    assert_eq!(runs(&mut socket).await, 1, "23:00");
+    cloud.advance(60 * 60 * SECOND).await;
+    assert_eq!(runs(&mut socket).await, 0, "and once");
+}
+
+#[tokio::test]
+async fn a_reset_is_the_beginning() {
+    let cloud = frozen().await;
+    let before = everything(&cloud).await;
+    let account = account(&cloud).await;
+    let claim = within(account.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await;
+    claim.unwrap();
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    let lamp = within(hub.device("Ceiling light")).await.unwrap();
+    within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap();
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 4);
+    cloud.reset();
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "the identity is still good, the claim is gone");
+    assert_eq!(everything(&cloud).await, before);
+    // Whoever was connected comes back and sees the house as it is.
+    within(hub.synced()).await.unwrap();
+    let mut watch = lamp.item("switch").unwrap().watch();
+    within(async { while watch.changed().await != Some(json!(false)) {} }).await;
+}
+
+#[tokio::test]
+async fn copies_by_the_control_api() {
+    let cloud = frozen().await;
+    let control = address(&cloud.ready().control);
+    let post = async |path: &str, body: &str| ask(control, &format!("POST {path}"), &[], body.as_bytes()).await;
+    assert_eq!(post("/worlds/0/snapshot", r#"{"name": "fresh"}"#).await.json(), json!({"kept": "fresh"}));
+    let copy = post("/worlds/0/fork", "").await.json();
+    assert_eq!(copy["id"], 1);
+    let its_http = address(copy["ready"]["http"].as_str().unwrap());
+    assert_ne!(its_http, http(&cloud), "on a port of its own");
+    let create = "GET /autha/auth/username/somebody?SHA1Password=x&PK_Oem=1";
+    assert_eq!(ask(its_http, create, &[], b"").await.status, ask(http(&cloud), create, &[], b"").await.status);
+    let its_control = address(copy["ready"]["control"].as_str().unwrap());
+    let moved = ask(its_control, "POST /clock/advance", &[], br#"{"seconds": 60}"#).await.json();
+    assert_eq!(moved["unix"], START + 60);
+    assert_eq!(cloud.clock().unix_seconds(), START, "a clock of its own");
+    let press = json!({"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}).to_string();
+    assert_eq!(ask(its_control, &format!("POST /hubs/{HUB}/report"), &[], press.as_bytes()).await.status, 200);
+    let listed = ask(control, "GET /worlds", &[], b"").await.json();
+    assert_eq!((listed["worlds"].as_array().unwrap().len(), &listed["states"]), (2, &json!(["fresh"])));
+    for (path, body, status) in [
+        ("/worlds/1/restore", r#"{"name": "fresh"}"#, 200),
+        ("/worlds/1/reset", "", 200),
+        ("/worlds/1/restore", r#"{"name": "stale"}"#, 404),
+        ("/worlds/7/fork", "", 404),
+        ("/worlds/x/reset", "", 404),
+        ("/worlds/0/snapshot", r#"{"name": ""}"#, 400),
+        ("/worlds/0/snapshot", "{", 400),
+    ] {
+        assert_eq!(post(path, body).await.status, status, "{path} {body}");
+    }
+    assert_eq!(ask(control, "DELETE /worlds/0", &[], b"").await.status, 409);
+    assert_eq!(ask(control, "DELETE /worlds/1", &[], b"").await.status, 200);
+    assert!(tokio::net::TcpStream::connect(its_http).await.is_err(), "it is gone");
+    assert_eq!(ask(control, "DELETE /worlds/1", &[], b"").await.status, 404);
+}
+
+/// What is done to one of two worlds.
+#[derive(Debug, Clone)]
+enum Deed {
+    Set(bool),
+    Room,
+    Mode(u8),
+    Wait(u64),
+    Inclusion,
+}
+
+fn any_deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        any::<bool>().prop_map(Deed::Set),
+        Just(Deed::Room),
+        (1..5_u8).prop_map(Deed::Mode),
+        (1..40_u64).prop_map(Deed::Wait),
+        Just(Deed::Inclusion),
+    ]
+}
+
+async fn does(cloud: &MockCloud, deed: &Deed, lamp: &Value) {
+    let mut socket = registered(cloud).await;
+    let (method, params) = match deed {
+        Deed::Set(on) => ("hub.item.value.set", json!({"_id": lamp, "value": on})),
+        Deed::Room => ("hub.room.create", json!({"name": "Room"})),
+        Deed::Mode(mode) => ("hub.modes.switch", json!({"modeId": mode.to_string()})),
+        Deed::Inclusion => ("hub.extensions.plugin.run", json!({"script": "HUB:zwave/scripts/start_include"})),
+        Deed::Wait(seconds) => return cloud.advance(Duration::from_secs(*seconds)).await,
+    };
+    // The mode that the house is in already is refused.
+    answer(&mut socket, method, params).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    /// Whatever is done to a world or to its copy, the other one does not see it; and the same deeds lead to the same.
+    #[test]
+    fn copies_are_worlds_of_their_own(
+        before in prop::collection::vec(any_deed(), 0..6),
+        first in prop::collection::vec(any_deed(), 1..6),
+        second in prop::collection::vec(any_deed(), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let cloud = started(MockCloud::builder().clock(Clock::frozen(START))).await;
+            let lamp = everything(&cloud).await[1]["items"].as_array().unwrap().iter()
+                .find(|item| item["name"] == "switch").unwrap()["_id"].clone();
+            for deed in &before {
+                does(&cloud, deed, &lamp).await;
+            }
+            let shared = everything(&cloud).await;
+            let (copy, twin) = (cloud.fork().await.unwrap(), cloud.fork().await.unwrap());
+            for deed in &first {
+                does(&cloud, deed, &lamp).await;
+            }
+            assert_eq!(everything(&copy).await, shared, "the copy is as the world was");
+            let changed = everything(&cloud).await;
+            for deed in &second {
+                does(&copy, deed, &lamp).await;
+            }
+            assert_eq!(everything(&cloud).await, changed, "the world is as it was");
+            for deed in &first {
+                does(&twin, deed, &lamp).await;
+            }
+            assert_eq!(everything(&twin).await, changed, "the same deeds lead to the same");
+        });
+    }
+}
