@@ -9,6 +9,7 @@ use clap::Parser;
 mod client;
 mod hub;
 mod measure;
+mod world;
 
 use measure::{Measure, Scale};
 
@@ -31,7 +32,7 @@ struct Arguments {
 /// A benchmark: its name and what it measures.
 type Benchmark = (&'static str, fn(Scale) -> Result<Vec<Measure>, String>);
 
-const BENCHMARKS: &[Benchmark] = &[("hub", hub::run)];
+const BENCHMARKS: &[Benchmark] = &[("hub", hub::run), ("world", world::run)];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -46,6 +46,7 @@ impl Origin {
             guesses: self.config.effective_guesses(),
             profile: self.config.profile,
             file: Arc::clone(&self.file),
+            journal: self.config.journal,
         }
     }
 }

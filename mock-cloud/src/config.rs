@@ -27,6 +27,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Announce the hubs on the local network by mDNS.
     pub mdns: bool,
+    /// Keep a journal. Without it expectations never come true.
+    pub journal: bool,
     /// What the vendor never published.
     pub guesses: Guesses,
 }
@@ -41,6 +43,7 @@ impl Default for Config {
             world: "demo".into(),
             state_dir: None,
             mdns: false,
+            journal: true,
             guesses: Guesses::default(),
         }
     }

@@ -132,6 +132,7 @@ impl Controller {
             guesses: config.config.effective_guesses(),
             profile: config.config.profile,
             file: file.into(),
+            journal: false,
         });
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });

@@ -170,6 +170,7 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Journal {
     clock: Clock,
+    is_on: bool,
     state: Mutex<State>,
     newest: watch::Sender<u64>,
 }
@@ -206,8 +207,8 @@ pub(crate) fn because_of<R>(cause: Option<u64>, act: impl FnOnce() -> R) -> R {
 }
 
 impl Journal {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, state: Mutex::default(), newest: watch::Sender::new(0) }
+    pub(crate) fn new(clock: Clock, is_on: bool) -> Self {
+        Self { clock, is_on, state: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
     pub(crate) fn message(&self, kind: EntryKind, connection: &str, text: Utf8Bytes) -> u64 {
@@ -226,6 +227,9 @@ impl Journal {
     }
 
     fn keep(&self, kind: EntryKind, connection: &str, what: What) -> u64 {
+        if !self.is_on {
+            return 0;
+        }
         let at_ms = self.clock.now_ms();
         let seq = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -447,7 +451,7 @@ mod tests {
     use super::*;
 
     fn journal() -> Journal {
-        Journal::new(Clock::frozen(1_700_000_000))
+        Journal::new(Clock::frozen(1_700_000_000), true)
     }
 
     fn call(journal: &Journal, method: &str) -> u64 {

@@ -54,6 +54,8 @@ pub(crate) struct Beginnings {
     pub(crate) guesses: Guesses,
     pub(crate) profile: Profile,
     pub(crate) file: Arc<WorldFile>,
+    /// Whether a journal is kept.
+    pub(crate) journal: bool,
 }
 
 impl std::fmt::Debug for World {
@@ -71,7 +73,7 @@ impl World {
 
     /// A world of its own that begins in that state; of the beginnings the manners and the time count.
     pub(crate) fn from_snapshot(snapshot: &Snapshot, beginnings: Beginnings) -> Arc<Self> {
-        let Beginnings { clock, seed, guesses, profile, file } = beginnings;
+        let Beginnings { clock, seed, guesses, profile, file, journal } = beginnings;
         let hubs = snapshot.hubs.iter().map(|shot| (shot.serial().clone(), Arc::new(HubCell::from_shot(shot))));
         let world = Arc::new(Self {
             random: snapshot.random.clone(),
@@ -80,7 +82,7 @@ impl World {
             tokens: snapshot.tokens.clone(),
             networks: file.wifi.clone(),
             faults: Faults::new(seed),
-            journal: Arc::new(Journal::new(clock.clone())),
+            journal: Arc::new(Journal::new(clock.clone(), journal)),
             clock,
             accounts: Mutex::new(snapshot.accounts.clone()),
             sessions: Mutex::new(snapshot.sessions.clone()),
