@@ -159,6 +159,13 @@ async fn messages() {
     assert_eq!(told(of(FaultKind::BinaryMessage)).await, ["binary", rooms]);
     assert_eq!(told(of(FaultKind::NoAnswer)).await, [rooms]);
     assert_eq!(told(of(FaultKind::DropMessage).hub("90000002")).await, [info, rooms], "another hub");
+    assert_eq!(told(of(FaultKind::UnknownBroadcast)).await, ["ui_broadcast", info, rooms]);
+    assert_eq!(told(of(FaultKind::Fragments)).await, [info, rooms], "the same to whoever puts frames together");
+    assert_eq!(told(of(FaultKind::PingFlood { count: 100 })).await, [info, rooms]);
+    assert_eq!(told(of(FaultKind::Storm { count: 4 })).await, [info, info, info, info, info, rooms]);
+    let began = Instant::now();
+    assert_eq!(told(of(FaultKind::LateMessage { millis: 150 })).await, [info, rooms]);
+    assert!(began.elapsed() >= Duration::from_millis(150));
     cloud.remove_fault(None);
     let refusal = FaultKind::RpcError { code: -32500, data: "ezlo.adapter.busy.zwave".into() };
     cloud.add_fault(of(refusal)).unwrap();
@@ -178,10 +185,30 @@ async fn the_sdk_gets_over_what_passes() {
     let hub = within(account.connect(&HUB.parse().unwrap())).await.unwrap();
     cloud.add_fault(Fault::new(FaultKind::Abort).method("hub.room.list").when(Trigger::First(1))).unwrap();
     assert!(!within(hub.rooms()).await.unwrap().is_empty(), "a reading is sent again on the next link");
-    for kind in [FaultKind::GarbageMessage, FaultKind::ForeignAnswer, FaultKind::DuplicateMessage] {
-        cloud.add_fault(Fault::new(kind)).unwrap();
+    // Each of these all the time, and everything works.
+    for kind in [
+        FaultKind::GarbageMessage,
+        FaultKind::ForeignAnswer,
+        FaultKind::DuplicateMessage,
+        FaultKind::UnknownBroadcast,
+        FaultKind::Fragments,
+        FaultKind::BinaryMessage,
+        FaultKind::UnknownMember,
+        FaultKind::PingFlood { count: 20 },
+        FaultKind::Storm { count: 3 },
+        FaultKind::Oversize { bytes: 100_000 },
+        FaultKind::LateMessage { millis: 5 },
+    ] {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind.clone())).unwrap();
+        let hub = within(account.connect(&HUB.parse().unwrap())).await.unwrap();
+        assert!(!within(hub.scenes()).await.unwrap().is_empty(), "{kind:?}");
+        let lamp = within(hub.device("Ceiling light")).await.unwrap().item("switch").unwrap();
+        for on in [true, false] {
+            let set = within(lamp.set(on).confirmed()).await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+            assert_eq!(set.value.get(), Some(&json!(on)), "{kind:?}");
+        }
     }
-    assert!(!within(hub.scenes()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -285,4 +312,75 @@ async fn toxicity_0_changes_nothing() {
         (token.expose().to_owned(), socket.ask(call("hub.info.get")).await)
     };
     assert_eq!(tokens(false).await, tokens(true).await);
+}
+
+/// What is in a message, and how it is framed, seen frame by frame.
+#[tokio::test]
+async fn contents_and_frames() {
+    let cloud = cloud().await;
+    let list = |method: &str| Fault::new(FaultKind::NullLists).method(method);
+    let mut socket = registered(&cloud).await;
+    cloud.add_fault(list("hub.devices.list")).unwrap();
+    assert_eq!(socket.ask(call("hub.devices.list")).await["result"]["devices"], json!(null));
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::UnknownMember).method("hub.devices.list")).unwrap();
+    let devices = socket.ask(call("hub.devices.list")).await["result"].clone();
+    assert!(devices["nobodyKnows"].is_object() && devices["devices"][0]["nobodyKnows"].is_object());
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::Oversize { bytes: 1 << 20 }).method("hub.info.get")).unwrap();
+    assert_eq!(socket.ask(call("hub.info.get")).await["method"], "hub.info.get", "long, and the same");
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::InvalidUtf8).method("hub.info.get")).unwrap();
+    socket.text(call("hub.info.get")).await;
+    assert!(matches!(socket.next().await, Came::Gone), "no client may take it");
+
+    // The frames themselves, from a connection without a library.
+    let frames = async |kind: FaultKind| {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind).method("hub.info.get")).unwrap();
+        let mut stream = TcpStream::connect(http(&cloud)).await.unwrap();
+        let upgrade =
+            b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+            sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(upgrade).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(within(stream.read_u8()).await.unwrap());
+        }
+        let text = r#"{"id":1,"method":"hub.info.get","params":{}}"#.as_bytes();
+        // Masked with zeros: the text stays as it is.
+        let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(text);
+        stream.write_all(&frame).await.unwrap();
+        let mut codes = Vec::new();
+        loop {
+            let (code, length) = (within(stream.read_u8()).await.unwrap(), within(stream.read_u8()).await.unwrap());
+            let length = if length == 126 { stream.read_u16().await.unwrap() } else { u16::from(length) };
+            within(stream.read_exact(&mut vec![0; length.into()])).await.unwrap();
+            codes.push(code);
+            if matches!(code, 0x80 | 0x81) {
+                return codes;
+            }
+        }
+    };
+    assert_eq!(frames(FaultKind::Fragments).await, [0x01, 0x00, 0x80], "a text, its continuation, and its end");
+    assert_eq!(frames(FaultKind::PingFlood { count: 3 }).await, [0x89, 0x89, 0x89, 0x81]);
+}
+
+#[tokio::test]
+async fn slow_connections() {
+    let cloud = cloud().await;
+    let time = async || {
+        let began = Instant::now();
+        let (bytes, end) = raw(&cloud).await;
+        assert!(end.is_ok() && bytes.starts_with(b"HTTP/1.1 200 "));
+        (began.elapsed(), bytes.len())
+    };
+    cloud.add_fault(Fault::new(FaultKind::Latency { millis: 120 })).unwrap();
+    assert!(time().await.0 >= Duration::from_millis(120));
+    cloud.remove_fault(None);
+    let (_, length) = time().await;
+    // A quarter of a second for the whole answer.
+    cloud.add_fault(Fault::new(FaultKind::Bandwidth { bytes_per_second: length as u64 * 4 })).unwrap();
+    assert!(time().await.0 >= Duration::from_millis(240));
 }

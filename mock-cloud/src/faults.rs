@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::random::Random;
 
 mod catalogue;
+pub(crate) mod message;
 pub(crate) mod stream;
 
 pub use catalogue::{CATALOGUE, CatalogueEntry};
@@ -41,6 +42,16 @@ pub enum FaultKind {
     Slices {
         /// Bytes in a piece, 1 at least.
         bytes: usize,
+    },
+    /// Each piece that goes to the client takes that much longer, by the machine's time.
+    Latency {
+        /// Milliseconds, a minute at most.
+        millis: u64,
+    },
+    /// No more than so many bytes a second go to the client.
+    Bandwidth {
+        /// Bytes.
+        bytes_per_second: u64,
     },
     /// The answer is this status, in the vendor's dialect.
     Status {
@@ -86,6 +97,36 @@ pub enum FaultKind {
     ForeignAnswer,
     /// Something that is no message comes before it.
     GarbageMessage,
+    /// A broadcast that nobody knows comes before it.
+    UnknownBroadcast,
+    /// The message comes in several frames.
+    Fragments,
+    /// A text that is no UTF-8 comes in its place.
+    InvalidUtf8,
+    /// So many pings come before it.
+    PingFlood {
+        /// How many, 10 000 at most.
+        count: u32,
+    },
+    /// It comes so many times more, as in a storm of broadcasts.
+    Storm {
+        /// How many, 10 000 at most.
+        count: u32,
+    },
+    /// It comes that long, by blanks behind it.
+    Oversize {
+        /// Bytes, 64 MiB at most.
+        bytes: usize,
+    },
+    /// Members that nobody knows are in it.
+    UnknownMember,
+    /// Lists in it are null, as the service sends empty ones at times.
+    NullLists,
+    /// It comes that much later, by the machine's time, and all that follows it.
+    LateMessage {
+        /// Milliseconds, a minute at most.
+        millis: u64,
+    },
     /// The call is refused with this error, and nothing is done.
     RpcError {
         /// Code of the error.
@@ -300,7 +341,15 @@ impl Fault {
             (FaultKind::UpgradeRefused { status }, _) => within("status", u64::from(*status), 400, 599),
             (FaultKind::Close { code: code @ (1005 | 1006 | 1015) }, _) => Err(FaultError::CloseCode(*code)),
             (FaultKind::Close { code }, _) => within("code", u64::from(*code), 1000, 4999),
-            (FaultKind::SlowAnswer { millis }, _) => within("millis", *millis, 0, 60_000),
+            (FaultKind::PingFlood { count } | FaultKind::Storm { count }, _) => {
+                within("count", u64::from(*count), 1, 10_000)
+            }
+            (FaultKind::Oversize { bytes }, _) => within("bytes", *bytes as u64, 1, 64 << 20),
+            (FaultKind::Latency { millis }, _) => within("millis", *millis, 1, 60_000),
+            (FaultKind::Bandwidth { bytes_per_second }, _) => within("bytes_per_second", *bytes_per_second, 1, 1 << 40),
+            (FaultKind::SlowAnswer { millis } | FaultKind::LateMessage { millis }, _) => {
+                within("millis", *millis, 0, 60_000)
+            }
             (FaultKind::RpcError { data, .. }, _) => {
                 within("length of data", data.len() as u64, 0, LONGEST_DATA as u64)
             }
@@ -343,7 +392,12 @@ impl FaultKind {
 
     pub(crate) const fn place(&self) -> Place {
         match self {
-            Self::ResetOnAccept | Self::HalfOpen | Self::ResetAfter { .. } | Self::Slices { .. } => Place::Connection,
+            Self::ResetOnAccept
+            | Self::HalfOpen
+            | Self::ResetAfter { .. }
+            | Self::Slices { .. }
+            | Self::Latency { .. }
+            | Self::Bandwidth { .. } => Place::Connection,
             Self::Status { .. }
             | Self::TruncatedBody
             | Self::HtmlPage

@@ -175,9 +175,7 @@ async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Opt
             tokio::time::sleep(HALF_OPEN_TIME).await;
             None
         }
-        Some(FaultKind::ResetAfter { bytes }) => Some(FaultyStream::new(stream, Some(bytes), None)),
-        Some(FaultKind::Slices { bytes }) => Some(FaultyStream::new(stream, None, Some(bytes))),
-        _ => Some(FaultyStream::new(stream, None, None)),
+        fault => Some(FaultyStream::new(stream, fault.as_ref())),
     }
 }
 

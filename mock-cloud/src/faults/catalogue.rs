@@ -27,6 +27,8 @@ catalogue! {
     "half_open" ("") "the connection is taken and nothing ever comes";
     "reset_after" ("bytes") "the connection is reset once that many bytes went to the client";
     "slices" ("bytes") "bytes go to the client in pieces of that size";
+    "latency" ("millis") "each piece that goes to the client takes that much longer";
+    "bandwidth" ("bytes_per_second") "no more than so many bytes a second go to the client";
     "status" ("status, retry_after") "the answer is this status, in the vendor's dialect";
     "truncated_body" ("") "the body ends in the middle, and the connection with it";
     "html_page" ("") "a web page with status 200";
@@ -42,6 +44,15 @@ catalogue! {
     "binary_message" ("") "a message comes in a binary frame";
     "foreign_answer" ("") "an answer to a question that nobody asked comes before a message";
     "garbage_message" ("") "something that is no message comes before it";
+    "unknown_broadcast" ("") "a broadcast that nobody knows comes before a message";
+    "fragments" ("") "a message comes in several frames";
+    "invalid_utf8" ("") "a text that is no UTF-8 comes in place of a message";
+    "ping_flood" ("count") "so many pings come before a message";
+    "storm" ("count") "a message comes so many times more";
+    "oversize" ("bytes") "a message comes that long, by blanks behind it";
+    "unknown_member" ("") "members that nobody knows are in a message";
+    "null_lists" ("") "lists in a message are null";
+    "late_message" ("millis") "a message comes that much later, and all that follows it";
     "rpc_error" ("code, data") "a call to a hub is refused with this error, and nothing is done";
     "no_answer" ("") "a call to a hub is done and its answer never comes";
 }

@@ -3,9 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::FaultKind;
 
 /// A TCP connection with what goes wrong on it.
 #[derive(Debug)]
@@ -15,15 +19,55 @@ pub(crate) struct FaultyStream {
     left: Option<u64>,
     /// Most bytes of a piece.
     piece: usize,
+    /// How long each piece takes, and how long each byte, by the machine's time.
+    latency: Duration,
+    per_byte: Duration,
+    /// Until then nothing goes out.
+    wait: Option<Pin<Box<Sleep>>>,
+    /// A piece has waited and may go.
+    may_go: bool,
 }
 
 impl FaultyStream {
-    pub(crate) const fn new(stream: TcpStream, reset_after: Option<u64>, piece: Option<usize>) -> Self {
-        let piece = match piece {
-            Some(piece) => piece,
-            None => usize::MAX,
+    /// With that fault, if it is one of bytes on their way.
+    pub(crate) fn new(stream: TcpStream, fault: Option<&FaultKind>) -> Self {
+        let whole = Self {
+            stream,
+            left: None,
+            piece: usize::MAX,
+            latency: Duration::ZERO,
+            per_byte: Duration::ZERO,
+            wait: None,
+            may_go: false,
         };
-        Self { stream, left: reset_after, piece }
+        match fault {
+            Some(FaultKind::ResetAfter { bytes }) => Self { left: Some(*bytes), ..whole },
+            Some(FaultKind::Slices { bytes }) => Self { piece: *bytes, ..whole },
+            Some(FaultKind::Latency { millis }) => Self { latency: Duration::from_millis(*millis), ..whole },
+            Some(FaultKind::Bandwidth { bytes_per_second: rate }) => {
+                // Ten pieces a second: smooth enough, and few enough timers.
+                let piece = usize::try_from(*rate / 10).unwrap_or(usize::MAX).max(1);
+                Self {
+                    piece,
+                    per_byte: Duration::from_secs(1) / u32::try_from(*rate).unwrap_or(u32::MAX).max(1),
+                    ..whole
+                }
+            }
+            _ => whole,
+        }
+    }
+
+    /// Waits as long as a piece of that length takes.
+    fn poll_wait(&mut self, context: &mut Context<'_>, length: usize) -> Poll<()> {
+        let time = self.latency + self.per_byte * u32::try_from(length).unwrap_or(u32::MAX);
+        if time.is_zero() || self.may_go {
+            return Poll::Ready(());
+        }
+        let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        ready!(wait.as_mut().poll(context));
+        self.wait = None;
+        self.may_go = true;
+        Poll::Ready(())
     }
 
     pub(crate) const fn stream(&self) -> &TcpStream {
@@ -54,7 +98,9 @@ impl AsyncWrite for FaultyStream {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let length = bytes.len().min(self.piece).min(room);
+        ready!(self.poll_wait(context, length));
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..length]))?;
+        self.may_go = false;
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(written as u64);
         }

@@ -363,24 +363,17 @@ async fn disturbed(
     let (hub, listener) = session.about();
     let facts = Facts { method: &name, hub: &hub, listener, connection: session.connection(), ..Facts::default() };
     let fault = journal::because_of(Some(number), || world.fault(Place::Message, &facts));
-    let mut messages = vec![Message::Text(text.clone())];
     match fault {
         Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),
         Some(FaultKind::Abort) => return Some(End::Gone),
-        Some(FaultKind::DropMessage) => messages.clear(),
-        Some(FaultKind::DuplicateMessage) => messages.push(Message::Text(text)),
-        Some(FaultKind::BinaryMessage) => messages = vec![Message::Binary(text.into())],
         Some(FaultKind::ReorderMessage) if late.is_none() => {
             *late = Some(text);
             return None;
         }
-        Some(FaultKind::ForeignAnswer) => {
-            let foreign = r#"{"id":"nobody-asked","error":null,"result":{}}"#;
-            messages.insert(0, Message::Text(Utf8Bytes::from_static(foreign)));
-        }
-        Some(FaultKind::GarbageMessage) => messages.insert(0, Message::Text(Utf8Bytes::from_static("{\"id\": "))),
+        Some(FaultKind::LateMessage { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
         _ => {}
     }
+    let mut messages = faults::message::frames(fault.as_ref(), text);
     messages.extend(late.take().map(Message::Text));
     for message in messages {
         if write(socket, message).await.is_err() {
