@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ezlo_mock_cloud::{Clock, MockCloud};
-use ezlo_testkit::{Came, Socket, address, http as ask, within};
+use ezlo_testkit::{Came, Control, Socket, address, http as ask, within};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -160,6 +160,42 @@ async fn copies_by_the_control_api() {
     assert_eq!(ask(control, "DELETE /worlds/1", &[], b"").await.status, 200);
     assert!(tokio::net::TcpStream::connect(its_http).await.is_err(), "it is gone");
     assert_eq!(ask(control, "DELETE /worlds/1", &[], b"").await.status, 404);
+}
+
+/// A whole test by the control API, as one in another language would be.
+#[tokio::test]
+async fn a_test_from_outside() {
+    let cloud = frozen().await;
+    let control = Control::at(&cloud.ready().control);
+    let (number, ready) = control.fork(0).await.unwrap();
+    let own = Control::at(ready["control"].as_str().unwrap());
+    assert_eq!(own.endpoints().await.unwrap(), ready);
+    own.snapshot(0, "before").await.unwrap();
+    let id = own.add_fault(json!({"fault": "status", "status": 503, "when": {"first": 1}})).await.unwrap();
+    let locate =
+        async || ask(address(ready["http"].as_str().unwrap()), "GET /locator/locator/locator", &[], b"").await.status;
+    assert_eq!((locate().await, locate().await), (503, 200));
+    let fired = own.expect(json!({"kind": "fault"}), 0.0).await.unwrap();
+    assert_eq!((&fired["name"], &fired["content"]["id"]), (&json!("status"), &json!(id)));
+    assert_eq!(own.journal("kind=answer&status=503").await.unwrap().len(), 1);
+    assert_eq!(own.faults().await.unwrap()[0]["fired"], 1);
+    own.remove_fault(Some(id)).await.unwrap();
+    own.hub(HUB, "report", json!({"device": "Front door", "item": "dw_state", "value": "dw_is_opened"})).await.unwrap();
+    let late = own.expect(json!({"kind": "request", "name": "/never"}), 0.0).await.unwrap_err();
+    assert_eq!(late.status, 417, "{late}");
+    assert_eq!(own.advance(90.0).await.unwrap()["unix"], START + 90);
+    assert_eq!(own.set_speed(0.0).await.unwrap()["frozen"], true);
+    own.restore(0, "before").await.unwrap();
+    own.reset(0).await.unwrap();
+    let refused = own.hub("90000099", "restart", json!({})).await.unwrap_err();
+    assert!(refused.status == 404 && refused.text.contains("GET /hubs"), "{refused}");
+    assert_eq!(own.hubs().await.unwrap(), control.hubs().await.unwrap(), "as at the beginning");
+    assert_eq!(own.clock().await.unwrap()["unix"], START + 90, "only the time went on");
+    assert_eq!(control.evidence().await.unwrap(), own.evidence().await.unwrap());
+    control.end(number).await.unwrap();
+    assert_eq!(control.worlds().await.unwrap()["worlds"].as_array().unwrap().len(), 1);
+    let gone = tokio::net::TcpStream::connect(address(ready["control"].as_str().unwrap())).await;
+    assert!(gone.is_err(), "it is gone");
 }
 
 /// What is done to one of two worlds.

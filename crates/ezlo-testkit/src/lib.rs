@@ -11,6 +11,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
+mod control;
+
+pub use control::{Control, Refused};
+
 /// How long anything in a test may take before it fails; far longer than anything should.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
