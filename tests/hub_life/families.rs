@@ -203,3 +203,17 @@ async fn every_behaviour_does_what_its_name_says() {
     assert!(slow[0] > 10 && slow[1] > 0 && slow[2] >= 20, "{slow:?}");
     assert!(told("reachable=false") > 0 && told("reachable=true") > 0, "nodes go and come back");
 }
+
+/// A connection that wants no pings does not hold the time up.
+#[tokio::test]
+async fn time_goes_on_for_hubs_that_do_not_ping() {
+    let (cloud, mut socket) = family("105000001").await;
+    let scene = SceneBuilder::new("Tick").when(every("1s".parse().unwrap())).build().unwrap();
+    let made = socket.ask(request("hub.scenes.create", wire::to_value(&scene))).await;
+    assert_eq!(made["error"], Value::Null, "{made}");
+    let lan = cloud.ready().hubs.iter().find(|hub| hub.serial == "105000001").unwrap().lan.clone().unwrap();
+    let mut local = Socket::connect(address(&lan)).await;
+    assert_eq!(local.ask(request("hub.room.list", json!({}))).await["error"], Value::Null);
+    // Each second something is due; what held the time up would hold it up each time.
+    within(cloud.advance(Duration::from_secs(100))).await;
+}

@@ -235,7 +235,9 @@ async fn converse(
     outbox: &mut Outbox,
     late: &mut Option<Utf8Bytes>,
 ) -> End {
-    let mut ping = Box::pin(world.clock.regular_timer(PING_EVERY));
+    // None for whom none is wanted: a timer that nobody looks at would keep the time from being moved on.
+    let next_ping = || Box::pin(world.clock.regular_timer(PING_EVERY));
+    let mut ping = session.pings().then(next_ping);
     let mut unanswered = 0;
     let mut heard = tokio::time::Instant::now();
     let mut expiry = None;
@@ -286,12 +288,12 @@ async fn converse(
                     return End::Gone;
                 }
             }
-            _woken = &mut ping, if session.pings() => {
+            _woken = async { match &mut ping { Some(ping) => ping.await, None => std::future::pending().await } } => {
                 if unanswered >= UNANSWERED_PINGS && heard.elapsed() > ANSWER_TIME {
                     return End::Gone;
                 }
                 unanswered += 1;
-                ping = Box::pin(world.clock.regular_timer(PING_EVERY));
+                ping = Some(next_ping());
                 if write(socket, Message::Ping(Bytes::new())).await.is_err() {
                     return End::Gone;
                 }

@@ -64,13 +64,12 @@ fn on<R>(shared: &Shared, id: &str, act: impl FnOnce(&Shared) -> R) -> Option<R>
 }
 
 pub(super) async fn fork(shared: &Shared, id: &str) -> Reply {
-    let Some(copying) = on(shared, id, Shared::forking) else { return nowhere() };
+    // Before anything is copied.
     if shared.kept.lock().copies.len() >= MOST_COPIES {
-        return refusal(
-            StatusCode::CONFLICT,
-            &format!("there are {MOST_COPIES} copies already; DELETE /worlds/1 ends one"),
-        );
+        let text = format!("there are {MOST_COPIES} copies already; DELETE /worlds/1 ends one");
+        return refusal(StatusCode::CONFLICT, &text);
     }
+    let Some(copying) = on(shared, id, Shared::forking) else { return nowhere() };
     match copying.await {
         Ok(copy) => {
             let mut kept = shared.kept.lock();
