@@ -72,3 +72,17 @@ fn a_listing_whose_reader_has_gone_ends_without_a_word() {
         );
     }
 }
+
+/// The legacy relay takes the session token in the header and, from older clients, in the path; behind it is no tunnel.
+#[tokio::test]
+async fn the_legacy_relay_takes_a_token_in_its_path() {
+    let cloud = frozen().await;
+    let to = crate::support::http(&cloud);
+    let pair = crate::support::pair(&cloud).await;
+    let own = [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())];
+    let token = ask(to, "GET /info/session/token", &own, b"").await.body;
+    let call = |token: &str| format!("GET /relay/relay/relay/device/50000001/session/{token}/port_3480/data_request");
+    let by_path = ask(to, &call(token.trim()), &[], b"").await;
+    assert_eq!((by_path.status, by_path.body.as_str()), (500, "ERROR:Tunnel not found"));
+    assert_eq!(ask(to, &call("0000"), &[], b"").await.status, 401);
+}

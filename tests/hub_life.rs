@@ -82,6 +82,12 @@ impl House {
         }
     }
 
+    /// An item's value.
+    async fn item(&mut self, id: &str) -> Value {
+        let items = self.call("hub.items.list", json!({})).await["result"]["items"].clone();
+        items.as_array().unwrap().iter().find(|item| item["_id"] == id).unwrap()["value"].clone()
+    }
+
     async fn good(&mut self, method: &str, params: Value) {
         let reply = self.call(method, params).await;
         assert_eq!(reply["error"], Value::Null, "{method}: {reply}");

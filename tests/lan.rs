@@ -193,3 +193,25 @@ fn tls_of_a_hub() {
     );
     assert!(said.contains("TLSv1.3") && said.contains(&format!("CN={HUB}")), "{said}");
 }
+
+/// The first login is taken, also where nobody has to log in; the second one on the same connection has logged in already.
+#[tokio::test]
+async fn a_login_beside_anonymous_access() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let mut relay = registered(&cloud).await;
+    let open = json!({"id": 9, "method": "hub.offline.anonymous_access.enabled.set", "params": {"enabled": true}});
+    assert_eq!(relay.ask(open.to_string()).await["error"], Value::Null);
+    let control = address(&cloud.ready().control);
+    assert_eq!(ask(control, &format!("POST /hubs/{HUB}/restart"), &[], b"").await.status, 200);
+    cloud.advance(Duration::from_secs(120)).await;
+    let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
+    let login = |token: &str| {
+        let params = json!({"user": keys.user.as_str(), "token": token});
+        json!({"id": 1, "method": "hub.offline.login.ui", "params": params}).to_string()
+    };
+    let mut socket = Socket::connect(lan(&cloud)).await;
+    assert_eq!(socket.ask(login("wrong")).await["error"]["data"], "user.login.badpassword");
+    assert_eq!(socket.ask(login(keys.token.expose())).await["error"], Value::Null);
+    assert_eq!(socket.ask(login(keys.token.expose())).await["error"]["data"], "user.login.alreadylogged");
+}

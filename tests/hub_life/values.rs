@@ -79,3 +79,49 @@ async fn what_is_gone_is_no_favourite() {
     assert!(told.contains(&"hub.favorite.removed".to_owned()), "{told:?}");
     assert_eq!(house.call("hub.favorite.list", json!({})).await["result"]["favorites"]["devices"], json!([]));
 }
+
+/// What a device does by itself when a part of it is set (hub reference 5.5).
+#[tokio::test]
+async fn parts_of_a_whole() {
+    let mut house = House::new().await;
+    let color = house.id("Reading lamp/rgbcolor").to_owned();
+    let before = house.item(&color).await;
+    house.good("hub.item.value.set", json!({"_id": color, "value": {"red": 5}})).await;
+    let after = house.item(&color).await;
+    assert_eq!(
+        (&after["red"], &after["green"], after.as_object().unwrap().len()),
+        (&json!(5), &before["green"], before.as_object().unwrap().len())
+    );
+
+    let of = |house: &House, name: &str| house.id(&format!("Thermostat/{name}")).to_owned();
+    for (name, value) in [
+        ("thermostat_mode", json!("auto")),
+        ("thermostat_setpoint_heating", json!(18)),
+        ("thermostat_setpoint_cooling", json!(28)),
+    ] {
+        let id = of(&house, name);
+        house.good("hub.item.value.set", json!({"_id": id, "value": value})).await;
+    }
+    let setpoint = of(&house, "thermostat_setpoint");
+    assert_eq!(house.item(&setpoint).await, 23.0, "the average");
+
+    let codes = house.id("Front door lock/user_codes").to_owned();
+    let code = |digits: &str| json!({"code": digits, "name": "n"});
+    let told = house
+        .transcript(
+            "hub.item.value.set",
+            json!({"_id": codes, "value": {"7": code("5555"), "8": code("6666")}}),
+            SECOND,
+        )
+        .await;
+    assert_eq!(told.iter().filter(|line| line.contains("hub.item.dictionary.updated")).count(), 2, "{told:?}");
+    let refused =
+        house.call("hub.item.value.set", json!({"_id": codes, "value": {"7": code("1111"), "9": {"code": 7}}})).await;
+    assert_ne!(refused["error"], Value::Null);
+    let now = house.item(&codes).await;
+    assert_eq!(
+        (&now["7"]["code"], &now["8"]["code"], now.get("9")),
+        (&json!("5555"), &json!("6666"), None),
+        "all or none"
+    );
+}

@@ -105,16 +105,27 @@ fn key(data: Field<Opaque>, entity: KeyParty, target: KeyParty) -> AccessKey {
     AccessKey { data, meta: meta.into(), ..AccessKey::default() }
 }
 
+/// The relay as hubs know it, from the address for users: another name of the vendor's, or the same one, with its port.
+fn raw_host(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("wss", url));
+    let host = rest.split('/').next().unwrap_or_default().replace("-ui-cloud.", "-cloud.");
+    let port = if scheme == "ws" { 80 } else { 443 };
+    if host.contains(':') { host } else { format!("{host}:{port}") }
+}
+
 fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
     let accounts = world.accounts();
     let controllers = accounts.hubs_of(caller.account).filter_map(|(serial, _)| {
         let hub = ezlo_hub(world, serial)?;
-        let url = NmaController { url: relay_url(&hub, host).into(), ..NmaController::default() };
+        let url = relay_url(&hub, host);
+        let raw = raw_host(&url);
+        let url = NmaController { url: url.into(), ..NmaController::default() };
         Some(Controller {
             serial: Loose::text(serial.to_string()).into(),
             uuid: hub.read(|hub| hub.uuid.clone()).into(),
             name: format!("Hub {serial}").into(),
             local_key: accounts.local_token(serial, caller.user).cloned().into(),
+            nma_host: raw.into(),
             nma_controllers: vec![url].into(),
             ..Controller::default()
         })

@@ -1,6 +1,7 @@
 //! The device server: what the cloud knows of a hub, and the locator.
 
 use ezlo_protocol::cloud::hub_record::{HubRecord, LocatedHub, LocatorAnswer};
+use ezlo_protocol::secret::SessionToken;
 use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::{Field, Loose};
 use http::StatusCode;
@@ -123,6 +124,16 @@ pub(super) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
         ..LocatedHub::default()
     });
     Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
+}
+
+/// [`legacy_relay`] with the session token in the path.
+pub(super) fn legacy_relay_by_path(world: &World, _: &Request, parts: &[&str]) -> Reply {
+    let token = SessionToken::new(parts.get(1).copied().unwrap_or_default());
+    let checked = world.sessions().check(&token, world.clock.unix_seconds()).map(drop);
+    match checked {
+        Ok(()) => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "Tunnel not found"),
+        Err(error) => unauthorized(error),
+    }
 }
 
 /// The legacy HTTP relay of Vera hubs, as far as it goes without one: it wants a session token, and no tunnel is up. Both

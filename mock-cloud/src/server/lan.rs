@@ -179,6 +179,8 @@ pub(super) struct LocalSession {
     hub: Arc<HubCell>,
     link: Link,
     logged_in: bool,
+    /// Whether that was by a login, and not by anonymous access.
+    by_login: bool,
 }
 
 impl LocalSession {
@@ -192,7 +194,7 @@ impl LocalSession {
     }
 
     pub(super) fn new(hub: Arc<HubCell>, link: Link) -> Self {
-        let mut session = Self { hub, link, logged_in: false };
+        let mut session = Self { hub, link, logged_in: false, by_login: false };
         if session.hub.read(|hub| hub.anonymous_access) {
             session.enter();
         }
@@ -288,11 +290,21 @@ impl LocalSession {
         if !good {
             return Err(RpcError::known("user.login.badpassword"));
         }
-        if self.may_call() {
-            return Err(RpcError::known("user.login.alreadylogged"));
+        // Anonymous access is no login: the first one is taken all the same.
+        let is_global = self.hub.family.login_is_global;
+        if self.by_login || is_global && self.hub.unlocked.load(Ordering::Acquire) {
+            let text = if is_global { "Already logged in" } else { "User has logged" };
+            let mut error = RpcError::known("user.login.alreadylogged");
+            error.message = text.into();
+            return Err(error);
         }
-        self.hub.unlocked.store(self.hub.family.login_is_global, Ordering::Release);
-        if self.enter() { Ok(json!({})) } else { Err(RpcError::known("ezlo.rpc.call.queue.overflow")) }
+        self.hub.unlocked.store(is_global, Ordering::Release);
+        self.by_login = true;
+        if self.logged_in || self.enter() {
+            Ok(json!({}))
+        } else {
+            Err(RpcError::known("ezlo.rpc.call.queue.overflow"))
+        }
     }
 }
 

@@ -55,6 +55,7 @@ routes! {
     "exchange" GET "/mca-router/token/exchange/legacy-to-cloud" ClientSource "two public clients" cloud_api::exchange;
     "gateway" POST "/v1/request" ClientSource "two public clients" cloud_api::gateway;
     "login_v4" POST "/api/v4/login/{}/sessions" Vendor "the vendor's API pages" cloud_api::login_v4;
+    "legacy_relay_by_path" GET "/relay/relay/relay/device/{}/session/{}/{*}" ClientSource "older clients of Vera hubs; refusals only are simulated" device::legacy_relay_by_path;
     "legacy_relay" GET "/relay/relay/relay/device/{}/{*}" ClientSource "public clients of Vera hubs; refusals only are simulated" device::legacy_relay;
     "controller_list" GET "/api/v4/controller_list/3/controllers" Vendor "the vendor's API pages" cloud_api::controllers;
 }

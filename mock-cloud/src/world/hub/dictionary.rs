@@ -59,6 +59,34 @@ impl Hub {
         done()
     }
 
+    pub(super) fn is_dictionary(&self, id: &ItemId) -> bool {
+        self.dictionary(id).is_ok()
+    }
+
+    /// Sets elements by `hub.item.value.set`: all are checked before the first one is set (hub reference 5.5).
+    pub(super) fn dictionary_from(
+        &mut self,
+        id: &ItemId,
+        elements: Map<String, Value>,
+        context: &mut Context<'_>,
+    ) -> Answer<Empty> {
+        let item = self.dictionary(id)?;
+        let now = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
+        let most = item.elements_max_number.get().and_then(|most| usize::try_from(*most).ok());
+        let new = elements.keys().filter(|key| !now.contains_key(*key)).count();
+        if now.len() + new > most.map_or(MAX_ELEMENTS, |most| most.min(MAX_ELEMENTS)) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        for value in elements.values() {
+            item.holds_element(value).map_err(|error| refusal(item, error))?;
+        }
+        for (key, value) in elements {
+            let operation = if now.contains_key(&key) { "updated" } else { "added" };
+            self.dictionary_put(id, key, Element { value: value.into(), ..Element::default() }, operation, context);
+        }
+        done()
+    }
+
     fn dictionary(&self, id: &ItemId) -> Answer<&Item> {
         let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
         let is_dictionary = item.value.get().is_some_and(Value::is_object) && !item.element_type.is_absent();

@@ -84,7 +84,13 @@ impl Hub {
                 | "thermostat_setpoint_cooling"
                 | "temp",
                 _,
-            ) => self.regulated(id).map(|state| ("thermostat_operating_state", json!(state))).into_iter().collect(),
+            ) => {
+                let state = self.regulated(id).map(|state| ("thermostat_operating_state", json!(state)));
+                // The average in these modes (hub reference 5.5).
+                let average =
+                    self.average(id).filter(|_| name.starts_with("thermostat_setpoint_") || name.ends_with("mode"));
+                average.map(|average| ("thermostat_setpoint", json!(average))).into_iter().chain(state).collect()
+            }
             (name, Value::String(token)) => {
                 let known = THREATS.iter().any(|(item, _)| *item == name);
                 let danger = THREATS.contains(&(name, token.as_str()));
@@ -98,6 +104,15 @@ impl Hub {
     fn load(&self, id: &ItemId) -> f64 {
         let device = self.items.get(id).and_then(|item| item.device_id.get());
         device.and_then(|device| self.behaviours.load(device)).unwrap_or(DEFAULT_LOAD)
+    }
+
+    /// Between heating and cooling, in the modes that do both.
+    fn average(&self, id: &ItemId) -> Option<f64> {
+        let number = |name: &str| self.sibling(id, name)?.value.get()?.as_f64();
+        let mode = self.sibling(id, "thermostat_mode")?.value.get()?.as_str()?;
+        let both = matches!(mode, "auto" | "aux" | "away");
+        let (heat, cool) = (number("thermostat_setpoint_heating")?, number("thermostat_setpoint_cooling")?);
+        both.then_some((heat + cool) / 2.0)
     }
 
     /// What a thermostat does at its temperature and setpoint; `None` when the device is none.

@@ -38,7 +38,13 @@ impl Hub {
             }
             return done();
         }
-        let accepted = wishes?.into_iter().map(|(id, value, scale)| {
+        let wishes = wishes?;
+        if let [(id, Value::Object(elements), _)] = wishes.as_slice()
+            && self.is_dictionary(id)
+        {
+            return self.dictionary_from(id, elements.clone(), context);
+        }
+        let accepted = wishes.into_iter().map(|(id, value, scale)| {
             let value = self.typed(&id, value, scale.as_ref())?;
             Ok((id, value))
         });
@@ -75,7 +81,7 @@ impl Hub {
         if value.to_string().len() > BUS_LIMIT {
             return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Bus message is too long"));
         }
-        let mut value = soften(item, value);
+        let mut value = whole_color(item, soften(item, value));
         if let Some(scale) = scale.filter(|scale| item.scale.get() != Some(scale)) {
             value = converted(item, &value, scale).ok_or_else(|| refusal(item, ValueError::Scale))?;
         }
@@ -179,6 +185,16 @@ fn soften(item: &Item, value: Value) -> Value {
         }
         (Shape::Integer, Value::Bool(flag)) => json!(i32::from(*flag)),
         (Shape::Object | Shape::Array, Value::String(text)) => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    }
+}
+
+/// A device keeps the components of a colour that are not named.
+fn whole_color(item: &Item, value: Value) -> Value {
+    match (item.value_type.get(), &value, item.value.get()) {
+        (Some(ValueType::Rgb), Value::Object(named), Some(Value::Object(now))) => {
+            Value::Object(now.iter().chain(named).map(|(name, level)| (name.clone(), level.clone())).collect())
+        }
         _ => value,
     }
 }

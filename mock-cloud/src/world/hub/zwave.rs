@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use ezlo_protocol::error::code;
+use ezlo_protocol::hub::catalogue;
 use ezlo_protocol::hub::gateway::{
     Gateway, PluginEvent, PluginProgress, PluginRun, START_EXCLUDE, START_INCLUDE, STOP_EXCLUDE, STOP_INCLUDE,
     ZwaveEvent,
@@ -219,8 +220,29 @@ impl Hub {
         if let Some(device) = self.devices.get_mut(&id) {
             device.security = security.into();
         }
+        self.begin_with_defaults(&id);
         self.announce_device(&id, context);
         self.next(Action::Included, context);
+    }
+
+    /// A node that was just included has said nothing yet: its items, and those of its parts, have the guide's defaults.
+    fn begin_with_defaults(&mut self, device: &DeviceId) {
+        let parts = self.devices.values().filter(|part| part.parent_device_id.get() == Some(device));
+        let all = parts.filter_map(|part| part.id().cloned()).chain([device.clone()]);
+        let items: Vec<_> = all.flat_map(|id| self.by_device.get(&id).cloned().unwrap_or_default()).collect();
+        for id in items {
+            let Some(item) = self.items.get_mut(&id) else { continue };
+            let spec = item.name.as_deref().and_then(catalogue::item);
+            let default = spec.and_then(|spec| serde_json::from_str::<Value>(spec.default).ok());
+            // One that does not fit the item, such as 0 below its least value, stays what the kind has.
+            if let Some(default) = default.filter(|default| item.holds(default).is_ok()) {
+                if self.family.formatted_values {
+                    item.value_formatted =
+                        item.value_type.get().map(|kind| kind.format(&default)).unwrap_or_default().into();
+                }
+                item.value = default.into();
+            }
+        }
     }
 
     pub(super) fn end(&mut self, event: ZwaveEvent, context: &mut Context<'_>) {

@@ -63,7 +63,7 @@ const TAMPER: ItemTemplate = token(
     &["no_tampering_cover", "tampering_cover", "unknown"],
 );
 const SIREN: ItemTemplate =
-    token("siren_alarm", ReadWrite, "\"siren_inactive\"", &["siren_inactive", "siren_active", "unknown"]);
+    token("siren_alarm", Read, "\"siren_inactive\"", &["siren_inactive", "siren_active", "unknown"]);
 
 /// A plug of the vendor's inclusion transcript: six items (guide20:p8).
 const METERED: &[ItemTemplate] = &[
