@@ -1,6 +1,6 @@
 //! The relay as a foreign client sees it: raw text by a WebSocket library that is neither ours nor the server's.
 
-use ezlo_testkit::Socket;
+use ezlo_testkit::{Came, Socket};
 use serde_json::{Value, json};
 
 use crate::support::{HUB, frozen, http, login_text, pair, register_text, registered};
@@ -80,4 +80,25 @@ async fn the_answer_comes_before_the_broadcast_it_caused() {
     let zero = json!({"id": "3", "method": "hub.item.value.set", "params": {"_id": item["_id"], "value": 0}});
     socket.ask(zero.to_string()).await;
     assert_eq!(socket.json().await["result"]["value"], json!(false));
+}
+
+/// Whoever does not take what is for him is not left with a gap that nobody told of: the connection ends.
+#[tokio::test]
+async fn a_listener_that_is_too_slow_is_cut_off() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    let hub = cloud.hub(HUB).unwrap();
+    // More than its queue holds, before its connection gets a turn.
+    for number in 0..1200 {
+        hub.report("Bedroom temperature", "temp", json!(f64::from(number) / 100.0)).unwrap();
+    }
+    loop {
+        match socket.next().await {
+            Came::Json(_) => {}
+            end => {
+                assert_eq!(end, Came::Closed(1013));
+                break;
+            }
+        }
+    }
 }

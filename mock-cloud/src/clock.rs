@@ -20,6 +20,17 @@ struct Inner {
     /// Sleepers that were woken and are not through with what they woke for, and news of their going.
     busy: AtomicUsize,
     quiet: Notify,
+    /// Held while the time is moved on: who comes meanwhile moves it on from there.
+    moving: tokio::sync::Mutex<()>,
+}
+
+/// Forgets where the time was being moved to, also when whoever moved it went away.
+struct Moving<'a>(&'a Clock);
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        self.0.lock().moving_to = None;
+    }
 }
 
 /// What a sleeper is woken with. Held until what it woke for is done: the time is not moved on before.
@@ -118,6 +129,7 @@ impl Clock {
             changed: Notify::new(),
             busy: AtomicUsize::new(0),
             quiet: Notify::new(),
+            moving: tokio::sync::Mutex::new(()),
         }))
     }
 
@@ -221,6 +233,8 @@ impl Clock {
     /// Moves the time on, waking everything that becomes due on the way, in order, each when the one before it is through. The
     /// time does not pass the year 9999.
     pub async fn advance(&self, duration: Duration) {
+        let _one_at_a_time = self.0.moving.lock().await;
+        let _moving = Moving(self);
         let target = self.now_ms().saturating_add(millis(duration)).min(Self::END_MS);
         loop {
             let woke = {
@@ -243,7 +257,6 @@ impl Clock {
         }
         {
             let mut state = self.lock();
-            state.moving_to = None;
             let behind = target - state.now_ms();
             state.base_ms += behind.max(0);
         }

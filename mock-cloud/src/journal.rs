@@ -245,7 +245,12 @@ impl Journal {
             }
             seq
         };
-        self.newest.send_replace(seq);
+        // Another thread may have told of a later one already.
+        self.newest.send_if_modified(|newest| {
+            let is_news = seq > *newest;
+            *newest = seq.max(*newest);
+            is_news
+        });
         seq
     }
 

@@ -12,6 +12,8 @@ use crate::store::{StoreError, TokenStore};
 
 /// How long before its end an identity is replaced, in seconds: longer than any call takes, and a clock may be a little off.
 const MARGIN_SECONDS: i64 = 300;
+/// A short-lived one is replaced when that part of its life is left.
+const MARGIN_PART: i64 = 4;
 /// How long an identity that is still good is used on when it could not be replaced, in seconds.
 const RENEW_AGAIN_SECONDS: i64 = 20;
 
@@ -118,7 +120,7 @@ impl Login {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
         let session = match &state.current {
-            Some(session) if session.pair() != stale.pair() && self.time_left(session, &state) > MARGIN_SECONDS => {
+            Some(session) if session.pair() != stale.pair() && self.time_left(session, &state) > margin(session) => {
                 Arc::clone(session)
             }
             _ => self.log_in_unless_tried(&mut state, before).await?,
@@ -175,7 +177,7 @@ impl Login {
         let now = self.0.client.clock().unix_seconds();
         let usable = state.current.clone().filter(|session| self.time_left(session, state) > 0);
         if let Some(session) = &usable
-            && (self.time_left(session, state) > MARGIN_SECONDS || now < state.renew_after)
+            && (self.time_left(session, state) > margin(session) || now < state.renew_after)
         {
             return Ok(Arc::clone(session));
         }
@@ -203,7 +205,7 @@ impl Login {
                 tracing::warn!(%error, "cannot read the kept login");
                 None
             });
-        Session::from_pair(kept?).ok().filter(|session| self.time_left(session, state) > MARGIN_SECONDS)
+        Session::from_pair(kept?).ok().filter(|session| self.time_left(session, state) > margin(session))
     }
 
     fn adopt(&self, state: &mut State, session: Session) -> Arc<Session> {
@@ -243,4 +245,10 @@ impl Login {
         }
         Ok(self.adopt(state, session))
     }
+}
+
+/// Seconds before its end at which this identity is replaced.
+fn margin(session: &Session) -> i64 {
+    let identity = session.identity();
+    MARGIN_SECONDS.min(identity.expires.saturating_sub(identity.generated) / MARGIN_PART)
 }

@@ -16,16 +16,24 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const START: i64 = 1_700_000_000;
 
 fn identity(generated: i64) -> String {
+    identity_for(generated, 86_400)
+}
+
+fn identity_for(generated: i64, life: i64) -> String {
     let document = json!({
-        "Expires": generated + 86_400, "Generated": generated, "Version": 1, "PK_Account": 1_200_001, "PK_User": 2_800_001,
+        "Expires": generated + life, "Generated": generated, "Version": 1, "PK_Account": 1_200_001, "PK_User": 2_800_001,
         "Username": "demo.user",
     });
     base64::engine::general_purpose::STANDARD.encode(document.to_string())
 }
 
 fn login_answer(generated: i64) -> ResponseTemplate {
+    answer_with(&identity(generated))
+}
+
+fn answer_with(identity: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
-        "Identity": identity(generated), "IdentitySignature": "signature", "Server_Account": "", "Server_Account_Alt": "",
+        "Identity": identity, "IdentitySignature": "signature", "Server_Account": "", "Server_Account_Alt": "",
     }))
 }
 
@@ -98,6 +106,20 @@ async fn while_the_service_is_away_an_identity_is_used_to_its_end() {
     }
     bench.log_in_gives(START + 86_400, 1).await;
     assert_eq!(login.session_and_generation().await.unwrap().1, 2);
+}
+
+/// An identity that lives no longer than the usual margin is not replaced for every call.
+#[tokio::test]
+async fn a_short_lived_identity_is_used_too() {
+    let bench = Bench::new().await;
+    let login = bench.login();
+    for (second, generation) in [(0, 1), (60, 1), (89, 1), (90, 2), (150, 2)] {
+        bench.server.reset().await;
+        let logins = Mock::given(path_regex("^/autha/")).respond_with(answer_with(&identity_for(START + second, 120)));
+        logins.mount(&bench.server).await;
+        bench.now.store(START + second, Ordering::Relaxed);
+        assert_eq!(login.session_and_generation().await.unwrap().1, generation, "after {second} s");
+    }
 }
 
 #[tokio::test]

@@ -32,7 +32,10 @@ pub(crate) struct NewCall {
 #[derive(Debug)]
 struct Pending {
     call: NewCall,
+    /// On the link that is up.
     sent: bool,
+    /// On any link: it may have been done.
+    was_sent: bool,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +63,7 @@ impl Ledger {
             return;
         }
         self.next += 1;
-        self.calls.insert(self.next, Pending { call, sent: false });
+        self.calls.insert(self.next, Pending { call, sent: false, was_sent: false });
         self.unsent.push_back(self.next);
     }
 
@@ -77,6 +80,7 @@ impl Ledger {
         };
         let pending = self.calls.get_mut(&id)?;
         pending.sent = true;
+        pending.was_sent = true;
         Some((id.to_string(), &pending.call))
     }
 
@@ -97,9 +101,11 @@ impl Ledger {
 
     /// Ends the calls that ran out of time. One that was never sent did nothing.
     pub(crate) fn expire(&mut self, now: Instant) {
-        for (_, Pending { call, sent }) in self.calls.extract_if(.., |_, pending| pending.call.deadline <= now) {
+        for (_, Pending { call, was_sent, .. }) in self.calls.extract_if(.., |_, pending| pending.call.deadline <= now)
+        {
             let NewCall { method, waiter, .. } = call;
-            let _ = waiter.send(Err(if sent { CallError::TimedOut { method } } else { CallError::NotSent { method } }));
+            let _ =
+                waiter.send(Err(if was_sent { CallError::TimedOut { method } } else { CallError::NotSent { method } }));
         }
     }
 
@@ -120,9 +126,16 @@ impl Ledger {
     /// The session is over: every call ends.
     pub(crate) fn close(&mut self, reason: &Arc<CloseReason>) {
         self.link_lost(reason);
-        while let Some((_, Pending { call, .. })) = self.calls.pop_first() {
-            let NewCall { method, waiter, .. } = call;
-            let _ = waiter.send(Err(CallError::Closed { method, reason: Arc::clone(reason) }));
+        while let Some((_, Pending { call, was_sent, .. })) = self.calls.pop_first() {
+            let NewCall { method, kind, waiter, .. } = call;
+            let reason = Arc::clone(reason);
+            let may_be_done = was_sent && kind != Kind::Read;
+            let end = if may_be_done {
+                CallError::OutcomeUnknown { method, reason }
+            } else {
+                CallError::Closed { method, reason }
+            };
+            let _ = waiter.send(Err(end));
         }
     }
 

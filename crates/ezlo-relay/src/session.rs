@@ -152,6 +152,8 @@ async fn first_link<R: Route>(
         } else if error.credentials_are_stale() && stale.is_none() {
             attempt.credentials_are_stale = true;
             stale = Some(error);
+            // With fresh ones each way may be tried again.
+            tried_another_way = false;
         } else {
             return Err(if matches!(error, ConnectError::NoFreshCredentials) { stale.unwrap_or(error) } else { error });
         }

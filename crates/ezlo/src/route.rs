@@ -298,7 +298,9 @@ impl Route for AccountRoute {
             return Ok(arrival);
         }
         self.taken.send_modify(|taken| taken.way = Way::Relay);
-        let session = self.session(attempt.credentials_are_stale && !was_local).await?;
+        // What a local link that worked called stale says nothing of the identity.
+        let is_stale = attempt.credentials_are_stale && (!was_local || attempt.unproven);
+        let session = self.session(is_stale).await?;
         let url = self.relay(attempt.failures > 0).await?;
         let environment = self.login.client().environment();
         let mut endpoint = Endpoint::new(url).trust(Trust::PublicRootsAnd(environment.extra_roots().to_vec()));

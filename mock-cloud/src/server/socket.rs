@@ -213,7 +213,7 @@ pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
         {
             return;
         }
-        while let Ok(Out::Text(text, _)) = outbox.try_recv() {
+        while let Some(Out::Text(text, _)) = outbox.try_recv() {
             if write(&mut socket, Message::Text(text)).await.is_err() {
                 return;
             }
@@ -249,15 +249,7 @@ async fn converse(
         tokio::select! {
             biased;
             out = outbox.recv() => {
-                let end = match out {
-                    Some(Out::Text(text, number)) if late.is_some() || world.faults.are_there() => {
-                        disturbed(world, socket, (text, number), session, late).await
-                    }
-                    Some(Out::Text(text, _)) => drain(socket, text, outbox).await,
-                    Some(Out::Close(code, reason)) => Some(End::Close(code, reason)),
-                    None => Some(End::Close(1013, "too slow")),
-                };
-                if let Some(end) = end {
+                if let Some(end) = sends(world, socket, out, session, (outbox, late)).await {
                     return end;
                 }
             }
@@ -310,6 +302,24 @@ async fn converse(
     }
 }
 
+/// Sends what is next in the queue.
+async fn sends(
+    world: &World,
+    socket: &mut Upgraded,
+    out: Option<Out>,
+    session: &Session,
+    (outbox, late): (&mut Outbox, &mut Option<Utf8Bytes>),
+) -> Option<End> {
+    match out {
+        Some(Out::Text(text, number)) if late.is_some() || world.faults.are_there() => {
+            disturbed(world, socket, (text, number), session, late).await
+        }
+        Some(Out::Text(text, _)) => drain(socket, text, outbox).await,
+        Some(Out::Close(code, reason)) => Some(End::Close(code, reason)),
+        None => Some(End::Close(1013, "too slow")),
+    }
+}
+
 type Timer = std::pin::Pin<Box<dyn Future<Output = Woken> + Send>>;
 
 /// Whether a relay connection ends with its Identity is not known; the configuration says, by default it does not.
@@ -339,9 +349,9 @@ async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> 
         let mut end = None;
         while end.is_none() {
             match outbox.try_recv() {
-                Ok(Out::Text(text, _)) => socket.feed(Message::Text(text)).await?,
-                Ok(Out::Close(code, reason)) => end = Some(End::Close(code, reason)),
-                Err(_) => break,
+                Some(Out::Text(text, _)) => socket.feed(Message::Text(text)).await?,
+                Some(Out::Close(code, reason)) => end = Some(End::Close(code, reason)),
+                None => break,
             }
         }
         socket.flush().await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::journal::{self, EntryKind, Journal};
@@ -21,7 +21,27 @@ pub(crate) enum Out {
 }
 
 /// The receiving end, owned by the connection. It ends when the link was cut off for being slow.
-pub(crate) type Outbox = mpsc::Receiver<Out>;
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queue: mpsc::Receiver<Out>,
+    cut: watch::Receiver<bool>,
+}
+
+impl Outbox {
+    /// The next thing to send; `None` when the connection is to end: it was too slow, and something for it is lost.
+    pub(crate) async fn recv(&mut self) -> Option<Out> {
+        tokio::select! {
+            biased;
+            _ = self.cut.wait_for(|cut| *cut) => None,
+            out = self.queue.recv() => out,
+        }
+    }
+
+    /// What is there already.
+    pub(crate) fn try_recv(&mut self) -> Option<Out> {
+        if *self.cut.borrow() { None } else { self.queue.try_recv().ok() }
+    }
+}
 
 /// The sending end of one connection.
 #[derive(Debug, Clone)]
@@ -30,6 +50,8 @@ pub(crate) struct Link {
     pub(crate) conn_id: String,
     pub(crate) kind: LinkKind,
     sender: mpsc::Sender<Out>,
+    /// Set once something could not be queued: what the connection knows has a gap from then on, so it ends.
+    cut: watch::Sender<bool>,
     journal: Arc<Journal>,
 }
 
@@ -46,21 +68,30 @@ pub(crate) enum LinkKind {
 
 impl Link {
     pub(crate) fn new(journal: &Arc<Journal>, conn_id: String, kind: LinkKind) -> (Self, Outbox) {
-        let (sender, outbox) = mpsc::channel(OUTBOX);
-        (Self { conn_id, kind, sender, journal: Arc::clone(journal) }, outbox)
+        let (sender, queue) = mpsc::channel(OUTBOX);
+        let (cut, is_cut) = watch::channel(false);
+        (Self { conn_id, kind, sender, cut, journal: Arc::clone(journal) }, Outbox { queue, cut: is_cut })
     }
 
     /// Queues a message; false when the connection is gone or too slow.
     pub(crate) fn send(&self, text: Utf8Bytes) -> bool {
         let number = self.journal.message(EntryKind::MessageOut, &self.conn_id, text.clone());
-        self.sender.try_send(Out::Text(text, number)).is_ok()
+        self.queue(Out::Text(text, number))
+    }
+
+    fn queue(&self, out: Out) -> bool {
+        let fits = self.sender.try_send(out).is_ok();
+        if !fits {
+            self.cut.send_replace(true);
+        }
+        fits
     }
 
     /// Closes the connection once what is queued has gone out.
     pub(crate) fn close(&self, code: u16, reason: &'static str) {
         self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), serde_json::Value::Null);
-        // One that takes nothing any more is cut off anyway.
-        let _ = self.sender.try_send(Out::Close(code, reason));
+        // One that takes nothing any more is cut off.
+        self.queue(Out::Close(code, reason));
     }
 
     /// What came on this connection; everything that is done meanwhile is because of it.

@@ -25,6 +25,10 @@ use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
 use crate::world::link::{Link, LinkKind};
 
+mod shots;
+
+pub(crate) use shots::HubShot;
+
 /// HTTP requests that may be open at one hub (the vendor's note on the HTTP server).
 const OPEN_REQUESTS: usize = 100;
 
@@ -50,27 +54,6 @@ pub(crate) struct HubCell {
     pub(crate) on_network: watch::Sender<bool>,
     /// Whether somebody has logged in, for families where that opens the hub to all.
     pub(crate) unlocked: AtomicBool,
-}
-
-/// The state of a hub at one moment.
-#[derive(Debug)]
-pub(crate) struct HubShot {
-    serial: Serial,
-    mac: MacAddress,
-    kind: HubKind,
-    local: Local,
-    hub: Arc<Hub>,
-    taken_ms: i64,
-    /// What it has yet to do, and in how many milliseconds.
-    timers: Vec<(i64, Waiting)>,
-    messages: u64,
-    unlocked: bool,
-}
-
-impl HubShot {
-    pub(crate) const fn serial(&self) -> &Serial {
-        &self.serial
-    }
 }
 
 #[derive(Debug)]
@@ -127,79 +110,6 @@ impl HubCell {
             messages: AtomicU64::new(0),
             unlocked: AtomicBool::new(false),
         }
-    }
-
-    /// The state as it is now.
-    pub(crate) fn shot(&self, now_ms: i64) -> HubShot {
-        let state = self.lock();
-        HubShot {
-            serial: self.serial.clone(),
-            mac: self.mac,
-            kind: self.kind,
-            local: self.local,
-            hub: Arc::clone(&state.hub),
-            taken_ms: now_ms,
-            timers: state.timers.left(now_ms),
-            messages: self.messages.load(Ordering::Relaxed),
-            unlocked: self.unlocked.load(Ordering::Acquire),
-        }
-    }
-
-    /// The state that a new hub begins to live with.
-    pub(crate) fn begun(self, now_ms: i64, guesses: &Guesses) -> HubShot {
-        let mut context = Context::new(now_ms, guesses);
-        let mut shot = self.shot(now_ms);
-        drop(self);
-        Arc::make_mut(&mut shot.hub).start(&mut context);
-        let epoch = shot.hub.epoch;
-        let left = |(ms, timer)| (i64::try_from(ms).unwrap_or(i64::MAX), Waiting { timer, epoch, cause: None });
-        shot.timers = context.effects.timers.into_iter().map(left).collect();
-        shot
-    }
-
-    /// A hub in that state; its timers stand still until it goes on.
-    pub(crate) fn from_shot(shot: &HubShot) -> Self {
-        let HubShot { serial, mac, kind, local, hub, messages, unlocked, .. } = shot;
-        let cell = Self::new(serial.clone(), *mac, *kind, Arc::clone(hub));
-        cell.messages.store(*messages, Ordering::Relaxed);
-        cell.unlocked.store(*unlocked, Ordering::Release);
-        Self { local: *local, ..cell }
-    }
-
-    /// Begins to live, with the timers of that state.
-    pub(crate) fn go_on(self: &Arc<Self>, world: &Arc<World>, shot: &HubShot) {
-        let mut state = self.lock();
-        state.timers.replace(&shot.timers, world.clock.now_ms());
-        self.wake_in_time(world, &mut state);
-    }
-
-    /// Puts that state back. Whoever listens is let go.
-    pub(crate) fn restore(self: &Arc<Self>, world: &Arc<World>, shot: &HubShot) {
-        self.let_go();
-        let later_ms = world.clock.now_ms() - shot.taken_ms;
-        {
-            let mut state = self.lock();
-            state.hub = Arc::clone(&shot.hub);
-            if later_ms != 0 {
-                Arc::make_mut(&mut state.hub).put_off(later_ms);
-            }
-            let on_network = state.hub.wifi.on_network();
-            self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
-        }
-        self.messages.store(shot.messages, Ordering::Relaxed);
-        self.unlocked.store(shot.unlocked, Ordering::Release);
-        self.go_on(world, shot);
-        if later_ms != 0 {
-            self.change(world, Hub::watch_times_of_day, |()| ());
-        }
-    }
-
-    /// Closes every connection that listens, and those on the local ports too.
-    pub(crate) fn let_go(&self) {
-        for link in self.lock().links.drain(..) {
-            link.close(1012, "the world was put back");
-        }
-        self.drops.send_modify(|drops| *drops += 1);
     }
 
     /// An answer as text, in the family's manner.
@@ -265,12 +175,21 @@ impl HubCell {
         act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
         answer: impl FnOnce(&R),
     ) -> R {
+        self.change_locked(world, &mut self.lock(), act, answer)
+    }
+
+    fn change_locked<R>(
+        self: &Arc<Self>,
+        world: &Arc<World>,
+        state: &mut State,
+        act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
+        answer: impl FnOnce(&R),
+    ) -> R {
         let mut context = Context::new(world.clock.now_ms(), &world.guesses);
         context.networks = &world.networks;
-        let mut state = self.lock();
         let result = act(Arc::make_mut(&mut state.hub), &mut context);
         answer(&result);
-        self.apply(world, &mut state, context.effects);
+        self.apply(world, state, context.effects);
         result
     }
 
@@ -424,15 +343,19 @@ impl HubCell {
     fn woken(self: &Arc<Self>, world: &Arc<World>, due: i64) {
         self.lock().timers.is_woken(due);
         loop {
-            let Some(waiting) = self.lock().timers.next_due(world.clock.now_ms()) else { break };
+            // Taken out and done under one lock: no state that is taken or put back meanwhile has half of it.
+            let mut state = self.lock();
+            let Some(waiting) = state.timers.next_due(world.clock.now_ms()) else {
+                self.wake_in_time(world, &mut state);
+                return;
+            };
             let fire = |hub: &mut Hub, context: &mut Context<'_>| {
                 if hub.epoch == waiting.epoch {
                     hub.fire(&waiting.timer, context);
                 }
             };
-            journal::because_of(waiting.cause, || self.change(world, fire, |()| ()));
+            journal::because_of(waiting.cause, || self.change_locked(world, &mut state, fire, |()| ()));
         }
-        self.wake_in_time(world, &mut self.lock());
     }
 
     /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.
