@@ -323,6 +323,8 @@ impl HubCell {
             // What comes later has the same cause as what was asked for now.
             state.timers.add(due, Waiting { timer, epoch: state.hub.epoch, cause: journal::cause() });
         }
+        let State { hub, timers, .. } = state;
+        timers.sweep(|waiting| waiting.epoch == hub.epoch && hub.waits_for(&waiting.timer));
         self.wake_in_time(world, state);
     }
 

@@ -274,6 +274,14 @@ impl Hub {
         context.later(wait, Timer::SceneTick { scene: id.clone(), generation, tick });
     }
 
+    /// Whether that timer would still do something; those that cannot be told would.
+    pub(super) fn waits_for(&self, timer: &Timer) -> bool {
+        match timer {
+            Timer::SceneTick { scene, generation, .. } => self.scene_generations.get(scene) == Some(generation),
+            _ => true,
+        }
+    }
+
     pub(super) fn scene_tick(&mut self, scene: &SceneId, generation: u64, tick: usize) {
         if self.scene_generations.get(scene) == Some(&generation) {
             self.events.push_back(Event::Tick { scene: scene.clone(), tick });

@@ -19,11 +19,25 @@ pub(super) struct Waiting {
 pub(super) struct Timers {
     next: u64,
     waiting: BTreeMap<(i64, u64), Waiting>,
+    /// Number of timers at which those are swept out that do nothing any more.
+    sweep_at: usize,
     /// When somebody is going to wake the hub.
     wakers: BTreeSet<i64>,
 }
 
+/// Fewest timers worth a sweep.
+const SWEEP_AT_LEAST: usize = 1024;
+
 impl Timers {
+    /// Takes out what does not count any more, when there is so much that it may be a pile: a scene that is changed again and
+    /// again leaves a timer each time, for days.
+    pub(super) fn sweep(&mut self, counts: impl Fn(&Waiting) -> bool) {
+        if self.waiting.len() > self.sweep_at.max(SWEEP_AT_LEAST) {
+            self.waiting.retain(|_, waiting| counts(waiting));
+            self.sweep_at = self.waiting.len() * 2;
+        }
+    }
+
     pub(super) fn add(&mut self, due: i64, waiting: Waiting) {
         self.next += 1;
         self.waiting.insert((due, self.next), waiting);
@@ -58,5 +72,25 @@ impl Timers {
         for (left, waiting) in left {
             self.add(now_ms.saturating_add(*left), Waiting { cause: None, ..waiting.clone() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pile_is_swept_and_what_counts_stays() {
+        let mut timers = Timers::default();
+        for number in 0..100_000 {
+            timers.add(
+                1000 + i64::from(number),
+                Waiting { timer: Timer::Restarted, epoch: u64::from(number % 1000 == 0), cause: None },
+            );
+            timers.sweep(|waiting| waiting.epoch == 1);
+        }
+        assert!(timers.waiting.len() < 3 * SWEEP_AT_LEAST, "{}", timers.waiting.len());
+        let counting = timers.waiting.values().filter(|waiting| waiting.epoch == 1).count();
+        assert_eq!((counting, timers.claim_waking()), (100, Some(1000)));
     }
 }
