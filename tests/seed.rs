@@ -210,6 +210,9 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
     assert!(String::from_utf8_lossy(&taken.stderr).contains("choose another port"));
     let no_world = Command::new(crate::program()).args(["serve", "--world", "nowhere"]).output().unwrap();
     assert!(String::from_utf8_lossy(&no_world.stderr).contains("shipped worlds: demo, bare"));
+    let no_folder = Command::new(crate::program()).args(["serve", "--state-dir", "/dev/null/x"]).output().unwrap();
+    let said = String::from_utf8_lossy(&no_folder.stderr).into_owned();
+    assert!(no_folder.status.code() == Some(1) && said.contains("/dev/null/x"), "{said}");
     assert_eq!(program.stop("-INT"), Some(0));
     assert!(!file.exists(), "nobody reads the ports of a program that is gone");
     for second in ["-70000000000", "9223372036854775807"] {

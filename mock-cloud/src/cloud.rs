@@ -1,6 +1,7 @@
 //! The simulated cloud as a value: started, asked, moved in time, dropped.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,19 +232,22 @@ impl Drop for Stop {
 
 /// Writes the authority's certificate where programs find it.
 fn keep_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::TempDir>, String), StartError> {
-    let failed = |error: std::io::Error| StartError::Tls(Box::new(error));
+    let at = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| StartError::Tls(format!("cannot write {path}: {error}").into())
+    };
     let (folder, path) = match &config.state_dir {
         Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(failed)?;
+            std::fs::create_dir_all(dir).map_err(at(dir))?;
             (None, dir.join("ca.pem"))
         }
         None => {
-            let folder = tempfile::Builder::new().prefix("mock-cloud-").tempdir().map_err(failed)?;
+            let folder = tempfile::Builder::new().prefix("mock-cloud-").tempdir().map_err(at(&std::env::temp_dir()))?;
             let path = folder.path().join("ca.pem");
             (Some(folder), path)
         }
     };
-    std::fs::write(&path, pem).map_err(failed)?;
+    std::fs::write(&path, pem).map_err(at(&path))?;
     Ok((folder, path.display().to_string()))
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Serve {
     /// Set of manners.
     #[arg(long, value_enum)]
     profile: Option<Profile>,
-    /// Folder for what should be found again: the certificate authority's certificate, ca.pem.
+    /// Folder for the certificate authority's certificate, ca.pem; each start makes a new one.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Write the ready line to this file too.
