@@ -103,3 +103,17 @@ async fn hubs_are_found_by_what_they_announce() {
     let error = within(ezlo::find(&serial("99999999"), Duration::from_millis(50))).await.unwrap_err();
     assert!(error.to_string().contains("99999999"), "{error}");
 }
+
+/// A value that is set before the model was read for the first time is confirmed all the same, on however many threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_is_set_while_the_model_is_first_read_is_confirmed() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    let lamp = within(hub.device("Ceiling light")).await.unwrap().item("switch").unwrap().id.clone();
+    for round in 0..60 {
+        let again = within(account.connect(&serial(HUB))).await.unwrap();
+        let set = tokio::time::timeout(Duration::from_secs(10), again.set(&lamp, (round % 2 == 0).into())).await;
+        set.unwrap_or_else(|_| panic!("round {round}")).unwrap();
+    }
+}

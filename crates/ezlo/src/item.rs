@@ -148,17 +148,27 @@ impl SetItem {
     /// Waits for the report. The value may be another one again when somebody else writes too: it is enough that it was seen
     /// passing by.
     async fn reported(&self, events: &mut HubEvents) -> Result<Item, Error> {
+        let mut progress = self.hub.progress();
         let waiting = async {
             loop {
                 // A model that is out of step may show what was before the gap.
-                if self.hub.progress().borrow().in_step {
+                let in_step = progress.borrow_and_update().in_step;
+                if in_step {
                     match self.current() {
                         Some(item) if self.has_value(&item) => return Ok(item),
                         None => return Err(Error::Gone(self.id.to_string())),
                         Some(_) => {}
                     }
                 }
-                match events.next().await {
+                // Events are told before the model counts as in step: what they led to is seen by either.
+                let event = tokio::select! {
+                    event = events.next() => event,
+                    changed = progress.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_) => None,
+                    },
+                };
+                match event {
                     Some(HubEvent::Changed(change)) => {
                         if let Some(item) = self.passed_by(&change) {
                             return Ok(item);
