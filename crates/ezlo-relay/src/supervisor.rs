@@ -258,9 +258,8 @@ mod tests {
         assert!(hub.hear.try_recv().is_err(), "nothing is sent twice");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn waits_grow_and_a_proven_link_forgets_them() {
-        let mut rig = Rig::new(config());
+    /// How long five attempts that fail waited, each for its turn.
+    async fn five_waits(rig: &mut Rig) -> Vec<Duration> {
         let mut last = Instant::now();
         let mut waits = Vec::new();
         for _ in 0..5 {
@@ -269,6 +268,13 @@ mod tests {
             last = Instant::now();
             rig.fail(dial_error()).await;
         }
+        waits
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_and_a_proven_link_forgets_them() {
+        let mut rig = Rig::new(config());
+        let waits = five_waits(&mut rig).await;
         assert!(waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]), "{waits:?}");
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 5);
         let hub = rig.link().await;
@@ -385,14 +391,7 @@ mod tests {
             let patient =
                 async move { session.call_within("r", Kind::Read, json!({}), Duration::from_secs(3600)).await };
             let waiting = tokio::spawn(patient);
-            let mut last = Instant::now();
-            let mut waits = Vec::new();
-            for _ in 0..5 {
-                rig.attempts.recv().await.unwrap();
-                waits.push(last.elapsed());
-                last = Instant::now();
-                rig.fail(dial_error()).await;
-            }
+            let waits = five_waits(&mut rig).await;
             waiting.abort();
             let hurried: Vec<bool> = waits.iter().map(|wait| *wait <= short).collect();
             assert_eq!(hurried, [true, true, true, false, false], "{waits:?}");

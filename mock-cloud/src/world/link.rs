@@ -30,10 +30,17 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// The next thing to send; `None` when the connection is to end: it was too slow, and something for it is lost.
     pub(crate) async fn recv(&mut self) -> Option<Out> {
+        let Self { queue, cut } = self;
+        let is_cut = async {
+            if cut.wait_for(|cut| *cut).await.is_err() {
+                // Nobody is left to cut it; what is queued still goes out.
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             biased;
-            _ = self.cut.wait_for(|cut| *cut) => None,
-            out = self.queue.recv() => out,
+            () = is_cut => None,
+            out = queue.recv() => out,
         }
     }
 
@@ -102,5 +109,33 @@ impl Link {
 
     pub(crate) fn text(&self, text: String) -> bool {
         self.send(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    fn link() -> (Link, Outbox) {
+        Link::new(&Arc::new(Journal::new(Clock::frozen(0), true)), "c".into(), LinkKind::Relay)
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_goes_out_also_when_nobody_is_left_to_queue() {
+        let (link, mut outbox) = link();
+        assert!(link.text("a".into()));
+        link.close(1001, "bye");
+        drop(link);
+        assert!(matches!(outbox.recv().await, Some(Out::Text(text, _)) if text.as_str() == "a"));
+        assert!(matches!(outbox.recv().await, Some(Out::Close(1001, _))));
+        assert!(outbox.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_ends_the_connection() {
+        let (link, mut outbox) = link();
+        assert!((0..OUTBOX).all(|_| link.text("a".into())) && !link.text("b".into()));
+        assert!(outbox.recv().await.is_none() && outbox.try_recv().is_none(), "there is a gap");
     }
 }

@@ -14,6 +14,9 @@ use crate::world::World;
 use crate::world::file::HubKind;
 use crate::world::link::Link;
 
+/// Why a connection is closed whose hub is another one now.
+const PUT_BACK: &str = "the world was put back";
+
 /// The state of a hub at one moment.
 #[derive(Debug)]
 pub(crate) struct HubShot {
@@ -106,7 +109,9 @@ impl HubCell {
         {
             let mut state = self.lock();
             close_all(&mut state.links);
-            close_all(&mut state.controller.take().into_iter().collect());
+            if let Some(controller) = state.controller.take() {
+                controller.close(1012, PUT_BACK);
+            }
             state.timers.replace(&[], 0);
         }
         self.drops.send_modify(|drops| *drops += 1);
@@ -115,6 +120,6 @@ impl HubCell {
 
 fn close_all(links: &mut Vec<Link>) {
     for link in links.drain(..) {
-        link.close(1012, "the world was put back");
+        link.close(1012, PUT_BACK);
     }
 }
