@@ -3,6 +3,7 @@
 pub(crate) mod evidence;
 pub(crate) mod hub;
 pub(crate) mod serve;
+pub(crate) mod state;
 pub(crate) mod world;
 
 /// Prints a line for whoever reads; ends when nobody does any more, as in `… | head`.

@@ -141,6 +141,15 @@ impl Clock {
         copy
     }
 
+    /// A clock that shows an earlier time shows that one from now on; one that stands still stays where it was put.
+    pub(crate) fn not_before(&self, ms: i64) {
+        let mut state = self.lock();
+        let behind = ms - state.now_ms();
+        if state.since.is_some() && behind > 0 {
+            state.base_ms += behind;
+        }
+    }
+
     /// Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.lock().now_ms()

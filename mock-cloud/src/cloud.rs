@@ -12,9 +12,14 @@ use crate::hub::HubHandle;
 use crate::mdns::Announcer;
 use crate::ready::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 use crate::server::{self, Shared, Surface};
+use crate::state::{About, StateError};
 use crate::tls::{Authority, TlsError};
 use crate::world::hub::Local;
 use crate::world::{Beginnings, HubCell, HubKind, World, WorldFile};
+
+mod kept;
+
+use kept::Kept;
 
 /// Hubs that get ports of their own; four listeners each.
 const HUBS_WITH_PORTS: usize = 16;
@@ -40,6 +45,10 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    fn about(&self) -> About {
+        About::new(&self.config.world, &self.file.digest)
+    }
+
     fn beginnings(&self, clock: Clock) -> Beginnings {
         Beginnings {
             clock,
@@ -48,6 +57,7 @@ impl Origin {
             profile: self.config.profile,
             file: Arc::clone(&self.file),
             journal: self.config.journal,
+            keeper: None,
         }
     }
 }
@@ -84,6 +94,9 @@ pub enum StartError {
     /// The hubs cannot be announced.
     #[error("cannot announce hubs by mDNS: {0}")]
     Mdns(Box<dyn std::error::Error + Send + Sync>),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Certificates could not be made or kept.
     #[error("cannot set up TLS: {0}")]
     Tls(Box<dyn std::error::Error + Send + Sync>),
@@ -144,10 +157,18 @@ impl Builder {
         config.check()?;
         let file = config.load_world()?;
         let clock = clock.unwrap_or_else(Clock::real);
-        let authority = Authority::new(&clock).map_err(TlsError::from)?;
+        let kept = config.state_dir.as_deref().map(|folder| Kept::open(folder, &file)).transpose()?;
+        let before = kept.as_ref().and_then(|kept| kept.state.as_ref());
+        let authority = match before {
+            Some(before) => Authority::kept(&before.authority, &clock)?,
+            None => Authority::new(&clock).map_err(TlsError::from)?,
+        };
         let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
         let origin = Arc::new(Origin { config, file: Arc::new(file), authority, _folder: folder, ca_path });
-        let world = World::new(origin.beginnings(clock));
+        let world = match kept {
+            Some(kept) => kept.go_on(&origin, clock)?,
+            None => World::new(origin.beginnings(clock)),
+        };
         MockCloud::run(world, origin.config.ports, origin).await
     }
 }
@@ -201,6 +222,10 @@ type Forking = Pin<Box<dyn Future<Output = Result<MockCloud, StartError>> + Send
 impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot(Arc::new(self.world.snapshot()))
+    }
+
+    pub(crate) fn export(&self) -> String {
+        self.world.kept(self.origin.about(), self.origin.authority.to_keep()).to_document()
     }
 
     pub(crate) fn restore(&self, snapshot: &Snapshot) {
@@ -268,7 +293,7 @@ impl Listeners<'_> {
         let mut hubs = Vec::new();
         for (at, hub) in file.hubs.iter().enumerate() {
             if let Some(cell) = self.shared.world.hub(&hub.serial) {
-                hubs.push(self.hub(&cell, hub.owner.clone(), at).await?);
+                hubs.push(self.hub(&cell, at).await?);
             }
         }
         let users = file.users.iter().map(|user| ReadyUser {
@@ -306,14 +331,21 @@ impl Listeners<'_> {
         Ok(address)
     }
 
-    async fn hub(&self, cell: &Arc<HubCell>, owner: Option<String>, at: usize) -> Result<ReadyHub, StartError> {
+    /// The first user of the account that has it now.
+    fn owner(&self, cell: &HubCell) -> Option<String> {
+        let accounts = self.shared.world.accounts();
+        let account = accounts.ownership(&cell.serial)?.account;
+        accounts.users_of(account).min_by_key(|user| user.id).map(|user| user.username.clone())
+    }
+
+    async fn hub(&self, cell: &Arc<HubCell>, at: usize) -> Result<ReadyHub, StartError> {
         let mut ready = ReadyHub {
             serial: cell.serial.to_string(),
             mac: cell.mac.to_string(),
             kind: cell.kind.as_str(),
             model: cell.read(|hub| hub.model.clone()),
             online: cell.is_online(),
-            owner,
+            owner: self.owner(cell),
             ap: None,
             ap_root: None,
             lan: None,
@@ -403,6 +435,25 @@ impl MockCloud {
         self.shared.world.faults.list()
     }
 
+    /// Everything that makes the state, as one readable text: a copy goes on from it with `mock-cloud state import`.
+    pub fn export(&self) -> String {
+        self.shared.export()
+    }
+
+    /// Waits until everything that was done so far outlives the program; at once without a state folder. What clients hear
+    /// from their connections is kept already. False when it cannot be kept any more.
+    pub async fn is_kept(&self) -> bool {
+        self.shared.world.is_kept().await
+    }
+
+    /// Waits until the state cannot be kept any more (a full disk, say) and says why; forever without a state folder.
+    pub async fn lost_its_state(&self) -> String {
+        match &self.shared.world.keeper {
+            Some(keeper) => keeper.failure().await.to_string(),
+            None => std::future::pending().await,
+        }
+    }
+
     /// The clock that everything here waits and expires by.
     pub fn clock(&self) -> &Clock {
         &self.shared.world.clock
@@ -417,5 +468,6 @@ impl MockCloud {
     /// Moves the time on; everything that becomes due happens on the way, in order.
     pub async fn advance(&self, duration: Duration) {
         self.clock().advance(duration).await;
+        self.shared.world.note_time();
     }
 }

@@ -23,7 +23,7 @@ pub struct Config {
     pub ports: Ports,
     /// Name of a shipped world, or path of a world file.
     pub world: String,
-    /// Folder for the certificate authority's certificate; a temporary one when absent.
+    /// Folder that the state is kept in, through any end of the program; nothing is kept when absent.
     pub state_dir: Option<PathBuf>,
     /// Announce the hubs on the local network by mDNS.
     pub mdns: bool,

@@ -133,6 +133,7 @@ impl Controller {
             profile: config.config.profile,
             file: file.into(),
             journal: false,
+            keeper: None,
         });
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
@@ -158,7 +159,7 @@ impl Controller {
         let unreachable = |reason: String| ControllerError::Unreachable { relay: self.config.relay.clone(), reason };
         let connect = tokio::time::timeout(CONNECT_TIME, self.connect()).await;
         let mut socket = connect.map_err(|_| unreachable("it took too long".into()))??;
-        let (link, mut outbox) = Link::new(&self.world.journal, self.world.random.uuid(), LinkKind::Controller);
+        let (link, mut outbox) = Link::new(&self.world.journal, None, self.world.random.uuid(), LinkKind::Controller);
         let registered = tokio::time::timeout(CONNECT_TIME, self.register(&mut socket)).await;
         registered.map_err(|_| unreachable("it does not answer".into()))??;
         if !self.cell.attach(link.clone()) {

@@ -16,6 +16,7 @@ mod hub;
 pub mod journal;
 mod mdns;
 mod server;
+pub mod state;
 mod tls;
 mod world;
 

@@ -26,6 +26,8 @@ enum Command {
     Hub(Box<cli::hub::Hub>),
     /// Look at worlds: list, check, show, make one from a real hub's answers.
     World(cli::world::World),
+    /// Look at a kept state, write it out as one readable file, read such a file in.
+    State(cli::state::State),
     /// Say how each simulated answer is known, and where from.
     Evidence(cli::evidence::Arguments),
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Evidence(arguments) => cli::evidence::run(&arguments),
         Command::World(world) => cli::world::run(&world),
+        Command::State(state) => cli::state::run(&state),
         Command::Serve(serve) => in_runtime(cli::serve::run(&serve)),
         Command::Hub(hub) => in_runtime(cli::hub::run(&hub)),
     };

@@ -9,6 +9,18 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 #[derive(Debug)]
 pub struct Random(Mutex<ChaCha8Rng>);
 
+impl serde::Serialize for Random {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        numbers::serialize(&self.0.lock().unwrap_or_else(PoisonError::into_inner), serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Random {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        numbers::deserialize(deserializer).map(|numbers| Self(Mutex::new(numbers)))
+    }
+}
+
 impl Clone for Random {
     /// Both go on alike.
     fn clone(&self) -> Self {
@@ -57,6 +69,34 @@ impl Random {
     }
 }
 
+/// A row of numbers as its seed and how far it has come, in kept states.
+pub(crate) mod numbers {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Place {
+        /// Hexadecimal.
+        seed: String,
+        /// Decimal: it has more digits than a JSON number keeps everywhere.
+        at: String,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(numbers: &ChaCha8Rng, serializer: S) -> Result<S::Ok, S::Error> {
+        Place { seed: super::hex(&numbers.get_seed()), at: numbers.get_word_pos().to_string() }.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChaCha8Rng, D::Error> {
+        let place = Place::deserialize(deserializer)?;
+        let seed =
+            super::bytes(&place.seed).ok_or_else(|| serde::de::Error::custom("a seed is 64 hexadecimal digits"))?;
+        let mut numbers = ChaCha8Rng::from_seed(seed);
+        numbers.set_word_pos(place.at.parse().map_err(serde::de::Error::custom)?);
+        Ok(numbers)
+    }
+}
+
 /// Lower-case hexadecimal text.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -65,6 +105,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         }
         text
     })
+}
+
+/// As many bytes as that in hexadecimal; `None` when it is something else.
+pub(crate) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits: Option<Vec<u8>> = text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
+    let bytes: Vec<u8> = digits?.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+    (text.len() == 2 * N).then(|| bytes.try_into().ok()).flatten()
 }
 
 /// These bytes as a uuid of version 4.

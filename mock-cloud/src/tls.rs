@@ -9,9 +9,11 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::clock::Clock;
+use crate::state::KeptAuthority;
 
 /// Host names of the vendor that a simulated cloud speaks for. A star stands for one label.
 const VENDOR_NAMES: &[&str] = &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost"];
@@ -32,6 +34,19 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
+    /// The one that a state was kept with.
+    pub(crate) fn kept(kept: &KeptAuthority, clock: &Clock) -> Result<Self, TlsError> {
+        let key = KeyPair::from_pem(&kept.key)?;
+        let der = CertificateDer::from_pem_slice(kept.certificate.as_bytes())
+            .map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
+        let issuer = Issuer::from_ca_cert_der(&der, key)?;
+        Ok(Self { issuer, pem: kept.certificate.clone(), der, validity: validity(clock), made: Mutex::default() })
+    }
+
+    pub(crate) fn to_keep(&self) -> KeptAuthority {
+        KeptAuthority { certificate: self.pem.clone(), key: self.issuer.key().serialize_pem() }
+    }
+
     pub(crate) fn new(clock: &Clock) -> Result<Self, rcgen::Error> {
         let validity = validity(clock);
         let mut params = params("mock-cloud test authority, do not trust", validity);

@@ -12,10 +12,12 @@ use crate::config::{Guesses, Profile};
 use crate::faults::{Facts, FaultKind, Faults, Place};
 use crate::journal::{EntryKind, Journal};
 use crate::random::Random;
+use crate::state::{Keeper, Touch};
 
 mod accounts;
 pub(crate) mod file;
 pub(crate) mod hub;
+mod kept;
 pub(crate) mod link;
 mod sessions;
 mod snapshot;
@@ -25,7 +27,7 @@ mod tokens;
 pub(crate) use accounts::{Account, Accounts, Claim, ClaimError, CreateError, NewAccount, Ownership, User};
 pub(crate) use file::{HubKind, WifiFile, WorldFile};
 pub use hub::SetupFault;
-pub(crate) use hub::cell::HubCell;
+pub(crate) use hub::cell::{HubCell, HubShot};
 pub(crate) use sessions::{Session, Sessions};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use tokens::{AuthError, Caller, Issue, Tokens};
@@ -40,6 +42,8 @@ pub(crate) struct World {
     pub(crate) networks: Vec<WifiFile>,
     pub(crate) faults: Faults,
     pub(crate) journal: Arc<Journal>,
+    /// Writes what changes where it outlives the program, if that is wanted.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     accounts: Mutex<Accounts>,
     sessions: Mutex<Sessions>,
     hubs: RwLock<BTreeMap<Serial, Arc<HubCell>>>,
@@ -56,6 +60,7 @@ pub(crate) struct Beginnings {
     pub(crate) file: Arc<WorldFile>,
     /// Whether a journal is kept.
     pub(crate) journal: bool,
+    pub(crate) keeper: Option<Arc<Keeper>>,
 }
 
 impl std::fmt::Debug for World {
@@ -73,7 +78,7 @@ impl World {
 
     /// A world of its own that begins in that state; of the beginnings the manners and the time count.
     pub(crate) fn from_snapshot(snapshot: &Snapshot, beginnings: Beginnings) -> Arc<Self> {
-        let Beginnings { clock, seed, guesses, profile, file, journal } = beginnings;
+        let Beginnings { clock, seed, guesses, profile, file, journal, keeper } = beginnings;
         let hubs = snapshot.hubs.iter().map(|shot| (shot.serial().clone(), Arc::new(HubCell::from_shot(shot))));
         let world = Arc::new(Self {
             random: snapshot.random.clone(),
@@ -84,11 +89,13 @@ impl World {
             faults: Faults::new(seed),
             journal: Arc::new(Journal::new(clock.clone(), journal)),
             clock,
+            keeper,
             accounts: Mutex::new(snapshot.accounts.clone()),
             sessions: Mutex::new(snapshot.sessions.clone()),
             hubs: RwLock::new(hubs.collect()),
             tasks: Mutex::new(Some(JoinSet::new())),
         });
+        world.is_heard();
         for shot in &snapshot.hubs {
             if let Some(cell) = world.hub(shot.serial()) {
                 cell.go_on(&world, shot);
@@ -119,6 +126,9 @@ impl World {
         let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
         if hubs.len() >= MAX_HUBS {
             return None;
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.note(Touch::Hub(cell.serial.clone()));
         }
         Some(Arc::clone(hubs.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
     }
@@ -164,9 +174,13 @@ impl World {
         }
     }
 
-    /// Ends everything that runs.
+    /// Ends everything that runs; what is to be kept is.
     pub(crate) fn stop(&self) {
         drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(keeper) = &self.keeper {
+            keeper.note(Touch::Clock);
+            keeper.end();
+        }
     }
 }
 

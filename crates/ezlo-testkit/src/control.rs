@@ -150,6 +150,11 @@ impl Control {
         self.call("DELETE", &format!("/worlds/{world}"), &Value::Null).await
     }
 
+    /// The whole state of a world as one document, for `mock-cloud state import`.
+    pub async fn export(&self, world: u64) -> Result<Value, Refused> {
+        self.get(&format!("/worlds/{world}/export")).await
+    }
+
     /// How each simulated answer is known.
     pub async fn evidence(&self) -> Result<Value, Refused> {
         self.get("/evidence").await

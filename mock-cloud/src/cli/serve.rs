@@ -45,7 +45,8 @@ pub(crate) struct Serve {
     /// Set of manners.
     #[arg(long, value_enum)]
     profile: Option<Profile>,
-    /// Folder for the certificate authority's certificate, ca.pem; each start makes a new one.
+    /// Keep the state here: what a client was told is done is still so after any end of the program, and the next start goes
+    /// on from it, with the same certificate authority (ca.pem).
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Write the ready line to this file too.
@@ -88,8 +89,10 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     let line = cloud.ready().line();
     let _file = serve.endpoints_file.as_deref().map(|path| EndpointsFile::write(path, &line)).transpose()?;
     writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print the ready line: {error}"))?;
-    stop.await;
-    Ok(())
+    tokio::select! {
+        () = stop => Ok(()),
+        why = cloud.lost_its_state() => Err(format!("{why}; nothing would be kept any more, so this ends")),
+    }
 }
 
 /// The file with the ready line: there at once or not at all, and gone with the program, so that nobody reads the ports of an

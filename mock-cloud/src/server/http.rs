@@ -220,7 +220,13 @@ pub(super) async fn answer(
     } else {
         journalled(shared, surface, slot, host, request).await
     };
+    let reply = if shared.world.is_kept().await { reply } else { not_kept() };
     Ok(reply.into_response(shared, head_only))
+}
+
+/// Nothing that says a change is done may go out when the change is lost with the program.
+fn not_kept() -> Reply {
+    Reply::error(StatusCode::SERVICE_UNAVAILABLE, "The state cannot be kept")
 }
 
 /// The control API is not part of the world: nothing of it is in the journal, and what it refuses is JSON.

@@ -141,7 +141,7 @@ fn parameter(name: &str, value: &str) -> (String, Value) {
 
 /// One JSON object a line, for as long as the client listens (the framing is inferred).
 fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Reply {
-    let (link, outbox) = Link::new(&world.journal, world.random.uuid(), LinkKind::Local);
+    let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), world.random.uuid(), LinkKind::Local);
     let leave = Leave { hub: Arc::clone(hub), conn_id: link.conn_id.clone(), _open: open };
     if !hub.attach(link) {
         return Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests");

@@ -135,14 +135,15 @@ pub(super) fn accept(
         return refusal;
     }
     let accept_key = derive_accept_key(key.as_bytes());
-    let conn_id = shared.world.random.uuid();
+    let world = &shared.world;
+    let conn_id = world.random.uuid();
     let (session, outbox) = match (surface, request.uri().path()) {
         (Surface::Cloud { .. }, "/" | "/nma") => {
-            let (link, outbox) = Link::new(&shared.world.journal, conn_id, LinkKind::Relay);
+            let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Relay);
             (Session::Relay(RelaySession::new(link)), outbox)
         }
         (Surface::Lan { hub, .. }, "/") => {
-            let (link, outbox) = Link::new(&shared.world.journal, conn_id, LinkKind::Local);
+            let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Local);
             (Session::Local(LocalSession::new(Arc::clone(hub), link)), outbox)
         }
         _ => return Reply::not_found(),
@@ -213,7 +214,7 @@ pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
         {
             return;
         }
-        while let Some(Out::Text(text, _)) = outbox.try_recv() {
+        while let Some(Out::Text(text, _)) = outbox.rest().await {
             if write(&mut socket, Message::Text(text)).await.is_err() {
                 return;
             }

@@ -1,6 +1,7 @@
 //! Users, accounts, and which hub belongs to which account.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ezlo_protocol::cloud::account::AccountRecord;
 use ezlo_protocol::mac::MacAddress;
@@ -13,6 +14,9 @@ use jiff::Timestamp;
 
 use super::file::UserFile;
 use crate::random::Random;
+use crate::state::{Keeper, Touch};
+
+mod kept;
 
 /// All users and accounts.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub(crate) struct Accounts {
     local_tokens: BTreeMap<(Serial, u64), LocalToken>,
     next: u64,
     logins: i64,
+    /// Hears of every change.
+    keeper: Option<Arc<Keeper>>,
 }
 
 /// Most accounts that can be made.
@@ -38,7 +44,7 @@ const MAX_RECORD: usize = 64 * 1024;
 const FIRST_NEW: u64 = 3_000_000;
 
 /// A user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct User {
     pub(crate) id: u64,
     pub(crate) uuid: String,
@@ -53,14 +59,14 @@ pub(crate) struct User {
 /// The role of an account's owner.
 const OWNER: i64 = 10;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Account {
     pub(crate) record: AccountRecord,
     pub(crate) installation: u64,
 }
 
 /// Which account a hub belongs to, since when.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Ownership {
     pub(crate) account: u64,
     pub(crate) since: Timestamp,
@@ -142,7 +148,7 @@ impl Accounts {
             accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
         }
         let (ownership, local_tokens) = (IndexMap::new(), BTreeMap::new());
-        Self { users, accounts, ownership, local_tokens, next: FIRST_NEW, logins: 9_000_000 }
+        Self { users, accounts, ownership, local_tokens, next: FIRST_NEW, logins: 9_000_000, keeper: None }
     }
 
     /// Makes an account with its first user.
@@ -166,6 +172,7 @@ impl Accounts {
         let id = self.next;
         self.next += 1;
         let user = User::new(id, random.uuid(), wish, id);
+        self.note([Touch::Counters, Touch::Account(id), Touch::User(key.clone())]);
         self.accounts.insert(id, Account::new(id));
         self.users.insert(key, user.clone());
         Ok(user)
@@ -180,7 +187,8 @@ impl Accounts {
     }
 
     /// Counts a login.
-    pub(crate) const fn next_login(&mut self) -> i64 {
+    pub(crate) fn next_login(&mut self) -> i64 {
+        self.note([Touch::Counters]);
         self.logins += 1;
         self.logins
     }
@@ -200,15 +208,18 @@ impl Accounts {
     /// Changes an account: members that are there replace the old ones, addresses member by member. False when the record
     /// would grow too long.
     pub(crate) fn update(&mut self, account: u64, change: &AccountRecord) -> bool {
-        let Some(stored) = self.accounts.get_mut(&account) else { return false };
+        let Some(stored) = self.accounts.get(&account) else { return false };
         let id = stored.record.account.clone();
         let mut merged = ezlo_protocol::wire::to_value(&stored.record);
         merge(&mut merged, ezlo_protocol::wire::to_value(change));
         if merged.to_string().len() > MAX_RECORD {
             return false;
         }
+        self.note([Touch::Account(account)]);
         // Both were records, so what they make is one.
-        if let Ok(record) = ezlo_protocol::wire::from_value::<AccountRecord>(&merged) {
+        if let Ok(record) = ezlo_protocol::wire::from_value::<AccountRecord>(&merged)
+            && let Some(stored) = self.accounts.get_mut(&account)
+        {
             stored.record = AccountRecord { account: id, ..record };
         }
         true
@@ -248,9 +259,11 @@ impl Accounts {
     }
 
     fn give(&mut self, account: u64, serial: &Serial, since: Timestamp, random: &Random) {
+        self.note([Touch::Owner(serial.clone())]);
         self.ownership.insert(serial.clone(), Ownership { account, since });
         let users: Vec<_> = self.users_of(account).map(|user| user.id).collect();
         for user in users {
+            self.note([Touch::LocalToken(serial.clone(), user)]);
             self.local_tokens.insert((serial.clone(), user), LocalToken::new(random.hex(32)));
         }
     }

@@ -6,8 +6,10 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::secret::{Passkey, Password};
 use ezlo_protocol::serial::Serial;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::config::ConfigError;
+use crate::random::hex;
 use crate::world::SetupFault;
 
 mod check;
@@ -31,6 +33,9 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct WorldFile {
+    /// Of its text: a state goes on from this one only.
+    #[serde(skip)]
+    pub(crate) digest: String,
     pub(crate) users: Vec<UserFile>,
     pub(crate) wifi: Vec<WifiFile>,
     pub(crate) hubs: Vec<HubFile>,
@@ -117,7 +122,7 @@ pub(crate) struct LocationFile {
 }
 
 /// Firmware family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HubKind {
     /// Ezlo firmware on Linux.
@@ -170,7 +175,8 @@ impl WorldFile {
 
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |text| ConfigError::Syntax { path: path.to_owned(), text };
-        let world: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mut world: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        world.digest = hex(&Sha256::digest(text));
         let located = |fault: String| wrong(with_line(text, &fault));
         let world = world.with_copies().map_err(located)?;
         world.check().map_err(located)?;

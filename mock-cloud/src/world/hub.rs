@@ -1,7 +1,7 @@
 //! A living hub: its state, and what calls and time do to it. Pure: it gets the time and leaves what is to happen outside
 //! (broadcasts, timers, dropped connections) in [`Effects`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
@@ -67,10 +67,12 @@ const MAX_SCENES: usize = 1_000;
 const MAX_FAVORITES: usize = 10_000;
 
 /// The state of a hub.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Hub {
     pub(crate) serial: String,
     pub(crate) uuid: String,
+    /// Not kept: the hub's kind tells.
+    #[serde(skip, default = "any_family")]
     pub(crate) family: &'static Family,
     pub(crate) model: String,
     pub(crate) anonymous_access: bool,
@@ -86,19 +88,21 @@ pub(crate) struct Hub {
     devices: IndexMap<DeviceId, Device>,
     items: IndexMap<ItemId, Item>,
     /// Items of each device, in the order in which they came.
-    by_device: HashMap<DeviceId, Vec<ItemId>>,
+    by_device: BTreeMap<DeviceId, Vec<ItemId>>,
     rooms: IndexMap<RoomId, Room>,
     scenes: IndexMap<SceneId, Scene>,
     modes: modes::Modes,
     zwave: zwave::Zwave,
-    settings: IndexMap<String, (Value, &'static str, &'static [&'static str])>,
+    #[serde(with = "info::setting_values")]
+    settings: info::Settings,
     device_settings: device_settings::DeviceSettings,
     favorites: favourites::FavoriteLists,
     runs: scene_run::Runs,
-    /// The scenes' conditions, read once.
+    /// The scenes' conditions, read once; not kept.
+    #[serde(skip)]
     conditions: IndexMap<SceneId, Vec<Condition>>,
     /// Tells timers of a scene that changed from those that count.
-    scene_generations: HashMap<SceneId, u64>,
+    scene_generations: BTreeMap<SceneId, u64>,
     /// What happened and has not had its consequences yet.
     events: VecDeque<scene_engine::Event>,
     place: scene_engine::Place,
@@ -109,7 +113,7 @@ pub(crate) struct Hub {
 }
 
 /// Something that happens later.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Timer {
     /// The delay of a mode switch is over.
     ModeSwitch(u64),
@@ -198,7 +202,17 @@ impl<'a> Context<'a> {
     }
 }
 
+fn any_family() -> &'static Family {
+    Family::of(HubKind::Linux)
+}
+
 impl Hub {
+    /// What is not kept of a hub, made anew.
+    fn awake(&mut self, kind: HubKind) {
+        self.family = Family::of(kind);
+        self.read_conditions();
+    }
+
     /// A hub without rooms, devices and scenes.
     pub(crate) fn bare(serial: &str, kind: HubKind, model: &str, seed: u64, now_ms: i64) -> Self {
         let mut hub = Self {
@@ -216,7 +230,7 @@ impl Hub {
             gateway: GatewayId::default(),
             devices: IndexMap::new(),
             items: IndexMap::new(),
-            by_device: HashMap::new(),
+            by_device: BTreeMap::new(),
             rooms: IndexMap::new(),
             scenes: IndexMap::new(),
             modes: modes::Modes::default(),
@@ -226,7 +240,7 @@ impl Hub {
             favorites: favourites::FavoriteLists::default(),
             runs: scene_run::Runs::default(),
             conditions: IndexMap::new(),
-            scene_generations: HashMap::new(),
+            scene_generations: BTreeMap::new(),
             events: VecDeque::new(),
             place: scene_engine::Place::default(),
             location_state: ezlo_protocol::hub::info::LocationState::Default,

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::journal::{self, EntryKind, Journal};
+use crate::state::Keeper;
 
 /// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
 /// has stopped reading, and is cut off rather than fed from memory.
@@ -23,14 +24,17 @@ pub(crate) enum Out {
 /// The receiving end, owned by the connection. It ends when the link was cut off for being slow.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    queue: mpsc::Receiver<Out>,
+    queue: mpsc::Receiver<(u64, Out)>,
+    /// Taken from the queue, and not to be sent before what it tells is kept.
+    held: Option<(u64, Out)>,
     cut: watch::Receiver<bool>,
+    keeper: Option<Arc<Keeper>>,
 }
 
 impl Outbox {
     /// The next thing to send; `None` when the connection is to end: it was too slow, and something for it is lost.
     pub(crate) async fn recv(&mut self) -> Option<Out> {
-        let Self { queue, cut } = self;
+        let Self { queue, held, cut, keeper } = self;
         let is_cut = async {
             if cut.wait_for(|cut| *cut).await.is_err() {
                 // Nobody is left to cut it; what is queued still goes out.
@@ -40,14 +44,47 @@ impl Outbox {
         tokio::select! {
             biased;
             () = is_cut => None,
-            out = queue.recv() => out,
+            out = next(queue, held, keeper.as_deref()) => out,
         }
     }
 
-    /// What is there already.
-    pub(crate) fn try_recv(&mut self) -> Option<Out> {
-        if *self.cut.borrow() { None } else { self.queue.try_recv().ok() }
+    /// The next of what is queued already.
+    pub(crate) async fn rest(&mut self) -> Option<Out> {
+        let Self { queue, held, cut, keeper } = self;
+        let is_there = !*cut.borrow() && (held.is_some() || !queue.is_empty());
+        if is_there { next(queue, held, keeper.as_deref()).await } else { None }
     }
+
+    /// What is there already and may go.
+    pub(crate) fn try_recv(&mut self) -> Option<Out> {
+        if *self.cut.borrow() {
+            return None;
+        }
+        if self.held.is_none() {
+            self.held = self.queue.try_recv().ok();
+        }
+        let keeper = self.keeper.as_deref();
+        self.held.take_if(|(mark, _)| keeper.is_none_or(|keeper| keeper.has_reached(*mark))).map(|(_, out)| out)
+    }
+}
+
+/// The next of a queue, once what it tells is kept. What is taken out and has to wait stays in `held`, whatever becomes of
+/// who waits.
+async fn next(
+    queue: &mut mpsc::Receiver<(u64, Out)>,
+    held: &mut Option<(u64, Out)>,
+    keeper: Option<&Keeper>,
+) -> Option<Out> {
+    if held.is_none() {
+        *held = Some(queue.recv().await?);
+    }
+    if let (Some(keeper), Some((mark, _))) = (keeper, &held)
+        && !keeper.reached(*mark).await
+    {
+        // Nothing is kept any more, so nothing more is said.
+        return None;
+    }
+    held.take().map(|(_, out)| out)
 }
 
 /// The sending end of one connection.
@@ -56,10 +93,11 @@ pub(crate) struct Link {
     /// The connection's uuid; `sender.conn_id` on relayed messages.
     pub(crate) conn_id: String,
     pub(crate) kind: LinkKind,
-    sender: mpsc::Sender<Out>,
+    sender: mpsc::Sender<(u64, Out)>,
     /// Set once something could not be queued: what the connection knows has a gap from then on, so it ends.
     cut: watch::Sender<bool>,
     journal: Arc<Journal>,
+    keeper: Option<Arc<Keeper>>,
 }
 
 /// Which way a connection came.
@@ -74,10 +112,16 @@ pub(crate) enum LinkKind {
 }
 
 impl Link {
-    pub(crate) fn new(journal: &Arc<Journal>, conn_id: String, kind: LinkKind) -> (Self, Outbox) {
+    pub(crate) fn new(
+        journal: &Arc<Journal>,
+        keeper: Option<&Arc<Keeper>>,
+        conn_id: String,
+        kind: LinkKind,
+    ) -> (Self, Outbox) {
         let (sender, queue) = mpsc::channel(OUTBOX);
         let (cut, is_cut) = watch::channel(false);
-        (Self { conn_id, kind, sender, cut, journal: Arc::clone(journal) }, Outbox { queue, cut: is_cut })
+        let outbox = Outbox { queue, held: None, cut: is_cut, keeper: keeper.cloned() };
+        (Self { conn_id, kind, sender, cut, journal: Arc::clone(journal), keeper: keeper.cloned() }, outbox)
     }
 
     /// Queues a message; false when the connection is gone or too slow.
@@ -87,7 +131,8 @@ impl Link {
     }
 
     fn queue(&self, out: Out) -> bool {
-        let fits = self.sender.try_send(out).is_ok();
+        let mark = self.keeper.as_ref().map_or(0, |keeper| keeper.mark());
+        let fits = self.sender.try_send((mark, out)).is_ok();
         if !fits {
             self.cut.send_replace(true);
         }
@@ -118,7 +163,7 @@ mod tests {
     use crate::clock::Clock;
 
     fn link() -> (Link, Outbox) {
-        Link::new(&Arc::new(Journal::new(Clock::frozen(0), true)), "c".into(), LinkKind::Relay)
+        Link::new(&Arc::new(Journal::new(Clock::frozen(0), true)), None, "c".into(), LinkKind::Relay)
     }
 
     #[tokio::test]

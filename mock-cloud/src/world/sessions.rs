@@ -1,11 +1,13 @@
 //! Per-host session tokens.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ezlo_protocol::secret::SessionToken;
 
 use super::tokens::{AuthError, Caller};
 use crate::random::Random;
+use crate::state::{Keeper, Row, Rows, Touch};
 
 /// Most session tokens that are kept; the one that expires first makes room. A client needs a handful.
 const MAX_SESSIONS: usize = 100_000;
@@ -15,10 +17,12 @@ const MAX_SESSIONS: usize = 100_000;
 pub(crate) struct Sessions {
     by_token: HashMap<SessionToken, Session>,
     by_expiry: BTreeSet<(i64, String)>,
+    /// Hears of every change.
+    keeper: Option<Arc<Keeper>>,
 }
 
 /// What a session token stands for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Session {
     pub(crate) caller: Caller,
     /// The host that gave it out, without port.
@@ -30,12 +34,46 @@ impl Sessions {
     pub(crate) fn issue(&mut self, session: Session, random: &Random) -> SessionToken {
         while self.by_token.len() >= MAX_SESSIONS {
             let Some((_, oldest)) = self.by_expiry.pop_first() else { break };
+            self.note(&oldest);
             self.by_token.remove(&SessionToken::new(oldest));
         }
         let token = SessionToken::new(format!("00000001{}", random.hex(30).to_uppercase()));
+        self.note(token.expose());
         self.by_expiry.insert((session.caller.expires, token.expose().to_owned()));
         self.by_token.insert(token.clone(), session);
         token
+    }
+
+    fn note(&self, token: &str) {
+        if let Some(keeper) = &self.keeper {
+            keeper.note(Touch::Session(token.to_owned()));
+        }
+    }
+
+    /// Who hears of every change from now on.
+    pub(crate) fn heard_by(&mut self, keeper: Option<&Arc<Keeper>>) {
+        self.keeper = keeper.cloned();
+    }
+
+    /// Everything that is kept of them, in an order of its own.
+    pub(crate) fn touches(&self) -> BTreeSet<Touch> {
+        self.by_token.keys().map(|token| Touch::Session(token.expose().to_owned())).collect()
+    }
+
+    /// What is kept of that; `None` when it is not there.
+    pub(crate) fn row(&self, touch: &Touch) -> Option<Vec<u8>> {
+        let Touch::Session(token) = touch else { return None };
+        let session = self.by_token.get(&SessionToken::new(token.as_str()))?;
+        Row::new(touch.key(), session).value
+    }
+
+    pub(crate) fn from_rows(rows: &mut Rows) -> Result<Self, String> {
+        let mut sessions = Self::default();
+        for (token, session) in rows.all::<Session>("sessions")? {
+            sessions.by_expiry.insert((session.caller.expires, token.clone()));
+            sessions.by_token.insert(SessionToken::new(token), session);
+        }
+        Ok(sessions)
     }
 
     /// Who a token stands for.

@@ -12,11 +12,11 @@ use crate::random::Random;
 
 /// A state of a world. The time is not part of it: what was due in ten seconds is due in ten seconds again.
 pub(crate) struct Snapshot {
-    pub(super) random: Random,
-    pub(super) tokens: Tokens,
-    pub(super) accounts: Accounts,
-    pub(super) sessions: Sessions,
-    pub(super) hubs: Vec<HubShot>,
+    pub(crate) random: Random,
+    pub(crate) tokens: Tokens,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) hubs: Vec<HubShot>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -65,6 +65,7 @@ impl World {
         self.random.become_like(&snapshot.random);
         self.accounts().clone_from(&snapshot.accounts);
         self.sessions().clone_from(&snapshot.sessions);
+        self.is_heard();
         let mut before: BTreeMap<Serial, Arc<HubCell>> =
             self.hubs().into_iter().map(|cell| (cell.serial.clone(), cell)).collect();
         for shot in &snapshot.hubs {
@@ -73,6 +74,9 @@ impl World {
         }
         for gone in before.into_values() {
             self.remove_hub(&gone);
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.note_all();
         }
     }
 }

@@ -44,7 +44,7 @@ impl PartialEq for Template {
 }
 
 /// How a device agrees on keys (Security 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Secure {
     /// Lights and sensors.
     Authenticated,
@@ -108,6 +108,30 @@ const USER_CODE_PATTERN: &str = r"^\d{4,10}$";
 /// The template of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Template> {
     TEMPLATES.iter().find(|template| template.name == name)
+}
+
+/// Templates as their names, in kept states.
+pub(crate) mod by_name {
+    use std::collections::VecDeque;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Template;
+
+    pub(crate) fn serialize<S: Serializer>(
+        templates: &VecDeque<&'static Template>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(templates.iter().map(|template| template.name))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<VecDeque<&'static Template>, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        let found = |name: &String| super::find(name).ok_or_else(|| D::Error::custom(format!("no kind {name:?}")));
+        names.iter().map(found).collect()
+    }
 }
 
 /// The first template of that category.

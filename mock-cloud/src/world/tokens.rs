@@ -14,12 +14,25 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::accounts::User;
-use crate::random::Random;
+use crate::random::{Random, hex};
 
 /// Makes and checks tokens.
 #[derive(Clone)]
 pub(crate) struct Tokens {
     key: [u8; 32],
+}
+
+impl serde::Serialize for Tokens {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.key))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Tokens {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = crate::random::bytes(&String::deserialize(deserializer)?);
+        key.map(|key| Self { key }).ok_or_else(|| serde::de::Error::custom("a key is 64 hexadecimal digits"))
+    }
 }
 
 impl std::fmt::Debug for Tokens {
@@ -29,7 +42,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 /// Who is asking, once a token was good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Caller {
     pub(crate) user: u64,
     pub(crate) account: u64,

@@ -50,6 +50,7 @@ calls! {
     POST "/worlds/{}/snapshot" "Keeps the state of a world under a name." r#"{"name": "before"}"# Of(worlds::snapshot);
     POST "/worlds/{}/restore" "Puts a state back that was kept. The time goes on." r#"{"name": "before"}"# Of(worlds::restore);
     POST "/worlds/{}/reset" "Puts the state back that the world began with. The time goes on." "" With(worlds::reset);
+    GET "/worlds/{}/export" "The whole state of a world as one document, secrets included." "" With(worlds::export);
     DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
     GET "/hubs" "The hubs." "" Now(hubs::list);
     GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);

@@ -36,6 +36,7 @@ pub(super) fn set_speed(shared: &Shared, request: &Request) -> Reply {
     match serde_json::from_slice::<Speed>(&request.body) {
         Ok(wish) if wish.speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&wish.speed) => {
             shared.world.clock.set_speed(wish.speed);
+            shared.world.note_time();
             Reply::json(&now(shared))
         }
         Ok(_) => refusal(
@@ -69,7 +70,9 @@ pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
     // In a task of its own: a caller who goes away does not leave the time half moved.
     let moving = shared.world.clock.clone();
     let moved = tokio::spawn(async move { moving.advance(step).await });
-    if moved.await.is_err() {
+    let moved = moved.await;
+    shared.world.note_time();
+    if moved.is_err() {
         return refusal(StatusCode::INTERNAL_SERVER_ERROR, "the time could not be moved");
     }
     Reply::json(&now(shared))

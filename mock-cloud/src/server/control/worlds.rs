@@ -118,6 +118,13 @@ pub(super) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
     }
 }
 
+pub(super) fn export(shared: &Shared, id: &str) -> Reply {
+    match on(shared, id, Shared::export) {
+        Some(document) => Reply::new(StatusCode::OK, "application/json", document),
+        None => nowhere(),
+    }
+}
+
 pub(super) fn reset(shared: &Shared, id: &str) -> Reply {
     match on(shared, id, Shared::reset) {
         Some(()) => Reply::json(&json!({"reset": true})),

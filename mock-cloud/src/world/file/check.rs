@@ -20,7 +20,7 @@ const MAX_HUBS: u64 = 1_000_000;
 impl WorldFile {
     /// Writes out what stands for many.
     pub(super) fn with_copies(self) -> Result<Self, String> {
-        let Self { users, wifi, hubs } = self;
+        let Self { digest, users, wifi, hubs } = self;
         // Before anything is copied: what is too large must not be made first.
         for copies in [
             users.iter().map(|user| count(user.copies)).collect::<Result<Vec<_>, _>>()?,
@@ -33,7 +33,7 @@ impl WorldFile {
         }
         let users = users.iter().map(UserFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
         let hubs = hubs.iter().map(HubFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
-        Ok(Self { users, wifi, hubs })
+        Ok(Self { digest, users, wifi, hubs })
     }
 
     /// Refuses what hangs in the air: owners, rooms, templates and items that are not there, and anything there twice.

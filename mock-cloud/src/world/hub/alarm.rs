@@ -19,7 +19,7 @@ const EMERGENCIES: &[&str] = &["smoke", "co", "co2", "gas", "heat", "leak"];
 const PRESSES: &[&str] = &["press_1_time", "press_2_times", "press_3_times", "held_down"];
 
 /// The alarm that is on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Alarm {
     phase: AlarmPhase,
     delay: i64,

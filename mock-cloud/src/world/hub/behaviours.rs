@@ -1,7 +1,8 @@
 //! Houses that live: temperatures drift, people move, batteries drain. All by the world's clock and the world's seed, and
 //! only when the configuration lets houses live.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use ezlo_protocol::hub::device::DeviceUpdate;
 use ezlo_protocol::hub::{DeviceId, ItemId};
@@ -14,11 +15,11 @@ use super::{Context, Hub, Timer};
 use crate::world::file::BehaviourFile;
 
 /// What lives in a house.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Behaviours {
     all: Vec<Behaviour>,
     /// What metered devices draw when they are on, in watts.
-    loads: HashMap<DeviceId, f64>,
+    loads: BTreeMap<DeviceId, f64>,
 }
 
 impl Behaviours {
@@ -27,14 +28,15 @@ impl Behaviours {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Behaviour {
     device: DeviceId,
     kind: Kind,
+    #[serde(with = "crate::random::numbers")]
     chance: ChaCha8Rng,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 enum Kind {
     /// The temperature goes towards that of outside, and up while its heating is on.
     Climate { outside: f64, heater: Option<DeviceId> },
@@ -43,7 +45,7 @@ enum Kind {
         hours: Vec<u8>,
         per_hour: f64,
         seconds: u32,
-        item: &'static str,
+        item: Cow<'static, str>,
         on: serde_json::Value,
         off: serde_json::Value,
     },
@@ -99,7 +101,7 @@ impl Hub {
                 hours: hours.clone(),
                 per_hour: *per_hour,
                 seconds: *seconds,
-                item: "motion",
+                item: "motion".into(),
                 on: json!(true),
                 off: json!(false),
             },
@@ -107,7 +109,7 @@ impl Hub {
                 hours: hours.clone(),
                 per_hour: *per_hour,
                 seconds: *seconds,
-                item: "dw_state",
+                item: "dw_state".into(),
                 on: json!("dw_is_opened"),
                 off: json!("dw_is_closed"),
             },
@@ -149,8 +151,8 @@ impl Hub {
         match kind {
             Kind::Climate { outside, heater } => self.drift(&device, outside, heater.as_ref(), context),
             Kind::Presence { item, on, off, seconds, .. } => {
-                let there = self.item_named(&device, item).is_some_and(|item| item.value.get() == Some(&on));
-                self.set_named(&device, item, if there { off } else { on }, context);
+                let there = self.item_named(&device, &item).is_some_and(|item| item.value.get() == Some(&on));
+                self.set_named(&device, &item, if there { off } else { on }, context);
                 if !there {
                     context.later(u64::from(seconds) * 1000, Timer::Behaviour(at));
                     return;

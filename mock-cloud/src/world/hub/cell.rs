@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ezlo_protocol::hub::broadcast::HUB_STATE_CHANGED;
+use ezlo_protocol::hub::method::{self, Kind};
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
 use ezlo_protocol::serial::Serial;
@@ -21,6 +22,7 @@ use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, Way};
 use crate::http_call;
 use crate::journal;
+use crate::state::Touch;
 use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
 use crate::world::link::{Link, LinkKind};
@@ -175,7 +177,16 @@ impl HubCell {
         act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
         answer: impl FnOnce(&R),
     ) -> R {
-        self.change_locked(world, &mut self.lock(), act, answer)
+        let mut state = self.lock();
+        self.is_changing(world);
+        self.change_locked(world, &mut state, act, answer)
+    }
+
+    /// To be called under this hub's lock, before anything that says what has become of it.
+    fn is_changing(&self, world: &World) {
+        if let Some(keeper) = &world.keeper {
+            keeper.note(Touch::Hub(self.serial.clone()));
+        }
     }
 
     fn change_locked<R>(
@@ -208,7 +219,11 @@ impl HubCell {
             context.request_id = id;
             hub.call(name, params.as_ref(), context)
         };
-        self.change(world, act, answer)
+        let mut state = self.lock();
+        if !method::spec(name).is_some_and(|spec| spec.kind == Kind::Read) {
+            self.is_changing(world);
+        }
+        self.change_locked(world, &mut state, act, answer)
     }
 
     /// What goes wrong with a call that came that way, if anything.
@@ -351,6 +366,7 @@ impl HubCell {
                 self.wake_in_time(world, &mut state);
                 return;
             };
+            self.is_changing(world);
             let fire = |hub: &mut Hub, context: &mut Context<'_>| {
                 if hub.epoch == waiting.epoch {
                     hub.fire(&waiting.timer, context);

@@ -5,7 +5,7 @@ use ezlo_protocol::error::code;
 use crate::world::file::HubKind;
 
 /// What a hub offers on its local network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Local {
     /// TLS, clear text while insecure access is on; WebSocket and HTTP on one port.
     Full,

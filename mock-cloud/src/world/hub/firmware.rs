@@ -17,21 +17,37 @@ const STEPS: [i64; 4] = [0, 25, 50, 75];
 /// Serials of hubs that were Vera hubs before, by their beginning (the vendor's note; the guide's own example for 46).
 const REFLASHED: &[&str] = &["40", "45", "46", "50", "55"];
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Firmware {
     pub(super) version: String,
     update: Option<Update>,
     generation: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Update {
-    /// What its progress is told as.
-    broadcast: &'static str,
+    of: UpdateOf,
     /// The firmware's version after it; the packages of an update have their own.
     version: Option<String>,
     operation: Value,
     step: usize,
+}
+
+/// What an update brings.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+enum UpdateOf {
+    Firmware,
+    Software,
+}
+
+impl UpdateOf {
+    /// What its progress is told as.
+    const fn broadcast(self) -> &'static str {
+        match self {
+            Self::Firmware => "hub.firmware.update.progress",
+            Self::Software => "hub.software.update.progress",
+        }
+    }
 }
 
 impl Firmware {
@@ -46,24 +62,19 @@ impl Hub {
         if version.is_empty() || version.len() > MAX_VERSION {
             return Err(RpcError::known("rpc.params.invalid"));
         }
-        self.begin_update("hub.firmware.update.progress", Some(version), context)
+        self.begin_update(UpdateOf::Firmware, Some(version), context)
     }
 
     pub(super) fn software_update(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
-        self.begin_update("hub.software.update.progress", None, context)
+        self.begin_update(UpdateOf::Software, None, context)
     }
 
-    fn begin_update(
-        &mut self,
-        broadcast: &'static str,
-        version: Option<String>,
-        context: &mut Context<'_>,
-    ) -> Answer<Empty> {
+    fn begin_update(&mut self, of: UpdateOf, version: Option<String>, context: &mut Context<'_>) -> Answer<Empty> {
         if self.firmware.update.is_some() {
             return Err(RpcError::known("ezlo.update.unexpected"));
         }
         let operation = context.request_id.clone();
-        self.firmware.update = Some(Update { broadcast, version, operation, step: 0 });
+        self.firmware.update = Some(Update { of, version, operation, step: 0 });
         self.firmware.generation += 1;
         self.tell_update(0, "started", context);
         context.later(context.guesses.restart_ms, Timer::Firmware(self.firmware.generation));
@@ -100,7 +111,7 @@ impl Hub {
             status: status.into(),
             ..UpdateProgress::default()
         };
-        context.broadcast(update.broadcast, &progress);
+        context.broadcast(update.of.broadcast(), &progress);
     }
 
     /// Back to native Vera firmware: the hub leaves this protocol for good (guide20:p60).

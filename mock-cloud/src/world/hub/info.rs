@@ -16,8 +16,34 @@ use serde_json::{Number, Value, json};
 use super::dispatch::{Answer, done};
 use super::{Context, Hub};
 
+/// Value, type and tokens of each setting.
+pub(super) type Settings = IndexMap<String, (Value, &'static str, &'static [&'static str])>;
+
+/// Settings as their values, in kept states.
+pub(super) mod setting_values {
+    use indexmap::IndexMap;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::Value;
+
+    use super::Settings;
+
+    pub(in super::super) fn serialize<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(settings.iter().map(|(name, (value, ..))| (name, value)))
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Settings, D::Error> {
+        let mut settings = super::settings();
+        for (name, kept) in IndexMap::<String, Value>::deserialize(deserializer)? {
+            if let Some((value, ..)) = settings.get_mut(&name) {
+                *value = kept;
+            }
+        }
+        Ok(settings)
+    }
+}
+
 /// Settings of a new hub (the firmware source of EzloPi).
-pub(super) fn settings() -> IndexMap<String, (Value, &'static str, &'static [&'static str])> {
+pub(super) fn settings() -> Settings {
     let token = |name: &str, value: &str, tokens| (name.to_owned(), (json!(value), "token", tokens));
     IndexMap::from([
         token("scale.temperature", "celsius", &["celsius", "fahrenheit"][..]),

@@ -22,7 +22,7 @@ const DELAY_SECONDS: i64 = 30;
 pub(super) const ENTRY_DELAYS: [i64; 4] = [30, 60, 120, 0];
 
 /// The house's modes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Modes {
     /// Index into [`MODES`].
     pub(super) current: usize,
@@ -38,7 +38,7 @@ pub(super) struct Modes {
 }
 
 /// What can be set about one mode.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct ModeSettings {
     pub(super) switch_delay: i64,
     /// The entry delays decide when there is none.
@@ -102,7 +102,7 @@ impl Modes {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Pending {
     to: usize,
     delay: i64,

@@ -19,7 +19,7 @@ use super::{Context, Hub, Timer, sun};
 const MAX_CHAIN: usize = 128;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Event {
     Item {
         item: ItemId,
@@ -229,14 +229,12 @@ impl Hub {
 
     /// Reads a scene's conditions and sets the timers of those on time. To be called whenever a scene changed.
     pub(super) fn watch_scene(&mut self, id: &SceneId, context: &mut Context<'_>) {
-        let counts = |block: &&Block| block.enabled.get() != Some(&false);
         let Some(scene) = self.scenes.get(id) else {
             self.conditions.shift_remove(id);
             self.scene_generations.remove(id);
             return;
         };
-        let blocks = scene.when.get().into_iter().flatten();
-        let conditions: Vec<Condition> = blocks.filter(counts).map(Block::condition).collect();
+        let conditions = conditions(scene);
         let number = times(&conditions).len();
         self.conditions.insert(id.clone(), conditions);
         self.counter += 1;
@@ -244,6 +242,12 @@ impl Hub {
         for tick in 0..number {
             self.set_tick(id, tick, context);
         }
+    }
+
+    /// Reads the conditions of every scene that is watched.
+    pub(super) fn read_conditions(&mut self) {
+        let watched = self.scenes.iter().filter(|(id, _)| self.scene_generations.contains_key(*id));
+        self.conditions = watched.map(|(id, scene)| (id.clone(), conditions(scene))).collect();
     }
 
     pub(super) fn watch_scenes(&mut self, context: &mut Context<'_>) {
@@ -333,6 +337,12 @@ impl Hub {
     }
 }
 
+/// The conditions that count.
+fn conditions(scene: &Scene) -> Vec<Condition> {
+    let counts = |block: &&Block| block.enabled.get() != Some(&false);
+    scene.when.get().into_iter().flatten().filter(counts).map(Block::condition).collect()
+}
+
 /// The conditions on time in these, in the order in which they are evaluated.
 fn times(conditions: &[Condition]) -> Vec<&Condition> {
     let mut found = Vec::new();
@@ -348,7 +358,7 @@ fn times(conditions: &[Condition]) -> Vec<&Condition> {
 }
 
 /// Where a hub is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Place {
     pub(super) latitude: f64,
     pub(super) longitude: f64,

@@ -17,7 +17,7 @@ const MAX_RUNS: usize = 100;
 const DIMMER_STEP: i64 = 10;
 
 /// Scenes that are running.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Runs {
     next: u64,
     running: BTreeMap<u64, Run>,
@@ -26,7 +26,7 @@ pub(super) struct Runs {
 }
 
 /// A scene that is running: its actions as they were when it started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Run {
     scene: SceneId,
     progress: SceneProgress,

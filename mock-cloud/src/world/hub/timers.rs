@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Timer;
 
 /// A timer of a hub that waits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Waiting {
     pub(super) timer: Timer,
     /// The hub's life that it belongs to.

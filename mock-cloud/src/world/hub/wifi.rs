@@ -1,5 +1,7 @@
 //! The hub's way to the network: its access point, joining Wi-Fi, restarting, and being at the relay or not.
 
+use std::borrow::Cow;
+
 use ezlo_protocol::cloud::access_point::{WifiConnect, WifiState, WifiStatus};
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::network::{ScanProgress, ScanQuery};
@@ -18,11 +20,11 @@ const MAX_SSID: usize = 32;
 const MAX_PASSKEY: usize = 64;
 
 /// State of the network side of a hub.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Wifi {
     state: WifiState,
     ssid: Option<String>,
-    error: Option<&'static str>,
+    error: Option<Cow<'static, str>>,
     /// Whether the joining that is under way will succeed.
     will_join: bool,
     access_point: AccessPoint,
@@ -42,7 +44,7 @@ pub(crate) struct Wifi {
 }
 
 /// A search for networks that a client asked for.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Scan {
     interface: String,
     /// What comes next; `None` when nothing is under way.
@@ -50,14 +52,14 @@ pub(super) struct Scan {
     generation: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum ScanStep {
     Networks,
     Finished,
 }
 
 /// State of the hub's own network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum AccessPoint {
     Open,
     /// Closed, but the address still takes a restart: the vendor's note restarts after it closes (inferred).
@@ -158,7 +160,7 @@ impl Wifi {
             status: self.state.clone().into(),
             ssid: self.ssid.clone().unwrap_or_default().into(),
             ip: if connected { ADDRESS } else { "" }.into(),
-            error: self.error.map(str::to_owned).into(),
+            error: self.error.as_deref().map(str::to_owned).into(),
             ..WifiStatus::default()
         }
     }
@@ -201,7 +203,7 @@ impl Hub {
             context.later(context.guesses.relay_attach_ms, Timer::RelayAttach(generation));
         } else {
             self.wifi.state = WifiState::Failed;
-            self.wifi.error = Some("network.connection.failed");
+            self.wifi.error = Some("network.connection.failed".into());
         }
     }
 

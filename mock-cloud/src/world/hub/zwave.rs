@@ -1,6 +1,7 @@
 //! Z-Wave inclusion and exclusion, in the order of the vendor's transcripts (guide20:p7-10). Whose button is pressed is
 //! decided outside: by the world's script in the calm world, else by [`Hub::press_include`] and [`Hub::press_exclude`].
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use ezlo_protocol::error::code;
@@ -23,17 +24,18 @@ use crate::world::template::{self, Template};
 const DEFAULT_TEMPLATE: &str = "metered_plug";
 
 /// What the radio is doing.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Zwave {
     pub(super) action: Action,
     /// Tells timers of an action that is over from those that count.
     generation: u64,
     operation: Value,
     /// Kinds of device that press their button by themselves, one an inclusion.
+    #[serde(with = "template::by_name")]
     presses: VecDeque<&'static Template>,
 }
 
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Action {
     #[default]
     Idle,
@@ -42,7 +44,7 @@ pub(super) enum Action {
     /// A device answered, and its keys are being agreed on.
     Securing(Bootstrap),
     /// A device is in; how securely it is connected.
-    Including(&'static str, &'static str),
+    Including(Cow<'static, str>, Cow<'static, str>),
     /// All its items are there.
     Included,
     ExcludeWaiting,
@@ -157,7 +159,7 @@ impl Hub {
                 }
             }
             Action::IncludeWaiting | Action::Securing(_) => self.end(ZwaveEvent::IncludeFinishedTimeout, context),
-            Action::Including(name, security) => self.include(name, security, context),
+            Action::Including(name, security) => self.include(&name, &security, context),
             Action::Included => self.end(ZwaveEvent::IncludeFinished, context),
             Action::ExcludeWaiting => match self.newest().filter(|_| auto) {
                 Some(device) => {
@@ -193,7 +195,7 @@ impl Hub {
             tell(ZwaveEvent::IncludeStarted, &[], context);
             match Bootstrap::of(template) {
                 Some(bootstrap) => self.begin_securing(bootstrap, context),
-                None => self.next(Action::Including(template.name, "no"), context),
+                None => self.next(Action::Including(template.name.into(), "no".into()), context),
             }
         }
         waits
@@ -209,7 +211,7 @@ impl Hub {
         waits
     }
 
-    fn include(&mut self, kind: &'static str, security: &str, context: &mut Context<'_>) {
+    fn include(&mut self, kind: &str, security: &str, context: &mut Context<'_>) {
         let template = template::find(kind).filter(|_| self.devices.len() < MAX_DEVICES);
         let Some(template) = template else {
             self.end(ZwaveEvent::IncludeFinishedError, context);

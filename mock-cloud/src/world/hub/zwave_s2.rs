@@ -1,6 +1,8 @@
 //! Security 2: between a device's answer and its arrival the keys are agreed on. Events and scripts are the vendor's; what
 //! a wrong key and a wrong moment lead to is inferred.
 
+use std::borrow::Cow;
+
 use ezlo_protocol::hub::gateway::ZwaveEvent;
 use ezlo_protocol::wire::Extra;
 use serde_json::{Value, json};
@@ -13,14 +15,14 @@ use crate::world::template::{Secure, Template};
 const KEY_GROUPS: usize = 8;
 
 /// The agreement on keys with one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Bootstrap {
-    template: &'static str,
+    template: Cow<'static, str>,
     secure: Secure,
     step: Step,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Step {
     /// Which keys may it have?
     Modes,
@@ -33,7 +35,7 @@ enum Step {
 impl Bootstrap {
     pub(super) const fn of(template: &'static Template) -> Option<Self> {
         match template.secure {
-            Some(secure) => Some(Self { template: template.name, secure, step: Step::Modes }),
+            Some(secure) => Some(Self { template: Cow::Borrowed(template.name), secure, step: Step::Modes }),
             None => None,
         }
     }
@@ -61,15 +63,15 @@ impl Hub {
         let proves_itself = chosen.iter().any(|mode| matches!(*mode, "accessControl" | "authenticated"));
         let (step, event, key) = match (proves_itself, bootstrap.secure) {
             (true, Secure::WithKeypad) => {
-                (Step::Typing, ZwaveEvent::ShowDeviceSideKey, json!(self.key_group(bootstrap.template, 0)))
+                (Step::Typing, ZwaveEvent::ShowDeviceSideKey, json!(self.key_group(&bootstrap.template, 0)))
             }
             (true, _) => {
-                let groups = (1..KEY_GROUPS).map(|group| json!(self.key_group(bootstrap.template, group))).collect();
+                let groups = (1..KEY_GROUPS).map(|group| json!(self.key_group(&bootstrap.template, group))).collect();
                 (Step::Key, ZwaveEvent::RequestDeviceSpecificKey, groups)
             }
             (false, _) => {
                 let security = if chosen.is_empty() { "no" } else { "middle" };
-                self.next(Action::Including(bootstrap.template, security), context);
+                self.next(Action::Including(bootstrap.template, security.into()), context);
                 return Report::Done;
             }
         };
@@ -77,7 +79,7 @@ impl Hub {
         self.enter(Action::Securing(Bootstrap { step, ..bootstrap.clone() }));
         tell(event, &[("key", key)], context);
         if types_itself {
-            self.next(Action::Including(bootstrap.template, "high"), context);
+            self.next(Action::Including(bootstrap.template, "high".into()), context);
         } else {
             self.wait(context.guesses.zwave_timeout_ms, context);
         }
@@ -89,9 +91,9 @@ impl Hub {
         let Action::Securing(bootstrap @ Bootstrap { step: Step::Key, .. }) = self.zwave.action.clone() else {
             return busy(context);
         };
-        let right = self.key_group(bootstrap.template, 0).parse::<u64>().ok();
+        let right = self.key_group(&bootstrap.template, 0).parse::<u64>().ok();
         if params.get("key").and_then(Value::as_u64) == right {
-            self.next(Action::Including(bootstrap.template, "high"), context);
+            self.next(Action::Including(bootstrap.template, "high".into()), context);
         } else {
             self.end(ZwaveEvent::IncludeFinishedError, context);
         }
@@ -101,7 +103,7 @@ impl Hub {
     /// The key that the device being included carries on its label; `None` when none is wanted.
     pub(crate) fn device_specific_key(&self) -> Option<String> {
         let Action::Securing(bootstrap) = &self.zwave.action else { return None };
-        let groups: Vec<String> = (0..KEY_GROUPS).map(|group| self.key_group(bootstrap.template, group)).collect();
+        let groups: Vec<String> = (0..KEY_GROUPS).map(|group| self.key_group(&bootstrap.template, group)).collect();
         Some(groups.join("-"))
     }
 

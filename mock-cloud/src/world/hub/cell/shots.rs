@@ -18,7 +18,7 @@ use crate::world::link::Link;
 const PUT_BACK: &str = "the world was put back";
 
 /// The state of a hub at one moment.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct HubShot {
     serial: Serial,
     mac: MacAddress,
@@ -35,6 +35,16 @@ pub(crate) struct HubShot {
 impl HubShot {
     pub(crate) const fn serial(&self) -> &Serial {
         &self.serial
+    }
+
+    pub(crate) fn device_count(&self) -> usize {
+        self.hub.device_count()
+    }
+
+    /// What is not kept of a hub, made anew.
+    pub(crate) fn awake(mut self) -> Self {
+        Arc::make_mut(&mut self.hub).awake(self.kind);
+        self
     }
 }
 
@@ -79,7 +89,8 @@ impl HubCell {
     /// Begins to live, with the timers of that state.
     pub(crate) fn go_on(self: &Arc<Self>, world: &Arc<World>, shot: &HubShot) {
         let mut state = self.lock();
-        state.timers.replace(&shot.timers, world.clock.now_ms());
+        // By the clock: what became due while nobody was there is overdue.
+        state.timers.replace(&shot.timers, shot.taken_ms);
         self.wake_in_time(world, &mut state);
     }
 

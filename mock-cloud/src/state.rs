@@ -1,0 +1,144 @@
+//! The state of a world outside of it: kept in a folder through any end of the program, written out as one readable file,
+//! read in again.
+//!
+//! Both forms are the same rows, a key and a JSON document each; what is read back is the state that was written, or an
+//! error that says what to do. They hold everything a world does, tokens and password digests too: never share one of a
+//! world with real secrets in it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+mod document;
+mod file;
+mod keeper;
+mod rows;
+
+pub(crate) use file::StateFile;
+pub(crate) use keeper::Keeper;
+pub(crate) use rows::{About, KeptAuthority, KeptState, Row, Rows, Touch};
+
+/// Name of the file in a state folder.
+const FILE: &str = "state.redb";
+
+/// A state cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The system did not let it be read or written.
+    #[error("cannot keep the state in {}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another program has it open.
+    #[error("{} is in use by another mock-cloud; stop that one, or take another --state-dir", path.display())]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is no state, or not whole any more.
+    #[error(
+        "{} is damaged or no state of mock-cloud: {reason}. Nothing of it was used. Move it away to begin anew, or \
+         import an export of it: mock-cloud state import", path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It was made from another world than the one to start with.
+    #[error(
+        "{} goes on from the world {world:?} as it was when it was made; start with that one, or take another \
+         --state-dir", path.display()
+    )]
+    OtherWorld {
+        /// Which file.
+        path: PathBuf,
+        /// Name or path of the world that it was made from.
+        world: String,
+    },
+    /// There is a state already.
+    #[error("{} is there already; --replace puts the new one in its place", path.display())]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no state in {}; `mock-cloud serve --state-dir` makes one", path.display())]
+    Missing {
+        /// Which folder.
+        path: PathBuf,
+    },
+}
+
+/// What a kept state holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Name or path of the world that it was made from.
+    pub world: String,
+    /// The time in it, as RFC 3339.
+    pub time: String,
+    /// User names.
+    pub users: usize,
+    /// Hubs, and how many of them have an owner.
+    pub hubs: usize,
+    /// Hubs with an owner.
+    pub owned: usize,
+    /// Devices of all hubs.
+    pub devices: usize,
+    /// Session tokens, expired ones too.
+    pub sessions: usize,
+}
+
+/// The state kept in a folder, as one readable file (JSON).
+pub fn export(folder: &Path) -> Result<String, StateError> {
+    let file = existing(folder)?;
+    let kept = read_whole(&file)?;
+    Ok(document::write(&kept))
+}
+
+/// Puts an exported state into a folder. Whatever was there stays unless it is to be replaced; then it goes only once the
+/// new one is complete.
+pub fn import(folder: &Path, text: &str, replace: bool) -> Result<Summary, StateError> {
+    // Read whole before anything is touched.
+    let kept =
+        document::read(text).map_err(|reason| StateError::Damaged { path: folder.join("(the document)"), reason })?;
+    let file = StateFile::open(folder)?;
+    if !replace && !file.is_empty()? {
+        return Err(StateError::Exists { path: file.path().to_owned() });
+    }
+    file.replace(&kept.rows())?;
+    Ok(kept.summary())
+}
+
+/// What the state kept in a folder holds.
+pub fn summary(folder: &Path) -> Result<Summary, StateError> {
+    let file = existing(folder)?;
+    Ok(read_whole(&file)?.summary())
+}
+
+fn existing(folder: &Path) -> Result<StateFile, StateError> {
+    if folder.join(FILE).is_file() {
+        StateFile::open(folder)
+    } else {
+        Err(StateError::Missing { path: folder.to_owned() })
+    }
+}
+
+fn read_whole(file: &StateFile) -> Result<KeptState, StateError> {
+    let kept = file.read()?;
+    kept.ok_or_else(|| StateError::Missing { path: file.path().to_owned() })
+}
+
+impl KeptState {
+    pub(crate) fn to_document(&self) -> String {
+        document::write(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

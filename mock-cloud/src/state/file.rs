@@ -1,0 +1,139 @@
+//! The database in a state folder: one table of rows, changed in transactions.
+
+use std::fs::OpenOptions;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, StorageError, TableDefinition};
+
+use super::{FILE, KeptState, Row, StateError};
+
+const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
+
+/// Memory for pages. Rows are written more than read, and all at once at the start.
+const CACHE: usize = 16 * 1024 * 1024;
+
+/// An open state file; nobody else has it open.
+pub(crate) struct StateFile {
+    path: PathBuf,
+    database: Database,
+}
+
+impl std::fmt::Debug for StateFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl StateFile {
+    /// Opens the state of a folder, or makes an empty one. Every page is checked against its sum.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StateError> {
+        let path = folder.join(FILE);
+        let io = |source| StateError::Io { path: path.clone(), source };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(io)?;
+        let backend = FileBackend::new(file).map_err(|error| refused(&path, error))?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        let opened = careful(&path, || builder.create_with_backend(backend))?;
+        let database = opened.map_err(|error| refused(&path, error))?;
+        Ok(Self { path, database })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn is_empty(&self) -> Result<bool, StateError> {
+        Ok(self.rows()?.is_empty())
+    }
+
+    /// The state that is kept; `None` when there is none yet.
+    pub(crate) fn read(&self) -> Result<Option<KeptState>, StateError> {
+        let rows = self.rows()?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        KeptState::from_rows(rows).map(Some).map_err(|reason| self.damaged(reason))
+    }
+
+    fn rows(&self) -> Result<Vec<Row>, StateError> {
+        careful(&self.path, || {
+            let reading = self.database.begin_read()?;
+            let table = match reading.open_table(ROWS) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(redb::Error::from(error)),
+            };
+            let mut rows = Vec::new();
+            for row in table.iter()? {
+                let (key, value) = row?;
+                rows.push(Row { key: key.value().to_owned(), value: Some(value.value().to_owned()) });
+            }
+            Ok(rows)
+        })?
+        .map_err(|error| self.damaged(error.to_string()))
+    }
+
+    /// Writes rows, those without a value away. They are on disk when this returns.
+    pub(crate) fn write(&self, rows: &[Row]) -> Result<(), StateError> {
+        self.transact(rows, false)
+    }
+
+    /// Writes these rows in place of all that are there.
+    pub(crate) fn replace(&self, rows: &[Row]) -> Result<(), StateError> {
+        self.transact(rows, true)
+    }
+
+    fn transact(&self, rows: &[Row], clear: bool) -> Result<(), StateError> {
+        let written = || -> Result<(), redb::Error> {
+            let mut writing = self.database.begin_write()?;
+            writing.set_durability(Durability::Immediate)?;
+            if clear {
+                writing.delete_table(ROWS)?;
+            }
+            {
+                let mut table = writing.open_table(ROWS)?;
+                for Row { key, value } in rows {
+                    match value {
+                        Some(value) => drop(table.insert(key.as_str(), value.as_slice())?),
+                        None => drop(table.remove(key.as_str())?),
+                    }
+                }
+            }
+            writing.commit()?;
+            Ok(())
+        };
+        let io = |error: redb::Error| match error {
+            redb::Error::Io(source) => source,
+            other => std::io::Error::other(other.to_string()),
+        };
+        careful(&self.path, written)?.map_err(|error| StateError::Io { path: self.path.clone(), source: io(error) })
+    }
+
+    fn damaged(&self, reason: String) -> StateError {
+        StateError::Damaged { path: self.path.clone(), reason }
+    }
+}
+
+/// The library answers a damaged file with an error, or so it means to; a panic is one too.
+fn careful<R>(path: &Path, act: impl FnOnce() -> R) -> Result<R, StateError> {
+    catch_unwind(AssertUnwindSafe(act))
+        .map_err(|_| StateError::Damaged { path: path.to_owned(), reason: "its pages contradict each other".into() })
+}
+
+fn refused(path: &Path, error: DatabaseError) -> StateError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StateError::InUse { path },
+        DatabaseError::Storage(StorageError::Io(source)) if source.kind() != std::io::ErrorKind::InvalidData => {
+            StateError::Io { path, source }
+        }
+        other => StateError::Damaged { path, reason: other.to_string() },
+    }
+}

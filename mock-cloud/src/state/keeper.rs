@@ -1,0 +1,156 @@
+//! Writes what changes to the state file, many changes in one transaction, and tells when they are there: nothing that says
+//! a change is done leaves before that.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use super::{About, KeptAuthority, StateFile, Touch};
+use crate::world::World;
+
+/// Keeps the state of one world.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    /// Which world it is, and by what clients know it.
+    pub(crate) about: About,
+    pub(crate) authority: KeptAuthority,
+    wanted: Mutex<Wanted>,
+    /// Counts what was noted. A change is noted under the lock that guards what is changed, so that whoever reads it after
+    /// this count has it.
+    noted: AtomicU64,
+    wake: Condvar,
+    progress: watch::Sender<Progress>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    touched: BTreeSet<Touch>,
+    /// Everything there is, in place of everything that was.
+    all: bool,
+    is_over: bool,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Progress {
+    /// Notes whose changes are on disk.
+    kept: u64,
+    /// Why nothing is kept any more.
+    failed: Option<Arc<str>>,
+}
+
+impl Keeper {
+    pub(crate) fn new(about: About, authority: KeptAuthority) -> Arc<Self> {
+        Arc::new(Self {
+            about,
+            authority,
+            wanted: Mutex::default(),
+            noted: AtomicU64::new(0),
+            wake: Condvar::new(),
+            progress: watch::Sender::default(),
+            writer: Mutex::default(),
+        })
+    }
+
+    /// Begins to write. What was noted before is written first.
+    pub(crate) fn begin(self: &Arc<Self>, file: StateFile, world: Weak<World>) -> std::io::Result<()> {
+        let keeper = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("state".into()).spawn(move || keeper.write(&file, &world))?;
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is being changed, by whoever holds its lock.
+    pub(crate) fn note(&self, touch: Touch) {
+        self.noting(|wanted| {
+            wanted.touched.insert(touch);
+        });
+    }
+
+    /// Everything may be another than before.
+    pub(crate) fn note_all(&self) {
+        self.noting(|wanted| wanted.all = true);
+    }
+
+    fn noting(&self, note: impl FnOnce(&mut Wanted)) {
+        let mut wanted = self.lock();
+        note(&mut wanted);
+        self.noted.fetch_add(1, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// What was noted so far.
+    pub(crate) fn mark(&self) -> u64 {
+        self.noted.load(Ordering::Acquire)
+    }
+
+    /// Waits until everything up to that mark is on disk; false when it never will be.
+    pub(crate) async fn reached(&self, mark: u64) -> bool {
+        let mut progress = self.progress.subscribe();
+        let there = progress.wait_for(|progress| progress.kept >= mark || progress.failed.is_some()).await;
+        there.is_ok_and(|progress| progress.kept >= mark)
+    }
+
+    /// Whether everything up to that mark is on disk.
+    pub(crate) fn has_reached(&self, mark: u64) -> bool {
+        self.progress.borrow().kept >= mark
+    }
+
+    /// Waits until nothing can be kept any more, and says why.
+    pub(crate) async fn failure(&self) -> Arc<str> {
+        let mut progress = self.progress.subscribe();
+        let failed = progress.wait_for(|progress| progress.failed.is_some()).await;
+        match failed.ok().and_then(|progress| progress.failed.clone()) {
+            Some(failed) => failed,
+            // The sender is in `self`.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Writes what is left and lets the file go.
+    pub(crate) fn end(&self) {
+        self.lock().is_over = true;
+        self.wake.notify_one();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // On the writer's own thread when the last one to hold the world was the writer.
+        if let Some(writer) = writer.filter(|writer| writer.thread().id() != std::thread::current().id()) {
+            let _ = writer.join();
+        }
+    }
+
+    fn write(&self, file: &StateFile, world: &Weak<World>) {
+        loop {
+            let (touched, all, mark) = {
+                let idle = |wanted: &mut Wanted| wanted.touched.is_empty() && !wanted.all && !wanted.is_over;
+                let waited = self.wake.wait_while(self.lock(), idle);
+                let mut wanted = waited.unwrap_or_else(PoisonError::into_inner);
+                if wanted.touched.is_empty() && !wanted.all {
+                    return;
+                }
+                (std::mem::take(&mut wanted.touched), std::mem::take(&mut wanted.all), self.mark())
+            };
+            let Some(world) = world.upgrade() else { return };
+            let written = if all {
+                file.replace(&world.kept(self.about.clone(), self.authority.clone()).rows())
+            } else {
+                file.write(&world.rows_of(&touched))
+            };
+            drop(world);
+            match written {
+                Ok(()) => self.progress.send_modify(|progress| progress.kept = mark),
+                Err(error) => {
+                    tracing::error!(%error, "nothing is kept any more");
+                    self.progress.send_modify(|progress| progress.failed = Some(error.to_string().into()));
+                    return;
+                }
+            }
+        }
+    }
+}

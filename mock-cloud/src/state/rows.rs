@@ -1,0 +1,197 @@
+//! What is kept of a world, as rows: a key and a JSON document each. One row a user, an account, a hub, so that a change
+//! writes what it changed.
+
+use std::collections::BTreeMap;
+
+use ezlo_protocol::secret::masked;
+use ezlo_protocol::serial::Serial;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Summary;
+use crate::random::Random;
+use crate::world::{Accounts, HubShot, Sessions, Snapshot, Tokens};
+
+/// Number of the way rows are written; another one is not read.
+const FORMAT: u32 = 1;
+
+/// A row: kept, or with `None` away.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) key: String,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+impl Row {
+    pub(crate) fn new(key: impl Into<String>, value: &impl Serialize) -> Self {
+        // What is kept consists of JSON and types that are made to be JSON.
+        Self { key: key.into(), value: serde_json::to_vec(value).ok() }
+    }
+}
+
+/// Something that is kept in a row of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Touch {
+    /// By lower-cased name.
+    User(String),
+    Account(u64),
+    Owner(Serial),
+    LocalToken(Serial, u64),
+    Counters,
+    /// By token.
+    Session(String),
+    Hub(Serial),
+    /// The time, which is written with everything else.
+    Clock,
+}
+
+impl Touch {
+    pub(crate) fn key(&self) -> String {
+        match self {
+            Self::User(name) => format!("users/{name}"),
+            Self::Account(id) => format!("accounts/{id}"),
+            Self::Owner(serial) => format!("owners/{serial}"),
+            Self::LocalToken(serial, user) => format!("local_tokens/{serial} {user}"),
+            Self::Counters => "counters".into(),
+            Self::Session(token) => format!("sessions/{token}"),
+            Self::Hub(serial) => format!("hubs/{serial}"),
+            Self::Clock => "clock".into(),
+        }
+    }
+}
+
+/// Which world a state is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct About {
+    format: u32,
+    /// Program that wrote it, for people.
+    program: String,
+    /// Name or path.
+    pub(crate) world: String,
+    /// Of the world's text.
+    pub(crate) digest: String,
+}
+
+impl About {
+    pub(crate) fn new(world: &str, digest: &str) -> Self {
+        let program = concat!("mock-cloud ", env!("CARGO_PKG_VERSION")).into();
+        Self { format: FORMAT, program, world: world.into(), digest: digest.into() }
+    }
+}
+
+/// The certificate authority, so that a client that trusts it goes on to do so.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct KeptAuthority {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// A whole state.
+pub(crate) struct KeptState {
+    pub(crate) about: About,
+    pub(crate) authority: KeptAuthority,
+    /// Unix milliseconds.
+    pub(crate) now_ms: i64,
+    pub(crate) snapshot: Snapshot,
+}
+
+impl std::fmt::Debug for KeptAuthority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeptAuthority(***)")
+    }
+}
+
+impl KeptState {
+    /// Kinds of rows that there are many of.
+    pub(crate) const KINDS: &[&str] = &["users", "accounts", "owners", "local_tokens", "sessions", "hubs"];
+
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let Snapshot { random, tokens, accounts, sessions, hubs } = &self.snapshot;
+        let mut rows = vec![
+            Row::new("about", &self.about),
+            Row::new("authority", &self.authority),
+            Row::new("clock", &self.now_ms),
+            Row::new("chance", random),
+            Row::new("tokens", tokens),
+        ];
+        let touches = accounts.touches().into_iter().chain(sessions.touches());
+        rows.extend(
+            touches.map(|touch| Row { value: accounts.row(&touch).or_else(|| sessions.row(&touch)), key: touch.key() }),
+        );
+        rows.extend(hubs.iter().map(|shot| Row::new(Touch::Hub(shot.serial().clone()).key(), shot)));
+        rows
+    }
+
+    pub(crate) fn from_rows(rows: Vec<Row>) -> Result<Self, String> {
+        let mut rows = Rows(rows.into_iter().filter_map(|row| Some((row.key, row.value?))).collect());
+        let about: serde_json::Value = rows.one("about")?;
+        if about["format"] != FORMAT {
+            return Err(format!("it is written in format {}, and this program reads format {FORMAT}", about["format"]));
+        }
+        let about = serde_json::from_value(about).map_err(|error| format!("row \"about\": {error}"))?;
+        let (authority, now_ms) = (rows.one("authority")?, rows.one("clock")?);
+        let (random, tokens): (Random, Tokens) = (rows.one("chance")?, rows.one("tokens")?);
+        let accounts = Accounts::from_rows(&mut rows)?;
+        let sessions = Sessions::from_rows(&mut rows)?;
+        let mut hubs = Vec::new();
+        for (serial, shot) in rows.all::<HubShot>("hubs")? {
+            if shot.serial().as_str() != serial {
+                return Err(format!("row \"hubs/{serial}\" is hub {}", shot.serial()));
+            }
+            hubs.push(shot.awake());
+        }
+        match rows.0.into_keys().next() {
+            Some(key) => Err(format!("nobody knows row {:?}", shown(&key))),
+            None => {
+                Ok(Self { about, authority, now_ms, snapshot: Snapshot { random, tokens, accounts, sessions, hubs } })
+            }
+        }
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        let Snapshot { accounts, sessions, hubs, .. } = &self.snapshot;
+        let many = |kind: fn(&Touch) -> bool| accounts.touches().iter().filter(|touch| kind(touch)).count();
+        Summary {
+            world: self.about.world.clone(),
+            time: jiff::Timestamp::from_millisecond(self.now_ms).unwrap_or_default().to_string(),
+            users: many(|touch| matches!(touch, Touch::User(_))),
+            owned: many(|touch| matches!(touch, Touch::Owner(_))),
+            hubs: hubs.len(),
+            devices: hubs.iter().map(HubShot::device_count).sum(),
+            sessions: sessions.touches().len(),
+        }
+    }
+}
+
+/// Rows that have not been read yet.
+pub(crate) struct Rows(BTreeMap<String, Vec<u8>>);
+
+impl Rows {
+    pub(crate) fn one<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, String> {
+        let value = self.0.remove(key).ok_or_else(|| format!("it has no row {key:?}"))?;
+        decoded(key, &value)
+    }
+
+    /// All rows of a kind, by name.
+    pub(crate) fn all<T: DeserializeOwned>(&mut self, kind: &str) -> Result<Vec<(String, T)>, String> {
+        let (front, behind) = (format!("{kind}/"), format!("{kind}0"));
+        let keys: Vec<String> = self.0.range(front.clone()..behind).map(|(key, _)| key.clone()).collect();
+        let read = |key: String| {
+            let value = decoded(&key, &self.0.remove(&key).unwrap_or_default())?;
+            Ok((key[front.len()..].to_owned(), value))
+        };
+        keys.into_iter().map(read).collect()
+    }
+}
+
+fn decoded<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(value).map_err(|error| format!("row {:?}: {}", shown(key), masked(&error.to_string())))
+}
+
+/// A session's key is a token: the kind has to do.
+fn shown(key: &str) -> &str {
+    match key.split_once('/') {
+        Some(("sessions", _)) => "sessions",
+        _ => key,
+    }
+}

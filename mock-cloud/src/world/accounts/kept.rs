@@ -1,0 +1,93 @@
+//! Users and accounts as rows of a kept state.
+
+use std::sync::Arc;
+
+use ezlo_protocol::secret::LocalToken;
+use ezlo_protocol::serial::Serial;
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Accounts, Ownership, User};
+use crate::state::{Keeper, Row, Rows, Touch};
+
+#[derive(Serialize, Deserialize)]
+struct Counters {
+    next: u64,
+    logins: i64,
+}
+
+/// A hub's owner, with its place in the order of claims.
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    place: usize,
+    account: u64,
+    since: jiff::Timestamp,
+}
+
+impl Accounts {
+    pub(super) fn note<const N: usize>(&self, touches: [Touch; N]) {
+        if let Some(keeper) = &self.keeper {
+            touches.into_iter().for_each(|touch| keeper.note(touch));
+        }
+    }
+
+    /// Who hears of every change from now on.
+    pub(crate) fn heard_by(&mut self, keeper: Option<&Arc<Keeper>>) {
+        self.keeper = keeper.cloned();
+    }
+
+    /// Everything that is kept of them.
+    pub(crate) fn touches(&self) -> Vec<Touch> {
+        let users = self.users.keys().cloned().map(Touch::User);
+        let accounts = self.accounts.keys().copied().map(Touch::Account);
+        let owners = self.ownership.keys().cloned().map(Touch::Owner);
+        let tokens = self.local_tokens.keys().map(|(serial, user)| Touch::LocalToken(serial.clone(), *user));
+        [Touch::Counters].into_iter().chain(users).chain(accounts).chain(owners).chain(tokens).collect()
+    }
+
+    /// What is kept of that; `None` when it is not there.
+    pub(crate) fn row(&self, touch: &Touch) -> Option<Vec<u8>> {
+        let key = touch.key();
+        match touch {
+            Touch::User(name) => self.users.get(name).map(|user| Row::new(key, user)),
+            Touch::Account(id) => self.accounts.get(id).map(|account| Row::new(key, account)),
+            Touch::Owner(serial) => self.ownership.get_full(serial).map(|(place, _, ownership)| {
+                let Ownership { account, since } = *ownership;
+                Row::new(key, &Owner { place, account, since })
+            }),
+            Touch::LocalToken(serial, user) => {
+                self.local_tokens.get(&(serial.clone(), *user)).map(|token| Row::new(key, token))
+            }
+            Touch::Counters => Some(Row::new(key, &Counters { next: self.next, logins: self.logins })),
+            Touch::Session(_) | Touch::Hub(_) | Touch::Clock => None,
+        }?
+        .value
+    }
+
+    pub(crate) fn from_rows(rows: &mut Rows) -> Result<Self, String> {
+        let Counters { next, logins } = rows.one("counters")?;
+        let mut all = Self::new(&[], &crate::random::Random::new(0));
+        (all.next, all.logins) = (next, logins);
+        all.users = rows.all::<User>("users")?.into_iter().collect();
+        for (id, account) in rows.all::<Account>("accounts")? {
+            all.accounts.insert(number("accounts", &id)?, account);
+        }
+        let mut owners = rows.all::<Owner>("owners")?;
+        owners.sort_by_key(|(_, owner)| owner.place);
+        for (serial, Owner { account, since, .. }) in owners {
+            all.ownership.insert(hub("owners", &serial)?, Ownership { account, since });
+        }
+        for (name, token) in rows.all::<LocalToken>("local_tokens")? {
+            let (serial, user) = name.split_once(' ').ok_or("a row of \"local_tokens\" names no user")?;
+            all.local_tokens.insert((hub("local_tokens", serial)?, number("local_tokens", user)?), token);
+        }
+        Ok(all)
+    }
+}
+
+fn number(kind: &str, text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} in the rows {kind:?} is no number"))
+}
+
+fn hub(kind: &str, text: &str) -> Result<Serial, String> {
+    text.parse().map_err(|_| format!("{text:?} in the rows {kind:?} is no serial"))
+}
