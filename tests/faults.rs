@@ -15,6 +15,8 @@ async fn cloud() -> MockCloud {
     started(MockCloud::builder()).await
 }
 
+mod wire;
+
 const LOCATOR: &str = "GET /locator/locator/locator";
 
 async fn locate(cloud: &MockCloud) -> Answer {

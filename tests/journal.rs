@@ -5,11 +5,11 @@ use std::time::Duration;
 use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
 use ezlo_mock_cloud::journal::{Entry, EntryKind, Filter};
 use ezlo_mock_cloud::{Config, MockCloud, Profile};
-use ezlo_testkit::{address, http as ask, within};
+use ezlo_testkit::{Control, address, http as ask, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::support::{account, frozen, http, registered, serial, started};
+use crate::support::{HUB, account, frozen, http, registered, serial, started};
 
 fn names(entries: &[Entry]) -> Vec<(EntryKind, &str)> {
     entries.iter().map(|entry| (entry.kind, entry.name.as_str())).collect()
@@ -264,4 +264,53 @@ async fn a_restart_does_not_bring_the_internet_back() {
     assert_eq!(ask(control, &hub("internet"), &[], br#"{"there": true}"#).await.status, 200, "while it restarts");
     cloud.advance(Duration::from_secs(120)).await;
     assert_eq!(online().await, json!(true));
+}
+
+/// What a client's developer should hear of: what nobody answers, and what makes no difference.
+#[tokio::test]
+async fn near_misses_and_what_is_ignored() {
+    let cloud = frozen().await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    let lamp = within(hub.device("Ceiling light")).await.unwrap();
+    within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap();
+    within(account.users()).await.unwrap();
+    assert_eq!(cloud.report(), json!({"unanswered": [], "ignored": []}), "the SDK says nothing that nobody knows");
+
+    let address = http(&cloud);
+    for path in ["GET /locator/locator/locater", "POST /info/session/token", "GET /locator/locator/locator?colour=red"]
+    {
+        ask(address, path, &[], b"").await;
+    }
+    let mut socket = registered(&cloud).await;
+    for (method, params) in [
+        ("hub.device.list", json!({})),
+        ("hub.room.list", json!({"colour": "red"})),
+        ("hub.room.list", json!({"colour": "blue", "size": 1})),
+    ] {
+        socket.ask(json!({"id": 1, "method": method, "params": params}).to_string()).await;
+    }
+    let report = Control::at(&cloud.ready().control).report().await.unwrap();
+    let unanswered = |name: &str| {
+        let mut all = report["unanswered"].as_array().unwrap().iter();
+        all.find(|entry| entry["name"] == name).map(|entry| (entry["times"].clone(), entry["nearest"][0].clone()))
+    };
+    assert_eq!(
+        unanswered("/locator/locator/locater"),
+        Some((json!(1), json!("GET /locator/locator/locator"))),
+        "{report}"
+    );
+    assert_eq!(unanswered("/info/session/token"), Some((json!(1), json!("GET /info/session/token"))));
+    assert_eq!(unanswered("hub.device.list"), Some((json!(1), json!("hub.devices.list"))));
+    assert_eq!(
+        report["ignored"],
+        json!([
+            {"name": "/locator/locator/locator", "member": "colour", "times": 1},
+            {"name": "hub.room.list", "member": "colour", "times": 2},
+            {"name": "hub.room.list", "member": "size", "times": 1},
+        ])
+    );
+    let cause = cloud.journal(&Filter { kind: Some(EntryKind::Ignored), ..Filter::default() })[1].cause.unwrap();
+    let because = cloud.journal(&Filter { since: cause - 1, ..Filter::default() })[0].clone();
+    assert_eq!((because.kind, because.name.as_str()), (EntryKind::MessageIn, "hub.room.list"));
 }

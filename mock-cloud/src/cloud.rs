@@ -38,7 +38,7 @@ pub struct MockCloud {
 pub(crate) struct Origin {
     config: Config,
     file: Arc<WorldFile>,
-    authority: Authority,
+    pub(crate) authority: Authority,
     /// Keeps the certificate's folder for as long as a cloud runs.
     _folder: Option<tempfile::TempDir>,
     ca_path: String,
@@ -406,6 +406,12 @@ impl MockCloud {
         self.shared.world.journal.entries(filter, usize::MAX)
     }
 
+    /// What nobody answered, with what comes near, and what clients sent that made no difference, counted over the journal:
+    /// `{"unanswered": [{name, times, last, nearest}], "ignored": [{name, member, times}]}`.
+    pub fn report(&self) -> serde_json::Value {
+        crate::report::summary(&self.journal(&crate::journal::Filter::default()))
+    }
+
     /// Waits for something to happen, or finds that it has; `None` when it does not in time.
     pub async fn expect_within(
         &self,
@@ -433,6 +439,11 @@ impl MockCloud {
     /// The faults that stand, with what each has done.
     pub fn faults(&self) -> Vec<crate::faults::Standing> {
         self.shared.world.faults.list()
+    }
+
+    /// A user takes another password; false when nobody has that name. Tokens that were given out stay good.
+    pub fn set_password(&self, username: &str, password: &str) -> bool {
+        self.shared.world.accounts().set_password(username, &password.into())
     }
 
     /// Everything that makes the state, as one readable text: a copy goes on from it with `mock-cloud state import`.

@@ -5,7 +5,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::random::Random;
 
@@ -13,15 +15,14 @@ mod catalogue;
 mod kind;
 pub(crate) mod message;
 pub(crate) mod stream;
+mod wish;
 
 pub use catalogue::{CATALOGUE, CatalogueEntry};
 pub use kind::FaultKind;
+pub use wish::{Fault, FaultError, Match, Trigger};
 
 /// Sets the chance of faults apart from that of the world.
 const FAULT_SEED: u64 = 0x6661_756c_7473;
-
-/// Longest text of an error that is wished for.
-const LONGEST_DATA: usize = 256;
 
 /// Faults that may be there at once.
 const MOST: usize = 256;
@@ -29,80 +30,15 @@ const MOST: usize = 256;
 /// Where something can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
+    Listener,
     Connection,
+    Login,
+    Token,
+    Record,
     Request,
     Upgrade,
     Message,
     Call,
-}
-
-/// When it goes wrong, counted over what matches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Trigger {
-    /// Each time.
-    #[default]
-    Always,
-    /// The first so many times.
-    First(u64),
-    /// Each so manieth time.
-    Every(u64),
-    /// The so manieth time only.
-    Nth(u64),
-    /// In that share of times, 0 to 1; 0 changes nothing.
-    Chance(f64),
-}
-
-/// What has to be so. What is absent does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Match {
-    /// Host name of the request, without port.
-    pub host: Option<String>,
-    /// Beginning of the path of the request.
-    pub path: Option<String>,
-    /// HTTP method, or method of the call or message; a broadcast's `msg_subclass`.
-    pub method: Option<String>,
-    /// Serial of the hub that the connection talks to.
-    pub hub: Option<String>,
-    /// Name of the listener: `cloud`, `access-point` or `lan`. The control API has no faults.
-    pub listener: Option<String>,
-}
-
-/// A fault.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Fault {
-    /// What goes wrong.
-    #[serde(flatten)]
-    pub kind: FaultKind,
-    /// When.
-    pub when: Trigger,
-    /// For whom.
-    #[serde(rename = "match")]
-    pub matching: Match,
-}
-
-impl<'de> Deserialize<'de> for Fault {
-    /// By hand: what is derived for flattened members passes over members that nobody knows, and a misspelt `when` would make
-    /// a fault that always fires.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let mut wish = serde_json::Map::deserialize(deserializer)?;
-        let when = wish.remove("when").map_or_else(|| Ok(Trigger::Always), serde_json::from_value);
-        let matching = wish.remove("match").map_or_else(|| Ok(Match::default()), serde_json::from_value);
-        let name = wish.get("fault").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let takes = CATALOGUE.iter().find(|entry| entry.fault == name).map(|entry| entry.takes);
-        let known =
-            |member: &str| member == "fault" || takes.is_none_or(|takes| takes.split(", ").any(|one| one == member));
-        if let Some(strange) = wish.keys().find(|member| !known(member)) {
-            let takes = takes.filter(|takes| !takes.is_empty()).map_or_else(String::new, |takes| format!(", {takes}"));
-            return Err(D::Error::custom(format!("unknown member `{strange}`; {name} takes when, match{takes}")));
-        }
-        let kind = FaultKind::deserialize(serde_json::Value::Object(wish)).map_err(D::Error::custom)?;
-        Ok(Self { kind, when: when.map_err(D::Error::custom)?, matching: matching.map_err(D::Error::custom)? })
-    }
 }
 
 /// A fault as it stands, with what it has done.
@@ -120,157 +56,6 @@ pub struct Standing {
     pub fired: u64,
 }
 
-/// A fault cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FaultError {
-    /// A number is out of bounds.
-    #[error("{what} is not between {least} and {most}")]
-    Bounds {
-        /// Which.
-        what: &'static str,
-        /// The smallest.
-        least: u64,
-        /// The largest.
-        most: u64,
-    },
-    /// It could never match.
-    #[error("{fault} is about {place}, which have no {member}; match by {knows}")]
-    NeverMatches {
-        /// Name of the fault.
-        fault: String,
-        /// What it is about.
-        place: &'static str,
-        /// Member of the match.
-        member: &'static str,
-        /// What can be matched by.
-        knows: String,
-    },
-    /// There is no such listener.
-    #[error("no listener is called {name:?}; there are {}", LISTENERS.join(", "))]
-    Listener {
-        /// What was asked for.
-        name: String,
-    },
-    /// A close code that stands for closes without one.
-    #[error("close code {0} is never sent; `abort` ends a connection without one")]
-    CloseCode(u16),
-    /// There are too many.
-    #[error("there are {MOST} faults already; remove some")]
-    TooMany,
-}
-
-impl Fault {
-    /// Each time, for everybody.
-    pub fn new(kind: FaultKind) -> Self {
-        Self { kind, when: Trigger::Always, matching: Match::default() }
-    }
-
-    /// When.
-    #[must_use]
-    pub const fn when(mut self, when: Trigger) -> Self {
-        self.when = when;
-        self
-    }
-
-    /// Only for requests whose path begins so.
-    #[must_use]
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.matching.path = Some(path.into());
-        self
-    }
-
-    /// Only for that HTTP method, or that method of a call or message.
-    #[must_use]
-    pub fn method(mut self, method: impl Into<String>) -> Self {
-        self.matching.method = Some(method.into());
-        self
-    }
-
-    /// Only for that hub.
-    #[must_use]
-    pub fn hub(mut self, serial: impl Into<String>) -> Self {
-        self.matching.hub = Some(serial.into());
-        self
-    }
-
-    /// What a match may name depends on where the fault is: a connection has no path yet.
-    fn check_match(&self) -> Result<(), FaultError> {
-        let place = self.kind.place();
-        let wanted = [
-            ("host", self.matching.host.is_some()),
-            ("path", self.matching.path.is_some()),
-            ("method", self.matching.method.is_some()),
-        ];
-        for (member, is_wanted) in wanted {
-            if is_wanted && !place.knows().contains(&member) {
-                let knows = [place.knows(), &["hub", "listener"]].concat().join(", ");
-                let fault = self.kind.name();
-                return Err(FaultError::NeverMatches { fault, place: place.plural(), member, knows });
-            }
-        }
-        match &self.matching.listener {
-            Some(name) if !LISTENERS.contains(&name.as_str()) => Err(FaultError::Listener { name: name.clone() }),
-            _ => Ok(()),
-        }
-    }
-
-    fn check(&self) -> Result<(), FaultError> {
-        self.check_match()?;
-        let within = |what, value: u64, least, most| {
-            if (least..=most).contains(&value) { Ok(()) } else { Err(FaultError::Bounds { what, least, most }) }
-        };
-        match (&self.kind, self.when) {
-            (_, Trigger::Every(0)) => within("every", 0, 1, u64::MAX),
-            (_, Trigger::Nth(0)) => within("nth", 0, 1, u64::MAX),
-            (_, Trigger::Chance(share)) if !(0.0..=1.0).contains(&share) => within("chance", 2, 0, 1),
-            (FaultKind::Status { status, .. }, _) => within("status", u64::from(*status), 400, 599),
-            (FaultKind::UpgradeRefused { status: 200 }, _) => Ok(()),
-            (FaultKind::UpgradeRefused { status }, _) => within("status", u64::from(*status), 400, 599),
-            (FaultKind::Close { code: code @ (1005 | 1006 | 1015) }, _) => Err(FaultError::CloseCode(*code)),
-            (FaultKind::Close { code }, _) => within("code", u64::from(*code), 1000, 4999),
-            (FaultKind::PingFlood { count } | FaultKind::Storm { count }, _) => {
-                within("count", u64::from(*count), 1, 10_000)
-            }
-            (FaultKind::Oversize { bytes }, _) => within("bytes", *bytes as u64, 1, 64 << 20),
-            (FaultKind::Latency { millis }, _) => within("millis", *millis, 1, 60_000),
-            (FaultKind::Bandwidth { bytes_per_second }, _) => within("bytes_per_second", *bytes_per_second, 1, 1 << 40),
-            (FaultKind::SlowAnswer { millis } | FaultKind::LateMessage { millis }, _) => {
-                within("millis", *millis, 0, 60_000)
-            }
-            (FaultKind::RpcError { data, .. }, _) => {
-                within("length of data", data.len() as u64, 0, LONGEST_DATA as u64)
-            }
-            (FaultKind::Slices { bytes }, _) => within("bytes", *bytes as u64, 1, 1 << 20),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Where faults can be.
-pub(crate) const LISTENERS: &[&str] = &["cloud", "access-point", "lan"];
-
-impl Place {
-    /// Members of a match that are known there, beside hub and listener.
-    const fn knows(self) -> &'static [&'static str] {
-        match self {
-            Self::Connection => &[],
-            Self::Request | Self::Upgrade => &["host", "path", "method"],
-            Self::Message | Self::Call => &["method"],
-        }
-    }
-
-    const fn plural(self) -> &'static str {
-        match self {
-            Self::Connection => "connections",
-            Self::Request => "requests",
-            Self::Upgrade => "WebSocket upgrades",
-            Self::Message => "messages",
-            Self::Call => "calls",
-        }
-    }
-}
-
 /// What is about to happen.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Facts<'a> {
@@ -281,17 +66,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) method: &'a str,
     pub(crate) hub: &'a str,
     pub(crate) listener: &'a str,
-}
-
-impl Match {
-    fn holds(&self, facts: &Facts<'_>) -> bool {
-        let same = |wanted: &Option<String>, have: &str| wanted.as_deref().is_none_or(|wanted| wanted == have);
-        same(&self.host, facts.host)
-            && same(&self.method, facts.method)
-            && same(&self.hub, facts.hub)
-            && same(&self.listener, facts.listener)
-            && self.path.as_deref().is_none_or(|start| facts.path.starts_with(start))
-    }
+    pub(crate) user: &'a str,
+    pub(crate) params: Option<&'a Value>,
 }
 
 /// The faults of a cloud.
@@ -302,6 +78,8 @@ pub(crate) struct Faults {
     state: Mutex<State>,
     /// Whether there is any: asked on every frame.
     any: std::sync::atomic::AtomicBool,
+    /// Counts additions and removals, for listeners that close and open again.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -313,7 +91,12 @@ struct State {
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
         let random = Random::new(seed ^ FAULT_SEED);
-        Self { random, state: Mutex::default(), any: std::sync::atomic::AtomicBool::new(false) }
+        Self {
+            random,
+            state: Mutex::default(),
+            any: std::sync::atomic::AtomicBool::new(false),
+            changes: watch::Sender::default(),
+        }
     }
 
     /// True in that share of cases, for what a profile does by chance.
@@ -331,6 +114,7 @@ impl Faults {
         let id = state.next;
         state.standing.push(Standing { id, fault, matched: 0, fired: 0 });
         self.any.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.changes.send_modify(|changes| *changes += 1);
         Ok(id)
     }
 
@@ -340,7 +124,13 @@ impl Faults {
         let before = state.standing.len();
         state.standing.retain(|standing| id.is_some_and(|id| id != standing.id));
         self.any.store(!state.standing.is_empty(), std::sync::atomic::Ordering::Relaxed);
+        self.changes.send_modify(|changes| *changes += 1);
         before - state.standing.len()
+    }
+
+    /// Tells when faults come or go.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Whether there is any: messages go the short way while there is none.

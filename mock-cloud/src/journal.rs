@@ -37,12 +37,24 @@ pub enum EntryKind {
     Close,
     /// Something went wrong, as wished.
     Fault,
+    /// Nobody answers what was asked for; the content says what comes near.
+    Unanswered,
+    /// Members of parameters, or of a query, that made no difference: the simulated side does not know them.
+    Ignored,
 }
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Request, Self::Answer, Self::MessageIn, Self::MessageOut, Self::Close, Self::Fault];
+    pub const ALL: &[Self] = &[
+        Self::Request,
+        Self::Answer,
+        Self::MessageIn,
+        Self::MessageOut,
+        Self::Close,
+        Self::Fault,
+        Self::Unanswered,
+        Self::Ignored,
+    ];
 
     /// The word used in listings.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +65,8 @@ impl EntryKind {
             Self::MessageOut => "message-out",
             Self::Close => "close",
             Self::Fault => "fault",
+            Self::Unanswered => "unanswered",
+            Self::Ignored => "ignored",
         }
     }
 }
@@ -380,7 +394,8 @@ fn is_secret(name: &str) -> bool {
 pub(crate) fn shown_path(path: &str) -> String {
     let mut hides = false;
     let parts = path.split('/').map(|part| {
-        let shown = if hides && !part.is_empty() { "***".to_owned() } else { masked(part) };
+        // `/info/session/token` is the name of a call.
+        let shown = if hides && !part.is_empty() && part != "token" { "***".to_owned() } else { masked(part) };
         hides = BEFORE_SECRETS.iter().any(|name| part.eq_ignore_ascii_case(name));
         shown
     });

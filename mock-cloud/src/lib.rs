@@ -15,6 +15,7 @@ mod http_call;
 mod hub;
 pub mod journal;
 mod mdns;
+mod report;
 mod server;
 pub mod state;
 mod tls;

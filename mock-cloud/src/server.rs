@@ -8,7 +8,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tamper::{Tamper, Tampered};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,6 +33,7 @@ pub(crate) mod lan;
 pub(crate) mod relay;
 pub(crate) mod route;
 mod socket;
+mod tamper;
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -110,21 +112,60 @@ pub(crate) async fn bind(address: IpAddr, port: u16) -> std::io::Result<(TcpList
 
 /// Serves a listener until it is dropped, and its connections with it.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: Surface) {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut listener = Some(listener);
+    let mut changes = shared.world.faults.changes();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        changes.mark_unchanged();
+        if refuses(&shared, &surface) {
+            listener = None;
+            let _ = changes.changed().await;
+            continue;
+        }
+        let open = match listener.take() {
+            Some(open) => open,
+            None => again(address).await,
+        };
+        let accepted = tokio::select! {
+            accepted = open.accept() => Some(accepted),
+            _ = changes.changed() => None,
+        };
+        listener = Some(open);
+        match accepted {
+            None => {}
+            Some(Ok((stream, _))) => {
                 let (shared, surface) = (Arc::clone(&shared), surface.clone());
                 connections.spawn(async move {
                     connection(shared, stream, surface).await;
                     drop(slot);
                 });
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether nobody is to listen here now.
+fn refuses(shared: &Shared, surface: &Surface) -> bool {
+    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
+    surface.has_faults() && shared.world.fault(Place::Listener, &facts).is_some()
+}
+
+/// Binds a port again that was let go.
+async fn again(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => {
+                tracing::warn!(%error, %address, "cannot listen again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -134,7 +175,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
 async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
     // Small frames must not wait for each other.
     let _ = stream.set_nodelay(true);
-    let Some(stream) = disturbed(&shared, stream, &surface).await else { return };
+    let Some((stream, fault)) = disturbed(&shared, stream, &surface).await else { return };
     let tls = match &surface {
         Surface::Cloud { tls } => tls.clone(),
         Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return,
@@ -148,6 +189,10 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
     match tls {
         None => speak(shared, stream, surface, false).await,
         Some(config) => {
+            let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
+                Some(Ok(Some(faulty))) => faulty,
+                _ => config,
+            };
             let handshake = TlsAcceptor::from(config).accept(stream);
             match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
                 Ok(Ok(stream)) => speak(shared, stream, surface, true).await,
@@ -158,11 +203,8 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
     }
 }
 
-/// How long a connection that nothing comes on is kept.
-const HALF_OPEN_TIME: Duration = Duration::from_secs(600);
-
 /// What goes wrong with a connection before a byte was read; `None` when it is over.
-async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Option<FaultyStream> {
+async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Option<(FaultyStream, Option<FaultKind>)> {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
     let fault = surface.has_faults().then(|| shared.world.fault(Place::Connection, &facts)).flatten();
@@ -172,11 +214,32 @@ async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Opt
             None
         }
         Some(FaultKind::HalfOpen) => {
-            tokio::time::sleep(HALF_OPEN_TIME).await;
+            tokio::time::sleep(faults::stream::HALF_OPEN_TIME).await;
             None
         }
-        fault => Some(FaultyStream::new(stream, fault.as_ref())),
+        Some(FaultKind::NoCommonCipher) => {
+            no_common_cipher(stream).await;
+            None
+        }
+        fault => Some((FaultyStream::new(stream, fault.as_ref()), fault)),
     }
+}
+
+/// Answers the first words of a TLS client as a server does that knows none of its ciphers.
+async fn no_common_cipher(mut stream: TcpStream) {
+    const HANDSHAKE_FAILURE: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
+    let mut hello = [0; 4096];
+    let talk = async {
+        if stream.read(&mut hello).await? == 0 {
+            return Ok(());
+        }
+        stream.write_all(&HANDSHAKE_FAILURE).await?;
+        stream.shutdown().await?;
+        // Until the client has read it: what it says after that is not wanted, and a reset would take the alert with it.
+        while stream.read(&mut hello).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(HANDSHAKE_TIME, talk).await;
 }
 
 /// A hub's local port takes TLS, and clear text while insecure access is on; the first byte tells which it is. `None` when
@@ -201,17 +264,25 @@ async fn lan_tls(hub: &HubCell, tls: &Arc<ServerConfig>, stream: &TcpStream) -> 
 /// A WebSocket that a request asked for; taken over once the answer is out.
 type UpgradeSlot = Arc<Mutex<Option<socket::Accepted>>>;
 
+/// What a request may leave for its connection.
+#[derive(Clone, Default)]
+struct Exchange {
+    upgrade: UpgradeSlot,
+    tamper: Arc<Tamper>,
+}
+
 async fn speak<S>(shared: Arc<Shared>, stream: S, surface: Surface, tls: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let slot = UpgradeSlot::default();
+    let exchange = Exchange::default();
+    let stream = Tampered::new(stream, Arc::clone(&exchange.tamper));
     let service = service_fn({
-        let (shared, slot) = (Arc::clone(&shared), Arc::clone(&slot));
+        let (shared, exchange) = (Arc::clone(&shared), exchange.clone());
         let surface = surface.clone();
         move |request| {
-            let (shared, surface, slot) = (Arc::clone(&shared), surface.clone(), Arc::clone(&slot));
-            async move { http::answer(&shared, &surface, tls, &slot, request).await }
+            let (shared, surface, exchange) = (Arc::clone(&shared), surface.clone(), exchange.clone());
+            async move { http::answer(&shared, &surface, tls, &exchange, request).await }
         }
     });
     let mut drops = match &surface {
@@ -240,7 +311,7 @@ where
         },
         () = dropped => return,
     }
-    let accepted = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let accepted = exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(accepted) = accepted {
         socket::run(&shared.world, accepted).await;
     }

@@ -13,6 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::clock::Clock;
+use crate::faults::FaultKind;
 use crate::state::KeptAuthority;
 
 /// Host names of the vendor that a simulated cloud speaks for. A star stands for one label.
@@ -20,6 +21,9 @@ const VENDOR_NAMES: &[&str] = &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mi
 
 /// Days a certificate is valid before and after it is made. Long, so that a moved clock does not end it by accident.
 const VALID_DAYS: i64 = 3650;
+
+/// When a certificate was good that has expired: a day in 2001.
+const LONG_AGO: i64 = 1_000_000_000;
 
 /// Signs the certificates of one simulated cloud. Never trust it system-wide: its key lives in the process only, but the
 /// names it speaks for are real.
@@ -49,13 +53,9 @@ impl Authority {
 
     pub(crate) fn new(clock: &Clock) -> Result<Self, rcgen::Error> {
         let validity = validity(clock);
-        let mut params = params("mock-cloud test authority, do not trust", validity);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
+        let (issuer, certificate) = authority_of("mock-cloud test authority, do not trust", validity)?;
         let (pem, der) = (certificate.pem(), certificate.der().clone());
-        Ok(Self { issuer: Issuer::new(params, key), pem, der, validity, made: Mutex::default() })
+        Ok(Self { issuer, pem, der, validity, made: Mutex::default() })
     }
 
     /// The authority's own certificate, for clients that are to trust it.
@@ -87,6 +87,37 @@ impl Authority {
         self.once(&format!("hub {serial}"), || self.make_hub(serial))
     }
 
+    /// TLS with a certificate that no client may take, if the fault is one of those.
+    pub(crate) fn faulty(&self, fault: &FaultKind) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+        let past = (LONG_AGO, LONG_AGO + 86_400);
+        let (names, validity, stranger) = match fault {
+            FaultKind::CertificateExpired => (VENDOR_NAMES, past, false),
+            FaultKind::CertificateWrongHost => (&["wrong.host.invalid"][..], self.validity, false),
+            FaultKind::CertificateUnknownAuthority => (VENDOR_NAMES, self.validity, true),
+            _ => return Ok(None),
+        };
+        let make = || {
+            let mut params = params("mock-cloud", validity);
+            for name in names {
+                params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
+            }
+            if fault != &FaultKind::CertificateWrongHost {
+                let local = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+                params.subject_alt_names.extend(local.map(SanType::IpAddress));
+            }
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            let key = KeyPair::generate()?;
+            if stranger {
+                let (issuer, certificate) = authority_of("nobody knows this authority", self.validity)?;
+                let signed = params.signed_by(&key, &issuer)?;
+                return server(vec![signed.der().clone(), certificate.der().clone()], &key);
+            }
+            let signed = params.signed_by(&key, &self.issuer)?;
+            server(vec![signed.der().clone(), self.der.clone()], &key)
+        };
+        self.once(&fault.name(), make).map(Some)
+    }
+
     fn make_cloud(&self, bind: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
         let mut params = params("mock-cloud", self.validity);
         for name in VENDOR_NAMES {
@@ -106,6 +137,19 @@ impl Authority {
         let certificate = params.self_signed(&key)?;
         server(vec![certificate.der().clone()], &key)
     }
+}
+
+/// A new authority, and its certificate.
+fn authority_of(
+    name: &str,
+    validity: (i64, i64),
+) -> Result<(Issuer<'static, KeyPair>, rcgen::Certificate), rcgen::Error> {
+    let mut params = params(name, validity);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok((Issuer::new(params, key), certificate))
 }
 
 /// Around the time of the world, and around that of the machine: most clients know no other.

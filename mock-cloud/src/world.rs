@@ -156,6 +156,25 @@ impl World {
         Some(fault)
     }
 
+    /// A caller whose token is good, unless it was made worthless since.
+    pub(crate) fn admit(&self, caller: Caller, host: &str, path: &str) -> Result<Caller, AuthError> {
+        if self.accounts().is_evicted(caller.user, caller.seq) {
+            return Err(AuthError::Bad);
+        }
+        if self.faults.are_there() {
+            let user = self.user_name(caller.user);
+            let facts = Facts { host, path, user: &user, listener: "cloud", ..Facts::default() };
+            if self.fault(Place::Token, &facts) == Some(FaultKind::Revoked) {
+                return Err(AuthError::Bad);
+            }
+        }
+        Ok(caller)
+    }
+
+    pub(crate) fn user_name(&self, id: u64) -> String {
+        self.accounts().user(id).map(|user| user.username.clone()).unwrap_or_default()
+    }
+
     /// Whether the hostile profile does that now, in that share of cases.
     pub(crate) fn is_hostile(&self, share: f64, what: &str, connection: &str) -> bool {
         let does = self.profile == Profile::Hostile && self.faults.chance(share);

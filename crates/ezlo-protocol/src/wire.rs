@@ -19,6 +19,12 @@ pub use field::Field;
 pub(crate) use field::{AlwaysPresent, Probe, missing};
 pub use loose::Loose;
 
+/// A document whose type names its members; others survive in its `extra`.
+pub trait Document {
+    /// Names of members, as on the wire.
+    const MEMBERS: &'static [&'static str];
+}
+
 /// Members of a document that its type does not name, in the order they came.
 #[derive(Clone, Default, PartialEq)]
 pub struct Extra(Option<Box<Map<String, Value>>>);

@@ -109,6 +109,11 @@ impl Control {
         self.post("/expectations", json!({"match": filter, "within": within})).await
     }
 
+    /// What nobody answered, and what made no difference.
+    pub async fn report(&self) -> Result<Value, Refused> {
+        self.get("/report").await
+    }
+
     /// The hubs.
     pub async fn hubs(&self) -> Result<Value, Refused> {
         self.get("/hubs").await

@@ -9,6 +9,8 @@ use super::Place;
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum FaultKind {
+    /// Nobody listens: connections are refused by the system, until the fault is removed.
+    Refuse,
     /// The connection is taken and reset at once.
     ResetOnAccept,
     /// The connection is taken and nothing ever comes: no TLS, no answer, no close.
@@ -28,6 +30,26 @@ pub enum FaultKind {
         /// Milliseconds, a minute at most.
         millis: u64,
     },
+    /// Nothing more comes once that many bytes went to the client; the connection stays. With few bytes it is a TLS handshake
+    /// that stalls.
+    StallAfter {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// The end of the connection comes that much later, by the machine's time.
+    SlowClose {
+        /// Milliseconds, a minute at most.
+        millis: u64,
+    },
+    /// The certificate has expired.
+    CertificateExpired,
+    /// The certificate is for another host.
+    CertificateWrongHost,
+    /// The certificate is signed by an authority that nobody knows.
+    CertificateUnknownAuthority,
+    /// The TLS handshake ends with the alert of a server that knows none of the client's ciphers, as hubs with legacy ciphers
+    /// only do to clients without them.
+    NoCommonCipher,
     /// No more than so many bytes a second go to the client.
     Bandwidth {
         /// Bytes.
@@ -53,6 +75,37 @@ pub enum FaultKind {
         /// Milliseconds, a minute at most.
         millis: u64,
     },
+    /// The head of the answer comes in pieces over that time, by the machine's time.
+    SlowHead {
+        /// Milliseconds, a minute at most.
+        millis: u64,
+    },
+    /// More comes than the head promised.
+    OverlongBody,
+    /// The length in the head is no number.
+    WrongLength,
+    /// The body comes in chunks, and the second one has no length.
+    BadChunk,
+    /// The Identity that a login gives out lives that long only.
+    EarlyExpiry {
+        /// Seconds, a day at most.
+        seconds: u32,
+    },
+    /// The clock of the server that gives out the Identity is off by that much.
+    ClockSkew {
+        /// Seconds; below 0 it is behind.
+        seconds: i64,
+    },
+    /// The signature that a login gives out is not that of its Identity.
+    BadSignature,
+    /// The login ends what earlier logins of the user gave out.
+    EvictOthers,
+    /// A token that is good is refused, as after it was revoked.
+    Revoked,
+    /// The record of the hub names another relay; with `upgrade_refused` for the old host, the relay has moved.
+    RelayMoved,
+    /// A WebSocket whose pings nobody answers.
+    NoPong,
     /// A WebSocket is refused with this status.
     UpgradeRefused {
         /// HTTP status, 200 or 400 to 599.
@@ -100,6 +153,12 @@ pub enum FaultKind {
     },
     /// Members that nobody knows are in it.
     UnknownMember,
+    /// Values that nobody knows stand where it has categories, types and states.
+    UnknownToken,
+    /// It is about another hub: serials in it are another's.
+    WrongSerial,
+    /// A broadcast that was true once, the last but one about an item, comes before it.
+    StaleBroadcast,
     /// Lists in it are null, as the service sends empty ones at times.
     NullLists,
     /// It comes that much later, by the machine's time, and all that follows it.
@@ -127,19 +186,33 @@ impl FaultKind {
 
     pub(crate) const fn place(&self) -> Place {
         match self {
+            Self::Refuse => Place::Listener,
             Self::ResetOnAccept
             | Self::HalfOpen
             | Self::ResetAfter { .. }
             | Self::Slices { .. }
             | Self::Latency { .. }
+            | Self::StallAfter { .. }
+            | Self::SlowClose { .. }
+            | Self::CertificateExpired
+            | Self::CertificateWrongHost
+            | Self::CertificateUnknownAuthority
+            | Self::NoCommonCipher
             | Self::Bandwidth { .. } => Place::Connection,
             Self::Status { .. }
             | Self::TruncatedBody
             | Self::HtmlPage
             | Self::CaptivePortal
             | Self::EmptyAnswer
+            | Self::SlowHead { .. }
+            | Self::OverlongBody
+            | Self::WrongLength
+            | Self::BadChunk
             | Self::SlowAnswer { .. } => Place::Request,
-            Self::UpgradeRefused { .. } => Place::Upgrade,
+            Self::EarlyExpiry { .. } | Self::ClockSkew { .. } | Self::BadSignature | Self::EvictOthers => Place::Login,
+            Self::Revoked => Place::Token,
+            Self::RelayMoved => Place::Record,
+            Self::UpgradeRefused { .. } | Self::NoPong => Place::Upgrade,
             Self::RpcError { .. } | Self::NoAnswer => Place::Call,
             _ => Place::Message,
         }

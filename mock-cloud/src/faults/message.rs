@@ -40,6 +40,8 @@ pub(crate) fn frames(fault: Option<&FaultKind>, text: Utf8Bytes) -> Vec<Message>
         Some(FaultKind::Storm { count }) => (0..=*count).map(|_| own(&text)).collect(),
         Some(FaultKind::Oversize { bytes }) => vec![Message::Text(padded(&text, *bytes))],
         Some(FaultKind::UnknownMember) => vec![Message::Text(changed(&text, with_member))],
+        Some(FaultKind::UnknownToken) => vec![Message::Text(changed(&text, with_unknown_tokens))],
+        Some(FaultKind::WrongSerial) => vec![Message::Text(changed(&text, with_wrong_serial))],
         Some(FaultKind::NullLists) => vec![Message::Text(changed(&text, without_lists))],
         _ => vec![own(&text)],
     }
@@ -83,6 +85,39 @@ fn with_member(value: &mut Value) {
             members.insert("nobodyKnows".into(), json!({"new": [1, null]}));
         }
         Value::Array(items) => items.iter_mut().for_each(with_member),
+        _ => {}
+    }
+}
+
+/// Words that hubs choose from lists of theirs.
+const TOKENS: &[&str] = &["category", "subcategory", "valueType", "scale", "status", "type", "state", "phase"];
+
+fn with_unknown_tokens(value: &mut Value) {
+    each_member(value, &|name, member| {
+        if member.is_string() && TOKENS.contains(&name) {
+            *member = json!("nobody_knows");
+        }
+    });
+}
+
+fn with_wrong_serial(value: &mut Value) {
+    each_member(value, &|name, member| match member {
+        Value::String(serial) if name == "serial" => *serial = "99999999".into(),
+        Value::Number(serial) if name == "serial" => *serial = 99_999_999.into(),
+        _ => {}
+    });
+}
+
+/// Every member of every object in it, at any depth.
+fn each_member(value: &mut Value, change: &impl Fn(&str, &mut Value)) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                change(name, member);
+                each_member(member, change);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| each_member(item, change)),
         _ => {}
     }
 }

@@ -11,12 +11,18 @@ use tokio::time::Sleep;
 
 use super::FaultKind;
 
+/// How long a connection that nothing comes on is kept.
+pub(crate) const HALF_OPEN_TIME: Duration = Duration::from_secs(600);
+
 /// A TCP connection with what goes wrong on it.
 #[derive(Debug)]
 pub(crate) struct FaultyStream {
     stream: TcpStream,
-    /// Bytes that still go out before the reset.
+    /// Bytes that still go out before the reset, or before nothing goes out any more.
     left: Option<u64>,
+    stalls: bool,
+    /// How long the end takes.
+    closing: Duration,
     /// Most bytes of a piece.
     piece: usize,
     /// How long each piece takes, and how long each byte, by the machine's time.
@@ -34,6 +40,8 @@ impl FaultyStream {
         let whole = Self {
             stream,
             left: None,
+            stalls: false,
+            closing: Duration::ZERO,
             piece: usize::MAX,
             latency: Duration::ZERO,
             per_byte: Duration::ZERO,
@@ -42,6 +50,8 @@ impl FaultyStream {
         };
         match fault {
             Some(FaultKind::ResetAfter { bytes }) => Self { left: Some(*bytes), ..whole },
+            Some(FaultKind::StallAfter { bytes }) => Self { left: Some(*bytes), stalls: true, ..whole },
+            Some(FaultKind::SlowClose { millis }) => Self { closing: Duration::from_millis(*millis), ..whole },
             Some(FaultKind::Slices { bytes }) => Self { piece: *bytes, ..whole },
             Some(FaultKind::Latency { millis }) => Self { latency: Duration::from_millis(*millis), ..whole },
             Some(FaultKind::Bandwidth { bytes_per_second: rate }) => {
@@ -70,6 +80,16 @@ impl FaultyStream {
         Poll::Ready(())
     }
 
+    /// Everything that may go out has gone: a reset, or silence for as long as any connection is kept that nothing comes on.
+    fn poll_over<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.stalls {
+            let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(HALF_OPEN_TIME)));
+            ready!(wait.as_mut().poll(context));
+        }
+        reset(&self.stream);
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+
     pub(crate) const fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -94,8 +114,7 @@ impl AsyncWrite for FaultyStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let room = self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
         if room == 0 {
-            reset(&self.stream);
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            return self.poll_over(context);
         }
         let length = bytes.len().min(self.piece).min(room);
         ready!(self.poll_wait(context, length));
@@ -109,13 +128,18 @@ impl AsyncWrite for FaultyStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.left == Some(0) {
-            reset(&self.stream);
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            return self.poll_over(context);
         }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { closing, wait, .. } = &mut *self;
+        if !closing.is_zero() {
+            let wait = wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(*closing)));
+            ready!(wait.as_mut().poll(context));
+        }
+        self.closing = Duration::ZERO;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use super::http::{Host, Reply, Request, pairs};
 use super::route::{pair, unauthorized};
 use crate::config::Profile;
+use crate::faults::{Facts, FaultKind, Place};
 use crate::world::{AuthError, CreateError, Issue, NewAccount, Session, User, World};
 
 /// `PK_App` of an account that was made with an AppKey, as in the vendor's note.
@@ -71,16 +72,31 @@ pub(super) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
 
 pub(super) fn issue(world: &World, user: &User, host: &Host, version: u8, oem: i64, app: i64) -> IdentityPair {
     let seq = world.accounts().next_login();
+    let facts = Facts { host: &host.name(), user: &user.username, listener: "cloud", ..Facts::default() };
+    let fault = world.fault(Place::Login, &facts);
+    let (skew, lifetime) = match fault {
+        Some(FaultKind::ClockSkew { seconds }) => (seconds, world.guesses.identity_seconds),
+        Some(FaultKind::EarlyExpiry { seconds }) => (0, i64::from(seconds)),
+        _ => (0, world.guesses.identity_seconds),
+    };
+    if fault == Some(FaultKind::EvictOthers) {
+        world.accounts().evict(user, seq);
+    }
     let issue = Issue {
-        now: world.clock.unix_seconds(),
-        lifetime: world.guesses.identity_seconds,
+        now: world.clock.unix_seconds().saturating_add(skew),
+        lifetime,
         seq,
         version,
         oem,
         app,
         server: &host.server("vera-us-oem-autha11.mios.com"),
     };
-    world.tokens.issue_pair(user, &issue)
+    let mut pair = world.tokens.issue_pair(user, &issue);
+    if fault == Some(FaultKind::BadSignature) {
+        // That of what it says a second later.
+        pair.signature = world.tokens.issue_pair(user, &Issue { now: issue.now + 1, ..issue }).signature;
+    }
+    pair
 }
 
 fn login_answer(pair: IdentityPair, host: &Host) -> LoginAnswer {
@@ -99,7 +115,7 @@ fn login_answer(pair: IdentityPair, host: &Host) -> LoginAnswer {
 pub(super) fn session_token(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
     let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(&pair, now));
-    match checked {
+    match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(mut caller) => {
             caller.expires = now.saturating_add(world.guesses.session_seconds);
             let session = Session { caller, host: request.host.name() };

@@ -146,7 +146,7 @@ fn log_in(world: &World, login: &PasswordLogin) -> Option<User> {
 
 fn tokens_for(world: &World, user: &User, host: &Host) -> (TokenAnswer, IdentityPair) {
     let pair = issue(world, user, host, 1, 1, 0);
-    let caller = Caller { user: user.id, account: user.account, expires: 0 };
+    let caller = Caller { user: user.id, account: user.account, expires: 0, seq: i64::MAX };
     (token_answer(world, &caller), pair)
 }
 

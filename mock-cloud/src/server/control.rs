@@ -18,6 +18,7 @@ mod hubs;
 mod journal;
 mod metrics;
 mod openapi;
+mod users;
 mod worlds;
 
 pub(super) use journal::line;

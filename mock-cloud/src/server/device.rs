@@ -8,7 +8,8 @@ use http::StatusCode;
 
 use super::http::{Host, Reply, Request};
 use super::route::{authenticate, unauthorized};
-use crate::world::{AuthError, HubCell, HubKind, World};
+use crate::faults::{Facts, Place};
+use crate::world::{AuthError, Caller, HubCell, HubKind, World};
 
 /// An address of the block for documentation: what the outside would see.
 const EXTERNAL_IP: &str = "203.0.113.10";
@@ -28,25 +29,51 @@ pub(super) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
     }
     Reply::json(&match hub.kind {
         HubKind::Vera => vera_record(&hub, world, &request.host),
-        HubKind::Linux | HubKind::Rtos | HubKind::Ezlopi => ezlo_record(&hub, &request.host),
+        HubKind::Linux | HubKind::Rtos | HubKind::Ezlopi => ezlo_record(&hub, world, request, &caller),
     })
+}
+
+/// Relays that hubs are spread over.
+const RELAYS: u32 = 8;
+
+fn relay_number(hub: &HubCell) -> u32 {
+    hub.serial.as_str().bytes().map(u32::from).sum::<u32>() % RELAYS + 1
 }
 
 /// The relay a hub is at: one of a few by serial, so that a client cannot count on one name.
 pub(super) fn relay_url(hub: &HubCell, host: &Host) -> String {
     if host.is_vendors() {
-        let number = hub.serial.as_str().bytes().map(u32::from).sum::<u32>() % 8 + 1;
-        format!("wss://nma-server{number}-ui-cloud.ezlo.com:443")
+        format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub))
     } else {
         format!("{}://{}", if host.tls { "wss" } else { "ws" }, host.authority)
     }
 }
 
-fn ezlo_record(hub: &HubCell, host: &Host) -> HubRecord {
+/// Another relay than the one the hub was at.
+fn moved(hub: &HubCell, host: &Host) -> String {
+    if host.is_vendors() {
+        return format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub) % RELAYS + 1);
+    }
+    let url = relay_url(hub, host);
+    if url.contains("127.0.0.1") {
+        url.replace("127.0.0.1", "localhost")
+    } else {
+        url.replace("localhost", "127.0.0.1")
+    }
+}
+
+fn ezlo_record(hub: &HubCell, world: &World, request: &Request, caller: &Caller) -> HubRecord {
+    let host = &request.host;
+    let (name, user) = (host.name(), world.user_name(caller.user));
+    let hub_of = hub.serial.as_str();
+    let facts =
+        Facts { host: &name, path: &request.path, user: &user, hub: hub_of, listener: "cloud", ..Facts::default() };
+    let has_moved = world.fault(Place::Record, &facts).is_some();
+    let relay = if has_moved { moved(hub, host) } else { relay_url(hub, host) };
     HubRecord {
         serial: Loose::text(hub.serial.clone()),
         mac: hub.mac.into(),
-        server_relay: relay_url(hub, host).into(),
+        server_relay: relay.into(),
         nma_controller_status: Loose::number(i64::from(hub.is_online())).into(),
         nma_uuid: hub.read(|hub| hub.uuid.clone()).into(),
         linux_firmware: Loose::number(1).into(),

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +18,13 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Shared, Surface, UpgradeSlot, access_point, control, lan, route, socket};
+use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
 use crate::faults::{Facts, FaultKind, Place};
 use crate::journal::{self, EntryKind, Filter, Journal};
+use crate::report;
 use crate::world::hub::OpenRequest;
+
+mod broken;
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
 const MAX_BODY: usize = 256 * 1024;
@@ -51,12 +55,22 @@ pub(super) struct Request {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) host: Host,
+    /// Which of the query's parameters somebody has looked at.
+    looked_at: Vec<AtomicBool>,
 }
 
 impl Request {
     /// A parameter of the query; the first of that name.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        let (at, (_, value)) = self.query.iter().enumerate().find(|(_, (key, _))| key == name)?;
+        self.looked_at[at].store(true, Ordering::Relaxed);
+        Some(value)
+    }
+
+    /// Names of the query that nobody has looked at, as the journal shows them.
+    fn ignored(&self) -> Vec<String> {
+        let unread = self.query.iter().zip(&self.looked_at).filter(|(_, looked)| !looked.load(Ordering::Relaxed));
+        unread.take(SHOWN_NAMES).map(|((name, _), _)| shown_name(name)).collect()
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -210,7 +224,7 @@ pub(super) async fn answer(
     shared: &Shared,
     surface: &Surface,
     tls: bool,
-    slot: &UpgradeSlot,
+    exchange: &Exchange,
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let head_only = request.method() == Method::HEAD;
@@ -218,7 +232,7 @@ pub(super) async fn answer(
     let reply = if matches!(surface, Surface::Control) {
         controlled(shared, host, request).await
     } else {
-        journalled(shared, surface, slot, host, request).await
+        journalled(shared, surface, exchange, host, request).await
     };
     let reply = if shared.world.is_kept().await { reply } else { not_kept() };
     Ok(reply.into_response(shared, head_only))
@@ -245,7 +259,7 @@ async fn controlled(shared: &Shared, host: Option<Host>, request: http::Request<
 async fn journalled(
     shared: &Shared,
     surface: &Surface,
-    slot: &UpgradeSlot,
+    exchange: &Exchange,
     host: Option<Host>,
     request: http::Request<Incoming>,
 ) -> Reply {
@@ -263,9 +277,9 @@ async fn journalled(
         None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
         Some(_) if is_hostile => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
         Some(_) if socket::is_upgrade(&request) => {
-            journal::because_of(Some(seq), || socket::accept(shared, surface, slot, request))
+            journal::because_of(Some(seq), || socket::accept(shared, surface, exchange, request))
         }
-        Some(host) => read_and_answered(seq, shared, surface, host, request).await,
+        Some(host) => read_and_answered(seq, shared, surface, exchange, host, request).await,
     };
     let status = Some(reply.status.as_u16());
     journal::because_of(Some(seq), || journal.named(EntryKind::Answer, "", &path, status, Value::Null));
@@ -276,6 +290,7 @@ async fn read_and_answered(
     seq: u64,
     shared: &Shared,
     surface: &Surface,
+    exchange: &Exchange,
     host: Host,
     request: http::Request<Incoming>,
 ) -> Reply {
@@ -292,7 +307,10 @@ async fn read_and_answered(
         Err(reply) => return reply,
     };
     match journal::because_of(Some(seq), || fault_of(shared, surface, &request)) {
-        Some(fault) => disturbed(fault, seq, shared, surface, &request, open).await,
+        Some(fault) => {
+            let answer = || route_to(seq, shared, surface, &request, open);
+            disturbed(&fault, shared, exchange, answer).await
+        }
         None => route_to(seq, shared, surface, &request, open),
     }
 }
@@ -300,21 +318,28 @@ async fn read_and_answered(
 /// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
 fn query_names(query: &str) -> Vec<String> {
     let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
-    named.take(SHOWN_NAMES).map(|(name, _)| masked(name).chars().take(SHOWN_NAME).collect()).collect()
+    named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
+}
+
+fn shown_name(name: &str) -> String {
+    masked(name).chars().take(SHOWN_NAME).collect()
 }
 
 fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<FaultKind> {
-    if !surface.has_faults() {
+    if !surface.has_faults() || !shared.world.faults.are_there() {
         return None;
     }
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let host = request.host.name();
+    let params = request.query.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let facts = Facts {
         host: &host,
         path: &request.path,
         method: request.method.as_str(),
         hub: &hub,
         listener: surface.listener(),
+        user: &route::user_of(&shared.world, request),
+        params: Some(&params),
         ..Facts::default()
     };
     shared.world.fault(Place::Request, &facts)
@@ -344,32 +369,38 @@ pub(super) fn in_place(fault: &FaultKind) -> Option<Reply> {
 }
 
 /// The answer with what goes wrong about it.
-async fn disturbed(
-    fault: FaultKind,
-    seq: u64,
-    shared: &Shared,
-    surface: &Surface,
-    request: &Request,
-    open: Option<OpenRequest>,
-) -> Reply {
-    if let Some(reply) = in_place(&fault) {
+async fn disturbed(fault: &FaultKind, shared: &Shared, exchange: &Exchange, answer: impl FnOnce() -> Reply) -> Reply {
+    if let Some(reply) = in_place(fault) {
         return reply;
     }
     match fault {
         FaultKind::SlowAnswer { millis } => {
-            tokio::time::sleep(Duration::from_millis(millis)).await;
-            route_to(seq, shared, surface, request, open)
+            tokio::time::sleep(Duration::from_millis(*millis)).await;
+            answer()
         }
-        FaultKind::TruncatedBody => route_to(seq, shared, surface, request, open).truncated().await,
+        FaultKind::TruncatedBody => answer().truncated().await,
+        FaultKind::SlowHead { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
+            let (raw, reply) = broken::answer(fault, answer(), shared).await;
+            exchange.tamper.answer(raw);
+            reply
+        }
         // Only faults of requests are asked for.
-        _ => route_to(seq, shared, surface, request, open),
+        _ => answer(),
     }
 }
 
 /// Handlers do not wait, so everything they lead to has that request as its cause.
 fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request, open: Option<OpenRequest>) -> Reply {
     journal::because_of(Some(seq), || match surface {
-        Surface::Cloud { .. } => route::cloud(shared, request),
+        Surface::Cloud { .. } => {
+            let reply = route::cloud(shared, request);
+            // What was refused may not have been read to its end.
+            let ignored = if reply.status.is_success() { request.ignored() } else { Vec::new() };
+            if !ignored.is_empty() {
+                report::ignored(&shared.world, &journal::shown_path(&request.path), &ignored);
+            }
+            reply
+        }
         Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
         Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
         Surface::Lan { hub, .. } => match open {
@@ -404,7 +435,13 @@ async fn read(request: http::Request<Incoming>, host: Host, limit: Duration) -> 
     let query = head.uri.query().map(pairs).unwrap_or(Some(Vec::new()));
     let query = query.ok_or_else(|| Reply::error(StatusCode::BAD_REQUEST, "Query is not UTF-8"))?;
     let path = head.uri.path().to_owned();
-    Ok(Request { method: head.method, path, query, headers: head.headers, body, host })
+    let looked_at = query.iter().map(|_| AtomicBool::new(false)).collect();
+    Ok(Request { method: head.method, path, query, headers: head.headers, body, host, looked_at })
+}
+
+/// A query as parameters that a fault can match.
+pub(super) fn query_params(query: &str) -> Value {
+    pairs(query).unwrap_or_default().into_iter().map(|(name, value)| (name, Value::from(value))).collect()
 }
 
 /// The pairs of a query string or form; `None` when one is not UTF-8. A plus is a space, as every form encoder means it.

@@ -103,7 +103,7 @@ fn posted(world: &Arc<World>, hub: &Arc<HubCell>, body: &[u8]) -> Reply {
 
 /// The body is the answer as on the local socket; 500 when it holds an error (that it is sent then too is inferred).
 fn called(world: &Arc<World>, hub: &Arc<HubCell>, envelope: &Envelope<'_>) -> Reply {
-    let outcome = match hub.call_fault(world, envelope.method.as_deref().unwrap_or_default(), "lan", "") {
+    let outcome = match hub.call_fault(world, envelope, "lan", ("", None)) {
         Some(FaultKind::RpcError { code, data }) => Err(RpcError::new(code, &data, "as wished")),
         // An HTTP answer that never comes is a connection that hangs: `half_open` is that.
         _ => hub.call(world, envelope, |_| ()),
@@ -240,7 +240,7 @@ impl LocalSession {
             reply(&outcome);
         } else if self.may_call() || method == InfoGet::NAME && !hub.family.login_is_global {
             // The outcome has gone out already.
-            let _ = match hub.call_fault(world, method, "lan", &link.conn_id) {
+            let _ = match hub.call_fault(world, &envelope, "lan", (&link.conn_id, None)) {
                 Some(FaultKind::RpcError { code, data }) => {
                     reply(&Err(RpcError::new(code, &data, "as wished")));
                     return;

@@ -54,6 +54,14 @@ impl RelaySession {
         }
     }
 
+    /// Number of the user who has logged in.
+    pub(super) const fn user(&self) -> Option<u64> {
+        match &self.state {
+            State::User { caller, .. } => Some(caller.user),
+            State::Unknown | State::Controller(_) => None,
+        }
+    }
+
     pub(super) fn connection(&self) -> &str {
         &self.link.conn_id
     }
@@ -109,7 +117,9 @@ impl RelaySession {
                 self.reply(request, method, &outcome);
             }
             _ => match &self.state {
-                State::User { hub: Some(hub), .. } => hub.relayed_call(world, request, text, &self.link),
+                State::User { hub: Some(hub), caller } => {
+                    hub.relayed_call(world, request, text, (&self.link, caller.user));
+                }
                 State::User { hub: None, .. } => self.refuse(request, method, "nma.ezlo.notregistered"),
                 State::Unknown => self.refuse(request, method, "nma.user.notlogged"),
                 State::Controller(_) => self.refuse(request, method, "rpc.method.notfound"),
@@ -133,7 +143,8 @@ impl RelaySession {
             State::Unknown => {}
         }
         let pair = IdentityPair { identity: login.identity, signature: login.signature };
-        match world.tokens.check_pair(&pair, world.clock.unix_seconds()) {
+        let checked = world.tokens.check_pair(&pair, world.clock.unix_seconds());
+        match checked.and_then(|caller| world.admit(caller, "", "/nma")) {
             Ok(caller) => {
                 self.state = State::User { caller, hub: None };
                 Ok(json!({}))

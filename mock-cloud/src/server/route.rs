@@ -9,6 +9,7 @@ use super::http::{Reply, Request};
 use super::{Shared, account, auth, cloud_api, device};
 use crate::config::Profile;
 use crate::world::{AuthError, Caller, World};
+use crate::{journal, report};
 
 /// What a handler gets: the world, the request, and the parts of the path where the pattern has `{}`.
 pub(super) type Handler = fn(&World, &Request, &[&str]) -> Reply;
@@ -82,6 +83,9 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
         }
         allowed.push(route.method.clone());
     }
+    let asked = format!("{} {}", request.method, request.path);
+    let known = ROUTES.iter().map(|route| format!("{} {}", route.method, route.pattern));
+    report::unanswered(world, &journal::shown_path(&request.path), &asked, known);
     if allowed.is_empty() { Reply::not_found() } else { Reply::method_not_allowed(&allowed) }
 }
 
@@ -129,12 +133,25 @@ pub(super) fn authenticate(world: &World, request: &Request) -> Result<Caller, R
         }
         (None, None) => Err(AuthError::Missing),
     };
-    checked.map_err(unauthorized)
+    checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)).map_err(unauthorized)
 }
 
 /// A session token is bound to its host, except that the account server's is taken by the device server (three clients).
 fn accepts(issuer: &str, host: &str) -> bool {
     issuer == host || issuer.contains("account") && host.contains("device")
+}
+
+/// Name of the user whose tokens a request has, good or expired, or who logs in with it; empty when there is none.
+pub(super) fn user_of(world: &World, request: &Request) -> String {
+    let caller = match (pair(request), request.header("mmssession")) {
+        (Some(pair), _) => world.tokens.check_pair(&pair, i64::MIN).ok(),
+        (None, Some(token)) => {
+            world.sessions().check(&SessionToken::new(token), i64::MIN).ok().map(|known| known.caller.clone())
+        }
+        (None, None) => None,
+    };
+    let named = request.path.strip_prefix("/autha/auth/username/").and_then(|name| decode(name.trim_end_matches('/')));
+    caller.map(|caller| world.user_name(caller.user)).or(named).unwrap_or_default()
 }
 
 pub(super) fn pair(request: &Request) -> Option<IdentityPair> {

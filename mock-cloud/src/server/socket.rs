@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use super::http::Reply;
 use super::lan::LocalSession;
 use super::relay::RelaySession;
-use super::{Shared, Surface, UpgradeSlot};
+use super::{Exchange, Shared, Surface};
 use crate::clock::Woken;
 use crate::faults::{self, Facts, FaultKind, Place};
 use crate::journal;
@@ -86,6 +86,21 @@ impl Session {
         }
     }
 
+    fn user(&self) -> Option<u64> {
+        match self {
+            Self::Relay(session) => session.user(),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// A broadcast of its hub that is not true any more.
+    fn stale_broadcast(&self) -> Option<Utf8Bytes> {
+        match self {
+            Self::Relay(session) => session.hub()?.stale_broadcast(),
+            Self::Local(session) => session.hub().stale_broadcast(),
+        }
+    }
+
     fn connection(&self) -> &str {
         match self {
             Self::Relay(session) => session.connection(),
@@ -118,7 +133,7 @@ pub(super) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
 pub(super) fn accept(
     shared: &Shared,
     surface: &Surface,
-    slot: &UpgradeSlot,
+    exchange: &Exchange,
     request: http::Request<Incoming>,
 ) -> Reply {
     let headers = request.headers();
@@ -131,7 +146,7 @@ pub(super) fn accept(
         reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
         return reply;
     }
-    if let Some(refusal) = refused(shared, surface, &request) {
+    if let Some(refusal) = refused(shared, surface, exchange, &request) {
         return refusal;
     }
     let accept_key = derive_accept_key(key.as_bytes());
@@ -149,11 +164,20 @@ pub(super) fn accept(
         _ => return Reply::not_found(),
     };
     let upgrade = hyper::upgrade::on(request);
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Accepted { upgrade, session, outbox });
+    *exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(Accepted { upgrade, session, outbox });
     switching(&accept_key)
 }
 
-fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>) -> Option<Reply> {
+fn refused(
+    shared: &Shared,
+    surface: &Surface,
+    exchange: &Exchange,
+    request: &http::Request<Incoming>,
+) -> Option<Reply> {
+    if !shared.world.faults.are_there() {
+        return None;
+    }
+    let query = super::http::query_params(request.uri().query().unwrap_or_default());
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let host = super::http::host_of(request, false).map(|host| host.name()).unwrap_or_default();
     let facts = Facts {
@@ -162,9 +186,14 @@ fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>
         method: request.method().as_str(),
         hub: &hub,
         listener: surface.listener(),
+        params: Some(&query),
         ..Facts::default()
     };
     match shared.world.fault(Place::Upgrade, &facts) {
+        Some(FaultKind::NoPong) => {
+            exchange.tamper.no_pong();
+            None
+        }
         Some(FaultKind::UpgradeRefused { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Some(Reply::error(status, status.canonical_reason().unwrap_or("No")))
@@ -374,7 +403,9 @@ async fn disturbed(
 ) -> Option<End> {
     let name = faults::name_of(&text);
     let (hub, listener) = session.about();
-    let facts = Facts { method: &name, hub: &hub, listener, connection: session.connection(), ..Facts::default() };
+    let user = session.user().map(|user| world.user_name(user)).unwrap_or_default();
+    let connection = session.connection();
+    let facts = Facts { method: &name, hub: &hub, listener, connection, user: &user, ..Facts::default() };
     let fault = journal::because_of(Some(number), || world.fault(Place::Message, &facts));
     match fault {
         Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),
@@ -386,7 +417,9 @@ async fn disturbed(
         Some(FaultKind::LateMessage { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
         _ => {}
     }
-    let mut messages = faults::message::frames(fault.as_ref(), text);
+    let stale = (fault == Some(FaultKind::StaleBroadcast)).then(|| session.stale_broadcast()).flatten();
+    let mut messages: Vec<Message> = stale.map(Message::Text).into_iter().collect();
+    messages.extend(faults::message::frames(fault.as_ref(), text));
     messages.extend(late.take().map(Message::Text));
     for message in messages {
         if write(socket, message).await.is_err() {

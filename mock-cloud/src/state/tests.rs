@@ -56,7 +56,7 @@ proptest! {
             let _ = kept.snapshot.accounts.create(&wish, &random);
         }
         for (host, user, expires) in sessions {
-            let caller = Caller { user, account: user, expires };
+            let caller = Caller { user, account: user, expires, seq: 1 };
             kept.snapshot.sessions.issue(Session { caller, host }, &random);
         }
         let text = document::write(&kept);

@@ -52,6 +52,8 @@ pub(crate) struct User {
     pub(crate) email: String,
     pub(crate) account: u64,
     pub(crate) role: i64,
+    /// Logins before this number count no more.
+    first_login: i64,
     hash: PasswordHash,
     hash_case_sensitive: PasswordHash,
 }
@@ -111,6 +113,7 @@ impl User {
             email: wish.email.to_owned(),
             account,
             role: OWNER,
+            first_login: 0,
             hash_case_sensitive: twin.unwrap_or_else(|| hash.clone()),
             hash,
         }
@@ -191,6 +194,32 @@ impl Accounts {
         self.note([Touch::Counters]);
         self.logins += 1;
         self.logins
+    }
+
+    /// What earlier logins of that user gave out is no longer good.
+    pub(crate) fn evict(&mut self, user: &User, seq: i64) {
+        let key = user.username.to_lowercase();
+        self.note([Touch::User(key.clone())]);
+        if let Some(user) = self.users.get_mut(&key) {
+            user.first_login = seq;
+        }
+    }
+
+    /// Whether a later login ended what that one gave out.
+    pub(crate) fn is_evicted(&self, user: u64, seq: i64) -> bool {
+        self.user(user).is_some_and(|user| seq < user.first_login)
+    }
+
+    /// Another password for a user; false when nobody has that name.
+    pub(crate) fn set_password(&mut self, username: &str, password: &Password) -> bool {
+        let key = username.to_lowercase();
+        self.note([Touch::User(key.clone())]);
+        let Some(user) = self.users.get_mut(&key) else { return false };
+        let name = user.username.clone();
+        let wish = NewAccount { username: &name, email: "", password };
+        let User { hash, hash_case_sensitive, .. } = User::new(0, String::new(), &wish, 0);
+        (user.hash, user.hash_case_sensitive) = (hash, hash_case_sensitive);
+        true
     }
 
     pub(crate) fn user(&self, id: u64) -> Option<&User> {

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_token_has_the_known_shape_and_ends() {
         let mut sessions = Sessions::default();
-        let caller = Caller { user: 1, account: 2, expires: 100 };
+        let caller = Caller { user: 1, account: 2, expires: 100, seq: 1 };
         let token = sessions.issue(Session { caller: caller.clone(), host: "h".into() }, &Random::new(1));
         assert_eq!(token.expose().len(), 38);
         assert!(token.expose().starts_with("0000"));

@@ -48,6 +48,8 @@ pub(crate) struct Caller {
     pub(crate) account: u64,
     /// Unix seconds.
     pub(crate) expires: i64,
+    /// Number of the login that it goes back to.
+    pub(crate) seq: i64,
 }
 
 /// Why a token is no good.
@@ -102,7 +104,8 @@ impl Tokens {
             return Err(AuthError::Expired);
         }
         let user = document.user.get().copied().ok_or(AuthError::Bad)?;
-        Ok(Caller { user, account: document.account, expires: document.expires })
+        let seq = document.seq.get().copied().unwrap_or_default();
+        Ok(Caller { user, account: document.account, expires: document.expires, seq })
     }
 
     /// A token of the cloud API.
@@ -127,7 +130,9 @@ impl Tokens {
         let expires = payload.expires_at().ok_or(AuthError::Bad)?;
         let number =
             |name: &str| payload.token.get().and_then(|token| token.extra.get(name)?.as_u64()).ok_or(AuthError::Bad);
-        let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires };
+        // Says nothing of its login.
+        let seq = i64::MAX;
+        let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires, seq };
         if now >= expires { Err(AuthError::Expired) } else { Ok(caller) }
     }
 }
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn a_cloud_token_is_good_until_it_expires_and_not_when_changed() {
         let tokens = Tokens::new(&Random::new(1));
-        let caller = Caller { user: 1, account: 2, expires: 0 };
+        let caller = Caller { user: 1, account: 2, expires: 0, seq: 1 };
         let token = tokens.issue_cloud_token(&caller, 100, 200);
         assert_eq!(tokens.check_cloud_token(&token, 199).unwrap().account, 2);
         assert_eq!(tokens.check_cloud_token(&token, 200), Err(AuthError::Expired));

@@ -59,7 +59,7 @@ pub trait Method {
     /// What sending it twice would do.
     const KIND: Kind;
     /// Its parameters.
-    type Params: Serialize + DeserializeOwned + Send + 'static;
+    type Params: Serialize + DeserializeOwned + wire::Document + Send + 'static;
     /// Its result.
     type Output: Serialize + DeserializeOwned + Send + 'static;
 }
@@ -88,6 +88,8 @@ pub struct MethodSpec {
     pub source: &'static str,
     /// Broadcasts it leads to.
     pub broadcasts: &'static [&'static str],
+    /// Names of the members of its parameters.
+    pub members: &'static [&'static str],
     /// Name of the type of its parameters in this crate.
     pub params_type: &'static str,
     /// Name of the type of its result in this crate.
@@ -137,6 +139,7 @@ macro_rules! methods {
             evidence: Evidence::$evidence,
             source: $source,
             broadcasts: &[$($broadcast),*],
+            members: <$params as wire::Document>::MEMBERS,
             params_type: stringify!($params),
             result_type: stringify!($result),
             params: round_trip::<$params>,

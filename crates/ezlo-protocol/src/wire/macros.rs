@@ -13,6 +13,10 @@ macro_rules! wire {
             pub extra: $crate::wire::Extra,
         }
 
+        impl $crate::wire::Document for $name {
+            const MEMBERS: &'static [&'static str] = &[$($key),*];
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeMap as _;

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Act, Call, clock, faults, hubs, journal, metrics, openapi, refusal, worlds};
+use super::{Act, Call, clock, faults, hubs, journal, metrics, openapi, refusal, users, worlds};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
 
@@ -39,6 +39,7 @@ calls! {
     DELETE "/faults/{}" "Ends one." "" With(faults::remove);
     GET "/journal" "What happened, an entry a line. Query: since, kind, name, connection, cause, status, limit (1000 when not said; the \
         header x-more says that there are later ones); follow=1 goes on as server-sent events." "" Now(journal::entries);
+    GET "/report" "What nobody answered, with what comes near, and what was sent and made no difference; counted." "" Now(journal::report);
     POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time."
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "within": 5}"#
         Later(|shared, request| Box::pin(journal::expect(shared, request)));
@@ -52,6 +53,8 @@ calls! {
     POST "/worlds/{}/reset" "Puts the state back that the world began with. The time goes on." "" With(worlds::reset);
     GET "/worlds/{}/export" "The whole state of a world as one document, secrets included." "" With(worlds::export);
     DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
+    POST "/users/{}/password" "A user takes another password. Tokens that were given out stay good."
+        r#"{"password": "new-password"}"# Of(users::password);
     GET "/hubs" "The hubs." "" Now(hubs::list);
     GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);
     POST "/hubs/{}/include" "Somebody presses the button of a new device."

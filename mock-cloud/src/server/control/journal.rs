@@ -55,6 +55,12 @@ pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
     reply
 }
 
+/// What a client's developer should hear of.
+pub(super) fn report(shared: &Shared, _: &Request) -> Reply {
+    let entries = shared.world.journal.entries(&Filter::default(), usize::MAX);
+    Reply::json(&crate::report::summary(&entries))
+}
+
 /// An entry as a line of JSON.
 pub(in crate::server) fn line(entry: &Entry) -> String {
     serde_json::to_string(entry).unwrap_or_default()

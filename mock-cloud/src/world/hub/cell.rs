@@ -3,6 +3,7 @@
 //! One lock per hub makes the documented order a property of the code: an answer is queued before the broadcasts that its
 //! call caused, and every connection gets broadcasts in the same order.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::timers::{Timers, Waiting};
 use super::{Context, Effects, Family, Hub, Local};
@@ -22,6 +24,7 @@ use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, Way};
 use crate::http_call;
 use crate::journal;
+use crate::report;
 use crate::state::Touch;
 use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
@@ -66,7 +69,26 @@ struct State {
     links: Vec<Link>,
     /// A process of its own that speaks for this hub in place of the simulated one.
     controller: Option<Link>,
+    /// The last broadcast about each item, and what it took the place of, while there are faults.
+    told: BTreeMap<String, Utf8Bytes>,
+    stale: Option<Utf8Bytes>,
 }
+
+impl State {
+    fn remember(&mut self, content: &Value, text: &str) {
+        let item = content["_id"].as_str().unwrap_or_default().to_owned();
+        // An item that is gone is not told of any more; a house has so many at most.
+        if self.told.len() > MOST_TOLD {
+            self.told.clear();
+        }
+        if let Some(before) = self.told.insert(item, text.into()) {
+            self.stale = Some(before);
+        }
+    }
+}
+
+/// Broadcasts that are remembered while there are faults.
+const MOST_TOLD: usize = 10_000;
 
 /// Holds one of the hub's open HTTP requests.
 #[derive(Debug)]
@@ -107,7 +129,14 @@ impl HubCell {
             kind,
             family,
             local: family.local,
-            state: Mutex::new(State { hub, timers: Timers::default(), links: Vec::new(), controller: None }),
+            state: Mutex::new(State {
+                hub,
+                timers: Timers::default(),
+                links: Vec::new(),
+                controller: None,
+                told: BTreeMap::new(),
+                stale: None,
+            }),
             open_requests: AtomicUsize::new(0),
             messages: AtomicU64::new(0),
             unlocked: AtomicBool::new(false),
@@ -215,26 +244,49 @@ impl HubCell {
         let params = request.params.and_then(parse);
         let id = request.id.and_then(parse).unwrap_or(Value::Null);
         let name = request.method.as_deref().unwrap_or_default();
+        let spec = method::spec(method::current_name(name));
+        report::unknown_members(world, name, spec, params.as_ref());
         let act = |hub: &mut Hub, context: &mut Context<'_>| {
             context.request_id = id;
             hub.call(name, params.as_ref(), context)
         };
         let mut state = self.lock();
-        if !method::spec(name).is_some_and(|spec| spec.kind == Kind::Read) {
+        if spec.is_none_or(|spec| spec.kind != Kind::Read) {
             self.is_changing(world);
         }
-        self.change_locked(world, &mut state, act, answer)
+        let outcome = self.change_locked(world, &mut state, act, answer);
+        if let Err(error) = &outcome
+            && error.data() == "rpc.method.notfound"
+        {
+            report::unanswered(world, name, name, super::SIMULATED.iter().map(|known| (*known).to_owned()));
+        }
+        outcome
     }
 
     /// What goes wrong with a call that came that way, if anything.
     pub(crate) fn call_fault(
         &self,
         world: &World,
-        method: &str,
+        request: &Envelope<'_>,
         listener: &str,
-        connection: &str,
+        (connection, user): (&str, Option<u64>),
     ) -> Option<FaultKind> {
-        world.fault(Place::Call, &Facts { method, hub: self.serial.as_str(), listener, connection, ..Facts::default() })
+        if !world.faults.are_there() {
+            return None;
+        }
+        let method = request.method.as_deref().unwrap_or_default();
+        let params = request.params.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let user = user.map(|user| world.user_name(user)).unwrap_or_default();
+        let hub = self.serial.as_str();
+        let facts =
+            Facts { method, hub, listener, connection, user: &user, params: params.as_ref(), ..Facts::default() };
+        world.fault(Place::Call, &facts)
+    }
+
+    /// A broadcast that was true once: the one before the last about the item that was told of last. Kept while there are
+    /// faults.
+    pub(crate) fn stale_broadcast(&self) -> Option<Utf8Bytes> {
+        self.lock().stale.clone()
     }
 
     /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
@@ -243,7 +295,7 @@ impl HubCell {
         world: &Arc<World>,
         request: &Envelope<'_>,
         text: &str,
-        caller: &Link,
+        (caller, user): (&Link, u64),
     ) {
         let method = request.method.as_deref().unwrap_or_default();
         let refuse = |data| {
@@ -258,7 +310,7 @@ impl HubCell {
             }
             None if !self.read(|hub| hub.wifi.at_relay()) => refuse("nma.ezlo.notconnected"),
             None => {
-                let fault = self.call_fault(world, method, "cloud", &caller.conn_id);
+                let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)));
                 if let Some(FaultKind::RpcError { code, data }) = &fault {
                     let refused = Err(RpcError::new(*code, data, "as wished"));
                     caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
@@ -317,6 +369,9 @@ impl HubCell {
         for (name, content) in &effects.broadcasts {
             let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
             let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content, told);
+            if world.faults.are_there() && *name == "hub.item.updated" {
+                state.remember(content, &text);
+            }
             // Through the relay only while the hub is there.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
             send_to(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text);
@@ -404,7 +459,7 @@ fn room_method(name: &str) -> Option<&'static str> {
 
 /// Sends to those links; one that is gone or too slow is cut off.
 fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
-    let text = tokio_tungstenite::tungstenite::Utf8Bytes::from(text);
+    let text = Utf8Bytes::from(text);
     links.retain(|link| !wanted(link) || link.send(text.clone()));
 }
 

@@ -1,0 +1,311 @@
+//! Faults of listeners, TLS, heads and bodies, tokens and records, on the wire.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use ezlo_mock_cloud::MockCloud;
+use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_testkit::{Came, Control, address, connector, http as ask, within};
+use rustls_pki_types::ServerName;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{call, cloud, raw};
+use crate::support::{HUB, account, http, login_text, pair, plain, registered};
+
+#[tokio::test]
+async fn nobody_listens() {
+    let cloud = cloud().await;
+    let mut fault = Fault::new(FaultKind::Refuse);
+    assert!(cloud.add_fault(fault.clone().when(Trigger::First(1))).unwrap_err().to_string().contains("count"));
+    fault.matching.listener = Some("cloud".into());
+    let id = cloud.add_fault(fault).unwrap();
+    let connects = async |url: &str| TcpStream::connect(address(url)).await.map(drop).map_err(|error| error.kind());
+    let until = async |wanted: Result<(), ErrorKind>| {
+        within(async {
+            // The listener goes and comes a moment after it is told to.
+            while connects(&cloud.ready().http).await != wanted || connects(&cloud.ready().https).await != wanted {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    until(Err(ErrorKind::ConnectionRefused)).await;
+    assert_eq!(connects(cloud.ready().hubs[0].ap.as_deref().unwrap()).await, Ok(()), "another listener");
+    cloud.remove_fault(Some(id));
+    until(Ok(())).await;
+    assert!(raw(&cloud).await.0.starts_with(b"HTTP/1.1 200 "), "at the same address");
+}
+
+#[tokio::test]
+async fn handshakes() {
+    let cloud = cloud().await;
+    let shake = async || {
+        let stream = TcpStream::connect(address(&cloud.ready().https)).await.unwrap();
+        let name = ServerName::try_from("vera-us-oem-autha.mios.com").unwrap();
+        let shaken = within(connector(cloud.ca_pem()).connect(name, stream)).await;
+        shaken.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(shake().await, Ok(()));
+    for (kind, said) in [
+        (FaultKind::CertificateExpired, "expired"),
+        (FaultKind::CertificateWrongHost, "not valid for name"),
+        (FaultKind::CertificateUnknownAuthority, "UnknownIssuer"),
+        (FaultKind::NoCommonCipher, "HandshakeFailure"),
+    ] {
+        cloud.add_fault(Fault::new(kind.clone()).when(Trigger::First(1))).unwrap();
+        let error = shake().await.unwrap_err();
+        assert!(error.contains(said), "{kind:?}: {error}");
+        assert_eq!(shake().await, Ok(()), "{kind:?} once");
+        cloud.remove_fault(None);
+    }
+    cloud.add_fault(Fault::new(FaultKind::StallAfter { bytes: 100 })).unwrap();
+    let stalled = tokio::time::timeout(Duration::from_millis(200), shake()).await;
+    assert!(stalled.is_err(), "neither an end nor a session: {stalled:?}");
+}
+
+#[tokio::test]
+async fn heads_and_bodies() {
+    let cloud = cloud().await;
+    let with = async |kind: FaultKind| {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind)).unwrap();
+        let began = Instant::now();
+        let (bytes, end) = raw(&cloud).await;
+        assert!(end.is_ok(), "{end:?}");
+        (String::from_utf8(bytes).unwrap(), began.elapsed())
+    };
+    let split =
+        |text: &str| text.split_once("\r\n\r\n").map(|(head, body)| (head.to_owned(), body.to_owned())).unwrap();
+    let (_, body) = split(&with(FaultKind::SlowAnswer { millis: 0 }).await.0);
+    let length = format!("\r\ncontent-length: {}", body.len());
+
+    let (slow, time) = with(FaultKind::SlowHead { millis: 150 }).await;
+    assert!(
+        time >= Duration::from_millis(150) && split(&slow).1.len() == body.len() && slow.contains(&length),
+        "{slow}"
+    );
+    let (head, more) = split(&with(FaultKind::OverlongBody).await.0);
+    assert!(head.contains(&length) && more.len() > body.len(), "{head}\n{more}");
+    let (head, _) = split(&with(FaultKind::WrongLength).await.0);
+    assert!(head.contains("\r\ncontent-length: many"), "{head}");
+    let (head, chunks) = split(&with(FaultKind::BadChunk).await.0);
+    let first = format!("{:x}\r\n", body.len() / 2);
+    assert!(head.contains("\r\ntransfer-encoding: chunked") && chunks.starts_with(&first), "{head}\n{chunks}");
+    assert_eq!(chunks[first.len() + body.len() / 2..].lines().nth(1), Some("no length"));
+    let (_, time) = with(FaultKind::SlowClose { millis: 150 }).await;
+    assert!(time >= Duration::from_millis(150), "{time:?}");
+    // A real client takes none of the broken ones, and says so.
+    for kind in [FaultKind::WrongLength, FaultKind::BadChunk] {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind.clone())).unwrap();
+        let error = within(ezlo::Account::log_in(plain(&cloud), &crate::support::demo())).await.err();
+        assert!(error.is_some(), "{kind:?}");
+    }
+}
+
+async fn session_status(cloud: &MockCloud, pair: &IdentityPair) -> u16 {
+    let keys = [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())];
+    ask(http(cloud), "GET /info/session/token", &keys, b"").await.status
+}
+
+#[tokio::test]
+async fn logins() {
+    let cloud = cloud().await;
+    let with = async |kind: FaultKind| {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind).when(Trigger::First(1))).unwrap();
+        let pair = fresh(&cloud).await;
+        let document = pair.decode().unwrap();
+        (pair, document.generated, document.expires)
+    };
+    let now = cloud.clock().unix_seconds();
+    let (pair, generated, expires) = with(FaultKind::EarlyExpiry { seconds: 5 }).await;
+    assert_eq!(expires - generated, 5);
+    assert_eq!(session_status(&cloud, &pair).await, 200);
+    cloud.advance(Duration::from_secs(6)).await;
+    assert_eq!(session_status(&cloud, &pair).await, 401);
+    let (pair, generated, expires) = with(FaultKind::ClockSkew { seconds: -7200 }).await;
+    assert!((now - 7300..now - 7000).contains(&generated) && expires - generated == 86_400, "{generated}");
+    assert_eq!(session_status(&cloud, &pair).await, 200, "until it expires by its own time");
+    let (pair, ..) = with(FaultKind::BadSignature).await;
+    assert_eq!(session_status(&cloud, &pair).await, 401);
+    let (first, ..) = with(FaultKind::SlowAnswer { millis: 0 }).await;
+    let (second, ..) = with(FaultKind::EvictOthers).await;
+    assert_eq!((session_status(&cloud, &first).await, session_status(&cloud, &second).await), (401, 200));
+    let third = fresh(&cloud).await;
+    assert_eq!((session_status(&cloud, &second).await, session_status(&cloud, &third).await), (200, 200));
+}
+
+async fn fresh(cloud: &MockCloud) -> IdentityPair {
+    pair(cloud).await
+}
+
+#[tokio::test]
+async fn tokens_are_revoked_for_one_user_and_on_some_paths() {
+    let cloud = cloud().await;
+    let (mine, other) = (account(&cloud).await, {
+        let test = ezlo::Credentials::new("test4521", "Ezlo@2021");
+        within(ezlo::Account::log_in(plain(&cloud), &test)).await
+    });
+    let mut fault = Fault::new(FaultKind::Revoked).path("/account");
+    fault.matching.user = Some("DEMO.user".into());
+    cloud.add_fault(fault).unwrap();
+    let own = mine.session().await.unwrap();
+    let devices = async |account: u64, pair: &IdentityPair| {
+        let keys = [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())];
+        ask(http(&cloud), &format!("GET /account/account/account/{account}/devices"), &keys, b"").await.status
+    };
+    assert_eq!(devices(1_200_001, own.pair()).await, 401);
+    assert_eq!(session_status(&cloud, own.pair()).await, 200, "another path");
+    let other = other.unwrap();
+    assert_eq!(devices(1_207_762, other.session().await.unwrap().pair()).await, 200, "another user");
+    assert!(within(mine.hubs()).await.is_err());
+    cloud.remove_fault(None);
+    assert_eq!(within(mine.hubs()).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_user_takes_another_password() {
+    let cloud = cloud().await;
+    let mine = account(&cloud).await;
+    let control = Control::at(&cloud.ready().control);
+    let path = "/users/demo.user/password";
+    assert_eq!(control.call("POST", path, &json!({"password": ""})).await.unwrap_err().status, 400);
+    assert_eq!(control.call("POST", "/users/x/password", &json!({"password": "y"})).await.unwrap_err().status, 404);
+    control.call("POST", path, &json!({"password": "another-1"})).await.unwrap();
+    let log_in = async |password: &str| {
+        within(ezlo::Account::log_in(plain(&cloud), &ezlo::Credentials::new("Demo.user", password))).await.is_ok()
+    };
+    assert!(log_in("another-1").await && !log_in("demo-password").await);
+    assert_eq!(within(mine.hubs()).await.unwrap().len(), 3, "what was given out stays good");
+}
+
+#[tokio::test]
+async fn the_relay_moves() {
+    let cloud = cloud().await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&HUB.parse().unwrap())).await.unwrap();
+    let relay = async || {
+        let record = within(account.hub_record(&HUB.parse().unwrap())).await.unwrap();
+        record.server_relay.get().cloned().unwrap()
+    };
+    let before = relay().await;
+    cloud.add_fault(Fault::new(FaultKind::RelayMoved).hub(HUB)).unwrap();
+    let mut refused = Fault::new(FaultKind::UpgradeRefused { status: 403 });
+    refused.matching.host = Some("127.0.0.1".into());
+    cloud.add_fault(refused).unwrap();
+    assert_ne!(relay().await, before);
+    cloud.add_fault(Fault::new(FaultKind::Abort).method("hub.room.list").when(Trigger::First(1))).unwrap();
+    assert!(!within(hub.rooms()).await.unwrap().is_empty(), "the client asked where the hub is now");
+}
+
+/// Frames after the upgrade, until a text comes.
+async fn codes_after_a_ping(cloud: &MockCloud) -> Vec<u8> {
+    let mut stream = TcpStream::connect(http(cloud)).await.unwrap();
+    let upgrade = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(upgrade).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within(stream.read_u8()).await.unwrap());
+    }
+    // A ping, and a text that is no call.
+    stream.write_all(&[0x89, 0x81, 0, 0, 0, 0, b'p', 0x81, 0x81, 0, 0, 0, 0, b'x']).await.unwrap();
+    let mut codes = Vec::new();
+    loop {
+        let (code, length) = (within(stream.read_u8()).await.unwrap(), within(stream.read_u8()).await.unwrap());
+        let length = if length == 126 { stream.read_u16().await.unwrap() } else { u16::from(length) };
+        within(stream.read_exact(&mut vec![0; length.into()])).await.unwrap();
+        codes.push(code);
+        if code == 0x81 {
+            return codes;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_answers_pings() {
+    let cloud = cloud().await;
+    assert!(codes_after_a_ping(&cloud).await.contains(&0x8a));
+    cloud.add_fault(Fault::new(FaultKind::NoPong).when(Trigger::First(1))).unwrap();
+    assert_eq!(codes_after_a_ping(&cloud).await, [0x81]);
+    assert!(codes_after_a_ping(&cloud).await.contains(&0x8a), "the first only");
+}
+
+#[tokio::test]
+async fn contents_that_are_not_true() {
+    let cloud = cloud().await;
+    let mut socket = registered(&cloud).await;
+    cloud.add_fault(Fault::new(FaultKind::WrongSerial).method("hub.info.get")).unwrap();
+    assert_eq!(socket.ask(call("hub.info.get")).await["result"]["serial"], "99999999");
+    cloud.add_fault(Fault::new(FaultKind::UnknownToken).method("hub.devices.list")).unwrap();
+    let devices = socket.ask(call("hub.devices.list")).await["result"]["devices"].clone();
+    assert!(devices.as_array().unwrap().iter().all(|device| device["category"] == "nobody_knows"));
+    let hub = cloud.hub(HUB).unwrap();
+    for value in [true, false, true] {
+        hub.report("Hall motion", "motion", json!(value)).unwrap();
+        // What else it leads to is told too.
+        while socket.json().await["result"]["value"] != value {}
+    }
+    drop(socket);
+    cloud.add_fault(Fault::new(FaultKind::StaleBroadcast).method("hub.room.list").when(Trigger::First(1))).unwrap();
+    let mut socket = registered(&cloud).await;
+    let stale = socket.ask(call("hub.room.list")).await;
+    assert_eq!((&stale["msg_subclass"], &stale["result"]["value"]), (&json!("hub.item.updated"), &json!(false)));
+    assert_eq!(socket.json().await["id"], "hub.room.list");
+}
+
+#[tokio::test]
+async fn for_whom() {
+    let cloud = cloud().await;
+    let (mut first, mut second) = (registered(&cloud).await, registered(&cloud).await);
+    let info = async |socket: &mut ezlo_testkit::Socket, params: Value| {
+        let text = json!({"id": 1, "method": "hub.room.name.set", "params": params}).to_string();
+        loop {
+            // The change is told too.
+            if let Came::Json(frame) = {
+                socket.text(text.clone()).await;
+                socket.next().await
+            } && frame["id"] == 1
+            {
+                return frame["error"]["data"].clone();
+            }
+        }
+    };
+    let refusal = || Fault::new(FaultKind::RpcError { code: 1, data: "as.wished".into() });
+    let mut fault = refusal();
+    fault.matching.params = json!({"name": "Attic"}).as_object().cloned();
+    cloud.add_fault(fault).unwrap();
+    assert_eq!(info(&mut first, json!({"_id": "x", "name": "Attic"})).await, "as.wished");
+    assert_ne!(info(&mut first, json!({"_id": "x", "name": "Cellar"})).await, "as.wished");
+    cloud.remove_fault(None);
+    // The connection by its number in the journal.
+    let filter = ezlo_mock_cloud::journal::Filter { name: Some("hub.room.name.set".into()), ..Default::default() };
+    let connection = cloud.journal(&filter)[0].connection.clone();
+    let mut fault = refusal();
+    fault.matching.connection = Some(connection.to_string());
+    cloud.add_fault(fault).unwrap();
+    assert_eq!(info(&mut first, json!({})).await, "as.wished");
+    assert_ne!(info(&mut second, json!({})).await, "as.wished");
+    cloud.remove_fault(None);
+    let mut fault = refusal();
+    fault.matching.user = Some("test4521".into());
+    cloud.add_fault(fault.clone()).unwrap();
+    assert_ne!(info(&mut first, json!({})).await, "as.wished");
+    fault.matching.user = Some("demo.user".into());
+    cloud.add_fault(fault).unwrap();
+    assert_eq!(info(&mut first, json!({})).await, "as.wished");
+    cloud.remove_fault(None);
+    let mut fault = Fault::new(FaultKind::EmptyAnswer);
+    fault.matching.params = json!({"PK_Oem": 7}).as_object().cloned();
+    cloud.add_fault(fault).unwrap();
+    let path = |oem| format!("GET /autha/auth/username/x?SHA1Password=0&PK_Oem={oem}");
+    let status = async |oem| ask(http(&cloud), &path(oem), &[], b"").await.status;
+    assert_eq!((status(7).await, status(8).await), (200, 404));
+    let pair = pair(&cloud).await;
+    let mut socket = ezlo_testkit::Socket::connect(http(&cloud)).await;
+    assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
+}
