@@ -266,3 +266,34 @@ proptest! {
         });
     }
 }
+
+/// Many worlds behind one port: the host name says which.
+#[tokio::test]
+async fn a_copy_answers_to_its_name_too() {
+    let cloud = frozen().await;
+    let control = Control::at(&cloud.ready().control);
+    let (id, _) = control.fork(0).await.unwrap();
+    assert_eq!(id, 1);
+    let named = |host: &str| format!("{host}:{}", http(&cloud).port());
+    let get = async |host: &str, path: &str| {
+        let text = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", named(host));
+        String::from_utf8(ezlo_testkit::raw(http(&cloud), text.as_bytes()).await).unwrap()
+    };
+    // A new user in the copy only.
+    let body = "Username=only.there&Email=o%40example.com&Password=password-1";
+    let make = format!(
+        "POST /autha/auth/username HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        named("w1.localhost"),
+        body.len()
+    );
+    let made = String::from_utf8(ezlo_testkit::raw(http(&cloud), make.as_bytes()).await).unwrap();
+    assert!(made.starts_with("HTTP/1.1 200 "), "{made}");
+    assert!(made.contains(&named("w1.localhost")), "names in answers lead back to it: {made}");
+    let hash = ezlo_protocol::password::sha1_password("only.there", &"password-1".into());
+    let log_in = format!("/autha/auth/username/only.there?SHA1Password={}&PK_Oem=1", hash.expose());
+    assert!(get("w1.localhost", &log_in).await.starts_with("HTTP/1.1 200 "));
+    assert!(get("localhost", &log_in).await.starts_with("HTTP/1.1 404 "));
+    assert!(get("w2.localhost", &log_in).await.contains("No such world"));
+    assert!(get("w1.evil.example", &log_in).await.starts_with("HTTP/1.1 404 "), "another name is the first world's");
+}

@@ -194,7 +194,7 @@ impl MockCloud {
         self.shared.snapshot()
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

@@ -313,6 +313,6 @@ where
     }
     let accepted = exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(accepted) = accepted {
-        socket::run(&shared.world, accepted).await;
+        socket::run(accepted).await;
     }
 }

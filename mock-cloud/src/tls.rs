@@ -17,7 +17,8 @@ use crate::faults::FaultKind;
 use crate::state::KeptAuthority;
 
 /// Host names of the vendor that a simulated cloud speaks for. A star stands for one label.
-const VENDOR_NAMES: &[&str] = &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost"];
+const VENDOR_NAMES: &[&str] =
+    &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost", "*.localhost"];
 
 /// Days a certificate is valid before and after it is made. Long, so that a moved clock does not end it by accident.
 const VALID_DAYS: i64 = 3650;

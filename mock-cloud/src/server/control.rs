@@ -122,7 +122,9 @@ fn is_from_elsewhere(request: &Request) -> bool {
 
 fn is_local(request: &Request) -> bool {
     let name = request.host.name();
-    name == "localhost" || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
+    name == "localhost"
+        || super::http::world_number(&name).is_some()
+        || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
 }
 
 pub(super) fn refusal(status: StatusCode, text: &str) -> Reply {

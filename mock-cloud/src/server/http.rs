@@ -221,7 +221,7 @@ impl Reply {
 
 /// Answers a request of any listener.
 pub(super) async fn answer(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     surface: &Surface,
     tls: bool,
     exchange: &Exchange,
@@ -229,6 +229,13 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let head_only = request.method() == Method::HEAD;
     let host = host_of(&request, tls);
+    // A hub's own ports are its own.
+    let of_many = matches!(surface, Surface::Cloud { .. } | Surface::Control);
+    let meant = if of_many { meant(shared, host.as_ref()) } else { Some(Arc::clone(shared)) };
+    let shared = match &meant {
+        Some(meant) => meant,
+        None => return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only)),
+    };
     let reply = if matches!(surface, Surface::Control) {
         controlled(shared, host, request).await
     } else {
@@ -236,6 +243,20 @@ pub(super) async fn answer(
     };
     let reply = if shared.world.is_kept().await { reply } else { not_kept() };
     Ok(reply.into_response(shared, head_only))
+}
+
+/// The world that a host name means: `w1.localhost` the copy of number 1, everything else the listener's own. `None` when
+/// there is no such copy.
+fn meant(shared: &Arc<Shared>, host: Option<&Host>) -> Option<Arc<Shared>> {
+    match host.and_then(|host| world_number(&host.name())) {
+        None | Some(0) => Some(Arc::clone(shared)),
+        Some(number) => shared.kept.copy(number),
+    }
+}
+
+/// The number in `w1.localhost`.
+pub(super) fn world_number(name: &str) -> Option<u64> {
+    name.strip_suffix(".localhost")?.strip_prefix('w')?.parse().ok()
 }
 
 /// Nothing that says a change is done may go out when the change is lost with the program.

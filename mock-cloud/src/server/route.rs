@@ -5,7 +5,7 @@ use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, SessionToken};
 use http::{Method, StatusCode};
 
-use super::http::{Reply, Request};
+use super::http::{Reply, Request, world_number};
 use super::{Shared, account, auth, cloud_api, device};
 use crate::config::Profile;
 use crate::world::{AuthError, Caller, World};
@@ -99,7 +99,7 @@ pub(super) fn unproven(world: &World, name: &str, evidence: Evidence) -> Option<
 fn is_known_host(request: &Request) -> bool {
     let name = request.host.name();
     let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
-    request.host.is_vendors() || is_address || name == "localhost"
+    request.host.is_vendors() || is_address || name == "localhost" || world_number(&name).is_some()
 }
 
 /// The parts of the path where the pattern has `{}`; `None` when they differ.

@@ -46,6 +46,8 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// A WebSocket whose upgrade was accepted.
 pub(super) struct Accepted {
+    /// The one that the request meant.
+    world: Arc<World>,
     upgrade: OnUpgrade,
     session: Session,
     outbox: Outbox,
@@ -164,7 +166,8 @@ pub(super) fn accept(
         _ => return Reply::not_found(),
     };
     let upgrade = hyper::upgrade::on(request);
-    *exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(Accepted { upgrade, session, outbox });
+    *exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(Accepted { world: Arc::clone(world), upgrade, session, outbox });
     switching(&accept_key)
 }
 
@@ -225,8 +228,8 @@ enum End {
 }
 
 /// Runs a connection to its end.
-pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
-    let Accepted { upgrade, mut session, mut outbox } = accepted;
+pub(super) async fn run(accepted: Accepted) {
+    let Accepted { world, upgrade, mut session, mut outbox } = accepted;
     let Ok(upgraded) = upgrade.await else { return };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -234,7 +237,7 @@ pub(super) async fn run(world: &Arc<World>, accepted: Accepted) {
         .max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let mut late = None;
-    let end = converse(world, &mut socket, &mut session, &mut outbox, &mut late).await;
+    let end = converse(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     drop(session);
     if let End::Close(code, reason) = end {
         // What was queued before goes out first, and what was to be late before that.

@@ -1,7 +1,7 @@
 //! Worlds at run time: copied, kept, put back.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -32,6 +32,11 @@ struct Inner {
 }
 
 impl Kept {
+    /// The copy of that number.
+    pub(in crate::server) fn copy(&self, id: u64) -> Option<Arc<Shared>> {
+        self.lock().copies.get(&id).map(|copy| Arc::clone(copy.shared()))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
