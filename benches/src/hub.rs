@@ -71,15 +71,15 @@ async fn compare(scale: Scale) -> Result<Vec<Measure>, String> {
         (median(large_sets), median(small_sets), median(lists), median(writes));
     Ok(vec![
         Measure {
-            name: "hub, set of 1,000 items",
-            peer: "a small hub",
+            name: "hub, set of 1,000 items".into(),
+            peer: "a small hub".into(),
             ratio: large_sets / small_sets,
             goal: Goal::AtLeast(0.8),
             detail: format!("{large_sets:.0}/s with {many} items, {small_sets:.0}/s with {few}"),
         },
         Measure {
-            name: "hub, list of 1,000 items",
-            peer: "serde_json writing that list",
+            name: "hub, list of 1,000 items".into(),
+            peer: "serde_json writing that list".into(),
             ratio: writes / lists,
             goal: Goal::AtMost(10.0),
             detail: format!("{lists:.0} lists/s through the relay, {writes:.0}/s written"),

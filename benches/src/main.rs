@@ -7,8 +7,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod client;
+mod contest;
+mod drive;
+mod fanout;
+mod http;
 mod hub;
+mod idle;
 mod measure;
+mod mock;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod relay;
+mod start;
+mod virtual_hub;
 mod world;
 
 use measure::{Measure, Scale};
@@ -32,9 +43,35 @@ struct Arguments {
 /// A benchmark: its name and what it measures.
 type Benchmark = (&'static str, fn(Scale) -> Result<Vec<Measure>, String>);
 
-const BENCHMARKS: &[Benchmark] = &[("hub", hub::run), ("world", world::run)];
+const BENCHMARKS: &[Benchmark] = &[
+    ("http", http::run),
+    ("relay", relay::run),
+    ("virtual-hub", virtual_hub::run),
+    ("fan-out", fanout::run),
+    ("idle", idle::run),
+    ("start", start::run),
+    ("hub", hub::run),
+    ("world", world::run),
+];
+
+/// The program as one of the things that are measured.
+#[derive(Debug, Parser)]
+struct AsPeer {
+    #[command(flatten)]
+    peer: peers::Peer,
+}
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("peer") {
+        let peer = AsPeer::parse_from(std::env::args().skip(1)).peer;
+        return match peers::run(&peer) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("bench: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let arguments = Arguments::parse();
     let scale = match (arguments.quick, arguments.full) {
         (true, _) => Scale::Quick,

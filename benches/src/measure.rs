@@ -35,8 +35,8 @@ impl Scale {
 /// One number: ours beside a peer's.
 #[derive(Debug)]
 pub(crate) struct Measure {
-    pub(crate) name: &'static str,
-    pub(crate) peer: &'static str,
+    pub(crate) name: String,
+    pub(crate) peer: String,
     /// Ours divided by the peer's.
     pub(crate) ratio: f64,
     pub(crate) goal: Goal,
@@ -49,6 +49,8 @@ pub(crate) struct Measure {
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// Reported, and nobody's goal.
+    None,
 }
 
 impl Goal {
@@ -56,6 +58,7 @@ impl Goal {
         match self {
             Self::AtLeast(least) => ratio >= least,
             Self::AtMost(most) => ratio <= most,
+            Self::None => true,
         }
     }
 
@@ -63,6 +66,7 @@ impl Goal {
         match self {
             Self::AtLeast(least) => format!(">= {least}"),
             Self::AtMost(most) => format!("<= {most}"),
+            Self::None => "none".into(),
         }
     }
 }

@@ -43,7 +43,13 @@ async fn within(
     }
     let time = median(times);
     let detail = format!("{:.3} ms", time * 1000.0);
-    Ok(Measure { name, peer, ratio: time / limit.as_secs_f64(), goal: Goal::AtMost(1.0), detail })
+    Ok(Measure {
+        name: name.into(),
+        peer: peer.into(),
+        ratio: time / limit.as_secs_f64(),
+        goal: Goal::AtMost(1.0),
+        detail,
+    })
 }
 
 async fn starts(scale: Scale) -> Result<Measure, String> {
@@ -80,8 +86,8 @@ async fn journal(scale: Scale) -> Result<Measure, String> {
     }
     let (on, off) = (median(on_rates), median(off_rates));
     Ok(Measure {
-        name: "relayed call with the journal",
-        peer: "the same without it",
+        name: "relayed call with the journal".into(),
+        peer: "the same without it".into(),
         ratio: on / off,
         goal: Goal::AtLeast(0.9),
         detail: format!("{on:.0}/s with, {off:.0}/s without"),

@@ -1,7 +1,7 @@
 //! The one clock: everything that waits or expires asks it, and it can be moved.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ pub struct Clock(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
+    /// What the machine's time is behind this one while it runs as fast, in microseconds; [`ASK`] otherwise. Everything that
+    /// happens asks for the time, so it is asked for without a lock.
+    ahead: AtomicI64,
     /// Tells the driver that an earlier timer may be there.
     changed: Notify,
     /// Sleepers that were woken and are not through with what they woke for, and news of their going.
@@ -22,6 +25,46 @@ struct Inner {
     quiet: Notify,
     /// Held while the time is moved on: who comes meanwhile moves it on from there.
     moving: tokio::sync::Mutex<()>,
+}
+
+/// The time stands still or runs at another speed: the state knows.
+const ASK: i64 = i64::MIN;
+
+/// Microseconds of the machine since the first time that somebody asked.
+fn machine_micros(at: Instant) -> i64 {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let first = *FIRST.get_or_init(|| at);
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    match at.checked_duration_since(first) {
+        Some(after) => micros(after),
+        None => -micros(first.duration_since(at)),
+    }
+}
+
+/// The state under its lock. Whoever lets it go tells those who do not take it.
+struct Guard<'a> {
+    inner: &'a Inner,
+    state: std::sync::MutexGuard<'a, State>,
+}
+
+impl std::ops::Deref for Guard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl std::ops::DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.inner.ahead.store(self.state.ahead().unwrap_or(ASK), Ordering::Release);
+    }
 }
 
 /// Forgets where the time was being moved to, also when whoever moved it went away.
@@ -78,7 +121,17 @@ impl State {
         self.sweep_at = (self.timers.len() * 2).max(SWEEP_AT_LEAST);
     }
 
+    /// What the machine's time is behind this one, in microseconds, while both run as fast.
+    #[expect(clippy::float_cmp, reason = "exactly that speed was set")]
+    fn ahead(&self) -> Option<i64> {
+        let since = self.since.filter(|_| self.speed == 1.0)?;
+        Some(self.base_ms.saturating_mul(1000).saturating_sub(machine_micros(since)))
+    }
+
     fn now_ms(&self) -> i64 {
+        if let Some(ahead) = self.ahead() {
+            return machine_micros(Instant::now()).saturating_add(ahead).div_euclid(1000);
+        }
         // Far below 2^63: the speed and the life of a process are bounded.
         let elapsed = self.since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1000.0 * self.speed);
         #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are wanted")]
@@ -125,6 +178,7 @@ impl Clock {
             sweep_at: SWEEP_AT_LEAST,
         };
         Self(Arc::new(Inner {
+            ahead: AtomicI64::new(state.ahead().unwrap_or(ASK)),
             state: Mutex::new(state),
             changed: Notify::new(),
             busy: AtomicUsize::new(0),
@@ -152,7 +206,10 @@ impl Clock {
 
     /// Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
-        self.lock().now_ms()
+        match self.0.ahead.load(Ordering::Acquire) {
+            ASK => self.lock().now_ms(),
+            ahead => machine_micros(Instant::now()).saturating_add(ahead).div_euclid(1000),
+        }
     }
 
     /// Unix seconds.
@@ -319,8 +376,8 @@ impl Clock {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_> {
+        Guard { inner: &self.0, state: self.0.state.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 }
 

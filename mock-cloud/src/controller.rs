@@ -24,6 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::frame::{self, Way};
+use crate::json_text::JsonText;
 use crate::world::link::{Link, LinkKind, Out, Outbox};
 use crate::world::{Beginnings, HubCell, HubKind, World};
 
@@ -283,7 +284,7 @@ impl Controller {
             }
         };
         let sender = envelope.sender.map(serde_json::value::RawValue::get);
-        let answer = |outcome: &Result<Value, RpcError>| {
+        let answer = |outcome: &Result<JsonText, RpcError>| {
             link.text(self.cell.reply_text(&self.world, &envelope, outcome, Way::Passed(sender)));
         };
         // The outcome has gone out already.

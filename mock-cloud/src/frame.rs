@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::rpc::{Envelope, RpcError};
-use ezlo_protocol::wire;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+use crate::json_text::{JsonText, push_text};
 
 /// Which way an answer goes, which decides the members beside its result.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub(crate) enum Way<'a> {
 pub(crate) fn counted_reply(
     request: &Envelope<'_>,
     method: &str,
-    outcome: &Result<Value, RpcError>,
+    outcome: &Result<JsonText, RpcError>,
     way: Way<'_>,
     msg_id: Option<u64>,
 ) -> String {
@@ -40,28 +41,82 @@ pub(crate) fn counted_reply(
 }
 
 /// An answer. The id comes back as it came, type and all; `error` is there and null on success; `result` is never null.
-pub(crate) fn reply(request: &Envelope<'_>, method: &str, outcome: &Result<Value, RpcError>, way: Way<'_>) -> String {
+pub(crate) fn reply(
+    request: &Envelope<'_>,
+    method: &str,
+    outcome: &Result<JsonText, RpcError>,
+    way: Way<'_>,
+) -> String {
     let id = request.id.map_or("null", |id| id.get());
-    let method = Value::from(method);
     let (error, result) = match outcome {
-        Ok(result) => (Value::Null, result.to_string()),
-        Err(error) => (wire::to_value(error), "{}".to_owned()),
+        Ok(result) => (None, result.as_str()),
+        Err(error) => (Some(JsonText::of(error)), "{}"),
     };
-    let api = Value::from(request.api.as_deref().unwrap_or("1.0"));
+    let error = error.as_ref().map_or("null", JsonText::as_str);
+    let mut text = String::with_capacity(id.len() + method.len() + error.len() + result.len() + ROOM);
+    if matches!(way, Way::Relay) {
+        text.push_str(r#"{"id":"#);
+        text.push_str(id);
+        text.push_str(r#","method":"#);
+        push_text(&mut text, method);
+        text.push_str(r#","error":"#);
+        text.push_str(error);
+    } else {
+        text.push_str(r#"{"api":"#);
+        push_text(&mut text, request.api.as_deref().unwrap_or("1.0"));
+        text.push_str(r#","error":"#);
+        text.push_str(error);
+        text.push_str(r#","id":"#);
+        text.push_str(id);
+        text.push_str(r#","method":"#);
+        push_text(&mut text, method);
+    }
+    text.push_str(r#","result":"#);
+    text.push_str(result);
     match way {
-        Way::Relay => format!(r#"{{"id":{id},"method":{method},"error":{error},"result":{result}}}"#),
-        Way::Passed(Some(sender)) => format!(
-            r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result},"sender":{sender}}}"#
-        ),
-        Way::Local | Way::Passed(None) => {
-            format!(r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result}}}"#)
+        Way::Passed(Some(sender)) => {
+            text.push_str(r#","sender":"#);
+            text.push_str(sender);
         }
         Way::Relayed(conn_id) => {
-            let sender = json!({"conn_id": conn_id, "type": "ui"});
-            format!(
-                r#"{{"api":{api},"error":{error},"id":{id},"method":{method},"result":{result},"sender":{sender}}}"#
-            )
+            text.push_str(r#","sender":"#);
+            push_sender(&mut text, conn_id);
         }
+        Way::Relay | Way::Local | Way::Passed(None) => {}
+    }
+    text.push('}');
+    text
+}
+
+/// What the members of an answer take beside their values, and the sender.
+const ROOM: usize = 160;
+
+fn push_sender(text: &mut String, conn_id: &str) {
+    text.push_str(r#"{"conn_id":"#);
+    push_text(text, conn_id);
+    text.push_str(r#","type":"ui"}"#);
+}
+
+/// The request with the `sender` that the hub copies into its answer; in place of one that the client sent.
+pub(crate) fn with_sender(request: &Envelope<'_>, text: &str, conn_id: &str) -> String {
+    let end = text.trim_end().strip_suffix('}').filter(|_| request.sender.is_none());
+    let Some(open) = end else { return with_another_sender(text, conn_id) };
+    let mut out = String::with_capacity(text.len() + ROOM);
+    out.push_str(open);
+    // A request has a method, so there is a member before.
+    out.push_str(r#","sender":"#);
+    push_sender(&mut out, conn_id);
+    out.push('}');
+    out
+}
+
+fn with_another_sender(text: &str, conn_id: &str) -> String {
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(mut members)) => {
+            members.insert("sender".into(), json!({"conn_id": conn_id, "type": "ui"}));
+            Value::Object(members).to_string()
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -88,8 +143,30 @@ pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
 }
 
 /// A broadcast. `method` beside it is a habit of EzloPi's room broadcasts.
-pub(crate) fn broadcast(msg_id: &Value, name: &str, content: &Value, method: Option<&str>) -> String {
-    let name = Value::from(name);
-    let method = method.map(|method| format!(r#","method":{}"#, Value::from(method))).unwrap_or_default();
-    format!(r#"{{"id":"ui_broadcast"{method},"msg_id":{msg_id},"msg_subclass":{name},"result":{content}}}"#)
+pub(crate) fn broadcast(msg_id: &MessageId, name: &str, content: &str, method: Option<&str>) -> String {
+    let mut text = String::with_capacity(content.len() + name.len() + ROOM);
+    text.push_str(r#"{"id":"ui_broadcast""#);
+    if let Some(method) = method {
+        text.push_str(r#","method":"#);
+        push_text(&mut text, method);
+    }
+    let _ = match msg_id {
+        MessageId::Counter(number) => write!(text, r#","msg_id":{number}"#),
+        MessageId::Digits(second, number) => write!(text, r#","msg_id":"{second:08x}{number:016x}""#),
+    };
+    text.push_str(r#","msg_subclass":"#);
+    push_text(&mut text, name);
+    text.push_str(r#","result":"#);
+    text.push_str(content);
+    text.push('}');
+    text
+}
+
+/// The number of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MessageId {
+    /// A counter alone.
+    Counter(u64),
+    /// 24 hexadecimal digits: the second and a counter.
+    Digits(i64, u64),
 }

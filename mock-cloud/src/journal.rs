@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ezlo_protocol::rpc::Envelope;
 use ezlo_protocol::secret::masked;
+use ezlo_protocol::serial::Serial;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -137,34 +138,93 @@ impl Filter {
 }
 
 /// An entry as it is kept: messages are looked into only when somebody asks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     seq: u64,
     at_ms: i64,
     kind: EntryKind,
     cause: Option<u64>,
-    connection: String,
+    connection: Option<Arc<str>>,
     what: What,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum What {
     Message(Utf8Bytes),
-    Named { name: String, status: Option<u16>, content: Value },
+    Request(Arc<Asked>),
+    Answer(Arc<Asked>, u16),
+    Named(Arc<Named>),
+}
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    status: Option<u16>,
+    content: Value,
+}
+
+/// The head of a request. What it may show of itself is made out when somebody looks.
+pub(crate) struct Asked {
+    pub(crate) host: Option<String>,
+    pub(crate) method: http::Method,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) listener: &'static str,
+    pub(crate) hub: Option<Serial>,
+}
+
+impl std::fmt::Debug for Asked {
+    /// Without path and query: they may hold tokens and passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("method", &self.method).field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+impl Asked {
+    fn bytes(&self) -> usize {
+        self.path.len() + self.query.len() + self.host.as_ref().map_or(0, String::len) + 128
+    }
+
+    fn shown(&self) -> Value {
+        json!({
+            "host": self.host, "method": self.method.as_str(), "listener": self.listener,
+            "query": query_names(&self.query), "hub": self.hub,
+        })
+    }
+}
+
+/// Names of a query that the journal shows, and characters of each.
+const SHOWN_NAMES: usize = 32;
+const SHOWN_NAME: usize = 64;
+
+/// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
+fn query_names(query: &str) -> Vec<String> {
+    let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
+    named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
+}
+
+pub(crate) fn shown_name(name: &str) -> String {
+    masked(name).chars().take(SHOWN_NAME).collect()
+}
+
+impl What {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Message(text) => text.len(),
+            Self::Request(asked) => asked.bytes(),
+            Self::Answer(..) => 16,
+            Self::Named(named) => named.name.len() + weight(&named.content) + 128,
+        }
+    }
 }
 
 impl Kept {
-    fn bytes(&self) -> usize {
-        match &self.what {
-            What::Message(text) => text.len(),
-            What::Named { name, content, .. } => name.len() + weight(content) + 128,
-        }
-    }
-
     fn entry(&self) -> Entry {
         let (name, status, content) = match &self.what {
             What::Message(text) => (crate::faults::name_of(text), None, shown(text)),
-            What::Named { name, status, content } => (name.clone(), *status, content.clone()),
+            What::Request(asked) => (shown_path(&asked.path), None, asked.shown()),
+            What::Answer(asked, status) => (shown_path(&asked.path), Some(*status), Value::Null),
+            What::Named(named) => (named.name.clone(), named.status, named.content.clone()),
         };
         let Self { seq, at_ms, kind, cause, connection, .. } = self;
         Entry {
@@ -172,7 +232,7 @@ impl Kept {
             at_ms: *at_ms,
             kind: *kind,
             cause: *cause,
-            connection: connection.clone(),
+            connection: connection.as_deref().unwrap_or_default().to_owned(),
             name,
             status,
             content,
@@ -193,7 +253,7 @@ pub(crate) struct Journal {
 struct State {
     next: u64,
     bytes: usize,
-    kept: VecDeque<Arc<Kept>>,
+    kept: VecDeque<Kept>,
     /// How many there were of each kind, the forgotten ones too.
     counts: [u64; EntryKind::ALL.len()],
 }
@@ -225,8 +285,18 @@ impl Journal {
         Self { clock, is_on, state: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
-    pub(crate) fn message(&self, kind: EntryKind, connection: &str, text: Utf8Bytes) -> u64 {
-        self.keep(kind, connection, What::Message(text))
+    pub(crate) fn message(&self, kind: EntryKind, connection: &Arc<str>, text: Utf8Bytes) -> u64 {
+        self.keep(kind, Some(Arc::clone(connection)), What::Message(text))
+    }
+
+    /// The head of a request came.
+    pub(crate) fn request(&self, asked: &Arc<Asked>) -> u64 {
+        self.keep(EntryKind::Request, None, What::Request(Arc::clone(asked)))
+    }
+
+    /// That request was answered.
+    pub(crate) fn answer(&self, asked: Arc<Asked>, status: u16) {
+        self.keep(EntryKind::Answer, None, What::Answer(asked, status));
     }
 
     pub(crate) fn named(
@@ -237,40 +307,49 @@ impl Journal {
         status: Option<u16>,
         content: Value,
     ) -> u64 {
-        self.keep(kind, connection, What::Named { name: name.to_owned(), status, content })
+        let connection = (!connection.is_empty()).then(|| Arc::from(connection));
+        self.keep(kind, connection, What::Named(Arc::new(Named { name: name.to_owned(), status, content })))
     }
 
-    fn keep(&self, kind: EntryKind, connection: &str, what: What) -> u64 {
+    fn keep(&self, kind: EntryKind, connection: Option<Arc<str>>, what: What) -> u64 {
         if !self.is_on {
             return 0;
         }
-        let at_ms = self.clock.now_ms();
+        let (at_ms, cause) = (self.clock.now_ms(), cause());
+        let bytes = what.bytes();
+        // What is forgotten is freed without the lock: everybody wants it.
+        let (mut forgotten, mut more) = (None, Vec::new());
         let seq = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.next += 1;
-            let kept = Kept { seq: state.next, at_ms, kind, cause: cause(), connection: connection.to_owned(), what };
             state.counts[kind as usize] += 1;
-            state.bytes += kept.bytes();
-            let seq = kept.seq;
-            state.kept.push_back(Arc::new(kept));
+            state.bytes += bytes;
+            let seq = state.next;
+            state.kept.push_back(Kept { seq, at_ms, kind, cause, connection, what });
             while state.kept.len() > MOST_ENTRIES || state.bytes > MOST_BYTES {
                 let Some(oldest) = state.kept.pop_front() else { break };
-                state.bytes -= oldest.bytes();
+                state.bytes -= oldest.what.bytes();
+                // One comes, one goes, most of the time.
+                more.extend(forgotten.replace(oldest));
             }
             seq
         };
-        // Another thread may have told of a later one already.
-        self.newest.send_if_modified(|newest| {
-            let is_news = seq > *newest;
-            *newest = seq.max(*newest);
-            is_news
-        });
+        drop((forgotten, more));
+        // Who looks from now on finds the entry; only those who wait already have to be told.
+        if self.newest.receiver_count() > 0 {
+            // Another thread may have told of a later one already.
+            self.newest.send_if_modified(|newest| {
+                let is_news = seq > *newest;
+                *newest = seq.max(*newest);
+                is_news
+            });
+        }
         seq
     }
 
     /// The entries that are meant, oldest first, that many at most.
     pub(crate) fn entries(&self, filter: &Filter, most: usize) -> Vec<Entry> {
-        let kept: Vec<Arc<Kept>> = {
+        let kept: Vec<Kept> = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let begin = state.kept.partition_point(|kept| kept.seq <= filter.since);
             state.kept.range(begin..).cloned().collect()
@@ -477,7 +556,7 @@ mod tests {
     fn call(journal: &Journal, method: &str) -> u64 {
         let text =
             json!({"id": 1, "method": method, "params": {"MMSAuth": "secret-1", "a": [{"passkey": "secret-2"}]}});
-        journal.message(EntryKind::MessageIn, "c", text.to_string().into())
+        journal.message(EntryKind::MessageIn, &"c".into(), text.to_string().into())
     }
 
     #[test]
@@ -485,7 +564,7 @@ mod tests {
         let journal = journal();
         let first = call(&journal, "a");
         because_of(Some(first), || {
-            journal.message(EntryKind::MessageOut, "c", r#"{"msg_subclass":"b","result":{}}"#.into());
+            journal.message(EntryKind::MessageOut, &"c".into(), r#"{"msg_subclass":"b","result":{}}"#.into());
             because_of(None, || call(&journal, "not caused"));
             journal.named(EntryKind::Fault, "c", "abort", None, json!({}));
         });
@@ -541,11 +620,11 @@ mod tests {
         assert!((1..20).contains(&kept), "{kept} entries of 300 kB");
         let long: Utf8Bytes = format!("\"{}\"", "x".repeat(1024 * 1024)).into();
         for _ in 0..10 {
-            journal.message(EntryKind::MessageIn, "c", long.clone());
+            journal.message(EntryKind::MessageIn, &"c".into(), long.clone());
         }
         let state = journal.state.lock().unwrap();
         assert!(state.bytes <= MOST_BYTES && state.kept.len() == 3, "{} bytes", state.bytes);
-        assert_eq!(state.bytes, state.kept.iter().map(|kept| kept.bytes()).sum::<usize>());
+        assert_eq!(state.bytes, state.kept.iter().map(|kept| kept.what.bytes()).sum::<usize>());
     }
 
     #[tokio::test]

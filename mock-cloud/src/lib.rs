@@ -14,6 +14,7 @@ mod frame;
 mod http_call;
 mod hub;
 pub mod journal;
+mod json_text;
 mod mdns;
 mod report;
 mod server;

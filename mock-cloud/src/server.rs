@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,13 +44,32 @@ pub(crate) struct Shared {
     pub(crate) ready: std::sync::OnceLock<Ready>,
     /// What the world was made from.
     pub(crate) origin: Arc<Origin>,
+    /// The second and how it is written: most answers have that of the one before.
+    date: Mutex<(i64, Option<HeaderValue>)>,
     /// What the control API keeps: copies of the world and states of it.
     kept: control::Kept,
 }
 
 impl Shared {
     pub(crate) fn new(world: Arc<World>, origin: Arc<Origin>) -> Self {
-        Self { world, ready: std::sync::OnceLock::new(), origin, kept: control::Kept::default() }
+        Self {
+            world,
+            ready: std::sync::OnceLock::new(),
+            origin,
+            date: Mutex::default(),
+            kept: control::Kept::default(),
+        }
+    }
+
+    /// The time of the world as a `Date` has it.
+    fn date(&self) -> Option<HeaderValue> {
+        let second = self.world.clock.unix_seconds();
+        let mut date = self.date.lock().unwrap_or_else(PoisonError::into_inner);
+        if date.0 != second || date.1.is_none() {
+            let text = self.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            *date = (second, HeaderValue::from_str(&text).ok());
+        }
+        date.1.clone()
     }
 }
 

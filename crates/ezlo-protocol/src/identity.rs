@@ -149,7 +149,7 @@ impl IdentityDocument {
 
     /// The `Identity` that says this: compact JSON in padded base64.
     pub fn encode(&self) -> IdentityToken {
-        IdentityToken::new(BASE64.encode(wire::to_value(self).to_string()))
+        IdentityToken::new(BASE64.encode(serde_json::to_vec(self).unwrap_or_default()))
     }
 
     /// Whether it is no longer valid at that Unix second. It is valid before `Expires`, not at it.

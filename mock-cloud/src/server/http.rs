@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ezlo_protocol::secret::masked;
-use ezlo_protocol::wire;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -16,11 +14,11 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
 use crate::faults::{Facts, FaultKind, Place};
-use crate::journal::{self, EntryKind, Filter, Journal};
+use crate::journal::{self, Asked, Filter, Journal};
 use crate::report;
 use crate::world::hub::OpenRequest;
 
@@ -38,9 +36,8 @@ const FOLLOWED_AT_ONCE: usize = 256;
 const FLUSH_TIME: Duration = Duration::from_millis(50);
 /// How often a follower to whom nothing is said hears that it is still followed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// Names of a query that the journal shows, and characters of each.
-const SHOWN_NAMES: usize = 32;
-const SHOWN_NAME: usize = 64;
+/// Names of a query that are told when nobody looked at them.
+const MOST_TOLD: usize = 32;
 /// Share of requests that the hostile profile refuses for no reason.
 const HOSTILE_REFUSALS: f64 = 0.05;
 
@@ -70,7 +67,7 @@ impl Request {
     /// Names of the query that nobody has looked at, as the journal shows them.
     fn ignored(&self) -> Vec<String> {
         let unread = self.query.iter().zip(&self.looked_at).filter(|(_, looked)| !looked.load(Ordering::Relaxed));
-        unread.take(SHOWN_NAMES).map(|((name, _), _)| shown_name(name)).collect()
+        unread.take(MOST_TOLD).map(|((name, _), _)| journal::shown_name(name)).collect()
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -127,7 +124,7 @@ impl Reply {
     }
 
     pub(super) fn json(document: &impl Serialize) -> Self {
-        Self::new(StatusCode::OK, "application/json", wire::to_value(document).to_string())
+        Self::new(StatusCode::OK, "application/json", serde_json::to_vec(document).unwrap_or_default())
     }
 
     pub(super) fn text(text: impl Into<Bytes>) -> Self {
@@ -213,8 +210,7 @@ impl Reply {
         let mut response = Response::new(if head_only { full(Bytes::new()) } else { self.body });
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.headers);
-        let date = shared.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        response.headers_mut().extend(HeaderValue::from_str(&date).ok().map(|date| (DATE, date)));
+        response.headers_mut().extend(shared.date().map(|date| (DATE, date)));
         response
     }
 }
@@ -285,13 +281,15 @@ async fn journalled(
     request: http::Request<Incoming>,
 ) -> Reply {
     let journal = &shared.world.journal;
-    let path = journal::shown_path(request.uri().path());
-    let about = json!({
-        "host": host.as_ref().map(Host::name), "method": request.method().as_str(), "listener": surface.listener(),
-        "query": query_names(request.uri().query().unwrap_or_default()),
-        "hub": surface.hub().map(|hub| hub.serial.as_str()),
+    let asked = Arc::new(Asked {
+        host: host.as_ref().map(Host::name),
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        listener: surface.listener(),
+        hub: surface.hub().map(|hub| hub.serial.clone()),
     });
-    let seq = journal.named(EntryKind::Request, "", &path, None, about);
+    let seq = journal.request(&asked);
     let refuses = || shared.world.is_hostile(HOSTILE_REFUSALS, "hostile_refusal", "");
     let is_hostile = matches!(surface, Surface::Cloud { .. }) && journal::because_of(Some(seq), refuses);
     let reply = match host {
@@ -302,8 +300,7 @@ async fn journalled(
         }
         Some(host) => read_and_answered(seq, shared, surface, exchange, host, request).await,
     };
-    let status = Some(reply.status.as_u16());
-    journal::because_of(Some(seq), || journal.named(EntryKind::Answer, "", &path, status, Value::Null));
+    journal::because_of(Some(seq), || journal.answer(asked, reply.status.as_u16()));
     reply
 }
 
@@ -334,16 +331,6 @@ async fn read_and_answered(
         }
         None => route_to(seq, shared, surface, &request, open),
     }
-}
-
-/// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
-fn query_names(query: &str) -> Vec<String> {
-    let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
-    named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
-}
-
-fn shown_name(name: &str) -> String {
-    masked(name).chars().take(SHOWN_NAME).collect()
 }
 
 fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<FaultKind> {
@@ -445,8 +432,16 @@ pub(super) fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> 
 
 async fn read(request: http::Request<Incoming>, host: Host, limit: Duration) -> Result<Request, Reply> {
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(limit, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
+    let collected = async {
+        // Most have none.
+        if body.is_end_stream() {
+            Ok(Bytes::new())
+        } else {
+            Limited::new(body, MAX_BODY).collect().await.map(|body| body.to_bytes())
+        }
+    };
+    let body = match tokio::time::timeout(limit, collected).await {
+        Ok(Ok(body)) => body,
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Err(Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request too long"));
         }
@@ -468,6 +463,9 @@ pub(super) fn query_params(query: &str) -> Value {
 /// The pairs of a query string or form; `None` when one is not UTF-8. A plus is a space, as every form encoder means it.
 pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let decode = |text: &str| {
+        if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+            return Some(text.to_owned());
+        }
         let spaced = text.replace('+', " ");
         percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
     };

@@ -23,6 +23,7 @@ use super::http::{Reply, Request};
 use crate::evidence;
 use crate::faults::FaultKind;
 use crate::frame::{self, Way};
+use crate::json_text::JsonText;
 use crate::world::hub::{Local, OpenRequest, decode};
 use crate::world::link::{Link, LinkKind, Out};
 use crate::world::{HubCell, World};
@@ -163,7 +164,7 @@ fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Repl
 /// Stops listening when the connection goes.
 struct Leave {
     hub: Arc<HubCell>,
-    conn_id: String,
+    conn_id: Arc<str>,
     _open: OpenRequest,
 }
 
@@ -229,7 +230,7 @@ impl LocalSession {
         let method = envelope.method.as_deref().unwrap_or_default();
         let (hub, link) = (Arc::clone(&self.hub), self.link.clone());
         let way = if hub.family.counted_messages { Way::Relayed(&link.conn_id) } else { Way::Local };
-        let reply = |outcome: &Result<Value, RpcError>| {
+        let reply = |outcome: &Result<JsonText, RpcError>| {
             link.text(hub.reply_text(world, &envelope, outcome, way));
         };
         if method == LocalLogin::NAME {
@@ -274,7 +275,7 @@ impl LocalSession {
         self.hub.unlocked.store(false, Ordering::Release);
     }
 
-    fn log_in(&mut self, world: &World, envelope: &Envelope<'_>) -> Result<Value, RpcError> {
+    fn log_in(&mut self, world: &World, envelope: &Envelope<'_>) -> Result<JsonText, RpcError> {
         let params = envelope.params.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         if params.is_none() {
             return Err(RpcError::known("rpc.params.notfound"));
@@ -301,7 +302,7 @@ impl LocalSession {
         self.hub.unlocked.store(is_global, Ordering::Release);
         self.by_login = true;
         if self.logged_in || self.enter() {
-            Ok(json!({}))
+            Ok(JsonText::empty())
         } else {
             Err(RpcError::known("ezlo.rpc.call.queue.overflow"))
         }

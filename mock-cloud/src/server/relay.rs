@@ -11,11 +11,12 @@ use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::Profile;
 use crate::evidence;
 use crate::frame::{self, Way};
+use crate::json_text::JsonText;
 use crate::world::hub::decode;
 use crate::world::link::Link;
 use crate::world::{AuthError, Caller, HubCell, HubKind, World};
@@ -127,7 +128,7 @@ impl RelaySession {
         }
     }
 
-    fn reply(&self, request: &Envelope<'_>, method: &str, outcome: &Result<Value, RpcError>) {
+    fn reply(&self, request: &Envelope<'_>, method: &str, outcome: &Result<JsonText, RpcError>) {
         self.link.text(frame::reply(request, method, outcome, Way::Relay));
     }
 
@@ -135,7 +136,7 @@ impl RelaySession {
         self.reply(request, method, &Err(RpcError::known(data)));
     }
 
-    fn log_in(&mut self, world: &World, request: &Envelope<'_>) -> Result<Value, RpcError> {
+    fn log_in(&mut self, world: &World, request: &Envelope<'_>) -> Result<JsonText, RpcError> {
         let login: LoginUserMios = params(request)?;
         match &self.state {
             State::User { .. } => return Err(RpcError::known("user.login.alreadylogged")),
@@ -147,14 +148,14 @@ impl RelaySession {
         match checked.and_then(|caller| world.admit(caller, "", "/nma")) {
             Ok(caller) => {
                 self.state = State::User { caller, hub: None };
-                Ok(json!({}))
+                Ok(JsonText::empty())
             }
             Err(AuthError::Expired) => Err(RpcError::known("cloud.error.mms_autha_token_expired")),
             Err(AuthError::Bad | AuthError::Missing) => Err(RpcError::known("user.login.badpassword")),
         }
     }
 
-    fn register(&mut self, world: &Arc<World>, request: &Envelope<'_>) -> Result<Value, RpcError> {
+    fn register(&mut self, world: &Arc<World>, request: &Envelope<'_>) -> Result<JsonText, RpcError> {
         match &self.state {
             State::User { caller, hub } => {
                 let chosen = choose(world, caller, request)?;
@@ -170,7 +171,7 @@ impl RelaySession {
                 self.register_controller(world, &register)?;
             }
         }
-        Ok(json!({}))
+        Ok(JsonText::empty())
     }
 
     /// A second `register` turns the connection to the other hub (inferred).

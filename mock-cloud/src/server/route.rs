@@ -104,15 +104,17 @@ fn is_known_host(request: &Request) -> bool {
 
 /// The parts of the path where the pattern has `{}`; `None` when they differ.
 fn parts<'p>(pattern: &str, path: &[&'p str]) -> Option<Vec<&'p str>> {
-    if let Some(front) = pattern.strip_suffix("/{*}") {
-        // Anything may follow.
-        let length = front.split('/').count();
-        return path.get(..length).filter(|_| path.len() > length).and_then(|path| parts(front, path));
+    let (front, anything) = match pattern.strip_suffix("/{*}") {
+        Some(front) => (front, true),
+        None => (pattern, false),
+    };
+    let mut have = path.iter();
+    for want in front.split('/') {
+        have.next().filter(|have| want == "{}" || want == **have)?;
     }
-    let wanted: Vec<&str> = pattern.split('/').collect();
-    let same = wanted.len() == path.len() && wanted.iter().zip(path).all(|(want, have)| *want == "{}" || want == have);
-    let holes = || wanted.iter().zip(path).filter(|(want, _)| **want == "{}").map(|(_, have)| *have).collect();
-    same.then(holes)
+    let fits = if anything { have.next().is_some() } else { have.next().is_none() };
+    let holes = || front.split('/').zip(path).filter(|(want, _)| *want == "{}").map(|(_, have)| *have).collect();
+    fits.then(holes)
 }
 
 fn decode(part: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Sink, SinkExt, StreamExt};
+use futures_util::{FutureExt as _, Sink, SinkExt, StreamExt};
 use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
@@ -215,6 +215,11 @@ fn switching(accept_key: &str) -> Reply {
     reply
 }
 
+/// Messages that are heard before what they lead to goes out, and messages that wait from which on nothing more is heard:
+/// far fewer than the queue holds that they wait in.
+const AT_ONCE: usize = 32;
+const ENOUGH: usize = 128;
+
 /// How long a message waits for one to come after, by the machine's time.
 const LATEST: Duration = Duration::from_secs(1);
 
@@ -289,20 +294,19 @@ async fn converse(
             message = socket.next() => {
                 unanswered = 0;
                 heard = tokio::time::Instant::now();
-                match message {
-                    Some(Ok(Message::Text(text))) => session.on_text(world, &text),
-                    // Nobody documents binary frames; one that holds text is read as text.
-                    Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
-                        Ok(text) => session.on_text(world, text),
-                        Err(_) => session.on_text(world, "\u{fffd}"),
-                    },
-                    Some(Ok(Message::Close(_))) => {
-                        session.on_close();
-                        return End::Gone;
+                if let Some(end) = hears(world, session, message) {
+                    return end;
+                }
+                // What has come with it is heard too before anything goes out: one write answers it all.
+                for _ in 1..AT_ONCE {
+                    // Unless there is much to say already: a call may lead to a hundred messages.
+                    if outbox.len() >= ENOUGH {
+                        break;
                     }
-                    None => return End::Gone,
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return on_error(&error),
+                    let Some(message) = socket.next().now_or_never() else { break };
+                    if let Some(end) = hears(world, session, message) {
+                        return end;
+                    }
                 }
             }
             () = tokio::time::sleep(LATEST), if late.is_some() => {
@@ -333,6 +337,26 @@ async fn converse(
             }
         }
     }
+}
+
+/// Takes what came; gives how the connection ends with it.
+fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Message, Error>>) -> Option<End> {
+    match message {
+        Some(Ok(Message::Text(text))) => session.on_text(world, &text),
+        // Nobody documents binary frames; one that holds text is read as text.
+        Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
+            Ok(text) => session.on_text(world, text),
+            Err(_) => session.on_text(world, "\u{fffd}"),
+        },
+        Some(Ok(Message::Close(_))) => {
+            session.on_close();
+            return Some(End::Gone);
+        }
+        None => return Some(End::Gone),
+        Some(Ok(_)) => {}
+        Some(Err(error)) => return Some(on_error(&error)),
+    }
+    None
 }
 
 /// Sends what is next in the queue.

@@ -14,6 +14,7 @@ use sha1::{Digest, Sha1};
 
 use super::file::{HubKind, WifiFile};
 use crate::config::Guesses;
+use crate::json_text::JsonText;
 use crate::random::{hex, uuid};
 
 mod alarm;
@@ -144,7 +145,7 @@ pub(crate) enum Timer {
 /// What a call or a timer makes happen outside the hub, in this order.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) broadcasts: Vec<(&'static str, Value)>,
+    pub(crate) broadcasts: Vec<(&'static str, JsonText)>,
     /// Milliseconds from now.
     pub(crate) timers: Vec<(u64, Timer)>,
     /// The hub came to the relay or went.
@@ -194,7 +195,7 @@ impl<'a> Context<'a> {
     }
 
     fn broadcast(&mut self, name: &'static str, content: &impl serde::Serialize) {
-        self.effects.broadcasts.push((name, ezlo_protocol::wire::to_value(content)));
+        self.effects.broadcasts.push((name, JsonText::of(content)));
     }
 
     fn later(&mut self, ms: u64, timer: Timer) {

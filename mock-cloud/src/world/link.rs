@@ -1,8 +1,9 @@
 //! What a hub's messages go out through: one bounded queue for each connection that listens.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::journal::{self, EntryKind, Journal};
@@ -27,7 +28,7 @@ pub(crate) struct Outbox {
     queue: mpsc::Receiver<(u64, Out)>,
     /// Taken from the queue, and not to be sent before what it tells is kept.
     held: Option<(u64, Out)>,
-    cut: watch::Receiver<bool>,
+    cut: Arc<AtomicBool>,
     keeper: Option<Arc<Keeper>>,
 }
 
@@ -35,29 +36,25 @@ impl Outbox {
     /// The next thing to send; `None` when the connection is to end: it was too slow, and something for it is lost.
     pub(crate) async fn recv(&mut self) -> Option<Out> {
         let Self { queue, held, cut, keeper } = self;
-        let is_cut = async {
-            if cut.wait_for(|cut| *cut).await.is_err() {
-                // Nobody is left to cut it; what is queued still goes out.
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = is_cut => None,
-            out = next(queue, held, keeper.as_deref()) => out,
-        }
+        // The queue is full when it is cut off, so whoever waits here is not kept waiting.
+        if cut.load(Ordering::Acquire) { None } else { next(queue, held, keeper.as_deref()).await }
     }
 
     /// The next of what is queued already.
     pub(crate) async fn rest(&mut self) -> Option<Out> {
         let Self { queue, held, cut, keeper } = self;
-        let is_there = !*cut.borrow() && (held.is_some() || !queue.is_empty());
+        let is_there = !cut.load(Ordering::Acquire) && (held.is_some() || !queue.is_empty());
         if is_there { next(queue, held, keeper.as_deref()).await } else { None }
+    }
+
+    /// How much waits.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len() + usize::from(self.held.is_some())
     }
 
     /// What is there already and may go.
     pub(crate) fn try_recv(&mut self) -> Option<Out> {
-        if *self.cut.borrow() {
+        if self.cut.load(Ordering::Acquire) {
             return None;
         }
         if self.held.is_none() {
@@ -91,11 +88,11 @@ async fn next(
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     /// The connection's uuid; `sender.conn_id` on relayed messages.
-    pub(crate) conn_id: String,
+    pub(crate) conn_id: Arc<str>,
     pub(crate) kind: LinkKind,
     sender: mpsc::Sender<(u64, Out)>,
     /// Set once something could not be queued: what the connection knows has a gap from then on, so it ends.
-    cut: watch::Sender<bool>,
+    cut: Arc<AtomicBool>,
     journal: Arc<Journal>,
     keeper: Option<Arc<Keeper>>,
 }
@@ -119,9 +116,12 @@ impl Link {
         kind: LinkKind,
     ) -> (Self, Outbox) {
         let (sender, queue) = mpsc::channel(OUTBOX);
-        let (cut, is_cut) = watch::channel(false);
-        let outbox = Outbox { queue, held: None, cut: is_cut, keeper: keeper.cloned() };
-        (Self { conn_id, kind, sender, cut, journal: Arc::clone(journal), keeper: keeper.cloned() }, outbox)
+        let cut = Arc::new(AtomicBool::new(false));
+        let outbox = Outbox { queue, held: None, cut: Arc::clone(&cut), keeper: keeper.cloned() };
+        (
+            Self { conn_id: conn_id.into(), kind, sender, cut, journal: Arc::clone(journal), keeper: keeper.cloned() },
+            outbox,
+        )
     }
 
     /// Queues a message; false when the connection is gone or too slow.
@@ -134,7 +134,7 @@ impl Link {
         let mark = self.keeper.as_ref().map_or(0, |keeper| keeper.mark());
         let fits = self.sender.try_send((mark, out)).is_ok();
         if !fits {
-            self.cut.send_replace(true);
+            self.cut.store(true, Ordering::Release);
         }
         fits
     }

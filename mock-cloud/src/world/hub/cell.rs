@@ -21,9 +21,10 @@ use super::timers::{Timers, Waiting};
 use super::{Context, Effects, Family, Hub, Local};
 use crate::config::Guesses;
 use crate::faults::{Facts, FaultKind, Place};
-use crate::frame::{self, Way};
+use crate::frame::{self, MessageId, Way};
 use crate::http_call;
 use crate::journal;
+use crate::json_text::JsonText;
 use crate::report;
 use crate::state::Touch;
 use crate::world::World;
@@ -75,7 +76,8 @@ struct State {
 }
 
 impl State {
-    fn remember(&mut self, content: &Value, text: &str) {
+    fn remember(&mut self, content: &str, text: &str) {
+        let content: Value = serde_json::from_str(content).unwrap_or_default();
         let item = content["_id"].as_str().unwrap_or_default().to_owned();
         // An item that is gone is not told of any more; a house has so many at most.
         if self.told.len() > MOST_TOLD {
@@ -148,7 +150,7 @@ impl HubCell {
         &self,
         world: &World,
         request: &Envelope<'_>,
-        outcome: &Result<Value, RpcError>,
+        outcome: &Result<JsonText, RpcError>,
         way: Way<'_>,
     ) -> String {
         let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
@@ -188,7 +190,7 @@ impl HubCell {
     }
 
     pub(crate) fn detach(&self, conn_id: &str) {
-        self.lock().links.retain(|link| link.conn_id != conn_id);
+        self.lock().links.retain(|link| &*link.conn_id != conn_id);
     }
 
     /// Takes one of the hub's open HTTP requests; `None` when all are taken.
@@ -238,8 +240,8 @@ impl HubCell {
         self: &Arc<Self>,
         world: &Arc<World>,
         request: &Envelope<'_>,
-        answer: impl FnOnce(&Result<Value, RpcError>),
-    ) -> Result<Value, RpcError> {
+        answer: impl FnOnce(&Result<JsonText, RpcError>),
+    ) -> Result<JsonText, RpcError> {
         let parse = |raw: &serde_json::value::RawValue| serde_json::from_str::<Value>(raw.get()).ok();
         let params = request.params.and_then(parse);
         let id = request.id.and_then(parse).unwrap_or(Value::Null);
@@ -304,7 +306,7 @@ impl HubCell {
         let controller = self.lock().controller.clone();
         match controller {
             Some(controller) => {
-                if !controller.text(with_sender(text, &caller.conn_id)) {
+                if !controller.text(frame::with_sender(request, text, &caller.conn_id)) {
                     refuse("nma.ezlo.unavailable");
                 }
             }
@@ -316,7 +318,7 @@ impl HubCell {
                     caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
                     return;
                 }
-                let answer = |outcome: &Result<Value, RpcError>| {
+                let answer = |outcome: &Result<JsonText, RpcError>| {
                     if fault == Some(FaultKind::NoAnswer) {
                         return;
                     }
@@ -343,7 +345,7 @@ impl HubCell {
     /// The process that spoke for this hub is gone.
     pub(crate) fn controller_went(&self, conn_id: &str) {
         let mut state = self.lock();
-        if state.controller.as_ref().is_some_and(|controller| controller.conn_id == conn_id) {
+        if state.controller.as_ref().is_some_and(|controller| &*controller.conn_id == conn_id) {
             state.controller = None;
             if !state.hub.wifi.at_relay() {
                 self.tell_presence(&mut state, false);
@@ -357,9 +359,9 @@ impl HubCell {
         match envelope.kind() {
             FrameKind::Broadcast => send_to(&mut state.links, |_| true, text),
             FrameKind::Reply => {
-                let sender = envelope.sender.and_then(|sender| serde_json::from_str::<Value>(sender.get()).ok());
-                let conn_id = sender.as_ref().and_then(|sender| sender["conn_id"].as_str()).unwrap_or_default();
-                send_to(&mut state.links, |link| link.conn_id == conn_id, text);
+                let sender = envelope.sender.and_then(|sender| serde_json::from_str::<Sender<'_>>(sender.get()).ok());
+                let conn_id = sender.as_ref().map(|sender| &*sender.conn_id).unwrap_or_default();
+                send_to(&mut state.links, |link| &*link.conn_id == conn_id, text);
             }
             FrameKind::Request | FrameKind::Unknown => {}
         }
@@ -368,9 +370,9 @@ impl HubCell {
     fn apply(self: &Arc<Self>, world: &Arc<World>, state: &mut State, effects: Effects) {
         for (name, content) in &effects.broadcasts {
             let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
-            let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content, told);
+            let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content.as_str(), told);
             if world.faults.are_there() && *name == "hub.item.updated" {
-                state.remember(content, &text);
+                state.remember(content.as_str(), &text);
             }
             // Through the relay only while the hub is there.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
@@ -432,20 +434,27 @@ impl HubCell {
     }
 
     /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.
-    fn next_msg_id(&self, unix_seconds: i64) -> Value {
+    fn next_msg_id(&self, unix_seconds: i64) -> MessageId {
         let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
         if self.family.counted_messages {
-            return number.into();
+            return MessageId::Counter(number);
         }
-        format!("{:08x}{number:016x}", unix_seconds & 0xffff_ffff).into()
+        MessageId::Digits(unix_seconds & 0xffff_ffff, number)
     }
 
     /// The relay tells that the hub came or went (case and content by one public client).
     fn tell_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
-        let text = frame::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content, None);
+        let text = frame::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content.to_string(), None);
         send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
     }
+}
+
+/// Whom an answer is for.
+#[derive(serde::Deserialize)]
+struct Sender<'a> {
+    #[serde(borrow)]
+    conn_id: std::borrow::Cow<'a, str>,
 }
 
 /// The method that EzloPi leaves on these broadcasts.
@@ -472,15 +481,4 @@ fn drop_local(links: &mut Vec<Link>) {
         }
         !own
     });
-}
-
-/// The request with the `sender` that the hub copies into its answer.
-fn with_sender(text: &str, conn_id: &str) -> String {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(mut members)) => {
-            members.insert("sender".into(), json!({"conn_id": conn_id, "type": "ui"}));
-            Value::Object(members).to_string()
-        }
-        _ => text.to_owned(),
-    }
 }

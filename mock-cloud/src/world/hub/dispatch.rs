@@ -8,6 +8,7 @@ use ezlo_protocol::wire::{self, DecodeError};
 use serde_json::{Map, Value};
 
 use super::{Context, Hub};
+use crate::json_text::JsonText;
 
 /// What a handler gives back: a result, or an error in the hub's own words.
 pub(super) type Answer<T> = Result<T, RpcError>;
@@ -18,12 +19,12 @@ macro_rules! dispatch {
         pub(crate) const SIMULATED: &[&str] = &[$( <m::$method as Method>::NAME ),*];
 
         impl Hub {
-            fn dispatch(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
+            fn dispatch(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<JsonText> {
                 match name {
                     $( <m::$method as Method>::NAME => {
                         let params = decode::<<m::$method as Method>::Params>(params)?;
                         let result: <m::$method as Method>::Output = self.$handler(params, context)?;
-                        Ok(wire::to_value(&result))
+                        Ok(JsonText::of(&result))
                     } )*
                     _ => Err(RpcError::known("rpc.method.notfound")),
                 }
@@ -123,7 +124,7 @@ dispatch! {
 
 impl Hub {
     /// Answers a call, and lets it have its consequences.
-    pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<Value> {
+    pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<JsonText> {
         let name = m::current_name(name);
         if let Some(refused) = crate::evidence::unproven(context.guesses.only_proven, name) {
             return Err(refused);
@@ -131,7 +132,7 @@ impl Hub {
         let mut outcome = self.dispatch(name, params, context);
         if self.family.never_refuses_values && name == <m::ItemSet as Method>::NAME {
             // Not even parameters that cannot be read.
-            outcome = outcome.or_else(|_| Ok(Value::Object(Map::new())));
+            outcome = outcome.or_else(|_| Ok(JsonText::empty()));
         }
         if let Err(error) = &mut outcome
             && error.data() == "rpc.method.notfound"
@@ -186,7 +187,7 @@ mod tests {
     use crate::world::file::HubKind;
     use serde_json::json;
 
-    fn call(name: &str, params: &Value) -> Answer<Value> {
+    fn call(name: &str, params: &Value) -> Answer<JsonText> {
         let guesses = Guesses::default();
         let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
         hub.call(name, Some(params), &mut Context::new(0, &guesses))

@@ -311,9 +311,12 @@ mod tests {
 
         fn switch(&mut self, to: &Value) -> (Answer<Value>, Vec<String>, Timers) {
             let mut context = Context::new(0, &self.guesses);
-            let answer = self.hub.call("hub.modes.switch", Some(to), &mut context);
-            let told =
-                context.effects.broadcasts.iter().map(|(_, content)| content["status"].as_str().unwrap().to_owned());
+            let answer = self.hub.call("hub.modes.switch", Some(to), &mut context).map(|result| result.value());
+            let told = context
+                .effects
+                .broadcasts
+                .iter()
+                .map(|(_, content)| content.value()["status"].as_str().unwrap().to_owned());
             (answer, told.collect(), context.effects.timers)
         }
 

@@ -153,7 +153,7 @@ impl House {
     }
 
     fn read(&mut self, method: &str) -> Value {
-        self.hub.call(method, None, &mut Context::new(self.now_ms, &self.guesses)).unwrap()
+        self.hub.call(method, None, &mut Context::new(self.now_ms, &self.guesses)).unwrap().value()
     }
 
     fn truth(&mut self) -> Mirror {
@@ -173,7 +173,7 @@ impl House {
         for (name, content) in &context.effects.broadcasts {
             let known = listed.contains(name) || CONSEQUENCES.contains(name);
             assert!(known, "{name} is not in the table of methods");
-            self.mirror.fold(name, content);
+            self.mirror.fold(name, &content.value());
         }
         let now = self.now_ms;
         self.timers

@@ -1,0 +1,148 @@
+//! Bare tokio-tungstenite: a relay that reads of each message what a relay has to, and an echo behind hyper.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+/// Messages that wait for one connection.
+const QUEUE: usize = 1024;
+
+type Queue = mpsc::Sender<Utf8Bytes>;
+/// Hubs and apps by number.
+type Ends = Arc<Mutex<HashMap<String, (Option<Queue>, Vec<Queue>)>>>;
+
+/// What a relay reads of a message.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, rename = "id")]
+    _id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "method")]
+    _method: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, rename = "params")]
+    _params: Option<&'a RawValue>,
+    #[serde(borrow, rename = "result")]
+    _result: Option<&'a RawValue>,
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+pub(super) async fn relay(buffer: usize) -> Result<(), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
+    super::listens(listener.local_addr().map_err(text)?)?;
+    let ends = Ends::default();
+    loop {
+        let (stream, _) = listener.accept().await.map_err(text)?;
+        stream.set_nodelay(true).map_err(text)?;
+        tokio::spawn(one(Arc::clone(&ends), stream, buffer));
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the library's own type")]
+async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
+    let mut path = String::new();
+    let config = WebSocketConfig::default().read_buffer_size(buffer);
+    let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        path = request.uri().path().to_owned();
+        Ok(response)
+    };
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, look, Some(config)).await;
+    let Ok(mut socket) = accepted else { return };
+    let (is_hub, number) = match path.strip_prefix("/hub/") {
+        Some(number) => (true, number.to_owned()),
+        None => (false, path.trim_start_matches("/app/").to_owned()),
+    };
+    let (queue, mut outbox) = mpsc::channel::<Utf8Bytes>(QUEUE);
+    {
+        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = ends.entry(number.clone()).or_default();
+        if is_hub { pair.0 = Some(queue) } else { pair.1.push(queue) }
+    }
+    loop {
+        tokio::select! {
+            biased;
+            out = outbox.recv() => {
+                let Some(first) = out else { return };
+                let mut next = Some(first);
+                while let Some(text) = next {
+                    if socket.feed(Message::Text(text)).await.is_err() {
+                        return;
+                    }
+                    next = outbox.try_recv().ok();
+                }
+                if socket.flush().await.is_err() {
+                    return;
+                }
+            }
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    if serde_json::from_str::<Envelope<'_>>(&text).is_err() {
+                        continue;
+                    }
+                    let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some((hub, apps)) = ends.get(&number) else { continue };
+                    let to = if is_hub { apps.as_slice() } else { hub.as_slice() };
+                    for queue in to {
+                        let _ = queue.try_send(text.clone());
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+}
+
+pub(super) async fn echo() -> Result<(), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
+    super::listens(listener.local_addr().map_err(text)?)?;
+    loop {
+        let (stream, _) = listener.accept().await.map_err(text)?;
+        stream.set_nodelay(true).map_err(text)?;
+        tokio::spawn(async move {
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(upgraded));
+            let _ = serving.with_upgrades().await;
+        });
+    }
+}
+
+async fn upgraded(request: http::Request<hyper::body::Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let key = request.headers().get(SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
+        let config = WebSocketConfig::default().read_buffer_size(4096);
+        let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() && socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut response = http::Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Some(key) = key.and_then(|key| HeaderValue::from_str(&key).ok()) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, key);
+    }
+    Ok(response)
+}

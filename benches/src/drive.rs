@@ -1,0 +1,204 @@
+//! The load: one thread, epoll, connections that ask, answer or listen. It costs as little as it can, for it shares the
+//! machine with what it measures.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+pub(crate) mod frame;
+pub(crate) mod http;
+pub(crate) mod socket;
+
+/// What a connection does with what comes.
+pub(crate) trait Side {
+    /// Takes whole units from the front of what has come; says how many bytes it took. What it writes to `out` is sent.
+    fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>, tally: &mut Tally) -> Result<usize, String>;
+
+    /// The first bytes that go out.
+    fn greet(&mut self, out: &mut Vec<u8>);
+
+    /// Begins with what is measured, once every connection is ready.
+    fn begin(&mut self, _out: &mut Vec<u8>, _tally: &mut Tally) {}
+}
+
+/// What the connections together have done.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Connections that are ready to begin.
+    pub(crate) ready: usize,
+    /// Operations that are through.
+    pub(crate) done: u64,
+    /// When each of the last ones was begun and how long it took, if somebody measures that.
+    pub(crate) times: Vec<f64>,
+    /// Messages that still have to come before the source goes on.
+    pub(crate) outstanding: u64,
+    /// The source may go on.
+    pub(crate) due: u64,
+    /// When the oldest event that is under way went out.
+    pub(crate) sent: std::collections::VecDeque<Instant>,
+}
+
+struct Connection<S> {
+    stream: TcpStream,
+    side: S,
+    /// The beginning of a unit that is not whole.
+    rest: Vec<u8>,
+    out: Vec<u8>,
+}
+
+/// Connections to one server.
+pub(crate) struct Driver<S> {
+    poll: Poll,
+    events: Events,
+    connections: Vec<Connection<S>>,
+    scratch: Vec<u8>,
+    pub(crate) tally: Tally,
+}
+
+/// How long anything may take that is no measurement.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+impl<S: Side> Driver<S> {
+    pub(crate) fn new() -> Result<Self, String> {
+        let (poll, events) = (Poll::new().map_err(text)?, Events::with_capacity(4096));
+        Ok(Self { poll, events, connections: Vec::new(), scratch: vec![0; 256 * 1024], tally: Tally::default() })
+    }
+
+    /// Connects one more, and waits until it is ready.
+    pub(crate) fn connect(&mut self, to: SocketAddr, side: S) -> Result<(), String> {
+        self.start(to, side)?;
+        let wanted = self.connections.len();
+        self.until(PATIENCE, |tally| tally.ready >= wanted)
+    }
+
+    /// Connects that many, and waits until all are ready; a hundred at a time.
+    pub(crate) fn connect_all(&mut self, to: SocketAddr, sides: impl Iterator<Item = S>) -> Result<(), String> {
+        for side in sides {
+            self.start(to, side)?;
+            let wanted = self.connections.len();
+            if wanted.is_multiple_of(100) {
+                self.until(PATIENCE, |tally| tally.ready >= wanted)?;
+            }
+        }
+        let wanted = self.connections.len();
+        self.until(PATIENCE, |tally| tally.ready >= wanted)
+    }
+
+    fn start(&mut self, to: SocketAddr, mut side: S) -> Result<(), String> {
+        let stream = std::net::TcpStream::connect(to).map_err(text)?;
+        stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).map_err(text)?;
+        let mut stream = TcpStream::from_std(stream);
+        let token = Token(self.connections.len());
+        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).map_err(text)?;
+        let mut out = Vec::new();
+        side.greet(&mut out);
+        self.connections.push(Connection { stream, side, rest: Vec::new(), out });
+        flush(&mut self.connections[token.0])
+    }
+
+    /// Lets every connection begin.
+    pub(crate) fn begin(&mut self) -> Result<(), String> {
+        for connection in &mut self.connections {
+            connection.side.begin(&mut connection.out, &mut self.tally);
+            flush(connection)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on for that long; gives operations a second.
+    #[expect(clippy::cast_precision_loss, reason = "counts of a second fit")]
+    pub(crate) fn run(&mut self, time: Duration) -> Result<f64, String> {
+        let (began, before) = (Instant::now(), self.tally.done);
+        while began.elapsed() < time {
+            self.turn(Duration::from_millis(20))?;
+        }
+        Ok((self.tally.done - before) as f64 / began.elapsed().as_secs_f64())
+    }
+
+    /// Goes on until that is so.
+    pub(crate) fn until(&mut self, limit: Duration, is_so: impl Fn(&Tally) -> bool) -> Result<(), String> {
+        let began = Instant::now();
+        while !is_so(&self.tally) {
+            if began.elapsed() > limit {
+                return Err(format!("stuck: {:?} after {limit:?}", self.tally));
+            }
+            self.turn(Duration::from_millis(20))?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, wait: Duration) -> Result<(), String> {
+        let Self { poll, events, connections, scratch, tally } = self;
+        match poll.poll(events, Some(wait)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            other => other.map_err(text)?,
+        }
+        for event in events.iter() {
+            let connection = &mut connections[event.token().0];
+            if event.is_readable() {
+                receive(connection, scratch, tally)?;
+            }
+            flush(connection)?;
+        }
+        // Whoever may go on because of what others got.
+        if tally.due > 0
+            && let Some(source) = connections.first_mut()
+        {
+            source.side.begin(&mut source.out, tally);
+            flush(source)?;
+        }
+        Ok(())
+    }
+}
+
+fn receive<S: Side>(connection: &mut Connection<S>, scratch: &mut [u8], tally: &mut Tally) -> Result<(), String> {
+    let Connection { stream, side, rest, out } = connection;
+    loop {
+        let read = match stream.read(scratch) {
+            Ok(0) => return Err("the server ended a connection".into()),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        if rest.is_empty() {
+            let taken = all(side, &scratch[..read], out, tally)?;
+            rest.extend_from_slice(&scratch[taken..read]);
+        } else {
+            rest.extend_from_slice(&scratch[..read]);
+            let taken = all(side, rest, out, tally)?;
+            rest.drain(..taken);
+        }
+        if read < scratch.len() {
+            return Ok(());
+        }
+    }
+}
+
+fn all<S: Side>(side: &mut S, bytes: &[u8], out: &mut Vec<u8>, tally: &mut Tally) -> Result<usize, String> {
+    let mut taken = 0;
+    loop {
+        match side.take(&bytes[taken..], out, tally)? {
+            0 => return Ok(taken),
+            more => taken += more,
+        }
+    }
+}
+
+fn flush<S>(connection: &mut Connection<S>) -> Result<(), String> {
+    while !connection.out.is_empty() {
+        match connection.stream.write(&connection.out) {
+            Ok(written) if written == connection.out.len() => connection.out.clear(),
+            Ok(written) => drop(connection.out.drain(..written)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Logins and account reads over kept HTTP connections, the journal on, beside servers that have nothing to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::contest::Contestant;
+use crate::drive::Driver;
+use crate::drive::http::Asker;
+use crate::measure::{Goal, Measure, Scale, median};
+use crate::mock::{self, Mock, Wish};
+
+/// Kept connections, each with one request under way.
+const CONNECTIONS: usize = 64;
+
+struct Lane<'a> {
+    contestant: &'a Contestant,
+    driver: Driver<Asker>,
+    rates: Vec<f64>,
+    /// Microseconds of processor time a request.
+    costs: Vec<f64>,
+}
+
+impl<'a> Lane<'a> {
+    fn new(contestant: &'a Contestant, requests: Vec<Vec<u8>>) -> Result<Self, String> {
+        let (mut driver, requests) = (Driver::new()?, Arc::new(requests));
+        driver.connect_all(contestant.address, (0..CONNECTIONS).map(|_| Asker::new(Arc::clone(&requests))))?;
+        driver.run(Duration::from_millis(100))?;
+        Ok(Self { contestant, driver, rates: Vec::new(), costs: Vec::new() })
+    }
+
+    fn round(&mut self, time: Duration) -> Result<(), String> {
+        let (cpu, done) = (self.contestant.cpu(), self.driver.tally.done);
+        self.rates.push(self.driver.run(time)?);
+        let cost = (self.contestant.cpu() - cpu) / count(self.driver.tally.done - done);
+        self.costs.push(cost * 1e6);
+        // What is under way is answered before the next one has the machine.
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a second fit")]
+pub(crate) fn count(number: u64) -> f64 {
+    number as f64
+}
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
+    let wish = Wish { virtual_hubs: 1, foreign_hubs: 0, journal: true, core: None };
+    let ours = Mock::start(wish)?;
+    let requests = vec![mock::login_request(), mock::account_request(&ours.identity)];
+    let lengths = requests.iter().map(|request| mock::once(ours.contestant.address, request).map(|body| body.len()));
+    let length = lengths.sum::<Result<usize, _>>()? / requests.len();
+    let bytes = length.to_string();
+    let mut peers = vec![Contestant::peer("bare hyper", None, &["hyper", &bytes])?];
+    peers.push(Contestant::peer("wiremock-rs", None, &["wiremock", &bytes])?);
+    peers.extend(Contestant::node("Node http", "http.js", &[&bytes]));
+    let mut lanes = vec![Lane::new(&ours.contestant, requests.clone())?];
+    for peer in &peers {
+        lanes.push(Lane::new(peer, requests.clone())?);
+    }
+    // Until the journal has forgotten something, and the allocator has what it needs.
+    lanes[0].driver.run(scale.round() * 4)?;
+    let (before, begun) = (ours.contestant.memory(), lanes[0].driver.tally.done);
+    for _ in 0..scale.rounds() {
+        for lane in &mut lanes {
+            // The load of one at a time: the others' connections wait.
+            lane.round(scale.round())?;
+        }
+    }
+    let (growth, done) = (ours.contestant.memory() - before, count(lanes[0].driver.tally.done - begun));
+    let told = |lane: &Lane<'_>| (median(lane.rates.clone()), median(lane.costs.clone()));
+    let (rate, cost) = told(&lanes[0]);
+    let mut measures = Vec::new();
+    for lane in &lanes[1..] {
+        let (their_rate, their_cost) = told(lane);
+        let least = match lane.contestant.name {
+            "bare hyper" => 0.85,
+            "wiremock-rs" => 3.0,
+            _ => 1.8,
+        };
+        measures.push(Measure {
+            name: "login and account read".into(),
+            peer: format!("{}'s rate", lane.contestant.name),
+            ratio: rate / their_rate,
+            goal: Goal::AtLeast(least),
+            detail: format!("{rate:.0}/s beside {their_rate:.0}/s, {length} bytes"),
+        });
+        if lane.contestant.name == "bare hyper" {
+            measures.push(Measure {
+                name: "login and account read".into(),
+                peer: "bare hyper's processor time".into(),
+                ratio: cost / their_cost,
+                goal: Goal::AtMost(1.25),
+                detail: format!("{cost:.1} us beside {their_cost:.1} us a request"),
+            });
+        }
+    }
+    let per_million = growth / done * 1e6;
+    measures.push(Measure {
+        name: "growth by a million requests".into(),
+        peer: "4 MiB".into(),
+        ratio: per_million.max(0.0) / (4.0 * 1024.0 * 1024.0),
+        goal: Goal::AtMost(1.0),
+        detail: format!("{growth:.0} bytes in {done:.0} requests, journal full"),
+    });
+    Ok(measures)
+}

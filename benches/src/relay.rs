@@ -1,0 +1,166 @@
+//! Calls from an app through the relay to a hub that is a process of its own, and back; beside bare relays.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::contest::Contestant;
+use crate::drive::Driver;
+use crate::drive::frame::masked;
+use crate::drive::socket::{Role, Talker};
+use crate::http::count;
+use crate::measure::{Goal, Measure, Scale, median};
+use crate::mock::{FOREIGN, Mock, Wish};
+
+const PAIRS: u64 = 64;
+
+/// About 300 bytes each way, as a call with its answer.
+fn request() -> String {
+    let params = json!({"_id": "5f0c2a7d1234567890abcdef", "value": 50, "padding": "x".repeat(170)});
+    json!({"id": "b", "method": "hub.item.value.set", "api": "1.0", "params": params}).to_string()
+}
+
+fn answer() -> String {
+    let result = json!({"padding": "x".repeat(120)}).to_string();
+    format!(
+        "{{\"id\":\"b\",\"method\":\"hub.item.value.set\",\"api\":\"1.0\",\"error\":null,\"result\":{result},\"sender\":{{sender}}}}"
+    )
+}
+
+/// A server with its pairs of connections.
+pub(crate) struct Lane {
+    _mock: Option<Mock>,
+    _peer: Option<Contestant>,
+    name: &'static str,
+    driver: Driver<Talker>,
+    rates: Vec<f64>,
+    costs: Vec<f64>,
+}
+
+impl Lane {
+    fn new(server: Server, pairs: u64, at_once: usize, timed: bool) -> Result<Self, String> {
+        let mut driver = Driver::new()?;
+        let ask = || Role::Ask { frames: vec![masked(&request())], at_once, per_operation: 1, timed };
+        let tell = || Role::Answer { text: answer() };
+        let (mock, peer) = match server {
+            Server::Mock(core) => {
+                let wish = Wish { virtual_hubs: 0, foreign_hubs: pairs, journal: true, core };
+                let mock = Mock::start(wish)?;
+                let to = mock.contestant.address;
+                let hubs = (0..pairs).map(|n| Talker::new("/", mock.as_hub(FOREIGN + n), tell()));
+                driver.connect_all(to, hubs)?;
+                let apps = (0..pairs).map(|n| Talker::new("/", mock.at_hub(FOREIGN + n), ask()));
+                driver.connect_all(to, apps)?;
+                (Some(mock), None)
+            }
+            Server::Peer(peer) => {
+                let to = peer.address;
+                driver.connect_all(to, (0..pairs).map(|n| Talker::new(format!("/hub/{n}"), Vec::new(), tell())))?;
+                driver.connect_all(to, (0..pairs).map(|n| Talker::new(format!("/app/{n}"), Vec::new(), ask())))?;
+                (None, Some(peer))
+            }
+        };
+        let name = peer.as_ref().map_or("mock-cloud", |peer| peer.name);
+        driver.begin()?;
+        driver.run(Duration::from_millis(100))?;
+        driver.tally.times.clear();
+        Ok(Self { _mock: mock, _peer: peer, name, driver, rates: Vec::new(), costs: Vec::new() })
+    }
+
+    fn cpu(&self) -> f64 {
+        let of = |contestant: &Contestant| contestant.cpu();
+        self._peer.as_ref().map(of).or(self._mock.as_ref().map(|mock| of(&mock.contestant))).unwrap_or_default()
+    }
+
+    fn round(&mut self, time: Duration) -> Result<(), String> {
+        let (cpu, done) = (self.cpu(), self.driver.tally.done);
+        self.rates.push(self.driver.run(time)?);
+        self.costs.push((self.cpu() - cpu) / count(self.driver.tally.done - done) * 1e6);
+        Ok(())
+    }
+}
+
+enum Server {
+    Mock(Option<usize>),
+    Peer(Contestant),
+}
+
+/// Who takes part: ours first.
+fn servers(core: Option<usize>) -> Result<Vec<Server>, String> {
+    let mut servers = vec![
+        Server::Mock(core),
+        Server::Peer(Contestant::peer("tungstenite, 4 KiB buffers", core, &["relay", "4096"])?),
+        Server::Peer(Contestant::peer("tungstenite, its defaults", core, &["relay", "131072"])?),
+        Server::Peer(Contestant::peer("epoll alone", core, &["limit"])?),
+    ];
+    if core.is_none() {
+        servers.extend(Contestant::node("Node ws", "relay.js", &[]).map(Server::Peer));
+    }
+    Ok(servers)
+}
+
+/// What the ratio to each of them is to be, one and sixteen at a time.
+const GOALS: &[(&str, Goal, Goal)] = &[
+    ("tungstenite, 4 KiB buffers", Goal::AtLeast(0.95), Goal::AtLeast(1.0)),
+    ("tungstenite, its defaults", Goal::AtLeast(1.3), Goal::None),
+    ("epoll alone", Goal::None, Goal::None),
+    ("Node ws", Goal::AtLeast(1.7), Goal::AtLeast(12.0)),
+];
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
+    let mut measures = Vec::new();
+    for (at_once, name) in [(1, "relay, one at a time"), (16, "relay, 16 at a time")] {
+        let lanes = servers(None)?.into_iter().map(|server| Lane::new(server, PAIRS, at_once, false));
+        let mut lanes = lanes.collect::<Result<Vec<_>, _>>()?;
+        for _ in 0..scale.rounds() {
+            for lane in &mut lanes {
+                lane.round(scale.round())?;
+            }
+        }
+        let told = |lane: &Lane| (median(lane.rates.clone()), median(lane.costs.clone()));
+        let (rate, cost) = told(&lanes[0]);
+        for lane in &lanes[1..] {
+            let (their_rate, their_cost) = told(lane);
+            let goals = GOALS.iter().find(|(peer, ..)| *peer == lane.name);
+            let goal = goals.map_or(Goal::None, |(_, one, many)| if at_once == 1 { *one } else { *many });
+            measures.push(Measure {
+                name: name.into(),
+                peer: lane.name.into(),
+                ratio: rate / their_rate,
+                goal,
+                detail: format!("{rate:.0}/s {cost:.2} us beside {their_rate:.0}/s {their_cost:.2} us"),
+            });
+        }
+    }
+    measures.extend(pinned(scale)?);
+    Ok(measures)
+}
+
+/// One connection with one call under way, everything on one core.
+fn pinned(scale: Scale) -> Result<Vec<Measure>, String> {
+    crate::peers::pin(0)?;
+    let lanes = servers(Some(0))?.into_iter().map(|server| Lane::new(server, 1, 1, true));
+    let mut lanes = lanes.collect::<Result<Vec<_>, _>>()?;
+    for _ in 0..scale.rounds() {
+        for lane in &mut lanes {
+            lane.round(scale.round() / 2)?;
+        }
+    }
+    crate::peers::unpin()?;
+    let middle = |lane: &Lane| median(lane.driver.tally.times.clone()) * 1e6;
+    let ours = middle(&lanes[0]);
+    Ok(lanes[1..]
+        .iter()
+        .map(|lane| {
+            let theirs = middle(lane);
+            let goal = if lane.name == "epoll alone" { Goal::AtMost(1.4) } else { Goal::None };
+            Measure {
+                name: "relay, p50 on one core".into(),
+                peer: lane.name.into(),
+                ratio: ours / theirs,
+                goal,
+                detail: format!("{ours:.1} us beside {theirs:.1} us"),
+            }
+        })
+        .collect())
+}

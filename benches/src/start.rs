@@ -1,0 +1,61 @@
+//! From nothing to the first answer, and what many hubs cost that nobody has touched.
+
+use std::time::Instant;
+
+use crate::contest::Contestant;
+use crate::http::count;
+use crate::measure::{Goal, Measure, Scale, median};
+use crate::mock::{self, Mock, Wish};
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
+    let mut measures = Vec::new();
+    let wish = |hubs| Wish { virtual_hubs: hubs, foreign_hubs: 0, journal: true, core: None };
+    let (mut ours, mut idle, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..scale.rounds() {
+        // To the answer of a login.
+        let began = Instant::now();
+        let mock = Mock::start(wish(10_000))?;
+        ours.push(began.elapsed().as_secs_f64());
+        drop(mock);
+        let began = Instant::now();
+        let peer = Contestant::peer("bare hyper", None, &["hyper", "100"])?;
+        mock::once(peer.address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+        bare.push(began.elapsed().as_secs_f64());
+        idle.push(Mock::start(wish(1))?.contestant.memory());
+    }
+    let (ours, bare, idle) = (median(ours), median(bare), median(idle));
+    measures.push(Measure {
+        name: "start with 10,000 hubs to a login".into(),
+        peer: "10 ms".into(),
+        ratio: ours / 0.010,
+        goal: Goal::AtMost(1.0),
+        detail: format!("{:.1} ms; bare hyper {:.1} ms to its first answer", ours * 1e3, bare * 1e3),
+    });
+    measures.push(Measure {
+        name: "idle process".into(),
+        peer: "8 MiB".into(),
+        ratio: idle / (8.0 * 1024.0 * 1024.0),
+        goal: Goal::AtMost(1.0),
+        detail: format!("{:.1} MiB", idle / 1024.0 / 1024.0),
+    });
+    let base = idle;
+    for hubs in [1_000, 10_000, 50_000, 1_000_000] {
+        let began = Instant::now();
+        let mock = Mock::start(wish(hubs))?;
+        let time = began.elapsed().as_secs_f64();
+        let each = (mock.contestant.memory() - base) / count(hubs);
+        let goal = if hubs == 1_000_000 { Goal::AtMost(1.0) } else { Goal::None };
+        measures.push(Measure {
+            name: format!("{hubs} untouched hubs, each"),
+            peer: "512 bytes".into(),
+            ratio: each / 512.0,
+            goal,
+            detail: format!(
+                "{each:.0} bytes each, {:.1} MB in all, there after {:.1} ms",
+                mock.contestant.memory() / 1e6,
+                time * 1e3
+            ),
+        });
+    }
+    Ok(measures)
+}
