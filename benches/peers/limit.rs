@@ -118,7 +118,7 @@ fn greet(token: usize, connection: &mut Connection, pairs: &mut HashMap<String, 
         return;
     }
     let path = head.split(' ').nth(1).unwrap_or_default();
-    let key = head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key").then_some(line));
+    let key = head.lines().find(|line| line.to_ascii_lowercase().starts_with("sec-websocket-key"));
     let key = key.and_then(|line| line.split(": ").nth(1)).unwrap_or_default();
     let (is_hub, number) = match path.strip_prefix("/hub/") {
         Some(number) => (true, number),

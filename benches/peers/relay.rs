@@ -56,26 +56,28 @@ pub(super) async fn relay(buffer: usize) -> Result<(), String> {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "the library's own type")]
 async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
-    let mut path = String::new();
+    let (queue, mut outbox) = mpsc::channel::<Utf8Bytes>(QUEUE);
+    let (mut is_hub, mut number) = (false, String::new());
     let config = WebSocketConfig::default().read_buffer_size(buffer);
+    // Known before it is told that it is there: what comes next may be for it.
     let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-        path = request.uri().path().to_owned();
+        let path = request.uri().path();
+        (is_hub, number) = match path.strip_prefix("/hub/") {
+            Some(number) => (true, number.to_owned()),
+            None => (false, path.trim_start_matches("/app/").to_owned()),
+        };
+        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = ends.entry(number.clone()).or_default();
+        if is_hub {
+            pair.0 = Some(queue)
+        } else {
+            pair.1.push(queue)
+        }
         Ok(response)
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, look, Some(config)).await;
     let Ok(mut socket) = accepted else { return };
-    let (is_hub, number) = match path.strip_prefix("/hub/") {
-        Some(number) => (true, number.to_owned()),
-        None => (false, path.trim_start_matches("/app/").to_owned()),
-    };
-    let (queue, mut outbox) = mpsc::channel::<Utf8Bytes>(QUEUE);
-    {
-        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let pair = ends.entry(number.clone()).or_default();
-        if is_hub { pair.0 = Some(queue) } else { pair.1.push(queue) }
-    }
     loop {
         tokio::select! {
             biased;

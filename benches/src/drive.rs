@@ -39,6 +39,8 @@ pub(crate) struct Tally {
     pub(crate) due: u64,
     /// When the oldest event that is under way went out.
     pub(crate) sent: std::collections::VecDeque<Instant>,
+    /// What began before does not count: others were measured meanwhile.
+    pub(crate) since: Option<Instant>,
 }
 
 struct Connection<S> {
@@ -63,6 +65,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+impl Tally {
+    /// How long something took that began then.
+    pub(crate) fn took(&mut self, began: Option<Instant>) {
+        let counts = |began: &Instant| self.since.is_none_or(|since| *began >= since);
+        self.times.extend(began.filter(counts).map(|began| began.elapsed().as_secs_f64()));
+    }
 }
 
 impl<S: Side> Driver<S> {
@@ -116,6 +126,7 @@ impl<S: Side> Driver<S> {
     #[expect(clippy::cast_precision_loss, reason = "counts of a second fit")]
     pub(crate) fn run(&mut self, time: Duration) -> Result<f64, String> {
         let (began, before) = (Instant::now(), self.tally.done);
+        self.tally.since = Some(began);
         while began.elapsed() < time {
             self.turn(Duration::from_millis(20))?;
         }

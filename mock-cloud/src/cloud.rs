@@ -24,6 +24,9 @@ use kept::Kept;
 /// Hubs that get ports of their own; four listeners each.
 const HUBS_WITH_PORTS: usize = 16;
 
+/// Hubs of the ready line; the first ones of the world file. All can be asked for by serial.
+const MOST_READY: usize = 1000;
+
 /// A running simulated cloud. Dropping it stops it: listeners, connections and timers.
 #[derive(Debug)]
 pub struct MockCloud {
@@ -291,8 +294,9 @@ impl Listeners<'_> {
         let http = self.listen("http", ports.http, Surface::Cloud { tls: None }).await?;
         let control = self.listen("control", ports.control, Surface::Control).await?;
         let mut hubs = Vec::new();
-        for (at, hub) in file.hubs.iter().enumerate() {
-            if let Some(cell) = self.shared.world.hub(&hub.serial) {
+        let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| hub.serial_of(n)));
+        for (at, serial) in all.take(MOST_READY).enumerate() {
+            if let Some(cell) = self.shared.world.hub(&serial) {
                 hubs.push(self.hub(&cell, at).await?);
             }
         }

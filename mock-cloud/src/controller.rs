@@ -115,7 +115,7 @@ impl Controller {
         config.config.check()?;
         let mut file = config.config.load_world()?;
         let playable = |hub: &&crate::world::file::HubFile| hub.kind != HubKind::Vera;
-        let known = file.hubs.iter().find(|hub| hub.serial == config.serial).filter(playable);
+        let known = file.hubs.iter().find(|hub| hub.has(&config.serial)).filter(playable);
         let mut hub = known
             .or_else(|| file.hubs.iter().find(playable))
             .cloned()
@@ -123,6 +123,7 @@ impl Controller {
         hub.serial = config.serial.clone();
         hub.mac = config.mac.unwrap_or(hub.mac);
         hub.owner = None;
+        hub.copies = None;
         // A process that reaches a relay is on a network.
         hub.online = true;
         file.hubs = vec![hub];

@@ -77,6 +77,7 @@ const CONTROLLERS: (Evidence, &str) = (
 
 /// The refusal of a method that is answered less well known than was asked for.
 pub(crate) fn unproven(wanted: Option<Evidence>, method: &str) -> Option<RpcError> {
+    wanted?;
     let evidence = if method == LOGIN_CONTROLLER { CONTROLLERS.0 } else { spec(method)?.evidence };
     let text = refusal(wanted, method, evidence)?;
     Some(RpcError::new(ezlo_protocol::error::code::APPLICATION, "mock.unproven", &text))

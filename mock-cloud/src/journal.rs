@@ -5,11 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ezlo_protocol::rpc::Envelope;
-use ezlo_protocol::secret::masked;
 use ezlo_protocol::serial::Serial;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -18,8 +16,11 @@ use crate::clock::Clock;
 /// Entries that are kept, and bytes of messages in them; the oldest go first.
 const MOST_ENTRIES: usize = 16_384;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Longest text that is shown whole, in characters.
-const SHOWN_TEXT: usize = 4096;
+
+mod shown;
+
+use shown::{query_names, shown, weight};
+pub(crate) use shown::{shown_name, shown_path};
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -193,20 +194,6 @@ impl Asked {
     }
 }
 
-/// Names of a query that the journal shows, and characters of each.
-const SHOWN_NAMES: usize = 32;
-const SHOWN_NAME: usize = 64;
-
-/// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
-fn query_names(query: &str) -> Vec<String> {
-    let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
-    named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
-}
-
-pub(crate) fn shown_name(name: &str) -> String {
-    masked(name).chars().take(SHOWN_NAME).collect()
-}
-
 impl What {
     fn bytes(&self) -> usize {
         match self {
@@ -259,6 +246,8 @@ struct State {
 }
 
 thread_local! {
+    /// The time of that, in Unix milliseconds: handling it takes none.
+    static NOW: Cell<Option<i64>> = const { Cell::new(None) };
     /// What is being handled on this thread right now. Handlers do not wait, so it holds for all that they lead to.
     static CAUSE: Cell<Option<u64>> = const { Cell::new(None) };
 }
@@ -270,13 +259,18 @@ pub(crate) fn cause() -> Option<u64> {
 
 /// Does something because of that entry.
 pub(crate) fn because_of<R>(cause: Option<u64>, act: impl FnOnce() -> R) -> R {
-    struct Restore(Option<u64>);
+    because(cause, None, act)
+}
+
+fn because<R>(cause: Option<u64>, now: Option<i64>, act: impl FnOnce() -> R) -> R {
+    struct Restore(Option<u64>, Option<i64>);
     impl Drop for Restore {
         fn drop(&mut self) {
             CAUSE.set(self.0);
+            NOW.set(self.1);
         }
     }
-    let _restore = Restore(CAUSE.replace(cause));
+    let _restore = Restore(CAUSE.replace(cause), NOW.replace(now));
     act()
 }
 
@@ -287,6 +281,16 @@ impl Journal {
 
     pub(crate) fn message(&self, kind: EntryKind, connection: &Arc<str>, text: Utf8Bytes) -> u64 {
         self.keep(kind, Some(Arc::clone(connection)), What::Message(text))
+    }
+
+    /// A message came on that connection, and is handled because of it.
+    pub(crate) fn came<R>(&self, connection: &Arc<str>, text: Utf8Bytes, act: impl FnOnce() -> R) -> R {
+        if !self.is_on {
+            return because_of(None, act);
+        }
+        let now = self.clock.now_ms();
+        let seq = self.keep_at(now, EntryKind::MessageIn, Some(Arc::clone(connection)), What::Message(text));
+        because(Some(seq), Some(now), act)
     }
 
     /// The head of a request came.
@@ -315,7 +319,11 @@ impl Journal {
         if !self.is_on {
             return 0;
         }
-        let (at_ms, cause) = (self.clock.now_ms(), cause());
+        self.keep_at(NOW.get().unwrap_or_else(|| self.clock.now_ms()), kind, connection, what)
+    }
+
+    fn keep_at(&self, at_ms: i64, kind: EntryKind, connection: Option<Arc<str>>, what: What) -> u64 {
+        let cause = cause();
         let bytes = what.bytes();
         // What is forgotten is freed without the lock: everybody wants it.
         let (mut forgotten, mut more) = (None, Vec::new());
@@ -374,7 +382,12 @@ impl Journal {
         EntryKind::ALL.iter().map(|kind| kind.as_str()).zip(counts)
     }
 
-    /// Number of the newest entry, as it grows.
+    /// Number of the newest entry.
+    fn last(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+
+    /// Number of the newest entry, as it grows; while nobody has this, it stays.
     pub(crate) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -411,7 +424,7 @@ pub struct Expectation {
 
 impl Expectation {
     pub(crate) fn new(journal: &Arc<Journal>, mut filter: Filter, times: usize) -> Self {
-        filter.since = filter.since.max(*journal.newest.borrow());
+        filter.since = filter.since.max(journal.last());
         Self { journal: Arc::clone(journal), filter, times }
     }
 
@@ -440,109 +453,6 @@ impl Drop for Expectation {
             panic!("{text}");
         }
     }
-}
-
-/// Members whose values nobody else needs to see, by name in lower case.
-const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "value_code"];
-/// Parts of such names.
-const SECRET_PARTS: &[&str] = &[
-    "passw",
-    "passk",
-    "passp",
-    "psk",
-    "token",
-    "auth",
-    "secret",
-    "signature",
-    "hmac",
-    "hash",
-    "identity",
-    "_key",
-    "key_",
-    "_code",
-];
-/// Parts of paths that a secret comes after.
-const BEFORE_SECRETS: &[&str] = &["session", "token", "key"];
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
-}
-
-/// A path without session tokens: neither what comes after `session` nor what is long enough to be one.
-pub(crate) fn shown_path(path: &str) -> String {
-    let mut hides = false;
-    let parts = path.split('/').map(|part| {
-        // `/info/session/token` is the name of a call.
-        let shown = if hides && !part.is_empty() && part != "token" { "***".to_owned() } else { masked(part) };
-        hides = BEFORE_SECRETS.iter().any(|name| part.eq_ignore_ascii_case(name));
-        shown
-    });
-    parts.collect::<Vec<_>>().join("/")
-}
-
-/// Bytes that JSON takes, about.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 8,
-        Value::Array(all) => all.iter().map(weight).sum::<usize>() + 32,
-        Value::Object(all) => all.iter().map(|(name, value)| name.len() + weight(value) + 32).sum::<usize>() + 32,
-        _ => 16,
-    }
-}
-
-/// A message as it is shown.
-fn shown(text: &str) -> Value {
-    if text.len() > SHOWN_TEXT * 16 {
-        let envelope = Envelope::parse(text).unwrap_or_default();
-        let id = envelope.id.and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
-        return json!({"id": id, "bytes": text.len()});
-    }
-    match serde_json::from_str::<Value>(text) {
-        Ok(message) => hidden(message, ""),
-        // What is no message may be anything.
-        Err(_) => json!({"unreadable": true, "bytes": text.len()}),
-    }
-}
-
-/// The value without secrets; `under` is the name of the member that it is.
-fn hidden(value: Value, under: &str) -> Value {
-    match value {
-        Value::Object(members) => {
-            // An item that holds codes: its value is one, whatever it looks like.
-            let holds_codes = members.get("name").and_then(Value::as_str).is_some_and(|name| name.contains("code"));
-            let hide = |(name, value): (String, Value)| {
-                // The code of an error is a number and no secret.
-                let is_plain = value.is_null() || name == "code" && value.is_number() && under == "error";
-                let is_code = holds_codes && matches!(name.as_str(), "value" | "valueFormatted");
-                let secret = !is_plain && (is_code || is_secret(&name));
-                let value = if secret { Value::from("***") } else { hidden(value, &name) };
-                (name, value)
-            };
-            Value::Object(members.into_iter().map(hide).collect::<Map<_, _>>())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(|item| hidden(item, under)).collect()),
-        Value::String(text) => shown_text(text).into(),
-        other => other,
-    }
-}
-
-/// A text without the secrets that may be inside: addresses carry keys, and JSON is sent as text too.
-fn shown_text(text: String) -> String {
-    if text.starts_with(['{', '[']) {
-        return match serde_json::from_str::<Value>(&text) {
-            Ok(inside) => hidden(inside, "").to_string(),
-            Err(_) => masked(&text),
-        };
-    }
-    let Some((scheme, rest)) = text.split_once("://") else { return text };
-    let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?***"));
-    let (authority, path) = place.split_once('/').unwrap_or((place, ""));
-    let authority = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("***@{host}"));
-    format!(
-        "{scheme}://{authority}{}{query}",
-        if path.is_empty() { String::new() } else { shown_path(&format!("/{path}")) }
-    )
 }
 
 #[cfg(test)]

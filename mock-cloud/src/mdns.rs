@@ -93,7 +93,7 @@ mod tests {
     fn hub(serial: &str) -> HubCell {
         let world = WorldFile::named_or_read("hostile").unwrap();
         let file = world.hubs.iter().find(|hub| hub.serial.as_str() == serial).unwrap();
-        HubCell::from_file(file, 1, &Guesses::default(), 0)
+        HubCell::from_file(file, 0, 1, &Guesses::default(), 0)
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! All state of the simulated cloud. Servers turn bytes into commands on it and its answers into bytes; nothing else keeps
 //! anything. Hubs are cells of their own under one index, so that a busy hub does not hold up the others.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ezlo_protocol::serial::Serial;
@@ -16,6 +15,7 @@ use crate::state::{Keeper, Touch};
 
 mod accounts;
 pub(crate) mod file;
+mod fleet;
 pub(crate) mod hub;
 mod kept;
 pub(crate) mod link;
@@ -26,6 +26,7 @@ mod tokens;
 
 pub(crate) use accounts::{Account, Accounts, Claim, ClaimError, CreateError, NewAccount, Ownership, User};
 pub(crate) use file::{HubKind, WifiFile, WorldFile};
+pub(crate) use fleet::{Copies, Fleet};
 pub use hub::SetupFault;
 pub(crate) use hub::cell::{HubCell, HubShot};
 pub(crate) use sessions::{Session, Sessions};
@@ -46,7 +47,10 @@ pub(crate) struct World {
     pub(crate) keeper: Option<Arc<Keeper>>,
     accounts: Mutex<Accounts>,
     sessions: Mutex<Sessions>,
-    hubs: RwLock<BTreeMap<Serial, Arc<HubCell>>>,
+    hubs: RwLock<Fleet>,
+    /// What it was made from: hubs that nobody has touched are made from it.
+    file: Arc<WorldFile>,
+    seed: u64,
     /// Everything that runs; gone when the cloud is dropped.
     tasks: Mutex<Option<JoinSet<()>>>,
 }
@@ -92,7 +96,9 @@ impl World {
             keeper,
             accounts: Mutex::new(snapshot.accounts.clone()),
             sessions: Mutex::new(snapshot.sessions.clone()),
-            hubs: RwLock::new(hubs.collect()),
+            hubs: RwLock::new(Fleet { made: hubs.collect(), copies: Arc::clone(&snapshot.copies) }),
+            file,
+            seed,
             tasks: Mutex::new(Some(JoinSet::new())),
         });
         world.is_heard();
@@ -113,12 +119,37 @@ impl World {
     }
 
     pub(crate) fn hub(&self, serial: &Serial) -> Option<Arc<HubCell>> {
-        self.hubs.read().unwrap_or_else(PoisonError::into_inner).get(serial).cloned()
+        let (copies, number) = {
+            let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(cell) = fleet.made.get(serial) {
+                return Some(Arc::clone(cell));
+            }
+            fleet.copies.iter().find_map(|copies| Some((*copies, copies.number(serial)?)))?
+        };
+        // Made without the lock; whoever was faster wins.
+        let cell = HubCell::from_file(&self.file.hubs[copies.at], number, self.seed, &self.guesses, copies.begun_ms);
+        let cell = HubCell::from_shot(&cell.begun(copies.begun_ms, &self.guesses));
+        let mut fleet = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(fleet.made.entry(serial.clone()).or_insert_with(|| Arc::new(cell))))
     }
 
-    /// All hubs, by serial.
-    pub(crate) fn hubs(&self) -> Vec<Arc<HubCell>> {
-        self.hubs.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The first hubs by serial, so many at most, those too that nobody had touched.
+    pub(crate) fn hubs(&self, most: usize) -> Vec<Arc<HubCell>> {
+        let copies = Arc::clone(&self.hubs.read().unwrap_or_else(PoisonError::into_inner).copies);
+        for serial in copies.iter().flat_map(|copies| copies.first(most)) {
+            let _ = self.hub(&serial);
+        }
+        self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.values().take(most).cloned().collect()
+    }
+
+    /// All hubs that somebody has touched, by serial.
+    pub(crate) fn touched_hubs(&self) -> Vec<Arc<HubCell>> {
+        self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.values().cloned().collect()
+    }
+
+    /// How many hubs there are.
+    pub(crate) fn hub_count(&self) -> usize {
+        self.hubs.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// A hub that nobody knew before; `None` when there are too many already.
@@ -130,18 +161,18 @@ impl World {
         if let Some(keeper) = &self.keeper {
             keeper.note(Touch::Hub(cell.serial.clone()));
         }
-        Some(Arc::clone(hubs.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
+        Some(Arc::clone(hubs.made.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
     }
 
     /// A hub that was there before.
     fn put_hub(&self, cell: HubCell) -> Arc<HubCell> {
         let cell = Arc::new(cell);
-        self.hubs.write().unwrap_or_else(PoisonError::into_inner).insert(cell.serial.clone(), Arc::clone(&cell));
+        self.hubs.write().unwrap_or_else(PoisonError::into_inner).made.insert(cell.serial.clone(), Arc::clone(&cell));
         cell
     }
 
     fn remove_hub(&self, cell: &HubCell) {
-        self.hubs.write().unwrap_or_else(PoisonError::into_inner).remove(&cell.serial);
+        self.hubs.write().unwrap_or_else(PoisonError::into_inner).made.remove(&cell.serial);
         cell.let_go();
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::ConfigError;
+use crate::world::file::HubFile;
 use crate::world::{WorldFile, template};
 
 mod dump;
@@ -100,32 +101,31 @@ pub fn templates() -> impl Iterator<Item = TemplateSummary> {
 }
 
 fn summarize(file: &WorldFile) -> Summary {
-    let hubs: Vec<HubSummary> = file
-        .hubs
-        .iter()
-        .map(|hub| {
-            let (devices, items) = hub.size();
-            HubSummary {
-                serial: hub.serial.to_string(),
-                kind: hub.kind.as_str(),
-                model: hub.model.clone(),
-                owner: hub.owner.clone(),
-                online: hub.online,
-                rooms: hub.rooms.clone(),
-                devices,
-                items,
-                scenes: hub.scenes.iter().map(|scene| scene.name.clone()).collect(),
-            }
-        })
-        .collect();
+    let sum = |of: fn(&HubFile) -> usize| file.hubs.iter().map(|hub| hub.count() as usize * of(hub)).sum();
+    let each = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
     Summary {
         users: file.users.len(),
         networks: file.wifi.len(),
-        hubs: hubs.len(),
-        devices: hubs.iter().map(|hub| hub.devices).sum(),
-        items: hubs.iter().map(|hub| hub.items).sum(),
-        scenes: hubs.iter().map(|hub| hub.scenes.len()).sum(),
-        behaviours: file.hubs.iter().map(|hub| hub.behaviours.len()).sum(),
-        first_hubs: hubs.into_iter().take(FIRST_HUBS).collect(),
+        hubs: sum(|_| 1),
+        devices: sum(|hub| hub.size().0),
+        items: sum(|hub| hub.size().1),
+        scenes: sum(|hub| hub.scenes.len()),
+        behaviours: sum(|hub| hub.behaviours.len()),
+        first_hubs: each.take(FIRST_HUBS).map(|(hub, n)| summarize_hub(hub, n)).collect(),
+    }
+}
+
+fn summarize_hub(hub: &HubFile, n: u32) -> HubSummary {
+    let (devices, items) = hub.size();
+    HubSummary {
+        serial: hub.serial_of(n).to_string(),
+        kind: hub.kind.as_str(),
+        model: hub.model.clone(),
+        owner: hub.owner_of(n),
+        online: hub.online,
+        rooms: hub.rooms.clone(),
+        devices,
+        items,
+        scenes: hub.scenes.iter().map(|scene| scene.name.clone()).collect(),
     }
 }

@@ -87,7 +87,7 @@ impl Talker {
                 self.came = 0;
                 tally.done += 1;
                 if *timed {
-                    tally.times.extend(self.asked.map(|asked| asked.elapsed().as_secs_f64()));
+                    tally.took(self.asked);
                     self.asked = Some(Instant::now());
                 }
                 self.ask(out);
@@ -102,7 +102,7 @@ impl Talker {
                 tally.done += 1;
                 tally.outstanding = tally.outstanding.saturating_sub(1);
                 if tally.outstanding == 0 {
-                    tally.times.extend(tally.sent.front().map(|sent| sent.elapsed().as_secs_f64()));
+                    tally.took(tally.sent.front().copied());
                     tally.sent.clear();
                     tally.due = 1;
                 }

@@ -18,6 +18,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::http::{Reply, Request};
 use crate::evidence;
@@ -215,8 +216,9 @@ impl LocalSession {
         self.logged_in
     }
 
-    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
-        self.link.clone().came(text, || self.on_message(world, text));
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+        let (journal, connection) = (Arc::clone(&world.journal), Arc::clone(&self.link.conn_id));
+        journal.came(&connection, text.clone(), || self.on_message(world, text));
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &str) {

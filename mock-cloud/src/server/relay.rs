@@ -12,6 +12,7 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Profile;
 use crate::evidence;
@@ -75,11 +76,12 @@ impl RelaySession {
         }
     }
 
-    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
-        self.link.clone().came(text, || self.on_message(world, text));
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+        let (journal, connection) = (Arc::clone(&world.journal), Arc::clone(&self.link.conn_id));
+        journal.came(&connection, text.clone(), || self.on_message(world, text));
     }
 
-    fn on_message(&mut self, world: &Arc<World>, text: &str) {
+    fn on_message(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
         if world.is_hostile(HOSTILE_DROPS, "hostile_drop", &self.link.conn_id) {
             self.link.close(1001, "going away");
             return;

@@ -59,7 +59,7 @@ enum Session {
 }
 
 impl Session {
-    fn on_text(&mut self, world: &Arc<World>, text: &str) {
+    fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
         match self {
             Self::Relay(session) => session.on_text(world, text),
             Self::Local(session) => session.on_text(world, text),
@@ -342,11 +342,12 @@ async fn converse(
 /// Takes what came; gives how the connection ends with it.
 fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Message, Error>>) -> Option<End> {
     match message {
-        Some(Ok(Message::Text(text))) => session.on_text(world, &text),
+        // A copy of its own: the library's is a piece of a buffer, which would live as long as the journal.
+        Some(Ok(Message::Text(text))) => session.on_text(world, &text.as_str().into()),
         // Nobody documents binary frames; one that holds text is read as text.
         Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
-            Ok(text) => session.on_text(world, text),
-            Err(_) => session.on_text(world, "\u{fffd}"),
+            Ok(text) => session.on_text(world, &text.into()),
+            Err(_) => session.on_text(world, &Utf8Bytes::from_static("\u{fffd}")),
         },
         Some(Ok(Message::Close(_))) => {
             session.on_close();
@@ -414,7 +415,13 @@ async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> 
         socket.flush().await?;
         Ok::<_, Error>(end)
     };
-    match tokio::time::timeout(WRITE_TIME, feed).await {
+    let mut feed = std::pin::pin!(feed);
+    // Most of the time it goes out at once, and nobody has to look at the time.
+    let fed = match feed.as_mut().now_or_never() {
+        Some(fed) => Ok(fed),
+        None => tokio::time::timeout(WRITE_TIME, feed).await,
+    };
+    match fed {
         Ok(Ok(end)) => end,
         Ok(Err(_)) | Err(_) => Some(End::Gone),
     }

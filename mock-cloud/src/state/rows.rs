@@ -2,6 +2,7 @@
 //! writes what it changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ezlo_protocol::secret::masked;
 use ezlo_protocol::serial::Serial;
@@ -106,7 +107,7 @@ impl KeptState {
     pub(crate) const KINDS: &[&str] = &["users", "accounts", "owners", "local_tokens", "sessions", "hubs"];
 
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let Snapshot { random, tokens, accounts, sessions, hubs } = &self.snapshot;
+        let Snapshot { random, tokens, accounts, sessions, hubs, copies: _ } = &self.snapshot;
         let mut rows = vec![
             Row::new("about", &self.about),
             Row::new("authority", &self.authority),
@@ -142,9 +143,12 @@ impl KeptState {
         }
         match rows.0.into_keys().next() {
             Some(key) => Err(format!("nobody knows row {:?}", shown(&key))),
-            None => {
-                Ok(Self { about, authority, now_ms, snapshot: Snapshot { random, tokens, accounts, sessions, hubs } })
-            }
+            None => Ok(Self {
+                about,
+                authority,
+                now_ms,
+                snapshot: Snapshot { random, tokens, accounts, sessions, hubs, copies: Arc::default() },
+            }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Users, accounts, and which hub belongs to which account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ezlo_protocol::cloud::account::AccountRecord;
@@ -9,14 +9,16 @@ use ezlo_protocol::password::{sha1_password, sha1_password_case_sensitive};
 use ezlo_protocol::secret::{LocalToken, Password, PasswordHash};
 use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::Loose;
-use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::file::UserFile;
 use crate::random::Random;
 use crate::state::{Keeper, Touch};
 
+mod index;
 mod kept;
+
+use index::Index;
 
 /// All users and accounts.
 #[derive(Debug, Clone)]
@@ -24,10 +26,10 @@ pub(crate) struct Accounts {
     /// By lower-cased name: the service does not tell names apart by case.
     users: BTreeMap<String, User>,
     accounts: BTreeMap<u64, Account>,
-    /// In the order in which hubs were claimed, which is the order of the hub list.
-    ownership: IndexMap<Serial, Ownership>,
+    ownership: HashMap<Serial, Ownership>,
     /// Per hub and user.
     local_tokens: BTreeMap<(Serial, u64), LocalToken>,
+    index: Index,
     next: u64,
     logins: i64,
     /// Hears of every change.
@@ -143,15 +145,33 @@ impl Account {
 
 impl Accounts {
     pub(crate) fn new(files: &[UserFile], random: &Random) -> Self {
-        let (mut users, mut accounts) = (BTreeMap::new(), BTreeMap::new());
+        let mut all = Self {
+            users: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            ownership: HashMap::new(),
+            local_tokens: BTreeMap::new(),
+            index: Index::default(),
+            next: FIRST_NEW,
+            logins: 9_000_000,
+            keeper: None,
+        };
         for file in files {
             let wish = NewAccount { username: &file.username, email: &file.email, password: &file.password };
             let user = User::new(file.user, random.uuid(), &wish, file.account);
-            users.insert(file.username.to_lowercase(), user);
-            accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
+            all.add_user(file.username.to_lowercase(), user);
+            all.accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
         }
-        let (ownership, local_tokens) = (IndexMap::new(), BTreeMap::new());
-        Self { users, accounts, ownership, local_tokens, next: FIRST_NEW, logins: 9_000_000, keeper: None }
+        all
+    }
+
+    fn add_user(&mut self, key: String, user: User) {
+        self.index.add_user(&key, &user);
+        self.users.insert(key, user);
+    }
+
+    fn add_owner(&mut self, serial: Serial, ownership: Ownership) {
+        self.index.add_owner(&serial, ownership.account);
+        self.ownership.insert(serial, ownership);
     }
 
     /// Makes an account with its first user.
@@ -168,8 +188,7 @@ impl Accounts {
             return Err(error);
         }
         let key = wish.username.to_lowercase();
-        let taken = self.users.values().any(|user| user.email.eq_ignore_ascii_case(wish.email));
-        if taken || self.users.contains_key(&key) {
+        if self.index.has_email(wish.email) || self.users.contains_key(&key) {
             return Err(CreateError::Exists);
         }
         let id = self.next;
@@ -177,7 +196,7 @@ impl Accounts {
         let user = User::new(id, random.uuid(), wish, id);
         self.note([Touch::Counters, Touch::Account(id), Touch::User(key.clone())]);
         self.accounts.insert(id, Account::new(id));
-        self.users.insert(key, user.clone());
+        self.add_user(key, user.clone());
         Ok(user)
     }
 
@@ -223,7 +242,7 @@ impl Accounts {
     }
 
     pub(crate) fn user(&self, id: u64) -> Option<&User> {
-        self.users.values().find(|user| user.id == id)
+        self.users.get(self.index.by_id(id)?)
     }
 
     pub(crate) fn account(&self, id: u64) -> Option<&Account> {
@@ -231,7 +250,7 @@ impl Accounts {
     }
 
     pub(crate) fn users_of(&self, account: u64) -> impl Iterator<Item = &User> {
-        self.users.values().filter(move |user| user.account == account)
+        self.index.members(account).filter_map(|key| self.users.get(key))
     }
 
     /// Changes an account: members that are there replace the old ones, addresses member by member. False when the record
@@ -259,7 +278,7 @@ impl Accounts {
     }
 
     pub(crate) fn hubs_of(&self, account: u64) -> impl Iterator<Item = (&Serial, &Ownership)> {
-        self.ownership.iter().filter(move |(_, ownership)| ownership.account == account)
+        self.index.owned(account).filter_map(|serial| self.ownership.get_key_value(serial))
     }
 
     /// Gives a hub to the account of a user who is in the world file.
@@ -289,7 +308,7 @@ impl Accounts {
 
     fn give(&mut self, account: u64, serial: &Serial, since: Timestamp, random: &Random) {
         self.note([Touch::Owner(serial.clone())]);
-        self.ownership.insert(serial.clone(), Ownership { account, since });
+        self.add_owner(serial.clone(), Ownership { account, since });
         let users: Vec<_> = self.users_of(account).map(|user| user.id).collect();
         for user in users {
             self.note([Touch::LocalToken(serial.clone(), user)]);
@@ -303,13 +322,15 @@ impl Accounts {
 
     /// Whether that user's uuid and token open the hub on its local network.
     pub(crate) fn opens(&self, serial: &Serial, user_uuid: &str, token: &LocalToken) -> bool {
-        let user = self.users.values().find(|user| user.uuid == user_uuid);
+        let user = self.index.by_uuid(user_uuid).and_then(|key| self.users.get(key));
         user.and_then(|user| self.local_token(serial, user.id)).is_some_and(|stored| stored == token)
     }
 
     /// Whether the token opens the hub, whoever's it is.
     pub(crate) fn opens_for_any(&self, serial: &Serial, token: &LocalToken) -> bool {
-        self.users.values().any(|user| self.local_token(serial, user.id) == Some(token))
+        let first = (serial.clone(), 0);
+        let all = self.local_tokens.range(first..).take_while(|((of, _), _)| of == serial);
+        all.map(|(_, stored)| stored).any(|stored| stored == token)
     }
 }
 

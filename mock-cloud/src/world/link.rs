@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::journal::{self, EntryKind, Journal};
+use crate::journal::{EntryKind, Journal};
 use crate::state::Keeper;
 
 /// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
@@ -144,12 +144,6 @@ impl Link {
         self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), serde_json::Value::Null);
         // One that takes nothing any more is cut off.
         self.queue(Out::Close(code, reason));
-    }
-
-    /// What came on this connection; everything that is done meanwhile is because of it.
-    pub(crate) fn came<R>(&self, text: &str, act: impl FnOnce() -> R) -> R {
-        let seq = self.journal.message(EntryKind::MessageIn, &self.conn_id, text.into());
-        journal::because_of(Some(seq), act)
     }
 
     pub(crate) fn text(&self, text: String) -> bool {

@@ -2,12 +2,12 @@
 //! with it until they change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use ezlo_protocol::serial::Serial;
 
 use super::hub::cell::HubShot;
-use super::{Accounts, Beginnings, HubCell, Sessions, Tokens, World};
+use super::{Accounts, Beginnings, Copies, HubCell, Sessions, Tokens, World};
 use crate::random::Random;
 
 /// A state of a world. The time is not part of it: what was due in ten seconds is due in ten seconds again.
@@ -17,6 +17,8 @@ pub(crate) struct Snapshot {
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     pub(crate) hubs: Vec<HubShot>,
+    /// Those that nobody had touched, beside those.
+    pub(crate) copies: Arc<[Copies]>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -33,16 +35,34 @@ impl Snapshot {
         let random = Random::new(*seed);
         let tokens = Tokens::new(&random);
         let mut accounts = Accounts::new(&file.users, &random);
-        let mut hubs = BTreeMap::new();
-        for hub in &file.hubs {
-            let cell = HubCell::from_file(hub, *seed, guesses, clock.now_ms());
-            if let Some(owner) = &hub.owner {
-                accounts.adopt(owner, &cell.serial, clock.timestamp(), &random);
+        let (mut hubs, mut copies) = (BTreeMap::new(), Vec::new());
+        let now_ms = clock.now_ms();
+        for (at, hub) in file.hubs.iter().enumerate() {
+            for n in 0..hub.count() {
+                if let Some(owner) = hub.owner_of(n) {
+                    accounts.adopt(&owner, &hub.serial_of(n), clock.timestamp(), &random);
+                }
             }
-            hubs.insert(cell.serial.clone(), cell);
+            let begun = |n| HubCell::from_file(hub, n, *seed, guesses, now_ms).begun(now_ms, guesses);
+            let first = begun(0);
+            // Those that have something to do of their own begin at once, all of them.
+            match Copies::of(file, at, now_ms).filter(|_| first.is_at_rest()) {
+                Some(row) => copies.push(row),
+                None => hubs.extend((1..hub.count()).map(begun).map(|shot| (shot.serial().clone(), shot))),
+            }
+            hubs.insert(first.serial().clone(), first);
         }
-        let hubs = hubs.into_values().map(|cell| cell.begun(clock.now_ms(), guesses)).collect();
-        Self { random, tokens, accounts, sessions: Sessions::default(), hubs }
+        let hubs = hubs.into_values().collect();
+        Self { random, tokens, accounts, sessions: Sessions::default(), hubs, copies: copies.into() }
+    }
+}
+
+impl Snapshot {
+    /// With the hubs of the world file that nobody had touched when it was kept.
+    pub(crate) fn add_copies(&mut self, beginnings: &Beginnings) {
+        let all = 0..beginnings.file.hubs.len();
+        let copies = all.filter_map(|at| Copies::of(&beginnings.file, at, beginnings.clock.now_ms()));
+        self.copies = copies.collect();
     }
 }
 
@@ -55,7 +75,8 @@ impl World {
             tokens: self.tokens.clone(),
             accounts: self.accounts().clone(),
             sessions: self.sessions().clone(),
-            hubs: self.hubs().iter().map(|cell| cell.shot(now_ms)).collect(),
+            hubs: self.touched_hubs().iter().map(|cell| cell.shot(now_ms)).collect(),
+            copies: Arc::clone(&self.hubs.read().unwrap_or_else(PoisonError::into_inner).copies),
         }
     }
 
@@ -67,7 +88,7 @@ impl World {
         self.sessions().clone_from(&snapshot.sessions);
         self.is_heard();
         let mut before: BTreeMap<Serial, Arc<HubCell>> =
-            self.hubs().into_iter().map(|cell| (cell.serial.clone(), cell)).collect();
+            self.touched_hubs().into_iter().map(|cell| (cell.serial.clone(), cell)).collect();
         for shot in &snapshot.hubs {
             let cell = before.remove(shot.serial()).unwrap_or_else(|| self.put_hub(HubCell::from_shot(shot)));
             cell.restore(self, shot);
@@ -75,6 +96,7 @@ impl World {
         for gone in before.into_values() {
             self.remove_hub(&gone);
         }
+        self.hubs.write().unwrap_or_else(PoisonError::into_inner).copies = Arc::clone(&snapshot.copies);
         if let Some(keeper) = &self.keeper {
             keeper.note_all();
         }

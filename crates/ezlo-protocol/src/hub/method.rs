@@ -1,5 +1,8 @@
 //! Every method whose shape is known: one table for the typed client, the simulator's dispatch and the documents.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -110,8 +113,9 @@ pub fn current_name(name: &str) -> &str {
 
 /// The row of that name, or of the name it had before.
 pub fn spec(name: &str) -> Option<&'static MethodSpec> {
-    let name = current_name(name);
-    METHODS.iter().find(|method| method.name == name)
+    static BY_NAME: LazyLock<HashMap<&str, &MethodSpec>> =
+        LazyLock::new(|| METHODS.iter().map(|method| (method.name, method)).collect());
+    BY_NAME.get(current_name(name)).copied()
 }
 
 macro_rules! methods {

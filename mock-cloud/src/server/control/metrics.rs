@@ -18,10 +18,16 @@ pub(super) fn text(shared: &Shared, _: &Request) -> Reply {
     };
     let entries = world.journal.counts().map(|(kind, number)| (format!("{{kind=\"{kind}\"}}"), number));
     count("entries_total", "counter", "What happened, by kind.", &entries.collect::<Vec<_>>());
-    let hubs = world.hubs();
+    let hubs = world.touched_hubs();
     let online = hubs.iter().filter(|hub| hub.is_online()).count();
-    count("hubs", "gauge", "Hubs of the world.", &[(String::new(), hubs.len() as u64)]);
-    count("hubs_online", "gauge", "Hubs that are at the relay.", &[(String::new(), online as u64)]);
+    count("hubs", "gauge", "Hubs of the world.", &[(String::new(), world.hub_count() as u64)]);
+    count("hubs_touched", "gauge", "Hubs that somebody has asked for.", &[(String::new(), hubs.len() as u64)]);
+    count(
+        "hubs_online",
+        "gauge",
+        "Hubs that somebody has asked for and that are at the relay.",
+        &[(String::new(), online as u64)],
+    );
     let faults = world.faults.list();
     let fired = faults.iter().map(|standing| (format!("{{id=\"{}\"}}", standing.id), standing.fired));
     count("fault_fired_total", "counter", "How often each fault that stands went wrong.", &fired.collect::<Vec<_>>());

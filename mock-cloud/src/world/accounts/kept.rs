@@ -1,5 +1,6 @@
 //! Users and accounts as rows of a kept state.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ezlo_protocol::secret::LocalToken;
@@ -15,7 +16,7 @@ struct Counters {
     logins: i64,
 }
 
-/// A hub's owner, with its place in the order of claims.
+/// A hub's owner, with its place in the order of the owner's claims.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     place: usize,
@@ -36,7 +37,7 @@ impl Accounts {
     }
 
     /// Everything that is kept of them.
-    pub(crate) fn touches(&self) -> Vec<Touch> {
+    pub(crate) fn touches(&self) -> BTreeSet<Touch> {
         let users = self.users.keys().cloned().map(Touch::User);
         let accounts = self.accounts.keys().copied().map(Touch::Account);
         let owners = self.ownership.keys().cloned().map(Touch::Owner);
@@ -50,8 +51,9 @@ impl Accounts {
         match touch {
             Touch::User(name) => self.users.get(name).map(|user| Row::new(key, user)),
             Touch::Account(id) => self.accounts.get(id).map(|account| Row::new(key, account)),
-            Touch::Owner(serial) => self.ownership.get_full(serial).map(|(place, _, ownership)| {
+            Touch::Owner(serial) => self.ownership.get(serial).map(|ownership| {
                 let Ownership { account, since } = *ownership;
+                let place = self.index.place(serial, account);
                 Row::new(key, &Owner { place, account, since })
             }),
             Touch::LocalToken(serial, user) => {
@@ -67,14 +69,16 @@ impl Accounts {
         let Counters { next, logins } = rows.one("counters")?;
         let mut all = Self::new(&[], &crate::random::Random::new(0));
         (all.next, all.logins) = (next, logins);
-        all.users = rows.all::<User>("users")?.into_iter().collect();
+        for (key, user) in rows.all::<User>("users")? {
+            all.add_user(key, user);
+        }
         for (id, account) in rows.all::<Account>("accounts")? {
             all.accounts.insert(number("accounts", &id)?, account);
         }
         let mut owners = rows.all::<Owner>("owners")?;
         owners.sort_by_key(|(_, owner)| owner.place);
         for (serial, Owner { account, since, .. }) in owners {
-            all.ownership.insert(hub("owners", &serial)?, Ownership { account, since });
+            all.add_owner(hub("owners", &serial)?, Ownership { account, since });
         }
         for (name, token) in rows.all::<LocalToken>("local_tokens")? {
             let (serial, user) = name.split_once(' ').ok_or("a row of \"local_tokens\" names no user")?;

@@ -6,6 +6,7 @@ use ezlo_protocol::hub::device::Category;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::serial::Serial;
 use jiff::tz::TimeZone;
 
 use super::house::{ActionFile, BehaviourFile, DeviceFile, Finders, ItemFile, SceneFile, known_mode};
@@ -18,7 +19,7 @@ const MAX_COPIES: u32 = 1_000_000;
 const MAX_HUBS: u64 = 1_000_000;
 
 impl WorldFile {
-    /// Writes out what stands for many.
+    /// Writes out users that stand for many, and checks hubs that do: those are made when somebody asks for one.
     pub(super) fn with_copies(self) -> Result<Self, String> {
         let Self { digest, users, wifi, hubs } = self;
         // Before anything is copied: what is too large must not be made first.
@@ -32,7 +33,9 @@ impl WorldFile {
             }
         }
         let users = users.iter().map(UserFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
-        let hubs = hubs.iter().map(HubFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
+        for hub in &hubs {
+            hub.check_copies()?;
+        }
         Ok(Self { digest, users, wifi, hubs })
     }
 
@@ -47,13 +50,20 @@ impl WorldFile {
                 return Err(format!("user {:?}: user number {} is there twice", user.username, user.user));
             }
         }
-        let mut serials = BTreeSet::new();
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
         for hub in &self.hubs {
-            if !serials.insert(&hub.serial) {
-                return Err(format!("hub {} is there twice", hub.serial));
+            let first = hub.serial.as_str().parse::<u64>().unwrap_or_default();
+            let last = first + u64::from(hub.count() - 1);
+            if let Some((from, _)) = ranges.iter().find(|(from, to)| first <= *to && last >= *from) {
+                return Err(format!("hub {} is there twice", first.max(*from)));
             }
-            if let Some(owner) = hub.owner.as_ref().filter(|owner| !names.contains(&owner.to_lowercase())) {
-                return Err(format!("hub {}: no user is called {owner:?}", hub.serial));
+            ranges.push((first, last));
+            // Without a number in it, it is the same for all.
+            let owners = if hub.owner.as_ref().is_some_and(|owner| owner.contains("{n}")) { hub.count() } else { 1 };
+            for n in 0..owners {
+                if let Some(owner) = hub.owner_of(n).filter(|owner| !names.contains(&owner.to_lowercase())) {
+                    return Err(format!("hub {}: no user is called {owner:?}", hub.serial_of(n)));
+                }
             }
             hub.check().map_err(|text| format!("hub {}: {text}", hub.serial))?;
         }
@@ -89,20 +99,39 @@ impl UserFile {
 }
 
 impl HubFile {
-    fn copied(&self) -> Result<Vec<Self>, String> {
+    /// How many of it there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.copies.unwrap_or(1)
+    }
+
+    /// Serials count up and stay serials.
+    fn check_copies(&self) -> Result<(), String> {
         let first: u64 =
             self.serial.as_str().parse().map_err(|_| format!("hub {}: the serial is no number", self.serial))?;
-        let copy = |n: u32| {
-            let serial = (first + u64::from(n)).to_string();
-            Ok(Self {
-                serial: serial.parse().map_err(|_| format!("hub {serial}: the serial is too long"))?,
-                mac: counted(self.mac, n),
-                owner: self.owner.as_ref().map(|owner| owner.replace("{n}", &(n + 1).to_string())),
-                copies: None,
-                ..self.clone()
-            })
-        };
-        (0..count(self.copies)?).map(copy).collect()
+        let last = (first + u64::from(count(self.copies)? - 1)).to_string();
+        last.parse::<Serial>().map(drop).map_err(|_| format!("hub {last}: the serial is too long"))
+    }
+
+    /// Serial of the so manieth, counted from 0.
+    pub(crate) fn serial_of(&self, n: u32) -> Serial {
+        let counted = || (self.serial.as_str().parse::<u64>().ok()? + u64::from(n)).to_string().parse().ok();
+        // Checked when the file was read.
+        if n == 0 { self.serial.clone() } else { counted().unwrap_or_default() }
+    }
+
+    /// Whether that serial is one of its.
+    pub(crate) fn has(&self, serial: &Serial) -> bool {
+        (0..self.count()).any(|n| self.serial_of(n) == *serial)
+    }
+
+    /// Hardware address of the so manieth.
+    pub(crate) fn mac_of(&self, n: u32) -> MacAddress {
+        counted(self.mac, n)
+    }
+
+    /// Name of the owner of the so manieth.
+    pub(crate) fn owner_of(&self, n: u32) -> Option<String> {
+        self.owner.as_ref().map(|owner| owner.replace("{n}", &(n + 1).to_string()))
     }
 
     /// Devices and items it will have, parts included.

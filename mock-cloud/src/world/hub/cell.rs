@@ -103,9 +103,11 @@ impl Drop for OpenRequest {
 }
 
 impl HubCell {
-    pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
-        let hub = Hub::from_file(file, seed, guesses, now_ms);
-        let cell = Self::new(file.serial.clone(), file.mac, file.kind, Arc::new(hub));
+    /// The so manieth of those that the file means, counted from 0.
+    pub(crate) fn from_file(file: &HubFile, n: u32, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
+        let serial = file.serial_of(n);
+        let hub = Hub::from_file(file, &serial, seed, guesses, now_ms);
+        let cell = Self::new(serial, file.mac_of(n), file.kind, Arc::new(hub));
         let local = match (file.local, cell.local) {
             (Some(true), Local::None) => Local::Full,
             (Some(false), _) => Local::None,
@@ -354,7 +356,7 @@ impl HubCell {
     }
 
     /// Passes on what a process says for this hub: broadcasts to everybody, answers to who asked.
-    pub(crate) fn pass_on(&self, envelope: &Envelope<'_>, text: &str) {
+    pub(crate) fn pass_on(&self, envelope: &Envelope<'_>, text: &Utf8Bytes) {
         let mut state = self.lock();
         match envelope.kind() {
             FrameKind::Broadcast => send_to(&mut state.links, |_| true, text),
@@ -376,7 +378,7 @@ impl HubCell {
             }
             // Through the relay only while the hub is there.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
-            send_to(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text);
+            send_to(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text.into());
         }
         for call in effects.http {
             world.spawn(http_call::run(call, world.guesses.scene_http_anywhere));
@@ -446,7 +448,7 @@ impl HubCell {
     fn tell_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
         let text = frame::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content.to_string(), None);
-        send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
+        send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text.into());
     }
 }
 
@@ -467,8 +469,7 @@ fn room_method(name: &str) -> Option<&'static str> {
 }
 
 /// Sends to those links; one that is gone or too slow is cut off.
-fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
-    let text = Utf8Bytes::from(text);
+fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &Utf8Bytes) {
     links.retain(|link| !wanted(link) || link.send(text.clone()));
 }
 

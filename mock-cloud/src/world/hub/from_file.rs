@@ -4,6 +4,7 @@ use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::Scene;
 use ezlo_protocol::hub::{DeviceId, ItemId, RoomId, SceneId};
+use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::Field;
 use serde_json::Value;
 
@@ -13,8 +14,8 @@ use crate::world::file::{DeviceFile, Finders, HubFile, ItemFile, SceneFile};
 use crate::world::template::{self, Template};
 
 impl Hub {
-    pub(crate) fn from_file(file: &HubFile, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
-        let mut hub = Self::bare(file.serial.as_str(), file.kind, &file.model, seed, now_ms);
+    pub(crate) fn from_file(file: &HubFile, serial: &Serial, seed: u64, guesses: &Guesses, now_ms: i64) -> Self {
+        let mut hub = Self::bare(serial.as_str(), file.kind, &file.model, seed, now_ms);
         hub.wifi = Wifi::at_start(file.online, guesses.access_point_beside_network);
         hub.set_setup_fault(file.setup_fault);
         hub.insecure_access = file.insecure_access;

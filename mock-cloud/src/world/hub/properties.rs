@@ -139,7 +139,7 @@ impl House {
         let guesses = Guesses::default();
         let mut file = WorldFile::named_or_read("demo").unwrap();
         file.hubs[0].kind = kind;
-        let hub = Hub::from_file(&file.hubs[0], 7, &guesses, 0);
+        let hub = Hub::from_file(&file.hubs[0], &file.hubs[0].serial, 7, &guesses, 0);
         let mut house = Self {
             hub,
             guesses,

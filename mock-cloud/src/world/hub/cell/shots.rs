@@ -37,6 +37,11 @@ impl HubShot {
         &self.serial
     }
 
+    /// Whether nothing happens until somebody does something.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        self.timers.is_empty()
+    }
+
     pub(crate) fn device_count(&self) -> usize {
         self.hub.device_count()
     }

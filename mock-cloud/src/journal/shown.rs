@@ -1,0 +1,124 @@
+//! What the journal shows of what crossed the wire: everything but secrets.
+
+use ezlo_protocol::rpc::Envelope;
+use ezlo_protocol::secret::masked;
+use serde_json::{Map, Value, json};
+
+/// Longest text that is shown whole, in characters.
+const SHOWN_TEXT: usize = 4096;
+/// Names of a query that the journal shows, and characters of each.
+const SHOWN_NAMES: usize = 32;
+const SHOWN_NAME: usize = 64;
+
+/// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
+pub(super) fn query_names(query: &str) -> Vec<String> {
+    let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
+    named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
+}
+
+pub(crate) fn shown_name(name: &str) -> String {
+    masked(name).chars().take(SHOWN_NAME).collect()
+}
+
+/// Members whose values nobody else needs to see, by name in lower case.
+const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "value_code"];
+/// Parts of such names.
+const SECRET_PARTS: &[&str] = &[
+    "passw",
+    "passk",
+    "passp",
+    "psk",
+    "token",
+    "auth",
+    "secret",
+    "signature",
+    "hmac",
+    "hash",
+    "identity",
+    "_key",
+    "key_",
+    "_code",
+];
+/// Parts of paths that a secret comes after.
+const BEFORE_SECRETS: &[&str] = &["session", "token", "key"];
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// A path without session tokens: neither what comes after `session` nor what is long enough to be one.
+pub(crate) fn shown_path(path: &str) -> String {
+    let mut hides = false;
+    let parts = path.split('/').map(|part| {
+        // `/info/session/token` is the name of a call.
+        let shown = if hides && !part.is_empty() && part != "token" { "***".to_owned() } else { masked(part) };
+        hides = BEFORE_SECRETS.iter().any(|name| part.eq_ignore_ascii_case(name));
+        shown
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Bytes that JSON takes, about.
+pub(super) fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 8,
+        Value::Array(all) => all.iter().map(weight).sum::<usize>() + 32,
+        Value::Object(all) => all.iter().map(|(name, value)| name.len() + weight(value) + 32).sum::<usize>() + 32,
+        _ => 16,
+    }
+}
+
+/// A message as it is shown.
+pub(super) fn shown(text: &str) -> Value {
+    if text.len() > SHOWN_TEXT * 16 {
+        let envelope = Envelope::parse(text).unwrap_or_default();
+        let id = envelope.id.and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
+        return json!({"id": id, "bytes": text.len()});
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(message) => hidden(message, ""),
+        // What is no message may be anything.
+        Err(_) => json!({"unreadable": true, "bytes": text.len()}),
+    }
+}
+
+/// The value without secrets; `under` is the name of the member that it is.
+fn hidden(value: Value, under: &str) -> Value {
+    match value {
+        Value::Object(members) => {
+            // An item that holds codes: its value is one, whatever it looks like.
+            let holds_codes = members.get("name").and_then(Value::as_str).is_some_and(|name| name.contains("code"));
+            let hide = |(name, value): (String, Value)| {
+                // The code of an error is a number and no secret.
+                let is_plain = value.is_null() || name == "code" && value.is_number() && under == "error";
+                let is_code = holds_codes && matches!(name.as_str(), "value" | "valueFormatted");
+                let secret = !is_plain && (is_code || is_secret(&name));
+                let value = if secret { Value::from("***") } else { hidden(value, &name) };
+                (name, value)
+            };
+            Value::Object(members.into_iter().map(hide).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| hidden(item, under)).collect()),
+        Value::String(text) => shown_text(text).into(),
+        other => other,
+    }
+}
+
+/// A text without the secrets that may be inside: addresses carry keys, and JSON is sent as text too.
+fn shown_text(text: String) -> String {
+    if text.starts_with(['{', '[']) {
+        return match serde_json::from_str::<Value>(&text) {
+            Ok(inside) => hidden(inside, "").to_string(),
+            Err(_) => masked(&text),
+        };
+    }
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?***"));
+    let (authority, path) = place.split_once('/').unwrap_or((place, ""));
+    let authority = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("***@{host}"));
+    format!(
+        "{scheme}://{authority}{}{query}",
+        if path.is_empty() { String::new() } else { shown_path(&format!("/{path}")) }
+    )
+}

@@ -1,0 +1,59 @@
+//! Ways to users and hubs that do not get longer with their number.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use ezlo_protocol::serial::Serial;
+use indexmap::IndexSet;
+
+use super::User;
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct Index {
+    /// Keys of users.
+    by_id: HashMap<u64, String>,
+    by_uuid: HashMap<String, String>,
+    by_account: HashMap<u64, BTreeSet<String>>,
+    /// In lower case.
+    emails: HashSet<String>,
+    /// In the order in which hubs were claimed, which is the order of the hub list.
+    owned: BTreeMap<u64, IndexSet<Serial>>,
+}
+
+impl Index {
+    pub(super) fn add_user(&mut self, key: &str, user: &User) {
+        self.by_id.insert(user.id, key.to_owned());
+        self.by_uuid.insert(user.uuid.clone(), key.to_owned());
+        self.by_account.entry(user.account).or_default().insert(key.to_owned());
+        self.emails.insert(user.email.to_ascii_lowercase());
+    }
+
+    pub(super) fn add_owner(&mut self, serial: &Serial, account: u64) {
+        self.owned.entry(account).or_default().insert(serial.clone());
+    }
+
+    pub(super) fn by_id(&self, id: u64) -> Option<&str> {
+        self.by_id.get(&id).map(String::as_str)
+    }
+
+    pub(super) fn by_uuid(&self, uuid: &str) -> Option<&str> {
+        self.by_uuid.get(uuid).map(String::as_str)
+    }
+
+    /// Keys of the account's users, in order.
+    pub(super) fn members(&self, account: u64) -> impl Iterator<Item = &String> {
+        self.by_account.get(&account).into_iter().flatten()
+    }
+
+    pub(super) fn has_email(&self, email: &str) -> bool {
+        self.emails.contains(&email.to_ascii_lowercase())
+    }
+
+    pub(super) fn owned(&self, account: u64) -> impl Iterator<Item = &Serial> {
+        self.owned.get(&account).into_iter().flatten()
+    }
+
+    /// Which of the account's hubs it is.
+    pub(super) fn place(&self, serial: &Serial, account: u64) -> usize {
+        self.owned.get(&account).and_then(|owned| owned.get_index_of(serial)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,60 @@
+//! All hubs: those that somebody has touched, and those that a world file has many of and nobody has touched yet. The latter
+//! are a number: they are made when they are asked for, as they would have been from the beginning.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ezlo_protocol::serial::Serial;
+
+use super::HubCell;
+use super::file::WorldFile;
+
+/// Hubs by serial.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(super) made: BTreeMap<Serial, Arc<HubCell>>,
+    pub(super) copies: Arc<[Copies]>,
+}
+
+/// Hubs of one entry of the world file, with serials that count up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Copies {
+    /// Place of the entry.
+    pub(super) at: usize,
+    first: u64,
+    count: u32,
+    /// When the world began, Unix milliseconds.
+    pub(super) begun_ms: i64,
+}
+
+impl Copies {
+    /// Those of that entry; `None` when it is about one hub alone.
+    pub(crate) fn of(file: &WorldFile, at: usize, begun_ms: i64) -> Option<Self> {
+        let hub = &file.hubs[at];
+        let first = hub.serial.as_str().parse().ok()?;
+        (hub.count() > 1).then_some(Self { at, first, count: hub.count(), begun_ms })
+    }
+
+    /// Which of them has that serial.
+    pub(super) fn number(&self, serial: &Serial) -> Option<u32> {
+        let number = serial.as_str().parse::<u64>().ok()?.checked_sub(self.first)?;
+        // 007 is not 7.
+        let is_plain = !serial.as_str().starts_with('0');
+        u32::try_from(number).ok().filter(|number| is_plain && *number < self.count)
+    }
+
+    /// Serials of the first ones.
+    pub(super) fn first(&self, most: usize) -> impl Iterator<Item = Serial> + use<> {
+        let (first, count) = (self.first, u64::from(self.count));
+        (0..count).take(most).filter_map(move |n| (first + n).to_string().parse().ok())
+    }
+}
+
+impl Fleet {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        let copies: usize = self.copies.iter().map(|copies| copies.count as usize).sum();
+        let strange = self.made.keys().filter(|serial| self.copies.iter().all(|row| row.number(serial).is_none()));
+        copies + if self.copies.is_empty() { self.made.len() } else { strange.count() }
+    }
+}
