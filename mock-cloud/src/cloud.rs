@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ezlo_protocol::serial::Serial;
+
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Ports, Profile};
 use crate::hub::HubHandle;
@@ -15,7 +17,7 @@ use crate::server::{self, Shared, Surface};
 use crate::state::{About, StateError};
 use crate::tls::{Authority, TlsError};
 use crate::world::hub::Local;
-use crate::world::{Beginnings, HubCell, HubKind, World, WorldFile};
+use crate::world::{Beginnings, HubKind, World, WorldFile};
 
 mod kept;
 
@@ -243,7 +245,7 @@ impl Shared {
     /// Copies the world now; what is waited for are the listeners of the copy.
     pub(crate) fn forking(&self) -> Forking {
         let beginnings = self.origin.beginnings(self.world.clock.copy());
-        let world = World::from_snapshot(&self.world.snapshot(), beginnings);
+        let world = World::from_snapshot(self.world.snapshot(), beginnings);
         Box::pin(MockCloud::run(world, Ports::default(), Arc::clone(&self.origin)))
     }
 }
@@ -294,11 +296,11 @@ impl Listeners<'_> {
         let http = self.listen("http", ports.http, Surface::Cloud { tls: None }).await?;
         let control = self.listen("control", ports.control, Surface::Control).await?;
         let mut hubs = Vec::new();
-        let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| hub.serial_of(n)));
-        for (at, serial) in all.take(MOST_READY).enumerate() {
-            if let Some(cell) = self.shared.world.hub(&serial) {
-                hubs.push(self.hub(&cell, at).await?);
-            }
+        let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
+        for (at, (hub, n)) in all.take(MOST_READY).enumerate() {
+            let ready = self.shared.world.told(hub, n);
+            let ready = ReadyHub { owner: self.owner(&hub.serial_of(n)), ..ready };
+            hubs.push(if at < HUBS_WITH_PORTS { self.with_ports(ready, &hub.serial_of(n), at).await? } else { ready });
         }
         let users = file.users.iter().map(|user| ReadyUser {
             username: user.username.clone(),
@@ -336,26 +338,15 @@ impl Listeners<'_> {
     }
 
     /// The first user of the account that has it now.
-    fn owner(&self, cell: &HubCell) -> Option<String> {
+    fn owner(&self, serial: &Serial) -> Option<String> {
         let accounts = self.shared.world.accounts();
-        let account = accounts.ownership(&cell.serial)?.account;
+        let account = accounts.ownership(serial)?.account;
         accounts.users_of(account).min_by_key(|user| user.id).map(|user| user.username.clone())
     }
 
-    async fn hub(&self, cell: &Arc<HubCell>, at: usize) -> Result<ReadyHub, StartError> {
-        let mut ready = ReadyHub {
-            serial: cell.serial.to_string(),
-            mac: cell.mac.to_string(),
-            kind: cell.kind.as_str(),
-            model: cell.read(|hub| hub.model.clone()),
-            online: cell.is_online(),
-            owner: self.owner(cell),
-            ap: None,
-            ap_root: None,
-            lan: None,
-            lan_http: None,
-        };
-        if cell.kind != HubKind::Vera && at < HUBS_WITH_PORTS {
+    async fn with_ports(&self, mut ready: ReadyHub, serial: &Serial, at: usize) -> Result<ReadyHub, StartError> {
+        let cell = &self.shared.world.hub(serial);
+        if let Some(cell) = cell.as_ref().filter(|cell| cell.kind != HubKind::Vera) {
             let ports = self.ports;
             let tls = self.origin.authority.hub(cell.serial.as_str())?;
             let lan = || Surface::Lan { hub: Arc::clone(cell), tls: Arc::clone(&tls) };

@@ -206,20 +206,30 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
         },
         Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => None,
     };
-    match tls {
-        None => speak(shared, stream, surface, false).await,
+    let accepted = match tls {
+        None => Box::pin(speak(shared, stream, surface, false)).await,
         Some(config) => {
             let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
                 Some(Ok(Some(faulty))) => faulty,
                 _ => config,
             };
-            let handshake = TlsAcceptor::from(config).accept(stream);
+            let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
             match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
-                Ok(Ok(stream)) => speak(shared, stream, surface, true).await,
-                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                Err(_) => tracing::debug!("TLS handshake took too long"),
+                Ok(Ok(stream)) => Box::pin(speak(shared, stream, surface, true)).await,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "TLS handshake failed");
+                    None
+                }
+                Err(_) => {
+                    tracing::debug!("TLS handshake took too long");
+                    None
+                }
             }
         }
+    };
+    if let Some(accepted) = accepted {
+        // What the request needed is gone by now; most of a connection's life is this.
+        Box::pin(socket::run(accepted)).await;
     }
 }
 
@@ -238,7 +248,8 @@ async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Opt
             None
         }
         Some(FaultKind::NoCommonCipher) => {
-            no_common_cipher(stream).await;
+            // Boxed, as all that is rare or over soon: every connection is as large as its largest part.
+            Box::pin(no_common_cipher(stream)).await;
             None
         }
         fault => Some((FaultyStream::new(stream, fault.as_ref()), fault)),
@@ -291,7 +302,8 @@ struct Exchange {
     tamper: Arc<Tamper>,
 }
 
-async fn speak<S>(shared: Arc<Shared>, stream: S, surface: Surface, tls: bool)
+/// Answers requests, until the connection ends or a WebSocket takes it over.
+async fn speak<S>(shared: Arc<Shared>, stream: S, surface: Surface, tls: bool) -> Option<socket::Accepted>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -309,15 +321,17 @@ where
         Surface::Lan { hub, .. } => Some(hub.drops.subscribe()),
         _ => None,
     };
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(MAX_HEAD)
-        // A client that has said everything may close its side and still wants the answer. Not on a hub's own ports: there
-        // an answer may have no end, and only a client that is seen to go gives its place free.
-        .half_close(!matches!(surface, Surface::Lan { .. }))
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let serving = Box::pin(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_buf_size(MAX_HEAD)
+            // A client that has said everything may close its side and still wants the answer. Not on a hub's own ports: there
+            // an answer may have no end, and only a client that is seen to go gives its place free.
+            .half_close(!matches!(surface, Surface::Lan { .. }))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades(),
+    );
     // A hub that drops its local connections drops those too that speak HTTP or have not logged in.
     let dropped = async {
         match &mut drops {
@@ -329,10 +343,7 @@ where
         served = serving => if let Err(error) = served {
             tracing::debug!(%error, "connection ended early");
         },
-        () = dropped => return,
+        () = dropped => return None,
     }
-    let accepted = exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(accepted) = accepted {
-        socket::run(accepted).await;
-    }
+    exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

@@ -76,27 +76,26 @@ impl std::fmt::Debug for World {
 
 impl World {
     pub(crate) fn new(beginnings: Beginnings) -> Arc<Self> {
-        let snapshot = Snapshot::beginning(&beginnings);
-        Self::from_snapshot(&snapshot, beginnings)
+        Self::from_snapshot(Snapshot::beginning(&beginnings), beginnings)
     }
 
     /// A world of its own that begins in that state; of the beginnings the manners and the time count.
-    pub(crate) fn from_snapshot(snapshot: &Snapshot, beginnings: Beginnings) -> Arc<Self> {
+    pub(crate) fn from_snapshot(snapshot: Snapshot, beginnings: Beginnings) -> Arc<Self> {
         let Beginnings { clock, seed, guesses, profile, file, journal, keeper } = beginnings;
         let hubs = snapshot.hubs.iter().map(|shot| (shot.serial().clone(), Arc::new(HubCell::from_shot(shot))));
         let world = Arc::new(Self {
-            random: snapshot.random.clone(),
+            random: snapshot.random,
             guesses,
             profile,
-            tokens: snapshot.tokens.clone(),
+            tokens: snapshot.tokens,
             networks: file.wifi.clone(),
             faults: Faults::new(seed),
             journal: Arc::new(Journal::new(clock.clone(), journal)),
             clock,
             keeper,
-            accounts: Mutex::new(snapshot.accounts.clone()),
-            sessions: Mutex::new(snapshot.sessions.clone()),
-            hubs: RwLock::new(Fleet { made: hubs.collect(), copies: Arc::clone(&snapshot.copies) }),
+            accounts: Mutex::new(snapshot.accounts),
+            sessions: Mutex::new(snapshot.sessions),
+            hubs: RwLock::new(Fleet { made: hubs.collect(), copies: snapshot.copies }),
             file,
             seed,
             tasks: Mutex::new(Some(JoinSet::new())),

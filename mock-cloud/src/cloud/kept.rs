@@ -26,17 +26,17 @@ impl Kept {
 
     /// The world as it was, or as it begins, kept from now on.
     pub(super) fn go_on(self, origin: &Origin, clock: Clock) -> Result<Arc<World>, StateError> {
-        let Self { file, mut state } = self;
+        let Self { file, state } = self;
         if let Some(state) = &state {
             clock.not_before(state.now_ms);
         }
         let keeper = Keeper::new(origin.about(), origin.authority.to_keep());
         let beginnings = Beginnings { keeper: Some(Arc::clone(&keeper)), ..origin.beginnings(clock) };
-        let world = match &mut state {
-            Some(state) => {
+        let world = match state {
+            Some(mut state) => {
                 // Hubs that nobody had touched are in the world file still.
                 state.snapshot.add_copies(&beginnings);
-                World::from_snapshot(&state.snapshot, beginnings)
+                World::from_snapshot(state.snapshot, beginnings)
             }
             None => World::new(beginnings),
         };

@@ -2,12 +2,13 @@
 //! are a number: they are made when they are asked for, as they would have been from the beginning.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use ezlo_protocol::serial::Serial;
 
-use super::HubCell;
-use super::file::WorldFile;
+use super::file::{HubFile, WorldFile};
+use super::{HubCell, World};
+use crate::ready::ReadyHub;
 
 /// Hubs by serial.
 #[derive(Debug)]
@@ -56,5 +57,27 @@ impl Fleet {
         let copies: usize = self.copies.iter().map(|copies| copies.count as usize).sum();
         let strange = self.made.keys().filter(|serial| self.copies.iter().all(|row| row.number(serial).is_none()));
         copies + if self.copies.is_empty() { self.made.len() } else { strange.count() }
+    }
+}
+
+impl World {
+    /// What the ready line tells of the so manieth hub of that entry. One that nobody has touched stays so.
+    pub(crate) fn told(&self, file: &HubFile, n: u32) -> ReadyHub {
+        let serial = file.serial_of(n);
+        let made = self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.get(&serial).cloned();
+        let online = made.as_ref().map_or(file.online, |cell| cell.is_online());
+        let model = made.map_or_else(|| file.model.clone(), |cell| cell.read(|hub| hub.model.clone()));
+        ReadyHub {
+            serial: serial.to_string(),
+            mac: file.mac_of(n).to_string(),
+            kind: file.kind.as_str(),
+            model,
+            online,
+            owner: None,
+            ap: None,
+            ap_root: None,
+            lan: None,
+            lan_http: None,
+        }
     }
 }

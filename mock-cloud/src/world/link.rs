@@ -1,13 +1,15 @@
 //! What a hub's messages go out through: one bounded queue for each connection that listens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::journal::{EntryKind, Journal};
 use crate::state::Keeper;
+
+mod queue;
+
+use queue::{Receiver, Sender, queue};
 
 /// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
 /// has stopped reading, and is cut off rather than fed from memory.
@@ -25,26 +27,25 @@ pub(crate) enum Out {
 /// The receiving end, owned by the connection. It ends when the link was cut off for being slow.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    queue: mpsc::Receiver<(u64, Out)>,
+    queue: Receiver<(u64, Out)>,
     /// Taken from the queue, and not to be sent before what it tells is kept.
     held: Option<(u64, Out)>,
-    cut: Arc<AtomicBool>,
     keeper: Option<Arc<Keeper>>,
 }
 
 impl Outbox {
     /// The next thing to send; `None` when the connection is to end: it was too slow, and something for it is lost.
     pub(crate) async fn recv(&mut self) -> Option<Out> {
-        let Self { queue, held, cut, keeper } = self;
-        // The queue is full when it is cut off, so whoever waits here is not kept waiting.
-        if cut.load(Ordering::Acquire) { None } else { next(queue, held, keeper.as_deref()).await }
+        let Self { queue, held, keeper } = self;
+        next(queue, held, keeper.as_deref()).await
     }
 
     /// The next of what is queued already.
     pub(crate) async fn rest(&mut self) -> Option<Out> {
-        let Self { queue, held, cut, keeper } = self;
-        let is_there = !cut.load(Ordering::Acquire) && (held.is_some() || !queue.is_empty());
-        if is_there { next(queue, held, keeper.as_deref()).await } else { None }
+        if self.len() == 0 {
+            return None;
+        }
+        self.recv().await
     }
 
     /// How much waits.
@@ -54,11 +55,11 @@ impl Outbox {
 
     /// What is there already and may go.
     pub(crate) fn try_recv(&mut self) -> Option<Out> {
-        if self.cut.load(Ordering::Acquire) {
+        if self.queue.is_cut() {
             return None;
         }
         if self.held.is_none() {
-            self.held = self.queue.try_recv().ok();
+            self.held = self.queue.now();
         }
         let keeper = self.keeper.as_deref();
         self.held.take_if(|(mark, _)| keeper.is_none_or(|keeper| keeper.has_reached(*mark))).map(|(_, out)| out)
@@ -67,13 +68,9 @@ impl Outbox {
 
 /// The next of a queue, once what it tells is kept. What is taken out and has to wait stays in `held`, whatever becomes of
 /// who waits.
-async fn next(
-    queue: &mut mpsc::Receiver<(u64, Out)>,
-    held: &mut Option<(u64, Out)>,
-    keeper: Option<&Keeper>,
-) -> Option<Out> {
+async fn next(queue: &mut Receiver<(u64, Out)>, held: &mut Option<(u64, Out)>, keeper: Option<&Keeper>) -> Option<Out> {
     if held.is_none() {
-        *held = Some(queue.recv().await?);
+        *held = Some(queue.next().await?);
     }
     if let (Some(keeper), Some((mark, _))) = (keeper, &held)
         && !keeper.reached(*mark).await
@@ -90,9 +87,7 @@ pub(crate) struct Link {
     /// The connection's uuid; `sender.conn_id` on relayed messages.
     pub(crate) conn_id: Arc<str>,
     pub(crate) kind: LinkKind,
-    sender: mpsc::Sender<(u64, Out)>,
-    /// Set once something could not be queued: what the connection knows has a gap from then on, so it ends.
-    cut: Arc<AtomicBool>,
+    sender: Sender<(u64, Out)>,
     journal: Arc<Journal>,
     keeper: Option<Arc<Keeper>>,
 }
@@ -115,13 +110,9 @@ impl Link {
         conn_id: String,
         kind: LinkKind,
     ) -> (Self, Outbox) {
-        let (sender, queue) = mpsc::channel(OUTBOX);
-        let cut = Arc::new(AtomicBool::new(false));
-        let outbox = Outbox { queue, held: None, cut: Arc::clone(&cut), keeper: keeper.cloned() };
-        (
-            Self { conn_id: conn_id.into(), kind, sender, cut, journal: Arc::clone(journal), keeper: keeper.cloned() },
-            outbox,
-        )
+        let (sender, queue) = queue(OUTBOX);
+        let outbox = Outbox { queue, held: None, keeper: keeper.cloned() };
+        (Self { conn_id: conn_id.into(), kind, sender, journal: Arc::clone(journal), keeper: keeper.cloned() }, outbox)
     }
 
     /// Queues a message; false when the connection is gone or too slow.
@@ -132,11 +123,7 @@ impl Link {
 
     fn queue(&self, out: Out) -> bool {
         let mark = self.keeper.as_ref().map_or(0, |keeper| keeper.mark());
-        let fits = self.sender.try_send((mark, out)).is_ok();
-        if !fits {
-            self.cut.store(true, Ordering::Release);
-        }
-        fits
+        self.sender.send((mark, out))
     }
 
     /// Closes the connection once what is queued has gone out.
