@@ -12,7 +12,7 @@ use crate::mock::{Mock, VIRTUAL, Wish};
 const CONNECTIONS: u64 = 4_000;
 
 pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
-    let mock = Mock::start(Wish { virtual_hubs: 1, foreign_hubs: 0, journal: true, core: None })?;
+    let mock = Mock::start(Wish { virtual_hubs: 1, foreign_hubs: 0, other_users: 0, journal: true, core: None })?;
     // The journal is full, and the allocator has what it needs.
     let call = json!({"id": "s", "method": "hub.info.get", "params": {}}).to_string();
     let mut warm = Driver::new()?;

@@ -10,6 +10,7 @@ mod client;
 mod contest;
 mod drive;
 mod fanout;
+mod growth;
 mod http;
 mod hub;
 mod idle;
@@ -18,6 +19,7 @@ mod mock;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod relay;
+mod sdk;
 mod start;
 mod virtual_hub;
 mod world;
@@ -50,6 +52,8 @@ const BENCHMARKS: &[Benchmark] = &[
     ("fan-out", fanout::run),
     ("idle", idle::run),
     ("start", start::run),
+    ("sdk", sdk::run),
+    ("growth", growth::run),
     ("hub", hub::run),
     ("world", world::run),
 ];

@@ -20,6 +20,8 @@ pub(crate) const FOREIGN: u64 = 91_000_001;
 pub(crate) struct Wish {
     pub(crate) virtual_hubs: u64,
     pub(crate) foreign_hubs: u64,
+    /// Users beside the one that logs in.
+    pub(crate) other_users: u64,
     pub(crate) journal: bool,
     pub(crate) core: Option<usize>,
 }
@@ -40,6 +42,13 @@ fn world(wish: Wish) -> String {
         "[[users]]\nusername = \"{USER}\"\npassword = \"{PASSWORD}\"\nemail = \"bench@example.com\"\naccount = 1200001\n\
          user = 2800001\n"
     );
+    if wish.other_users > 0 {
+        world.push_str(&format!(
+            "[[users]]\nusername = \"other{{n}}\"\npassword = \"{PASSWORD}\"\nemail = \"other{{n}}@example.com\"\n\
+             account = 1300001\nuser = 2900001\ncopies = {}\n",
+            wish.other_users
+        ));
+    }
     if wish.virtual_hubs > 0 {
         world.push_str(&format!(
             "[[hubs]]\nserial = \"{VIRTUAL}\"\nmac = \"AA:BB:CC:00:00:01\"\nkind = \"linux\"\nmodel = \"h2.1\"\n\

@@ -44,7 +44,7 @@ impl Lane {
         let tell = || Role::Answer { text: answer() };
         let (mock, peer) = match server {
             Server::Mock(core) => {
-                let wish = Wish { virtual_hubs: 0, foreign_hubs: pairs, journal: true, core };
+                let wish = Wish { virtual_hubs: 0, foreign_hubs: pairs, other_users: 0, journal: true, core };
                 let mock = Mock::start(wish)?;
                 let to = mock.contestant.address;
                 let hubs = (0..pairs).map(|n| Talker::new("/", mock.as_hub(FOREIGN + n), tell()));
