@@ -137,8 +137,7 @@ impl ByHand {
         let mut roots = rustls::RootCertStore::empty();
         let certificate = rustls_pki_types::CertificateDer::from_pem_slice(cloud.ca_pem().as_bytes());
         roots.add(certificate.map_err(text)?).map_err(text)?;
-        let builder =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
         let config = builder.with_safe_default_protocol_versions().map_err(text)?;
         let config = config.with_root_certificates(roots).with_no_client_auth();
         let address = cloud.ready().https.trim_start_matches("https://").to_owned();

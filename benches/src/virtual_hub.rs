@@ -39,7 +39,8 @@ struct Lane {
 
 impl Lane {
     fn ours(at_once: usize) -> Result<Self, String> {
-        let mock = Mock::start(Wish { virtual_hubs: CLIENTS, foreign_hubs: 0, other_users: 0, journal: true, core: None })?;
+        let mock =
+            Mock::start(Wish { virtual_hubs: CLIENTS, foreign_hubs: 0, other_users: 0, journal: true, core: None })?;
         let mut driver = Driver::new()?;
         let list = json!({"id": "s", "method": "hub.items.list", "params": {}}).to_string();
         // The answer and the broadcast.
