@@ -297,3 +297,73 @@ async fn a_copy_answers_to_its_name_too() {
     assert!(get("w2.localhost", &log_in).await.contains("No such world"));
     assert!(get("w1.evil.example", &log_in).await.starts_with("HTTP/1.1 404 "), "another name is the first world's");
 }
+
+/// Hubs of which a world has many are made when somebody asks; whatever is put back, their ports stay theirs.
+#[tokio::test]
+async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
+    let folder = std::env::temp_dir().join(format!("ezlo-many-{}.toml", std::process::id()));
+    let world = r#"
+        [[users]]
+        username = "demo.user"
+        password = "demo-password"
+        email = "demo.user@example.com"
+        account = 1200001
+        user = 2800001
+        [[hubs]]
+        serial = "90000001"
+        mac = "AA:BB:CC:00:00:01"
+        kind = "linux"
+        model = "h2.1"
+        owner = "demo.user"
+        online = true
+        copies = 5000
+        rooms = ["Hall"]
+        devices = [{ template = "switch", name = "Lamp", room = "Hall" }]
+    "#;
+    std::fs::write(&folder, world).unwrap();
+    let cloud = started(MockCloud::builder().world(folder.to_str().unwrap()).clock(Clock::frozen(START))).await;
+    std::fs::remove_file(&folder).unwrap();
+    let control = Control::at(&cloud.ready().control);
+    let rooms = async |serial: &str| control.call("GET", &format!("/hubs/{serial}"), &Value::Null).await.map(drop);
+    assert!(rooms("90004999").await.is_ok() && rooms("90005001").await.is_err() && rooms("090000002").await.is_err());
+    let account = account(&cloud).await;
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 5000);
+    let state = cloud.snapshot();
+    // The third has ports of its own; the last one nobody has touched.
+    for serial in ["90000003", "90005000"] {
+        let hub = within(account.connect(&serial.parse().unwrap())).await.unwrap();
+        let lamp = within(hub.device("Lamp")).await.unwrap();
+        within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap();
+    }
+    let copy = within(cloud.fork()).await.unwrap();
+    let is_on = async |cloud: &MockCloud, serial: &str| {
+        let account = crate::support::account(cloud).await;
+        let hub = within(account.connect(&serial.parse().unwrap())).await.unwrap();
+        within(hub.device("Lamp")).await.unwrap().item("switch").unwrap().value.get() == Some(&json!(true))
+    };
+    for put_back in [true, false] {
+        if put_back {
+            cloud.restore(&state)
+        } else {
+            cloud.reset()
+        }
+        assert!(!is_on(&cloud, "90000003").await && !is_on(&cloud, "90005000").await, "{put_back}");
+        // On its local port it is the same hub.
+        let lan = address(cloud.ready().hubs[2].lan.as_deref().unwrap());
+        let handle = cloud.hub("90000003").unwrap();
+        let relay = within(account.connect(&"90000003".parse().unwrap())).await.unwrap();
+        let clear = relay.session().call_raw("hub.offline.insecure_access.enabled.set", json!({"enabled": true}));
+        within(clear).await.unwrap();
+        let keys = within(account.local_credentials(&"90000003".parse().unwrap())).await.unwrap();
+        let keys = [("user", keys.user.as_str()), ("token", keys.token.expose())];
+        for on in [false, true] {
+            if on {
+                handle.report("Lamp", "switch", json!(true)).unwrap();
+            }
+            let items = ask(lan, "GET /v1/method/hub.items.list", &keys, b"").await.json();
+            let lamp = items["result"]["items"].as_array().unwrap().iter().find(|item| item["name"] == "switch");
+            assert_eq!(lamp.unwrap()["value"], json!(on), "{put_back}");
+        }
+    }
+    assert!(is_on(&copy, "90000003").await && is_on(&copy, "90005000").await, "the copy goes its own way");
+}

@@ -118,16 +118,15 @@ impl World {
     }
 
     pub(crate) fn hub(&self, serial: &Serial) -> Option<Arc<HubCell>> {
-        let (copies, number) = {
+        let copies = {
             let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(cell) = fleet.made.get(serial) {
                 return Some(Arc::clone(cell));
             }
-            fleet.copies.iter().find_map(|copies| Some((*copies, copies.number(serial)?)))?
+            Arc::clone(&fleet.copies)
         };
         // Made without the lock; whoever was faster wins.
-        let cell = HubCell::from_file(&self.file.hubs[copies.at], number, self.seed, &self.guesses, copies.begun_ms);
-        let cell = HubCell::from_shot(&cell.begun(copies.begun_ms, &self.guesses));
+        let cell = HubCell::from_shot(&self.untouched(&copies, serial)?);
         let mut fleet = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(fleet.made.entry(serial.clone()).or_insert_with(|| Arc::new(cell))))
     }

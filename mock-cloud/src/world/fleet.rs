@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use ezlo_protocol::serial::Serial;
 
 use super::file::{HubFile, WorldFile};
-use super::{HubCell, World};
+use super::{HubCell, HubShot, World};
 use crate::ready::ReadyHub;
 
 /// Hubs by serial.
@@ -21,11 +21,11 @@ pub(crate) struct Fleet {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Copies {
     /// Place of the entry.
-    pub(super) at: usize,
+    at: usize,
     first: u64,
     count: u32,
     /// When the world began, Unix milliseconds.
-    pub(super) begun_ms: i64,
+    begun_ms: i64,
 }
 
 impl Copies {
@@ -61,6 +61,13 @@ impl Fleet {
 }
 
 impl World {
+    /// The hub of that serial as it is before anybody has touched it; `None` when it is none of those.
+    pub(super) fn untouched(&self, copies: &[Copies], serial: &Serial) -> Option<HubShot> {
+        let (copies, n) = copies.iter().find_map(|copies| Some((copies, copies.number(serial)?)))?;
+        let cell = HubCell::from_file(&self.file.hubs[copies.at], n, self.seed, &self.guesses, copies.begun_ms);
+        Some(cell.begun(copies.begun_ms, &self.guesses))
+    }
+
     /// What the ready line tells of the so manieth hub of that entry. One that nobody has touched stays so.
     pub(crate) fn told(&self, file: &HubFile, n: u32) -> ReadyHub {
         let serial = file.serial_of(n);

@@ -94,7 +94,11 @@ impl World {
             cell.restore(self, shot);
         }
         for gone in before.into_values() {
-            self.remove_hub(&gone);
+            // One of many that nobody had touched then is as it was at the beginning; its ports are still its own.
+            match self.untouched(&snapshot.copies, &gone.serial) {
+                Some(shot) => gone.restore(self, &shot),
+                None => self.remove_hub(&gone),
+            }
         }
         self.hubs.write().unwrap_or_else(PoisonError::into_inner).copies = Arc::clone(&snapshot.copies);
         if let Some(keeper) = &self.keeper {
