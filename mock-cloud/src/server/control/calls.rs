@@ -46,6 +46,8 @@ calls! {
     GET "/evidence" "How each simulated answer is known, and where from." "" Now(evidence);
     GET "/worlds" "This world, which is number 0, and the copies that were made of it, each with its ready line; and the states \
         that are kept." "" Now(worlds::list);
+    POST "/worlds" "Makes a copy of this world, as POST /worlds/0/fork does." ""
+        Later(|shared, _| Box::pin(worlds::fork(shared, "0")));
     POST "/worlds/{}/fork" "Makes a copy that goes its own way, on ports of its own; answers with its number and ready line." ""
         LaterWith(|shared, id| Box::pin(worlds::fork(shared, id)));
     POST "/worlds/{}/snapshot" "Keeps the state of a world under a name." r#"{"name": "before"}"# Of(worlds::snapshot);
