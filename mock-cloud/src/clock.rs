@@ -151,6 +151,9 @@ const SETTLING_TIME: Duration = Duration::from_secs(1);
 /// step the first ones are left out.
 const REGULAR_WAKINGS: i64 = 32;
 
+/// How far ahead of the machine's clock counts as ahead, in milliseconds.
+const AHEAD_MS: i64 = 1000;
+
 /// Longest wait of the driver before it looks at the time again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -195,13 +198,18 @@ impl Clock {
         copy
     }
 
-    /// A clock that shows an earlier time shows that one from now on; one that stands still stays where it was put.
+    /// A clock that shows an earlier time shows that one from now on.
     pub(crate) fn not_before(&self, ms: i64) {
         let mut state = self.lock();
-        let behind = ms - state.now_ms();
-        if state.since.is_some() && behind > 0 {
-            state.base_ms += behind;
-        }
+        let behind = ms.saturating_sub(state.now_ms());
+        state.base_ms = state.base_ms.saturating_add(behind.max(0));
+    }
+
+    /// Whether it runs at another speed than the machine's clock, or ahead of it.
+    pub(crate) fn goes_its_own_way(&self) -> bool {
+        let speed = self.speed();
+        let is_other = speed.to_bits() != 1.0_f64.to_bits();
+        speed > 0.0 && (is_other || self.now_ms() > Self::real().now_ms() + AHEAD_MS)
     }
 
     /// Unix milliseconds.

@@ -47,11 +47,14 @@ pub(crate) struct Origin {
     /// Keeps the certificate's folder for as long as a cloud runs.
     _folder: Option<tempfile::TempDir>,
     ca_path: String,
+    /// When the world began, Unix milliseconds.
+    begun_ms: i64,
 }
 
 impl Origin {
     fn about(&self) -> About {
-        About::new(&self.config.world, &self.file.digest)
+        let Config { world, seed, guesses, .. } = &self.config;
+        About::new(world, &self.file.digest, *seed, self.begun_ms, guesses.living_houses)
     }
 
     fn beginnings(&self, clock: Clock) -> Beginnings {
@@ -158,18 +161,24 @@ impl Builder {
 
     /// Binds everything and runs.
     pub async fn start(self) -> Result<MockCloud, StartError> {
-        let Self { config, clock } = self;
+        let Self { mut config, clock } = self;
         config.check()?;
         let file = config.load_world()?;
-        let clock = clock.unwrap_or_else(Clock::real);
-        let kept = config.state_dir.as_deref().map(|folder| Kept::open(folder, &file)).transpose()?;
-        let before = kept.as_ref().and_then(|kept| kept.state.as_ref());
-        let authority = match before {
-            Some(before) => Authority::kept(&before.authority, &clock)?,
-            None => Authority::new(&clock).map_err(TlsError::from)?,
+        let kept = config.state_dir.as_deref().map(|folder| Kept::open(folder, &file, &config)).transpose()?;
+        let clock = match &kept {
+            Some(kept) => kept.clock(clock),
+            None => clock.unwrap_or_else(Clock::real),
+        };
+        let (authority, begun_ms) = match kept.as_ref().and_then(Kept::state) {
+            Some(before) => {
+                // Its hubs are made by the seed that it was made with.
+                config.seed = before.about.seed;
+                (Authority::kept(&before.authority, &clock)?, before.about.begun_ms)
+            }
+            None => (Authority::new(&clock).map_err(TlsError::from)?, clock.now_ms()),
         };
         let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
-        let origin = Arc::new(Origin { config, file: Arc::new(file), authority, _folder: folder, ca_path });
+        let origin = Arc::new(Origin { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms });
         let world = match kept {
             Some(kept) => kept.go_on(&origin, clock)?,
             None => World::new(origin.beginnings(clock)),
@@ -186,7 +195,7 @@ impl MockCloud {
         let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin)));
         let announcer = origin.config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
         let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_ref() };
-        let ready = listeners.start().await?;
+        let ready = world.as_it_is(&listeners.start().await?);
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
         // Set once, here.
@@ -277,7 +286,9 @@ fn keep_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::Temp
             (Some(folder), path)
         }
     };
-    std::fs::write(&path, pem).map_err(at(&path))?;
+    // There whole, or as it was before.
+    let beside = path.with_extension("pem.new");
+    std::fs::write(&beside, pem).and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
     Ok((folder, path.display().to_string()))
 }
 
@@ -304,7 +315,7 @@ impl Listeners<'_> {
         }
         let users = file.users.iter().map(|user| ReadyUser {
             username: user.username.clone(),
-            password: user.password.expose().to_owned(),
+            password: Some(user.password.expose().to_owned()),
             account: user.account,
         });
         let wifi = file.wifi.iter().filter(|network| network.published).filter_map(|network| {

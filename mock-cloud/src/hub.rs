@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ezlo_protocol::hub::device::DeviceUpdate;
 use serde_json::Value;
 
+use crate::json_text::is_too_deep;
 use crate::world::{HubCell, SetupFault, World, template};
 
 /// A hub of a running cloud, to play the part of the people and things around it.
@@ -77,6 +78,9 @@ impl HubHandle {
 
     /// A device, by id or name, reports a value: a door opens, a button is pressed. Everything that follows happens.
     pub fn report(&self, device: &str, item: &str, value: Value) -> Result<(), HubError> {
+        if is_too_deep(&value.to_string()) {
+            return Err(HubError::BadValue { item: item.to_owned(), reason: "it is nested too deeply".into() });
+        }
         let report = |hub: &mut crate::world::hub::Hub, context: &mut crate::world::hub::Context<'_>| {
             hub.report(device, item, value, context)
         };

@@ -27,6 +27,31 @@ impl JsonText {
     }
 }
 
+/// How deep what is kept may be nested: far deeper than anything real, and far less than readers of JSON stop at, so that what
+/// was taken is read again from a kept state, where it is nested some levels deeper (inferred: real hubs' limits are not known).
+const DEEPEST: usize = 64;
+
+/// Whether objects and lists in this JSON are nested deeper than is taken.
+pub(crate) fn is_too_deep(json: &str) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return true;
+                }
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Writes a text as a JSON string.
 pub(crate) fn push_text(out: &mut String, text: &str) {
     let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
@@ -43,6 +68,14 @@ pub(crate) fn push_text(out: &mut String, text: &str) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn depth_is_that_of_objects_and_lists() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(!is_too_deep(&nested(DEEPEST)) && is_too_deep(&nested(DEEPEST + 1)));
+        assert!(!is_too_deep(&format!(r#"{{"a": "{}\"{}"}}"#, "[".repeat(100), "{".repeat(100))), "text is no list");
+        assert!(!is_too_deep(&"[]".repeat(100)));
+    }
 
     proptest! {
         #[test]

@@ -40,8 +40,8 @@ pub struct Ready {
 pub struct ReadyUser {
     /// Name.
     pub username: String,
-    /// Password.
-    pub password: String,
+    /// Password; null once the user has another one, which nobody knows any more.
+    pub password: Option<String>,
     /// `PK_Account`.
     pub account: u64,
 }

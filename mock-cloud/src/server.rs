@@ -209,12 +209,15 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
     let accepted = match tls {
         None => Box::pin(speak(shared, stream, surface, false)).await,
         Some(config) => {
+            // One that stalls on purpose stays.
+            let stalls = matches!(fault, Some(FaultKind::StallAfter { .. }));
+            let limit = if stalls { faults::stream::HALF_OPEN_TIME } else { HANDSHAKE_TIME };
             let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
                 Some(Ok(Some(faulty))) => faulty,
                 _ => config,
             };
             let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
-            match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
+            match tokio::time::timeout(limit, handshake).await {
                 Ok(Ok(stream)) => Box::pin(speak(shared, stream, surface, true)).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "TLS handshake failed");

@@ -16,7 +16,7 @@ mod rows;
 
 pub(crate) use file::StateFile;
 pub(crate) use keeper::Keeper;
-pub(crate) use rows::{About, KeptAuthority, KeptState, Row, Rows, Touch};
+pub(crate) use rows::{About, KeptAuthority, KeptState, KeptTime, Row, Rows, Touch};
 
 /// Name of the file in a state folder.
 const FILE: &str = "state.redb";
@@ -49,6 +49,23 @@ pub enum StateError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A document is no exported state.
+    #[error("not a state as `mock-cloud state export` writes it: {reason}")]
+    Document {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Houses lived, or did not, when it was made.
+    #[error(
+        "{} goes on with living houses {}; start it {} --living", path.display(),
+        if *living { "on" } else { "off" }, if *living { "with" } else { "without" }
+    )]
+    Living {
+        /// Which file.
+        path: PathBuf,
+        /// Whether they live in it.
+        living: bool,
     },
     /// It was made from another world than the one to start with.
     #[error(
@@ -84,11 +101,11 @@ pub struct Summary {
     pub time: String,
     /// User names.
     pub users: usize,
-    /// Hubs, and how many of them have an owner.
+    /// Hubs that somebody has touched; those of many that nobody has are not kept.
     pub hubs: usize,
-    /// Hubs with an owner.
+    /// Hubs with an owner, touched or not.
     pub owned: usize,
-    /// Devices of all hubs.
+    /// Devices of the touched hubs.
     pub devices: usize,
     /// Session tokens, expired ones too.
     pub sessions: usize,
@@ -96,42 +113,35 @@ pub struct Summary {
 
 /// The state kept in a folder, as one readable file (JSON).
 pub fn export(folder: &Path) -> Result<String, StateError> {
-    let file = existing(folder)?;
-    let kept = read_whole(&file)?;
-    Ok(document::write(&kept))
+    Ok(document::write(&existing(folder)?.read()?))
 }
 
 /// Puts an exported state into a folder. Whatever was there stays unless it is to be replaced; then it goes only once the
 /// new one is complete.
 pub fn import(folder: &Path, text: &str, replace: bool) -> Result<Summary, StateError> {
     // Read whole before anything is touched.
-    let kept =
-        document::read(text).map_err(|reason| StateError::Damaged { path: folder.join("(the document)"), reason })?;
-    let file = StateFile::open(folder)?;
-    if !replace && !file.is_empty()? {
-        return Err(StateError::Exists { path: file.path().to_owned() });
+    let kept = document::read(text).map_err(|reason| StateError::Document { reason })?;
+    if !StateFile::is_in(folder) {
+        StateFile::create(folder, &kept.rows())?;
+    } else if replace {
+        StateFile::open(folder)?.replace(&kept.rows())?;
+    } else {
+        return Err(StateError::Exists { path: folder.join(FILE) });
     }
-    file.replace(&kept.rows())?;
     Ok(kept.summary())
 }
 
 /// What the state kept in a folder holds.
 pub fn summary(folder: &Path) -> Result<Summary, StateError> {
-    let file = existing(folder)?;
-    Ok(read_whole(&file)?.summary())
+    Ok(existing(folder)?.read()?.summary())
 }
 
 fn existing(folder: &Path) -> Result<StateFile, StateError> {
-    if folder.join(FILE).is_file() {
+    if StateFile::is_in(folder) {
         StateFile::open(folder)
     } else {
         Err(StateError::Missing { path: folder.to_owned() })
     }
-}
-
-fn read_whole(file: &StateFile) -> Result<KeptState, StateError> {
-    let kept = file.read()?;
-    kept.ok_or_else(|| StateError::Missing { path: file.path().to_owned() })
 }
 
 impl KeptState {

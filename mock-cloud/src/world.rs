@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ezlo_protocol::serial::Serial;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ mod tokens;
 
 pub(crate) use accounts::{Account, Accounts, Claim, ClaimError, CreateError, NewAccount, Ownership, User};
 pub(crate) use file::{HubKind, WifiFile, WorldFile};
-pub(crate) use fleet::{Copies, Fleet};
+pub(crate) use fleet::{Copies, Fleet, Glance};
 pub use hub::SetupFault;
 pub(crate) use hub::cell::{HubCell, HubShot};
 pub(crate) use sessions::{Session, Sessions};
@@ -53,6 +54,8 @@ pub(crate) struct World {
     seed: u64,
     /// Everything that runs; gone when the cloud is dropped.
     tasks: Mutex<Option<JoinSet<()>>>,
+    /// Whether it has ended: connections by another world's port are not among what runs here.
+    stopped: watch::Sender<bool>,
 }
 
 /// What a world is made from.
@@ -99,6 +102,7 @@ impl World {
             file,
             seed,
             tasks: Mutex::new(Some(JoinSet::new())),
+            stopped: watch::Sender::new(false),
         });
         world.is_heard();
         for shot in &snapshot.hubs {
@@ -129,15 +133,6 @@ impl World {
         let cell = HubCell::from_shot(&self.untouched(&copies, serial)?);
         let mut fleet = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(fleet.made.entry(serial.clone()).or_insert_with(|| Arc::new(cell))))
-    }
-
-    /// The first hubs by serial, so many at most, those too that nobody had touched.
-    pub(crate) fn hubs(&self, most: usize) -> Vec<Arc<HubCell>> {
-        let copies = Arc::clone(&self.hubs.read().unwrap_or_else(PoisonError::into_inner).copies);
-        for serial in copies.iter().flat_map(|copies| copies.first(most)) {
-            let _ = self.hub(&serial);
-        }
-        self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.values().take(most).cloned().collect()
     }
 
     /// All hubs that somebody has touched, by serial.
@@ -222,8 +217,14 @@ impl World {
         }
     }
 
+    /// Tells when the world ends.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
+    }
+
     /// Ends everything that runs; what is to be kept is.
     pub(crate) fn stop(&self) {
+        self.stopped.send_replace(true);
         drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(keeper) = &self.keeper {
             keeper.note(Touch::Clock);

@@ -200,7 +200,13 @@ pub enum FrameKind {
 
 impl<'a> Envelope<'a> {
     /// Reads a frame's envelope.
+    ///
+    /// A frame is an object; a list is none, though serde would read its elements as members.
     pub fn parse(text: &'a str) -> Result<Self, DecodeError> {
+        if text.trim_start().starts_with('[') {
+            let error = <serde_json::Error as serde::de::Error>::custom("a frame is an object, not a list");
+            return Err(DecodeError::from_json(&error));
+        }
         serde_json::from_str(text).map_err(|error| DecodeError::from_json(&error))
     }
 

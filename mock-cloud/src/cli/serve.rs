@@ -56,7 +56,7 @@ pub(crate) struct Serve {
     #[arg(long)]
     mdns: bool,
     /// Begin at this Unix second, and let time stand still until the control API moves it: the same requests then give the
-    /// same answers, byte for byte. Between the years 1970 and 3000.
+    /// same answers, byte for byte. Between the years 1970 and 3000. A kept state that is further on stays there.
     #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(0..=32_503_680_000))]
     frozen_at: Option<i64>,
     /// Let the houses of the world live: behaviours run.

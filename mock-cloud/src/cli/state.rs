@@ -79,7 +79,8 @@ pub(crate) fn run(state: &State) -> Result<(), String> {
 fn told(summary: &state::Summary) -> String {
     let state::Summary { world, time, users, hubs, owned, devices, sessions } = summary;
     format!(
-        "world {world} at {time}: {users} users, {hubs} hubs ({owned} of them owned), {devices} devices, {sessions} sessions"
+        "world {world} at {time}: {users} users, {owned} owned hubs, {hubs} touched hubs with {devices} devices, \
+         {sessions} sessions"
     )
 }
 

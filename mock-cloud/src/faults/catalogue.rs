@@ -30,7 +30,7 @@ catalogue! {
     "slices" ("bytes") "bytes go to the client in pieces of that size";
     "latency" ("millis") "each piece that goes to the client takes that much longer";
     "stall_after" ("bytes") "nothing more comes once that many bytes went to the client; with few, a TLS handshake that stalls";
-    "slow_close" ("millis") "the end of the connection comes that much later";
+    "slow_close" ("millis") "the end of the TCP connection comes that much later; TLS has said goodbye before";
     "certificate_expired" ("") "the certificate has expired";
     "certificate_wrong_host" ("") "the certificate is for another host";
     "certificate_unknown_authority" ("") "the certificate is signed by an authority that nobody knows";
@@ -49,7 +49,7 @@ catalogue! {
     "early_expiry" ("seconds") "the Identity that a login gives out lives that long only";
     "clock_skew" ("seconds") "the clock of the server that gives out the Identity is off by that much";
     "bad_signature" ("") "the signature that a login gives out is not that of its Identity";
-    "evict_others" ("") "a login ends what earlier logins of the user gave out";
+    "evict_others" ("") "a login ends what earlier logins of the user gave out, cloud tokens aside";
     "revoked" ("") "a token that is good is refused";
     "relay_moved" ("") "the record of a hub names another relay; with upgrade_refused for the old host, it has moved";
     "no_pong" ("") "a WebSocket whose pings nobody answers";
@@ -75,5 +75,5 @@ catalogue! {
     "null_lists" ("") "lists in a message are null";
     "late_message" ("millis") "a message comes that much later, and all that follows it";
     "rpc_error" ("code, data") "a call to a hub is refused with this error, and nothing is done";
-    "no_answer" ("") "a call to a hub is done and its answer never comes";
+    "no_answer" ("") "a call to a hub is done and its answer never comes; over HTTP it comes all the same";
 }

@@ -70,7 +70,9 @@ fn padded(text: &str, bytes: usize) -> Utf8Bytes {
 fn changed(text: &Utf8Bytes, change: fn(&mut Value)) -> Utf8Bytes {
     match serde_json::from_str::<Value>(text) {
         Ok(mut message) => {
-            change(&mut message["result"]);
+            if let Some(result) = message.get_mut("result") {
+                change(result);
+            }
             message.to_string().into()
         }
         Err(_) => text.clone(),
@@ -90,7 +92,18 @@ fn with_member(value: &mut Value) {
 }
 
 /// Words that hubs choose from lists of theirs.
-const TOKENS: &[&str] = &["category", "subcategory", "valueType", "scale", "status", "type", "state", "phase"];
+const TOKENS: &[&str] = &[
+    "category",
+    "subcategory",
+    "deviceCategory",
+    "deviceSubcategory",
+    "valueType",
+    "scale",
+    "status",
+    "type",
+    "state",
+    "phase",
+];
 
 fn with_unknown_tokens(value: &mut Value) {
     each_member(value, &|name, member| {

@@ -118,6 +118,9 @@ pub enum FaultError {
     /// A close code that stands for closes without one.
     #[error("close code {0} is never sent; `abort` ends a connection without one")]
     CloseCode(u16),
+    /// No path begins so.
+    #[error("path is the beginning of a path, as /autha; none begins with {0:?}")]
+    Path(String),
     /// Nobody can count connections that are not taken.
     #[error("refuse is there until it is removed; nobody can count what the system turns away")]
     NotCounted,
@@ -178,6 +181,22 @@ impl Fault {
                 return Err(FaultError::NeverMatches { fault, place: place.plural(), member, knows });
             }
         }
+        let Match { hub, listener, user, .. } = &self.matching;
+        let is_cloud = matches!(place, Place::Login | Place::Token | Place::Record);
+        let local = listener.as_deref().is_some_and(|name| name != "cloud");
+        // A login and a token are nobody's hub's; users are known to the cloud alone.
+        let never = [
+            ("hub", hub.is_some() && matches!(place, Place::Login | Place::Token)),
+            ("listener", local && is_cloud),
+            ("user on that listener", local && user.is_some()),
+        ];
+        if let Some((member, _)) = never.into_iter().find(|(_, never)| *never) {
+            let knows = place.knows().join(", ");
+            return Err(FaultError::NeverMatches { fault: self.kind.name(), place: place.plural(), member, knows });
+        }
+        if let Some(path) = self.matching.path.as_ref().filter(|path| !path.starts_with('/')) {
+            return Err(FaultError::Path(path.clone()));
+        }
         match &self.matching.listener {
             Some(name) if !LISTENERS.contains(&name.as_str()) => Err(FaultError::Listener { name: name.clone() }),
             _ => Ok(()),
@@ -193,6 +212,7 @@ impl Fault {
             if (least..=most).contains(&value) { Ok(()) } else { Err(FaultError::Bounds { what, least, most }) }
         };
         match (&self.kind, self.when) {
+            (_, Trigger::First(0)) => within("first", 0, 1, u64::MAX),
             (_, Trigger::Every(0)) => within("every", 0, 1, u64::MAX),
             (_, Trigger::Nth(0)) => within("nth", 0, 1, u64::MAX),
             (_, Trigger::Chance(share)) if !(0.0..=1.0).contains(&share) => within("chance", 2, 0, 1),

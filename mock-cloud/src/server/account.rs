@@ -8,7 +8,8 @@ use http::StatusCode;
 
 use super::http::{Host, Reply, Request};
 use super::route::authenticate;
-use crate::world::{Account, Caller, Claim, ClaimError, HubCell, HubKind, Ownership, World};
+use crate::json_text::is_too_deep;
+use crate::world::{Account, Caller, Claim, ClaimError, Glance, HubKind, Ownership, World};
 
 /// The caller, if the account in the path is theirs.
 fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller, Reply> {
@@ -56,6 +57,9 @@ pub(super) fn change(world: &World, request: &Request, parts: &[&str]) -> Reply 
     let Some(json) = request.param("json") else {
         return Reply::error(StatusCode::BAD_REQUEST, "json is required");
     };
+    if is_too_deep(json) {
+        return Reply::error(StatusCode::BAD_REQUEST, "json is nested too deeply");
+    }
     let change: AccountRecord = match wire::from_slice(json.as_bytes()) {
         Ok(change) => change,
         Err(error) => return Reply::error(StatusCode::BAD_REQUEST, &format!("Invalid json: {error}")),
@@ -90,17 +94,17 @@ pub(super) fn hubs(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let accounts = world.accounts();
     let Some(account) = accounts.account(caller.account) else { return Reply::not_found() };
     let hubs = accounts.hubs_of(caller.account).filter_map(|(serial, ownership)| {
-        let hub = world.hub(serial)?;
-        Some(entry(&hub, ownership, account, &request.host))
+        let hub = world.glance(serial)?;
+        Some(entry(serial, hub, ownership, account, &request.host))
     });
     Reply::json(&HubList { devices: hubs.collect(), ..HubList::default() })
 }
 
 /// Numbers are text, except `Blocked`; `Name` and `Using_2G` are there for Vera firmware only.
-fn entry(hub: &HubCell, ownership: &Ownership, account: &Account, host: &Host) -> HubListEntry {
+fn entry(serial: &Serial, hub: Glance, ownership: &Ownership, account: &Account, host: &Host) -> HubListEntry {
     let vera = hub.kind == HubKind::Vera;
     HubListEntry {
-        serial: Loose::text(hub.serial.clone()),
+        serial: Loose::text(serial.clone()),
         device_type: Loose::text(if vera { 1 } else { 7 }).into(),
         device_sub_type: Loose::text(2).into(),
         mac: hub.mac.into(),

@@ -64,6 +64,10 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         return refusal(StatusCode::FORBIDDEN, "the control API takes nothing from pages of other places");
     }
     let path = request.path.trim_end_matches('/');
+    // What a copy copied would have numbers of its own, which names do not tell apart.
+    if path.starts_with("/worlds") && super::http::world_number(&request.host.name()).is_some_and(|number| number > 0) {
+        return refusal(StatusCode::CONFLICT, "copies are made, kept and ended by the first world's name");
+    }
     let mut allowed = Vec::new();
     // HEAD is GET without a body; the body is taken off where answers are written.
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };

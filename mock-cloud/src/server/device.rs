@@ -6,7 +6,7 @@ use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::{Field, Loose};
 use http::StatusCode;
 
-use super::http::{Host, Reply, Request};
+use super::http::{Host, Reply, Request, world_number};
 use super::route::{authenticate, unauthorized};
 use crate::faults::{Facts, Place};
 use crate::world::{AuthError, Caller, HubCell, HubKind, World};
@@ -54,12 +54,17 @@ fn moved(hub: &HubCell, host: &Host) -> String {
     if host.is_vendors() {
         return format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub) % RELAYS + 1);
     }
-    let url = relay_url(hub, host);
-    if url.contains("127.0.0.1") {
-        url.replace("127.0.0.1", "localhost")
-    } else {
-        url.replace("localhost", "127.0.0.1")
-    }
+    // Another name for this machine, and for the same world on it.
+    let (name, port) = match host.authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, format!(":{port}")),
+        _ => (host.authority.as_str(), String::new()),
+    };
+    let other = match (world_number(&name.to_ascii_lowercase()), name) {
+        (Some(number), _) => format!("w0{number}.localhost"),
+        (None, "localhost") => "127.0.0.1".to_owned(),
+        (None, _) => "localhost".to_owned(),
+    };
+    format!("{}://{other}{port}", if host.tls { "wss" } else { "ws" })
 }
 
 fn ezlo_record(hub: &HubCell, world: &World, request: &Request, caller: &Caller) -> HubRecord {
@@ -135,26 +140,27 @@ pub(super) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
     let host = &request.host;
     let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
     let accounts = world.accounts();
-    let hubs = world.hubs(MOST_LOCATED).into_iter().filter(|hub| hub.read(|hub| hub.wifi.on_network())).map(|hub| {
-        LocatedHub {
-            serial: Loose::number(hub.serial.clone()),
-            mac: hub.mac.into(),
-            device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
-            device_sub_type: Loose::number(2).into(),
-            firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
-            server_device: host.server("vera-us-oem-device11.mios.com").into(),
-            server_event: host.server("vera-us-oem-event11.mios.com").into(),
-            server_account: host.server("vera-us-oem-account11.mios.com").into(),
-            account: match accounts.ownership(&hub.serial) {
-                Some(ownership) => Loose::number(ownership.account).into(),
-                None => Field::Null,
-            },
-            internal_ip: INTERNAL_IP.into(),
-            last_alive_reported: now.as_str().into(),
-            platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
-            ..LocatedHub::default()
-        }
-    });
+    let hubs =
+        world.hubs(None, MOST_LOCATED).into_iter().filter(|hub| hub.read(|hub| hub.wifi.on_network())).map(|hub| {
+            LocatedHub {
+                serial: Loose::number(hub.serial.clone()),
+                mac: hub.mac.into(),
+                device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
+                device_sub_type: Loose::number(2).into(),
+                firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
+                server_device: host.server("vera-us-oem-device11.mios.com").into(),
+                server_event: host.server("vera-us-oem-event11.mios.com").into(),
+                server_account: host.server("vera-us-oem-account11.mios.com").into(),
+                account: match accounts.ownership(&hub.serial) {
+                    Some(ownership) => Loose::number(ownership.account).into(),
+                    None => Field::Null,
+                },
+                internal_ip: INTERNAL_IP.into(),
+                last_alive_reported: now.as_str().into(),
+                platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
+                ..LocatedHub::default()
+            }
+        });
     Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
 }
 

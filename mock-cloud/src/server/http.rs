@@ -15,6 +15,7 @@ use hyper::body::{Body as _, Frame, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
 use crate::faults::{Facts, FaultKind, Place};
@@ -151,33 +152,42 @@ impl Reply {
     /// Entries of the journal as server-sent events, from those that are there to those that come, until the caller goes. A
     /// gap is told: who reads more slowly than the journal forgets has lost something. A comment now and then finds out that
     /// the caller has gone.
-    pub(super) fn events(journal: Arc<Journal>, filter: Filter) -> Self {
+    pub(super) fn events(journal: Arc<Journal>, filter: Filter, stopped: watch::Receiver<bool>) -> Self {
         let newest = journal.newest();
-        let frames = stream::unfold((journal, filter, newest), |(journal, mut filter, mut newest)| async move {
-            loop {
-                let seen = *newest.borrow_and_update();
-                let lost = journal.lost_since(filter.since);
-                let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
-                let last = entries.last().map_or(filter.since, |last| last.seq);
-                filter.since = if entries.len() < FOLLOWED_AT_ONCE { last.max(seen) } else { last };
-                let gap = lost.map(|lost| format!("event: gap\ndata: {{\"lost\": {lost}}}\n\n"));
-                let events =
-                    entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, control::line(entry)));
-                let text: String = gap.into_iter().chain(events).collect();
-                if !text.is_empty() {
-                    return Some((Ok(Frame::data(Bytes::from(text))), (journal, filter, newest)));
-                }
-                match tokio::time::timeout(SIGN_OF_LIFE, newest.changed()).await {
-                    Ok(changed) => changed.ok()?,
-                    Err(_) => {
-                        return Some((
-                            Ok(Frame::data(Bytes::from_static(b": still here\n\n"))),
-                            (journal, filter, newest),
-                        ));
+        let frames = stream::unfold(
+            (journal, filter, newest, stopped),
+            |(journal, mut filter, mut newest, mut stopped)| async move {
+                loop {
+                    let seen = *newest.borrow_and_update();
+                    let lost = journal.lost_since(filter.since);
+                    let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
+                    let last = entries.last().map_or(filter.since, |last| last.seq);
+                    filter.since = if entries.len() < FOLLOWED_AT_ONCE { last.max(seen) } else { last };
+                    let gap = lost.map(|lost| format!("event: gap\ndata: {{\"lost\": {lost}}}\n\n"));
+                    let events =
+                        entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, control::line(entry)));
+                    let text: String = gap.into_iter().chain(events).collect();
+                    if !text.is_empty() {
+                        return Some((Ok(Frame::data(Bytes::from(text))), (journal, filter, newest, stopped)));
+                    }
+                    let news = async {
+                        tokio::select! {
+                            changed = newest.changed() => changed.ok(),
+                            () = socket::ended(&mut stopped) => None,
+                        }
+                    };
+                    match tokio::time::timeout(SIGN_OF_LIFE, news).await {
+                        Ok(changed) => changed?,
+                        Err(_) => {
+                            return Some((
+                                Ok(Frame::data(Bytes::from_static(b": still here\n\n"))),
+                                (journal, filter, newest, stopped),
+                            ));
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         let mut reply = Self::new(StatusCode::OK, "text/event-stream", "");
         reply.body = StreamBody::new(frames).boxed_unsync();
         reply
@@ -230,6 +240,10 @@ pub(super) async fn answer(
     let meant = if of_many { meant(shared, host.as_ref()) } else { Some(Arc::clone(shared)) };
     let shared = match &meant {
         Some(meant) => meant,
+        None if matches!(surface, Surface::Control) => {
+            let refusal = control::refusal(StatusCode::NOT_FOUND, "no copy has that number; GET /worlds lists them");
+            return Ok(refusal.into_response(shared, head_only));
+        }
         None => return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only)),
     };
     let reply = if matches!(surface, Surface::Control) {

@@ -9,6 +9,9 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable 
 
 use super::{FILE, KeptState, Row, StateError};
 
+/// Where a new file is made, before it takes its place.
+const BESIDE: &str = "state.redb.new";
+
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 
 /// Memory for pages. Rows are written more than read, and all at once at the start.
@@ -27,39 +30,64 @@ impl std::fmt::Debug for StateFile {
 }
 
 impl StateFile {
-    /// Opens the state of a folder, or makes an empty one. Every page is checked against its sum.
+    /// Whether the folder has a state, good or not.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
+    /// Opens the state of a folder. Every page is checked against its sum.
     pub(crate) fn open(folder: &Path) -> Result<Self, StateError> {
         let path = folder.join(FILE);
+        let io = |source| StateError::Io { path: path.clone(), source };
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
+        // The library would make a new database of an empty file.
+        if file.metadata().map_err(io)?.len() == 0 {
+            return Err(StateError::Damaged { path, reason: "it is empty".into() });
+        }
+        let database = database(&path, file)?;
+        Ok(Self { path, database })
+    }
+
+    /// Makes the state of a folder that has none. It is there whole, or not at all.
+    pub(crate) fn create(folder: &Path, rows: &[Row]) -> Result<Self, StateError> {
+        let (path, beside) = (folder.join(FILE), folder.join(BESIDE));
         let io = |source| StateError::Io { path: path.clone(), source };
         std::fs::create_dir_all(folder).map_err(io)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(io)?;
-        let backend = FileBackend::new(file).map_err(|error| refused(&path, error))?;
-        let mut builder = Database::builder();
-        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        let opened = careful(&path, || builder.create_with_backend(backend))?;
-        let database = opened.map_err(|error| refused(&path, error))?;
-        Ok(Self { path, database })
+        let file = options.open(&beside).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StateError::InUse { path: beside }),
+            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        }
+        // What somebody left who was killed while making it.
+        file.set_len(0).map_err(io)?;
+        let made = Self { database: database(&beside, file)?, path: beside.clone() };
+        made.write(rows)?;
+        drop(made);
+        // Not over a state that came meanwhile.
+        let linked = std::fs::hard_link(&beside, &path);
+        let removed = std::fs::remove_file(&beside);
+        linked.map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => StateError::Exists { path: path.clone() },
+            _ => io(source),
+        })?;
+        removed.map_err(io)?;
+        #[cfg(unix)]
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+        Self::open(folder)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn is_empty(&self) -> Result<bool, StateError> {
-        Ok(self.rows()?.is_empty())
-    }
-
-    /// The state that is kept; `None` when there is none yet.
-    pub(crate) fn read(&self) -> Result<Option<KeptState>, StateError> {
-        let rows = self.rows()?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        KeptState::from_rows(rows).map(Some).map_err(|reason| self.damaged(reason))
+    /// The state that is kept.
+    pub(crate) fn read(&self) -> Result<KeptState, StateError> {
+        KeptState::from_rows(self.rows()?).map_err(|reason| self.damaged(reason))
     }
 
     fn rows(&self) -> Result<Vec<Row>, StateError> {
@@ -119,6 +147,15 @@ impl StateFile {
     fn damaged(&self, reason: String) -> StateError {
         StateError::Damaged { path: self.path.clone(), reason }
     }
+}
+
+/// The database in that file, which is nobody else's.
+fn database(path: &Path, file: std::fs::File) -> Result<Database, StateError> {
+    let backend = FileBackend::new(file).map_err(|error| refused(path, error))?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    let opened = careful(path, || builder.create_with_backend(backend))?;
+    opened.map_err(|error| refused(path, error))
 }
 
 /// The library answers a damaged file with an error, or so it means to; a panic is one too.

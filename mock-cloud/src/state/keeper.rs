@@ -12,7 +12,6 @@ use super::{About, KeptAuthority, StateFile, Touch};
 use crate::world::World;
 
 /// Keeps the state of one world.
-#[derive(Debug)]
 pub(crate) struct Keeper {
     /// Which world it is, and by what clients know it.
     pub(crate) about: About,
@@ -24,6 +23,15 @@ pub(crate) struct Keeper {
     wake: Condvar,
     progress: watch::Sender<Progress>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held while rows are read, and by whoever changes everything.
+    reading: Mutex<()>,
+}
+
+impl std::fmt::Debug for Keeper {
+    /// Without what was touched: a session's name is its token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("about", &self.about).field("noted", &self.noted).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +60,7 @@ impl Keeper {
             wake: Condvar::new(),
             progress: watch::Sender::default(),
             writer: Mutex::default(),
+            reading: Mutex::default(),
         })
     }
 
@@ -74,9 +83,17 @@ impl Keeper {
         });
     }
 
-    /// Everything may be another than before.
-    pub(crate) fn note_all(&self) {
+    /// One act changes all of these; they are kept together.
+    pub(crate) fn note_all_of(&self, touches: impl IntoIterator<Item = Touch>) {
+        self.noting(|wanted| wanted.touched.extend(touches));
+    }
+
+    /// Everything is being changed. Nothing is read to be kept until what this gives is dropped, and nothing that is seen
+    /// meanwhile is told before.
+    pub(crate) fn note_all(&self) -> MutexGuard<'_, ()> {
+        let held = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.noting(|wanted| wanted.all = true);
+        held
     }
 
     fn noting(&self, note: impl FnOnce(&mut Wanted)) {
@@ -137,12 +154,16 @@ impl Keeper {
                 (std::mem::take(&mut wanted.touched), std::mem::take(&mut wanted.all), self.mark())
             };
             let Some(world) = world.upgrade() else { return };
-            let written = if all {
-                file.replace(&world.kept(self.about.clone(), self.authority.clone()).rows())
-            } else {
-                file.write(&world.rows_of(&touched))
+            let rows = {
+                let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+                if all {
+                    world.kept(self.about.clone(), self.authority.clone()).rows()
+                } else {
+                    world.rows_of(&touched)
+                }
             };
             drop(world);
+            let written = if all { file.replace(&rows) } else { file.write(&rows) };
             match written {
                 Ok(()) => self.progress.send_modify(|progress| progress.kept = mark),
                 Err(error) => {

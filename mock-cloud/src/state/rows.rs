@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Summary;
+use crate::clock::Clock;
 use crate::random::Random;
 use crate::world::{Accounts, HubShot, Sessions, Snapshot, Tokens};
 
@@ -47,6 +48,11 @@ pub(crate) enum Touch {
 }
 
 impl Touch {
+    /// Whether it is among users and accounts, which are under one lock.
+    pub(crate) const fn is_of_accounts(&self) -> bool {
+        !matches!(self, Self::Hub(_) | Self::Session(_) | Self::Clock)
+    }
+
     pub(crate) fn key(&self) -> String {
         match self {
             Self::User(name) => format!("users/{name}"),
@@ -71,12 +77,17 @@ pub(crate) struct About {
     pub(crate) world: String,
     /// Of the world's text.
     pub(crate) digest: String,
+    /// What hubs that nobody has touched are made from, beside the world: the seed, and when it began (Unix milliseconds).
+    pub(crate) seed: u64,
+    pub(crate) begun_ms: i64,
+    /// Whether houses live in it.
+    pub(crate) living: bool,
 }
 
 impl About {
-    pub(crate) fn new(world: &str, digest: &str) -> Self {
+    pub(crate) fn new(world: &str, digest: &str, seed: u64, begun_ms: i64, living: bool) -> Self {
         let program = concat!("mock-cloud ", env!("CARGO_PKG_VERSION")).into();
-        Self { format: FORMAT, program, world: world.into(), digest: digest.into() }
+        Self { format: FORMAT, program, world: world.into(), digest: digest.into(), seed, begun_ms, living }
     }
 }
 
@@ -87,12 +98,35 @@ pub(crate) struct KeptAuthority {
     pub(crate) key: String,
 }
 
+/// The time of a state.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct KeptTime {
+    /// Unix milliseconds.
+    pub(crate) now_ms: i64,
+    /// As [`Clock::speed`] tells it.
+    pub(crate) speed: f64,
+}
+
+impl KeptTime {
+    pub(crate) fn of(clock: &Clock) -> Self {
+        Self { now_ms: clock.now_ms(), speed: clock.speed() }
+    }
+
+    fn check(self) -> Result<(), String> {
+        let is_speed = self.speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&self.speed);
+        if (0..=Clock::END_MS).contains(&self.now_ms) && is_speed {
+            Ok(())
+        } else {
+            Err("row \"clock\" is no time between 1970 and 9999, or no speed".into())
+        }
+    }
+}
+
 /// A whole state.
 pub(crate) struct KeptState {
     pub(crate) about: About,
     pub(crate) authority: KeptAuthority,
-    /// Unix milliseconds.
-    pub(crate) now_ms: i64,
+    pub(crate) time: KeptTime,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -111,7 +145,7 @@ impl KeptState {
         let mut rows = vec![
             Row::new("about", &self.about),
             Row::new("authority", &self.authority),
-            Row::new("clock", &self.now_ms),
+            Row::new(Touch::Clock.key(), &self.time),
             Row::new("chance", random),
             Row::new("tokens", tokens),
         ];
@@ -129,8 +163,12 @@ impl KeptState {
         if about["format"] != FORMAT {
             return Err(format!("it is written in format {}, and this program reads format {FORMAT}", about["format"]));
         }
-        let about = serde_json::from_value(about).map_err(|error| format!("row \"about\": {error}"))?;
-        let (authority, now_ms) = (rows.one("authority")?, rows.one("clock")?);
+        let about: About = serde_json::from_value(about).map_err(|error| format!("row \"about\": {error}"))?;
+        let (authority, time): (_, KeptTime) = (rows.one("authority")?, rows.one("clock")?);
+        time.check()?;
+        if !(0..=Clock::END_MS).contains(&about.begun_ms) {
+            return Err("row \"about\": it began before 1970 or after 9999".into());
+        }
         let (random, tokens): (Random, Tokens) = (rows.one("chance")?, rows.one("tokens")?);
         let accounts = Accounts::from_rows(&mut rows)?;
         let sessions = Sessions::from_rows(&mut rows)?;
@@ -139,6 +177,7 @@ impl KeptState {
             if shot.serial().as_str() != serial {
                 return Err(format!("row \"hubs/{serial}\" is hub {}", shot.serial()));
             }
+            shot.check().map_err(|what| format!("row \"hubs/{serial}\": {what}"))?;
             hubs.push(shot.awake());
         }
         match rows.0.into_keys().next() {
@@ -146,7 +185,7 @@ impl KeptState {
             None => Ok(Self {
                 about,
                 authority,
-                now_ms,
+                time,
                 snapshot: Snapshot { random, tokens, accounts, sessions, hubs, copies: Arc::default() },
             }),
         }
@@ -157,7 +196,7 @@ impl KeptState {
         let many = |kind: fn(&Touch) -> bool| accounts.touches().iter().filter(|touch| kind(touch)).count();
         Summary {
             world: self.about.world.clone(),
-            time: jiff::Timestamp::from_millisecond(self.now_ms).unwrap_or_default().to_string(),
+            time: jiff::Timestamp::from_millisecond(self.time.now_ms).unwrap_or_default().to_string(),
             users: many(|touch| matches!(touch, Touch::User(_))),
             owned: many(|touch| matches!(touch, Touch::Owner(_))),
             hubs: hubs.len(),

@@ -307,11 +307,12 @@ impl Accounts {
     }
 
     fn give(&mut self, account: u64, serial: &Serial, since: Timestamp, random: &Random) {
-        self.note([Touch::Owner(serial.clone())]);
         self.add_owner(serial.clone(), Ownership { account, since });
         let users: Vec<_> = self.users_of(account).map(|user| user.id).collect();
+        // One note for the whole act: half of it is never kept.
+        let tokens = users.iter().map(|user| Touch::LocalToken(serial.clone(), *user));
+        self.note(tokens.chain([Touch::Owner(serial.clone())]));
         for user in users {
-            self.note([Touch::LocalToken(serial.clone(), user)]);
             self.local_tokens.insert((serial.clone(), user), LocalToken::new(random.hex(32)));
         }
     }

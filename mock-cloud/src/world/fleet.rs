@@ -2,12 +2,14 @@
 //! are a number: they are made when they are asked for, as they would have been from the beginning.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
+use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 
 use super::file::{HubFile, WorldFile};
-use super::{HubCell, HubShot, World};
+use super::{HubCell, HubKind, HubShot, World};
 use crate::ready::ReadyHub;
 
 /// Hubs by serial.
@@ -44,10 +46,12 @@ impl Copies {
         u32::try_from(number).ok().filter(|number| is_plain && *number < self.count)
     }
 
-    /// Serials of the first ones.
-    pub(super) fn first(&self, most: usize) -> impl Iterator<Item = Serial> + use<> {
+    /// Serials of the first ones after that one.
+    fn after(&self, after: Option<&Serial>, most: usize) -> impl Iterator<Item = Serial> + use<> {
         let (first, count) = (self.first, u64::from(self.count));
-        (0..count).take(most).filter_map(move |n| (first + n).to_string().parse().ok())
+        let after = after.and_then(|serial| serial.as_str().parse::<u64>().ok());
+        let skipped = after.map_or(0, |after| (after + 1).saturating_sub(first));
+        (skipped..count).take(most).filter_map(move |n| (first + n).to_string().parse().ok())
     }
 }
 
@@ -60,12 +64,44 @@ impl Fleet {
     }
 }
 
+/// What lists tell of a hub.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Glance {
+    pub(crate) mac: MacAddress,
+    pub(crate) kind: HubKind,
+}
+
 impl World {
     /// The hub of that serial as it is before anybody has touched it; `None` when it is none of those.
     pub(super) fn untouched(&self, copies: &[Copies], serial: &Serial) -> Option<HubShot> {
         let (copies, n) = copies.iter().find_map(|copies| Some((copies, copies.number(serial)?)))?;
         let cell = HubCell::from_file(&self.file.hubs[copies.at], n, self.seed, &self.guesses, copies.begun_ms);
         Some(cell.begun(copies.begun_ms, &self.guesses))
+    }
+
+    /// The first hubs by serial after that one, so many at most, those too that nobody had touched.
+    pub(crate) fn hubs(&self, after: Option<&Serial>, most: usize) -> Vec<Arc<HubCell>> {
+        let copies = Arc::clone(&self.hubs.read().unwrap_or_else(PoisonError::into_inner).copies);
+        for serial in copies.iter().flat_map(|copies| copies.after(after, most)) {
+            let _ = self.hub(&serial);
+        }
+        let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        fleet.made.range((begin, Bound::Unbounded)).map(|(_, cell)| Arc::clone(cell)).take(most).collect()
+    }
+
+    /// What lists tell of a hub. One that nobody has touched stays so.
+    pub(crate) fn glance(&self, serial: &Serial) -> Option<Glance> {
+        let copies = {
+            let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(cell) = fleet.made.get(serial) {
+                return Some(Glance { mac: cell.mac, kind: cell.kind });
+            }
+            Arc::clone(&fleet.copies)
+        };
+        let (copies, n) = copies.iter().find_map(|copies| Some((copies, copies.number(serial)?)))?;
+        let file = &self.file.hubs[copies.at];
+        Some(Glance { mac: file.mac_of(n), kind: file.kind })
     }
 
     /// What the ready line tells of the so manieth hub of that entry. One that nobody has touched stays so.

@@ -2,14 +2,31 @@
 
 use std::collections::BTreeSet;
 
+use ezlo_protocol::password::sha1_password;
+
 use super::World;
-use crate::state::{About, KeptAuthority, KeptState, Row, Touch};
+use crate::ready::Ready;
+use crate::state::{About, KeptAuthority, KeptState, KeptTime, Row, Touch};
 
 impl World {
     /// Whatever becomes of accounts and sessions is told to who keeps them.
     pub(super) fn is_heard(&self) {
         self.accounts().heard_by(self.keeper.as_ref());
         self.sessions().heard_by(self.keeper.as_ref());
+    }
+
+    /// The ready line as it is now: passwords that are no longer good are left out.
+    pub(crate) fn as_it_is(&self, ready: &Ready) -> Ready {
+        let mut ready = ready.clone();
+        let accounts = self.accounts();
+        for user in &mut ready.users {
+            let is_good = |password: &String| {
+                let hash = sha1_password(&user.username, &password.as_str().into());
+                accounts.log_in(&user.username, hash.expose(), None).is_some()
+            };
+            user.password = user.password.take().filter(is_good);
+        }
+        ready
     }
 
     /// The time was moved.
@@ -21,24 +38,28 @@ impl World {
 
     /// Everything as it is now.
     pub(crate) fn kept(&self, about: About, authority: KeptAuthority) -> KeptState {
-        KeptState { about, authority, now_ms: self.clock.now_ms(), snapshot: self.snapshot() }
+        KeptState { about, authority, time: KeptTime::of(&self.clock), snapshot: self.snapshot() }
     }
 
     /// The rows of these as they are now, and those that change with everything.
     pub(crate) fn rows_of(&self, touched: &BTreeSet<Touch>) -> Vec<Row> {
-        let mut rows: Vec<Row> = touched
-            .iter()
-            .map(|touch| {
-                let value = match touch {
-                    Touch::Hub(serial) => self.hub_row(serial, touch),
-                    Touch::Session(_) => self.sessions().row(touch),
-                    _ => self.accounts().row(touch),
-                };
-                Row { key: touch.key(), value }
-            })
-            .filter(|row| row.key != Touch::Clock.key())
-            .collect();
-        rows.push(Row::new(Touch::Clock.key(), &self.clock.now_ms()));
+        let row = |touch: &Touch, value| Row { key: touch.key(), value };
+        let mut rows = Vec::new();
+        {
+            // All of them at one moment: one act may have changed several.
+            let accounts = self.accounts();
+            rows.extend(
+                touched.iter().filter(|touch| touch.is_of_accounts()).map(|touch| row(touch, accounts.row(touch))),
+            );
+        }
+        for touch in touched {
+            match touch {
+                Touch::Hub(serial) => rows.push(row(touch, self.hub_row(serial, touch))),
+                Touch::Session(_) => rows.push(row(touch, self.sessions().row(touch))),
+                _ => {}
+            }
+        }
+        rows.push(Row::new(Touch::Clock.key(), &KeptTime::of(&self.clock)));
         rows.push(Row::new("chance", &self.random));
         rows
     }

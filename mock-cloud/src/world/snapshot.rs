@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use ezlo_protocol::serial::Serial;
 
+use super::file::WorldFile;
 use super::hub::cell::HubShot;
 use super::{Accounts, Beginnings, Copies, HubCell, Sessions, Tokens, World};
 use crate::random::Random;
@@ -59,9 +60,8 @@ impl Snapshot {
 
 impl Snapshot {
     /// With the hubs of the world file that nobody had touched when it was kept.
-    pub(crate) fn add_copies(&mut self, beginnings: &Beginnings) {
-        let all = 0..beginnings.file.hubs.len();
-        let copies = all.filter_map(|at| Copies::of(&beginnings.file, at, beginnings.clock.now_ms()));
+    pub(crate) fn add_copies(&mut self, file: &WorldFile, begun_ms: i64) {
+        let copies = (0..file.hubs.len()).filter_map(|at| Copies::of(file, at, begun_ms));
         self.copies = copies.collect();
     }
 }
@@ -83,6 +83,7 @@ impl World {
     /// Puts a state back that was taken of this world, or of one that it was made from. Connections that listen to a hub are
     /// closed: what they know is no longer so. Hubs that came since are gone; faults and the journal stay.
     pub(crate) fn restore(self: &Arc<Self>, snapshot: &Snapshot) {
+        let _held = self.keeper.as_ref().map(|keeper| keeper.note_all());
         self.random.become_like(&snapshot.random);
         self.accounts().clone_from(&snapshot.accounts);
         self.sessions().clone_from(&snapshot.sessions);
@@ -95,14 +96,13 @@ impl World {
         }
         for gone in before.into_values() {
             // One of many that nobody had touched then is as it was at the beginning; its ports are still its own.
-            match self.untouched(&snapshot.copies, &gone.serial) {
+            // Whom nobody holds beside this list and that of the world is forgotten: a number again.
+            let is_held = Arc::strong_count(&gone) > 2;
+            match is_held.then(|| self.untouched(&snapshot.copies, &gone.serial)).flatten() {
                 Some(shot) => gone.restore(self, &shot),
                 None => self.remove_hub(&gone),
             }
         }
         self.hubs.write().unwrap_or_else(PoisonError::into_inner).copies = Arc::clone(&snapshot.copies);
-        if let Some(keeper) = &self.keeper {
-            keeper.note_all();
-        }
     }
 }

@@ -57,7 +57,8 @@ calls! {
     DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
     POST "/users/{}/password" "A user takes another password. Tokens that were given out stay good."
         r#"{"password": "new-password"}"# Of(users::password);
-    GET "/hubs" "The hubs." "" Now(hubs::list);
+    GET "/hubs" "The hubs by serial. Query: after (a serial), limit (1000 at most, and when not said; the header x-more says that \
+        there are later ones)." "" Now(hubs::list);
     GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);
     POST "/hubs/{}/include" "Somebody presses the button of a new device."
         r#"{"template": "door_lock"}"# Hub(hubs::include);
@@ -80,7 +81,7 @@ fn healthz(_: &Shared, _: &Request) -> Reply {
 
 fn endpoints(shared: &Shared, _: &Request) -> Reply {
     match shared.ready.get() {
-        Some(ready) => Reply::json(ready),
+        Some(ready) => Reply::json(&shared.world.as_it_is(ready)),
         None => refusal(StatusCode::SERVICE_UNAVAILABLE, "still starting"),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use ezlo_protocol::serial::Serial;
 use http::StatusCode;
+use http::header::HeaderValue;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -56,11 +58,21 @@ struct Internet {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// Hubs that are listed; each can be asked for by its serial.
+/// Hubs that one answer lists; each can be asked for by its serial.
 const MOST_LISTED: usize = 1000;
 
-pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
-    Reply::json(&shared.world.hubs(MOST_LISTED).iter().map(|cell| brief(cell)).collect::<Vec<_>>())
+pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
+    let after = request.param("after").map(str::parse::<Serial>).transpose();
+    let limit = request.param("limit").map_or(Ok(MOST_LISTED), str::parse::<usize>);
+    let (Ok(after), Ok(limit @ 1..=MOST_LISTED)) = (after, limit) else {
+        return refusal(StatusCode::BAD_REQUEST, "after is a serial, limit between 1 and 1000");
+    };
+    let mut cells = shared.world.hubs(after.as_ref(), limit + 1);
+    let is_more = cells.len() > limit;
+    cells.truncate(limit);
+    let mut reply = Reply::json(&cells.iter().map(|cell| brief(cell)).collect::<Vec<_>>());
+    reply.headers.extend(is_more.then_some((super::journal::MORE, HeaderValue::from_static("1"))));
+    reply
 }
 
 pub(super) fn find(shared: &Shared, serial: &str) -> Option<HubHandle> {

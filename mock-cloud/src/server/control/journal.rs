@@ -17,7 +17,7 @@ use crate::server::http::{Reply, Request};
 const USUAL_ENTRIES: usize = 1000;
 
 /// There are later entries than these.
-const MORE: HeaderName = HeaderName::from_static("x-more");
+pub(super) const MORE: HeaderName = HeaderName::from_static("x-more");
 
 /// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
 pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
@@ -44,7 +44,7 @@ pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
         // A browser that comes back says what it has seen.
         let seen = request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or_default();
         let filter = Filter { since: filter.since.max(seen), ..filter };
-        return Reply::events(journal, filter);
+        return Reply::events(journal, filter, shared.world.stopped());
     }
     let mut entries = journal.entries(&filter, most.saturating_add(1));
     let is_more = entries.len() > most;

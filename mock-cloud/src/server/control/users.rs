@@ -33,6 +33,6 @@ pub(super) fn password(shared: &Shared, name: &str, request: &Request) -> Reply 
     if shared.world.accounts().set_password(&name, &wish.password) {
         Reply::json(&json!({"changed": name}))
     } else {
-        refusal(StatusCode::NOT_FOUND, "no user has that name; GET /endpoints lists those of the world")
+        refusal(StatusCode::NOT_FOUND, "no user has that name; GET /endpoints lists those of the world file")
     }
 }

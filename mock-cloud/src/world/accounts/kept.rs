@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{Account, Accounts, Ownership, User};
 use crate::state::{Keeper, Row, Rows, Touch};
 
+/// Beyond this no client reads a number exactly.
+const MOST_COUNTED: u64 = 1 << 53;
+
 #[derive(Serialize, Deserialize)]
 struct Counters {
     next: u64,
@@ -25,9 +28,9 @@ struct Owner {
 }
 
 impl Accounts {
-    pub(super) fn note<const N: usize>(&self, touches: [Touch; N]) {
+    pub(super) fn note(&self, touches: impl IntoIterator<Item = Touch>) {
         if let Some(keeper) = &self.keeper {
-            touches.into_iter().for_each(|touch| keeper.note(touch));
+            keeper.note_all_of(touches);
         }
     }
 
@@ -67,6 +70,9 @@ impl Accounts {
 
     pub(crate) fn from_rows(rows: &mut Rows) -> Result<Self, String> {
         let Counters { next, logins } = rows.one("counters")?;
+        if !(super::FIRST_NEW..=MOST_COUNTED).contains(&next) || !(0..=MOST_COUNTED.cast_signed()).contains(&logins) {
+            return Err("row \"counters\" counts more than there can be".into());
+        }
         let mut all = Self::new(&[], &crate::random::Random::new(0));
         (all.next, all.logins) = (next, logins);
         for (key, user) in rows.all::<User>("users")? {

@@ -108,6 +108,9 @@ impl HubFile {
     fn check_copies(&self) -> Result<(), String> {
         let first: u64 =
             self.serial.as_str().parse().map_err(|_| format!("hub {}: the serial is no number", self.serial))?;
+        if count(self.copies)? > 1 && self.serial.as_str().starts_with('0') {
+            return Err(format!("hub {}: a serial that counts up begins with another digit than 0", self.serial));
+        }
         let last = (first + u64::from(count(self.copies)? - 1)).to_string();
         last.parse::<Serial>().map(drop).map_err(|_| format!("hub {last}: the serial is too long"))
     }
@@ -121,7 +124,9 @@ impl HubFile {
 
     /// Whether that serial is one of its.
     pub(crate) fn has(&self, serial: &Serial) -> bool {
-        (0..self.count()).any(|n| self.serial_of(n) == *serial)
+        let number = |serial: &Serial| serial.as_str().parse::<u64>().ok();
+        let counted = || Some(number(serial)?.checked_sub(number(&self.serial)?)? < u64::from(self.count()));
+        *serial == self.serial || self.count() > 1 && !serial.as_str().starts_with('0') && counted().unwrap_or(false)
     }
 
     /// Hardware address of the so manieth.

@@ -24,7 +24,7 @@ use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, MessageId, Way};
 use crate::http_call;
 use crate::journal;
-use crate::json_text::JsonText;
+use crate::json_text::{JsonText, is_too_deep};
 use crate::report;
 use crate::state::Touch;
 use crate::world::World;
@@ -245,6 +245,11 @@ impl HubCell {
         answer: impl FnOnce(&Result<JsonText, RpcError>),
     ) -> Result<JsonText, RpcError> {
         let parse = |raw: &serde_json::value::RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+        if [request.id, request.params].into_iter().flatten().any(|raw| is_too_deep(raw.get())) {
+            let refused = Err(RpcError::known("rpc.params.invalid"));
+            answer(&refused);
+            return refused;
+        }
         let params = request.params.and_then(parse);
         let id = request.id.and_then(parse).unwrap_or(Value::Null);
         let name = request.method.as_deref().unwrap_or_default();

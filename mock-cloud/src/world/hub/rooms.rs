@@ -1,5 +1,6 @@
 //! Rooms.
 
+use ezlo_protocol::error::code;
 use ezlo_protocol::hub::room::{Room, RoomCreate, RoomCreated, RoomList, RoomOrder, RoomRef};
 use ezlo_protocol::hub::{Empty, RoomId};
 use ezlo_protocol::rpc::RpcError;
@@ -18,7 +19,7 @@ impl Hub {
     pub(super) fn room_create(&mut self, wish: RoomCreate, context: &mut Context<'_>) -> Answer<RoomCreated> {
         self.check_room_name(&wish.name, None)?;
         if self.rooms.len() >= MAX_ROOMS {
-            return Err(RpcError::known("rpc.params.invalid"));
+            return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Too many rooms"));
         }
         let id = self.add_room(&wish.name);
         if let Some(room) = self.rooms.get(&id) {

@@ -9,6 +9,7 @@ use ezlo_protocol::serial::Serial;
 use super::super::timers::Waiting;
 use super::super::{Context, Hub, Local};
 use super::HubCell;
+use crate::clock::Clock;
 use crate::config::Guesses;
 use crate::world::World;
 use crate::world::file::HubKind;
@@ -16,6 +17,9 @@ use crate::world::link::Link;
 
 /// Why a connection is closed whose hub is another one now.
 const PUT_BACK: &str = "the world was put back";
+
+/// Messages of a hub's life; a counter that a client can read exactly.
+const MOST_MESSAGES: u64 = 1 << 53;
 
 /// The state of a hub at one moment.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -35,6 +39,18 @@ pub(crate) struct HubShot {
 impl HubShot {
     pub(crate) const fn serial(&self) -> &Serial {
         &self.serial
+    }
+
+    /// Refuses numbers that no hub comes to: a document can say anything.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.messages > MOST_MESSAGES {
+            return Err("more messages than a hub sends");
+        }
+        let times = self.timers.iter().map(|(left, _)| *left).chain([self.taken_ms]);
+        if times.into_iter().any(|time| !(-Clock::END_MS..=Clock::END_MS).contains(&time)) {
+            return Err("a time before 1970 or after 9999");
+        }
+        Ok(())
     }
 
     /// Whether nothing happens until somebody does something.

@@ -1,0 +1,83 @@
+//! Whose connection it is: a client at the relay, or one at a hub's own port.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::super::lan::LocalSession;
+use super::super::relay::RelaySession;
+use crate::world::World;
+
+pub(super) enum Session {
+    Relay(RelaySession),
+    Local(LocalSession),
+}
+
+impl Session {
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+        match self {
+            Self::Relay(session) => session.on_text(world, text),
+            Self::Local(session) => session.on_text(world, text),
+        }
+    }
+
+    pub(super) fn on_close(&self) {
+        if let Self::Local(session) = self {
+            session.on_close();
+        }
+    }
+
+    /// Tells when the hub drops its local connections.
+    pub(super) fn drops(&self) -> Option<watch::Receiver<u64>> {
+        match self {
+            Self::Relay(_) => None,
+            Self::Local(session) => Some(session.drops()),
+        }
+    }
+
+    /// Which hub it talks to, and on which listener.
+    pub(super) fn about(&self) -> (String, &'static str) {
+        match self {
+            Self::Relay(session) => (session.hub().map(|hub| hub.serial.to_string()).unwrap_or_default(), "cloud"),
+            Self::Local(session) => (session.hub().serial.to_string(), "lan"),
+        }
+    }
+
+    pub(super) fn user(&self) -> Option<u64> {
+        match self {
+            Self::Relay(session) => session.user(),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// A broadcast of its hub that is not true any more.
+    pub(super) fn stale_broadcast(&self) -> Option<Utf8Bytes> {
+        match self {
+            Self::Relay(session) => session.hub()?.stale_broadcast(),
+            Self::Local(session) => session.hub().stale_broadcast(),
+        }
+    }
+
+    pub(super) fn connection(&self) -> &str {
+        match self {
+            Self::Relay(session) => session.connection(),
+            Self::Local(session) => session.connection(),
+        }
+    }
+
+    /// Whether this side pings: families differ.
+    pub(super) fn pings(&self) -> bool {
+        match self {
+            Self::Relay(_) => true,
+            Self::Local(session) => session.pings(),
+        }
+    }
+
+    pub(super) const fn expires(&self) -> Option<i64> {
+        match self {
+            Self::Relay(session) => session.expires(),
+            Self::Local(_) => None,
+        }
+    }
+}

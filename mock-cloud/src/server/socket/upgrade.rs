@@ -1,0 +1,107 @@
+//! The upgrade of a request to a WebSocket, and what can go wrong with it.
+
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{Accepted, Session};
+use crate::faults::{Facts, FaultKind, Place};
+use crate::server::http::{self as answers, Reply};
+use crate::server::lan::LocalSession;
+use crate::server::relay::RelaySession;
+use crate::server::{Exchange, Shared, Surface};
+use crate::world::link::{Link, LinkKind};
+
+pub(in crate::server) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
+    let wanted = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
+    wanted.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+/// Answers an upgrade request; on success the session waits in the slot.
+pub(in crate::server) fn accept(
+    shared: &Shared,
+    surface: &Surface,
+    exchange: &Exchange,
+    request: http::Request<Incoming>,
+) -> Reply {
+    let headers = request.headers();
+    let version = headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
+    let Some(key) = headers.get(SEC_WEBSOCKET_KEY).filter(|_| request.method() == Method::GET) else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Not a WebSocket handshake");
+    };
+    if version != Some(b"13") {
+        let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is required");
+        reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+        return reply;
+    }
+    let no_pong = match refused(shared, surface, &request) {
+        Ok(no_pong) => no_pong,
+        Err(refusal) => return refusal,
+    };
+    let accept_key = derive_accept_key(key.as_bytes());
+    let world = &shared.world;
+    let conn_id = world.random.uuid();
+    let (session, outbox) = match (surface, request.uri().path()) {
+        (Surface::Cloud { .. }, "/" | "/nma") => {
+            let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Relay);
+            (Session::Relay(RelaySession::new(link)), outbox)
+        }
+        (Surface::Lan { hub, .. }, "/") => {
+            let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Local);
+            (Session::Local(LocalSession::new(Arc::clone(hub), link)), outbox)
+        }
+        _ => return Reply::not_found(),
+    };
+    let upgrade = hyper::upgrade::on(request);
+    // Only once it is certain that frames follow.
+    if no_pong {
+        exchange.tamper.no_pong();
+    }
+    *exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(Accepted { world: Arc::clone(world), upgrade, session, outbox });
+    switching(&accept_key)
+}
+
+/// What goes wrong with the upgrade: a refusal, or whether nobody is to answer its pings.
+fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>) -> Result<bool, Reply> {
+    if !shared.world.faults.are_there() {
+        return Ok(false);
+    }
+    let query = answers::query_params(request.uri().query().unwrap_or_default());
+    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let host = answers::host_of(request, false).map(|host| host.name()).unwrap_or_default();
+    let facts = Facts {
+        host: &host,
+        path: request.uri().path(),
+        method: request.method().as_str(),
+        hub: &hub,
+        listener: surface.listener(),
+        params: Some(&query),
+        ..Facts::default()
+    };
+    match shared.world.fault(Place::Upgrade, &facts) {
+        Some(FaultKind::NoPong) => Ok(true),
+        Some(FaultKind::UpgradeRefused { status }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            Err(Reply::error(status, status.canonical_reason().unwrap_or("No")))
+        }
+        // An upgrade is a request too, and can be answered by anything.
+        _ => match shared.world.fault(Place::Request, &facts).and_then(|fault| answers::in_place(&fault)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(false),
+        },
+    }
+}
+
+fn switching(accept_key: &str) -> Reply {
+    let mut reply = Reply::text(Bytes::new());
+    reply.status = StatusCode::SWITCHING_PROTOCOLS;
+    reply.headers =
+        vec![(CONNECTION, HeaderValue::from_static("Upgrade")), (UPGRADE, HeaderValue::from_static("websocket"))];
+    reply.headers.extend(HeaderValue::from_str(accept_key).ok().map(|key| (SEC_WEBSOCKET_ACCEPT, key)));
+    reply
+}
