@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use ezlo_mock_cloud::MockCloud;
-use ezlo_testkit::{Came, Socket, address, http as ask, raw};
+use ezlo_testkit::{CLOSE, Came, RawSocket, Socket, TEXT, address, frame, http as ask, raw};
 use serde_json::{Value, json};
 
 use crate::support::{HUB, frozen, http, pair, registered, started};
@@ -150,14 +150,10 @@ async fn bad_frames_at_the_relay() {
 #[tokio::test]
 async fn a_raw_invalid_utf8_frame_ends_in_1007() {
     let cloud = frozen().await;
-    let to = http(&cloud);
-    let mut bytes = format!("GET / HTTP/1.1\r\nhost: {to}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").into_bytes();
-    // A final text frame of two bytes, masked with zeros.
-    bytes.extend([0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe]);
-    let answer = raw(to, &bytes).await;
-    assert!(answer.starts_with(b"HTTP/1.1 101 "));
-    let close = [0x88, 0x02 + "invalid UTF-8".len() as u8, 0x03, 0xef];
-    assert!(answer.windows(4).any(|window| window == close), "{:?}", String::from_utf8_lossy(&answer));
+    let mut socket = RawSocket::connect(http(&cloud), "x").await;
+    socket.send(&frame(TEXT, &[0xff, 0xfe])).await;
+    let (code, payload) = socket.next().await.unwrap();
+    assert_eq!((code, &payload[..2]), (CLOSE, &1007_u16.to_be_bytes()[..]), "{:?}", String::from_utf8_lossy(&payload));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use ezlo_mock_cloud::{Clock, Config, MockCloud, worlds};
 use serde_json::{Value, json};
 
-use crate::support::{START, frozen, http, pair, registered, started};
+use crate::support::{START, frozen, http, mock_cloud, pair, registered, started};
 
 const METHODS: [&str; 6] =
     ["hub.info.get", "hub.devices.list", "hub.items.list", "hub.room.list", "hub.scenes.list", "hub.modes.get"];
@@ -181,6 +181,7 @@ fn world_files_are_told_what_is_wrong_with_them() {
         ("mode = \"5\"", "house modes are"),
         ("zwave = [\"toaster\"]", "no template \"toaster\""),
         ("copies = 0", "copies = 0"),
+        ("copies = 20000000", "copies = 20000000 is not between"),
         ("rooms = [\"A\", \"A\"]", "room \"A\" is there twice"),
         ("[[hubs.scenes]]\nname = \"x\"\nmodes = [\"9\"]", "house modes are"),
         ("[[hubs.scenes]]\nname = \"x\"\nroom = \"Attic\"", "line 9: hub 90000001: scene \"x\": no room \"Attic\""),
@@ -201,16 +202,13 @@ fn world_files_are_told_what_is_wrong_with_them() {
     let users = "[[users]]\nusername = \"a{n}\"\npassword = \"p\"\nemail = \"e\"\naccount = 18446744073709551615\nuser = 1\ncopies = 2\n";
     let error = worlds::check(std::path::Path::new("w.toml"), users).unwrap_err().to_string();
     assert!(error.contains("line "), "{error}");
+    let longer = format!("{}copies = 2\n", hub.replace("90000001", "99999999"));
+    let error = worlds::check(std::path::Path::new("w.toml"), &longer).unwrap_err().to_string();
+    assert!(error.contains("100000000, which has a digit more"), "{error}");
     for (rest, wanted) in cases {
         let text = wrong(rest);
         assert!(text.starts_with("w.toml: ") && text.contains(wanted), "{rest}: {text}");
     }
-}
-
-fn mock_cloud(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let done = std::process::Command::new(crate::program()).args(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (done.status.code(), text(done.stdout), text(done.stderr))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ezlo_mock_cloud::MockCloud;
 use ezlo_mock_cloud::faults::{CATALOGUE, Fault, FaultKind, Trigger};
-use ezlo_testkit::{Answer, Came, Socket, address, http as ask, within};
+use ezlo_testkit::{Answer, Came, RawSocket, Socket, TEXT, address, frame, http as ask, within};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -260,16 +260,11 @@ async fn a_late_message_is_not_lost() {
 #[tokio::test]
 async fn an_upgrade_is_a_request_too_and_local_calls_are_calls() {
     let cloud = cloud().await;
-    let upgrade = b"GET / HTTP/1.1\r\nhost: LOCALHOST:1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut fault = Fault::new(FaultKind::Status { status: 502, retry_after: None });
     fault.matching.host = Some("localhost".into());
     cloud.add_fault(fault).unwrap();
-    let mut stream = TcpStream::connect(http(&cloud)).await.unwrap();
-    stream.write_all(upgrade).await.unwrap();
-    let mut head = [0; 13];
-    within(stream.read_exact(&mut head)).await.unwrap();
-    assert_eq!(&head, b"HTTP/1.1 502 ");
+    let refused = RawSocket::asked(http(&cloud), "LOCALHOST:1").await.head().await;
+    assert!(refused.starts_with("HTTP/1.1 502 "), "{refused}");
     cloud.remove_fault(None);
 
     let mut relay = registered(&cloud).await;
@@ -340,30 +335,13 @@ async fn contents_and_frames() {
     let frames = async |kind: FaultKind| {
         cloud.remove_fault(None);
         cloud.add_fault(Fault::new(kind).method("hub.info.get")).unwrap();
-        let mut stream = TcpStream::connect(http(&cloud)).await.unwrap();
-        let upgrade =
-            b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-            sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(upgrade).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(within(stream.read_u8()).await.unwrap());
-        }
-        let text = r#"{"id":1,"method":"hub.info.get","params":{}}"#.as_bytes();
-        // Masked with zeros: the text stays as it is.
-        let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0];
-        frame.extend_from_slice(text);
-        stream.write_all(&frame).await.unwrap();
+        let mut socket = RawSocket::connect(http(&cloud), "x").await;
+        socket.send(&frame(TEXT, call("hub.info.get").as_bytes())).await;
         let mut codes = Vec::new();
-        loop {
-            let (code, length) = (within(stream.read_u8()).await.unwrap(), within(stream.read_u8()).await.unwrap());
-            let length = if length == 126 { stream.read_u16().await.unwrap() } else { u16::from(length) };
-            within(stream.read_exact(&mut vec![0; length.into()])).await.unwrap();
-            codes.push(code);
-            if matches!(code, 0x80 | 0x81) {
-                return codes;
-            }
+        while !matches!(codes.last(), Some(0x80 | 0x81)) {
+            codes.push(socket.next().await.unwrap().0);
         }
+        codes
     };
     assert_eq!(frames(FaultKind::Fragments).await, [0x01, 0x00, 0x80], "a text, its continuation, and its end");
     assert_eq!(frames(FaultKind::PingFlood { count: 3 }).await, [0x89, 0x89, 0x89, 0x81]);

@@ -19,6 +19,7 @@ mod onboarding;
 mod relay;
 mod seed;
 mod snapshots;
+mod sockets;
 mod state;
 mod support;
 mod survival;

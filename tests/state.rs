@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use crate::seed::Program;
 use crate::support::{HUB, login_text, register_text, serial};
 
+mod refusals;
+mod restarts;
+
 fn start(folder: &Path) -> Program {
     Program::start(&["--state-dir", folder.to_str().unwrap()])
 }

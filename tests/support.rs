@@ -76,3 +76,31 @@ pub(crate) async fn registered(cloud: &MockCloud) -> Socket {
     assert_eq!(socket.ask(register_text(&json!(HUB))).await["method"], "registered");
     socket
 }
+
+/// Runs the program to its end: its exit code, what it printed, and what it said.
+pub(crate) fn mock_cloud(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let done = std::process::Command::new(crate::program()).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (done.status.code(), text(done.stdout), text(done.stderr))
+}
+
+/// A folder for one test, gone with it.
+pub(crate) struct Folder(pub(crate) std::path::PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ezlo-state-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

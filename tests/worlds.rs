@@ -1,5 +1,7 @@
 //! Worlds at run time: states that are kept and put back, copies that go their own way.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ezlo_mock_cloud::{Clock, MockCloud};
@@ -8,6 +10,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{HUB, START, account, frozen, http, registered, serial, started};
+
+/// Two tests of one process write two files.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -295,13 +300,16 @@ async fn a_copy_answers_to_its_name_too() {
     assert!(get("w1.localhost", &log_in).await.starts_with("HTTP/1.1 200 "));
     assert!(get("localhost", &log_in).await.starts_with("HTTP/1.1 404 "));
     assert!(get("w2.localhost", &log_in).await.contains("No such world"));
+    let fork = "POST /worlds/0/fork HTTP/1.1\r\nhost: w1.localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let forked = ezlo_testkit::raw(address(&cloud.ready().control), fork.as_bytes()).await;
+    assert!(forked.starts_with(b"HTTP/1.1 409 "), "its number would be taken: {}", String::from_utf8_lossy(&forked));
     assert!(get("w1.evil.example", &log_in).await.starts_with("HTTP/1.1 404 "), "another name is the first world's");
 }
 
-/// Hubs of which a world has many are made when somebody asks; whatever is put back, their ports stay theirs.
-#[tokio::test]
-async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
-    let folder = std::env::temp_dir().join(format!("ezlo-many-{}.toml", std::process::id()));
+/// A cloud with 5,000 hubs of one kind.
+async fn many_hubs() -> MockCloud {
+    let path =
+        std::env::temp_dir().join(format!("ezlo-many-{}-{}.toml", std::process::id(), NEXT.fetch_add(1, Relaxed)));
     let world = r#"
         [[users]]
         username = "demo.user"
@@ -320,9 +328,16 @@ async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
         rooms = ["Hall"]
         devices = [{ template = "switch", name = "Lamp", room = "Hall" }]
     "#;
-    std::fs::write(&folder, world).unwrap();
-    let cloud = started(MockCloud::builder().world(folder.to_str().unwrap()).clock(Clock::frozen(START))).await;
-    std::fs::remove_file(&folder).unwrap();
+    std::fs::write(&path, world).unwrap();
+    let cloud = started(MockCloud::builder().world(path.to_str().unwrap()).clock(Clock::frozen(START))).await;
+    std::fs::remove_file(&path).unwrap();
+    cloud
+}
+
+/// Hubs of which a world has many are made when somebody asks; whatever is put back, their ports stay theirs.
+#[tokio::test]
+async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
+    let cloud = many_hubs().await;
     let control = Control::at(&cloud.ready().control);
     let rooms = async |serial: &str| control.call("GET", &format!("/hubs/{serial}"), &Value::Null).await.map(drop);
     assert!(rooms("90004999").await.is_ok() && rooms("90005001").await.is_err() && rooms("090000002").await.is_err());
@@ -366,4 +381,38 @@ async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
         }
     }
     assert!(is_on(&copy, "90000003").await && is_on(&copy, "90005000").await, "the copy goes its own way");
+}
+
+/// Lists tell of hubs page by page, and of none that nobody touches is more made than its number.
+#[tokio::test]
+async fn whoever_only_looks_makes_no_hubs() {
+    let cloud = many_hubs().await;
+    let control = address(&cloud.ready().control);
+    let touched = async || {
+        let metrics = ask(control, "GET /metrics", &[], b"").await.body;
+        let line = metrics.lines().find(|line| line.contains("hubs_touched") && !line.starts_with('#')).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let before = touched().await;
+    assert!(before <= 1000, "those that have ports: {before}");
+    assert_eq!(within(account(&cloud).await.hubs()).await.unwrap().len(), 5000);
+    assert_eq!(ask(http(&cloud), "GET /locator/locator/locator", &[], b"").await.status, 200);
+    let (mut serials, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = ask(control, &format!("GET /hubs?limit=700{after}"), &[], b"").await;
+        let hubs = page.json();
+        let hubs = hubs.as_array().unwrap();
+        assert!(hubs.iter().all(|hub| hub["devices"] == hubs[0]["devices"] && hub["model"] == "h2.1"));
+        serials.extend(hubs.iter().map(|hub| hub["serial"].as_str().unwrap().to_owned()));
+        match page.head.contains("\r\nx-more: ") {
+            true => after = format!("&after={}", serials.last().unwrap()),
+            false => break,
+        }
+    }
+    let all: Vec<String> = (90_000_001..=90_005_000).map(|serial: u32| serial.to_string()).collect();
+    assert_eq!(serials, all);
+    assert_eq!(touched().await, before);
+    for query in ["after=x", "limit=0", "limit=1001", "limit=x"] {
+        assert_eq!(ask(control, &format!("GET /hubs?{query}"), &[], b"").await.status, 400, "{query}");
+    }
 }

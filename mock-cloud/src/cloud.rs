@@ -147,6 +147,12 @@ impl Builder {
         self
     }
 
+    /// A folder that the state is kept in, through any end of the program.
+    pub fn state_dir(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
+        self.config.state_dir = Some(folder.into());
+        self
+    }
+
     /// The clock that everything waits and expires by; the machine's when not set.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);

@@ -128,8 +128,10 @@ pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
         #[serde(borrow)]
         id: &'a RawValue,
     }
-    match serde_json::from_str::<WithId<'_>>(text) {
-        Ok(object) => {
+    // serde would read the elements of a list as members.
+    let object = (!text.trim_start().starts_with('[')).then(|| serde_json::from_str::<WithId<'_>>(text));
+    match object {
+        Some(Ok(object)) => {
             let request = Envelope { id: Some(object.id), ..Envelope::default() };
             let error = RpcError::new(
                 code::INVALID_REQUEST,
@@ -138,7 +140,7 @@ pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
             );
             reply(&request, "", &Err(error), way)
         }
-        Err(_) => reply(&Envelope::default(), "", &Err(RpcError::known("rpc.parse.error")), way),
+        _ => reply(&Envelope::default(), "", &Err(RpcError::known("rpc.parse.error")), way),
     }
 }
 

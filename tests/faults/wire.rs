@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use ezlo_mock_cloud::MockCloud;
 use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
 use ezlo_protocol::identity::IdentityPair;
-use ezlo_testkit::{Came, Control, address, connector, http as ask, within};
+use ezlo_testkit::{Came, Control, PING, PONG, RawSocket, TEXT, address, connector, frame, http as ask, within};
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{call, cloud, raw};
@@ -202,37 +201,25 @@ async fn the_relay_moves() {
     assert!(!within(hub.rooms()).await.unwrap().is_empty(), "the client asked where the hub is now");
 }
 
-/// Frames after the upgrade, until a text comes.
+/// Codes of the frames after the upgrade, until a text comes.
 async fn codes_after_a_ping(cloud: &MockCloud) -> Vec<u8> {
-    let mut stream = TcpStream::connect(http(cloud)).await.unwrap();
-    let upgrade = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(upgrade).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(within(stream.read_u8()).await.unwrap());
-    }
+    let mut socket = RawSocket::connect(http(cloud), "x").await;
     // A ping, and a text that is no call.
-    stream.write_all(&[0x89, 0x81, 0, 0, 0, 0, b'p', 0x81, 0x81, 0, 0, 0, 0, b'x']).await.unwrap();
+    socket.send(&[frame(PING, b"p"), frame(TEXT, b"x")].concat()).await;
     let mut codes = Vec::new();
-    loop {
-        let (code, length) = (within(stream.read_u8()).await.unwrap(), within(stream.read_u8()).await.unwrap());
-        let length = if length == 126 { stream.read_u16().await.unwrap() } else { u16::from(length) };
-        within(stream.read_exact(&mut vec![0; length.into()])).await.unwrap();
-        codes.push(code);
-        if code == 0x81 {
-            return codes;
-        }
+    while codes.last() != Some(&TEXT) {
+        codes.push(socket.next().await.unwrap().0);
     }
+    codes
 }
 
 #[tokio::test]
 async fn nobody_answers_pings() {
     let cloud = cloud().await;
-    assert!(codes_after_a_ping(&cloud).await.contains(&0x8a));
+    assert!(codes_after_a_ping(&cloud).await.contains(&PONG));
     cloud.add_fault(Fault::new(FaultKind::NoPong).when(Trigger::First(1))).unwrap();
-    assert_eq!(codes_after_a_ping(&cloud).await, [0x81]);
-    assert!(codes_after_a_ping(&cloud).await.contains(&0x8a), "the first only");
+    assert_eq!(codes_after_a_ping(&cloud).await, [TEXT]);
+    assert!(codes_after_a_ping(&cloud).await.contains(&PONG), "the first only");
 }
 
 #[tokio::test]
@@ -308,4 +295,27 @@ async fn for_whom() {
     let pair = pair(&cloud).await;
     let mut socket = ezlo_testkit::Socket::connect(http(&cloud)).await;
     assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
+}
+
+/// What could never fire is refused, and says by what it can be matched.
+#[tokio::test]
+async fn faults_that_never_fire_are_refused() {
+    let cloud = cloud().await;
+    let control = Control::at(&cloud.ready().control);
+    for (fault, said) in [
+        (json!({"fault": "early_expiry", "seconds": 1, "match": {"hub": HUB}}), "have no hub"),
+        (json!({"fault": "revoked", "match": {"hub": HUB}}), "have no hub"),
+        (json!({"fault": "bad_signature", "match": {"listener": "lan"}}), "have no listener"),
+        (json!({"fault": "status", "status": 500, "match": {"listener": "lan", "user": "x"}}), "user on that listener"),
+        (json!({"fault": "status", "status": 500, "match": {"path": "autha"}}), "the beginning of a path"),
+        (json!({"fault": "status", "status": 500, "when": {"first": 0}}), "first is not between 1"),
+        (json!({"fault": "status", "status": 500, "when": {"every": 0}}), "every is not between 1"),
+        (json!({"fault": "status", "status": 500, "when": {"chance": 1.5}}), "chance is not between"),
+        (json!({"fault": "reset_on_accept", "match": {"path": "/"}}), "have no path"),
+        (json!({"fault": "abort", "wehn": {"first": 1}}), "unknown member `wehn`"),
+    ] {
+        let refused = control.add_fault(fault.clone()).await.unwrap_err();
+        assert!(refused.status == 400 && refused.text.contains(said), "{fault}: {refused}");
+    }
+    assert_eq!(control.faults().await.unwrap(), json!([]));
 }

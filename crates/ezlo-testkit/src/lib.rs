@@ -12,8 +12,10 @@ use tokio_rustls::TlsConnector;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
 mod control;
+mod raw_socket;
 
 pub use control::{Control, Refused};
+pub use raw_socket::{CLOSE, PING, PONG, RawSocket, TEXT, frame};
 
 /// How long anything in a test may take before it fails; far longer than anything should.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,6 +59,8 @@ pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 pub struct Answer {
     /// Status code; 0 when nothing came.
     pub status: u16,
+    /// Status line and headers.
+    pub head: String,
     /// Everything after the head.
     pub body: String,
 }
@@ -80,8 +84,8 @@ pub async fn http(to: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[
     let answer = raw(to, &bytes).await;
     let text = String::from_utf8_lossy(&answer);
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
-    Answer { status, body }
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// A WebSocket client that shares no code with the SDK or the simulator.

@@ -139,28 +139,26 @@ const MOST_LOCATED: usize = 1000;
 pub(super) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
     let host = &request.host;
     let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let hubs = world.look_at_hubs(None, MOST_LOCATED);
     let accounts = world.accounts();
-    let hubs =
-        world.hubs(None, MOST_LOCATED).into_iter().filter(|hub| hub.read(|hub| hub.wifi.on_network())).map(|hub| {
-            LocatedHub {
-                serial: Loose::number(hub.serial.clone()),
-                mac: hub.mac.into(),
-                device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
-                device_sub_type: Loose::number(2).into(),
-                firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
-                server_device: host.server("vera-us-oem-device11.mios.com").into(),
-                server_event: host.server("vera-us-oem-event11.mios.com").into(),
-                server_account: host.server("vera-us-oem-account11.mios.com").into(),
-                account: match accounts.ownership(&hub.serial) {
-                    Some(ownership) => Loose::number(ownership.account).into(),
-                    None => Field::Null,
-                },
-                internal_ip: INTERNAL_IP.into(),
-                last_alive_reported: now.as_str().into(),
-                platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
-                ..LocatedHub::default()
-            }
-        });
+    let hubs = hubs.into_iter().filter(|hub| hub.read(|hub| hub.wifi.on_network())).map(|hub| LocatedHub {
+        serial: Loose::number(hub.serial.clone()),
+        mac: hub.mac.into(),
+        device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
+        device_sub_type: Loose::number(2).into(),
+        firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
+        server_device: host.server("vera-us-oem-device11.mios.com").into(),
+        server_event: host.server("vera-us-oem-event11.mios.com").into(),
+        server_account: host.server("vera-us-oem-account11.mios.com").into(),
+        account: match accounts.ownership(&hub.serial) {
+            Some(ownership) => Loose::number(ownership.account).into(),
+            None => Field::Null,
+        },
+        internal_ip: INTERNAL_IP.into(),
+        last_alive_reported: now.as_str().into(),
+        platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
+        ..LocatedHub::default()
+    });
     Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
 }
 

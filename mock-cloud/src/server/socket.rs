@@ -249,3 +249,6 @@ fn on_error(error: &Error) -> End {
         _ => End::Gone,
     }
 }
+
+#[cfg(test)]
+mod tests;

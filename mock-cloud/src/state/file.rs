@@ -69,13 +69,12 @@ impl StateFile {
         made.write(rows)?;
         drop(made);
         // Not over a state that came meanwhile.
-        let linked = std::fs::hard_link(&beside, &path);
-        let removed = std::fs::remove_file(&beside);
-        linked.map_err(|source| match source.kind() {
-            std::io::ErrorKind::AlreadyExists => StateError::Exists { path: path.clone() },
-            _ => io(source),
-        })?;
-        removed.map_err(io)?;
+        match std::fs::hard_link(&beside, &path) {
+            Ok(()) => std::fs::remove_file(&beside).map_err(io)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(StateError::Exists { path }),
+            // There are file systems without links.
+            Err(_) => std::fs::rename(&beside, &path).map_err(io)?,
+        }
         #[cfg(unix)]
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
         Self::open(folder)

@@ -2,6 +2,7 @@
 //! are a number: they are made when they are asked for, as they would have been from the beginning.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
@@ -79,15 +80,23 @@ impl World {
         Some(cell.begun(copies.begun_ms, &self.guesses))
     }
 
-    /// The first hubs by serial after that one, so many at most, those too that nobody had touched.
-    pub(crate) fn hubs(&self, after: Option<&Serial>, most: usize) -> Vec<Arc<HubCell>> {
-        let copies = Arc::clone(&self.hubs.read().unwrap_or_else(PoisonError::into_inner).copies);
-        for serial in copies.iter().flat_map(|copies| copies.after(after, most)) {
-            let _ = self.hub(&serial);
-        }
-        let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+    /// The first hubs by serial after that one, so many at most, to be read only: those that nobody has touched are made for
+    /// this look alone.
+    pub(crate) fn look_at_hubs(&self, after: Option<&Serial>, most: usize) -> Vec<Arc<HubCell>> {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-        fleet.made.range((begin, Bound::Unbounded)).map(|(_, cell)| Arc::clone(cell)).take(most).collect()
+        let (copies, mut hubs): (_, BTreeMap<Serial, Arc<HubCell>>) = {
+            let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+            let made = fleet.made.range((begin, Bound::Unbounded)).take(most);
+            (Arc::clone(&fleet.copies), made.map(|(serial, cell)| (serial.clone(), Arc::clone(cell))).collect())
+        };
+        for serial in copies.iter().flat_map(|copies| copies.after(after, most)) {
+            if let Entry::Vacant(entry) = hubs.entry(serial)
+                && let Some(shot) = self.untouched(&copies, entry.key())
+            {
+                entry.insert(Arc::new(HubCell::from_shot(&shot)));
+            }
+        }
+        hubs.into_values().take(most).collect()
     }
 
     /// What lists tell of a hub. One that nobody has touched stays so.

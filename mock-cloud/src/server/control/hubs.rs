@@ -67,7 +67,7 @@ pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
     let (Ok(after), Ok(limit @ 1..=MOST_LISTED)) = (after, limit) else {
         return refusal(StatusCode::BAD_REQUEST, "after is a serial, limit between 1 and 1000");
     };
-    let mut cells = shared.world.hubs(after.as_ref(), limit + 1);
+    let mut cells = shared.world.look_at_hubs(after.as_ref(), limit + 1);
     let is_more = cells.len() > limit;
     cells.truncate(limit);
     let mut reply = Reply::json(&cells.iter().map(|cell| brief(cell)).collect::<Vec<_>>());

@@ -112,7 +112,12 @@ impl HubFile {
             return Err(format!("hub {}: a serial that counts up begins with another digit than 0", self.serial));
         }
         let last = (first + u64::from(count(self.copies)? - 1)).to_string();
-        last.parse::<Serial>().map(drop).map_err(|_| format!("hub {last}: the serial is too long"))
+        last.parse::<Serial>().map_err(|_| format!("hub {last}: the serial is too long"))?;
+        // Lists go by the text of serials, in which 10 comes before 9.
+        if last.len() != self.serial.as_str().len() && count(self.copies)? > 1 {
+            return Err(format!("hub {}: its copies go on to {last}, which has a digit more", self.serial));
+        }
+        Ok(())
     }
 
     /// Serial of the so manieth, counted from 0.

@@ -1,0 +1,122 @@
+//! What is refused, so that a kept state is never one that cannot be read again.
+
+use std::fmt::Write as _;
+
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_testkit::http as ask;
+use serde_json::json;
+
+use super::*;
+use crate::support::{Folder, mock_cloud};
+
+fn nested(depth: usize) -> String {
+    format!("{}1{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+/// Changes an account; gives the status.
+async fn change(program: &Program, pair: &IdentityPair, json: &str) -> u16 {
+    let keys = [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())];
+    let account = pair.decode().unwrap().account;
+    let mut head = format!("PUT /account/account/account/{account}?json=");
+    for byte in json.bytes() {
+        let _ = write!(head, "%{byte:02X}");
+    }
+    ask(address(url(program)), &head, &keys, b"").await.status
+}
+
+/// Whatever was taken can be read again after a kill, at every depth of nesting.
+#[tokio::test]
+async fn what_is_nested_too_deep_is_refused_before_it_is_kept() {
+    let folder = Folder::new("deep");
+    let program = start(&folder.0);
+    let pair = logged_in(&program, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
+    let mut socket = connected(&program).await;
+    let mut taken = 0;
+    for depth in [1, 30, 61, 62, 63, 64, 100, 127, 500, 5000] {
+        let account = format!(r#"{{"Preferences": {{"Deep": {}}}}}"#, nested(depth));
+        let scene = format!(
+            r#"{{"id": "deep", "method": "hub.scenes.create", "params": {{"name": "Deep {depth}", "enabled": true,
+               "group_id": null, "is_group": false, "parent_id": "", "user_notifications": [], "house_modes": [],
+               "when": [], "then": [], "meta": {{"deep": {}}}}}}}"#,
+            nested(depth)
+        );
+        let status = change(&program, &pair, &account).await;
+        assert_eq!(status, if depth + 2 <= 64 { 200 } else { 400 }, "{depth}");
+        socket.text(scene).await;
+        let answer = loop {
+            let frame = within(socket.json()).await;
+            if frame["id"] == "deep" {
+                break frame;
+            }
+        };
+        let is_taken = answer["error"].is_null();
+        assert_eq!(is_taken, depth + 2 <= 64, "{depth}: {answer}");
+        taken += usize::from(is_taken);
+    }
+    assert!(taken >= 2, "what is not deep is taken: {taken}");
+    program.stop("-KILL");
+    let again = start(&folder.0);
+    let scenes = result(&mut connected(&again).await, "hub.scenes.list").await;
+    let deep = scenes["scenes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|scene| scene["name"].as_str().is_some_and(|name| name.starts_with("Deep ")));
+    assert_eq!(deep.count(), taken);
+    again.stop("-TERM");
+}
+
+#[test]
+fn another_file_or_another_way_to_live_is_refused_with_what_to_do() {
+    let folder = Folder::new("refused");
+    start(&folder.0).stop("-TERM");
+    let (code, _, said) = mock_cloud(&["serve", "--state-dir", folder.text(), "--living"]);
+    assert!(code == Some(1) && said.contains("without --living"), "{code:?}: {said}");
+    let (code, _, said) = mock_cloud(&["serve", "--state-dir", folder.text(), "--world", "bare"]);
+    assert!(code == Some(1) && said.contains("take another --state-dir"), "{code:?}: {said}");
+    let running = start(&folder.0);
+    let (code, _, said) = mock_cloud(&["serve", "--state-dir", folder.text()]);
+    assert!(code == Some(1) && said.contains("in use by another mock-cloud"), "{code:?}: {said}");
+    running.stop("-TERM");
+    let kept = std::fs::read(folder.0.join("state.redb")).unwrap();
+    for bytes in [&b""[..], b"hello", &kept[..kept.len() / 2]] {
+        std::fs::write(folder.0.join("state.redb"), bytes).unwrap();
+        for arguments in
+            [&["serve", "--state-dir", folder.text()][..], &["state", "show", "--state-dir", folder.text()]]
+        {
+            let (code, told, said) = mock_cloud(arguments);
+            assert!(
+                code == Some(1) && said.contains("is damaged or no state"),
+                "{arguments:?} {code:?}: {told} {said}"
+            );
+        }
+        assert_eq!(std::fs::read(folder.0.join("state.redb")).unwrap(), bytes, "it is left as it is");
+    }
+}
+
+/// Documents are read by whoever gets one from somebody else.
+#[test]
+fn a_document_with_numbers_beyond_all_measure_is_refused_by_name() {
+    let folder = Folder::new("numbers");
+    start(&folder.0).stop("-TERM");
+    let exported = folder.0.join("world.json");
+    let (code, ..) = mock_cloud(&["state", "export", "--state-dir", folder.text(), exported.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    let good: Value = serde_json::from_slice(&std::fs::read(&exported).unwrap()).unwrap();
+    let fresh = Folder::new("numbers-in");
+    for (pointer, value) in [
+        ("/clock/now_ms", json!(i64::MAX)),
+        ("/clock/now_ms", json!(i64::MIN)),
+        ("/clock/speed", json!(-1.0)),
+        ("/clock/speed", json!(1e300)),
+        ("/counters/next", json!(u64::MAX)),
+    ] {
+        let mut document = good.clone();
+        let Some(member) = document.pointer_mut(pointer) else { panic!("{pointer}: {good}") };
+        *member = value;
+        std::fs::write(&exported, document.to_string()).unwrap();
+        let (code, _, said) = mock_cloud(&["state", "import", "--state-dir", fresh.text(), exported.to_str().unwrap()]);
+        let row = pointer.split('/').nth(1).unwrap();
+        assert!(code == Some(1) && said.contains(row), "{pointer}: {code:?} {said}");
+    }
+}
