@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 mod bad_input;
 mod canary;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod controller;
 mod dump;
 mod evidence;

@@ -6,28 +6,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ezlo_protocol::serial::Serial;
-
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Ports, Profile};
 use crate::hub::HubHandle;
 use crate::mdns::Announcer;
-use crate::ready::{Ready, ReadyHub, ReadyUser, ReadyWifi};
-use crate::server::{self, Shared, Surface};
+use crate::ready::Ready;
+use crate::server::Shared;
 use crate::state::{About, StateError};
 use crate::tls::{Authority, TlsError};
-use crate::world::hub::Local;
-use crate::world::{Beginnings, HubKind, World, WorldFile};
+use crate::world::{Beginnings, World, WorldFile};
 
+#[cfg(feature = "cluster")]
+mod joined;
 mod kept;
+mod listeners;
 
 use kept::Kept;
-
-/// Hubs that get ports of their own; four listeners each.
-const HUBS_WITH_PORTS: usize = 16;
-
-/// Hubs of the ready line; the first ones of the world file. All can be asked for by serial.
-const MOST_READY: usize = 1000;
+use listeners::Listeners;
 
 /// A running simulated cloud. Dropping it stops it: listeners, connections and timers.
 #[derive(Debug)]
@@ -105,6 +100,9 @@ pub enum StartError {
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The other processes cannot be joined.
+    #[error("cannot join the cluster: {0}")]
+    Cluster(String),
     /// Certificates could not be made or kept.
     #[error("cannot set up TLS: {0}")]
     Tls(Box<dyn std::error::Error + Send + Sync>),
@@ -147,6 +145,12 @@ impl Builder {
         self
     }
 
+    /// The NATS server at which the processes of one cloud meet; for builds with the feature `cluster`.
+    pub fn cluster(mut self, url: impl Into<String>) -> Self {
+        self.config.cluster = Some(url.into());
+        self
+    }
+
     /// A folder that the state is kept in, through any end of the program.
     pub fn state_dir(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
         self.config.state_dir = Some(folder.into());
@@ -170,6 +174,9 @@ impl Builder {
         let Self { mut config, clock } = self;
         config.check()?;
         let file = config.load_world()?;
+        if let Some(url) = config.cluster.clone() {
+            return Self::start_joined(config, file, clock, &url).await;
+        }
         let kept = config.state_dir.as_deref().map(|folder| Kept::open(folder, &file, &config)).transpose()?;
         let clock = match &kept {
             Some(kept) => kept.clock(clock),
@@ -190,6 +197,23 @@ impl Builder {
             None => World::new(origin.beginnings(clock)),
         };
         MockCloud::run(world, origin.config.ports, origin).await
+    }
+
+    #[cfg(feature = "cluster")]
+    async fn start_joined(
+        config: Config,
+        file: WorldFile,
+        clock: Option<Clock>,
+        url: &str,
+    ) -> Result<MockCloud, StartError> {
+        let (world, origin) = joined::join(config, file, clock, url).await?;
+        MockCloud::run(world, origin.config.ports, origin).await
+    }
+
+    #[cfg(not(feature = "cluster"))]
+    #[expect(clippy::unused_async, reason = "it waits where it can join")]
+    async fn start_joined(_: Config, _: WorldFile, _: Option<Clock>, url: &str) -> Result<MockCloud, StartError> {
+        Err(StartError::Cluster(format!("{url}: this build knows no NATS; build it with --features cluster")))
     }
 }
 
@@ -296,100 +320,6 @@ fn keep_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::Temp
     let beside = path.with_extension("pem.new");
     std::fs::write(&beside, pem).and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
     Ok((folder, path.display().to_string()))
-}
-
-struct Listeners<'a> {
-    shared: &'a Arc<Shared>,
-    origin: &'a Origin,
-    ports: Ports,
-    announce: Option<&'a Announcer>,
-}
-
-impl Listeners<'_> {
-    async fn start(&self) -> Result<Ready, StartError> {
-        let (ports, Origin { config, file, authority, ca_path, .. }) = (self.ports, self.origin);
-        let tls = authority.cloud(config.bind)?;
-        let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) }).await?;
-        let http = self.listen("http", ports.http, Surface::Cloud { tls: None }).await?;
-        let control = self.listen("control", ports.control, Surface::Control).await?;
-        let mut hubs = Vec::new();
-        let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
-        for (at, (hub, n)) in all.take(MOST_READY).enumerate() {
-            let ready = self.shared.world.told(hub, n);
-            let ready = ReadyHub { owner: self.owner(&hub.serial_of(n)), ..ready };
-            hubs.push(if at < HUBS_WITH_PORTS { self.with_ports(ready, &hub.serial_of(n), at).await? } else { ready });
-        }
-        let users = file.users.iter().map(|user| ReadyUser {
-            username: user.username.clone(),
-            password: Some(user.password.expose().to_owned()),
-            account: user.account,
-        });
-        let wifi = file.wifi.iter().filter(|network| network.published).filter_map(|network| {
-            let passkey = network.passkey.as_ref()?.expose().to_owned();
-            Some(ReadyWifi { ssid: network.ssid.clone(), passkey })
-        });
-        Ok(Ready {
-            ready: true,
-            version: env!("CARGO_PKG_VERSION"),
-            seed: config.seed,
-            profile: config.profile.as_str(),
-            https: format!("https://{https}"),
-            http: format!("http://{http}"),
-            relay: format!("wss://{https}"),
-            control: format!("http://{control}"),
-            ca_pem: ca_path.clone(),
-            users: users.collect(),
-            wifi: wifi.collect(),
-            hubs,
-        })
-    }
-
-    async fn listen(&self, what: &str, port: u16, surface: Surface) -> Result<SocketAddr, StartError> {
-        let bind = self.origin.config.bind;
-        let address = SocketAddr::new(bind, port);
-        let bound = server::bind(bind, port).await;
-        let (listener, address) =
-            bound.map_err(|source| StartError::Bind { what: what.to_owned(), address, source })?;
-        self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, surface));
-        Ok(address)
-    }
-
-    /// The first user of the account that has it now.
-    fn owner(&self, serial: &Serial) -> Option<String> {
-        let accounts = self.shared.world.accounts();
-        let account = accounts.ownership(serial)?.account;
-        accounts.users_of(account).min_by_key(|user| user.id).map(|user| user.username.clone())
-    }
-
-    async fn with_ports(&self, mut ready: ReadyHub, serial: &Serial, at: usize) -> Result<ReadyHub, StartError> {
-        let cell = &self.shared.world.hub(serial);
-        if let Some(cell) = cell.as_ref().filter(|cell| cell.kind != HubKind::Vera) {
-            let ports = self.ports;
-            let tls = self.origin.authority.hub(cell.serial.as_str())?;
-            let lan = || Surface::Lan { hub: Arc::clone(cell), tls: Arc::clone(&tls) };
-            let name = |what: &str| format!("{what} of hub {}", cell.serial);
-            // Fixed ports are counted up from hub to hub; 0 stays "any".
-            let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
-            let ap = self.listen(&name("access point"), port(ports.ap), Surface::AccessPoint(Arc::clone(cell))).await?;
-            let root = Surface::AccessPointRoot(Arc::clone(cell));
-            let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root).await?;
-            ready.ap = Some(format!("http://{ap}"));
-            ready.ap_root = Some(format!("http://{ap_root}"));
-            if cell.local != Local::None {
-                let address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
-                if let Some(announcer) = self.announce {
-                    self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::mdns)?);
-                }
-                let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
-                ready.lan = Some(format!("{scheme}://{address}"));
-            }
-            if cell.local == Local::Full {
-                let address = self.listen(&name("local HTTP port"), port(ports.lan_http), lan()).await?;
-                ready.lan_http = Some(format!("https://{address}"));
-            }
-        }
-        Ok(ready)
-    }
 }
 
 impl MockCloud {

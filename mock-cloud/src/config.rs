@@ -25,6 +25,8 @@ pub struct Config {
     pub world: String,
     /// Folder that the state is kept in, through any end of the program; nothing is kept when absent.
     pub state_dir: Option<PathBuf>,
+    /// Address of a NATS server: all processes that name it are one cloud. Such a cloud keeps its state there.
+    pub cluster: Option<String>,
     /// Announce the hubs on the local network by mDNS.
     pub mdns: bool,
     /// Keep a journal. Without it expectations never come true.
@@ -42,6 +44,7 @@ impl Default for Config {
             ports: Ports::default(),
             world: "demo".into(),
             state_dir: None,
+            cluster: None,
             mdns: false,
             journal: true,
             guesses: Guesses::default(),

@@ -7,6 +7,7 @@ pub mod ready;
 pub mod worlds;
 
 mod cloud;
+mod cluster;
 mod controller;
 pub mod evidence;
 pub mod faults;

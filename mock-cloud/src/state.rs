@@ -15,7 +15,7 @@ mod keeper;
 mod rows;
 
 pub(crate) use file::StateFile;
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, Store};
 pub(crate) use rows::{About, KeptAuthority, KeptState, KeptTime, Row, Rows, Touch};
 
 /// Name of the file in a state folder.
@@ -83,6 +83,12 @@ pub enum StateError {
     Exists {
         /// Which file.
         path: PathBuf,
+    },
+    /// The processes of a cluster cannot share it.
+    #[error("cannot share the state with the cluster: {reason}")]
+    Cluster {
+        /// Why.
+        reason: String,
     },
     /// There is none.
     #[error("there is no state in {}; `mock-cloud serve --state-dir` makes one", path.display())]

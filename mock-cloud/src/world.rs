@@ -1,13 +1,15 @@
 //! All state of the simulated cloud. Servers turn bytes into commands on it and its answers into bytes; nothing else keeps
 //! anything. Hubs are cells of their own under one index, so that a busy hub does not hold up the others.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::serial::Serial;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::cluster::Backplane;
 use crate::config::{Guesses, Profile};
 use crate::faults::{Facts, FaultKind, Faults, Place};
 use crate::journal::{EntryKind, Journal};
@@ -52,6 +54,8 @@ pub(crate) struct World {
     /// What it was made from: hubs that nobody has touched are made from it.
     file: Arc<WorldFile>,
     seed: u64,
+    /// The other processes of this cloud, if there are any.
+    backplane: OnceLock<Arc<dyn Backplane>>,
     /// Everything that runs; gone when the cloud is dropped.
     tasks: Mutex<Option<JoinSet<()>>>,
     /// Whether it has ended: connections by another world's port are not among what runs here.
@@ -101,6 +105,7 @@ impl World {
             hubs: RwLock::new(Fleet { made: hubs.collect(), copies: snapshot.copies }),
             file,
             seed,
+            backplane: OnceLock::new(),
             tasks: Mutex::new(Some(JoinSet::new())),
             stopped: watch::Sender::new(false),
         });
@@ -111,6 +116,17 @@ impl World {
             }
         }
         world
+    }
+
+    /// The other processes of this cloud, if there are any.
+    pub(crate) fn backplane(&self) -> Option<&Arc<dyn Backplane>> {
+        self.backplane.get()
+    }
+
+    /// Joins other processes; once, before anybody is served.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn join(&self, backplane: Arc<dyn Backplane>) {
+        let _ = self.backplane.set(backplane);
     }
 
     pub(crate) fn accounts(&self) -> MutexGuard<'_, Accounts> {
@@ -133,6 +149,24 @@ impl World {
         let cell = HubCell::from_shot(&self.untouched(&copies, serial)?);
         let mut fleet = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(fleet.made.entry(serial.clone()).or_insert_with(|| Arc::new(cell))))
+    }
+
+    /// That hub, if it is there, of that account and online. The errors are the vendor's own list of 2018; which of them the
+    /// service sends today is not known.
+    pub(crate) fn hub_for(&self, account: u64, serial: &Serial) -> Result<Arc<HubCell>, RpcError> {
+        let hub = self.hub(serial).ok_or_else(|| RpcError::known("nma.ezlo.notfound"))?;
+        let owner = self.accounts().ownership(serial).map(|ownership| ownership.account);
+        if owner != Some(account) {
+            return Err(RpcError::known("nma.ezlo.notlinked"));
+        }
+        if hub.kind == HubKind::Vera {
+            // Native Vera firmware does not know this relay.
+            return Err(RpcError::known("nma.ezlo.notregistered"));
+        }
+        if !hub.is_online() {
+            return Err(RpcError::known("nma.ezlo.notconnected"));
+        }
+        Ok(hub)
     }
 
     /// All hubs that somebody has touched, by serial.

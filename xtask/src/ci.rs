@@ -48,10 +48,26 @@ pub(crate) fn run() -> Outcome {
         say!("xtask: cargo-deny is not installed; licences and advisories were not checked");
     }
     features()?;
+    cluster()?;
     codegen::run(&codegen::Arguments { check: true })?;
     coverage::run(&coverage::Arguments { json: true })?;
     api::run(&api::Arguments { check: true })?;
     tidy::run()
+}
+
+/// Several processes as one cloud, where there is a NATS server for them.
+fn cluster() -> Outcome {
+    let of_tests = ["--package", "ezlo-tests", "--features", "cluster", "--locked"];
+    let of_cloud = ["--package", "ezlo-mock-cloud", "--features", "cluster", "--locked"];
+    cargo(&[&["clippy", "--all-targets"], &of_cloud[..], &["--", "-D", "warnings"]].concat(), &[])?;
+    cargo(&[&["clippy", "--all-targets"], &of_tests[..], &["--", "-D", "warnings"]].concat(), &[])?;
+    let is_there = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status();
+    if !is_there.is_ok_and(|status| status.success()) {
+        say!("xtask: nats-server is not installed; the cluster was not tested");
+        return Ok(());
+    }
+    cargo(&[&["build", "--bins"], &of_cloud[..]].concat(), &[])?;
+    cargo(&[&["test", "--tests", "--quiet"], &of_tests[..], &["cluster::"]].concat(), &[])
 }
 
 /// Features, and whether they need OpenSSL's headers.
@@ -62,6 +78,7 @@ const FEATURES: &[(&str, &str, bool)] = &[
     ("ezlo-relay", "legacy-tls", true),
     ("ezlo", "discovery", false),
     ("ezlo", "legacy-tls", true),
+    ("ezlo-mock-cloud", "cluster", false),
 ];
 
 /// Each feature alone, then all of a crate together, with their tests.

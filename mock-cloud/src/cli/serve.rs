@@ -49,6 +49,10 @@ pub(crate) struct Serve {
     /// on from it, with the same certificate authority (ca.pem).
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Be one cloud with every process that names this NATS server (nats://HOST:PORT, with JetStream): accounts, sessions and
+    /// hubs are shared, each hub lives in one of them. For builds with the feature cluster.
+    #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
+    cluster: Option<String>,
     /// Write the ready line to this file too.
     #[arg(long, value_name = "FILE")]
     endpoints_file: Option<PathBuf>,
@@ -143,6 +147,7 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.guesses.living_houses |= serve.living;
     config.guesses.only_proven = serve.only_proven.or(config.guesses.only_proven);
     config.world = serve.world.clone().unwrap_or(config.world);
+    config.cluster = serve.cluster.clone().or(config.cluster);
     config.state_dir = serve.state_dir.clone().or(config.state_dir);
     Ok(config)
 }

@@ -74,7 +74,7 @@ impl Kept {
             }
         };
         let path = file.path().to_owned();
-        keeper.begin(file, Arc::downgrade(&world)).map_err(|source| StateError::Io { path, source })?;
+        keeper.begin(Box::new(file), Arc::downgrade(&world)).map_err(|source| StateError::Io { path, source })?;
         let clock = world.clock.clone();
         world.spawn(async move {
             loop {

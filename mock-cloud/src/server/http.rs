@@ -246,7 +246,9 @@ pub(super) async fn answer(
         }
         None => return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only)),
     };
-    let reply = if matches!(surface, Surface::Control) {
+    let reply = if !knows_what_was_told(shared, surface).await {
+        Reply::error(StatusCode::SERVICE_UNAVAILABLE, "The other processes of this cloud cannot be asked")
+    } else if matches!(surface, Surface::Control) {
         controlled(shared, host, request).await
     } else {
         journalled(shared, surface, exchange, host, request).await
@@ -267,6 +269,14 @@ fn meant(shared: &Arc<Shared>, host: Option<&Host>) -> Option<Arc<Shared>> {
 /// The number in `w1.localhost`.
 pub(super) fn world_number(name: &str) -> Option<u64> {
     name.strip_suffix(".localhost")?.strip_prefix('w')?.parse().ok()
+}
+
+/// Waits until everything is known that another process of this cloud has told anybody.
+async fn knows_what_was_told(shared: &Shared, surface: &Surface) -> bool {
+    match shared.world.backplane() {
+        Some(backplane) if matches!(surface, Surface::Cloud { .. }) => backplane.caught_up().await.is_ok(),
+        _ => true,
+    }
 }
 
 /// Nothing that says a change is done may go out when the change is lost with the program.

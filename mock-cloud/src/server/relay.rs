@@ -14,6 +14,7 @@ use ezlo_protocol::serial::Serial;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::cluster::{Backplane, Far, Visit};
 use crate::config::Profile;
 use crate::evidence;
 use crate::frame::{self, Way};
@@ -39,7 +40,15 @@ pub(super) struct RelaySession {
 #[derive(Debug)]
 enum State {
     Unknown,
-    User { caller: Caller, hub: Option<Arc<HubCell>> },
+    User {
+        caller: Caller,
+        hub: Option<Arc<HubCell>>,
+    },
+    /// A user whose hub lives in whichever process of the cluster.
+    Visitor {
+        caller: Caller,
+        far: Far,
+    },
     Controller(Arc<HubCell>),
 }
 
@@ -51,7 +60,7 @@ impl RelaySession {
     /// When the user's Identity expires, Unix seconds.
     pub(super) const fn expires(&self) -> Option<i64> {
         match &self.state {
-            State::User { caller, .. } => Some(caller.expires),
+            State::User { caller, .. } | State::Visitor { caller, .. } => Some(caller.expires),
             State::Unknown | State::Controller(_) => None,
         }
     }
@@ -59,7 +68,7 @@ impl RelaySession {
     /// Number of the user who has logged in.
     pub(super) const fn user(&self) -> Option<u64> {
         match &self.state {
-            State::User { caller, .. } => Some(caller.user),
+            State::User { caller, .. } | State::Visitor { caller, .. } => Some(caller.user),
             State::Unknown | State::Controller(_) => None,
         }
     }
@@ -72,7 +81,7 @@ impl RelaySession {
     pub(super) const fn hub(&self) -> Option<&Arc<HubCell>> {
         match &self.state {
             State::User { hub: Some(hub), .. } | State::Controller(hub) => Some(hub),
-            State::User { hub: None, .. } | State::Unknown => None,
+            State::User { hub: None, .. } | State::Visitor { .. } | State::Unknown => None,
         }
     }
 
@@ -102,7 +111,7 @@ impl RelaySession {
         }
     }
 
-    fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
+    fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &Utf8Bytes) {
         let method = request.method.as_deref().unwrap_or_default();
         let is_own = matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER);
         if is_own && let Some(refused) = evidence::unproven(world.guesses.only_proven, method) {
@@ -114,14 +123,30 @@ impl RelaySession {
                 let outcome = self.log_in(world, request);
                 self.reply(request, method, &outcome);
             }
+            RelayRegister::NAME if self.is_user() && world.backplane().is_some() => {
+                if let Err(error) = self.visit(world, request, text) {
+                    self.reply(request, method, &Err(error));
+                }
+            }
             RelayRegister::NAME | LOGIN_CONTROLLER => {
                 let outcome = self.register(world, request);
                 let method = if outcome.is_ok() && method == RelayRegister::NAME { REGISTERED } else { method };
-                self.reply(request, method, &outcome);
+                match (world.backplane(), &self.state) {
+                    (Some(backplane), State::Controller(hub)) if outcome.is_ok() => {
+                        let answer = frame::reply(request, method, &outcome, Way::Relay);
+                        comes_here(world, backplane, hub, &self.link, answer);
+                    }
+                    _ => self.reply(request, method, &outcome),
+                }
             }
             _ => match &self.state {
                 State::User { hub: Some(hub), caller } => {
                     hub.relayed_call(world, request, text, (&self.link, caller.user));
+                }
+                State::Visitor { far, .. } => {
+                    if !far.call(text) {
+                        self.refuse(request, method, "nma.ezlo.unavailable");
+                    }
                 }
                 State::User { hub: None, .. } => self.refuse(request, method, "nma.ezlo.notregistered"),
                 State::Unknown => self.refuse(request, method, "nma.user.notlogged"),
@@ -141,7 +166,9 @@ impl RelaySession {
     fn log_in(&mut self, world: &World, request: &Envelope<'_>) -> Result<JsonText, RpcError> {
         let login: LoginUserMios = params(request)?;
         match &self.state {
-            State::User { .. } => return Err(RpcError::known("user.login.alreadylogged")),
+            State::User { .. } | State::Visitor { .. } => {
+                return Err(RpcError::known("user.login.alreadylogged"));
+            }
             State::Controller(_) => return Err(RpcError::known("rpc.method.notfound")),
             State::Unknown => {}
         }
@@ -160,12 +187,12 @@ impl RelaySession {
     fn register(&mut self, world: &Arc<World>, request: &Envelope<'_>) -> Result<JsonText, RpcError> {
         match &self.state {
             State::User { caller, hub } => {
-                let chosen = choose(world, caller, request)?;
+                let chosen = world.hub_for(caller.account, &wanted(request)?)?;
                 let (caller, before) = (caller.clone(), hub.clone());
                 self.watch(before.as_ref(), &chosen)?;
                 self.state = State::User { caller, hub: Some(chosen) };
             }
-            State::Unknown | State::Controller(_) => {
+            State::Visitor { .. } | State::Unknown | State::Controller(_) => {
                 let register: Register = params(request)?;
                 if !register.is_controller() {
                     return Err(RpcError::known("nma.user.notlogged"));
@@ -174,6 +201,33 @@ impl RelaySession {
             }
         }
         Ok(JsonText::empty())
+    }
+
+    const fn is_user(&self) -> bool {
+        matches!(self.state, State::User { .. } | State::Visitor { .. })
+    }
+
+    /// Turns to a hub that lives in whichever process of the cluster; it is answered once that is known.
+    fn visit(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &Utf8Bytes) -> Result<(), RpcError> {
+        let serial = wanted(request)?;
+        let (State::User { caller, .. } | State::Visitor { caller, .. }, Some(backplane)) =
+            (&self.state, world.backplane())
+        else {
+            return Err(RpcError::known("nma.user.notlogged"));
+        };
+        if let State::Visitor { far, .. } = &self.state
+            && far.is_at(&serial)
+        {
+            self.reply(request, REGISTERED, &Ok(JsonText::empty()));
+            return Ok(());
+        }
+        let caller = caller.clone();
+        // Of its own each time: the one that went is not the one that came.
+        let conn_id = world.random.uuid();
+        let visit = Visit { serial, account: caller.account, user: caller.user, conn_id };
+        let far = Far::go(world, backplane, &self.link, visit, text.clone());
+        self.state = State::Visitor { caller, far };
+        Ok(())
     }
 
     /// A second `register` turns the connection to the other hub (inferred).
@@ -217,6 +271,20 @@ impl RelaySession {
     }
 }
 
+/// Tells the other processes that a hub lives here; its controller is answered once they know.
+fn comes_here(world: &World, backplane: &Arc<dyn Backplane>, hub: &HubCell, link: &Link, answer: String) {
+    let (backplane, serial, link) = (Arc::clone(backplane), hub.serial.clone(), link.clone());
+    world.spawn(async move {
+        match backplane.comes_here(&serial).await {
+            Ok(()) => drop(link.text(answer)),
+            Err(error) => {
+                tracing::warn!(%error, %serial, "the other processes cannot be told of a controller");
+                link.close(1013, "try again");
+            }
+        }
+    });
+}
+
 /// The vendor's sample of a refused controller.
 fn refused_controller() -> RpcError {
     RpcError::new(1, "cloud.error.login_controller_failed", "Login controller failed")
@@ -227,7 +295,7 @@ impl Drop for RelaySession {
         match &self.state {
             State::User { hub: Some(hub), .. } => hub.detach(&self.link.conn_id),
             State::Controller(hub) => hub.controller_went(&self.link.conn_id),
-            State::User { hub: None, .. } | State::Unknown => {}
+            State::User { hub: None, .. } | State::Visitor { .. } | State::Unknown => {}
         }
     }
 }
@@ -241,9 +309,8 @@ fn params<T: serde::de::DeserializeOwned>(request: &Envelope<'_>) -> Result<T, R
     decode(Some(&raw_params(request)?))
 }
 
-/// The hub a user wants, if it is there, theirs and online. The errors are the vendor's own list of 2018; which of them
-/// the service sends today is not known.
-fn choose(world: &World, caller: &Caller, request: &Envelope<'_>) -> Result<Arc<HubCell>, RpcError> {
+/// The hub a user wants. The errors are the vendor's own list of 2018; which of them the service sends today is not known.
+fn wanted(request: &Envelope<'_>) -> Result<Serial, RpcError> {
     let params = raw_params(request)?;
     let serial = match &params["serial"] {
         Value::String(serial) => serial,
@@ -256,18 +323,5 @@ fn choose(world: &World, caller: &Caller, request: &Envelope<'_>) -> Result<Arc<
     if serial.len() < SHORTEST_SERIAL {
         return Err(RpcError::new(-32602, "rpc.params.tooshort.serial", "Serial is too short"));
     }
-    let serial: Serial = serial.parse().map_err(|_| RpcError::known("nma.invalid.ezlo.serial"))?;
-    let hub = world.hub(&serial).ok_or_else(|| RpcError::known("nma.ezlo.notfound"))?;
-    let owner = world.accounts().ownership(&serial).map(|ownership| ownership.account);
-    if owner != Some(caller.account) {
-        return Err(RpcError::known("nma.ezlo.notlinked"));
-    }
-    if hub.kind == HubKind::Vera {
-        // Native Vera firmware does not know this relay.
-        return Err(RpcError::known("nma.ezlo.notregistered"));
-    }
-    if !hub.is_online() {
-        return Err(RpcError::known("nma.ezlo.notconnected"));
-    }
-    Ok(hub)
+    serial.parse().map_err(|_| RpcError::known("nma.invalid.ezlo.serial"))
 }

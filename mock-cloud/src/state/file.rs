@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, StorageError, TableDefinition};
 
-use super::{FILE, KeptState, Row, StateError};
+use super::{FILE, KeptState, Row, StateError, Store};
 
 /// Where a new file is made, before it takes its place.
 const BESIDE: &str = "state.redb.new";
@@ -26,6 +26,16 @@ pub(crate) struct StateFile {
 impl std::fmt::Debug for StateFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StateFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store for StateFile {
+    fn write(&self, rows: &[Row]) -> Result<(), StateError> {
+        self.transact(rows, false)
+    }
+
+    fn replace(&self, rows: &[Row]) -> Result<(), StateError> {
+        self.transact(rows, true)
     }
 }
 
@@ -105,16 +115,6 @@ impl StateFile {
             Ok(rows)
         })?
         .map_err(|error| self.damaged(error.to_string()))
-    }
-
-    /// Writes rows, those without a value away. They are on disk when this returns.
-    pub(crate) fn write(&self, rows: &[Row]) -> Result<(), StateError> {
-        self.transact(rows, false)
-    }
-
-    /// Writes these rows in place of all that are there.
-    pub(crate) fn replace(&self, rows: &[Row]) -> Result<(), StateError> {
-        self.transact(rows, true)
     }
 
     fn transact(&self, rows: &[Row], clear: bool) -> Result<(), StateError> {

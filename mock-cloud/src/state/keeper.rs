@@ -8,8 +8,17 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-use super::{About, KeptAuthority, StateFile, Touch};
+use super::{About, KeptAuthority, Row, StateError, Touch};
 use crate::world::World;
+
+/// What rows are written to. A row without a value is no longer there.
+pub(crate) trait Store: Send {
+    /// Writes these rows; when this returns, they outlive the program.
+    fn write(&self, rows: &[Row]) -> Result<(), StateError>;
+
+    /// Writes these rows in place of all that are there.
+    fn replace(&self, rows: &[Row]) -> Result<(), StateError>;
+}
 
 /// Keeps the state of one world.
 pub(crate) struct Keeper {
@@ -65,9 +74,9 @@ impl Keeper {
     }
 
     /// Begins to write. What was noted before is written first.
-    pub(crate) fn begin(self: &Arc<Self>, file: StateFile, world: Weak<World>) -> std::io::Result<()> {
+    pub(crate) fn begin(self: &Arc<Self>, store: Box<dyn Store>, world: Weak<World>) -> std::io::Result<()> {
         let keeper = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("state".into()).spawn(move || keeper.write(&file, &world))?;
+        let thread = std::thread::Builder::new().name("state".into()).spawn(move || keeper.write(&*store, &world))?;
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
@@ -142,7 +151,7 @@ impl Keeper {
         }
     }
 
-    fn write(&self, file: &StateFile, world: &Weak<World>) {
+    fn write(&self, store: &dyn Store, world: &Weak<World>) {
         loop {
             let (touched, all, mark) = {
                 let idle = |wanted: &mut Wanted| wanted.touched.is_empty() && !wanted.all && !wanted.is_over;
@@ -163,7 +172,7 @@ impl Keeper {
                 }
             };
             drop(world);
-            let written = if all { file.replace(&rows) } else { file.write(&rows) };
+            let written = if all { store.replace(&rows) } else { store.write(&rows) };
             match written {
                 Ok(()) => self.progress.send_modify(|progress| progress.kept = mark),
                 Err(error) => {

@@ -210,6 +210,12 @@ impl KeptState {
 pub(crate) struct Rows(BTreeMap<String, Vec<u8>>);
 
 impl Rows {
+    /// One row.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of(key: &str, value: &[u8]) -> Self {
+        Self(BTreeMap::from([(key.to_owned(), value.to_vec())]))
+    }
+
     pub(crate) fn one<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, String> {
         let value = self.0.remove(key).ok_or_else(|| format!("it has no row {key:?}"))?;
         decoded(key, &value)

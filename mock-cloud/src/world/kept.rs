@@ -1,10 +1,15 @@
 //! The world as rows of a kept state, and waiting until what was done is kept.
 
 use std::collections::BTreeSet;
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
 
 use ezlo_protocol::password::sha1_password;
+use ezlo_protocol::serial::Serial;
 
 use super::World;
+#[cfg(feature = "cluster")]
+use super::{HubCell, HubShot};
 use crate::ready::Ready;
 use crate::state::{About, KeptAuthority, KeptState, KeptTime, Row, Touch};
 
@@ -64,7 +69,7 @@ impl World {
         rows
     }
 
-    fn hub_row(&self, serial: &ezlo_protocol::serial::Serial, touch: &Touch) -> Option<Vec<u8>> {
+    fn hub_row(&self, serial: &Serial, touch: &Touch) -> Option<Vec<u8>> {
         // Taken under the hub's lock, written outside of it.
         let shot = self.hub(serial)?.shot(self.clock.now_ms());
         Row::new(touch.key(), &shot).value
@@ -76,6 +81,37 @@ impl World {
         match &self.keeper {
             Some(keeper) => keeper.reached(keeper.mark()).await,
             None => true,
+        }
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl World {
+    /// Takes over what another process of the cluster wrote about users and sessions.
+    pub(crate) fn hear(&self, key: &str, value: Option<&[u8]>) {
+        let heard = match key.split_once('/') {
+            Some(("sessions", token)) => self.sessions().hear(token, value),
+            Some(("users" | "accounts" | "owners" | "local_tokens", _)) => self.accounts().hear(key, value),
+            _ => Ok(()),
+        };
+        if let Err(error) = heard {
+            tracing::warn!(%error, "what another process wrote is not understood");
+        }
+    }
+
+    /// Goes on with a hub that lived in another process.
+    pub(crate) fn take_over(self: &Arc<Self>, serial: &Serial, state: &[u8]) -> Result<(), String> {
+        let shot: HubShot = serde_json::from_slice(state).map_err(|error| format!("hub {serial}: {error}"))?;
+        let shot = shot.awake();
+        let cell = self.hub(serial).unwrap_or_else(|| self.put_hub(HubCell::from_shot(&shot)));
+        cell.restore(self, &shot);
+        Ok(())
+    }
+
+    /// A hub lives in another process from now on.
+    pub(crate) fn lose(&self, serial: &Serial) {
+        if let Some(cell) = self.hub(serial) {
+            cell.cut_off();
         }
     }
 }

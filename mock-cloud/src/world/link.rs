@@ -78,7 +78,8 @@ async fn next(queue: &mut Receiver<(u64, Out)>, held: &mut Option<(u64, Out)>, k
         // Nothing is kept any more, so nothing more is said.
         return None;
     }
-    held.take().map(|(_, out)| out)
+    // It was cut off while it waited.
+    held.take().filter(|_| !queue.is_cut()).map(|(_, out)| out)
 }
 
 /// The sending end of one connection.
@@ -131,6 +132,12 @@ impl Link {
         self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), serde_json::Value::Null);
         // One that takes nothing any more is cut off.
         self.queue(Out::Close(code, reason));
+    }
+
+    /// Ends the connection without anything that waits to go out: it did not come true.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cut(&self) {
+        self.sender.cut();
     }
 
     pub(crate) fn text(&self, text: String) -> bool {

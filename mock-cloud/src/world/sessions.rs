@@ -76,6 +76,21 @@ impl Sessions {
         Ok(sessions)
     }
 
+    /// Takes over what another process of the cluster wrote.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn hear(&mut self, token: &str, value: Option<&[u8]>) -> Result<(), String> {
+        let before = self.by_token.remove(&SessionToken::new(token.to_owned()));
+        if let Some(before) = before {
+            self.by_expiry.remove(&(before.caller.expires, token.to_owned()));
+        }
+        if let Some(value) = value {
+            let session: Session = serde_json::from_slice(value).map_err(|error| format!("a session: {error}"))?;
+            self.by_expiry.insert((session.caller.expires, token.to_owned()));
+            self.by_token.insert(SessionToken::new(token.to_owned()), session);
+        }
+        Ok(())
+    }
+
     /// Who a token stands for.
     pub(crate) fn check(&self, token: &SessionToken, now: i64) -> Result<&Session, AuthError> {
         let session = self.by_token.get(token).ok_or(AuthError::Bad)?;

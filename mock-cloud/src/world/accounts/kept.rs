@@ -13,6 +13,10 @@ use crate::state::{Keeper, Row, Rows, Touch};
 /// Beyond this no client reads a number exactly.
 const MOST_COUNTED: u64 = 1 << 53;
 
+/// Users and accounts that one process of a cluster can make.
+#[cfg(feature = "cluster")]
+const NUMBERS_OF_A_PROCESS: u64 = 10_000;
+
 #[derive(Serialize, Deserialize)]
 struct Counters {
     next: u64,
@@ -75,22 +79,39 @@ impl Accounts {
         }
         let mut all = Self::new(&[], &crate::random::Random::new(0));
         (all.next, all.logins) = (next, logins);
+        all.add_rows(rows)?;
+        Ok(all)
+    }
+
+    fn add_rows(&mut self, rows: &mut Rows) -> Result<(), String> {
         for (key, user) in rows.all::<User>("users")? {
-            all.add_user(key, user);
+            self.add_user(key, user);
         }
         for (id, account) in rows.all::<Account>("accounts")? {
-            all.accounts.insert(number("accounts", &id)?, account);
+            self.accounts.insert(number("accounts", &id)?, account);
         }
         let mut owners = rows.all::<Owner>("owners")?;
         owners.sort_by_key(|(_, owner)| owner.place);
         for (serial, Owner { account, since, .. }) in owners {
-            all.add_owner(hub("owners", &serial)?, Ownership { account, since });
+            self.add_owner(hub("owners", &serial)?, Ownership { account, since });
         }
         for (name, token) in rows.all::<LocalToken>("local_tokens")? {
             let (serial, user) = name.split_once(' ').ok_or("a row of \"local_tokens\" names no user")?;
-            all.local_tokens.insert((hub("local_tokens", serial)?, number("local_tokens", user)?), token);
+            self.local_tokens.insert((hub("local_tokens", serial)?, number("local_tokens", user)?), token);
         }
-        Ok(all)
+        Ok(())
+    }
+
+    /// Takes over what another process of the cluster wrote. Users and accounts never go.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn hear(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
+        value.map_or(Ok(()), |value| self.add_rows(&mut Rows::of(key, value)))
+    }
+
+    /// Numbers of new users and accounts begin there: no two processes of a cluster give the same.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn number_from(&mut self, block: u64) {
+        self.next = super::FIRST_NEW + block * NUMBERS_OF_A_PROCESS;
     }
 }
 

@@ -69,6 +69,19 @@ impl<T> Sender<T> {
     }
 }
 
+#[cfg(feature = "cluster")]
+impl<T> Sender<T> {
+    /// The reader gets nothing more, not even what waits already.
+    pub(super) fn cut(&self) {
+        {
+            let mut state = self.0.lock();
+            state.is_cut = true;
+            state.waiting = VecDeque::new();
+        }
+        self.0.news.notify_one();
+    }
+}
+
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         self.0.lock().senders += 1;

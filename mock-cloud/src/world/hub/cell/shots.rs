@@ -150,6 +150,20 @@ impl HubCell {
     }
 }
 
+#[cfg(feature = "cluster")]
+impl HubCell {
+    /// This hub lives elsewhere: whoever listens to it here hears nothing more of it.
+    pub(crate) fn cut_off(&self) {
+        let mut state = self.lock();
+        for link in state.links.drain(..) {
+            link.cut();
+        }
+        if let Some(controller) = state.controller.take() {
+            controller.close(1012, "registered elsewhere");
+        }
+    }
+}
+
 fn close_all(links: &mut Vec<Link>) {
     for link in links.drain(..) {
         link.close(1012, PUT_BACK);

@@ -1,0 +1,238 @@
+//! Several processes that are one cloud: every hub lives in one of them, and is reached from all.
+//!
+//! How the vendor does it is not known; only what clients see is simulated, and that is what one process shows too.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ezlo_protocol::rpc::{Envelope, REGISTERED, RpcError};
+use ezlo_protocol::serial::Serial;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::frame::{self, Way};
+use crate::json_text::JsonText;
+use crate::world::link::{Link, LinkKind, Out, Outbox};
+use crate::world::{HubCell, World};
+
+#[cfg(feature = "cluster")]
+pub(crate) mod nats;
+
+/// Messages that may be under way to a hub elsewhere, or back: more than a client that reads lets wait.
+const UNDER_WAY: usize = 1024;
+
+/// What is waited for.
+pub(crate) type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Number of a node, never given twice.
+pub(crate) type Node = u64;
+
+/// Where a hub lives.
+#[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "a cloud of one process asks nobody"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// In this process.
+    Here,
+    /// In that one.
+    There(Node),
+}
+
+/// The others cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster cannot be reached: {0}")]
+pub(crate) struct Unreachable(pub(crate) String);
+
+/// A user's connection that wants to talk to a hub.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Visit {
+    pub(crate) serial: Serial,
+    pub(crate) account: u64,
+    pub(crate) user: u64,
+    pub(crate) conn_id: String,
+}
+
+/// Both directions between a connection and its hub. Each ends when the other side goes.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    /// The client's calls, as they came.
+    pub(crate) calls: mpsc::Sender<Utf8Bytes>,
+    /// Answers and broadcasts, in order.
+    pub(crate) frames: mpsc::Receiver<Utf8Bytes>,
+}
+
+/// How the processes of one cloud reach each other. A cloud of one process has none.
+pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
+    /// Where that hub lives. One that lives nowhere, or in a process that is gone, comes here, as it was when it last told
+    /// anybody anything.
+    fn home<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<Home, Unreachable>>;
+
+    /// A process that speaks for that hub is connected here: it lives here from now on.
+    fn comes_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>>;
+
+    /// Opens a passage to a hub that lives in another process.
+    fn open(&self, node: Node, visit: Visit) -> Waiting<'_, Result<Passage, RpcError>>;
+
+    /// Waits until everything is known here that was acknowledged anywhere before.
+    fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>>;
+}
+
+/// Takes a visitor in at a hub that lives here.
+pub(crate) fn receive(world: &Arc<World>, visit: &Visit) -> Result<Passage, RpcError> {
+    let hub = world.hub_for(visit.account, &visit.serial)?;
+    let kind = LinkKind::Relay;
+    let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), visit.conn_id.clone(), kind);
+    if !hub.attach(link.clone()) {
+        return Err(RpcError::known("nma.ezlo.unavailable"));
+    }
+    let (calls, called) = mpsc::channel(UNDER_WAY);
+    let (told, frames) = mpsc::channel(UNDER_WAY);
+    let visitor = Visitor { hub, link, user: visit.user };
+    let (world, own) = (Arc::clone(world), Arc::clone(world));
+    world.spawn(async move { visitor.stay(&own, called, outbox, told).await });
+    Ok(Passage { calls, frames })
+}
+
+/// Somebody who listens to a hub from another process. The hub forgets them when this goes.
+struct Visitor {
+    hub: Arc<HubCell>,
+    link: Link,
+    user: u64,
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        self.hub.detach(&self.link.conn_id);
+    }
+}
+
+impl Visitor {
+    async fn stay(
+        self,
+        world: &Arc<World>,
+        mut calls: mpsc::Receiver<Utf8Bytes>,
+        mut outbox: Outbox,
+        frames: mpsc::Sender<Utf8Bytes>,
+    ) {
+        loop {
+            tokio::select! {
+                biased;
+                // What goes out has waited until it is kept.
+                out = outbox.recv() => match out {
+                    Some(Out::Text(text, _)) => {
+                        if frames.try_send(text).is_err() {
+                            return;
+                        }
+                    }
+                    Some(Out::Close(..)) | None => return,
+                },
+                call = calls.recv() => {
+                    let Some(text) = call else { return };
+                    if let Ok(request) = Envelope::parse(&text) {
+                        self.hub.relayed_call(world, &request, &text, (&self.link, self.user));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A connection's way to a hub, wherever it lives; it ends when this goes.
+#[derive(Debug)]
+pub(crate) struct Far {
+    serial: Serial,
+    calls: mpsc::Sender<Utf8Bytes>,
+    /// Whether the hub has taken it in.
+    is_there: Arc<AtomicBool>,
+}
+
+impl Far {
+    /// Goes to that hub and answers the `register` once it is known whether that works.
+    pub(crate) fn go(
+        world: &Arc<World>,
+        backplane: &Arc<dyn Backplane>,
+        link: &Link,
+        visit: Visit,
+        register: Utf8Bytes,
+    ) -> Self {
+        let (calls, called) = mpsc::channel(UNDER_WAY);
+        let (serial, is_there) = (visit.serial.clone(), Arc::new(AtomicBool::new(false)));
+        let arrived = Arc::clone(&is_there);
+        let (own, backplane, link) = (Arc::clone(world), Arc::clone(backplane), link.clone());
+        world.spawn(async move {
+            let outcome = passage(&own, &*backplane, visit).await;
+            let Ok(request) = Envelope::parse(&register) else { return };
+            let method = request.method.as_deref().unwrap_or_default();
+            match outcome {
+                Ok(passage) => {
+                    arrived.store(true, Ordering::Release);
+                    link.text(frame::reply(&request, REGISTERED, &Ok(JsonText::empty()), Way::Relay));
+                    carry(&link, called, passage).await;
+                }
+                Err(error) => {
+                    link.text(frame::reply(&request, method, &Err(error), Way::Relay));
+                    refuse_all(&link, called).await;
+                }
+            }
+        });
+        Self { serial, calls, is_there }
+    }
+
+    /// Whether it is at that hub already.
+    pub(crate) fn is_at(&self, serial: &Serial) -> bool {
+        self.serial == *serial && self.is_there.load(Ordering::Acquire)
+    }
+
+    /// Passes a call on; false when too many are under way.
+    pub(crate) fn call(&self, text: &Utf8Bytes) -> bool {
+        self.calls.try_send(text.clone()).is_ok()
+    }
+}
+
+async fn passage(world: &Arc<World>, backplane: &dyn Backplane, visit: Visit) -> Result<Passage, RpcError> {
+    let unavailable = |error: Unreachable| {
+        tracing::warn!(%error, serial = %visit.serial, "a hub cannot be reached");
+        RpcError::known("nma.ezlo.unavailable")
+    };
+    backplane.caught_up().await.map_err(unavailable)?;
+    match backplane.home(&visit.serial).await.map_err(unavailable)? {
+        Home::Here => receive(world, &visit),
+        Home::There(node) => backplane.open(node, visit).await,
+    }
+}
+
+/// Carries messages both ways until one side goes.
+async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: Passage) {
+    loop {
+        tokio::select! {
+            frame = passage.frames.recv() => match frame {
+                Some(text) => {
+                    if !link.send(text) {
+                        return;
+                    }
+                }
+                // The client comes again, and finds the hub where it lives then.
+                None => return link.close(1012, "the hub lives elsewhere now"),
+            },
+            call = calls.recv() => {
+                let Some(text) = call else { return };
+                if passage.calls.send(text).await.is_err() {
+                    return link.close(1012, "the hub lives elsewhere now");
+                }
+            }
+        }
+    }
+}
+
+/// Answers calls that came after a `register` that was refused.
+async fn refuse_all(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>) {
+    while let Some(text) = calls.recv().await {
+        if let Ok(request) = Envelope::parse(&text) {
+            let method = request.method.as_deref().unwrap_or_default();
+            let refused = Err(RpcError::known("nma.ezlo.notregistered"));
+            link.text(frame::reply(&request, method, &refused, Way::Relay));
+        }
+    }
+}

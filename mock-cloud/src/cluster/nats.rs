@@ -1,0 +1,315 @@
+//! A cluster whose processes share what they keep, and reach each other, through NATS: rows of the state and the homes of
+//! hubs in JetStream key-value buckets, everything else by subjects.
+//!
+//! A hub's row is only ever written by the process it lives in, and each time in place of the revision that this process
+//! wrote last. A process that another one took for dead finds that out by the revision: what it did since is not
+//! acknowledged, and whoever listens to the hub there is cut off.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, kv, stream};
+use async_nats::{Client, ConnectOptions, Subscriber};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use ezlo_protocol::serial::Serial;
+use futures_util::StreamExt as _;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::{Backplane, Home, Node, Passage, Unreachable, Visit, Waiting};
+use crate::state::Row;
+use crate::world::World;
+
+mod homes;
+mod passages;
+mod rows;
+
+pub(crate) use rows::SharedRows;
+
+/// How often a process says that it is there.
+const BEAT: Duration = Duration::from_millis(500);
+/// Silence after which a process counts as gone.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long the server, or another process, may take for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How long the first process may take to write what the world begins with.
+const BEGIN_TIME: Duration = Duration::from_secs(15);
+/// Names of entries beside those of hubs.
+const BEGUN: &str = "_begun";
+const READY: &str = "_ready";
+
+fn unreachable(error: impl std::fmt::Display) -> Unreachable {
+    Unreachable(error.to_string())
+}
+
+/// This process as one of a cluster.
+pub(crate) struct Nats {
+    inner: Arc<Inner>,
+    /// The connection's own threads: what is kept is written while others wait.
+    runtime: Option<Runtime>,
+}
+
+struct Inner {
+    client: Client,
+    node: Node,
+    /// Subjects and buckets of one cluster begin so: one server serves many worlds.
+    name: String,
+    rows: kv::Store,
+    homes: kv::Store,
+    world: OnceLock<Weak<World>>,
+    /// Hubs that live here.
+    mine: Mutex<HashMap<Serial, Mine>>,
+    /// Held while it is found out where a hub lives.
+    claiming: tokio::sync::Mutex<()>,
+    heard: Mutex<HashMap<Node, Instant>>,
+    began: Instant,
+    /// Revision of the last row that was seen here.
+    seen: watch::Sender<u64>,
+    passages: passages::Open,
+}
+
+/// What is known of a hub that lives here.
+#[derive(Debug, Clone, Copy)]
+struct Mine {
+    /// Revision with which it came here.
+    since: u64,
+    /// Revision of its row that was written here last.
+    row: u64,
+}
+
+impl std::fmt::Debug for Nats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Nats").field("node", &self.inner.node).field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Nats {
+    /// Connects and gets a number. `name` is that of the world: processes of another one are another cluster.
+    pub(crate) async fn connect(url: &str, name: &str) -> Result<Self, Unreachable> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("cluster")
+            .enable_all()
+            .build()
+            .map_err(unreachable)?;
+        let (url, name) = (url.to_owned(), format!("ezlo-{name}"));
+        let connecting = runtime.spawn(async move { Inner::connect(&url, name).await });
+        match connecting.await {
+            Ok(Ok(inner)) => Ok(Self { inner: Arc::new(inner), runtime: Some(runtime) }),
+            Ok(Err(error)) => {
+                runtime.shutdown_background();
+                Err(error)
+            }
+            Err(error) => {
+                runtime.shutdown_background();
+                Err(unreachable(error))
+            }
+        }
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        self.inner.node
+    }
+
+    /// Whether this process is the first: it writes what the world begins with, and then says so.
+    pub(crate) async fn is_first(&self) -> Result<bool, Unreachable> {
+        match self.inner.homes.create(BEGUN, self.inner.own_number()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(unreachable(error)),
+        }
+    }
+
+    /// Writes what the world begins with.
+    pub(crate) async fn begins_with(&self, rows: Vec<Row>) -> Result<(), Unreachable> {
+        for row in rows {
+            if let Some(value) = row.value {
+                let put = self.inner.rows.put(rows::name(&row.key), self.inner.signed(&value));
+                put.await.map_err(unreachable)?;
+            }
+        }
+        self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
+    }
+
+    /// Everything that is kept, once the first process has written what the world begins with; and what comes after it.
+    pub(crate) async fn rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {
+        let until = Instant::now() + BEGIN_TIME;
+        while self.inner.homes.get(READY).await.map_err(unreachable)?.is_none() {
+            if Instant::now() > until {
+                let name = &self.inner.name;
+                return Err(Unreachable(format!(
+                    "the process that began the world was gone before it had; remove the buckets {name}-*"
+                )));
+            }
+            tokio::time::sleep(BEAT / 5).await;
+        }
+        self.inner.all_rows().await
+    }
+
+    /// Takes part from now on: says so, sees what others write and lets their users in.
+    pub(crate) async fn begin(&self, world: &Arc<World>, news: kv::Watch) -> Result<(), Unreachable> {
+        let _ = self.inner.world.set(Arc::downgrade(world));
+        let beats = self.inner.subscribe(format!("{}.beat", self.inner.name)).await?;
+        let visits = self.inner.subscribe(format!("{}.node.{}.>", self.inner.name, self.inner.node)).await?;
+        let homes = self.inner.homes.watch_all().await.map_err(unreachable)?;
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        runtime.spawn(Arc::clone(&self.inner).beat());
+        runtime.spawn(Arc::clone(&self.inner).hear(beats));
+        runtime.spawn(Arc::clone(&self.inner).see(news));
+        runtime.spawn(Arc::clone(&self.inner).watch_homes(homes));
+        runtime.spawn(Arc::clone(&self.inner).let_in(visits));
+        Ok(())
+    }
+
+    /// Where rows of this world are written to.
+    pub(crate) fn shared_rows(&self) -> Option<SharedRows> {
+        let runtime = self.runtime.as_ref()?.handle().clone();
+        Some(SharedRows { inner: Arc::clone(&self.inner), runtime })
+    }
+}
+
+impl Inner {
+    async fn connect(url: &str, name: String) -> Result<Self, Unreachable> {
+        let options = ConnectOptions::new().connection_timeout(ANSWER_TIME).request_timeout(Some(ANSWER_TIME));
+        let client = options.connect(url).await.map_err(unreachable)?;
+        let context = jetstream::new(client.clone());
+        let bucket = async |kind: &str| bucket(&context, &format!("{name}-{kind}")).await;
+        // Each put has a revision of its own, so nobody else gets this number, ever.
+        let node = bucket("nodes").await?.put("last", Bytes::new()).await.map_err(unreachable)?;
+        let (rows, homes) = (bucket("rows").await?, bucket("homes").await?);
+        Ok(Self {
+            client,
+            node,
+            name,
+            rows,
+            homes,
+            world: OnceLock::new(),
+            mine: Mutex::default(),
+            claiming: tokio::sync::Mutex::default(),
+            heard: Mutex::default(),
+            began: Instant::now(),
+            seen: watch::Sender::default(),
+            passages: passages::Open::default(),
+        })
+    }
+
+    fn own_number(&self) -> Bytes {
+        self.node.to_string().into()
+    }
+
+    fn world(&self) -> Option<Arc<World>> {
+        self.world.get()?.upgrade()
+    }
+
+    fn mine(&self) -> MutexGuard<'_, HashMap<Serial, Mine>> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, HashMap<Node, Instant>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn subscribe(&self, subject: String) -> Result<Subscriber, Unreachable> {
+        self.client.subscribe(subject).await.map_err(unreachable)
+    }
+
+    /// Says again and again that this process is there. One that was away for too long was taken for dead.
+    async fn beat(self: Arc<Self>) {
+        let mut last = Instant::now();
+        while self.world().is_some() {
+            if last.elapsed() > SILENCE {
+                self.lose_all();
+            }
+            last = Instant::now();
+            if let Err(error) = self.client.publish(format!("{}.beat", self.name), self.own_number()).await {
+                tracing::warn!(%error, "the cluster does not hear this process");
+            }
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
+    async fn hear(self: Arc<Self>, mut beats: Subscriber) {
+        while let Some(beat) = beats.next().await {
+            if let Some(node) = number(&beat.payload) {
+                let now = Instant::now();
+                let mut heard = self.heard();
+                heard.retain(|_, last| now.duration_since(*last) < SILENCE);
+                heard.insert(node, now);
+            }
+        }
+    }
+
+    /// Whether that process is there, as far as anybody knows.
+    fn lives(&self, node: Node) -> bool {
+        let heard = self.heard().get(&node).copied();
+        // Nobody was heard yet by a process that has just begun.
+        heard.unwrap_or(self.began).elapsed() < SILENCE
+    }
+}
+
+/// A key-value bucket. It is made as the stream that it is: the client's own way asks servers for what those before 2.10 do
+/// not tell.
+async fn bucket(context: &jetstream::Context, name: &str) -> Result<kv::Store, Unreachable> {
+    let config = stream::Config {
+        name: format!("KV_{name}"),
+        subjects: vec![format!("$KV.{name}.>")],
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: 1,
+        discard: stream::DiscardPolicy::New,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..stream::Config::default()
+    };
+    context.get_or_create_stream(config).await.map_err(unreachable)?;
+    context.get_key_value(name).await.map_err(unreachable)
+}
+
+fn number(text: &[u8]) -> Option<Node> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+impl Backplane for Nats {
+    fn home<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<Home, Unreachable>> {
+        Box::pin(self.inner.home(serial))
+    }
+
+    fn comes_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>> {
+        Box::pin(self.inner.comes_here(serial))
+    }
+
+    fn open(&self, node: Node, visit: Visit) -> Waiting<'_, Result<Passage, ezlo_protocol::rpc::RpcError>> {
+        Box::pin(Inner::open(Arc::clone(&self.inner), node, visit))
+    }
+
+    fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>> {
+        Box::pin(self.inner.caught_up())
+    }
+}
+
+/// A row as it is written: with the number of the process that wrote it.
+fn parts(value: &[u8]) -> Option<(Node, &[u8])> {
+    let end = value.iter().position(|byte| *byte == b'\n')?;
+    Some((number(&value[..end])?, &value[end + 1..]))
+}
+
+/// Text as a name that a bucket takes.
+fn encoded(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+fn decoded(name: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(name).ok()?).ok()
+}

@@ -1,0 +1,249 @@
+//! Several processes that are one cloud, through a real NATS server.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use ezlo::{Account, Credentials, Environment, NewAccount};
+use ezlo_testkit::{Came, Socket, address, within};
+use serde_json::{Value, json};
+
+use crate::seed::Program;
+use crate::support::{Folder, HUB, login_text, register_text, serial};
+
+/// A NATS server of its own for one test.
+struct Nats {
+    child: Child,
+    url: String,
+    _folder: Folder,
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Nats {
+    async fn start(name: &str) -> Self {
+        let folder = Folder::new(name);
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let child = Command::new("nats-server")
+            .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir", folder.text()])
+            .args(["--ports_file_dir", folder.text()])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let ports: PathBuf = folder.0.join(format!("nats-server_{}.ports", child.id()));
+        let url = within(async {
+            loop {
+                let written = std::fs::read(&ports).unwrap_or_default();
+                if let Ok(ports) = serde_json::from_slice::<Value>(&written)
+                    && let Some(url) = ports["nats"][0].as_str()
+                {
+                    return url.to_owned();
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        Self { child, url, _folder: folder }
+    }
+
+    fn node(&self) -> Program {
+        Program::start(&["--cluster", &self.url])
+    }
+}
+
+fn url(program: &Program) -> &str {
+    program.ready["http"].as_str().unwrap()
+}
+
+async fn logged_in(program: &Program, user: &str, password: &str) -> Account {
+    let environment = Environment::base(url(program)).unwrap();
+    within(Account::log_in(environment, &Credentials::new(user, password))).await.unwrap()
+}
+
+/// An app at that process, registered at a hub of the demo user.
+async fn app(program: &Program, hub: &str) -> Socket {
+    let pair = logged_in(program, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
+    let mut socket = Socket::connect(address(url(program))).await;
+    assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
+    let registered = within(socket.ask(register_text(&json!(hub)))).await;
+    assert_eq!(registered["method"], "registered", "{registered}");
+    socket
+}
+
+/// The answer to a call; what else comes before it is passed over.
+async fn answer(socket: &mut Socket, id: &str, method: &str, params: Value) -> Value {
+    socket.text(json!({"id": id, "method": method, "params": params}).to_string()).await;
+    loop {
+        let frame = within(socket.json()).await;
+        if frame["id"] == id {
+            return frame;
+        }
+    }
+}
+
+async fn rooms(socket: &mut Socket) -> Vec<String> {
+    let list = answer(socket, "rooms", "hub.room.list", json!({})).await;
+    list["result"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_one_process_was_told_all_know() {
+    let nats = Nats::start("cluster-accounts").await;
+    let (first, second, third) = (nats.node(), nats.node(), nats.node());
+    let credentials = Credentials::new("new.user", "new-password");
+    let wish = NewAccount { credentials: credentials.clone(), email: "new@example.com".into() };
+    let made = within(Account::create(Environment::base(url(&first)).unwrap(), &wish)).await.unwrap();
+    let there = logged_in(&second, "new.user", "new-password").await;
+    within(there.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await.unwrap();
+    let hubs = within(logged_in(&third, "new.user", "new-password").await.hubs()).await.unwrap();
+    assert_eq!(hubs.iter().map(|hub| hub.serial.get().to_string()).collect::<Vec<_>>(), ["90000002"]);
+    assert_eq!(within(made.hubs()).await.unwrap().len(), 1);
+    // Two accounts made in two processes are two.
+    let mut numbers = BTreeSet::new();
+    for (program, name) in [(&first, "a.user"), (&second, "b.user"), (&third, "c.user")] {
+        let wish =
+            NewAccount { credentials: Credentials::new(name, "password-1"), email: format!("{name}@example.com") };
+        let account = within(Account::create(Environment::base(url(program)).unwrap(), &wish)).await.unwrap();
+        numbers.insert(account.session().await.unwrap().pair().decode().unwrap().account);
+    }
+    assert_eq!(numbers.len(), 3);
+    let again = Account::create(Environment::base(url(&third)).unwrap(), &wish);
+    assert!(within(again).await.is_err(), "the name is taken, wherever it was");
+    for program in [first, second, third] {
+        program.stop("-TERM");
+    }
+}
+
+#[tokio::test]
+async fn a_hub_in_one_process_is_controlled_from_another() {
+    let nats = Nats::start("cluster-control").await;
+    let (first, second, third) = (nats.node(), nats.node(), nats.node());
+    let mut at_home = app(&first, HUB).await;
+    let mut elsewhere = app(&second, HUB).await;
+    let made = answer(&mut elsewhere, "1", "hub.room.create", json!({"name": "Attic"})).await;
+    assert_eq!(made["error"], Value::Null, "{made}");
+    assert!(rooms(&mut at_home).await.contains(&"Attic".to_owned()));
+    let hears_of = async |socket: &mut Socket, name: &str| loop {
+        let frame = within(socket.json()).await;
+        if frame["msg_subclass"] == "hub.room.created" && frame["result"]["name"] == name {
+            return;
+        }
+    };
+    let cellar = json!({"id": "2", "method": "hub.room.create", "params": {"name": "Cellar"}}).to_string();
+    at_home.text(cellar).await;
+    hears_of(&mut at_home, "Cellar").await;
+    hears_of(&mut elsewhere, "Cellar").await;
+
+    // A hub that is a process of its own, connected to the third.
+    let mut hub = Socket::connect(address(url(&third))).await;
+    let register = json!({"id": "_", "method": "register", "params": {"serial": "92000001", "firmware": "3.x",
+        "timeOffset": 0, "media": "radio", "hubType": "32.1", "mac_address": "AA:BB:CC:00:00:03",
+        "controller_uuid": "00000000-0000-4000-8000-000000000001", "maxFrameSize": 20480}});
+    assert_eq!(within(hub.ask(register.to_string())).await["method"], "registered");
+    let mut user = app(&first, "92000001").await;
+    user.text(r#"{"id":"a","method":"hub.info.get","params":{}}"#).await;
+    let call = within(hub.json()).await;
+    let told =
+        json!({"id": "a", "method": "hub.info.get", "error": null, "result": {"x": 1}, "sender": call["sender"]});
+    hub.text(told.to_string()).await;
+    assert_eq!(within(user.json()).await, told);
+    hub.text(r#"{"id":"ui_broadcast","msg_subclass":"hub.item.updated","result":{"_id":"x"}}"#).await;
+    assert_eq!(within(user.json()).await["result"]["_id"], "x");
+    for program in [first, second, third] {
+        program.stop("-TERM");
+    }
+}
+
+/// Whatever was acknowledged before a process was killed is there in the next one the hub comes to, and there once.
+#[tokio::test]
+async fn hubs_of_a_process_that_was_killed_live_on_in_another() {
+    let nats = Nats::start("cluster-kill").await;
+    let mut told = BTreeSet::new();
+    let mut number = 0_usize;
+    let mut home = nats.node();
+    drop(app(&home, HUB).await);
+    for answers in [0, 7, 40] {
+        let other = nats.node();
+        let mut socket = app(&other, HUB).await;
+        let create = |number: &mut usize| {
+            *number += 1;
+            let name = format!("Room {number}");
+            json!({"id": name, "method": "hub.room.create", "params": {"name": name}}).to_string()
+        };
+        for _ in 0..8 {
+            socket.text(create(&mut number)).await;
+        }
+        let mut left = answers;
+        while left > 0 {
+            let frame = within(socket.json()).await;
+            if frame.get("error").is_some_and(Value::is_null) {
+                told.insert(frame["id"].as_str().unwrap().to_owned());
+                left -= 1;
+                socket.text(create(&mut number)).await;
+            }
+        }
+        home.stop("-KILL");
+        // Its apps in other processes are told to come again.
+        loop {
+            match within(socket.next()).await {
+                Came::Json(frame) if frame.get("error").is_some_and(Value::is_null) => {
+                    told.insert(frame["id"].as_str().unwrap().to_owned());
+                }
+                Came::Json(_) => {}
+                Came::Closed(code) => break assert_eq!(code, 1012),
+                came => panic!("{came:?}"),
+            }
+        }
+        let mut again = app(&other, HUB).await;
+        let there = rooms(&mut again).await;
+        let once: BTreeSet<String> = there.iter().cloned().collect();
+        assert_eq!(once.len(), there.len(), "done twice: {there:?}");
+        assert!(told.is_subset(&once), "lost: {:?}", told.difference(&once));
+        assert!(once.iter().all(|name| !name.starts_with("Room ") || name[5..].parse::<usize>().unwrap() <= number));
+        home = other;
+    }
+    assert!(told.len() >= 47, "{}", told.len());
+    home.stop("-TERM");
+}
+
+/// A process that was away for so long that another has its hubs finds that out, and acknowledges nothing more of them.
+#[tokio::test]
+async fn a_process_that_comes_back_from_a_pause_has_lost_its_hubs() {
+    let nats = Nats::start("cluster-pause").await;
+    let (first, second) = (nats.node(), nats.node());
+    let mut before = app(&first, HUB).await;
+    first.signal("-STOP");
+    // Sent while nobody listens: it is heard when the process goes on, and must not be acknowledged then.
+    before.text(json!({"id": "late", "method": "hub.room.create", "params": {"name": "Late"}}).to_string()).await;
+    let mut after = loop {
+        // Until the first counts as gone.
+        let pair = logged_in(&second, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
+        let mut socket = Socket::connect(address(url(&second))).await;
+        assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
+        if within(socket.ask(register_text(&json!(HUB)))).await["method"] == "registered" {
+            break socket;
+        }
+    };
+    let made = answer(&mut after, "1", "hub.room.create", json!({"name": "Attic"})).await;
+    assert_eq!(made["error"], Value::Null, "{made}");
+    first.signal("-CONT");
+    loop {
+        match within(before.next()).await {
+            Came::Json(frame) => assert!(frame["id"] != "late" || !frame["error"].is_null(), "{frame}"),
+            Came::Closed(_) | Came::Gone => break,
+            came => panic!("{came:?}"),
+        }
+    }
+    let there = rooms(&mut after).await;
+    assert!(there.contains(&"Attic".to_owned()) && !there.contains(&"Late".to_owned()), "{there:?}");
+    let mut again = app(&first, HUB).await;
+    assert!(rooms(&mut again).await.contains(&"Attic".to_owned()));
+    for program in [first, second] {
+        program.stop("-TERM");
+    }
+}
