@@ -247,3 +247,34 @@ async fn a_process_that_comes_back_from_a_pause_has_lost_its_hubs() {
         program.stop("-TERM");
     }
 }
+
+/// One port for all: whichever process takes a connection, it is the same cloud.
+#[tokio::test]
+async fn processes_share_a_port() {
+    let nats = Nats::start("cluster-port").await;
+    let first = nats.node();
+    let port = address(url(&first)).port().to_string();
+    let more: Vec<Program> = (0..2).map(|_| Program::start(&["--cluster", &nats.url, "--http-port", &port])).collect();
+    assert!(more.iter().all(|program| url(program) == url(&first)));
+    let mut sockets = Vec::new();
+    for n in 0..12 {
+        let mut socket = app(&first, HUB).await;
+        let made = answer(&mut socket, "made", "hub.room.create", json!({"name": format!("Room {n}")})).await;
+        assert_eq!(made["error"], Value::Null, "{made}");
+        sockets.push(socket);
+    }
+    for socket in &mut sockets {
+        let there = rooms(socket).await;
+        assert_eq!(there.iter().filter(|name| name.starts_with("Room ")).count(), 12, "{there:?}");
+    }
+    // More than one of them serves: with twelve apps and more logins it is next to certain.
+    let mut serving = 0;
+    for program in more.iter().chain([&first]) {
+        let control = ezlo_testkit::Control::at(program.ready["control"].as_str().unwrap());
+        serving += usize::from(!within(control.journal("kind=request")).await.unwrap().is_empty());
+    }
+    assert!(serving > 1, "{serving}");
+    for program in more.into_iter().chain([first]) {
+        program.stop("-TERM");
+    }
+}

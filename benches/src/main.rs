@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod client;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod contest;
 mod drive;
 mod fanout;
@@ -56,6 +58,8 @@ const BENCHMARKS: &[Benchmark] = &[
     ("growth", growth::run),
     ("hub", hub::run),
     ("world", world::run),
+    #[cfg(feature = "cluster")]
+    ("cluster", cluster::run),
 ];
 
 /// The program as one of the things that are measured.

@@ -69,10 +69,16 @@ fn world(wish: Wish) -> String {
 
 impl Mock {
     pub(crate) fn start(wish: Wish) -> Result<Self, String> {
+        Self::start_in(wish, None)
+    }
+
+    /// As one process of the cluster that meets at that NATS server.
+    pub(crate) fn start_in(wish: Wish, cluster: Option<&str>) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(text)?;
         let (world_path, config_path) = (folder.path().join("world.toml"), folder.path().join("config.toml"));
         std::fs::write(&world_path, world(wish)).map_err(text)?;
-        let config = format!("world = {:?}\njournal = {}\n", world_path.display().to_string(), wish.journal);
+        let mut config = format!("world = {:?}\njournal = {}\n", world_path.display().to_string(), wish.journal);
+        config.extend(cluster.map(|url| format!("cluster = {url:?}\n")));
         std::fs::write(&config_path, config).map_err(text)?;
         let path = config_path.display().to_string();
         let contestant = Contestant::peer("mock-cloud", wish.core, &["mock", &path, "--quiet"])?;

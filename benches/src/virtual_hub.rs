@@ -15,7 +15,7 @@ use crate::mock::{Mock, VIRTUAL, Wish};
 const CLIENTS: u64 = 64;
 
 /// On and off in turn, for the lamp that is in that list.
-fn switches(list: &str) -> Vec<Vec<u8>> {
+pub(crate) fn switches(list: &str) -> Vec<Vec<u8>> {
     let value: Value = serde_json::from_str(list).unwrap_or_default();
     let items = value["result"]["items"].as_array().cloned().unwrap_or_default();
     let lamp = items.iter().find(|item| item["name"] == "switch").map(|item| item["_id"].clone());

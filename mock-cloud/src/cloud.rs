@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigError, Ports, Profile};
 use crate::hub::HubHandle;
 use crate::mdns::Announcer;
 use crate::ready::Ready;
-use crate::server::Shared;
+use crate::server::{Shared, Surface};
 use crate::state::{About, StateError};
 use crate::tls::{Authority, TlsError};
 use crate::world::{Beginnings, World, WorldFile};
@@ -219,13 +219,14 @@ impl Builder {
 
 impl MockCloud {
     /// Binds what a world needs and lets its time go.
+    #[expect(clippy::unused_async, reason = "it binds in the runtime that awaits it")]
     async fn run(world: Arc<World>, ports: Ports, origin: Arc<Origin>) -> Result<Self, StartError> {
         // From here on, leaving early stops what was started.
         let stop = Stop(Arc::clone(&world));
         let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin)));
         let announcer = origin.config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
         let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_ref() };
-        let ready = world.as_it_is(&listeners.start().await?);
+        let ready = world.as_it_is(&listeners.start()?);
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
         // Set once, here.
@@ -264,6 +265,11 @@ impl MockCloud {
 type Forking = Pin<Box<dyn Future<Output = Result<MockCloud, StartError>> + Send>>;
 
 impl Shared {
+    /// Whether other processes may listen on the same port: any process of a cluster serves the vendor's hosts.
+    pub(crate) fn is_port_shared(&self, surface: &Surface) -> bool {
+        self.origin.config.cluster.is_some() && matches!(surface, Surface::Cloud { .. })
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot(Arc::new(self.world.snapshot()))
     }

@@ -1,6 +1,6 @@
 //! Listeners and connections: bytes to requests and back. No state of the cloud lives here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tamper::{Tamper, Tampered};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -123,9 +123,19 @@ const MAX_HEAD: usize = 64 * 1024;
 /// How long to wait after the system refused a connection (no descriptors left) before asking again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Binds a listener. `port` 0 = any free one.
-pub(crate) async fn bind(address: IpAddr, port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((address, port)).await?;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Binds a listener. `port` 0 = any free one. On a port that is `shared` several processes listen, and the system says which of
+/// them takes a connection.
+pub(crate) fn bind(address: SocketAddr, shared: bool) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    #[cfg(unix)]
+    socket.set_reuseport(shared)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
@@ -133,6 +143,7 @@ pub(crate) async fn bind(address: IpAddr, port: u16) -> std::io::Result<(TcpList
 /// Serves a listener until it is dropped, and its connections with it.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: Surface) {
     let Ok(address) = listener.local_addr() else { return };
+    let is_shared = shared.is_port_shared(&surface);
     let mut listener = Some(listener);
     let mut changes = shared.world.faults.changes();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -148,7 +159,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
         }
         let open = match listener.take() {
             Some(open) => open,
-            None => again(address).await,
+            None => again(address, is_shared).await,
         };
         let accepted = tokio::select! {
             accepted = open.accept() => Some(accepted),
@@ -180,10 +191,10 @@ fn refuses(shared: &Shared, surface: &Surface) -> bool {
 }
 
 /// Binds a port again that was let go.
-async fn again(address: SocketAddr) -> TcpListener {
+async fn again(address: SocketAddr, is_shared: bool) -> TcpListener {
     loop {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return listener,
+        match bind(address, is_shared) {
+            Ok((listener, _)) => return listener,
             Err(error) => {
                 tracing::warn!(%error, %address, "cannot listen again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

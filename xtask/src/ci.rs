@@ -31,7 +31,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Outcome {
 /// Always optimized: a debug build measures the compiler.
 pub(crate) fn bench(rest: &[String]) -> Outcome {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    cargo(&[&["run", "--release", "--quiet", "--locked", "--package", "ezlo-bench", "--"], &rest[..]].concat(), &[])
+    // All else is measured as it is built by default.
+    let features: &[&str] = if rest.contains(&"cluster") { &["--features", "cluster"] } else { &[] };
+    let run = ["run", "--release", "--quiet", "--locked", "--package", "ezlo-bench"];
+    cargo(&[&run, features, &["--"], &rest[..]].concat(), &[])
 }
 
 pub(crate) fn run() -> Outcome {

@@ -28,18 +28,18 @@ pub(super) struct Listeners<'a> {
 }
 
 impl Listeners<'_> {
-    pub(super) async fn start(&self) -> Result<Ready, StartError> {
+    pub(super) fn start(&self) -> Result<Ready, StartError> {
         let (ports, Origin { config, file, authority, ca_path, .. }) = (self.ports, self.origin);
         let tls = authority.cloud(config.bind)?;
-        let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) }).await?;
-        let http = self.listen("http", ports.http, Surface::Cloud { tls: None }).await?;
-        let control = self.listen("control", ports.control, Surface::Control).await?;
+        let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) })?;
+        let http = self.listen("http", ports.http, Surface::Cloud { tls: None })?;
+        let control = self.listen("control", ports.control, Surface::Control)?;
         let mut hubs = Vec::new();
         let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
         for (at, (hub, n)) in all.take(MOST_READY).enumerate() {
             let ready = self.shared.world.told(hub, n);
             let ready = ReadyHub { owner: self.owner(&hub.serial_of(n)), ..ready };
-            hubs.push(if at < HUBS_WITH_PORTS { self.with_ports(ready, &hub.serial_of(n), at).await? } else { ready });
+            hubs.push(if at < HUBS_WITH_PORTS { self.with_ports(ready, &hub.serial_of(n), at)? } else { ready });
         }
         let users = file.users.iter().map(|user| ReadyUser {
             username: user.username.clone(),
@@ -66,10 +66,10 @@ impl Listeners<'_> {
         })
     }
 
-    async fn listen(&self, what: &str, port: u16, surface: Surface) -> Result<SocketAddr, StartError> {
+    fn listen(&self, what: &str, port: u16, surface: Surface) -> Result<SocketAddr, StartError> {
         let bind = self.origin.config.bind;
         let address = SocketAddr::new(bind, port);
-        let bound = server::bind(bind, port).await;
+        let bound = server::bind(address, self.shared.is_port_shared(&surface));
         let (listener, address) =
             bound.map_err(|source| StartError::Bind { what: what.to_owned(), address, source })?;
         self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, surface));
@@ -83,7 +83,7 @@ impl Listeners<'_> {
         accounts.users_of(account).min_by_key(|user| user.id).map(|user| user.username.clone())
     }
 
-    async fn with_ports(&self, mut ready: ReadyHub, serial: &Serial, at: usize) -> Result<ReadyHub, StartError> {
+    fn with_ports(&self, mut ready: ReadyHub, serial: &Serial, at: usize) -> Result<ReadyHub, StartError> {
         let cell = &self.shared.world.hub(serial);
         if let Some(cell) = cell.as_ref().filter(|cell| cell.kind != HubKind::Vera) {
             let ports = self.ports;
@@ -92,13 +92,13 @@ impl Listeners<'_> {
             let name = |what: &str| format!("{what} of hub {}", cell.serial);
             // Fixed ports are counted up from hub to hub; 0 stays "any".
             let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
-            let ap = self.listen(&name("access point"), port(ports.ap), Surface::AccessPoint(Arc::clone(cell))).await?;
+            let ap = self.listen(&name("access point"), port(ports.ap), Surface::AccessPoint(Arc::clone(cell)))?;
             let root = Surface::AccessPointRoot(Arc::clone(cell));
-            let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root).await?;
+            let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root)?;
             ready.ap = Some(format!("http://{ap}"));
             ready.ap_root = Some(format!("http://{ap_root}"));
             if cell.local != Local::None {
-                let address = self.listen(&name("local port"), port(ports.lan), lan()).await?;
+                let address = self.listen(&name("local port"), port(ports.lan), lan())?;
                 if let Some(announcer) = self.announce {
                     self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::mdns)?);
                 }
@@ -106,7 +106,7 @@ impl Listeners<'_> {
                 ready.lan = Some(format!("{scheme}://{address}"));
             }
             if cell.local == Local::Full {
-                let address = self.listen(&name("local HTTP port"), port(ports.lan_http), lan()).await?;
+                let address = self.listen(&name("local HTTP port"), port(ports.lan_http), lan())?;
                 ready.lan_http = Some(format!("https://{address}"));
             }
         }
