@@ -54,11 +54,12 @@ pub(crate) enum Goal {
 }
 
 impl Goal {
-    fn met(self, ratio: f64) -> bool {
+    /// Whether it is reached; nothing where there is none.
+    fn met(self, ratio: f64) -> Option<bool> {
         match self {
-            Self::AtLeast(least) => ratio >= least,
-            Self::AtMost(most) => ratio <= most,
-            Self::None => true,
+            Self::AtLeast(least) => Some(ratio >= least),
+            Self::AtMost(most) => Some(ratio <= most),
+            Self::None => None,
         }
     }
 
@@ -80,8 +81,12 @@ impl Measure {
             let line = json!({"name": name, "peer": peer, "ratio": rounded, "goal": goal.text(), "met": met, "detail": detail});
             println!("{line}");
         } else {
-            let mark = if met { "met" } else { "not met" };
-            println!("{name:32} {rounded:8.3} of {peer} (goal {}, {mark}); {detail}", goal.text());
+            let mark = match met {
+                Some(true) => format!(" (goal {}, met)", goal.text()),
+                Some(false) => format!(" (goal {}, not met)", goal.text()),
+                None => String::new(),
+            };
+            println!("{name:32} {rounded:8.3} of {peer}{mark}; {detail}");
         }
     }
 }
