@@ -149,6 +149,19 @@ async fn the_control_api_describes_itself_and_counts() {
     let cloud = started(MockCloud::builder()).await;
     let control = address(&cloud.ready().control);
     let described = ask(control, "GET /openapi.json", &[], b"").await.json();
+    // What a query is said to take is taken.
+    let mut queries = 0;
+    for (path, call) in described["paths"].as_object().unwrap() {
+        for parameter in call["get"]["parameters"].as_array().into_iter().flatten() {
+            let value = if parameter["name"] == "kind" { "answer" } else { "1" };
+            let query = format!("GET {path}?{}={value}", parameter["name"].as_str().unwrap());
+            if parameter["in"] == "query" && parameter["name"] != "follow" {
+                assert_eq!(ask(control, &query, &[], b"").await.status, 200, "{query}");
+                queries += 1;
+            }
+        }
+    }
+    assert_eq!(queries, 9);
     let paths = described["paths"].as_object().unwrap();
     assert!(paths.len() >= 18, "{}", paths.len());
     for (path, operations) in paths {

@@ -20,6 +20,33 @@ macro_rules! calls {
     };
 }
 
+/// What a call takes in its query: name, type and what it is.
+type Query = (&'static str, &'static str, &'static str);
+
+/// Calls with a query, by path; all of them are GET.
+pub(super) const QUERIES: &[(&str, &[Query])] = &[
+    (
+        "/journal",
+        &[
+            ("since", "integer", "only entries from this number on"),
+            ("kind", "string", "only entries of this kind, as message-in"),
+            ("name", "string", "only entries of this path, method or fault"),
+            ("connection", "string", "only entries of this connection"),
+            ("cause", "integer", "only what that entry led to"),
+            ("status", "integer", "only answers with this status"),
+            ("limit", "integer", "so many at most; 1000 when not said"),
+            ("follow", "integer", "1 goes on as server-sent events"),
+        ],
+    ),
+    (
+        "/hubs",
+        &[
+            ("after", "string", "only hubs after this serial"),
+            ("limit", "integer", "so many at most; 1000 at most, and when not said"),
+        ],
+    ),
+];
+
 calls! {
     GET "/healthz" "Whether it runs." "" Now(healthz);
     GET "/endpoints" "The ready line: where everything is, who can log in, which networks and hubs there are." "" Now(endpoints);
@@ -37,8 +64,7 @@ calls! {
         Now(faults::add);
     DELETE "/faults" "Ends everything that goes wrong." "" Now(faults::remove_all);
     DELETE "/faults/{}" "Ends one." "" With(faults::remove);
-    GET "/journal" "What happened, an entry a line. Query: since, kind, name, connection, cause, status, limit (1000 when not said; the \
-        header x-more says that there are later ones); follow=1 goes on as server-sent events." "" Now(journal::entries);
+    GET "/journal" "What happened, an entry a line; the header x-more says that there are later ones." "" Now(journal::entries);
     GET "/report" "What nobody answered, with what comes near, and what was sent and made no difference; counted." "" Now(journal::report);
     POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time."
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "within": 5}"#
@@ -57,8 +83,7 @@ calls! {
     DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
     POST "/users/{}/password" "A user takes another password. Tokens that were given out stay good."
         r#"{"password": "new-password"}"# Of(users::password);
-    GET "/hubs" "The hubs by serial. Query: after (a serial), limit (1000 at most, and when not said; the header x-more says that \
-        there are later ones)." "" Now(hubs::list);
+    GET "/hubs" "The hubs by serial; the header x-more says that there are later ones." "" Now(hubs::list);
     GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);
     POST "/hubs/{}/include" "Somebody presses the button of a new device."
         r#"{"template": "door_lock"}"# Hub(hubs::include);

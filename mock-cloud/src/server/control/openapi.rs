@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use super::calls::CALLS;
+use super::calls::{CALLS, QUERIES};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
 
@@ -31,6 +31,10 @@ fn operation(call: &Call, name: &str) -> Value {
     let mut operation = json!({"summary": call.does, "responses": {"200": {"description": "Done."}, "4XX": problem}});
     if call.path.contains("{}") {
         operation["parameters"] = json!([{"name": name, "in": "path", "required": true, "schema": {"type": "string"}}]);
+    }
+    if let Some((_, query)) = QUERIES.iter().find(|(path, _)| *path == call.path) {
+        let parameter = |(name, kind, does): &(&str, &str, &str)| json!({"name": name, "in": "query", "description": does, "schema": {"type": kind}});
+        operation["parameters"] = query.iter().map(parameter).collect();
     }
     if let Ok(example) = serde_json::from_str::<Value>(call.body) {
         let content = json!({"application/json": {"schema": {"type": "object"}, "example": example}});
