@@ -159,6 +159,27 @@ async fn a_hub_in_one_process_is_controlled_from_another() {
     }
 }
 
+/// Far more calls than any queue on the way holds wait with the client, at home and a hop away.
+#[tokio::test]
+async fn thousands_of_calls_at_once_are_answered_one_by_one() {
+    let nats = Nats::start("cluster-many").await;
+    let (first, second) = (nats.node(), nats.node());
+    let (mut at_home, mut elsewhere) = (app(&first, HUB).await, app(&second, HUB).await);
+    for socket in [&mut at_home, &mut elsewhere] {
+        for id in 0..5000 {
+            let call = json!({"id": id, "method": "hub.modes.current.get", "params": {}}).to_string();
+            socket.text(call).await;
+        }
+        for id in 0..5000 {
+            let answer = within(socket.json()).await;
+            assert!(answer["id"] == id && answer["error"].is_null(), "{id}: {answer}");
+        }
+    }
+    for program in [first, second] {
+        program.stop("-TERM");
+    }
+}
+
 /// Whatever was acknowledged before a process was killed is there in the next one the hub comes to, and there once.
 #[tokio::test]
 async fn hubs_of_a_process_that_was_killed_live_on_in_another() {

@@ -21,8 +21,17 @@ use crate::world::{HubCell, World};
 #[cfg(feature = "cluster")]
 pub(crate) mod nats;
 
-/// Messages that may be under way to a hub elsewhere, or back: more than a client that reads lets wait.
+/// Messages of a hub that may be under way to a connection elsewhere.
 const UNDER_WAY: usize = 1024;
+/// Calls that may wait where they came, and where the hub lives. Together with those on the way they are fewer than the answers
+/// that may wait for a client.
+const CALLS_HERE: usize = 128;
+const CALLS_THERE: usize = 256;
+
+/// Answers that wait from which on no more calls are heard: far fewer than their queue holds.
+const ENOUGH: usize = 128;
+/// Room for calls below which a connection is not read: more than it is read for at once.
+const ROOM: usize = 64;
 
 /// What is waited for.
 pub(crate) type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -87,7 +96,7 @@ pub(crate) fn receive(world: &Arc<World>, visit: &Visit) -> Result<Passage, RpcE
     if !hub.attach(link.clone()) {
         return Err(RpcError::known("nma.ezlo.unavailable"));
     }
-    let (calls, called) = mpsc::channel(UNDER_WAY);
+    let (calls, called) = mpsc::channel(CALLS_THERE);
     let (told, frames) = mpsc::channel(UNDER_WAY);
     let visitor = Visitor { hub, link, user: visit.user };
     let (world, own) = (Arc::clone(world), Arc::clone(world));
@@ -122,13 +131,14 @@ impl Visitor {
                 // What goes out has waited until it is kept.
                 out = outbox.recv() => match out {
                     Some(Out::Text(text, _)) => {
-                        if frames.try_send(text).is_err() {
+                        if frames.send(text).await.is_err() {
                             return;
                         }
                     }
                     Some(Out::Close(..)) | None => return,
                 },
-                call = calls.recv() => {
+                // Not while there is much to say already, which may have to wait until it is kept.
+                call = calls.recv(), if outbox.len() < ENOUGH => {
                     let Some(text) = call else { return };
                     if let Ok(request) = Envelope::parse(&text) {
                         self.hub.relayed_call(world, &request, &text, (&self.link, self.user));
@@ -157,7 +167,7 @@ impl Far {
         visit: Visit,
         register: Utf8Bytes,
     ) -> Self {
-        let (calls, called) = mpsc::channel(UNDER_WAY);
+        let (calls, called) = mpsc::channel(CALLS_HERE);
         let (serial, is_there) = (visit.serial.clone(), Arc::new(AtomicBool::new(false)));
         let arrived = Arc::clone(&is_there);
         let (own, backplane, link) = (Arc::clone(world), Arc::clone(backplane), link.clone());
@@ -185,6 +195,16 @@ impl Far {
         self.serial == *serial && self.is_there.load(Ordering::Acquire)
     }
 
+    /// Whether it takes more calls than a connection brings at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.calls.capacity() >= ROOM || self.calls.is_closed()
+    }
+
+    /// Waits until it does.
+    pub(crate) async fn room(&self) {
+        drop(self.calls.reserve_many(ROOM).await);
+    }
+
     /// Passes a call on; false when too many are under way.
     pub(crate) fn call(&self, text: &Utf8Bytes) -> bool {
         self.calls.try_send(text.clone()).is_ok()
@@ -205,6 +225,7 @@ async fn passage(world: &Arc<World>, backplane: &dyn Backplane, visit: Visit) ->
 
 /// Carries messages both ways until one side goes.
 async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: Passage) {
+    let mut waits = None;
     loop {
         tokio::select! {
             frame = passage.frames.recv() => match frame {
@@ -216,12 +237,14 @@ async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: P
                 // The client comes again, and finds the hub where it lives then.
                 None => return link.close(1012, "the hub lives elsewhere now"),
             },
-            call = calls.recv() => {
-                let Some(text) = call else { return };
-                if passage.calls.send(text).await.is_err() {
-                    return link.close(1012, "the hub lives elsewhere now");
-                }
-            }
+            call = calls.recv(), if waits.is_none() => match call {
+                Some(text) => waits = Some(text),
+                None => return,
+            },
+            room = passage.calls.reserve(), if waits.is_some() => match (room, waits.take()) {
+                (Ok(room), Some(text)) => room.send(text),
+                _ => return link.close(1012, "the hub lives elsewhere now"),
+            },
         }
     }
 }

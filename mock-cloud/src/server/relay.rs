@@ -85,6 +85,21 @@ impl RelaySession {
         }
     }
 
+    /// Whether what comes next can be passed on.
+    pub(super) fn has_room(&self) -> bool {
+        match &self.state {
+            State::Visitor { far, .. } => far.has_room(),
+            State::User { .. } | State::Controller(_) | State::Unknown => true,
+        }
+    }
+
+    /// Waits until it can.
+    pub(super) async fn room(&self) {
+        if let State::Visitor { far, .. } = &self.state {
+            far.room().await;
+        }
+    }
+
     pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
         let (journal, connection) = (Arc::clone(&world.journal), Arc::clone(&self.link.conn_id));
         journal.came(&connection, text.clone(), || self.on_message(world, text));

@@ -120,13 +120,14 @@ async fn converse(
                 }
             }
             // Not while there is much to say already, which may have to wait for the disk.
-            message = socket.next(), if outbox.len() < ENOUGH => {
+            message = socket.next(), if outbox.len() < ENOUGH && session.has_room() => {
                 unanswered = 0;
                 heard = tokio::time::Instant::now();
                 if let Some(end) = hears_all(world, socket, session, message, outbox).await {
                     return end;
                 }
             }
+            () = session.room(), if !session.has_room() => {}
             () = ended(&mut stopped) => return End::Close(1001, "the world ended"),
             () = tokio::time::sleep(LATEST), if late.is_some() => {
                 // Nothing came that it could be later than.

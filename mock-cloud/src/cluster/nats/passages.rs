@@ -12,7 +12,10 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{ANSWER_TIME, BEAT, Inner, Node, Passage, Visit};
-use crate::cluster::{UNDER_WAY, receive};
+use crate::cluster::{CALLS_HERE, UNDER_WAY, Waiting, receive};
+
+/// Calls that go out before it is asked whether the hub's process has room for as many again.
+const WINDOW: usize = 128;
 
 /// Passages of visitors from elsewhere, by connection.
 #[derive(Debug, Default)]
@@ -44,7 +47,7 @@ impl Inner {
         if !answer.payload.is_empty() {
             return Err(serde_json::from_slice(&answer.payload).unwrap_or_else(|error| away(&error)));
         }
-        let (calls, called) = mpsc::channel(UNDER_WAY);
+        let (calls, called) = mpsc::channel(CALLS_HERE);
         let (frames, framed) = mpsc::channel(UNDER_WAY);
         tokio::spawn(self.carry(node, conn_id, told, (called, frames)));
         Ok(Passage { calls, frames: framed })
@@ -59,6 +62,7 @@ impl Inner {
     ) {
         let subject = format!("{}.node.{node}.call.{conn_id}", self.name);
         let mut looks = tokio::time::interval(BEAT);
+        let (mut sent, mut asks): (usize, Option<Waiting<'_, bool>>) = (0, None);
         loop {
             tokio::select! {
                 frame = told.next() => {
@@ -68,11 +72,21 @@ impl Inner {
                         break;
                     }
                 }
-                call = calls.recv() => {
+                call = calls.recv(), if asks.is_none() => {
                     let Some(call) = call else { break };
                     if self.client.publish(subject.clone(), call.into()).await.is_err() {
                         break;
                     }
+                    sent += 1;
+                    if sent.is_multiple_of(WINDOW) {
+                        asks = Some(Box::pin(self.has_room(node, &conn_id)));
+                    }
+                }
+                has_room = async { match &mut asks { Some(asks) => asks.await, None => std::future::pending().await } } => {
+                    if !has_room {
+                        break;
+                    }
+                    asks = None;
                 }
                 _ = looks.tick() => {
                     if !self.lives(node) {
@@ -82,6 +96,12 @@ impl Inner {
             }
         }
         let _ = self.client.publish(format!("{}.node.{node}.close.{conn_id}", self.name), Bytes::new()).await;
+    }
+
+    /// Waits until that process has room for more calls of this connection.
+    async fn has_room(&self, node: Node, conn_id: &str) -> bool {
+        let asked = self.client.request(format!("{}.node.{node}.room.{conn_id}", self.name), Bytes::new());
+        tokio::time::timeout(ANSWER_TIME, asked).await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Lets users of other processes in at hubs that live here.
@@ -98,9 +118,21 @@ impl Inner {
                         self.passages.lock().remove(conn_id);
                     }
                 }
+                (Some(conn_id), Some("room")) => {
+                    let calls = self.passages.lock().get(conn_id).cloned();
+                    if let (Some(calls), Some(reply)) = (calls, message.reply) {
+                        tokio::spawn(Arc::clone(&self).tell_of_room(calls, reply));
+                    }
+                }
                 (Some(conn_id), Some("close")) => drop(self.passages.lock().remove(conn_id)),
                 _ => {}
             }
+        }
+    }
+
+    async fn tell_of_room(self: Arc<Self>, calls: mpsc::Sender<Utf8Bytes>, reply: async_nats::Subject) {
+        if calls.reserve_many(WINDOW).await.is_ok() {
+            let _ = self.client.publish(reply, Bytes::new()).await;
         }
     }
 

@@ -22,6 +22,21 @@ impl Session {
         }
     }
 
+    /// Whether what comes next can be passed on.
+    pub(super) fn has_room(&self) -> bool {
+        match self {
+            Self::Relay(session) => session.has_room(),
+            Self::Local(_) => true,
+        }
+    }
+
+    /// Waits until it can.
+    pub(super) async fn room(&self) {
+        if let Self::Relay(session) = self {
+            session.room().await;
+        }
+    }
+
     pub(super) fn on_close(&self) {
         if let Self::Local(session) = self {
             session.on_close();
