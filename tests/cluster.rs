@@ -159,6 +159,35 @@ async fn a_hub_in_one_process_is_controlled_from_another() {
     }
 }
 
+/// Whoever takes a name, or a hub, in several processes at once, gets it in one.
+#[tokio::test]
+async fn what_can_be_had_once_is_had_once() {
+    let nats = Nats::start("cluster-once").await;
+    let nodes = [nats.node(), nats.node(), nats.node()];
+    for round in 0..5 {
+        let name = format!("user.{round}");
+        let create = async |program: &Program| {
+            let wish = NewAccount {
+                credentials: Credentials::new(&name, "password-1"),
+                email: format!("{round}.{}@example.com", program.port("/http")),
+            };
+            within(Account::create(Environment::base(url(program)).unwrap(), &wish)).await.is_ok()
+        };
+        let (a, b, c) = tokio::join!(create(&nodes[0]), create(&nodes[1]), create(&nodes[2]));
+        assert_eq!([a, b, c].into_iter().filter(|made| *made).count(), 1, "{a} {b} {c}");
+        logged_in(&nodes[round % 3], &name, "password-1").await;
+    }
+    let claim = async |program: &Program, user: &str| {
+        let account = logged_in(program, user, "password-1").await;
+        within(account.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await.is_ok()
+    };
+    let (a, b) = tokio::join!(claim(&nodes[0], "user.0"), claim(&nodes[1], "user.1"));
+    assert!(a != b, "{a} {b}");
+    for program in nodes {
+        program.stop("-TERM");
+    }
+}
+
 /// Far more calls than any queue on the way holds wait with the client, at home and a hop away.
 #[tokio::test]
 async fn thousands_of_calls_at_once_are_answered_one_by_one() {

@@ -86,6 +86,27 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
 
     /// Waits until everything is known here that was acknowledged anywhere before.
     fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>>;
+
+    /// Waits until no other process changes accounts: a name or a hub can be taken once only.
+    fn turn(&self) -> Waiting<'_, Result<Turn, Unreachable>>;
+}
+
+/// The turn of one process to change accounts; over when this goes.
+pub(crate) struct Turn(Option<Box<dyn FnOnce() + Send>>);
+
+impl Turn {
+    #[cfg(feature = "cluster")]
+    pub(crate) fn new(over: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(over)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(over) = self.0.take() {
+            over();
+        }
+    }
 }
 
 /// Takes a visitor in at a hub that lives here.

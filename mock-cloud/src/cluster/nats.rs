@@ -19,13 +19,14 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::{Backplane, Home, Node, Passage, Unreachable, Visit, Waiting};
+use super::{Backplane, Home, Node, Passage, Turn, Unreachable, Visit, Waiting};
 use crate::state::Row;
 use crate::world::World;
 
 mod homes;
 mod passages;
 mod rows;
+mod turns;
 
 pub(crate) use rows::SharedRows;
 
@@ -64,6 +65,8 @@ struct Inner {
     mine: Mutex<HashMap<Serial, Mine>>,
     /// Held while it is found out where a hub lives.
     claiming: tokio::sync::Mutex<()>,
+    /// Held while it is this process's turn to change accounts.
+    turns: Arc<tokio::sync::Mutex<()>>,
     heard: Mutex<HashMap<Node, Instant>>,
     began: Instant,
     /// Revision of the last row that was seen here.
@@ -197,6 +200,7 @@ impl Inner {
             world: OnceLock::new(),
             mine: Mutex::default(),
             claiming: tokio::sync::Mutex::default(),
+            turns: Arc::default(),
             heard: Mutex::default(),
             began: Instant::now(),
             seen: watch::Sender::default(),
@@ -296,6 +300,13 @@ impl Backplane for Nats {
 
     fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>> {
         Box::pin(self.inner.caught_up())
+    }
+
+    fn turn(&self) -> Waiting<'_, Result<Turn, Unreachable>> {
+        Box::pin(async {
+            let runtime = self.runtime.as_ref().ok_or_else(|| unreachable("it ended"))?.handle().clone();
+            Inner::turn(Arc::clone(&self.inner), runtime).await
+        })
     }
 }
 

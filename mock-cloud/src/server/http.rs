@@ -17,6 +17,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub(super) use meant::world_number;
+use meant::{agree, meant};
+
 use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
 use crate::faults::{Facts, FaultKind, Place};
 use crate::journal::{self, Asked, Filter, Journal};
@@ -24,6 +27,7 @@ use crate::report;
 use crate::world::hub::OpenRequest;
 
 mod broken;
+mod meant;
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
 const MAX_BODY: usize = 256 * 1024;
@@ -246,7 +250,9 @@ pub(super) async fn answer(
         }
         None => return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only)),
     };
-    let reply = if !knows_what_was_told(shared, surface).await {
+    // Until what it changes is kept.
+    let agreed = agree(shared, surface, &request).await;
+    let reply = if agreed.is_err() {
         Reply::error(StatusCode::SERVICE_UNAVAILABLE, "The other processes of this cloud cannot be asked")
     } else if matches!(surface, Surface::Control) {
         controlled(shared, host, request).await
@@ -254,29 +260,8 @@ pub(super) async fn answer(
         journalled(shared, surface, exchange, host, request).await
     };
     let reply = if shared.world.is_kept().await { reply } else { not_kept() };
+    drop(agreed);
     Ok(reply.into_response(shared, head_only))
-}
-
-/// The world that a host name means: `w1.localhost` the copy of number 1, everything else the listener's own. `None` when
-/// there is no such copy.
-fn meant(shared: &Arc<Shared>, host: Option<&Host>) -> Option<Arc<Shared>> {
-    match host.and_then(|host| world_number(&host.name())) {
-        None | Some(0) => Some(Arc::clone(shared)),
-        Some(number) => shared.kept.copy(number),
-    }
-}
-
-/// The number in `w1.localhost`.
-pub(super) fn world_number(name: &str) -> Option<u64> {
-    name.strip_suffix(".localhost")?.strip_prefix('w')?.parse().ok()
-}
-
-/// Waits until everything is known that another process of this cloud has told anybody.
-async fn knows_what_was_told(shared: &Shared, surface: &Surface) -> bool {
-    match shared.world.backplane() {
-        Some(backplane) if matches!(surface, Surface::Cloud { .. }) => backplane.caught_up().await.is_ok(),
-        _ => true,
-    }
 }
 
 /// Nothing that says a change is done may go out when the change is lost with the program.
