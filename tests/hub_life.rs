@@ -16,6 +16,7 @@ use crate::support::{HUB, START, frozen, http, pair, registered, started};
 
 mod families;
 mod modes;
+mod power;
 mod scenes;
 mod values;
 mod zwave;

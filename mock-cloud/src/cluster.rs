@@ -63,6 +63,25 @@ pub(crate) struct Visit {
     pub(crate) conn_id: String,
 }
 
+/// What somebody does at a hub by the control API.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Errand {
+    pub(crate) serial: Serial,
+    /// `GET` or `POST`.
+    pub(crate) method: String,
+    /// As the table of control calls has it.
+    pub(crate) path: String,
+    pub(crate) body: String,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Done {
+    /// An HTTP status.
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
 /// Both directions between a connection and its hub. Each ends when the other side goes.
 #[derive(Debug)]
 pub(crate) struct Passage {
@@ -84,11 +103,17 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     /// Opens a passage to a hub that lives in another process.
     fn open(&self, node: Node, visit: Visit) -> Waiting<'_, Result<Passage, RpcError>>;
 
+    /// Has something done at a hub that lives in another process.
+    fn errand(&self, node: Node, errand: Errand) -> Waiting<'_, Result<Done, Unreachable>>;
+
     /// Waits until everything is known here that was acknowledged anywhere before.
     fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>>;
 
     /// Waits until no other process changes accounts: a name or a hub can be taken once only.
     fn turn(&self) -> Waiting<'_, Result<Turn, Unreachable>>;
+
+    /// Tells the others that this process ends, once all that it did is kept: its hubs are anybody's.
+    fn leave(&self);
 }
 
 /// The turn of one process to change accounts; over when this goes.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ezlo_protocol::hub::device::DeviceUpdate;
 use serde_json::Value;
 
 use crate::json_text::is_too_deep;
@@ -44,6 +43,15 @@ pub enum HubError {
         /// Why.
         reason: String,
     },
+    /// The device has nothing that is tripped.
+    #[error("{0:?} is no sensor: nothing of it is tripped")]
+    NoSensor(String),
+    /// The device has nothing that is pressed.
+    #[error("{0:?} has no button, and no switch")]
+    NoButton(String),
+    /// The hub hears nothing without power.
+    #[error("the hub has no power; plug it in")]
+    Unplugged,
 }
 
 impl HubHandle {
@@ -98,6 +106,28 @@ impl HubHandle {
         self.cell.change(&self.world, |hub, context| hub.set_internet(there, context), |()| ());
     }
 
+    /// A sensor, by id or name, is tripped, or quiet again: a door opens, somebody moves, there is smoke.
+    pub fn trip(&self, device: &str, tripped: bool) -> Result<(), HubError> {
+        self.cell.change(&self.world, |hub, context| hub.trip(device, tripped, context), |_| ())
+    }
+
+    /// Somebody presses the button of a device, by id or name: it goes when the radio waits for one to go; else a remote
+    /// control tells of it, and a switch is switched.
+    pub fn press(&self, device: &str) -> Result<(), HubError> {
+        self.cell.change(&self.world, |hub, context| hub.press(device, context), |_| ())
+    }
+
+    /// Somebody pulls the plug: everybody is dropped, and nothing happens until it is put in again.
+    pub fn unplug(&self) {
+        self.cell.change(&self.world, crate::world::hub::Hub::unplug, |()| ());
+    }
+
+    /// Somebody puts the plug in: the hub is back after its start, and does what became due meanwhile. Nothing happens to one
+    /// that has power.
+    pub fn plug_in(&self) {
+        self.cell.change(&self.world, crate::world::hub::Hub::plug_in, |()| ());
+    }
+
     /// Somebody pulls the plug and puts it in again: everybody is dropped, and the hub is back after its restart.
     pub fn restart(&self) {
         self.cell.change(&self.world, crate::world::hub::Hub::restart, |()| ());
@@ -105,9 +135,6 @@ impl HubHandle {
 
     /// A device, by id or name, can be reached or not.
     pub fn set_reachable(&self, device: &str, reachable: bool) -> Result<(), HubError> {
-        let id = self.cell.read(|hub| hub.find_device(device)).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
-        let update = DeviceUpdate { reachable: reachable.into(), ..DeviceUpdate::default() };
-        self.cell.change(&self.world, |hub, context| hub.device_changed(&id, update, context), |()| ());
-        Ok(())
+        self.cell.change(&self.world, |hub, context| hub.reach(device, reachable, context), |_| ())
     }
 }

@@ -27,7 +27,7 @@ pub(crate) mod access_point;
 mod account;
 mod auth;
 mod cloud_api;
-mod control;
+pub(crate) mod control;
 mod device;
 mod http;
 pub(crate) mod lan;

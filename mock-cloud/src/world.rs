@@ -264,6 +264,9 @@ impl World {
             keeper.note(Touch::Clock);
             keeper.end();
         }
+        if let Some(backplane) = self.backplane() {
+            backplane.leave();
+        }
     }
 }
 

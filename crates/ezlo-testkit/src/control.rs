@@ -119,7 +119,8 @@ impl Control {
         self.get("/hubs").await
     }
 
-    /// What happens around a hub: `report`, `include`, `exclude`, `reachable`, `setup-fault`, `internet`, `restart`.
+    /// What happens around a hub: `include`, `exclude`, `press`, `trip`, `report`, `reachable`,
+    /// `offline`, `reboot`, `unplug`, `plug-in`, `setup-fault`.
     pub async fn hub(&self, serial: &str, what: &str, wish: Value) -> Result<Value, Refused> {
         self.post(&format!("/hubs/{serial}/{what}"), wish).await
     }

@@ -5,7 +5,7 @@
 //! wrote last. A process that another one took for dead finds that out by the revision: what it did since is not
 //! acknowledged, and whoever listens to the hub there is cut off.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,11 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::{Backplane, Home, Node, Passage, Turn, Unreachable, Visit, Waiting};
+use super::{Backplane, Done, Errand, Home, Node, Passage, Turn, Unreachable, Visit, Waiting};
 use crate::state::Row;
 use crate::world::World;
 
+mod errands;
 mod homes;
 mod passages;
 mod rows;
@@ -38,6 +39,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// How long the first process may take to write what the world begins with.
 const BEGIN_TIME: Duration = Duration::from_secs(15);
+/// What a process says before its number when it ends.
+const LEAVES: &[u8] = b"-";
 /// Names of entries beside those of hubs.
 const BEGUN: &str = "_begun";
 const READY: &str = "_ready";
@@ -67,11 +70,20 @@ struct Inner {
     claiming: tokio::sync::Mutex<()>,
     /// Held while it is this process's turn to change accounts.
     turns: Arc<tokio::sync::Mutex<()>>,
-    heard: Mutex<HashMap<Node, Instant>>,
+    heard: Mutex<Heard>,
     began: Instant,
     /// Revision of the last row that was seen here.
     seen: watch::Sender<u64>,
     passages: passages::Open,
+}
+
+/// Which processes are there.
+#[derive(Debug, Default)]
+struct Heard {
+    /// When each was heard last.
+    last: HashMap<Node, Instant>,
+    /// Those that said that they go. No other ever has their number.
+    left: HashSet<Node>,
 }
 
 /// What is known of a hub that lives here.
@@ -220,7 +232,7 @@ impl Inner {
         self.mine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, HashMap<Node, Instant>> {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -245,20 +257,28 @@ impl Inner {
 
     async fn hear(self: Arc<Self>, mut beats: Subscriber) {
         while let Some(beat) = beats.next().await {
-            if let Some(node) = number(&beat.payload) {
+            let mut heard = self.heard();
+            if let Some(node) = beat.payload.strip_prefix(LEAVES).and_then(number) {
+                heard.left.insert(node);
+            } else if let Some(node) = number(&beat.payload) {
                 let now = Instant::now();
-                let mut heard = self.heard();
-                heard.retain(|_, last| now.duration_since(*last) < SILENCE);
-                heard.insert(node, now);
+                heard.last.retain(|_, last| now.duration_since(*last) < SILENCE);
+                heard.last.insert(node, now);
             }
         }
     }
 
     /// Whether that process is there, as far as anybody knows.
     fn lives(&self, node: Node) -> bool {
-        let heard = self.heard().get(&node).copied();
+        let heard = self.heard();
         // Nobody was heard yet by a process that has just begun.
-        heard.unwrap_or(self.began).elapsed() < SILENCE
+        !heard.left.contains(&node) && heard.last.get(&node).unwrap_or(&self.began).elapsed() < SILENCE
+    }
+
+    async fn leave(&self) -> Result<(), Unreachable> {
+        let words = [LEAVES, &self.own_number()].concat();
+        self.client.publish(format!("{}.beat", self.name), words.into()).await.map_err(unreachable)?;
+        self.client.flush().await.map_err(unreachable)
     }
 }
 
@@ -298,6 +318,10 @@ impl Backplane for Nats {
         Box::pin(Inner::open(Arc::clone(&self.inner), node, visit))
     }
 
+    fn errand(&self, node: Node, errand: Errand) -> Waiting<'_, Result<Done, Unreachable>> {
+        Box::pin(self.inner.errand(node, errand))
+    }
+
     fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>> {
         Box::pin(self.inner.caught_up())
     }
@@ -307,6 +331,19 @@ impl Backplane for Nats {
             let runtime = self.runtime.as_ref().ok_or_else(|| unreachable("it ended"))?.handle().clone();
             Inner::turn(Arc::clone(&self.inner), runtime).await
         })
+    }
+
+    fn leave(&self) {
+        let Some(runtime) = &self.runtime else { return };
+        let (inner, (told, heard)) = (Arc::clone(&self.inner), std::sync::mpsc::channel());
+        runtime.spawn(async move {
+            if let Err(error) = inner.leave().await {
+                tracing::warn!(%error, "the others do not hear that this process ends");
+            }
+            let _ = told.send(());
+        });
+        // Whoever waits for the end of a program does not wait for a server that is away.
+        let _ = heard.recv_timeout(BEAT);
     }
 }
 

@@ -21,6 +21,8 @@ mod openapi;
 mod users;
 mod worlds;
 
+#[cfg(feature = "cluster")]
+pub(crate) use hubs::run;
 pub(super) use journal::line;
 pub(super) use worlds::Kept;
 
@@ -52,7 +54,7 @@ enum Act {
     /// With what stands in place of `{}`, waiting for something.
     LaterWith(for<'a> fn(&'a Shared, &'a str) -> Waiting<'a>),
     /// To the hub whose serial stands in place of `{}`; with a body to show.
-    Hub(fn(&HubHandle, &Request, &'static str) -> Reply),
+    Hub(fn(&HubHandle, &[u8], &'static str) -> Reply),
 }
 
 pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
@@ -83,10 +85,9 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
             Act::With(act) => act(shared, part),
             Act::Of(act) => act(shared, part, request),
             Act::LaterWith(act) => act(shared, part).await,
-            Act::Hub(act) => match hubs::find(shared, part) {
-                Some(hub) => act(&hub, request, call.body),
-                None => refusal(StatusCode::NOT_FOUND, "no hub has that serial; GET /hubs lists them"),
-            },
+            Act::Hub(act) => {
+                hubs::wherever(shared, part, call, |hub| act(hub, &request.body, call.body), request).await
+            }
         };
     }
     if allowed.is_empty() {

@@ -252,8 +252,8 @@ pub(super) async fn answer(
     };
     // Until what it changes is kept.
     let agreed = agree(shared, surface, &request).await;
-    let reply = if agreed.is_err() {
-        Reply::error(StatusCode::SERVICE_UNAVAILABLE, "The other processes of this cloud cannot be asked")
+    let reply = if let Err(apart) = &agreed {
+        apart.reply()
     } else if matches!(surface, Surface::Control) {
         controlled(shared, host, request).await
     } else {

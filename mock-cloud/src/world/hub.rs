@@ -35,6 +35,7 @@ mod maintenance;
 mod mode_settings;
 mod modes;
 mod network;
+mod power;
 #[cfg(test)]
 mod properties;
 mod reports;
@@ -111,6 +112,9 @@ pub(crate) struct Hub {
     behaviours: behaviours::Behaviours,
     firmware: firmware::Firmware,
     scan: wifi::Scan,
+    /// What became due while there was no power.
+    #[serde(default)]
+    overdue: Vec<Timer>,
 }
 
 /// Something that happens later.
@@ -248,6 +252,7 @@ impl Hub {
             behaviours: behaviours::Behaviours::default(),
             firmware: firmware::Firmware::new(Family::of(kind).firmware),
             scan: wifi::Scan::default(),
+            overdue: Vec::new(),
         };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hub.digest("uuid")[..16]);
@@ -306,6 +311,9 @@ impl Hub {
 
     /// Lets a timer do its work. Timers of something that is over do nothing.
     pub(crate) fn fire(&mut self, timer: &Timer, context: &mut Context<'_>) {
+        if self.holds_back(timer) {
+            return;
+        }
         match timer {
             Timer::ModeSwitch(generation) => self.finish_mode_switch(*generation, context),
             Timer::EntryDelay(generation) => self.entry_delay_over(*generation, context),

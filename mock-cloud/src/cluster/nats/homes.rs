@@ -21,7 +21,10 @@ impl Inner {
                 Some(entry) if entry.operation == kv::Operation::Put => number(&entry.value),
                 _ => None,
             };
+            let is_known = || self.world().is_some_and(|world| world.hub(serial).is_some());
             match before {
+                // Nobody knows a hub of that serial.
+                None if entry.is_none() && !is_known() => return Ok(Home::Here),
                 Some(node) if node == self.node && self.mine().contains_key(serial) => return Ok(Home::Here),
                 Some(node) if node != self.node && self.lives(node) => return Ok(Home::There(node)),
                 _ => {}

@@ -109,6 +109,7 @@ impl Inner {
         while let Some(message) = visits.next().await {
             let mut parts = message.subject.as_str().rsplitn(3, '.');
             match (parts.next(), parts.next()) {
+                (Some("errand"), _) => drop(tokio::spawn(Arc::clone(&self).run_errand(message))),
                 (Some("open"), _) => drop(tokio::spawn(Arc::clone(&self).open_here(message))),
                 (Some(conn_id), Some("call")) => {
                     let calls = self.passages.lock().get(conn_id).cloned();

@@ -89,6 +89,11 @@ calls! {
         r#"{"template": "door_lock"}"# Hub(hubs::include);
     POST "/hubs/{}/exclude" "Somebody presses the button of a device that is to go."
         r#"{"device": "Front door lock"}"# Hub(hubs::exclude);
+    POST "/hubs/{}/press" "Somebody presses a button: of a new device, {\"template\": ...}, as include does; or of one that is there: \
+        it goes when one is to go, else a remote control tells of it, or a switch is switched."
+        r#"{"device": "Ceiling light"}"# Hub(hubs::press);
+    POST "/hubs/{}/trip" "A sensor is tripped, or quiet again: a door opens, somebody moves, there is smoke."
+        r#"{"device": "Front door", "tripped": true}"# Hub(hubs::trip);
     POST "/hubs/{}/report" "A device reports a value."
         r#"{"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}"# Hub(hubs::report);
     POST "/hubs/{}/reachable" "A device can be reached, or not."
@@ -97,7 +102,12 @@ calls! {
         r#"{"fault": "empty_scan"}"# Hub(hubs::setup_fault);
     POST "/hubs/{}/internet" "The house loses the internet, or has it again; the local network stays."
         r#"{"there": true}"# Hub(hubs::internet);
-    POST "/hubs/{}/restart" "Somebody pulls the plug and puts it in again." "{}" Hub(hubs::restart);
+    POST "/hubs/{}/offline" "The same by another name." r#"{"offline": true}"# Hub(hubs::offline);
+    POST "/hubs/{}/unplug" "Somebody pulls the plug." "{}" Hub(hubs::unplug);
+    POST "/hubs/{}/plug-in" "Somebody puts the plug in again: the hub starts, and does what became due meanwhile." "{}"
+        Hub(hubs::plug_in);
+    POST "/hubs/{}/restart" "Somebody pulls the plug and puts it in again at once." "{}" Hub(hubs::restart);
+    POST "/hubs/{}/reboot" "The same by another name." "{}" Hub(hubs::restart);
 }
 
 fn healthz(_: &Shared, _: &Request) -> Reply {

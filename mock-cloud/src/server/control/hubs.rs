@@ -5,20 +5,56 @@ use std::sync::Arc;
 use ezlo_protocol::serial::Serial;
 use http::StatusCode;
 use http::header::HeaderValue;
+#[cfg(feature = "cluster")]
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::refusal;
+#[cfg(feature = "cluster")]
+use super::{Act, calls::CALLS};
+use super::{Call, refusal};
+#[cfg(feature = "cluster")]
+use crate::cluster::Done;
+use crate::cluster::{Errand, Home};
 use crate::hub::{HubError, HubHandle};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
+#[cfg(feature = "cluster")]
+use crate::world::World;
 use crate::world::{HubCell, SetupFault};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Include {
     template: String,
+}
+
+/// Of a new device, or of one that is there.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "say one of template and device")]
+enum Press {
+    New(Include),
+    Known(Exclude),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trip {
+    device: String,
+    #[serde(default = "yes")]
+    tripped: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Offline {
+    #[serde(default = "yes")]
+    offline: bool,
 }
 
 #[derive(Deserialize)]
@@ -75,63 +111,158 @@ pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
     reply
 }
 
-pub(super) fn find(shared: &Shared, serial: &str) -> Option<HubHandle> {
-    let cell = serial.parse().ok().and_then(|serial| shared.world.hub(&serial))?;
-    Some(HubHandle { world: Arc::clone(&shared.world), cell })
+/// To the hub of that serial, in whichever process it lives.
+pub(super) async fn wherever(
+    shared: &Shared,
+    serial: &str,
+    call: &Call,
+    act: impl FnOnce(&HubHandle) -> Reply,
+    request: &Request,
+) -> Reply {
+    let Ok(serial) = serial.parse::<Serial>() else { return nowhere() };
+    if let Some(backplane) = shared.world.backplane() {
+        let away = |error: &dyn std::fmt::Display| refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        match backplane.home(&serial).await {
+            Ok(Home::Here) => {}
+            Ok(Home::There(node)) => {
+                let Ok(body) = String::from_utf8(request.body.to_vec()) else {
+                    return refusal(StatusCode::BAD_REQUEST, &format!("send {}, in UTF-8", call.body));
+                };
+                let errand = Errand { serial, method: call.method.to_string(), path: call.path.to_owned(), body };
+                return match backplane.errand(node, errand).await {
+                    Ok(done) => {
+                        let status = StatusCode::from_u16(done.status).unwrap_or(StatusCode::BAD_GATEWAY);
+                        Reply::new(status, "application/json", done.body)
+                    }
+                    Err(error) => away(&error),
+                };
+            }
+            Err(error) => return away(&error),
+        }
+    }
+    match shared.world.hub(&serial) {
+        Some(cell) => act(&HubHandle { world: Arc::clone(&shared.world), cell }),
+        None => nowhere(),
+    }
 }
 
-pub(super) fn read(hub: &HubHandle, _: &Request, _: &str) -> Reply {
+fn nowhere() -> Reply {
+    refusal(StatusCode::NOT_FOUND, "no hub has that serial; GET /hubs lists them")
+}
+
+/// Does what another process of the cluster was asked for; what comes of it is kept then.
+#[cfg(feature = "cluster")]
+pub(crate) async fn run(world: &Arc<World>, errand: &Errand) -> Done {
+    let call = CALLS.iter().find(|call| call.path == errand.path && call.method.as_str() == errand.method);
+    let reply = match (call.map(|call| (&call.act, call.body)), world.hub(&errand.serial)) {
+        (Some((Act::Hub(act), example)), Some(cell)) => {
+            act(&HubHandle { world: Arc::clone(world), cell }, errand.body.as_bytes(), example)
+        }
+        (_, None) => nowhere(),
+        // Of another version.
+        _ => refusal(StatusCode::NOT_IMPLEMENTED, "the process that the hub lives in does not know this call"),
+    };
+    let reply = if world.is_kept().await {
+        reply
+    } else {
+        refusal(StatusCode::SERVICE_UNAVAILABLE, "the state cannot be kept")
+    };
+    let status = reply.status.as_u16();
+    let body = match reply.body.collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        Err(never) => match never {},
+    };
+    Done { status, body }
+}
+
+pub(super) fn read(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
     Reply::json(&detailed(hub))
 }
 
-pub(super) fn include(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |wish: Include| hub.press_include(&wish.template))
+pub(super) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Include| hub.press_include(&wish.template))
 }
 
-pub(super) fn exclude(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |wish: Exclude| hub.press_exclude(&wish.device))
+pub(super) fn exclude(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Exclude| hub.press_exclude(&wish.device))
 }
 
-pub(super) fn report(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
+pub(super) fn press(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Press| match wish {
+        Press::New(wish) => hub.press_include(&wish.template),
+        Press::Known(wish) => hub.press(&wish.device),
+    })
 }
 
-pub(super) fn reachable(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
+pub(super) fn trip(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Trip| hub.trip(&wish.device, wish.tripped))
 }
 
-pub(super) fn setup_fault(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |wish: Setup| {
+pub(super) fn report(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
+}
+
+pub(super) fn reachable(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
+}
+
+pub(super) fn setup_fault(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Setup| {
         hub.set_setup_fault(wish.fault);
         Ok(())
     })
 }
 
-pub(super) fn internet(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |wish: Internet| {
+pub(super) fn internet(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Internet| {
         hub.set_internet(wish.there);
         Ok(())
     })
 }
 
-pub(super) fn restart(hub: &HubHandle, request: &Request, example: &str) -> Reply {
-    with(request, example, |_: Nothing| {
+pub(super) fn offline(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |wish: Offline| {
+        hub.set_internet(!wish.offline);
+        Ok(())
+    })
+}
+
+pub(super) fn unplug(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |_: Nothing| {
+        hub.unplug();
+        Ok(())
+    })
+}
+
+pub(super) fn plug_in(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |_: Nothing| {
+        hub.plug_in();
+        Ok(())
+    })
+}
+
+pub(super) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |_: Nothing| {
         hub.restart();
         Ok(())
     })
 }
 
-fn with<T: DeserializeOwned>(request: &Request, example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
+fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
     // Where nothing has to be said, nothing may be.
-    let body = if request.body.is_empty() && example == "{}" { b"{}" } else { request.body.as_ref() };
+    let body = if body.is_empty() && example == "{}" { b"{}" } else { body };
     let wish = match serde_json::from_slice(body) {
         Ok(wish) => wish,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {example}: {error}")),
     };
     match act(wish) {
         Ok(()) => Reply::json(&json!({"ok": true})),
-        Err(error @ HubError::NotWaiting(_)) => refusal(StatusCode::CONFLICT, &error.to_string()),
-        Err(error @ HubError::BadValue { .. }) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error @ (HubError::NotWaiting(_) | HubError::Unplugged)) => {
+            refusal(StatusCode::CONFLICT, &error.to_string())
+        }
+        Err(error @ (HubError::BadValue { .. } | HubError::NoSensor(_) | HubError::NoButton(_))) => {
+            refusal(StatusCode::BAD_REQUEST, &error.to_string())
+        }
         Err(error) => refusal(StatusCode::NOT_FOUND, &error.to_string()),
     }
 }
@@ -139,6 +270,7 @@ fn with<T: DeserializeOwned>(request: &Request, example: &str, act: impl FnOnce(
 fn detailed(hub: &HubHandle) -> Value {
     let mut about = brief(&hub.cell);
     about["zwave"] = json!({"state": hub.radio_state(), "device_specific_key": hub.device_specific_key()});
+    about["unplugged"] = hub.cell.read(crate::world::hub::Hub::is_unplugged).into();
     about
 }
 

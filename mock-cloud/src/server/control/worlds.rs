@@ -109,7 +109,18 @@ pub(super) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
     Reply::json(&json!({"kept": name}))
 }
 
+/// A world that is several processes cannot be put back by one of them.
+fn is_one_of_many(shared: &Shared, id: &str) -> Option<Reply> {
+    let is = shared.world.backplane().is_some() && id.parse() == Ok(0);
+    is.then(|| {
+        refusal(StatusCode::CONFLICT, "this world is several processes; put a copy back, POST /worlds/0/fork makes one")
+    })
+}
+
 pub(super) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
+    if let Some(refused) = is_one_of_many(shared, id) {
+        return refused;
+    }
     let name = match named(request) {
         Ok(name) => name,
         Err(refused) => return refused,
@@ -131,6 +142,9 @@ pub(super) fn export(shared: &Shared, id: &str) -> Reply {
 }
 
 pub(super) fn reset(shared: &Shared, id: &str) -> Reply {
+    if let Some(refused) = is_one_of_many(shared, id) {
+        return refused;
+    }
     match on(shared, id, Shared::reset) {
         Some(()) => Reply::json(&json!({"reset": true})),
         None => nowhere(),

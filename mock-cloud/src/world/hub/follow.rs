@@ -11,19 +11,29 @@ const DEFAULT_LOAD: f64 = 60.0;
 /// Step of the dimming buttons, in percent.
 const DIMMER_STEP: i64 = 10;
 
-/// Values that are a danger: they set `security_threat`, which is "true in any dangerous state" (vendor staff).
-const THREATS: &[(&str, &str)] = &[
-    ("dw_state", "dw_is_opened"),
-    ("water_leak_alarm", "water_leak_detected"),
-    ("smoke_alarm", "smoke_detected"),
-    ("co_alarm", "co_detected"),
-    ("co2_alarm", "co2_detected"),
-    ("gas_alarm", "combustible_gas_detected"),
-    ("gas_alarm", "toxic_gas_detected"),
-    ("heat_alarm", "overheat_detected"),
-    ("glass_breakage_alarm", "glass_breakage"),
-    ("intrusion_alarm", "intrusion"),
+/// Items, a value of theirs that is a danger, and the one that says that there is none. Dangers set `security_threat`, which
+/// is "true in any dangerous state" (vendor staff).
+const THREATS: &[(&str, &str, &str)] = &[
+    ("dw_state", "dw_is_opened", "dw_is_closed"),
+    ("water_leak_alarm", "water_leak_detected", "no_water_leak"),
+    ("smoke_alarm", "smoke_detected", "no_smoke"),
+    ("co_alarm", "co_detected", "no_co"),
+    ("co2_alarm", "co2_detected", "no_co2"),
+    ("gas_alarm", "combustible_gas_detected", "no_gas"),
+    ("gas_alarm", "toxic_gas_detected", "no_gas"),
+    ("heat_alarm", "overheat_detected", "heat_ok"),
+    ("glass_breakage_alarm", "glass_breakage", "no_glass_breakage"),
+    ("intrusion_alarm", "intrusion", "no_intrusion"),
 ];
+
+/// What a sensor's item is when it is tripped, or when all is quiet; `None` for items that are no sensor's.
+pub(super) fn tripped(item: &str, is_tripped: bool) -> Option<Value> {
+    if item == "motion" {
+        return Some(json!(is_tripped));
+    }
+    let (_, danger, quiet) = THREATS.iter().find(|(known, ..)| *known == item)?;
+    Some(json!(if is_tripped { danger } else { quiet }))
+}
 
 impl Hub {
     /// Sets what follows the item. Followers have followers: a door opens, the threat is there, the alarm waits.
@@ -92,8 +102,8 @@ impl Hub {
                 average.map(|average| ("thermostat_setpoint", json!(average))).into_iter().chain(state).collect()
             }
             (name, Value::String(token)) => {
-                let known = THREATS.iter().any(|(item, _)| *item == name);
-                let danger = THREATS.contains(&(name, token.as_str()));
+                let known = THREATS.iter().any(|(item, ..)| *item == name);
+                let danger = THREATS.iter().any(|(item, danger, _)| (*item, *danger) == (name, token.as_str()));
                 if known { vec![("security_threat", json!(danger))] } else { Vec::new() }
             }
             _ => Vec::new(),

@@ -2,8 +2,9 @@
 
 use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::device::DeviceUpdate;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::follow::tripped;
 use super::{Context, Hub};
 use crate::hub::HubError;
 
@@ -22,6 +23,7 @@ impl Hub {
         value: Value,
         context: &mut Context<'_>,
     ) -> Result<(), HubError> {
+        self.is_powered()?;
         let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
         let no_item = || HubError::NoItem { device: device.to_owned(), item: item.to_owned() };
         let found = self.item_named(&id, item).ok_or_else(no_item)?;
@@ -36,7 +38,45 @@ impl Hub {
         Ok(())
     }
 
-    pub(crate) fn device_changed(&mut self, id: &DeviceId, update: DeviceUpdate, context: &mut Context<'_>) {
+    fn is_powered(&self) -> Result<(), HubError> {
+        if self.is_unplugged() { Err(HubError::Unplugged) } else { Ok(()) }
+    }
+
+    /// A sensor is tripped, or quiet again: the first of its items that tells so does.
+    pub(crate) fn trip(&mut self, device: &str, is_tripped: bool, context: &mut Context<'_>) -> Result<(), HubError> {
+        let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
+        let named = self.items_of(&id).filter_map(|item| item.name.as_deref());
+        let found = named.filter_map(|name| Some((name.to_owned(), tripped(name, is_tripped)?))).next();
+        let (item, value) = found.ok_or_else(|| HubError::NoSensor(device.to_owned()))?;
+        self.report(device, &item, value, context)
+    }
+
+    /// Somebody presses the button of a device: one that is to go goes, a remote control tells of it, a switch is switched.
+    pub(crate) fn press(&mut self, device: &str, context: &mut Context<'_>) -> Result<(), HubError> {
+        self.is_powered()?;
+        let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
+        if self.press_exclude(&id, context) {
+            self.settle(context);
+            return Ok(());
+        }
+        if self.item_named(&id, "button_state").is_some() {
+            let button = |state| json!({"button_number": 1, "button_state": state});
+            self.report(device, "button_state", button("press_1_time"), context)?;
+            return self.report(device, "button_state", button("released"), context);
+        }
+        let switch = self.item_named(&id, "switch").and_then(|item| item.value.get()).and_then(Value::as_bool);
+        let is_on = switch.ok_or_else(|| HubError::NoButton(device.to_owned()))?;
+        self.report(device, "switch", json!(!is_on), context)
+    }
+
+    pub(crate) fn reach(&mut self, device: &str, reachable: bool, context: &mut Context<'_>) -> Result<(), HubError> {
+        self.is_powered()?;
+        let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
+        self.device_changed(&id, DeviceUpdate { reachable: reachable.into(), ..DeviceUpdate::default() }, context);
+        Ok(())
+    }
+
+    fn device_changed(&mut self, id: &DeviceId, update: DeviceUpdate, context: &mut Context<'_>) {
         self.change_device(id, update, context);
         self.settle(context);
     }

@@ -34,6 +34,12 @@ pub(crate) struct Wifi {
     /// The house has no internet.
     cut_off: bool,
     restarting: bool,
+    /// When a restart is over at the earliest, Unix milliseconds.
+    #[serde(default)]
+    back_ms: i64,
+    /// The hub has no power.
+    #[serde(default)]
+    pub(super) unplugged: bool,
     generation: u64,
     /// What goes wrong while it is set up.
     pub(super) fault: Option<SetupFault>,
@@ -87,6 +93,8 @@ impl Wifi {
             at_relay: online,
             cut_off: false,
             restarting: false,
+            back_ms: 0,
+            unplugged: false,
             generation: 0,
             fault: None,
             asked: 0,
@@ -231,9 +239,13 @@ impl Hub {
 
     /// Goes away, and comes back after a while.
     pub(crate) fn restart(&mut self, context: &mut Context<'_>) {
-        if self.wifi.restarting {
-            return;
+        if !self.wifi.restarting {
+            self.go_down(context);
+            self.come_back_later(context);
         }
+    }
+
+    pub(super) fn go_down(&mut self, context: &mut Context<'_>) {
         self.wifi.restarting = true;
         self.wifi.generation += 1;
         // What was under way is lost with the power.
@@ -242,11 +254,20 @@ impl Hub {
         if std::mem::take(&mut self.wifi.at_relay) {
             context.effects.at_relay = Some(false);
         }
-        context.later(context.guesses.restart_ms, Timer::Restarted);
+    }
+
+    pub(super) fn come_back_later(&mut self, context: &mut Context<'_>) {
+        let wait = context.guesses.restart_ms;
+        self.wifi.back_ms = context.now_ms.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+        context.later(wait, Timer::Restarted);
     }
 
     /// A hub that has no network opens its access point again.
     pub(super) fn restarted(&mut self, context: &mut Context<'_>) {
+        // The plug was pulled meanwhile.
+        if self.wifi.unplugged || context.now_ms < self.wifi.back_ms {
+            return;
+        }
         self.wifi.restarting = false;
         self.booted_ms = context.now_ms;
         self.anonymous_access = self.wifi.anonymous_access_next.take().unwrap_or(self.anonymous_access);
@@ -262,6 +283,7 @@ impl Hub {
         if on_network {
             context.later(context.guesses.relay_attach_ms, Timer::RelayAttach(self.wifi.generation));
         }
+        self.catch_up(context);
     }
 
     pub(super) fn reboot(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {

@@ -1,0 +1,31 @@
+//! What is done by the control API at hubs that live in another process: one request, one answer.
+
+use std::sync::Arc;
+
+use async_nats::Message;
+
+use super::{ANSWER_TIME, Done, Errand, Inner, Node, Unreachable, unreachable};
+use crate::server::control;
+
+impl Inner {
+    /// Has something done in that process.
+    pub(super) async fn errand(&self, node: Node, errand: Errand) -> Result<Done, Unreachable> {
+        let wish = serde_json::to_vec(&errand).map_err(unreachable)?;
+        let asked = self.client.request(format!("{}.node.{node}.errand", self.name), wish.into());
+        let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(unreachable)?.map_err(unreachable)?;
+        serde_json::from_slice(&answer.payload).map_err(unreachable)
+    }
+
+    /// Does what another process was asked for, if the hub lives here.
+    pub(super) async fn run_errand(self: Arc<Self>, message: Message) {
+        let (Some(reply), Ok(errand)) = (message.reply, serde_json::from_slice::<Errand>(&message.payload)) else {
+            return;
+        };
+        let is_mine = self.mine().contains_key(&errand.serial);
+        let Some(world) = self.world().filter(|_| is_mine) else { return };
+        let done = control::run(&world, &errand).await;
+        if let Ok(done) = serde_json::to_vec(&done) {
+            let _ = self.client.publish(reply, done.into()).await;
+        }
+    }
+}
