@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::seed::Program;
 use crate::support::{Folder, HUB, login_text, register_text, serial};
 
+mod moves;
+
 /// A NATS server of its own for one test.
 struct Nats {
     child: Child,
@@ -222,8 +224,10 @@ async fn hubs_of_a_process_that_was_killed_live_on_in_another() {
         let mut socket = app(&other, HUB).await;
         let create = |number: &mut usize| {
             *number += 1;
-            let name = format!("Room {number}");
-            json!({"id": name, "method": "hub.room.create", "params": {"name": name}}).to_string()
+            let name = format!("Scene {number}");
+            // One that is created twice is there twice.
+            let scene = json!({"name": name, "enabled": true, "when": [], "then": []});
+            json!({"id": name, "method": "hub.scenes.create", "params": scene}).to_string()
         };
         for _ in 0..8 {
             socket.text(create(&mut number)).await;
@@ -250,11 +254,13 @@ async fn hubs_of_a_process_that_was_killed_live_on_in_another() {
             }
         }
         let mut again = app(&other, HUB).await;
-        let there = rooms(&mut again).await;
+        let list = answer(&mut again, "scenes", "hub.scenes.list", json!({})).await;
+        let list = list["result"]["scenes"].as_array().unwrap();
+        let there: Vec<String> = list.iter().map(|scene| scene["name"].as_str().unwrap().to_owned()).collect();
         let once: BTreeSet<String> = there.iter().cloned().collect();
         assert_eq!(once.len(), there.len(), "done twice: {there:?}");
         assert!(told.is_subset(&once), "lost: {:?}", told.difference(&once));
-        assert!(once.iter().all(|name| !name.starts_with("Room ") || name[5..].parse::<usize>().unwrap() <= number));
+        assert!(once.iter().all(|name| !name.starts_with("Scene ") || name[6..].parse::<usize>().unwrap() <= number));
         home = other;
     }
     assert!(told.len() >= 47, "{}", told.len());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Ports, Profile};
+use crate::config::{ClusterUrl, Config, ConfigError, Ports, Profile};
 use crate::hub::HubHandle;
 use crate::mdns::Announcer;
 use crate::ready::Ready;
@@ -61,6 +61,7 @@ impl Origin {
             file: Arc::clone(&self.file),
             journal: self.config.journal,
             keeper: None,
+            asleep: false,
         }
     }
 }
@@ -146,7 +147,7 @@ impl Builder {
     }
 
     /// The NATS server at which the processes of one cloud meet; for builds with the feature `cluster`.
-    pub fn cluster(mut self, url: impl Into<String>) -> Self {
+    pub fn cluster(mut self, url: impl Into<ClusterUrl>) -> Self {
         self.config.cluster = Some(url.into());
         self
     }
@@ -204,7 +205,7 @@ impl Builder {
         config: Config,
         file: WorldFile,
         clock: Option<Clock>,
-        url: &str,
+        url: &ClusterUrl,
     ) -> Result<MockCloud, StartError> {
         let (world, origin) = joined::join(config, file, clock, url).await?;
         MockCloud::run(world, origin.config.ports, origin).await
@@ -212,7 +213,12 @@ impl Builder {
 
     #[cfg(not(feature = "cluster"))]
     #[expect(clippy::unused_async, reason = "it waits where it can join")]
-    async fn start_joined(_: Config, _: WorldFile, _: Option<Clock>, url: &str) -> Result<MockCloud, StartError> {
+    async fn start_joined(
+        _: Config,
+        _: WorldFile,
+        _: Option<Clock>,
+        url: &ClusterUrl,
+    ) -> Result<MockCloud, StartError> {
         Err(StartError::Cluster(format!("{url}: this build knows no NATS; build it with --features cluster")))
     }
 }

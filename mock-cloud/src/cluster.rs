@@ -97,6 +97,9 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     /// anybody anything.
     fn home<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<Home, Unreachable>>;
 
+    /// When that hub came here, if it lives here; a number of its own each time.
+    fn residence(&self, serial: &Serial) -> Option<u64>;
+
     /// A process that speaks for that hub is connected here: it lives here from now on.
     fn comes_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>>;
 
@@ -114,6 +117,29 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
 
     /// Tells the others that this process ends, once all that it did is kept: its hubs are anybody's.
     fn leave(&self);
+}
+
+/// Where a hub lived when something was done to it. What is done to one that lives elsewhere before it is kept, is not.
+#[derive(Debug, Clone)]
+pub(crate) struct Residence(Option<(Serial, Option<u64>)>);
+
+impl Residence {
+    /// That of a hub now.
+    pub(crate) fn of(world: &World, serial: &Serial) -> Self {
+        Self(world.backplane().map(|backplane| (serial.clone(), backplane.residence(serial))))
+    }
+
+    /// Of no hub, which lives everywhere.
+    pub(crate) const fn everywhere() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn is_still(&self, world: &World) -> bool {
+        let is_still = |(serial, since): &(Serial, Option<u64>)| {
+            world.backplane().is_none_or(|backplane| backplane.residence(serial) == *since)
+        };
+        self.0.as_ref().is_none_or(is_still)
+    }
 }
 
 /// The turn of one process to change accounts; over when this goes.

@@ -26,13 +26,44 @@ pub struct Config {
     /// Folder that the state is kept in, through any end of the program; nothing is kept when absent.
     pub state_dir: Option<PathBuf>,
     /// Address of a NATS server: all processes that name it are one cloud. Such a cloud keeps its state there.
-    pub cluster: Option<String>,
+    pub cluster: Option<ClusterUrl>,
     /// Announce the hubs on the local network by mDNS.
     pub mdns: bool,
     /// Keep a journal. Without it expectations never come true.
     pub journal: bool,
     /// What the vendor never published.
     pub guesses: Guesses,
+}
+
+/// Address of a NATS server, which may hold a password: it is shown without.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ClusterUrl(String);
+
+impl ClusterUrl {
+    /// With everything in it.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for ClusterUrl {
+    fn from(url: T) -> Self {
+        Self(url.into())
+    }
+}
+
+impl std::fmt::Display for ClusterUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.rsplit_once('@').map_or(&self.0, |(_, server)| server))
+    }
+}
+
+impl std::fmt::Debug for ClusterUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClusterUrl({self})")
+    }
 }
 
 impl Default for Config {

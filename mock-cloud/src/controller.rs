@@ -136,6 +136,7 @@ impl Controller {
             file: file.into(),
             journal: false,
             keeper: None,
+            asleep: false,
         });
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });

@@ -42,7 +42,7 @@ pub enum StateError {
     /// It is no state, or not whole any more.
     #[error(
         "{} is damaged or no state of mock-cloud: {reason}. Nothing of it was used. Move it away to begin anew, or \
-         import an export of it: mock-cloud state import", path.display()
+         put an export in its place: mock-cloud state import --replace", path.display()
     )]
     Damaged {
         /// Which file.
@@ -123,14 +123,22 @@ pub fn export(folder: &Path) -> Result<String, StateError> {
 }
 
 /// Puts an exported state into a folder. Whatever was there stays unless it is to be replaced; then it goes only once the
-/// new one is complete.
+/// new one is complete. What is damaged, or no state at all, is moved aside.
 pub fn import(folder: &Path, text: &str, replace: bool) -> Result<Summary, StateError> {
     // Read whole before anything is touched.
     let kept = document::read(text).map_err(|reason| StateError::Document { reason })?;
     if !StateFile::is_in(folder) {
         StateFile::create(folder, &kept.rows())?;
     } else if replace {
-        StateFile::open(folder)?.replace(&kept.rows())?;
+        match StateFile::open(folder) {
+            Ok(file) => file.replace(&kept.rows(), 0)?,
+            Err(StateError::Damaged { .. }) => {
+                let aside = StateFile::move_aside(folder)?;
+                tracing::warn!(aside = %aside.display(), "what was damaged is kept beside");
+                StateFile::create(folder, &kept.rows())?;
+            }
+            Err(error) => return Err(error),
+        }
     } else {
         return Err(StateError::Exists { path: folder.join(FILE) });
     }

@@ -72,6 +72,8 @@ pub(crate) struct Beginnings {
     /// Whether a journal is kept.
     pub(crate) journal: bool,
     pub(crate) keeper: Option<Arc<Keeper>>,
+    /// Whether hubs live only once somebody says that they live here: there are other processes.
+    pub(crate) asleep: bool,
 }
 
 impl std::fmt::Debug for World {
@@ -88,7 +90,7 @@ impl World {
 
     /// A world of its own that begins in that state; of the beginnings the manners and the time count.
     pub(crate) fn from_snapshot(snapshot: Snapshot, beginnings: Beginnings) -> Arc<Self> {
-        let Beginnings { clock, seed, guesses, profile, file, journal, keeper } = beginnings;
+        let Beginnings { clock, seed, guesses, profile, file, journal, keeper, asleep } = beginnings;
         let hubs = snapshot.hubs.iter().map(|shot| (shot.serial().clone(), Arc::new(HubCell::from_shot(shot))));
         let world = Arc::new(Self {
             random: snapshot.random,
@@ -110,7 +112,7 @@ impl World {
             stopped: watch::Sender::new(false),
         });
         world.is_heard();
-        for shot in &snapshot.hubs {
+        for shot in snapshot.hubs.iter().filter(|_| !asleep) {
             if let Some(cell) = world.hub(shot.serial()) {
                 cell.go_on(&world, shot);
             }
@@ -185,7 +187,8 @@ impl World {
         if hubs.len() >= MAX_HUBS {
             return None;
         }
-        if let Some(keeper) = &self.keeper {
+        // In a cluster it is kept once all know that it lives here.
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| self.backplane().is_none()) {
             keeper.note(Touch::Hub(cell.serial.clone()));
         }
         Some(Arc::clone(hubs.made.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ezlo_mock_cloud::{Clock, Config, Evidence, MockCloud, Profile};
+use ezlo_mock_cloud::{Clock, ClusterUrl, Config, Evidence, MockCloud, Profile};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -52,7 +52,7 @@ pub(crate) struct Serve {
     /// Be one cloud with every process that names this NATS server (nats://HOST:PORT, with JetStream): accounts, sessions and
     /// hubs are shared, each hub lives in one of them. For builds with the feature cluster.
     #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
-    cluster: Option<String>,
+    cluster: Option<ClusterUrl>,
     /// Write the ready line to this file too.
     #[arg(long, value_name = "FILE")]
     endpoints_file: Option<PathBuf>,

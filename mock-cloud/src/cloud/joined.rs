@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Origin, StartError, keep_certificate};
 use crate::clock::Clock;
 use crate::cluster::nats::Nats;
-use crate::config::Config;
+use crate::config::{ClusterUrl, Config};
 use crate::random::Random;
 use crate::state::{Keeper, KeptState};
 use crate::tls::{Authority, TlsError};
@@ -16,10 +16,11 @@ pub(super) async fn join(
     mut config: Config,
     file: WorldFile,
     clock: Option<Clock>,
-    url: &str,
+    url: &ClusterUrl,
 ) -> Result<(Arc<World>, Arc<Origin>), StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Cluster(format!("{url}: {error}"));
-    let nats = Nats::connect(url, &file.digest[..16.min(file.digest.len())]).await.map_err(|error| failed(&error))?;
+    let nats =
+        Nats::connect(url.expose(), &file.digest[..16.min(file.digest.len())]).await.map_err(|error| failed(&error))?;
     let clock = clock.unwrap_or_else(Clock::real);
     if nats.is_first().await.map_err(|error| failed(&error))? {
         let origin = origin(config, file, Authority::new(&clock).map_err(TlsError::from)?, clock.now_ms())?;
@@ -46,7 +47,8 @@ pub(super) async fn join(
     state.snapshot.random = Random::new(own);
     state.snapshot.accounts.number_from(nats.node());
     let keeper = Keeper::new(origin.about(), origin.authority.to_keep());
-    let beginnings = crate::world::Beginnings { keeper: Some(Arc::clone(&keeper)), ..origin.beginnings(clock) };
+    let beginnings =
+        crate::world::Beginnings { keeper: Some(Arc::clone(&keeper)), asleep: true, ..origin.beginnings(clock) };
     let world = World::from_snapshot(state.snapshot, beginnings);
     nats.begin(&world, news).await.map_err(|error| failed(&error))?;
     if let Some(store) = nats.shared_rows() {

@@ -5,12 +5,14 @@
 //! wrote last. A process that another one took for dead finds that out by the revision: what it did since is not
 //! acknowledged, and whoever listens to the hub there is cut off.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, kv, stream};
-use async_nats::{Client, ConnectOptions, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -25,6 +27,7 @@ use crate::world::World;
 
 mod errands;
 mod homes;
+mod parcels;
 mod passages;
 mod rows;
 mod turns;
@@ -45,6 +48,13 @@ const LEAVES: &[u8] = b"-";
 const BEGUN: &str = "_begun";
 const READY: &str = "_ready";
 
+/// Rows that are not made shorter, in bytes.
+const SHORT: usize = 4096;
+/// Longest row, in bytes.
+const LONGEST: u32 = 64 * 1024 * 1024;
+/// Stands behind the number where a row was made shorter.
+const SHORTER: &str = "z";
+
 fn unreachable(error: impl std::fmt::Display) -> Unreachable {
     Unreachable(error.to_string())
 }
@@ -61,20 +71,49 @@ struct Inner {
     node: Node,
     /// Subjects and buckets of one cluster begin so: one server serves many worlds.
     name: String,
+    nodes: kv::Store,
     rows: kv::Store,
     homes: kv::Store,
     world: OnceLock<Weak<World>>,
     /// Hubs that live here.
     mine: Mutex<HashMap<Serial, Mine>>,
-    /// Held while it is found out where a hub lives.
-    claiming: tokio::sync::Mutex<()>,
+    /// Counts the hubs that came here.
+    moments: AtomicU64,
+    /// Held while it is found out where a hub lives, one for the hubs with one digest.
+    claims: Vec<tokio::sync::Mutex<()>>,
+    /// Revisions of the rows that are changed in turn, as they were seen last.
+    revisions: Mutex<HashMap<String, u64>>,
     /// Held while it is this process's turn to change accounts.
     turns: Arc<tokio::sync::Mutex<()>>,
     heard: Mutex<Heard>,
-    began: Instant,
+    line: Arc<Line>,
     /// Revision of the last row that was seen here.
     seen: watch::Sender<u64>,
     passages: passages::Open,
+    /// Counts the times that messages may have got lost.
+    breaks: watch::Sender<u64>,
+}
+
+/// The connection to the server, as far as others can have been heard by it.
+#[derive(Debug)]
+struct Line {
+    /// Since when it is there.
+    since: Mutex<Instant>,
+    breaks: watch::Sender<u64>,
+}
+
+impl Line {
+    fn happens(&self, event: &Event) {
+        match event {
+            Event::Connected => *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now(),
+            Event::Disconnected | Event::SlowConsumer(_) => self.breaks.send_modify(|breaks| *breaks += 1),
+            _ => {}
+        }
+    }
+
+    fn since(&self) -> Instant {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Which processes are there.
@@ -93,6 +132,8 @@ struct Mine {
     since: u64,
     /// Revision of its row that was written here last.
     row: u64,
+    /// Which of the hubs that came here it was.
+    moment: u64,
 }
 
 impl std::fmt::Debug for Nats {
@@ -150,8 +191,7 @@ impl Nats {
     pub(crate) async fn begins_with(&self, rows: Vec<Row>) -> Result<(), Unreachable> {
         for row in rows {
             if let Some(value) = row.value {
-                let put = self.inner.rows.put(rows::name(&row.key), self.inner.signed(&value));
-                put.await.map_err(unreachable)?;
+                self.inner.put(&rows::name(&row.key), &value).await?;
             }
         }
         self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
@@ -196,25 +236,38 @@ impl Nats {
 
 impl Inner {
     async fn connect(url: &str, name: String) -> Result<Self, Unreachable> {
-        let options = ConnectOptions::new().connection_timeout(ANSWER_TIME).request_timeout(Some(ANSWER_TIME));
+        let line = Arc::new(Line { since: Mutex::new(Instant::now()), breaks: watch::Sender::default() });
+        let told = Arc::clone(&line);
+        let options = ConnectOptions::new()
+            .connection_timeout(ANSWER_TIME)
+            .request_timeout(Some(ANSWER_TIME))
+            .event_callback(move |event| {
+                told.happens(&event);
+                std::future::ready(())
+            });
         let client = options.connect(url).await.map_err(unreachable)?;
         let context = jetstream::new(client.clone());
         let bucket = async |kind: &str| bucket(&context, &format!("{name}-{kind}")).await;
         // Each put has a revision of its own, so nobody else gets this number, ever.
-        let node = bucket("nodes").await?.put("last", Bytes::new()).await.map_err(unreachable)?;
+        let nodes = bucket("nodes").await?;
+        let node = nodes.put("last", Bytes::new()).await.map_err(unreachable)?;
         let (rows, homes) = (bucket("rows").await?, bucket("homes").await?);
         Ok(Self {
             client,
             node,
             name,
+            nodes,
             rows,
             homes,
             world: OnceLock::new(),
             mine: Mutex::default(),
-            claiming: tokio::sync::Mutex::default(),
+            moments: AtomicU64::new(0),
+            claims: std::iter::repeat_with(tokio::sync::Mutex::default).take(homes::CLAIMS).collect(),
+            revisions: Mutex::default(),
             turns: Arc::default(),
             heard: Mutex::default(),
-            began: Instant::now(),
+            breaks: line.breaks.clone(),
+            line,
             seen: watch::Sender::default(),
             passages: passages::Open::default(),
         })
@@ -230,6 +283,10 @@ impl Inner {
 
     fn mine(&self) -> MutexGuard<'_, HashMap<Serial, Mine>> {
         self.mine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn revisions(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -271,8 +328,9 @@ impl Inner {
     /// Whether that process is there, as far as anybody knows.
     fn lives(&self, node: Node) -> bool {
         let heard = self.heard();
-        // Nobody was heard yet by a process that has just begun.
-        !heard.left.contains(&node) && heard.last.get(&node).unwrap_or(&self.began).elapsed() < SILENCE
+        // Nobody can have been heard by a process that has just begun, or could not hear.
+        let since = heard.last.get(&node).copied().into_iter().chain([self.line.since()]).max();
+        !heard.left.contains(&node) && since.is_some_and(|since| since.elapsed() < SILENCE)
     }
 
     async fn leave(&self) -> Result<(), Unreachable> {
@@ -318,6 +376,10 @@ impl Backplane for Nats {
         Box::pin(Inner::open(Arc::clone(&self.inner), node, visit))
     }
 
+    fn residence(&self, serial: &Serial) -> Option<u64> {
+        self.inner.residence(serial)
+    }
+
     fn errand(&self, node: Node, errand: Errand) -> Waiting<'_, Result<Done, Unreachable>> {
         Box::pin(self.inner.errand(node, errand))
     }
@@ -347,10 +409,26 @@ impl Backplane for Nats {
     }
 }
 
-/// A row as it is written: with the number of the process that wrote it.
-fn parts(value: &[u8]) -> Option<(Node, &[u8])> {
-    let end = value.iter().position(|byte| *byte == b'\n')?;
-    Some((number(&value[..end])?, &value[end + 1..]))
+/// A row as it is written: the number of the process that wrote it, and long ones made shorter.
+fn packed(node: Node, value: &[u8]) -> Bytes {
+    let (mark, value) = match value.len() {
+        ..SHORT => ("", Cow::Borrowed(value)),
+        _ => (SHORTER, lz4_flex::compress_prepend_size(value).into()),
+    };
+    let mut packed = format!("{node}{mark}\n").into_bytes();
+    packed.extend_from_slice(&value);
+    packed.into()
+}
+
+/// Who wrote a row, and what.
+fn unpacked(row: &[u8]) -> Option<(Node, Vec<u8>)> {
+    let end = row.iter().position(|byte| *byte == b'\n')?;
+    let (head, value) = (&row[..end], &row[end + 1..]);
+    let Some(head) = head.strip_suffix(SHORTER.as_bytes()) else { return Some((number(head)?, value.to_vec())) };
+    // What it says of its length is hostile until it is looked at.
+    let (length, _) = value.split_first_chunk().filter(|(length, _)| u32::from_le_bytes(**length) <= LONGEST)?;
+    let _: &[u8; 4] = length;
+    Some((number(head)?, lz4_flex::decompress_size_prepended(value).ok()?))
 }
 
 /// Text as a name that a bucket takes.

@@ -22,7 +22,7 @@ mod users;
 mod worlds;
 
 #[cfg(feature = "cluster")]
-pub(crate) use hubs::run;
+pub(crate) use hubs::{away, run};
 pub(super) use journal::line;
 pub(super) use worlds::Kept;
 

@@ -15,18 +15,19 @@ use hyper::body::{Body as _, Frame, Incoming};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::watch;
 
 pub(super) use meant::world_number;
-use meant::{agree, meant};
+use meant::{agree, meant, turn};
 
 use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
+use crate::cluster::Turn;
 use crate::faults::{Facts, FaultKind, Place};
-use crate::journal::{self, Asked, Filter, Journal};
+use crate::journal::{self, Asked};
 use crate::report;
 use crate::world::hub::OpenRequest;
 
 mod broken;
+mod events;
 mod meant;
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
@@ -35,12 +36,8 @@ const MAX_BODY: usize = 256 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a request to a hub may run (the vendor's note on its HTTP server).
 const LAN_BODY_TIME: Duration = Duration::from_secs(60);
-/// Entries that a follower gets in one piece.
-const FOLLOWED_AT_ONCE: usize = 256;
 /// How long the first half of a body that is cut has to go out.
 const FLUSH_TIME: Duration = Duration::from_millis(50);
-/// How often a follower to whom nothing is said hears that it is still followed.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// Names of a query that are told when nobody looked at them.
 const MOST_TOLD: usize = 32;
 /// Share of requests that the hostile profile refuses for no reason.
@@ -153,50 +150,6 @@ impl Reply {
         reply
     }
 
-    /// Entries of the journal as server-sent events, from those that are there to those that come, until the caller goes. A
-    /// gap is told: who reads more slowly than the journal forgets has lost something. A comment now and then finds out that
-    /// the caller has gone.
-    pub(super) fn events(journal: Arc<Journal>, filter: Filter, stopped: watch::Receiver<bool>) -> Self {
-        let newest = journal.newest();
-        let frames = stream::unfold(
-            (journal, filter, newest, stopped),
-            |(journal, mut filter, mut newest, mut stopped)| async move {
-                loop {
-                    let seen = *newest.borrow_and_update();
-                    let lost = journal.lost_since(filter.since);
-                    let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
-                    let last = entries.last().map_or(filter.since, |last| last.seq);
-                    filter.since = if entries.len() < FOLLOWED_AT_ONCE { last.max(seen) } else { last };
-                    let gap = lost.map(|lost| format!("event: gap\ndata: {{\"lost\": {lost}}}\n\n"));
-                    let events =
-                        entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, control::line(entry)));
-                    let text: String = gap.into_iter().chain(events).collect();
-                    if !text.is_empty() {
-                        return Some((Ok(Frame::data(Bytes::from(text))), (journal, filter, newest, stopped)));
-                    }
-                    let news = async {
-                        tokio::select! {
-                            changed = newest.changed() => changed.ok(),
-                            () = socket::ended(&mut stopped) => None,
-                        }
-                    };
-                    match tokio::time::timeout(SIGN_OF_LIFE, news).await {
-                        Ok(changed) => changed?,
-                        Err(_) => {
-                            return Some((
-                                Ok(Frame::data(Bytes::from_static(b": still here\n\n"))),
-                                (journal, filter, newest, stopped),
-                            ));
-                        }
-                    }
-                }
-            },
-        );
-        let mut reply = Self::new(StatusCode::OK, "text/event-stream", "");
-        reply.body = StreamBody::new(frames).boxed_unsync();
-        reply
-    }
-
     /// Says how long it is, and ends in the middle; one that goes on and on ends after its first part.
     async fn truncated(mut self) -> Self {
         // What is there has to be out before the end comes, or the library throws it away.
@@ -250,17 +203,20 @@ pub(super) async fn answer(
         }
         None => return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only)),
     };
-    // Until what it changes is kept.
-    let agreed = agree(shared, surface, &request).await;
-    let reply = if let Err(apart) = &agreed {
-        apart.reply()
-    } else if matches!(surface, Surface::Control) {
-        controlled(shared, host, request).await
-    } else {
-        journalled(shared, surface, exchange, host, request).await
+    let home = match agree(shared, surface).await {
+        Ok(home) => home,
+        Err(apart) => return Ok(apart.reply().into_response(shared, head_only)),
     };
-    let reply = if shared.world.is_kept().await { reply } else { not_kept() };
-    drop(agreed);
+    // Held until what it changes is kept.
+    let mut own_turn = None;
+    let reply = if matches!(surface, Surface::Control) {
+        controlled(shared, host, request, &mut own_turn).await
+    } else {
+        journalled(shared, (surface, exchange), host, request, &mut own_turn).await
+    };
+    let is_kept = shared.world.is_kept().await && home.is_still(&shared.world);
+    let reply = if is_kept { reply } else { not_kept() };
+    drop(own_turn);
     Ok(reply.into_response(shared, head_only))
 }
 
@@ -270,24 +226,36 @@ fn not_kept() -> Reply {
 }
 
 /// The control API is not part of the world: nothing of it is in the journal, and what it refuses is JSON.
-async fn controlled(shared: &Shared, host: Option<Host>, request: http::Request<Incoming>) -> Reply {
+async fn controlled(
+    shared: &Shared,
+    host: Option<Host>,
+    request: http::Request<Incoming>,
+    own_turn: &mut Option<Turn>,
+) -> Reply {
     let Some(host) = host else { return control::refusal(StatusCode::BAD_REQUEST, "missing or malformed Host") };
     if socket::is_upgrade(&request) {
         return control::refusal(StatusCode::BAD_REQUEST, "the control API has no WebSockets; GET /journal?follow=1");
     }
-    match read(request, host, BODY_TIME).await {
-        Ok(request) => control::answer(shared, &request).await,
-        Err(reply) => control::refusal(reply.status, &format!("the request cannot be read: {}", reply.status)),
+    let request = match read(request, host, BODY_TIME).await {
+        Ok(request) => request,
+        Err(reply) => {
+            return control::refusal(reply.status, &format!("the request cannot be read: {}", reply.status));
+        }
+    };
+    match turn(shared, &Surface::Control, &request).await {
+        Ok(got) => *own_turn = got,
+        Err(_) => return control::refusal(StatusCode::SERVICE_UNAVAILABLE, "the other processes cannot be asked"),
     }
+    control::answer(shared, &request).await
 }
 
 /// The answer to a request, both with their place in the journal from its head on, whatever becomes of it.
 async fn journalled(
     shared: &Shared,
-    surface: &Surface,
-    exchange: &Exchange,
+    (surface, exchange): (&Surface, &Exchange),
     host: Option<Host>,
     request: http::Request<Incoming>,
+    own_turn: &mut Option<Turn>,
 ) -> Reply {
     let journal = &shared.world.journal;
     let asked = Arc::new(Asked {
@@ -307,38 +275,54 @@ async fn journalled(
         Some(_) if socket::is_upgrade(&request) => {
             journal::because_of(Some(seq), || socket::accept(shared, surface, exchange, request))
         }
-        Some(host) => read_and_answered(seq, shared, surface, exchange, host, request).await,
+        Some(host) => match read_whole(surface, host, request).await {
+            Ok((request, open)) => answered(seq, shared, (surface, exchange), (&request, open), own_turn).await,
+            Err(reply) => reply,
+        },
     };
     journal::because_of(Some(seq), || journal.answer(asked, reply.status.as_u16()));
     reply
 }
 
-async fn read_and_answered(
-    seq: u64,
-    shared: &Shared,
+/// The whole of a request. One to a hub is open from its head on.
+async fn read_whole(
     surface: &Surface,
-    exchange: &Exchange,
     host: Host,
     request: http::Request<Incoming>,
-) -> Reply {
-    // A request is open from its head on.
+) -> Result<(Request, Option<OpenRequest>), Reply> {
     let (open, limit) = match surface {
         Surface::Lan { hub, .. } => match hub.open_request() {
             Some(open) => (Some(open), LAN_BODY_TIME),
-            None => return Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests"),
+            None => return Err(Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests")),
         },
         _ => (None, BODY_TIME),
     };
-    let request = match read(request, host, limit).await {
-        Ok(request) => request,
-        Err(reply) => return reply,
-    };
-    match journal::because_of(Some(seq), || fault_of(shared, surface, &request)) {
-        Some(fault) => {
-            let answer = || route_to(seq, shared, surface, &request, open);
-            disturbed(&fault, shared, exchange, answer).await
-        }
-        None => route_to(seq, shared, surface, &request, open),
+    Ok((read(request, host, limit).await?, open))
+}
+
+/// The answer, with what goes wrong about it.
+async fn answered(
+    seq: u64,
+    shared: &Shared,
+    (surface, exchange): (&Surface, &Exchange),
+    (request, open): (&Request, Option<OpenRequest>),
+    own_turn: &mut Option<Turn>,
+) -> Reply {
+    let fault = journal::because_of(Some(seq), || fault_of(shared, surface, request));
+    if let Some(reply) = fault.as_ref().and_then(in_place) {
+        return reply;
+    }
+    if let Some(FaultKind::SlowAnswer { millis }) = fault {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    match turn(shared, surface, request).await {
+        Ok(got) => *own_turn = got,
+        Err(apart) => return apart.reply(),
+    }
+    let reply = route_to(seq, shared, surface, request, open);
+    match fault {
+        Some(fault) => disturbed(&fault, shared, exchange, reply).await,
+        None => reply,
     }
 }
 
@@ -385,24 +369,17 @@ pub(super) fn in_place(fault: &FaultKind) -> Option<Reply> {
     })
 }
 
-/// The answer with what goes wrong about it.
-async fn disturbed(fault: &FaultKind, shared: &Shared, exchange: &Exchange, answer: impl FnOnce() -> Reply) -> Reply {
-    if let Some(reply) = in_place(fault) {
-        return reply;
-    }
+/// The answer with what goes wrong about its bytes.
+async fn disturbed(fault: &FaultKind, shared: &Shared, exchange: &Exchange, answer: Reply) -> Reply {
     match fault {
-        FaultKind::SlowAnswer { millis } => {
-            tokio::time::sleep(Duration::from_millis(*millis)).await;
-            answer()
-        }
-        FaultKind::TruncatedBody => answer().truncated().await,
+        FaultKind::TruncatedBody => answer.truncated().await,
         FaultKind::SlowHead { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
-            let (raw, reply) = broken::answer(fault, answer(), shared).await;
+            let (raw, reply) = broken::answer(fault, answer, shared).await;
             exchange.tamper.answer(raw);
             reply
         }
-        // Only faults of requests are asked for.
-        _ => answer(),
+        // The others come before the answer, or in place of it.
+        _ => answer,
     }
 }
 

@@ -89,6 +89,13 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
     if allowed.is_empty() { Reply::not_found() } else { Reply::method_not_allowed(&allowed) }
 }
 
+/// Whether the answer to it may change users, accounts or who owns a hub.
+pub(super) fn changes_accounts(request: &Request) -> bool {
+    let path: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
+    let changes = |route: &&Route| route.method == Method::PUT || route.name == "create_account";
+    ROUTES.iter().filter(changes).any(|route| route.method == request.method && parts(route.pattern, &path).is_some())
+}
+
 /// The refusal of an answer that is known less well than was asked for (`only_proven`).
 pub(super) fn unproven(world: &World, name: &str, evidence: Evidence) -> Option<Reply> {
     let text = crate::evidence::refusal(world.guesses.only_proven, name, evidence)?;

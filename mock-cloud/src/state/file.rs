@@ -11,6 +11,8 @@ use super::{FILE, KeptState, Row, StateError, Store};
 
 /// Where a new file is made, before it takes its place.
 const BESIDE: &str = "state.redb.new";
+/// Where a file goes that was damaged, when another takes its place.
+const ASIDE: &str = "state.redb.damaged";
 
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 
@@ -30,11 +32,11 @@ impl std::fmt::Debug for StateFile {
 }
 
 impl Store for StateFile {
-    fn write(&self, rows: &[Row]) -> Result<(), StateError> {
+    fn write(&self, rows: &[Row], _: u64) -> Result<(), StateError> {
         self.transact(rows, false)
     }
 
-    fn replace(&self, rows: &[Row]) -> Result<(), StateError> {
+    fn replace(&self, rows: &[Row], _: u64) -> Result<(), StateError> {
         self.transact(rows, true)
     }
 }
@@ -76,7 +78,7 @@ impl StateFile {
         // What somebody left who was killed while making it.
         file.set_len(0).map_err(io)?;
         let made = Self { database: database(&beside, file)?, path: beside.clone() };
-        made.write(rows)?;
+        made.write(rows, 0)?;
         drop(made);
         // Not over a state that came meanwhile.
         match std::fs::hard_link(&beside, &path) {
@@ -88,6 +90,13 @@ impl StateFile {
         #[cfg(unix)]
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
         Self::open(folder)
+    }
+
+    /// Moves what is in a folder aside, whatever it is, and says where to.
+    pub(crate) fn move_aside(folder: &Path) -> Result<PathBuf, StateError> {
+        let (path, aside) = (folder.join(FILE), folder.join(ASIDE));
+        std::fs::rename(&path, &aside).map_err(|source| StateError::Io { path, source })?;
+        Ok(aside)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -13,11 +13,16 @@ use crate::world::World;
 
 /// What rows are written to. A row without a value is no longer there.
 pub(crate) trait Store: Send {
-    /// Writes these rows; when this returns, they outlive the program.
-    fn write(&self, rows: &[Row]) -> Result<(), StateError>;
+    /// Asked before rows are read: what they show is as it was then or later.
+    fn moment(&self) -> u64 {
+        0
+    }
+
+    /// Writes these rows, read after that moment; when this returns, they outlive the program.
+    fn write(&self, rows: &[Row], moment: u64) -> Result<(), StateError>;
 
     /// Writes these rows in place of all that are there.
-    fn replace(&self, rows: &[Row]) -> Result<(), StateError>;
+    fn replace(&self, rows: &[Row], moment: u64) -> Result<(), StateError>;
 }
 
 /// Keeps the state of one world.
@@ -163,6 +168,7 @@ impl Keeper {
                 (std::mem::take(&mut wanted.touched), std::mem::take(&mut wanted.all), self.mark())
             };
             let Some(world) = world.upgrade() else { return };
+            let moment = store.moment();
             let rows = {
                 let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
                 if all {
@@ -172,7 +178,7 @@ impl Keeper {
                 }
             };
             drop(world);
-            let written = if all { store.replace(&rows) } else { store.write(&rows) };
+            let written = if all { store.replace(&rows, moment) } else { store.write(&rows, moment) };
             match written {
                 Ok(()) => self.progress.send_modify(|progress| progress.kept = mark),
                 Err(error) => {

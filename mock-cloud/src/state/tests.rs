@@ -24,6 +24,7 @@ fn state(seed: u64) -> KeptState {
         file: file.into(),
         journal: true,
         keeper: None,
+        asleep: false,
     });
     world.kept(about, authority)
 }

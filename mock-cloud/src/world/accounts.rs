@@ -31,6 +31,8 @@ pub(crate) struct Accounts {
     local_tokens: BTreeMap<(Serial, u64), LocalToken>,
     index: Index,
     next: u64,
+    /// The first number that another process of the cluster gives.
+    end: u64,
     logins: i64,
     /// Hears of every change.
     keeper: Option<Arc<Keeper>>,
@@ -152,6 +154,7 @@ impl Accounts {
             local_tokens: BTreeMap::new(),
             index: Index::default(),
             next: FIRST_NEW,
+            end: u64::MAX,
             logins: 9_000_000,
             keeper: None,
         };
@@ -182,7 +185,7 @@ impl Accounts {
             (text(wish.username, 64), CreateError::Username),
             (text(wish.email, 254) && wish.email.contains('@'), CreateError::Email),
             (text(wish.password.expose(), 128), CreateError::Password),
-            (self.users.len() < MAX_USERS, CreateError::Full),
+            (self.users.len() < MAX_USERS && self.next < self.end, CreateError::Full),
         ];
         if let Some((_, error)) = checks.into_iter().find(|(good, _)| !good) {
             return Err(error);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ezlo_protocol::password::sha1_password;
+#[cfg(feature = "cluster")]
+use ezlo_protocol::secret::masked;
 use ezlo_protocol::serial::Serial;
 
 use super::World;
@@ -91,6 +93,7 @@ impl World {
     pub(crate) fn hear(&self, key: &str, value: Option<&[u8]>) {
         let heard = match key.split_once('/') {
             Some(("sessions", token)) => self.sessions().hear(token, value),
+            Some(("hubs", serial)) => value.map_or(Ok(()), |value| self.hear_of_hub(serial, value)),
             Some(("users" | "accounts" | "owners" | "local_tokens", _)) => self.accounts().hear(key, value),
             _ => Ok(()),
         };
@@ -101,10 +104,32 @@ impl World {
 
     /// Goes on with a hub that lived in another process.
     pub(crate) fn take_over(self: &Arc<Self>, serial: &Serial, state: &[u8]) -> Result<(), String> {
-        let shot: HubShot = serde_json::from_slice(state).map_err(|error| format!("hub {serial}: {error}"))?;
-        let shot = shot.awake();
+        let shot = read_shot(serial, state)?;
         let cell = self.hub(serial).unwrap_or_else(|| self.put_hub(HubCell::from_shot(&shot)));
-        cell.restore(self, &shot);
+        cell.moves_in(self, &shot);
+        Ok(())
+    }
+
+    /// A hub as it is here, as a row.
+    pub(crate) fn row_of(&self, serial: &Serial) -> Option<Vec<u8>> {
+        self.hub_row(serial, &Touch::Hub(serial.clone()))
+    }
+
+    /// What becomes of a hub is to be kept.
+    pub(crate) fn note_hub(&self, serial: &Serial) {
+        if let Some(keeper) = &self.keeper {
+            keeper.note(Touch::Hub(serial.clone()));
+        }
+    }
+
+    /// A hub that brought itself to another process.
+    fn hear_of_hub(&self, serial: &str, state: &[u8]) -> Result<(), String> {
+        let serial = serial.parse::<Serial>().map_err(|error| error.to_string())?;
+        if self.glance(&serial).is_some() {
+            return Ok(());
+        }
+        let shot = read_shot(&serial, state)?;
+        self.put_hub(HubCell::from_shot(&shot));
         Ok(())
     }
 
@@ -114,4 +139,13 @@ impl World {
             cell.cut_off();
         }
     }
+}
+
+/// A hub as another process wrote it; nothing of it is in the error.
+#[cfg(feature = "cluster")]
+fn read_shot(serial: &Serial, state: &[u8]) -> Result<HubShot, String> {
+    let shot: HubShot =
+        serde_json::from_slice(state).map_err(|error| format!("hub {serial}: {}", masked(&error.to_string())))?;
+    shot.check().map_err(|error| format!("hub {serial}: {error}"))?;
+    Ok(shot.awake())
 }

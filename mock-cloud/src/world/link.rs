@@ -55,14 +55,13 @@ impl Outbox {
 
     /// What is there already and may go.
     pub(crate) fn try_recv(&mut self) -> Option<Out> {
-        if self.queue.is_cut() {
-            return None;
-        }
         if self.held.is_none() {
             self.held = self.queue.now();
         }
         let keeper = self.keeper.as_deref();
-        self.held.take_if(|(mark, _)| keeper.is_none_or(|keeper| keeper.has_reached(*mark))).map(|(_, out)| out)
+        let kept = self.held.take_if(|(mark, _)| keeper.is_none_or(|keeper| keeper.has_reached(*mark)));
+        // Looked at last: who is cut off before something counts as kept must not be told of it.
+        kept.filter(|_| !self.queue.is_cut()).map(|(_, out)| out)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_nats::Message;
 
-use super::{ANSWER_TIME, Done, Errand, Inner, Node, Unreachable, unreachable};
+use super::{ANSWER_TIME, Done, Errand, Home, Inner, Node, Unreachable, unreachable};
 use crate::server::control;
 
 impl Inner {
@@ -21,9 +21,12 @@ impl Inner {
         let (Some(reply), Ok(errand)) = (message.reply, serde_json::from_slice::<Errand>(&message.payload)) else {
             return;
         };
-        let is_mine = self.mine().contains_key(&errand.serial);
-        let Some(world) = self.world().filter(|_| is_mine) else { return };
-        let done = control::run(&world, &errand).await;
+        let home = self.home(&errand.serial).await;
+        let done = match (self.world(), home) {
+            (Some(world), Ok(Home::Here)) => control::run(&world, &errand).await,
+            (_, Err(error)) => control::away(&error),
+            _ => control::away(&"the hub lives elsewhere by now; try again"),
+        };
         if let Ok(done) = serde_json::to_vec(&done) {
             let _ = self.client.publish(reply, done.into()).await;
         }

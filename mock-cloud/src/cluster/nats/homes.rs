@@ -1,21 +1,70 @@
 //! Where hubs live.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_nats::jetstream::kv;
 use ezlo_protocol::serial::Serial;
 use futures_util::StreamExt as _;
 
-use super::rows::name;
-use super::{Home, Inner, Mine, Unreachable, number, unreachable};
+use super::rows::{Outcome, key};
+use super::{ANSWER_TIME, Home, Inner, Mine, Unreachable, number, unreachable};
 
 /// How often it is tried to find out where a hub lives, while others try too.
 const ATTEMPTS: usize = 10;
+/// Hubs whose homes are found out at once.
+pub(super) const CLAIMS: usize = 64;
 
 impl Inner {
-    pub(super) async fn home(&self, serial: &Serial) -> Result<Home, Unreachable> {
-        let _claiming = self.claiming.lock().await;
+    /// When that hub came here, if it lives here.
+    pub(super) fn residence(&self, serial: &Serial) -> Option<u64> {
+        self.mine().get(serial).map(|mine| mine.since)
+    }
+
+    pub(super) async fn home(self: &Arc<Self>, serial: &Serial) -> Result<Home, Unreachable> {
+        // Should it be another's by now, nothing that is done to it here is acknowledged.
+        if self.residence(serial).is_some() {
+            return Ok(Home::Here);
+        }
+        let (inner, serial) = (Arc::clone(self), serial.clone());
+        self.to_the_end(async move { inner.claim(&serial).await }).await
+    }
+
+    pub(super) async fn comes_here(self: &Arc<Self>, serial: &Serial) -> Result<(), Unreachable> {
+        let (inner, serial) = (Arc::clone(self), serial.clone());
+        let comes = async move {
+            let _claiming = inner.claiming(&serial).lock().await;
+            if inner.residence(&serial).is_some() {
+                return Ok(());
+            }
+            let since = inner.homes.put(serial.as_str(), inner.own_number()).await.map_err(unreachable)?;
+            inner.move_in(&serial, since).await
+        };
+        self.to_the_end(comes).await
+    }
+
+    /// In a task of its own: whoever asks may go, and what is begun is ended.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        claim: impl Future<Output = Result<T, Unreachable>> + Send + 'static,
+    ) -> Result<T, Unreachable> {
+        let claimed = tokio::time::timeout(2 * ANSWER_TIME, tokio::spawn(claim)).await;
+        claimed.map_err(unreachable)?.map_err(unreachable)?
+    }
+
+    /// Held while it is found out where a hub lives.
+    fn claiming(&self, serial: &Serial) -> &tokio::sync::Mutex<()> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(serial);
+        &self.claims[usize::try_from(hash % CLAIMS as u64).unwrap_or_default()]
+    }
+
+    async fn claim(&self, serial: &Serial) -> Result<Home, Unreachable> {
+        let _claiming = self.claiming(serial).lock().await;
         for _ in 0..ATTEMPTS {
+            if self.residence(serial).is_some() {
+                return Ok(Home::Here);
+            }
             let entry = self.homes.entry(serial.as_str()).await.map_err(unreachable)?;
             let before = match &entry {
                 Some(entry) if entry.operation == kv::Operation::Put => number(&entry.value),
@@ -25,7 +74,6 @@ impl Inner {
             match before {
                 // Nobody knows a hub of that serial.
                 None if entry.is_none() && !is_known() => return Ok(Home::Here),
-                Some(node) if node == self.node && self.mine().contains_key(serial) => return Ok(Home::Here),
                 Some(node) if node != self.node && self.lives(node) => return Ok(Home::There(node)),
                 _ => {}
             }
@@ -33,7 +81,7 @@ impl Inner {
             let revision = entry.map_or(0, |entry| entry.revision);
             match self.homes.update(serial.as_str(), self.own_number(), revision).await {
                 Ok(since) => {
-                    self.take_over(serial, since).await?;
+                    self.move_in(serial, since).await?;
                     return Ok(Home::Here);
                 }
                 Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
@@ -43,51 +91,40 @@ impl Inner {
         Err(Unreachable(format!("too many want hub {serial}")))
     }
 
-    pub(super) async fn comes_here(&self, serial: &Serial) -> Result<(), Unreachable> {
-        let _claiming = self.claiming.lock().await;
-        if self.mine().contains_key(serial) {
-            return Ok(());
-        }
-        let since = self.homes.put(serial.as_str(), self.own_number()).await.map_err(unreachable)?;
-        self.fence(serial, since).await.map(drop)
-    }
-
-    /// Goes on with a hub as it was when it last told anybody anything.
-    async fn take_over(&self, serial: &Serial, since: u64) -> Result<(), Unreachable> {
-        let state = self.fence(serial, since).await?;
-        if let (Some(world), Some(state)) = (self.world(), state) {
-            world.take_over(serial, &state).map_err(Unreachable)?;
-        }
-        Ok(())
-    }
-
-    /// Writes a hub's row once more as it is: from now on no other process can.
-    async fn fence(&self, serial: &Serial, since: u64) -> Result<Option<Vec<u8>>, Unreachable> {
+    /// Goes on with a hub as it was when it last told anybody anything. Its row is written once more as it is: from now on no
+    /// other process can write it.
+    async fn move_in(&self, serial: &Serial, since: u64) -> Result<(), Unreachable> {
+        let world = self.world().ok_or_else(|| unreachable("the world has ended"))?;
+        let name = key(serial);
         for _ in 0..ATTEMPTS {
             let (state, revision) = self.hub_row(serial).await?;
-            let Some(value) = &state else {
-                self.mine().insert(serial.clone(), Mine { since, row: revision });
-                return Ok(None);
-            };
-            match self.rows.update(name(&format!("hubs/{serial}")), self.signed(value), revision).await {
-                Ok(row) => {
-                    self.mine().insert(serial.clone(), Mine { since, row });
-                    return Ok(state);
+            // One that nobody has changed yet has none.
+            let Some(state) = state.or_else(|| world.row_of(serial)) else { return Ok(()) };
+            match self.write_row(&name, &state, revision).await? {
+                Outcome::Written(row) => {
+                    world.take_over(serial, &state).map_err(Unreachable)?;
+                    let moment = self.moments.fetch_add(1, Ordering::AcqRel) + 1;
+                    self.mine().insert(serial.clone(), Mine { since, row, moment });
+                    // What happened since it was taken over is written, whoever read it before it lived here.
+                    world.note_hub(serial);
+                    return Ok(());
                 }
                 // The one before has written once more.
-                Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => return Err(unreachable(error)),
+                Outcome::Taken => {}
+                Outcome::TooLong => return Err(Unreachable(format!("hub {serial} is too large for the server"))),
             }
         }
         Err(Unreachable(format!("hub {serial} is busy elsewhere")))
     }
 
-    /// A hub lives elsewhere from now on.
+    /// A hub lives elsewhere from now on, or what it did here cannot be kept.
     pub(super) fn lose(&self, serial: &Serial) {
-        if self.mine().remove(serial).is_some()
-            && let Some(world) = self.world()
-        {
-            tracing::warn!(%serial, "a hub lives elsewhere now");
+        let was_here = self.mine().remove(serial).is_some();
+        if let Some(world) = self.world() {
+            if was_here {
+                tracing::warn!(%serial, "a hub lives here no more");
+            }
+            // Also one that was not here: nobody is told what was done to it.
             world.lose(serial);
         }
     }

@@ -1,17 +1,20 @@
 //! Connections of users in one process to hubs in another. Everything for one process comes by one subscription, so that
-//! nothing overtakes.
+//! nothing overtakes. What gets lost on the way ends the connection: who comes again sees everything.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use async_nats::{Message, Subscriber};
+use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
 use ezlo_protocol::rpc::RpcError;
 use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{ANSWER_TIME, BEAT, Inner, Node, Passage, Visit};
+use super::parcels::{Received, Sent};
+use super::{ANSWER_TIME, BEAT, Home, Inner, Node, Passage, Visit};
 use crate::cluster::{CALLS_HERE, UNDER_WAY, Waiting, receive};
 
 /// Calls that go out before it is asked whether the hub's process has room for as many again.
@@ -19,11 +22,43 @@ const WINDOW: usize = 128;
 
 /// Passages of visitors from elsewhere, by connection.
 #[derive(Debug, Default)]
-pub(super) struct Open(Mutex<HashMap<String, mpsc::Sender<Utf8Bytes>>>);
+pub(super) struct Open(Mutex<HashMap<String, Calls>>);
+
+/// Where the calls of one visitor go.
+#[derive(Debug)]
+struct Calls {
+    room: mpsc::Sender<Utf8Bytes>,
+    received: Received,
+}
+
+/// Somebody wants in.
+#[derive(Serialize, Deserialize)]
+struct Wish {
+    visit: Visit,
+    /// The process that the user is connected to.
+    from: Node,
+}
 
 impl Open {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Utf8Bytes>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Calls>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a part of a call. A visitor with more calls than there is room for, or whose calls got lost, is sent away.
+    fn take(&self, conn_id: &str, parcel: &Bytes) {
+        let mut open = self.lock();
+        let taken = open.get_mut(conn_id).map(|calls| match calls.received.message(parcel) {
+            Ok(Some(call)) => calls.room.try_send(call).is_ok(),
+            Ok(None) => true,
+            Err(_) => false,
+        });
+        if taken == Some(false) {
+            open.remove(conn_id);
+        }
+    }
+
+    fn room(&self, conn_id: &str) -> Option<mpsc::Sender<Utf8Bytes>> {
+        self.lock().get(conn_id).map(|calls| calls.room.clone())
     }
 }
 
@@ -34,57 +69,82 @@ impl Inner {
 
     /// Opens a passage to a hub in that process.
     pub(super) async fn open(self: Arc<Self>, node: Node, visit: Visit) -> Result<Passage, RpcError> {
+        let conn_id = visit.conn_id.clone();
+        let opened = self.ask_to_open(node, visit).await;
+        let told = match opened {
+            Ok(told) => told,
+            Err(error) => {
+                // It may have been opened all the same.
+                self.close(node, &conn_id).await;
+                return Err(error);
+            }
+        };
+        let (calls, called) = mpsc::channel(CALLS_HERE);
+        let (frames, framed) = mpsc::channel(UNDER_WAY);
+        tokio::spawn(async move {
+            self.carry(node, &conn_id, told, (called, frames)).await;
+            self.close(node, &conn_id).await;
+        });
+        Ok(Passage { calls, frames: framed })
+    }
+
+    async fn ask_to_open(&self, node: Node, visit: Visit) -> Result<Subscriber, RpcError> {
         let away = |error: &dyn std::fmt::Display| {
             tracing::warn!(%error, node, "another process does not answer");
             RpcError::known("nma.ezlo.unavailable")
         };
-        let conn_id = visit.conn_id.clone();
-        let told = self.subscribe(self.frames_of(&conn_id)).await.map_err(|error| away(&error))?;
-        let wish: Bytes = serde_json::to_vec(&visit).unwrap_or_default().into();
+        let told = self.subscribe(self.frames_of(&visit.conn_id)).await.map_err(|error| away(&error))?;
+        let wish: Bytes = serde_json::to_vec(&Wish { visit, from: self.node }).unwrap_or_default().into();
         let asked = self.client.request(format!("{}.node.{node}.open", self.name), wish);
         let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(|error| away(&error))?;
         let answer = answer.map_err(|error| away(&error))?;
-        if !answer.payload.is_empty() {
-            return Err(serde_json::from_slice(&answer.payload).unwrap_or_else(|error| away(&error)));
+        if answer.payload.is_empty() {
+            return Ok(told);
         }
-        let (calls, called) = mpsc::channel(CALLS_HERE);
-        let (frames, framed) = mpsc::channel(UNDER_WAY);
-        tokio::spawn(self.carry(node, conn_id, told, (called, frames)));
-        Ok(Passage { calls, frames: framed })
+        Err(serde_json::from_slice(&answer.payload).unwrap_or_else(|error| away(&error)))
     }
 
+    async fn close(&self, node: Node, conn_id: &str) {
+        let _ = self.client.publish(format!("{}.node.{node}.close.{conn_id}", self.name), Bytes::new()).await;
+    }
+
+    /// Carries messages both ways until one side goes or something is lost.
     async fn carry(
-        self: Arc<Self>,
+        &self,
         node: Node,
-        conn_id: String,
+        conn_id: &str,
         mut told: Subscriber,
         (mut calls, frames): (mpsc::Receiver<Utf8Bytes>, mpsc::Sender<Utf8Bytes>),
     ) {
-        let subject = format!("{}.node.{node}.call.{conn_id}", self.name);
-        let mut looks = tokio::time::interval(BEAT);
-        let (mut sent, mut asks): (usize, Option<Waiting<'_, bool>>) = (0, None);
+        let subject = Subject::from(format!("{}.node.{node}.call.{conn_id}", self.name));
+        let (mut sent, mut received) = (Sent::default(), Received::default());
+        let (mut looks, mut breaks) = (tokio::time::interval(BEAT), self.breaks.subscribe());
+        let (mut carried, mut asks): (usize, Option<Waiting<'_, bool>>) = (0, None);
         loop {
             tokio::select! {
-                frame = told.next() => {
-                    let text = frame.filter(|frame| !frame.payload.is_empty()).and_then(|frame| text(&frame));
-                    let Some(text) = text else { return };
-                    if frames.try_send(text).is_err() {
-                        break;
+                frame = told.next() => match frame.map(|frame| received.message(&frame.payload)) {
+                    Some(Ok(Some(text))) => {
+                        if frames.try_send(text).is_err() {
+                            return;
+                        }
                     }
-                }
+                    Some(Ok(None)) => {}
+                    // The end, or a gap before it.
+                    Some(Err(_)) | None => return,
+                },
                 call = calls.recv(), if asks.is_none() => {
-                    let Some(call) = call else { break };
-                    if self.client.publish(subject.clone(), call.into()).await.is_err() {
-                        break;
+                    let Some(call) = call else { return };
+                    if !self.publish_all(&subject, sent.parcels(&call)).await {
+                        return;
                     }
-                    sent += 1;
-                    if sent.is_multiple_of(WINDOW) {
-                        asks = Some(Box::pin(self.has_room(node, &conn_id)));
+                    carried += 1;
+                    if carried.is_multiple_of(WINDOW) {
+                        asks = Some(Box::pin(self.has_room(node, conn_id)));
                     }
                 }
                 has_room = async { match &mut asks { Some(asks) => asks.await, None => std::future::pending().await } } => {
                     if !has_room {
-                        break;
+                        return;
                     }
                     asks = None;
                 }
@@ -93,9 +153,18 @@ impl Inner {
                         return;
                     }
                 }
+                _ = breaks.changed() => return,
             }
         }
-        let _ = self.client.publish(format!("{}.node.{node}.close.{conn_id}", self.name), Bytes::new()).await;
+    }
+
+    async fn publish_all(&self, subject: &Subject, parcels: Vec<Bytes>) -> bool {
+        for parcel in parcels {
+            if self.client.publish(subject.clone(), parcel).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Waits until that process has room for more calls of this connection.
@@ -111,17 +180,9 @@ impl Inner {
             match (parts.next(), parts.next()) {
                 (Some("errand"), _) => drop(tokio::spawn(Arc::clone(&self).run_errand(message))),
                 (Some("open"), _) => drop(tokio::spawn(Arc::clone(&self).open_here(message))),
-                (Some(conn_id), Some("call")) => {
-                    let calls = self.passages.lock().get(conn_id).cloned();
-                    // A visitor with more calls than that is sent away.
-                    let is_taken = calls.zip(text(&message)).is_some_and(|(calls, text)| calls.try_send(text).is_ok());
-                    if !is_taken {
-                        self.passages.lock().remove(conn_id);
-                    }
-                }
+                (Some(conn_id), Some("call")) => self.passages.take(conn_id, &message.payload),
                 (Some(conn_id), Some("room")) => {
-                    let calls = self.passages.lock().get(conn_id).cloned();
-                    if let (Some(calls), Some(reply)) = (calls, message.reply) {
+                    if let (Some(calls), Some(reply)) = (self.passages.room(conn_id), message.reply) {
                         tokio::spawn(Arc::clone(&self).tell_of_room(calls, reply));
                     }
                 }
@@ -131,49 +192,64 @@ impl Inner {
         }
     }
 
-    async fn tell_of_room(self: Arc<Self>, calls: mpsc::Sender<Utf8Bytes>, reply: async_nats::Subject) {
+    async fn tell_of_room(self: Arc<Self>, calls: mpsc::Sender<Utf8Bytes>, reply: Subject) {
         if calls.reserve_many(WINDOW).await.is_ok() {
             let _ = self.client.publish(reply, Bytes::new()).await;
         }
     }
 
     async fn open_here(self: Arc<Self>, message: Message) {
-        let Some(reply) = message.reply.clone() else { return };
-        let visit = serde_json::from_slice::<Visit>(&message.payload).ok();
-        let outcome = match (self.world(), &visit) {
-            (Some(world), Some(visit)) if self.mine().contains_key(&visit.serial) => self
-                .caught_up()
-                .await
-                .map_err(|_| RpcError::known("nma.ezlo.unavailable"))
-                .and_then(|()| receive(&world, visit)),
-            _ => Err(RpcError::known("nma.ezlo.unavailable")),
+        let (Some(reply), Ok(Wish { visit, from })) = (message.reply, serde_json::from_slice(&message.payload)) else {
+            return;
         };
-        match (outcome, visit) {
-            (Ok(passage), Some(visit)) => {
-                self.passages.lock().insert(visit.conn_id.clone(), passage.calls);
-                let _ = self.client.publish(reply, Bytes::new()).await;
-                tokio::spawn(self.tell(visit.conn_id, passage.frames));
+        let began = Instant::now();
+        let opened = self.receive(&visit).await;
+        // Whoever has waited so long has gone.
+        let is_late = began.elapsed() >= ANSWER_TIME;
+        let answer = match opened {
+            Ok(_) if is_late => return,
+            Ok(passage) => {
+                let calls = Calls { room: passage.calls, received: Received::default() };
+                self.passages.lock().insert(visit.conn_id.clone(), calls);
+                tokio::spawn(Arc::clone(&self).tell(visit.conn_id, from, passage.frames));
+                Bytes::new()
             }
-            (Err(error), _) => {
-                let _ = self.client.publish(reply, serde_json::to_vec(&error).unwrap_or_default().into()).await;
-            }
-            (Ok(_), None) => {}
+            Err(error) => serde_json::to_vec(&error).unwrap_or_default().into(),
+        };
+        let _ = self.client.publish(reply, answer).await;
+    }
+
+    async fn receive(self: &Arc<Self>, visit: &Visit) -> Result<Passage, RpcError> {
+        let unavailable = || RpcError::known("nma.ezlo.unavailable");
+        let world = self.world().ok_or_else(unavailable)?;
+        self.caught_up().await.map_err(|_| unavailable())?;
+        match self.home(&visit.serial).await {
+            Ok(Home::Here) => receive(&world, visit),
+            _ => Err(unavailable()),
         }
     }
 
     /// Tells a visitor what the hub says, and in the end that it says nothing more.
-    async fn tell(self: Arc<Self>, conn_id: String, mut frames: mpsc::Receiver<Utf8Bytes>) {
-        let subject = self.frames_of(&conn_id);
-        while let Some(frame) = frames.recv().await {
-            if self.client.publish(subject.clone(), frame.into()).await.is_err() {
-                break;
+    async fn tell(self: Arc<Self>, conn_id: String, visitor: Node, mut frames: mpsc::Receiver<Utf8Bytes>) {
+        let subject = Subject::from(self.frames_of(&conn_id));
+        let (mut sent, mut looks, mut breaks) = (Sent::default(), tokio::time::interval(BEAT), self.breaks.subscribe());
+        loop {
+            tokio::select! {
+                frame = frames.recv() => {
+                    let Some(frame) = frame else { break };
+                    if !self.publish_all(&subject, sent.parcels(&frame)).await {
+                        break;
+                    }
+                }
+                _ = looks.tick() => {
+                    if !self.lives(visitor) {
+                        break;
+                    }
+                }
+                _ = breaks.changed() => break,
             }
         }
         self.passages.lock().remove(&conn_id);
         let _ = self.client.publish(subject, Bytes::new()).await;
     }
-}
-
-fn text(message: &Message) -> Option<Utf8Bytes> {
-    Utf8Bytes::try_from(message.payload.clone()).ok()
 }

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv;
 use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
 
-use super::{ANSWER_TIME, Inner, Turn, Unreachable, number, unreachable};
+use super::{ANSWER_TIME, BEAT, Inner, Turn, Unreachable, number, unreachable};
 
 /// The entry that says whose turn it is.
 const TURN: &str = "_turn";
 /// How long to wait before it is looked again whether another one's turn is over.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Numbers of accounts that are left when a process gets more.
+const FEW_NUMBERS: u64 = 8;
 
 impl Inner {
     /// Waits for this process's turn. One that is gone has none any more.
@@ -19,6 +22,11 @@ impl Inner {
         let until = Instant::now() + ANSWER_TIME;
         let among_own = tokio::time::timeout(ANSWER_TIME, Arc::clone(&inner.turns).lock_owned()).await;
         let among_own = among_own.map_err(unreachable)?;
+        // Whatever comes between, it is over in the end.
+        let turn = Turn::new({
+            let inner = Arc::clone(&inner);
+            move || drop(runtime.spawn(inner.end_turn(among_own)))
+        });
         loop {
             let entry = inner.homes.entry(TURN).await.map_err(unreachable)?;
             let whose = entry.as_ref().filter(|entry| entry.operation == kv::Operation::Put);
@@ -36,13 +44,40 @@ impl Inner {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(Turn::new(move || {
-            runtime.spawn(async move {
-                if let Err(error) = inner.homes.delete(TURN).await {
-                    tracing::warn!(%error, "the others do not hear that this process's turn is over");
+        inner.get_numbers().await?;
+        Ok(turn)
+    }
+
+    /// Sees to it that new accounts have numbers that no other process gives.
+    async fn get_numbers(&self) -> Result<(), Unreachable> {
+        let Some(world) = self.world() else { return Ok(()) };
+        if world.accounts().numbers_left() < FEW_NUMBERS {
+            let block = self.nodes.put("last", self.own_number()).await.map_err(unreachable)?;
+            world.accounts().number_from(block);
+        }
+        Ok(())
+    }
+
+    /// Says that it is over, until it is: everybody waits for that. Not when it is another's already.
+    async fn end_turn(self: Arc<Self>, _among_own: OwnedMutexGuard<()>) {
+        while self.world().is_some() {
+            let ended = async {
+                let entry = self.homes.entry(TURN).await.map_err(unreachable)?;
+                let own = entry.filter(|entry| number(&entry.value) == Some(self.node));
+                match own {
+                    Some(own) if own.operation == kv::Operation::Put => {
+                        self.homes.delete_expect_revision(TURN, Some(own.revision)).await.map_err(unreachable)
+                    }
+                    _ => Ok(()),
                 }
-                drop(among_own);
-            });
-        }))
+            };
+            match ended.await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the others do not hear yet that this process's turn is over");
+                    tokio::time::sleep(BEAT).await;
+                }
+            }
+        }
     }
 }

@@ -16,13 +16,11 @@ use super::{Act, calls::CALLS};
 use super::{Call, refusal};
 #[cfg(feature = "cluster")]
 use crate::cluster::Done;
-use crate::cluster::{Errand, Home};
+use crate::cluster::{Errand, Home, Residence};
 use crate::hub::{HubError, HubHandle};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
-#[cfg(feature = "cluster")]
-use crate::world::World;
-use crate::world::{HubCell, SetupFault};
+use crate::world::{HubCell, SetupFault, World};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,7 +121,11 @@ pub(super) async fn wherever(
     if let Some(backplane) = shared.world.backplane() {
         let away = |error: &dyn std::fmt::Display| refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
         match backplane.home(&serial).await {
-            Ok(Home::Here) => {}
+            Ok(Home::Here) => {
+                let home = Residence::of(&shared.world, &serial);
+                let reply = at_hub(&shared.world, &serial, act);
+                return if shared.world.is_kept().await && home.is_still(&shared.world) { reply } else { away(&MOVED) };
+            }
             Ok(Home::There(node)) => {
                 let Ok(body) = String::from_utf8(request.body.to_vec()) else {
                     return refusal(StatusCode::BAD_REQUEST, &format!("send {}, in UTF-8", call.body));
@@ -140,10 +142,23 @@ pub(super) async fn wherever(
             Err(error) => return away(&error),
         }
     }
-    match shared.world.hub(&serial) {
-        Some(cell) => act(&HubHandle { world: Arc::clone(&shared.world), cell }),
+    at_hub(&shared.world, &serial, act)
+}
+
+/// What is said when a hub went elsewhere before what was done to it was kept.
+const MOVED: &str = "the hub lives elsewhere by now, and what was done is not kept; try again";
+
+fn at_hub(world: &Arc<World>, serial: &Serial, act: impl FnOnce(&HubHandle) -> Reply) -> Reply {
+    match world.hub(serial) {
+        Some(cell) => act(&HubHandle { world: Arc::clone(world), cell }),
         None => nowhere(),
     }
+}
+
+/// The answer of a process that cannot do what it was asked for.
+#[cfg(feature = "cluster")]
+pub(crate) fn away(error: &dyn std::fmt::Display) -> Done {
+    Done { status: StatusCode::SERVICE_UNAVAILABLE.as_u16(), body: json!({"error": error.to_string()}).to_string() }
 }
 
 fn nowhere() -> Reply {
@@ -154,19 +169,17 @@ fn nowhere() -> Reply {
 #[cfg(feature = "cluster")]
 pub(crate) async fn run(world: &Arc<World>, errand: &Errand) -> Done {
     let call = CALLS.iter().find(|call| call.path == errand.path && call.method.as_str() == errand.method);
-    let reply = match (call.map(|call| (&call.act, call.body)), world.hub(&errand.serial)) {
-        (Some((Act::Hub(act), example)), Some(cell)) => {
-            act(&HubHandle { world: Arc::clone(world), cell }, errand.body.as_bytes(), example)
+    let home = Residence::of(world, &errand.serial);
+    let reply = match call.map(|call| (&call.act, call.body)) {
+        Some((Act::Hub(act), example)) => {
+            at_hub(world, &errand.serial, |hub| act(hub, errand.body.as_bytes(), example))
         }
-        (_, None) => nowhere(),
         // Of another version.
         _ => refusal(StatusCode::NOT_IMPLEMENTED, "the process that the hub lives in does not know this call"),
     };
-    let reply = if world.is_kept().await {
-        reply
-    } else {
-        refusal(StatusCode::SERVICE_UNAVAILABLE, "the state cannot be kept")
-    };
+    if !(world.is_kept().await && home.is_still(world)) {
+        return away(&MOVED);
+    }
     let status = reply.status.as_u16();
     let body = match reply.body.collect().await {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),

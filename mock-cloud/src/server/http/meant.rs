@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
-use crate::cluster::{Home, Turn, Unreachable};
-use crate::server::http::{Host, Reply};
-use crate::server::{Shared, Surface};
+use crate::cluster::{Home, Residence, Turn, Unreachable};
+use crate::server::http::{Host, Reply, Request};
+use crate::server::{Shared, Surface, route};
 
 /// The world that a host name means: `w1.localhost` the copy of number 1, everything else the listener's own. `None` when
 /// there is no such copy.
@@ -46,28 +46,34 @@ impl From<Unreachable> for Apart {
     }
 }
 
-/// Waits until everything is known that another process of this cloud has told anybody, and for the turn of a request that
-/// changes accounts.
-pub(super) async fn agree<B>(
-    shared: &Shared,
-    surface: &Surface,
-    request: &http::Request<B>,
-) -> Result<Option<Turn>, Apart> {
+/// Waits until everything is known that another process of this cloud has told anybody. The hub of a port of its own has to
+/// live here, and to do so until what is done to it is kept.
+pub(super) async fn agree(shared: &Shared, surface: &Surface) -> Result<Residence, Apart> {
+    let Some(backplane) = shared.world.backplane() else { return Ok(Residence::everywhere()) };
+    match surface.hub() {
+        Some(hub) if backplane.home(&hub.serial).await? != Home::Here => Err(Apart::Elsewhere),
+        Some(hub) => Ok(Residence::of(&shared.world, &hub.serial)),
+        None => {
+            if matches!(surface, Surface::Cloud { .. }) {
+                backplane.caught_up().await?;
+            }
+            Ok(Residence::everywhere())
+        }
+    }
+}
+
+/// Waits for the turn of a request that changes accounts. Nobody waits for one that has not come whole.
+pub(super) async fn turn(shared: &Shared, surface: &Surface, request: &Request) -> Result<Option<Turn>, Apart> {
     let Some(backplane) = shared.world.backplane() else { return Ok(None) };
-    if let Some(hub) = surface.hub()
-        && backplane.home(&hub.serial).await? != Home::Here
-    {
-        return Err(Apart::Elsewhere);
-    }
-    let path = request.uri().path();
-    let (is_cloud, changes) = match surface {
-        Surface::Cloud { .. } => (true, request.method() == Method::PUT || path == "/autha/auth/username"),
-        Surface::Control => (false, path.starts_with("/users/")),
-        _ => (false, false),
+    let changes = match surface {
+        Surface::Cloud { .. } => route::changes_accounts(request),
+        Surface::Control => request.path.starts_with("/users/"),
+        _ => false,
     };
-    let turn = if changes { Some(backplane.turn().await?) } else { None };
-    if is_cloud || changes {
-        backplane.caught_up().await?;
+    if !changes {
+        return Ok(None);
     }
-    Ok(turn)
+    let turn = backplane.turn().await?;
+    backplane.caught_up().await?;
+    Ok(Some(turn))
 }

@@ -111,7 +111,14 @@ impl Accounts {
     /// Numbers of new users and accounts begin there: no two processes of a cluster give the same.
     #[cfg(feature = "cluster")]
     pub(crate) fn number_from(&mut self, block: u64) {
-        self.next = super::FIRST_NEW + block * NUMBERS_OF_A_PROCESS;
+        self.next = super::FIRST_NEW.saturating_add(block.saturating_mul(NUMBERS_OF_A_PROCESS));
+        self.end = self.next.saturating_add(NUMBERS_OF_A_PROCESS);
+    }
+
+    /// How many more this process may give.
+    #[cfg(feature = "cluster")]
+    pub(crate) const fn numbers_left(&self) -> u64 {
+        self.end.saturating_sub(self.next)
     }
 }
 

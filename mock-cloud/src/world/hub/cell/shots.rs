@@ -154,13 +154,38 @@ impl HubCell {
 impl HubCell {
     /// This hub lives elsewhere: whoever listens to it here hears nothing more of it.
     pub(crate) fn cut_off(&self) {
-        let mut state = self.lock();
-        for link in state.links.drain(..) {
-            link.cut();
+        {
+            let mut state = self.lock();
+            cut_all(&mut state.links);
+            if let Some(controller) = state.controller.take() {
+                controller.close(1012, "registered elsewhere");
+            }
+            state.timers.replace(&[], 0);
         }
-        if let Some(controller) = state.controller.take() {
-            controller.close(1012, "registered elsewhere");
+        self.drops.send_modify(|drops| *drops += 1);
+    }
+
+    /// Lives here from now on, as it was at its home before. A process that speaks for it stays.
+    pub(crate) fn moves_in(self: &Arc<Self>, world: &Arc<World>, shot: &HubShot) {
+        {
+            let mut state = self.lock();
+            cut_all(&mut state.links);
+            state.hub = Arc::clone(&shot.hub);
+            self.messages.store(shot.messages, Ordering::Relaxed);
+            self.unlocked.store(shot.unlocked, Ordering::Release);
+            let on_network = state.hub.wifi.on_network();
+            self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
+            state.timers.replace(&shot.timers, shot.taken_ms);
+            self.wake_in_time(world, &mut state);
         }
+        self.drops.send_modify(|drops| *drops += 1);
+    }
+}
+
+#[cfg(feature = "cluster")]
+fn cut_all(links: &mut Vec<Link>) {
+    for link in links.drain(..) {
+        link.cut();
     }
 }
 
