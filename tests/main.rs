@@ -7,6 +7,7 @@ mod bad_input;
 mod canary;
 #[cfg(feature = "cluster")]
 mod cluster;
+mod control;
 mod controller;
 mod dump;
 mod evidence;

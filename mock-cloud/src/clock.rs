@@ -242,11 +242,14 @@ impl Clock {
     }
 
     /// Lets time pass at that speed from now on: 1 as the machine's, 60 a minute in a second, 0 to stand still. Speeds beyond
-    /// [`Clock::SLOWEST`] and [`Clock::FASTEST`] are that slow and fast; what is no number or below 0 stands still.
+    /// [`Clock::SLOWEST`] and [`Clock::FASTEST`] are that slow and fast; what is no number or below 0 stands still. An `advance`
+    /// that is under way ends where it is.
     pub fn set_speed(&self, speed: f64) {
         {
             let mut state = self.lock();
             state.base_ms = state.now_ms();
+            // Whoever moves the time on stops where it is.
+            state.moving_to = None;
             let runs = speed > 0.0;
             state.since = runs.then(Instant::now);
             state.speed = if runs { speed.clamp(Self::SLOWEST, Self::FASTEST) } else { 1.0 };
@@ -305,15 +308,18 @@ impl Clock {
     }
 
     /// Moves the time on, waking everything that becomes due on the way, in order, each when the one before it is through. The
-    /// time does not pass the year 9999.
-    pub async fn advance(&self, duration: Duration) {
+    /// time does not pass the year 9999. False when a speed that was set meanwhile ended it on the way.
+    pub async fn advance(&self, duration: Duration) -> bool {
         let _one_at_a_time = self.0.moving.lock().await;
         let _moving = Moving(self);
         let target = self.now_ms().saturating_add(millis(duration)).min(Self::END_MS);
+        self.lock().moving_to = Some(target);
         loop {
             let woke = {
                 let mut state = self.lock();
-                state.moving_to = Some(target);
+                if state.moving_to.is_none() {
+                    return false;
+                }
                 match state.timers.first_key_value().map(|(key, _)| *key) {
                     Some(key) if key.0 <= target => {
                         let sender = state.timers.remove(&key);
@@ -336,6 +342,7 @@ impl Clock {
         }
         self.0.changed.notify_one();
         settle().await;
+        true
     }
 
     /// The last millisecond that calendars here know.

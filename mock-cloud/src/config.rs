@@ -189,9 +189,6 @@ impl Default for Guesses {
     }
 }
 
-/// The lifetime of an Identity in the hostile profile: short enough to expire under a client's hands.
-const HOSTILE_IDENTITY_SECONDS: i64 = 120;
-
 impl Config {
     /// Reads a configuration file (TOML). The error names file, line and key.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
@@ -207,7 +204,6 @@ impl Config {
             Profile::Calm => {}
             Profile::Strict => guesses.access_point_beside_network = false,
             Profile::Hostile => {
-                guesses.identity_seconds = guesses.identity_seconds.min(HOSTILE_IDENTITY_SECONDS);
                 guesses.close_at_expiry = guesses.close_at_expiry.or(Some(1000));
             }
         }

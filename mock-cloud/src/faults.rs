@@ -3,17 +3,20 @@
 //! The real service has done all of this to somebody (public clients' bug reports); when it does, nobody knows. So a fault is
 //! always somebody's wish: by count first, then by match, then by chance, and chance comes from the world's seed.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::config::Profile;
 use crate::random::Random;
 
 mod catalogue;
 mod kind;
 pub(crate) mod message;
+mod profile;
 pub(crate) mod stream;
 mod wish;
 
@@ -56,6 +59,24 @@ pub struct Standing {
     pub fired: u64,
 }
 
+/// A fault with the chance that is its own: one that comes, goes, or does nothing, changes nothing for the others.
+#[derive(Debug)]
+struct Held {
+    standing: Standing,
+    chance: Random,
+    /// Whether it is of the profile. Those act after all others.
+    of_profile: bool,
+}
+
+/// What came of asking whether something goes wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Decided {
+    /// What does, with its number.
+    pub(crate) fired: Option<(u64, FaultKind)>,
+    /// What might have, by chance, and did not: number, name and share.
+    pub(crate) spared: Vec<(u64, String, f64)>,
+}
+
 /// What is about to happen.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Facts<'a> {
@@ -70,11 +91,16 @@ pub(crate) struct Facts<'a> {
     pub(crate) params: Option<&'a Value>,
 }
 
+impl Held {
+    fn is_at(&self, place: Place, facts: &Facts<'_>) -> bool {
+        self.standing.fault.kind.place() == place && self.standing.fault.matching.holds(facts)
+    }
+}
+
 /// The faults of a cloud.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    /// Chance of their own: one that is there and does nothing changes nothing.
-    random: Random,
+    seed: u64,
     state: Mutex<State>,
     /// Whether there is any: asked on every frame.
     any: std::sync::atomic::AtomicBool,
@@ -85,34 +111,45 @@ pub(crate) struct Faults {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    standing: Vec<Standing>,
+    held: Vec<Held>,
+    /// Connections that have chance of their own.
+    connections: u64,
+    /// How often each kind went wrong, those that are gone too.
+    fired: BTreeMap<String, u64>,
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        let random = Random::new(seed ^ FAULT_SEED);
         Self {
-            random,
+            seed: seed ^ FAULT_SEED,
             state: Mutex::default(),
             any: std::sync::atomic::AtomicBool::new(false),
             changes: watch::Sender::default(),
         }
     }
 
-    /// True in that share of cases, for what a profile does by chance.
-    pub(crate) fn chance(&self, share: f64) -> bool {
-        self.random.chance(share)
+    pub(crate) fn add(&self, fault: Fault) -> Result<u64, FaultError> {
+        self.add_one(fault, false)
     }
 
-    pub(crate) fn add(&self, fault: Fault) -> Result<u64, FaultError> {
+    /// Those of a profile; their numbers.
+    pub(crate) fn add_profile(&self, profile: Profile) -> Result<Vec<u64>, FaultError> {
+        profile::faults(profile).into_iter().map(|fault| self.add_one(fault, true)).collect()
+    }
+
+    fn add_one(&self, fault: Fault, of_profile: bool) -> Result<u64, FaultError> {
         fault.check()?;
         let mut state = self.lock();
-        if state.standing.len() >= MOST {
+        if state.held.len() >= MOST {
             return Err(FaultError::TooMany);
         }
         state.next += 1;
         let id = state.next;
-        state.standing.push(Standing { id, fault, matched: 0, fired: 0 });
+        let alike = state.held.iter().filter(|held| held.standing.fault == fault).count();
+        let chance = Random::new(self.seed ^ fault.digest() ^ alike as u64);
+        let held = Held { standing: Standing { id, fault, matched: 0, fired: 0 }, chance, of_profile };
+        let at = if of_profile { state.held.len() } else { state.held.partition_point(|held| !held.of_profile) };
+        state.held.insert(at, held);
         self.any.store(true, std::sync::atomic::Ordering::Relaxed);
         self.changes.send_modify(|changes| *changes += 1);
         Ok(id)
@@ -121,11 +158,11 @@ impl Faults {
     /// Removes one, or all; says how many went.
     pub(crate) fn remove(&self, id: Option<u64>) -> usize {
         let mut state = self.lock();
-        let before = state.standing.len();
-        state.standing.retain(|standing| id.is_some_and(|id| id != standing.id));
-        self.any.store(!state.standing.is_empty(), std::sync::atomic::Ordering::Relaxed);
+        let before = state.held.len();
+        state.held.retain(|held| id.is_some_and(|id| id != held.standing.id));
+        self.any.store(!state.held.is_empty(), std::sync::atomic::Ordering::Relaxed);
         self.changes.send_modify(|changes| *changes += 1);
-        before - state.standing.len()
+        before - state.held.len()
     }
 
     /// Tells when faults come or go.
@@ -139,20 +176,40 @@ impl Faults {
     }
 
     pub(crate) fn list(&self) -> Vec<Standing> {
-        self.lock().standing.clone()
+        self.lock().held.iter().map(|held| held.standing.clone()).collect()
     }
 
-    /// What goes wrong here now, if anything, with its number: the first that matches and whose turn it is. Those after it do
-    /// not count this time.
-    pub(crate) fn at(&self, place: Place, facts: &Facts<'_>) -> Option<(u64, FaultKind)> {
+    /// How often each kind went wrong.
+    pub(crate) fn fired(&self) -> BTreeMap<String, u64> {
+        self.lock().fired.clone()
+    }
+
+    /// What the chance of a connection begins with; each has another one.
+    pub(crate) fn seed_of_one(&self) -> u64 {
+        let mut state = self.lock();
+        state.connections += 1;
+        self.seed ^ state.connections
+    }
+
+    /// Whether one stands here that always acts; nobody counts it.
+    pub(crate) fn stands(&self, place: Place, facts: &Facts<'_>) -> bool {
+        self.are_there() && self.lock().held.iter().any(|held| held.is_at(place, facts))
+    }
+
+    /// What goes wrong here now, if anything: the first that matches, can do something here, and whose turn it is. Those after
+    /// it do not count this time.
+    pub(crate) fn at(&self, place: Place, facts: &Facts<'_>, can: impl Fn(&FaultKind) -> bool) -> Decided {
+        let mut decided = Decided::default();
         if !self.are_there() {
-            return None;
+            return decided;
         }
         let mut state = self.lock();
-        for standing in &mut state.standing {
-            if standing.fault.kind.place() != place || !standing.fault.matching.holds(facts) {
+        let state = &mut *state;
+        for held in &mut state.held {
+            if !held.is_at(place, facts) || !can(&held.standing.fault.kind) {
                 continue;
             }
+            let Held { standing, chance, .. } = held;
             standing.matched += 1;
             let times = standing.matched;
             let due = match standing.fault.when {
@@ -160,15 +217,24 @@ impl Faults {
                 Trigger::First(most) => times <= most,
                 Trigger::Every(step) => times % step == 0,
                 Trigger::Nth(which) => times == which,
-                Trigger::Chance(share) => self.random.chance(share) && share > 0.0,
+                // Nothing is decided.
+                Trigger::Chance(0.0) => false,
+                Trigger::Chance(share) => chance.chance(share),
             };
             if due {
                 standing.fired += 1;
+                *state.fired.entry(standing.fault.kind.name()).or_default() += 1;
                 tracing::info!(fault = standing.fault.kind.name(), id = standing.id, "something goes wrong");
-                return Some((standing.id, standing.fault.kind.clone()));
+                decided.fired = Some((standing.id, standing.fault.kind.clone()));
+                break;
+            }
+            if let Trigger::Chance(share) = standing.fault.when
+                && share > 0.0
+            {
+                decided.spared.push((standing.id, standing.fault.kind.name(), share));
             }
         }
-        None
+        decided
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -190,7 +256,7 @@ mod tests {
     fn fired(when: Trigger, times: u64) -> Vec<u64> {
         let faults = Faults::new(1);
         faults.add(Fault::new(FaultKind::EmptyAnswer).when(when)).unwrap();
-        let hits = |_: &u64| faults.at(Place::Request, &Facts::default()).is_some();
+        let hits = |_: &u64| faults.at(Place::Request, &Facts::default(), |_| true).fired.is_some();
         (1..=times).filter(hits).collect()
     }
 
@@ -206,16 +272,47 @@ mod tests {
         assert!((20..80).contains(&some.len()) && some == fired(Trigger::Chance(0.5), 100), "the seed repeats it");
     }
 
+    /// What one fault decides does not depend on what else there is.
+    #[test]
+    fn each_has_a_chance_of_its_own() {
+        let half = || Fault::new(FaultKind::Status { status: 500, retry_after: None }).when(Trigger::Chance(0.5));
+        let decisions = |others: &[Fault]| {
+            let faults = Faults::new(7);
+            others.iter().for_each(|other| assert!(faults.add(other.clone()).is_ok()));
+            let id = faults.add(half()).unwrap();
+            let at = |_| {
+                let decided = faults.at(Place::Request, &Facts::default(), |_| true);
+                let spared = decided.spared.iter().any(|(spared, ..)| *spared == id);
+                assert_ne!(decided.fired.is_some(), spared, "every decision is told");
+                decided.fired.is_some()
+            };
+            (0..64).map(at).collect::<Vec<_>>()
+        };
+        let nothing = Fault::new(FaultKind::HtmlPage).when(Trigger::Chance(0.0));
+        let elsewhere = Fault::new(FaultKind::Abort).when(Trigger::Chance(0.5));
+        assert_eq!(decisions(&[]), decisions(&[nothing, elsewhere]));
+        let faults = Faults::new(7);
+        faults.add_profile(Profile::Hostile).unwrap();
+        let own = faults.add(Fault::new(FaultKind::BadSignature)).unwrap();
+        let login = faults.at(Place::Login, &Facts { listener: "cloud", ..Facts::default() }, |_| true);
+        assert_eq!(
+            login.fired,
+            Some((own, FaultKind::BadSignature)),
+            "a profile's come after those that somebody wants"
+        );
+    }
+
     #[test]
     fn only_what_matches_counts() {
         let faults = Faults::new(1);
         let id = faults.add(Fault::new(FaultKind::EmptyAnswer).path("/autha").method("GET").when(Trigger::Nth(2)));
         let at = |path, method| {
             let facts = Facts { path, method, ..Facts::default() };
-            faults.at(Place::Request, &facts).map(|(_, kind)| kind)
+            faults.at(Place::Request, &facts, |_| true).fired.map(|(_, kind)| kind)
         };
         assert!(at("/autha/x", "GET").is_none() && at("/info", "GET").is_none() && at("/autha", "PUT").is_none());
-        assert!(faults.at(Place::Connection, &Facts::default()).is_none());
+        assert!(faults.at(Place::Connection, &Facts::default(), |_| true).fired.is_none());
+        assert!(faults.at(Place::Request, &Facts::default(), |_| false).fired.is_none(), "it can do nothing there");
         assert_eq!(at("/autha/y", "GET"), Some(FaultKind::EmptyAnswer));
         let standing = &faults.list()[0];
         assert_eq!((Ok(standing.id), standing.matched, standing.fired), (id, 2, 1));

@@ -17,8 +17,10 @@ use crate::clock::Clock;
 const MOST_ENTRIES: usize = 16_384;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
+mod filter;
 mod shown;
 
+pub use filter::Filter;
 use shown::{query_names, shown, weight};
 pub(crate) use shown::{shown_name, shown_path};
 
@@ -37,8 +39,17 @@ pub enum EntryKind {
     MessageOut,
     /// A connection with messages was closed from here.
     Close,
+    /// The other side closed a connection with messages in form; the status is its close code.
+    Closed,
+    /// What is kept of a hub or of accounts became another: the name says what of, the content what a hub tells of it, whether
+    /// somebody listens or not.
+    Change,
+    /// Somebody did something by the control API.
+    Control,
     /// Something went wrong, as wished.
     Fault,
+    /// Something might have gone wrong by chance, and did not.
+    Spared,
     /// Nobody answers what was asked for; the content says what comes near.
     Unanswered,
     /// Members of parameters, or of a query, that made no difference: the simulated side does not know them.
@@ -53,7 +64,11 @@ impl EntryKind {
         Self::MessageIn,
         Self::MessageOut,
         Self::Close,
+        Self::Closed,
+        Self::Change,
+        Self::Control,
         Self::Fault,
+        Self::Spared,
         Self::Unanswered,
         Self::Ignored,
     ];
@@ -66,7 +81,11 @@ impl EntryKind {
             Self::MessageIn => "message-in",
             Self::MessageOut => "message-out",
             Self::Close => "close",
+            Self::Closed => "closed",
+            Self::Change => "change",
+            Self::Control => "control",
             Self::Fault => "fault",
+            Self::Spared => "spared",
             Self::Unanswered => "unanswered",
             Self::Ignored => "ignored",
         }
@@ -97,47 +116,6 @@ pub struct Entry {
     pub content: Value,
 }
 
-/// Which entries are meant; what is absent does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Filter {
-    /// Only later ones than this number.
-    pub since: u64,
-    /// Only of that kind.
-    pub kind: Option<EntryKind>,
-    /// Only with that name.
-    pub name: Option<String>,
-    /// Only of that connection.
-    pub connection: Option<String>,
-    /// Only what that entry led to.
-    pub cause: Option<u64>,
-    /// Only with that HTTP status or close code.
-    pub status: Option<u16>,
-}
-
-impl Filter {
-    /// That kind.
-    pub fn kind(kind: EntryKind) -> Self {
-        Self { kind: Some(kind), ..Self::default() }
-    }
-
-    /// That name too.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    fn holds(&self, entry: &Entry) -> bool {
-        entry.seq > self.since
-            && self.kind.is_none_or(|kind| kind == entry.kind)
-            && self.name.as_ref().is_none_or(|name| *name == entry.name)
-            && self.connection.as_ref().is_none_or(|connection| *connection == entry.connection)
-            && self.cause.is_none_or(|cause| Some(cause) == entry.cause)
-            && self.status.is_none_or(|status| Some(status) == entry.status)
-    }
-}
-
 /// An entry as it is kept: messages are looked into only when somebody asks.
 #[derive(Debug, Clone)]
 struct Kept {
@@ -155,6 +133,8 @@ enum What {
     Request(Arc<Asked>),
     Answer(Arc<Asked>, u16),
     Named(Arc<Named>),
+    /// A hub, and what it tells.
+    Hub(Serial, Box<[&'static str]>),
 }
 
 #[derive(Debug)]
@@ -200,6 +180,7 @@ impl What {
             Self::Message(text) => text.len(),
             Self::Request(asked) => asked.bytes(),
             Self::Answer(..) => 16,
+            Self::Hub(_, told) => 64 + 16 * told.len(),
             Self::Named(named) => named.name.len() + weight(&named.content) + 128,
         }
     }
@@ -211,6 +192,7 @@ impl Kept {
             What::Message(text) => (crate::faults::name_of(text), None, shown(text)),
             What::Request(asked) => (shown_path(&asked.path), None, asked.shown()),
             What::Answer(asked, status) => (shown_path(&asked.path), Some(*status), Value::Null),
+            What::Hub(serial, told) => (format!("hubs/{serial}"), None, json!({"tells": told})),
             What::Named(named) => (named.name.clone(), named.status, named.content.clone()),
         };
         let Self { seq, at_ms, kind, cause, connection, .. } = self;
@@ -301,6 +283,13 @@ impl Journal {
     /// That request was answered.
     pub(crate) fn answer(&self, asked: Arc<Asked>, status: u16) {
         self.keep(EntryKind::Answer, None, What::Answer(asked, status));
+    }
+
+    /// A hub became another.
+    pub(crate) fn hub_changed(&self, serial: &Serial, told: impl Iterator<Item = &'static str>) {
+        if self.is_on {
+            self.keep(EntryKind::Change, None, What::Hub(serial.clone(), told.collect()));
+        }
     }
 
     pub(crate) fn named(
@@ -394,21 +383,26 @@ impl Journal {
 
     /// Waits for an entry that is meant, there already or to come.
     pub(crate) async fn wait_for(&self, filter: &Filter, limit: Duration) -> Option<Entry> {
-        let mut newest = self.newest();
+        self.wait_for_many(filter, 1, limit).await.pop()
+    }
+
+    /// Waits for so many; those that are there when the time is over.
+    pub(crate) async fn wait_for_many(&self, filter: &Filter, most: usize, limit: Duration) -> Vec<Entry> {
+        let (mut newest, mut filter, mut found) = (self.newest(), filter.clone(), Vec::new());
         let waiting = async {
-            let mut filter = filter.clone();
             loop {
                 let seen = *newest.borrow_and_update();
-                if let Some(entry) = self.entries(&filter, 1).pop() {
-                    return Some(entry);
+                found.extend(self.entries(&filter, most - found.len()));
+                if found.len() == most || newest.changed().await.is_err() {
+                    return;
                 }
-                filter.since = filter.since.max(seen);
-                if newest.changed().await.is_err() {
-                    return None;
-                }
+                let last = found.last().map_or(0, |last: &Entry| last.seq);
+                filter.since = filter.since.max(seen).max(last);
             }
         };
-        tokio::time::timeout(limit, waiting).await.ok().flatten()
+        // What is there is found without any time, too.
+        let _ = tokio::time::timeout(limit, waiting).await;
+        found
     }
 }
 

@@ -63,9 +63,14 @@ impl Random {
 
     /// True in that share of cases, 0.0 to 1.0. Takes a number even for 0.0, so that a knob does not shift what follows.
     pub fn chance(&self, share: f64) -> bool {
+        self.share() < share
+    }
+
+    /// Between 0 and 1, all as likely.
+    pub(crate) fn share(&self) -> f64 {
         let mut bytes = [0; 4];
         self.fill(&mut bytes);
-        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX) < share
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
     }
 }
 

@@ -144,7 +144,7 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> std::io::Result<(TcpLis
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: Surface) {
     let Ok(address) = listener.local_addr() else { return };
     let is_shared = shared.is_port_shared(&surface);
-    let mut listener = Some(listener);
+    let (mut listener, mut refused) = (Some(listener), false);
     let mut changes = shared.world.faults.changes();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -152,7 +152,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
         while connections.try_join_next().is_some() {}
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         changes.mark_unchanged();
-        if refuses(&shared, &surface) {
+        if refuses(&shared, &surface, &mut refused) {
             listener = None;
             let _ = changes.changed().await;
             continue;
@@ -183,11 +183,16 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
     }
 }
 
-/// Whether nobody is to listen here now.
-fn refuses(shared: &Shared, surface: &Surface) -> bool {
+/// Whether nobody is to listen here now. Each time that a listener goes counts once.
+fn refuses(shared: &Shared, surface: &Surface, refused: &mut bool) -> bool {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
-    surface.has_faults() && shared.world.fault(Place::Listener, &facts).is_some()
+    let refuses = surface.has_faults() && shared.world.faults.stands(Place::Listener, &facts);
+    if refuses && !std::mem::replace(refused, refuses) {
+        shared.world.fault(Place::Listener, &facts);
+    }
+    *refused = refuses;
+    refuses
 }
 
 /// Binds a port again that was let go.
@@ -251,7 +256,13 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
 async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Option<(FaultyStream, Option<FaultKind>)> {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
-    let fault = surface.has_faults().then(|| shared.world.fault(Place::Connection, &facts)).flatten();
+    let speaks_tls = match surface {
+        Surface::Cloud { tls } => tls.is_some(),
+        Surface::Lan { hub, .. } => hub.local != Local::PlainSocket,
+        Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => false,
+    };
+    let can = |fault: &FaultKind| speaks_tls || !fault.is_of_tls();
+    let fault = surface.has_faults().then(|| shared.world.fault_that(Place::Connection, &facts, can)).flatten();
     match fault {
         Some(FaultKind::ResetOnAccept) => {
             faults::stream::reset(&stream);
@@ -266,7 +277,7 @@ async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Opt
             Box::pin(no_common_cipher(stream)).await;
             None
         }
-        fault => Some((FaultyStream::new(stream, fault.as_ref()), fault)),
+        fault => Some((FaultyStream::new(stream, fault.as_ref(), || shared.world.faults.seed_of_one()), fault)),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::cluster::Backplane;
 use crate::config::{Guesses, Profile};
-use crate::faults::{Facts, FaultKind, Faults, Place};
+use crate::faults::{Decided, Facts, FaultKind, Faults, Place};
 use crate::journal::{EntryKind, Journal};
 use crate::random::Random;
 use crate::state::{Keeper, Touch};
@@ -111,6 +111,9 @@ impl World {
             tasks: Mutex::new(Some(JoinSet::new())),
             stopped: watch::Sender::new(false),
         });
+        if let Err(error) = world.faults.add_profile(profile) {
+            tracing::error!(%error, "a profile has a fault that cannot be");
+        }
         world.is_heard();
         for shot in snapshot.hubs.iter().filter(|_| !asleep) {
             if let Some(cell) = world.hub(shot.serial()) {
@@ -208,7 +211,22 @@ impl World {
 
     /// What goes wrong at this place now, if anything.
     pub(crate) fn fault(&self, place: Place, facts: &Facts<'_>) -> Option<FaultKind> {
-        let (id, fault) = self.faults.at(place, facts)?;
+        self.fault_that(place, facts, |_| true)
+    }
+
+    /// The same, of those that can do something here. What chance decides is in the journal, whichever way it goes.
+    pub(crate) fn fault_that(
+        &self,
+        place: Place,
+        facts: &Facts<'_>,
+        can: impl Fn(&FaultKind) -> bool,
+    ) -> Option<FaultKind> {
+        let Decided { fired, spared } = self.faults.at(place, facts, can);
+        for (id, name, share) in spared {
+            let content = serde_json::json!({"id": id, "chance": share, "hub": facts.hub, "method": facts.method});
+            self.journal.named(EntryKind::Spared, facts.connection, &name, None, content);
+        }
+        let (id, fault) = fired?;
         let mut content = serde_json::to_value(&fault).unwrap_or_default();
         content["id"] = id.into();
         content["hub"] = facts.hub.into();
@@ -234,15 +252,6 @@ impl World {
 
     pub(crate) fn user_name(&self, id: u64) -> String {
         self.accounts().user(id).map(|user| user.username.clone()).unwrap_or_default()
-    }
-
-    /// Whether the hostile profile does that now, in that share of cases.
-    pub(crate) fn is_hostile(&self, share: f64, what: &str, connection: &str) -> bool {
-        let does = self.profile == Profile::Hostile && self.faults.chance(share);
-        if does {
-            self.journal.named(EntryKind::Fault, connection, what, None, serde_json::json!({"share": share}));
-        }
-        does
     }
 
     /// Runs something until it ends or the cloud is dropped.

@@ -94,6 +94,24 @@ fn another_file_or_another_way_to_live_is_refused_with_what_to_do() {
     }
 }
 
+/// What is damaged makes room for an export of it, and is kept beside.
+#[test]
+fn an_export_takes_the_place_of_what_is_damaged() {
+    let folder = Folder::new("replaced");
+    start(&folder.0).stop("-TERM");
+    let exported = folder.0.join("world.json");
+    let at = exported.to_str().unwrap();
+    assert_eq!(mock_cloud(&["state", "export", "--state-dir", folder.text(), at]).0, Some(0));
+    std::fs::write(folder.0.join("state.redb"), b"garbage").unwrap();
+    let import = ["state", "import", "--state-dir", folder.text(), at];
+    let (code, _, said) = mock_cloud(&import);
+    assert!(code == Some(1) && said.contains("--replace"), "{code:?}: {said}");
+    let (code, _, said) = mock_cloud(&[&import[..], &["--replace"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(std::fs::read(folder.0.join("state.redb.damaged")).unwrap(), b"garbage");
+    start(&folder.0).stop("-TERM");
+}
+
 /// Documents are read by whoever gets one from somebody else.
 #[test]
 fn a_document_with_numbers_beyond_all_measure_is_refused_by_name() {

@@ -28,7 +28,7 @@ catalogue! {
     "half_open" ("") "the connection is taken and nothing ever comes";
     "reset_after" ("bytes") "the connection is reset once that many bytes went to the client";
     "slices" ("bytes") "bytes go to the client in pieces of that size";
-    "latency" ("millis") "each piece that goes to the client takes that much longer";
+    "latency" ("millis, jitter, deviation") "each piece that goes to the client takes that much longer, and up to jitter more, or by a normal distribution";
     "stall_after" ("bytes") "nothing more comes once that many bytes went to the client; with few, a TLS handshake that stalls";
     "slow_close" ("millis") "the end of the TCP connection comes that much later; TLS has said goodbye before";
     "certificate_expired" ("") "the certificate has expired";
@@ -49,7 +49,7 @@ catalogue! {
     "early_expiry" ("seconds") "the Identity that a login gives out lives that long only";
     "clock_skew" ("seconds") "the clock of the server that gives out the Identity is off by that much";
     "bad_signature" ("") "the signature that a login gives out is not that of its Identity";
-    "evict_others" ("") "a login ends what earlier logins of the user gave out, cloud tokens aside";
+    "evict_others" ("") "a login ends what earlier logins of the user gave out";
     "revoked" ("") "a token that is good is refused";
     "relay_moved" ("") "the record of a hub names another relay; with upgrade_refused for the old host, it has moved";
     "no_pong" ("") "a WebSocket whose pings nobody answers";

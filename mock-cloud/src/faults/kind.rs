@@ -25,10 +25,17 @@ pub enum FaultKind {
         /// Bytes in a piece, 1 at least.
         bytes: usize,
     },
-    /// Each piece that goes to the client takes that much longer, by the machine's time.
+    /// Each piece that goes to the client takes that much longer, by the machine's time; how much more, or less, is drawn for
+    /// each piece from the seed.
     Latency {
         /// Milliseconds, a minute at most.
         millis: u64,
+        /// Up to so many more, all as likely.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        jitter: u64,
+        /// Deviation of a normal distribution around it, cut off at 0 and at four of them.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        deviation: u64,
     },
     /// Nothing more comes once that many bytes went to the client; the connection stays. With few bytes it is a TLS handshake
     /// that stalls.
@@ -177,11 +184,26 @@ pub enum FaultKind {
     NoAnswer,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl FaultKind {
     /// Its name in the catalogue.
     pub(crate) fn name(&self) -> String {
         let shown = serde_json::to_value(self).unwrap_or_default();
         shown["fault"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether only a connection with TLS can have it.
+    pub(crate) const fn is_of_tls(&self) -> bool {
+        matches!(
+            self,
+            Self::CertificateExpired
+                | Self::CertificateWrongHost
+                | Self::CertificateUnknownAuthority
+                | Self::NoCommonCipher
+        )
     }
 
     pub(crate) const fn place(&self) -> Place {

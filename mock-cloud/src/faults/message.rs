@@ -47,6 +47,21 @@ pub(crate) fn frames(fault: Option<&FaultKind>, text: Utf8Bytes) -> Vec<Message>
     }
 }
 
+/// Whether that fault makes a difference to this message: there are none that change what is not in it.
+pub(crate) fn can_change(fault: &FaultKind, text: &Utf8Bytes) -> bool {
+    let change: fn(&mut Value) = match fault {
+        FaultKind::UnknownMember => with_member,
+        FaultKind::UnknownToken => with_unknown_tokens,
+        FaultKind::WrongSerial => with_wrong_serial,
+        FaultKind::NullLists => without_lists,
+        _ => return true,
+    };
+    let before = serde_json::from_str::<Value>(text).unwrap_or_default();
+    let mut after = before.get("result").cloned().unwrap_or_default();
+    change(&mut after);
+    before.get("result").is_some_and(|before| *before != after)
+}
+
 fn fragments(text: &Utf8Bytes) -> Vec<Message> {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     let length = bytes.len().div_ceil(FRAGMENTS).max(1);
@@ -174,6 +189,10 @@ mod tests {
             (&json!(1), &json!("a"))
         );
         assert!(more["result"]["devices"][0]["nobodyKnows"].is_object());
+        for (fault, can) in [(FaultKind::NullLists, true), (FaultKind::WrongSerial, false), (FaultKind::Abort, true)] {
+            assert_eq!(can_change(&fault, &Utf8Bytes::from_static(list)), can, "{fault:?}");
+        }
+        assert!(!can_change(&FaultKind::UnknownMember, &Utf8Bytes::from_static("no message")));
         let long = text(FaultKind::Oversize { bytes: 5000 });
         assert!(long.len() == 5000 && serde_json::from_str::<Value>(&long).is_ok());
         assert_eq!(sent(FaultKind::Storm { count: 9 }, list).len(), 10);

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::FaultKind;
+use crate::random::Random;
 
 /// How long a connection that nothing comes on is kept.
 pub(crate) const HALF_OPEN_TIME: Duration = Duration::from_secs(600);
@@ -26,7 +27,7 @@ pub(crate) struct FaultyStream {
     /// Most bytes of a piece.
     piece: usize,
     /// How long each piece takes, and how long each byte, by the machine's time.
-    latency: Duration,
+    latency: Latency,
     per_byte: Duration,
     /// Until then nothing goes out.
     wait: Option<Pin<Box<Sleep>>>,
@@ -34,16 +35,43 @@ pub(crate) struct FaultyStream {
     may_go: bool,
 }
 
+/// How long pieces take.
+#[derive(Debug, Default)]
+struct Latency {
+    millis: u64,
+    jitter: u64,
+    deviation: u64,
+    chance: Option<Random>,
+}
+
+impl Latency {
+    /// How long the next one takes.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "milliseconds"
+    )]
+    fn next(&self) -> Duration {
+        let Some(chance) = &self.chance else { return Duration::from_millis(self.millis) };
+        // Twelve of them make a normal distribution with a deviation of one.
+        let normal = (0..12).map(|_| chance.share()).sum::<f64>() - 6.0;
+        let deviation = normal.clamp(-4.0, 4.0) * self.deviation as f64;
+        let millis = self.millis as f64 + chance.share() * self.jitter as f64 + deviation;
+        Duration::from_millis(millis.max(0.0) as u64)
+    }
+}
+
 impl FaultyStream {
     /// With that fault, if it is one of bytes on their way.
-    pub(crate) fn new(stream: TcpStream, fault: Option<&FaultKind>) -> Self {
+    pub(crate) fn new(stream: TcpStream, fault: Option<&FaultKind>, seed: impl FnOnce() -> u64) -> Self {
         let whole = Self {
             stream,
             left: None,
             stalls: false,
             closing: Duration::ZERO,
             piece: usize::MAX,
-            latency: Duration::ZERO,
+            latency: Latency::default(),
             per_byte: Duration::ZERO,
             wait: None,
             may_go: false,
@@ -53,7 +81,10 @@ impl FaultyStream {
             Some(FaultKind::StallAfter { bytes }) => Self { left: Some(*bytes), stalls: true, ..whole },
             Some(FaultKind::SlowClose { millis }) => Self { closing: Duration::from_millis(*millis), ..whole },
             Some(FaultKind::Slices { bytes }) => Self { piece: *bytes, ..whole },
-            Some(FaultKind::Latency { millis }) => Self { latency: Duration::from_millis(*millis), ..whole },
+            Some(FaultKind::Latency { millis, jitter, deviation }) => {
+                let chance = (*jitter > 0 || *deviation > 0).then(|| Random::new(seed()));
+                Self { latency: Latency { millis: *millis, jitter: *jitter, deviation: *deviation, chance }, ..whole }
+            }
             Some(FaultKind::Bandwidth { bytes_per_second: rate }) => {
                 // Ten pieces a second: smooth enough, and few enough timers.
                 let piece = usize::try_from(*rate / 10).unwrap_or(usize::MAX).max(1);
@@ -69,11 +100,17 @@ impl FaultyStream {
 
     /// Waits as long as a piece of that length takes.
     fn poll_wait(&mut self, context: &mut Context<'_>, length: usize) -> Poll<()> {
-        let time = self.latency + self.per_byte * u32::try_from(length).unwrap_or(u32::MAX);
-        if time.is_zero() || self.may_go {
+        if self.may_go {
             return Poll::Ready(());
         }
-        let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        if self.wait.is_none() {
+            let time = self.latency.next() + self.per_byte * u32::try_from(length).unwrap_or(u32::MAX);
+            if time.is_zero() {
+                return Poll::Ready(());
+            }
+            self.wait = Some(Box::pin(tokio::time::sleep(time)));
+        }
+        let Some(wait) = &mut self.wait else { return Poll::Ready(()) };
         ready!(wait.as_mut().poll(context));
         self.wait = None;
         self.may_go = true;

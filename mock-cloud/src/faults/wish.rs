@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha1::{Digest as _, Sha1};
 
 use super::{CATALOGUE, Facts, FaultKind, MOST, Place};
 
@@ -156,6 +157,12 @@ impl Fault {
         self
     }
 
+    /// The same for equal faults, in every run.
+    pub(super) fn digest(&self) -> u64 {
+        let digest = Sha1::digest(serde_json::to_vec(self).unwrap_or_default());
+        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
     /// Only for that hub.
     #[must_use]
     pub fn hub(mut self, serial: impl Into<String>) -> Self {
@@ -184,11 +191,15 @@ impl Fault {
         let Match { hub, listener, user, .. } = &self.matching;
         let is_cloud = matches!(place, Place::Login | Place::Token | Place::Record);
         let local = listener.as_deref().is_some_and(|name| name != "cloud");
+        // A connection to the cloud is nobody's hub's before it says something.
+        let of_nobody = matches!(place, Place::Listener | Place::Connection | Place::Upgrade)
+            && listener.as_deref() == Some("cloud");
         // A login and a token are nobody's hub's; users are known to the cloud alone.
         let never = [
             ("hub", hub.is_some() && matches!(place, Place::Login | Place::Token)),
             ("listener", local && is_cloud),
             ("user on that listener", local && user.is_some()),
+            ("hub on that listener", of_nobody && hub.is_some()),
         ];
         if let Some((member, _)) = never.into_iter().find(|(_, never)| *never) {
             let knows = place.knows().join(", ");
@@ -225,7 +236,12 @@ impl Fault {
                 within("count", u64::from(*count), 1, 10_000)
             }
             (FaultKind::Oversize { bytes }, _) => within("bytes", *bytes as u64, 1, 64 << 20),
-            (FaultKind::Latency { millis } | FaultKind::SlowClose { millis } | FaultKind::SlowHead { millis }, _) => {
+            (FaultKind::Latency { millis, jitter, deviation }, _) => {
+                within("millis", *millis, 0, 60_000)?;
+                within("jitter", *jitter, 0, 60_000)?;
+                within("deviation", *deviation, 0, 60_000)
+            }
+            (FaultKind::SlowClose { millis } | FaultKind::SlowHead { millis }, _) => {
                 within("millis", *millis, 1, 60_000)
             }
             (FaultKind::Bandwidth { bytes_per_second }, _) => within("bytes_per_second", *bytes_per_second, 1, 1 << 40),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ezlo_protocol::cloud::access_point::{WifiConnect, WifiNetworks};
 use ezlo_protocol::evidence::Evidence;
+use ezlo_protocol::secret::masked;
 use ezlo_protocol::wire;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -11,6 +12,10 @@ use serde_json::json;
 use super::http::{Reply, Request};
 use crate::world::hub::{ConnectError, Hub};
 use crate::world::{HubCell, World};
+use crate::{journal, report};
+
+/// Members of a body that are told when they make no difference.
+const MOST_TOLD: usize = 32;
 
 type Handler = fn(&Arc<World>, &Arc<HubCell>, &Request) -> Reply;
 
@@ -45,11 +50,14 @@ fn answered(calls: &[(&str, Method, Handler)], world: &Arc<World>, hub: &Arc<Hub
     if let Some(refusal) = super::route::unproven(world, &request.path, EVIDENCE) {
         return refusal;
     }
-    match calls.iter().find(|(path, ..)| *path == request.path.trim_end_matches('/')) {
-        None => Reply::not_found(),
-        Some((_, method, answer)) if *method == request.method => answer(world, hub, request),
-        Some((_, method, _)) => Reply::method_not_allowed(std::slice::from_ref(method)),
+    let found = calls.iter().find(|(path, ..)| *path == request.path.trim_end_matches('/'));
+    if let Some((_, _, answer)) = found.filter(|(_, method, _)| *method == request.method) {
+        return answer(world, hub, request);
     }
+    let asked = format!("{} {}", request.method, request.path);
+    let known = calls.iter().map(|(path, method, _)| format!("{method} {path}"));
+    report::unanswered(world, &journal::shown_path(&request.path), &asked, known);
+    found.map_or_else(Reply::not_found, |(_, method, _)| Reply::method_not_allowed(std::slice::from_ref(method)))
 }
 
 fn networks(world: &Arc<World>, hub: &Arc<HubCell>, _: &Request) -> Reply {
@@ -67,6 +75,10 @@ fn connect(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request) -> Reply {
         Ok(wish) => wish,
         Err(error) => return Reply::error(StatusCode::BAD_REQUEST, &error.to_string()),
     };
+    let strange: Vec<String> = wish.extra.iter().take(MOST_TOLD).map(|(member, _)| masked(member)).collect();
+    if !strange.is_empty() {
+        report::ignored(world, &request.path, &strange);
+    }
     let networks = &world.networks;
     match hub.change(world, |hub, context| hub.wifi_connect(&wish, networks, context), |_| ()) {
         Ok(()) => Reply::json(&json!({})),

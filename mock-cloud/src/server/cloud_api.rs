@@ -17,13 +17,14 @@ use super::auth::issue;
 use super::device::relay_url;
 use super::http::{Host, Reply, Request};
 use super::route::{bearer, pair, unauthorized};
+use crate::report;
 use crate::world::{AuthError, Caller, HubCell, HubKind, User, World};
 
 /// The MMS pair for a token. Needs the pair; a session token is not enough.
 pub(super) fn exchange(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
     let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(&pair, now));
-    match checked {
+    match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(caller) => Reply::json(&token_answer(world, &caller)),
         Err(error) => unauthorized(error),
     }
@@ -35,6 +36,9 @@ fn token_answer(world: &World, caller: &Caller) -> TokenAnswer {
     TokenAnswer { token: world.tokens.issue_cloud_token(caller, now, expires), ..TokenAnswer::default() }
 }
 
+/// Calls of the gateway.
+const CALLS: &[&str] = &["access_keys_sync", "controller_list", "login_with_id_and_password"];
+
 /// Answers HTTP 200 whatever happens; the envelope says what did.
 pub(super) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
     let answer = match wire::from_slice::<ApiCall>(&request.body) {
@@ -45,7 +49,10 @@ pub(super) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
                 "access_keys_sync" => with_token(world, request, |caller| access_keys(world, caller)),
                 "controller_list" => with_token(world, request, |caller| controller_list(world, caller, &request.host)),
                 "login_with_id_and_password" => gateway_login(world, request, &params),
-                other => Err(format!("unknown call: {}", other.chars().take(64).collect::<String>())),
+                other => {
+                    report::unanswered(world, other, other, CALLS.iter().map(|known| (*known).to_owned()));
+                    Err(format!("unknown call: {}", other.chars().take(64).collect::<String>()))
+                }
             }
         }
     };
@@ -64,7 +71,8 @@ pub(super) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
 fn with_token(world: &World, request: &Request, answer: impl FnOnce(&Caller) -> Value) -> Result<Value, String> {
     let now = world.clock.unix_seconds();
     let checked = bearer(request).ok_or(AuthError::Missing);
-    match checked.and_then(|token| world.tokens.check_cloud_token(&token, now)) {
+    let checked = checked.and_then(|token| world.tokens.check_cloud_token(&token, now));
+    match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(caller) => Ok(answer(&caller)),
         Err(AuthError::Missing) => Err("authorization required".into()),
         Err(AuthError::Bad) => Err("invalid token".into()),
@@ -146,7 +154,8 @@ fn log_in(world: &World, login: &PasswordLogin) -> Option<User> {
 
 fn tokens_for(world: &World, user: &User, host: &Host) -> (TokenAnswer, IdentityPair) {
     let pair = issue(world, user, host, 1, 1, 0);
-    let caller = Caller { user: user.id, account: user.account, expires: 0, seq: i64::MAX };
+    let seq = world.tokens.check_pair(&pair, i64::MIN).map_or(i64::MAX, |caller| caller.seq);
+    let caller = Caller { user: user.id, account: user.account, expires: 0, seq };
     (token_answer(world, &caller), pair)
 }
 
@@ -186,7 +195,8 @@ pub(super) fn login_v4(world: &World, request: &Request, parts: &[&str]) -> Repl
 pub(super) fn controllers(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
     let token = request.header("x-access-token").map(|token| token.trim().into()).ok_or(AuthError::Missing);
-    match token.and_then(|token| world.tokens.check_cloud_token(&token, now)) {
+    let checked = token.and_then(|token| world.tokens.check_cloud_token(&token, now));
+    match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(caller) => Reply::json(&controller_list(world, &caller, &request.host)),
         Err(error) => unauthorized(error),
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Shared;
 use super::http::{Reply, Request};
 use crate::hub::HubHandle;
+use crate::journal::{EntryKind, because_of};
 
 mod calls;
 mod clock;
@@ -79,14 +80,28 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
             allowed.push(call.method.clone());
             continue;
         }
+        if let Some(refused) = unknown_query(call, request).or_else(|| unwanted_body(call, request)) {
+            return refused;
+        }
+        let seq = is_deed(call).then(|| {
+            let journal = &shared.world.journal;
+            journal.named(EntryKind::Control, "", path, None, json!({"method": call.method.as_str()}))
+        });
         return match call.act {
-            Act::Now(act) => act(shared, request),
+            Act::Now(act) => because_of(seq, || act(shared, request)),
             Act::Later(act) => act(shared, request).await,
-            Act::With(act) => act(shared, part),
-            Act::Of(act) => act(shared, part, request),
+            Act::With(act) => because_of(seq, || act(shared, part)),
+            Act::Of(act) => because_of(seq, || act(shared, part, request)),
             Act::LaterWith(act) => act(shared, part).await,
             Act::Hub(act) => {
-                hubs::wherever(shared, part, call, |hub| act(hub, &request.body, call.body), request).await
+                hubs::wherever(
+                    shared,
+                    part,
+                    call,
+                    |hub| because_of(seq, || act(hub, &request.body, call.body)),
+                    request,
+                )
+                .await
             }
         };
     }
@@ -97,6 +112,20 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
     let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} takes {names}"));
     reply.headers.extend(HeaderValue::from_str(&names).ok().map(|names| (ALLOW, names)));
     reply
+}
+
+/// Whether a call does something to the world; looking and waiting do not.
+fn is_deed(call: &Call) -> bool {
+    call.method != Method::GET && call.path != "/expectations"
+}
+
+/// A query that the call does not have is a mistake that would go unseen.
+fn unknown_query(call: &Call, request: &Request) -> Option<Reply> {
+    let known = calls::QUERIES.iter().filter(|(path, _)| *path == call.path && call.method == Method::GET);
+    let known: Vec<&str> = known.flat_map(|(_, query)| query.iter().map(|(name, ..)| *name)).collect();
+    let strange = request.query.iter().find(|(name, _)| !known.contains(&name.as_str()))?;
+    let knows = if known.is_empty() { "no query".to_owned() } else { known.join(", ") };
+    Some(refusal(StatusCode::BAD_REQUEST, &format!("{} takes {knows}, not {:?}", call.path, strange.0)))
 }
 
 /// What stands in place of `{}`; empty when there is none in the pattern. `None` when they differ.
@@ -130,6 +159,25 @@ fn is_local(request: &Request) -> bool {
     name == "localhost"
         || super::http::world_number(&name).is_some()
         || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
+}
+
+/// What a body wishes for: an object, nothing else.
+fn wish<T: serde::de::DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Reply> {
+    let wrong = |text: &str| refusal(StatusCode::BAD_REQUEST, &format!("send {example}: {text}"));
+    // Lists would be read as the members of an object in their order.
+    match body.trim_ascii_start().first() {
+        None => Err(wrong("the body is empty")),
+        Some(b'{') => serde_json::from_slice(body).map_err(|error| wrong(&error.to_string())),
+        Some(_) => Err(wrong("that is no object")),
+    }
+}
+
+/// A call that takes no body is not given one: what it says would go unread.
+fn unwanted_body(call: &Call, request: &Request) -> Option<Reply> {
+    let body = request.body.trim_ascii();
+    let is_nothing = body.is_empty() || body == b"{}" || body == b"null";
+    let unwanted = call.body.is_empty() && call.method != Method::GET && !is_nothing;
+    unwanted.then(|| refusal(StatusCode::BAD_REQUEST, &format!("{} {} takes no body", call.method, call.path)))
 }
 
 pub(super) fn refusal(status: StatusCode, text: &str) -> Reply {

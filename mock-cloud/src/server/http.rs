@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ezlo_protocol::serial::Serial;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -40,8 +41,6 @@ const LAN_BODY_TIME: Duration = Duration::from_secs(60);
 const FLUSH_TIME: Duration = Duration::from_millis(50);
 /// Names of a query that are told when nobody looked at them.
 const MOST_TOLD: usize = 32;
-/// Share of requests that the hostile profile refuses for no reason.
-const HOSTILE_REFUSALS: f64 = 0.05;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -267,11 +266,8 @@ async fn journalled(
         hub: surface.hub().map(|hub| hub.serial.clone()),
     });
     let seq = journal.request(&asked);
-    let refuses = || shared.world.is_hostile(HOSTILE_REFUSALS, "hostile_refusal", "");
-    let is_hostile = matches!(surface, Surface::Cloud { .. }) && journal::because_of(Some(seq), refuses);
     let reply = match host {
         None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
-        Some(_) if is_hostile => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
         Some(_) if socket::is_upgrade(&request) => {
             journal::because_of(Some(seq), || socket::accept(shared, surface, exchange, request))
         }
@@ -330,7 +326,8 @@ fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<Fau
     if !surface.has_faults() || !shared.world.faults.are_there() {
         return None;
     }
-    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let own = surface.hub().map(|hub| hub.serial.to_string());
+    let hub = own.or_else(|| hub_in(&request.path)).unwrap_or_default();
     let host = request.host.name();
     let params = request.query.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     let facts = Facts {
@@ -344,6 +341,14 @@ fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<Fau
         ..Facts::default()
     };
     shared.world.fault(Place::Request, &facts)
+}
+
+/// The hub that a request to the cloud is about, where its path says so.
+fn hub_in(path: &str) -> Option<String> {
+    let mut parts = path.rsplit('/');
+    let serial = parts.next()?;
+    let is_about = parts.next() == Some("device") && serial.parse::<Serial>().is_ok();
+    is_about.then(|| serial.to_owned())
 }
 
 /// What comes in place of the answer, whatever that would be.
@@ -409,7 +414,13 @@ fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request, ope
 /// The authority the caller used: from the request line or the `Host` header; letters, digits and `.:-[]_` only, since it
 /// goes into answers.
 pub(super) fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
-    let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, more) = (hosts.next(), hosts.next());
+    // Nobody knows which of several is meant.
+    if more.is_some() {
+        return None;
+    }
+    let header = || first.and_then(|host| host.to_str().ok()).map(str::to_owned);
     let authority = request.uri().authority().map(ToString::to_string).or_else(header)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-[]_".contains(&byte);
     let good = !authority.is_empty() && authority.len() <= 300 && authority.bytes().all(plain);

@@ -28,6 +28,7 @@ use crate::json_text::JsonText;
 use crate::world::hub::{Local, OpenRequest, decode};
 use crate::world::link::{Link, LinkKind, Out};
 use crate::world::{HubCell, World};
+use crate::{journal, report};
 
 /// A call by HTTP, with how its answer is known.
 pub(crate) struct LanCall {
@@ -69,11 +70,19 @@ pub(super) fn answer(world: &Arc<World>, hub: &Arc<HubCell>, request: &Request, 
         ("/v1/broadcasts", &Method::GET) => broadcasts(world, hub, open),
         (path, &Method::GET) => match path.strip_prefix("/v1/method/") {
             Some(method) => by_path(world, hub, method, &request.query),
-            None => Reply::not_found(),
+            None => unanswered(world, request),
         },
         (path, _) if path.starts_with("/v1/method/") => Reply::method_not_allowed(&[Method::GET]),
-        _ => Reply::not_found(),
+        _ => unanswered(world, request),
     }
+}
+
+fn unanswered(world: &World, request: &Request) -> Reply {
+    const KNOWN: &[&str] = &["POST /v1/request", "GET /v1/broadcasts", "GET /v1/method/hub.info.get"];
+    let asked = format!("{} {}", request.method, request.path);
+    let known = KNOWN.iter().map(|known| (*known).to_owned());
+    report::unanswered(world, &journal::shown_path(&request.path), &asked, known);
+    Reply::not_found()
 }
 
 /// Basic credentials come before the two headers; none are needed with anonymous access.

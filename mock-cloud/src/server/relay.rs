@@ -27,13 +27,13 @@ use crate::world::{AuthError, Caller, HubCell, HubKind, World};
 pub(crate) const LOGIN_CONTROLLER: &str = "nma.login.controller";
 /// Fewest digits of a serial.
 const SHORTEST_SERIAL: usize = 8;
-/// Share of messages after which the hostile profile drops the connection.
-const HOSTILE_DROPS: f64 = 0.01;
 
 /// A connection to the relay.
 #[derive(Debug)]
 pub(super) struct RelaySession {
     link: Link,
+    /// The name that the client used for the relay.
+    host: Box<str>,
     state: State,
 }
 
@@ -53,8 +53,8 @@ enum State {
 }
 
 impl RelaySession {
-    pub(super) const fn new(link: Link) -> Self {
-        Self { link, state: State::Unknown }
+    pub(super) fn new(link: Link, host: &str) -> Self {
+        Self { link, host: host.into(), state: State::Unknown }
     }
 
     /// When the user's Identity expires, Unix seconds.
@@ -106,10 +106,6 @@ impl RelaySession {
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
-        if world.is_hostile(HOSTILE_DROPS, "hostile_drop", &self.link.conn_id) {
-            self.link.close(1001, "going away");
-            return;
-        }
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
@@ -189,7 +185,7 @@ impl RelaySession {
         }
         let pair = IdentityPair { identity: login.identity, signature: login.signature };
         let checked = world.tokens.check_pair(&pair, world.clock.unix_seconds());
-        match checked.and_then(|caller| world.admit(caller, "", "/nma")) {
+        match checked.and_then(|caller| world.admit(caller, &self.host, "/nma")) {
             Ok(caller) => {
                 self.state = State::User { caller, hub: None };
                 Ok(JsonText::empty())

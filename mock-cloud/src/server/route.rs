@@ -157,7 +157,7 @@ pub(super) fn user_of(world: &World, request: &Request) -> String {
         (None, Some(token)) => {
             world.sessions().check(&SessionToken::new(token), i64::MIN).ok().map(|known| known.caller.clone())
         }
-        (None, None) => None,
+        (None, None) => bearer(request).and_then(|token| world.tokens.check_cloud_token(&token, i64::MIN).ok()),
     };
     let named = request.path.strip_prefix("/autha/auth/username/").and_then(|name| decode(name.trim_end_matches('/')));
     caller.map(|caller| world.user_name(caller.user)).or(named).unwrap_or_default()

@@ -23,6 +23,7 @@ use session::Session;
 pub(super) use upgrade::{accept, is_upgrade};
 
 use crate::clock::Woken;
+use crate::journal::EntryKind;
 use crate::world::World;
 use crate::world::link::{Out, Outbox};
 
@@ -66,6 +67,8 @@ enum End {
     Gone,
     /// This side closes, with code and reason.
     Close(u16, &'static str),
+    /// The same, and whoever wanted it has put it into the journal.
+    Told(u16, &'static str),
 }
 
 /// Runs a connection to its end.
@@ -79,11 +82,17 @@ pub(super) async fn run(accepted: Accepted) {
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let mut late = None;
     let end = converse(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
+    if let End::Close(code, reason) = end {
+        let connection = session.connection();
+        world.journal.named(EntryKind::Close, connection, reason, Some(code), serde_json::Value::Null);
+    }
     drop(session);
     let ended = match end {
         End::Gone => return,
         End::Closed => last_words(&mut socket, late, &mut outbox).await,
-        End::Close(code, reason) => closed(&mut socket, (code, reason), late, &mut outbox).await,
+        End::Close(code, reason) | End::Told(code, reason) => {
+            closed(&mut socket, (code, reason), late, &mut outbox).await
+        }
     };
     if ended.is_ok() {
         let _ = tokio::time::timeout(SHUTDOWN_TIME, socket.get_mut().shutdown()).await;
@@ -201,7 +210,10 @@ fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Messa
             Ok(text) => session.on_text(world, &text.into()),
             Err(_) => session.on_text(world, &Utf8Bytes::from_static("\u{fffd}")),
         },
-        Some(Ok(Message::Close(_))) => {
+        Some(Ok(Message::Close(frame))) => {
+            // 1005 stands for a close without a code.
+            let code = frame.map_or(1005, |frame| frame.code.into());
+            world.journal.named(EntryKind::Closed, session.connection(), "", Some(code), serde_json::Value::Null);
             session.on_close();
             return Some(End::Closed);
         }
@@ -225,7 +237,7 @@ async fn sends(
             disturbed(world, socket, (text, number), session, late).await
         }
         Some(Out::Text(text, _)) => drain(socket, text, outbox).await,
-        Some(Out::Close(code, reason)) => Some(End::Close(code, reason)),
+        Some(Out::Close(code, reason)) => Some(End::Told(code, reason)),
         None => Some(End::Close(1013, "too slow")),
     }
 }

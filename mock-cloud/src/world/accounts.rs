@@ -12,6 +12,7 @@ use ezlo_protocol::wire::Loose;
 use jiff::Timestamp;
 
 use super::file::UserFile;
+use crate::journal::Journal;
 use crate::random::Random;
 use crate::state::{Keeper, Touch};
 
@@ -36,6 +37,7 @@ pub(crate) struct Accounts {
     logins: i64,
     /// Hears of every change.
     keeper: Option<Arc<Keeper>>,
+    journal: Option<Arc<Journal>>,
 }
 
 /// Most accounts that can be made.
@@ -157,6 +159,7 @@ impl Accounts {
             end: u64::MAX,
             logins: 9_000_000,
             keeper: None,
+            journal: None,
         };
         for file in files {
             let wish = NewAccount { username: &file.username, email: &file.email, password: &file.password };
@@ -235,6 +238,9 @@ impl Accounts {
     /// Another password for a user; false when nobody has that name.
     pub(crate) fn set_password(&mut self, username: &str, password: &Password) -> bool {
         let key = username.to_lowercase();
+        if !self.users.contains_key(&key) {
+            return false;
+        }
         self.note([Touch::User(key.clone())]);
         let Some(user) = self.users.get_mut(&key) else { return false };
         let name = user.username.clone();

@@ -18,7 +18,7 @@ use crate::state::{About, KeptAuthority, KeptState, KeptTime, Row, Touch};
 impl World {
     /// Whatever becomes of accounts and sessions is told to who keeps them.
     pub(super) fn is_heard(&self) {
-        self.accounts().heard_by(self.keeper.as_ref());
+        self.accounts().heard_by(self.keeper.as_ref(), &self.journal);
         self.sessions().heard_by(self.keeper.as_ref());
     }
 

@@ -137,7 +137,7 @@ impl Tokens {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "typ": "JWT"}).to_string());
         let payload = json!({
             "iat": now,
-            "token": {"expires_ts": expires, "pk_user": caller.user, "pk_account": caller.account},
+            "token": {"expires_ts": expires, "pk_user": caller.user, "pk_account": caller.account, "seq": caller.seq},
         });
         let body = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()));
         let signature = URL_SAFE_NO_PAD.encode(self.mac("cloud", &body));
@@ -154,8 +154,8 @@ impl Tokens {
         let expires = payload.expires_at().ok_or(AuthError::Bad)?;
         let number =
             |name: &str| payload.token.get().and_then(|token| token.extra.get(name)?.as_u64()).ok_or(AuthError::Bad);
-        // Says nothing of its login.
-        let seq = i64::MAX;
+        // One from before they said so is nobody's login's.
+        let seq = number("seq").ok().and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
         let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires, seq };
         if now >= expires { Err(AuthError::Expired) } else { Ok(caller) }
     }

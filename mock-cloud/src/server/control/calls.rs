@@ -28,12 +28,20 @@ pub(super) const QUERIES: &[(&str, &[Query])] = &[
     (
         "/journal",
         &[
-            ("since", "integer", "only entries from this number on"),
+            (
+                "since",
+                "integer",
+                "only entries after this number; the header x-lost says how many of them are forgotten",
+            ),
             ("kind", "string", "only entries of this kind, as message-in"),
             ("name", "string", "only entries of this path, method or fault"),
             ("connection", "string", "only entries of this connection"),
             ("cause", "integer", "only what that entry led to"),
-            ("status", "integer", "only answers with this status"),
+            ("status", "integer", "only answers with this status, or closes with this code"),
+            ("path", "string", "only entries whose name begins so"),
+            ("method", "string", "only requests of this HTTP method"),
+            ("host", "string", "only requests with this host"),
+            ("hub", "string", "only entries about the hub of this serial"),
             ("limit", "integer", "so many at most; 1000 when not said"),
             ("follow", "integer", "1 goes on as server-sent events"),
         ],
@@ -59,15 +67,16 @@ calls! {
         r#"{"seconds": 86400}"# Later(|shared, request| Box::pin(clock::advance(shared, request)));
     GET "/faults/catalogue" "What can go wrong." "" Now(faults::catalogue);
     GET "/faults" "What goes wrong now, with how often it matched and fired." "" Now(faults::list);
-    POST "/faults" "Lets something go wrong."
+    POST "/faults" "Lets something go wrong; {\"profile\": \"hostile\"} all that a profile has."
         r#"{"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 2}, "match": {"path": "/autha"}}"#
         Now(faults::add);
     DELETE "/faults" "Ends everything that goes wrong." "" Now(faults::remove_all);
     DELETE "/faults/{}" "Ends one." "" With(faults::remove);
     GET "/journal" "What happened, an entry a line; the header x-more says that there are later ones." "" Now(journal::entries);
     GET "/report" "What nobody answered, with what comes near, and what was sent and made no difference; counted." "" Now(journal::report);
-    POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time."
-        r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "within": 5}"#
+    POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time. With times it has to \
+        happen exactly so often, 0 for never, and all the time is looked."
+        r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "times": 2, "within": 5}"#
         Later(|shared, request| Box::pin(journal::expect(shared, request)));
     GET "/evidence" "How each simulated answer is known, and where from." "" Now(evidence);
     GET "/worlds" "This world, which is number 0, and the copies that were made of it, each with its ready line; and the states \
@@ -81,6 +90,7 @@ calls! {
     POST "/worlds/{}/reset" "Puts the state back that the world began with. The time goes on." "" With(worlds::reset);
     GET "/worlds/{}/export" "The whole state of a world as one document, secrets included." "" With(worlds::export);
     DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
+    DELETE "/states/{}" "Forgets a state that was kept." "" With(worlds::forget);
     POST "/users/{}/password" "A user takes another password. Tokens that were given out stay good."
         r#"{"password": "new-password"}"# Of(users::password);
     GET "/hubs" "The hubs by serial; the header x-more says that there are later ones." "" Now(hubs::list);

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::refusal;
+use super::{refusal, wish};
 use crate::clock::Clock;
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
@@ -33,7 +33,7 @@ struct Speed {
 
 /// Lets the time stand still (0), run as the machine's (1), or faster.
 pub(super) fn set_speed(shared: &Shared, request: &Request) -> Reply {
-    match serde_json::from_slice::<Speed>(&request.body) {
+    match wish::<Speed>(&request.body, r#"{"speed": 60}"#) {
         Ok(wish) if wish.speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&wish.speed) => {
             shared.world.clock.set_speed(wish.speed);
             shared.world.note_time();
@@ -43,7 +43,7 @@ pub(super) fn set_speed(shared: &Shared, request: &Request) -> Reply {
             StatusCode::BAD_REQUEST,
             "speed is 0 (standing still) or between 0.001 and 86400 (a day in a second)",
         ),
-        Err(error) => refusal(StatusCode::BAD_REQUEST, &format!("send {{\"speed\": 60}}: {error}")),
+        Err(refused) => refused,
     }
 }
 
@@ -58,10 +58,10 @@ const LONGEST_STEP: f64 = 315_360_000.0;
 
 /// Moves the time on. The answer comes when everything that became due has happened, in order.
 pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
-    let step = match serde_json::from_slice::<Advance>(&request.body) {
+    let step = match wish::<Advance>(&request.body, r#"{"seconds": 86400}"#) {
         Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => Duration::from_secs_f64(step.seconds),
         Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {{\"seconds\": 86400}}: {error}")),
+        Err(refused) => return refused,
     };
     let left = Clock::END_MS - shared.world.clock.now_ms();
     if i64::try_from(step.as_millis()).is_ok_and(|step| step > left) {
@@ -72,8 +72,11 @@ pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
     let moved = tokio::spawn(async move { moving.advance(step).await });
     let moved = moved.await;
     shared.world.note_time();
-    if moved.is_err() {
-        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "the time could not be moved");
+    match moved {
+        Ok(true) => Reply::json(&now(shared)),
+        Ok(false) => {
+            refusal(StatusCode::CONFLICT, "POST /clock ended this before the time was there; GET /clock tells it")
+        }
+        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the time could not be moved"),
     }
-    Reply::json(&now(shared))
 }

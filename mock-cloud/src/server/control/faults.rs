@@ -1,15 +1,31 @@
 //! What goes wrong: listed, added, removed.
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::refusal;
+use super::{refusal, wish};
+use crate::config::Profile;
 use crate::faults::CATALOGUE;
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
+use crate::world::SetupFault;
 
+/// The faults of a profile, all of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Set {
+    profile: Profile,
+}
+
+/// What can go wrong, and what can while a hub is put on Wi-Fi, which is the hub's own and stands at another call.
 pub(super) fn catalogue(_: &Shared, _: &Request) -> Reply {
-    Reply::json(&CATALOGUE)
+    let setup = SetupFault::ALL.iter().map(
+        |(fault, does)| json!({"fault": fault, "takes": "", "does": does, "at": "POST /hubs/{serial}/setup-fault"}),
+    );
+    let all: Vec<Value> =
+        CATALOGUE.iter().map(|entry| serde_json::to_value(entry).unwrap_or_default()).chain(setup).collect();
+    Reply::json(&all)
 }
 
 pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
@@ -17,12 +33,15 @@ pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
 }
 
 pub(super) fn add(shared: &Shared, request: &Request) -> Reply {
-    let fault = match serde_json::from_slice(&request.body) {
+    if let Ok(Set { profile }) = serde_json::from_slice(&request.body) {
+        return match shared.world.faults.add_profile(profile) {
+            Ok(ids) => Reply::json(&json!({"ids": ids})),
+            Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+    }
+    let fault = match wish(&request.body, r#"{"fault": "status", "status": 503, "when": {"first": 2}}"#) {
         Ok(fault) => fault,
-        Err(error) => {
-            let text = format!("send {{\"fault\": \"status\", \"status\": 503, \"when\": {{\"first\": 2}}}}: {error}");
-            return refusal(StatusCode::BAD_REQUEST, &text);
-        }
+        Err(refused) => return refused,
     };
     match shared.world.faults.add(fault) {
         Ok(id) => Reply::json(&json!({"id": id})),

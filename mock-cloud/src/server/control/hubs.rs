@@ -264,9 +264,9 @@ pub(super) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
 fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
     // Where nothing has to be said, nothing may be.
     let body = if body.is_empty() && example == "{}" { b"{}" } else { body };
-    let wish = match serde_json::from_slice(body) {
+    let wish = match super::wish(body, example) {
         Ok(wish) => wish,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("send {example}: {error}")),
+        Err(refused) => return refused,
     };
     match act(wish) {
         Ok(()) => Reply::json(&json!({"ok": true})),

@@ -8,8 +8,8 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::refusal;
-use crate::journal::{Entry, Filter};
+use super::{refusal, wish};
+use crate::journal::{Entry, Filter, Journal};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
 
@@ -19,13 +19,16 @@ const USUAL_ENTRIES: usize = 1000;
 /// There are later entries than these.
 pub(super) const MORE: HeaderName = HeaderName::from_static("x-more");
 
+/// So many entries after that number are forgotten.
+const LOST: HeaderName = HeaderName::from_static("x-lost");
+
 /// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
 pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
     let mut filter = Map::new();
-    let (mut most, mut follow) = (USUAL_ENTRIES, false);
+    let (mut most, mut follow) = (None, false);
     for (name, value) in &request.query {
         match (name.as_str(), value.parse::<u64>()) {
-            ("limit", Ok(limit)) => most = usize::try_from(limit).unwrap_or(usize::MAX),
+            ("limit", Ok(limit)) => most = Some(usize::try_from(limit).unwrap_or(usize::MAX)),
             ("follow", Ok(wish)) => follow = wish > 0,
             ("limit" | "follow" | "since" | "cause" | "status", Err(_)) => {
                 let text = format!("{name} is a number, not {value:?}; follow=1 follows");
@@ -40,6 +43,10 @@ pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("{error}, `limit`, `follow`")),
     };
     let journal = Arc::clone(&shared.world.journal);
+    if follow && most.is_some() {
+        return refusal(StatusCode::BAD_REQUEST, "follow=1 has no end, so it takes no limit");
+    }
+    let most = most.unwrap_or(USUAL_ENTRIES);
     if follow {
         // A browser that comes back says what it has seen.
         let seen = request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or_default();
@@ -51,6 +58,9 @@ pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
     entries.truncate(most);
     let lines = entries.iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
     let mut reply = Reply::new(StatusCode::OK, "application/x-ndjson", lines);
+    // Whoever reads on from a number hears of what was forgotten since.
+    let lost = journal.lost_since(filter.since);
+    reply.headers.extend(lost.map(|lost| (LOST, HeaderValue::from(lost))));
     reply.headers.extend(is_more.then_some((MORE, HeaderValue::from_static("1"))));
     reply
 }
@@ -71,7 +81,9 @@ pub(in crate::server) fn line(entry: &Entry) -> String {
 struct Expectation {
     #[serde(default, rename = "match")]
     filter: Filter,
-    /// How long it may take, in seconds of the machine.
+    /// How often: exactly. Once or more when nothing is said.
+    times: Option<usize>,
+    /// How long it may take, in seconds of the machine; for what must not come more often, how long is looked.
     #[serde(default)]
     within: f64,
 }
@@ -81,22 +93,30 @@ const LONGEST_EXPECTATION: f64 = 60.0;
 
 /// Answers with the entry that was expected; 417 when it did not come in time, with what came instead.
 pub(super) async fn expect(shared: &Shared, request: &Request) -> Reply {
-    let wish = match serde_json::from_slice::<Expectation>(&request.body) {
+    let wish = match wish::<Expectation>(&request.body, r#"{"match": {"kind": "request"}, "within": 5}"#) {
         Ok(wish) if (0.0..=LONGEST_EXPECTATION).contains(&wish.within) => wish,
         Ok(_) => return refusal(StatusCode::BAD_REQUEST, "within is between 0 and 60 seconds"),
-        Err(error) => {
-            let text = format!("send {{\"match\": {{\"kind\": \"request\"}}, \"within\": 5}}: {error}");
-            return refusal(StatusCode::BAD_REQUEST, &text);
-        }
+        Err(refused) => return refused,
     };
-    let journal = &shared.world.journal;
-    match journal.wait_for(&wish.filter, Duration::from_secs_f64(wish.within)).await {
-        Some(entry) => Reply::json(&entry),
-        None => {
-            let near = Filter { name: None, ..wish.filter };
-            let came: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
-            let text = json!({"error": "nothing like that came in time", "came_instead": came}).to_string();
-            Reply::new(StatusCode::EXPECTATION_FAILED, "application/json", text)
-        }
+    let (journal, limit) = (&shared.world.journal, Duration::from_secs_f64(wish.within));
+    let Some(times) = wish.times else {
+        return match journal.wait_for(&wish.filter, limit).await {
+            Some(entry) => Reply::json(&entry),
+            None => failed(journal, wish.filter, "nothing like that came in time"),
+        };
+    };
+    // One more than that would be too many.
+    let came = journal.wait_for_many(&wish.filter, times.saturating_add(1), limit).await;
+    match came.len() {
+        found if found == times => Reply::json(&json!({"times": times, "entries": came})),
+        found if found > times => failed(journal, wish.filter, &format!("it came more often than {times} times")),
+        found => failed(journal, wish.filter, &format!("it came {found} times in that time, not {times}")),
     }
+}
+
+fn failed(journal: &Journal, filter: Filter, what: &str) -> Reply {
+    let near = Filter { name: None, path: None, ..filter };
+    let came: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
+    let text = json!({"error": what, "came_instead": came}).to_string();
+    Reply::new(StatusCode::EXPECTATION_FAILED, "application/json", text)
 }

@@ -28,8 +28,7 @@ pub(super) fn text(shared: &Shared, _: &Request) -> Reply {
         "Hubs that somebody has asked for and that are at the relay.",
         &[(String::new(), online as u64)],
     );
-    let faults = world.faults.list();
-    let fired = faults.iter().map(|standing| (format!("{{id=\"{}\"}}", standing.id), standing.fired));
-    count("fault_fired_total", "counter", "How often each fault that stands went wrong.", &fired.collect::<Vec<_>>());
+    let fired = world.faults.fired().into_iter().map(|(name, times)| (format!("{{fault=\"{name}\"}}"), times));
+    count("fault_fired_total", "counter", "How often each kind of fault went wrong.", &fired.collect::<Vec<_>>());
     Reply::new(StatusCode::OK, "text/plain; version=0.0.4", text)
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::refusal;
+use super::{refusal, wish};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
 
@@ -19,7 +19,7 @@ struct NewPassword {
 const LONGEST: usize = 128;
 
 pub(super) fn password(shared: &Shared, name: &str, request: &Request) -> Reply {
-    let wish: NewPassword = match serde_json::from_slice(&request.body) {
+    let wish: NewPassword = match wish(&request.body, "") {
         Ok(wish) => wish,
         // What serde says may show what it read.
         Err(_) => return refusal(StatusCode::BAD_REQUEST, "send {\"password\": \"new-password\"}"),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::refusal;
+use super::{refusal, wish};
 use crate::cloud::{MockCloud, Snapshot};
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
@@ -50,8 +51,9 @@ struct Named {
 
 pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
     let kept = shared.kept.lock();
-    let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": ready}));
-    let copies = kept.copies.iter().map(|(id, copy)| json!({"id": id, "ready": copy.ready()}));
+    let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": shared.world.as_it_is(ready)}));
+    let copies =
+        kept.copies.iter().map(|(id, copy)| json!({"id": id, "ready": copy.shared().world.as_it_is(copy.ready())}));
     let worlds: Vec<_> = own.into_iter().chain(copies).collect();
     Reply::json(&json!({"worlds": worlds, "states": kept.states.keys().collect::<Vec<_>>()}))
 }
@@ -60,9 +62,14 @@ fn nowhere() -> Reply {
     refusal(StatusCode::NOT_FOUND, "no world has that number; GET /worlds lists them")
 }
 
+/// A number as it is written everywhere: +1 and 01 are none.
+fn number(id: &str) -> Option<u64> {
+    id.parse().ok().filter(|number: &u64| number.to_string() == id)
+}
+
 /// What becomes of the world of that number.
 fn on<R>(shared: &Shared, id: &str, act: impl FnOnce(&Shared) -> R) -> Option<R> {
-    match id.parse().ok()? {
+    match number(id)? {
         0 => Some(act(shared)),
         id => shared.kept.lock().copies.get(&id).map(|copy| act(copy.shared())),
     }
@@ -89,9 +96,9 @@ pub(super) async fn fork(shared: &Shared, id: &str) -> Reply {
 }
 
 fn named(request: &Request) -> Result<String, Reply> {
-    let wrong = |text: &str| refusal(StatusCode::BAD_REQUEST, &format!("send {{\"name\": \"before\"}}: {text}"));
-    let wish: Named = serde_json::from_slice(&request.body).map_err(|error| wrong(&error.to_string()))?;
-    if (1..=LONGEST_NAME).contains(&wish.name.len()) { Ok(wish.name) } else { Err(wrong("1 to 64 bytes")) }
+    let Named { name } = wish(&request.body, r#"{"name": "before"}"#)?;
+    let is_name = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains('/');
+    if is_name { Ok(name) } else { Err(refusal(StatusCode::BAD_REQUEST, "a name is 1 to 64 bytes, without /")) }
 }
 
 pub(super) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
@@ -102,7 +109,7 @@ pub(super) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
     let Some(state) = on(shared, id, Shared::snapshot) else { return nowhere() };
     let states = &mut shared.kept.lock().states;
     if states.len() >= MOST_STATES && !states.contains_key(&name) {
-        let text = format!("there are {MOST_STATES} states already; take one of their names");
+        let text = format!("there are {MOST_STATES} states already; DELETE /states/NAME forgets one");
         return refusal(StatusCode::CONFLICT, &text);
     }
     states.insert(name.clone(), state);
@@ -111,7 +118,7 @@ pub(super) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
 
 /// A world that is several processes cannot be put back by one of them.
 fn is_one_of_many(shared: &Shared, id: &str) -> Option<Reply> {
-    let is = shared.world.backplane().is_some() && id.parse() == Ok(0);
+    let is = shared.world.backplane().is_some() && number(id) == Some(0);
     is.then(|| {
         refusal(StatusCode::CONFLICT, "this world is several processes; put a copy back, POST /worlds/0/fork makes one")
     })
@@ -152,15 +159,23 @@ pub(super) fn reset(shared: &Shared, id: &str) -> Reply {
 }
 
 pub(super) fn end(shared: &Shared, id: &str) -> Reply {
-    match id.parse() {
-        Ok(0) => refusal(StatusCode::CONFLICT, "this world ends with the program"),
-        Ok(id) => match shared.kept.lock().copies.remove(&id) {
+    match number(id) {
+        Some(0) => refusal(StatusCode::CONFLICT, "this world ends with the program"),
+        Some(id) => match shared.kept.lock().copies.remove(&id) {
             Some(copy) => {
                 drop(copy);
                 Reply::json(&json!({"ended": id}))
             }
             None => nowhere(),
         },
-        Err(_) => nowhere(),
+        None => nowhere(),
+    }
+}
+
+pub(super) fn forget(shared: &Shared, name: &str) -> Reply {
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    match shared.kept.lock().states.remove(&*name) {
+        Some(_) => Reply::json(&json!({"forgotten": name})),
+        None => refusal(StatusCode::NOT_FOUND, "no state of that name is kept; GET /worlds lists them"),
     }
 }

@@ -85,7 +85,7 @@ pub(super) async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut 
         while end.is_none() {
             match outbox.try_recv() {
                 Some(Out::Text(text, _)) => socket.feed(Message::Text(text)).await?,
-                Some(Out::Close(code, reason)) => end = Some(End::Close(code, reason)),
+                Some(Out::Close(code, reason)) => end = Some(End::Told(code, reason)),
                 None => break,
             }
         }
@@ -117,7 +117,11 @@ pub(super) async fn disturbed(
     let user = session.user().map(|user| world.user_name(user)).unwrap_or_default();
     let connection = session.connection();
     let facts = Facts { method: &name, hub: &hub, listener, connection, user: &user, ..Facts::default() };
-    let fault = journal::because_of(Some(number), || world.fault(Place::Message, &facts));
+    let can = |fault: &FaultKind| match fault {
+        FaultKind::StaleBroadcast => session.stale_broadcast().is_some(),
+        fault => faults::message::can_change(fault, &text),
+    };
+    let fault = journal::because_of(Some(number), || world.fault_that(Place::Message, &facts, can));
     match fault {
         Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),
         Some(FaultKind::Abort) => return Some(End::Gone),

@@ -38,7 +38,8 @@ pub(in crate::server) fn accept(
         reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
         return reply;
     }
-    let no_pong = match refused(shared, surface, &request) {
+    let host = answers::host_of(&request, false).map(|host| host.name()).unwrap_or_default();
+    let no_pong = match refused(shared, surface, &request, &host) {
         Ok(no_pong) => no_pong,
         Err(refusal) => return refusal,
     };
@@ -48,7 +49,7 @@ pub(in crate::server) fn accept(
     let (session, outbox) = match (surface, request.uri().path()) {
         (Surface::Cloud { .. }, "/" | "/nma") => {
             let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Relay);
-            (Session::Relay(RelaySession::new(link)), outbox)
+            (Session::Relay(RelaySession::new(link, &host)), outbox)
         }
         (Surface::Lan { hub, .. }, "/") => {
             let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Local);
@@ -67,15 +68,14 @@ pub(in crate::server) fn accept(
 }
 
 /// What goes wrong with the upgrade: a refusal, or whether nobody is to answer its pings.
-fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>) -> Result<bool, Reply> {
+fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>, host: &str) -> Result<bool, Reply> {
     if !shared.world.faults.are_there() {
         return Ok(false);
     }
     let query = answers::query_params(request.uri().query().unwrap_or_default());
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
-    let host = answers::host_of(request, false).map(|host| host.name()).unwrap_or_default();
     let facts = Facts {
-        host: &host,
+        host,
         path: request.uri().path(),
         method: request.method().as_str(),
         hub: &hub,
@@ -89,11 +89,12 @@ fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Err(Reply::error(status, status.canonical_reason().unwrap_or("No")))
         }
-        // An upgrade is a request too, and can be answered by anything.
-        _ => match shared.world.fault(Place::Request, &facts).and_then(|fault| answers::in_place(&fault)) {
-            Some(refusal) => Err(refusal),
-            None => Ok(false),
-        },
+        // An upgrade is a request too, and can be answered by anything else than what an upgrade is.
+        _ => {
+            let can = |fault: &FaultKind| answers::in_place(fault).is_some();
+            let instead = shared.world.fault_that(Place::Request, &facts, can);
+            instead.as_ref().and_then(answers::in_place).map_or(Ok(false), Err)
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use ezlo_protocol::serial::Serial;
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Accounts, Ownership, User};
+use crate::journal::{EntryKind, Journal};
 use crate::state::{Keeper, Row, Rows, Touch};
 
 /// Beyond this no client reads a number exactly.
@@ -33,14 +34,22 @@ struct Owner {
 
 impl Accounts {
     pub(super) fn note(&self, touches: impl IntoIterator<Item = Touch>) {
+        let touches: Vec<Touch> = touches.into_iter().collect();
+        if let Some(journal) = &self.journal {
+            // Logins are counted all the time, which changes nobody.
+            for touch in touches.iter().filter(|touch| **touch != Touch::Counters) {
+                journal.named(EntryKind::Change, "", &touch.key(), None, serde_json::Value::Null);
+            }
+        }
         if let Some(keeper) = &self.keeper {
             keeper.note_all_of(touches);
         }
     }
 
     /// Who hears of every change from now on.
-    pub(crate) fn heard_by(&mut self, keeper: Option<&Arc<Keeper>>) {
+    pub(crate) fn heard_by(&mut self, keeper: Option<&Arc<Keeper>>, journal: &Arc<Journal>) {
         self.keeper = keeper.cloned();
+        self.journal = Some(Arc::clone(journal));
     }
 
     /// Everything that is kept of them.

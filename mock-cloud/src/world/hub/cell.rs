@@ -20,7 +20,6 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::timers::{Timers, Waiting};
 use super::{Context, Effects, Family, Hub, Local};
 use crate::config::Guesses;
-use crate::faults::{Facts, FaultKind, Place};
 use crate::frame::{self, MessageId, Way};
 use crate::http_call;
 use crate::journal;
@@ -31,6 +30,7 @@ use crate::world::World;
 use crate::world::file::{HubFile, HubKind};
 use crate::world::link::{Link, LinkKind};
 
+mod calls;
 mod shots;
 
 pub(crate) use shots::HubShot;
@@ -272,71 +272,6 @@ impl HubCell {
         outcome
     }
 
-    /// What goes wrong with a call that came that way, if anything.
-    pub(crate) fn call_fault(
-        &self,
-        world: &World,
-        request: &Envelope<'_>,
-        listener: &str,
-        (connection, user): (&str, Option<u64>),
-    ) -> Option<FaultKind> {
-        if !world.faults.are_there() {
-            return None;
-        }
-        let method = request.method.as_deref().unwrap_or_default();
-        let params = request.params.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let user = user.map(|user| world.user_name(user)).unwrap_or_default();
-        let hub = self.serial.as_str();
-        let facts =
-            Facts { method, hub, listener, connection, user: &user, params: params.as_ref(), ..Facts::default() };
-        world.fault(Place::Call, &facts)
-    }
-
-    /// A broadcast that was true once: the one before the last about the item that was told of last. Kept while there are
-    /// faults.
-    pub(crate) fn stale_broadcast(&self) -> Option<Utf8Bytes> {
-        self.lock().stale.clone()
-    }
-
-    /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
-    pub(crate) fn relayed_call(
-        self: &Arc<Self>,
-        world: &Arc<World>,
-        request: &Envelope<'_>,
-        text: &str,
-        (caller, user): (&Link, u64),
-    ) {
-        let method = request.method.as_deref().unwrap_or_default();
-        let refuse = |data| {
-            caller.text(frame::reply(request, method, &Err(RpcError::known(data)), Way::Relay));
-        };
-        let controller = self.lock().controller.clone();
-        match controller {
-            Some(controller) => {
-                if !controller.text(frame::with_sender(request, text, &caller.conn_id)) {
-                    refuse("nma.ezlo.unavailable");
-                }
-            }
-            None if !self.read(|hub| hub.wifi.at_relay()) => refuse("nma.ezlo.notconnected"),
-            None => {
-                let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)));
-                if let Some(FaultKind::RpcError { code, data }) = &fault {
-                    let refused = Err(RpcError::new(*code, data, "as wished"));
-                    caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
-                    return;
-                }
-                let answer = |outcome: &Result<JsonText, RpcError>| {
-                    if fault == Some(FaultKind::NoAnswer) {
-                        return;
-                    }
-                    caller.text(self.reply_text(world, request, outcome, Way::Relayed(&caller.conn_id)));
-                };
-                // The outcome has gone out already.
-                let _ = self.call(world, request, answer);
-            }
-        }
-    }
-
     /// A process begins to speak for this hub; the one before it, if any, is told to go.
     pub(crate) fn controller_came(&self, link: Link) {
         let mut state = self.lock();
@@ -375,6 +310,11 @@ impl HubCell {
     }
 
     fn apply(self: &Arc<Self>, world: &Arc<World>, state: &mut State, effects: Effects) {
+        if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
+            let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
+            let told = effects.broadcasts.iter().map(|(name, _)| *name).chain(presence);
+            world.journal.hub_changed(&self.serial, told);
+        }
         for (name, content) in &effects.broadcasts {
             let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
             let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content.as_str(), told);

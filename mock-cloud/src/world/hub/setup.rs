@@ -37,6 +37,25 @@ pub enum SetupFault {
     NeverAppears,
 }
 
+impl SetupFault {
+    /// Every one, with what it does.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::NoAccessPoint, "nobody answers at the access point"),
+        (Self::EmptyScan, "the hub sees no network"),
+        (Self::FiveGigahertzOnly, "every network is on a 5 GHz channel"),
+        (Self::WeakSignal, "every network is all but out of reach"),
+        (
+            Self::AccessPointVanishes,
+            "the access point goes away when the hub is told to join, and the hub does not join",
+        ),
+        (Self::RestartsOnce, "the hub restarts when it is told to join, once"),
+        (Self::KeepsRestarting, "the hub restarts each time it is told to join"),
+        (Self::AddressChanges, "the hub has another address after the first"),
+        (Self::AddressUnstable, "the hub has another address each time it is asked"),
+        (Self::NeverAppears, "the hub joins, and never comes to the relay"),
+    ];
+}
+
 /// A channel that every 5 GHz router has.
 const HIGH_CHANNEL: i64 = 36;
 /// A signal that no radio keeps.

@@ -1,0 +1,86 @@
+//! Calls that come through the relay, and what goes wrong with calls.
+
+use std::sync::Arc;
+
+use ezlo_protocol::rpc::{Envelope, RpcError};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::HubCell;
+use crate::faults::{Facts, FaultKind, Place};
+use crate::frame::{self, Way};
+use crate::json_text::JsonText;
+use crate::world::World;
+use crate::world::link::Link;
+
+impl HubCell {
+    /// What goes wrong with a call that came that way, if anything.
+    pub(crate) fn call_fault(
+        &self,
+        world: &World,
+        request: &Envelope<'_>,
+        listener: &str,
+        (connection, user): (&str, Option<u64>),
+    ) -> Option<FaultKind> {
+        if !world.faults.are_there() {
+            return None;
+        }
+        let method = request.method.as_deref().unwrap_or_default();
+        let params = request.params.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let user = user.map(|user| world.user_name(user)).unwrap_or_default();
+        let hub = self.serial.as_str();
+        let facts =
+            Facts { method, hub, listener, connection, user: &user, params: params.as_ref(), ..Facts::default() };
+        world.fault(Place::Call, &facts)
+    }
+
+    /// A broadcast that was true once: the one before the last about the item that was told of last. Kept while there are
+    /// faults.
+    pub(crate) fn stale_broadcast(&self) -> Option<Utf8Bytes> {
+        self.lock().stale.clone()
+    }
+
+    /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
+    pub(crate) fn relayed_call(
+        self: &Arc<Self>,
+        world: &Arc<World>,
+        request: &Envelope<'_>,
+        text: &str,
+        (caller, user): (&Link, u64),
+    ) {
+        let method = request.method.as_deref().unwrap_or_default();
+        let refuse = |data| {
+            caller.text(frame::reply(request, method, &Err(RpcError::known(data)), Way::Relay));
+        };
+        let controller = self.lock().controller.clone();
+        if controller.is_none() && !self.read(|hub| hub.wifi.at_relay()) {
+            return refuse("nma.ezlo.notconnected");
+        }
+        let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)));
+        if let Some(FaultKind::RpcError { code, data }) = &fault {
+            let refused = Err(RpcError::new(*code, data, "as wished"));
+            caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
+            return;
+        }
+        match controller {
+            // It is done, and what comes of it finds nobody.
+            Some(controller) if fault == Some(FaultKind::NoAnswer) => {
+                controller.text(frame::with_sender(request, text, "nobody"));
+            }
+            Some(controller) => {
+                if !controller.text(frame::with_sender(request, text, &caller.conn_id)) {
+                    refuse("nma.ezlo.unavailable");
+                }
+            }
+            None => {
+                let answer = |outcome: &Result<JsonText, RpcError>| {
+                    if fault == Some(FaultKind::NoAnswer) {
+                        return;
+                    }
+                    caller.text(self.reply_text(world, request, outcome, Way::Relayed(&caller.conn_id)));
+                };
+                // The outcome has gone out already.
+                let _ = self.call(world, request, answer);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What faults reach, and what they do not: each acts where it can do something, and counts only there.
+
+use ezlo_mock_cloud::journal::{EntryKind, Filter};
+use ezlo_mock_cloud::{Config, Profile};
+use ezlo_protocol::identity::IdentityPair;
+
+use super::*;
+use crate::support::pair;
+
+fn keys(pair: &IdentityPair) -> [(&'static str, &str); 2] {
+    [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())]
+}
+
+const EXCHANGE: &str = "GET /mca-router/token/exchange/legacy-to-cloud";
+
+async fn bearer(cloud: &MockCloud, token: &str) -> serde_json::Value {
+    let header = format!("Bearer {token}");
+    let call = br#"{"call":"access_keys_sync","version":"1","params":{}}"#;
+    ask(http(cloud), "POST /v1/request", &[("authorization", &header)], call).await.json()
+}
+
+fn counts(cloud: &MockCloud) -> (u64, u64) {
+    let standing = &cloud.faults()[0];
+    (standing.matched, standing.fired)
+}
+
+#[tokio::test]
+async fn who_is_evicted_gets_no_new_token_and_uses_no_old_one() {
+    let cloud = cloud().await;
+    let first = pair(&cloud).await;
+    let token = ask(http(&cloud), EXCHANGE, &keys(&first), b"").await.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(bearer(&cloud, &token).await["status"], 1);
+    cloud.add_fault(Fault::new(FaultKind::EvictOthers).when(Trigger::First(1))).unwrap();
+    let second = pair(&cloud).await;
+    assert_eq!(ask(http(&cloud), EXCHANGE, &keys(&first), b"").await.status, 401);
+    assert_eq!(bearer(&cloud, &token).await["data"]["error_text"], "invalid token");
+    let token = ask(http(&cloud), EXCHANGE, &keys(&second), b"").await.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(bearer(&cloud, &token).await["status"], 1);
+
+    cloud.remove_fault(None);
+    cloud.add_fault(Fault::new(FaultKind::Revoked)).unwrap();
+    assert_eq!(ask(http(&cloud), EXCHANGE, &keys(&second), b"").await.status, 401);
+    assert_eq!(bearer(&cloud, &token).await["status"], 0);
+    assert_eq!(counts(&cloud), (2, 2));
+
+    cloud.remove_fault(None);
+    let mut of_user = Fault::new(FaultKind::EmptyAnswer);
+    of_user.matching.user = Some("demo.user".into());
+    cloud.add_fault(of_user).unwrap();
+    assert_eq!(bearer(&cloud, &token).await, serde_json::Value::Null, "whose token it is, is known");
+}
+
+#[tokio::test]
+async fn a_request_about_a_hub_is_that_hubs() {
+    let cloud = cloud().await;
+    cloud.add_fault(Fault::new(FaultKind::Status { status: 500, retry_after: None }).hub(HUB)).unwrap();
+    let own = pair(&cloud).await;
+    let record =
+        async |hub: &str| ask(http(&cloud), &format!("GET /device/device/device/{hub}"), &keys(&own), b"").await.status;
+    assert_eq!((record(HUB).await, record("92000001").await), (500, 200));
+    for kind in [FaultKind::HalfOpen, FaultKind::Refuse, FaultKind::NoPong] {
+        let mut fault = Fault::new(kind).hub(HUB);
+        fault.matching.listener = Some("cloud".into());
+        let refused = cloud.add_fault(fault).unwrap_err().to_string();
+        assert!(refused.contains("hub on that listener"), "{refused}");
+    }
+}
+
+/// A hub that is a process of its own can fail as a simulated one does.
+#[tokio::test]
+async fn calls_to_a_controller_fail_too() {
+    let cloud = cloud().await;
+    let mut hub = Socket::connect(http(&cloud)).await;
+    let register = json!({"id": "_", "method": "register", "params": {"serial": "92000001", "firmware": "3.x",
+        "timeOffset": 0, "media": "radio", "hubType": "32.1", "mac_address": "AA:BB:CC:00:00:03",
+        "controller_uuid": "00000000-0000-4000-8000-000000000001", "maxFrameSize": 20480}});
+    assert_eq!(within(hub.ask(register.to_string())).await["method"], "registered");
+    let mut user = Socket::connect(http(&cloud)).await;
+    user.ask(crate::support::login_text(&pair(&cloud).await)).await;
+    assert_eq!(user.ask(crate::support::register_text(&json!("92000001"))).await["method"], "registered");
+    let refused = FaultKind::RpcError { code: 1, data: "a".into() };
+    cloud.add_fault(Fault::new(refused).hub("92000001").when(Trigger::First(1))).unwrap();
+    cloud.add_fault(Fault::new(FaultKind::NoAnswer).hub("92000001").when(Trigger::First(1))).unwrap();
+    let call = |id: u32| json!({"id": id, "method": "hub.info.get", "params": {}}).to_string();
+    assert_eq!(within(user.ask(call(1))).await["error"]["data"], "a");
+    for id in [2, 3] {
+        user.text(call(id)).await;
+        let mut heard = within(hub.json()).await;
+        assert_eq!(heard["id"], id, "the refused one never came");
+        let sender = heard["sender"].take();
+        hub.text(
+            json!({"id": id, "method": "hub.info.get", "error": null, "result": {}, "sender": sender}).to_string(),
+        )
+        .await;
+    }
+    assert_eq!(within(user.json()).await["id"], 3, "the answer to the second found nobody");
+}
+
+#[tokio::test]
+async fn what_can_do_nothing_does_not_count() {
+    let cloud = cloud().await;
+    let clear = |kind| {
+        cloud.remove_fault(None);
+        cloud.add_fault(Fault::new(kind).when(Trigger::First(1))).unwrap();
+    };
+    // An upgrade has no body to cut.
+    clear(FaultKind::TruncatedBody);
+    let socket = Socket::connect(http(&cloud)).await;
+    assert_eq!(counts(&cloud), (0, 0));
+    drop(socket);
+    // Clear text has no certificate.
+    for kind in [FaultKind::CertificateExpired, FaultKind::NoCommonCipher] {
+        clear(kind);
+        assert_eq!(locate(&cloud).await.status, 200);
+        assert_eq!(counts(&cloud), (0, 0));
+    }
+    cloud.remove_fault(None);
+    let mut socket = registered(&cloud).await;
+    for kind in [FaultKind::NullLists, FaultKind::WrongSerial, FaultKind::StaleBroadcast] {
+        clear(kind.clone());
+        let answer = socket.ask(json!({"id": 1, "method": "hub.modes.current.get", "params": {}}).to_string()).await;
+        assert!(answer["error"].is_null() && counts(&cloud) == (0, 0), "{kind:?}: {answer}");
+    }
+    clear(FaultKind::NullLists);
+    let answer = socket.ask(json!({"id": 1, "method": "hub.devices.list", "params": {}}).to_string()).await;
+    assert!(answer["result"]["devices"].is_null() && counts(&cloud) == (1, 1), "{answer}");
+    // A listener that goes counts once, whatever else comes and goes.
+    cloud.remove_fault(None);
+    let mut refuse = Fault::new(FaultKind::Refuse).hub(HUB);
+    refuse.matching.listener = Some("lan".into());
+    cloud.add_fault(refuse).unwrap();
+    let gone = Filter::kind(EntryKind::Fault).name("refuse");
+    within(cloud.expect_within(&gone, Duration::from_secs(20))).await.unwrap();
+    let before = cloud.journal(&gone).len();
+    cloud.add_fault(Fault::new(FaultKind::Abort).method("nobody")).unwrap();
+    locate(&cloud).await;
+    assert_eq!(cloud.journal(&gone).len(), before);
+}
+
+/// Profiles are sets of faults that stand like all others.
+#[tokio::test]
+async fn a_profile_is_a_set_of_faults() {
+    let hostile = started(MockCloud::builder().config(Config { profile: Profile::Hostile, ..Config::default() })).await;
+    let names = |cloud: &MockCloud| -> Vec<String> {
+        let names = cloud.faults().into_iter().map(|standing| serde_json::to_value(standing).unwrap()["fault"].clone());
+        names.map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let set = names(&hostile);
+    for name in ["status", "slow_answer", "abort", "reorder_message", "late_message", "early_expiry"] {
+        assert!(set.iter().any(|known| known == name), "{name}: {set:?}");
+    }
+    let calm = cloud().await;
+    assert!(calm.faults().is_empty());
+    let added = ask(address(&calm.ready().control), "POST /faults", &[], br#"{"profile": "hostile"}"#).await;
+    assert_eq!(added.json()["ids"].as_array().unwrap().len(), set.len());
+    assert_eq!(names(&calm), set);
+    assert_eq!(calm.remove_fault(None), set.len());
+}
+
+/// Pieces take as long as the distribution says: no one like the other, and none under the least.
+#[tokio::test]
+async fn latency_has_a_distribution() {
+    let cloud = cloud().await;
+    cloud.add_fault(Fault::new(FaultKind::Latency { millis: 30, jitter: 40, deviation: 0 })).unwrap();
+    let mut took = Vec::new();
+    for _ in 0..6 {
+        let began = Instant::now();
+        assert_eq!(locate(&cloud).await.status, 200);
+        took.push(began.elapsed());
+    }
+    assert!(took.iter().all(|time| *time >= Duration::from_millis(30)), "{took:?}");
+    for wish in [r#"{"fault":"latency","millis":5,"jitter":9,"deviation":3}"#, r#"{"fault":"latency","millis":5}"#] {
+        let answer = ask(address(&cloud.ready().control), "POST /faults", &[], wish.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
