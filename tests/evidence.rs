@@ -17,6 +17,17 @@ async fn weaker_answers_are_refused_on_every_surface() {
     let fresh = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
     assert_eq!(ask(fresh, "GET /wifi/networks", &[], b"").await.status, 501);
     let mut socket = registered(&cloud).await;
+    // So are weaker errors, and no others.
+    for (serial, data) in [(json!("90000002"), "mock.unproven"), (json!(7), "rpc.params.invalid")] {
+        let refused = socket.ask(crate::support::register_text(&serial)).await;
+        assert_eq!(refused["error"]["data"], data, "{serial}: {refused}");
+    }
+    let wrong = ezlo::Credentials::new("demo.user", "wrong");
+    let refused = within(ezlo::Account::log_in(plain(&cloud), &wrong)).await.unwrap_err();
+    assert!(!refused.to_string().contains("only-proven"), "everybody knows this one: {refused}");
+    let wish = "POST /autha/auth/username?Username=demo.user&Email=x@example.com&Password=password-1";
+    let taken = ask(crate::support::http(&cloud), wish, &[], b"").await;
+    assert_eq!(taken.status, 501, "{}", taken.body);
     let strong = socket.ask(json!({"id": 2, "method": "hub.devices.list", "params": {}}).to_string()).await;
     assert_eq!(strong["error"], Value::Null);
 }

@@ -10,14 +10,17 @@ use crate::server::relay::LOGIN_CONTROLLER;
 use crate::server::{access_point, lan, route};
 use crate::world::hub::SIMULATED;
 
+pub(crate) mod errors;
+mod fields;
+
 /// What is known of one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Entry {
     /// Who answers: `cloud`, `access-point`, `lan` (a hub's HTTP server), `hub` (the relay's own methods among them), or
-    /// `broadcast`.
+    /// `broadcast`; `error` and `http-error` for refusals, `fields` for groups of members.
     pub surface: &'static str,
-    /// The call, method or broadcast.
+    /// The call, method, broadcast, refusal or group.
     pub name: &'static str,
     /// How the answer is known.
     pub evidence: Evidence,
@@ -63,7 +66,8 @@ pub fn ledger() -> Vec<Entry> {
         evidence: broadcast.evidence,
         source: broadcast.source,
     });
-    cloud.chain(access_point).chain(lan).chain(controllers).chain(methods).chain(broadcasts).collect()
+    let answers = cloud.chain(access_point).chain(lan).chain(controllers).chain(methods).chain(broadcasts);
+    answers.chain(errors::entries()).chain(fields::entries()).collect()
 }
 
 /// Methods that the relay and the local port answer themselves.

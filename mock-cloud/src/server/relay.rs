@@ -126,17 +126,17 @@ impl RelaySession {
         let method = request.method.as_deref().unwrap_or_default();
         let is_own = matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER);
         if is_own && let Some(refused) = evidence::unproven(world.guesses.only_proven, method) {
-            self.reply(request, method, &Err(refused));
+            self.reply(world, request, method, &Err(refused));
             return;
         }
         match method {
             RelayLogin::NAME => {
                 let outcome = self.log_in(world, request);
-                self.reply(request, method, &outcome);
+                self.reply(world, request, method, &outcome);
             }
             RelayRegister::NAME if self.is_user() && world.backplane().is_some() => {
                 if let Err(error) = self.visit(world, request, text) {
-                    self.reply(request, method, &Err(error));
+                    self.reply(world, request, method, &Err(error));
                 }
             }
             RelayRegister::NAME | LOGIN_CONTROLLER => {
@@ -147,7 +147,7 @@ impl RelaySession {
                         let answer = frame::reply(request, method, &outcome, Way::Relay);
                         comes_here(world, backplane, hub, &self.link, answer);
                     }
-                    _ => self.reply(request, method, &outcome),
+                    _ => self.reply(world, request, method, &outcome),
                 }
             }
             _ => match &self.state {
@@ -156,22 +156,24 @@ impl RelaySession {
                 }
                 State::Visitor { far, .. } => {
                     if !far.call(text) {
-                        self.refuse(request, method, "nma.ezlo.unavailable");
+                        self.refuse(world, request, method, "nma.ezlo.unavailable");
                     }
                 }
-                State::User { hub: None, .. } => self.refuse(request, method, "nma.ezlo.notregistered"),
-                State::Unknown => self.refuse(request, method, "nma.user.notlogged"),
-                State::Controller(_) => self.refuse(request, method, "rpc.method.notfound"),
+                State::User { hub: None, .. } => self.refuse(world, request, method, "nma.ezlo.notregistered"),
+                State::Unknown => self.refuse(world, request, method, "nma.user.notlogged"),
+                State::Controller(_) => self.refuse(world, request, method, "rpc.method.notfound"),
             },
         }
     }
 
-    fn reply(&self, request: &Envelope<'_>, method: &str, outcome: &Result<JsonText, RpcError>) {
-        self.link.text(frame::reply(request, method, outcome, Way::Relay));
+    fn reply(&self, world: &World, request: &Envelope<'_>, method: &str, outcome: &Result<JsonText, RpcError>) {
+        let weak = outcome.as_ref().err();
+        let weak = weak.and_then(|error| evidence::errors::in_place_of(world.guesses.only_proven, error)).map(Err);
+        self.link.text(frame::reply(request, method, weak.as_ref().unwrap_or(outcome), Way::Relay));
     }
 
-    fn refuse(&self, request: &Envelope<'_>, method: &str, data: &str) {
-        self.reply(request, method, &Err(RpcError::known(data)));
+    fn refuse(&self, world: &World, request: &Envelope<'_>, method: &str, data: &str) {
+        self.reply(world, request, method, &Err(RpcError::known(data)));
     }
 
     fn log_in(&mut self, world: &World, request: &Envelope<'_>) -> Result<JsonText, RpcError> {
@@ -229,7 +231,7 @@ impl RelaySession {
         if let State::Visitor { far, .. } = &self.state
             && far.is_at(&serial)
         {
-            self.reply(request, REGISTERED, &Ok(JsonText::empty()));
+            self.reply(world, request, REGISTERED, &Ok(JsonText::empty()));
             return Ok(());
         }
         let caller = caller.clone();

@@ -9,7 +9,7 @@ use super::http::{Reply, Request, world_number};
 use super::{Shared, account, auth, cloud_api, device};
 use crate::config::Profile;
 use crate::world::{AuthError, Caller, World};
-use crate::{journal, report};
+use crate::{evidence, journal, report};
 
 /// What a handler gets: the world, the request, and the parts of the path where the pattern has `{}`.
 pub(super) type Handler = fn(&World, &Request, &[&str]) -> Reply;
@@ -79,7 +79,14 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
                 return refusal;
             }
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-            return (route.handler)(world, request, &parts);
+            let reply = (route.handler)(world, request, &parts);
+            if reply.status.is_client_error() || reply.status.is_server_error() {
+                let (wanted, status) = (world.guesses.only_proven, reply.status.as_u16());
+                if let Some(text) = evidence::errors::in_place_of_status(wanted, route.name, status) {
+                    return Reply::error(StatusCode::NOT_IMPLEMENTED, &text);
+                }
+            }
+            return reply;
         }
         allowed.push(route.method.clone());
     }

@@ -27,8 +27,17 @@ pub(super) fn document(_: &Shared, _: &Request) -> Reply {
 }
 
 fn operation(call: &Call, name: &str) -> Value {
-    let problem = json!({"description": "What was wrong, as `error`.", "content": {"application/json": {}}});
-    let mut operation = json!({"summary": call.does, "responses": {"200": {"description": "Done."}, "4XX": problem}});
+    let error = json!({"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]});
+    let problem = |description| json!({"description": description, "content": {"application/json": {"schema": error}}});
+    let done = json!({"description": "Done.", "content": {answers(call.path): {}}});
+    let mut operation = json!({
+        "summary": call.does,
+        "responses": {
+            "200": done,
+            "4XX": problem("What was wrong, as `error`."),
+            "5XX": problem("What did not work, as `error`."),
+        },
+    });
     if call.path.contains("{}") {
         operation["parameters"] = json!([{"name": name, "in": "path", "required": true, "schema": {"type": "string"}}]);
     }
@@ -37,8 +46,33 @@ fn operation(call: &Call, name: &str) -> Value {
         operation["parameters"] = query.iter().map(parameter).collect();
     }
     if let Ok(example) = serde_json::from_str::<Value>(call.body) {
-        let content = json!({"application/json": {"schema": {"type": "object"}, "example": example}});
+        let content = json!({"application/json": {"schema": shape(&example), "example": example}});
         operation["requestBody"] = json!({"required": true, "content": content});
     }
     operation
+}
+
+/// The content type of an answer.
+fn answers(path: &str) -> &'static str {
+    match path {
+        "/journal" => "application/x-ndjson",
+        "/metrics" => "text/plain",
+        _ => "application/json",
+    }
+}
+
+/// What an example shows of a body: its members and their types.
+fn shape(example: &Value) -> Value {
+    match example {
+        Value::Object(members) => {
+            let properties: Map<String, Value> =
+                members.iter().map(|(name, member)| (name.clone(), shape(member))).collect();
+            json!({"type": "object", "properties": properties})
+        }
+        Value::String(_) => json!({"type": "string"}),
+        Value::Bool(_) => json!({"type": "boolean"}),
+        Value::Number(number) if number.is_f64() => json!({"type": "number"}),
+        Value::Number(_) => json!({"type": "number", "minimum": 0}),
+        Value::Array(_) | Value::Null => json!({}),
+    }
 }

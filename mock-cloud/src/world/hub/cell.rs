@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::timers::{Timers, Waiting};
 use super::{Context, Effects, Family, Hub, Local};
 use crate::config::Guesses;
+use crate::evidence;
 use crate::frame::{self, MessageId, Way};
 use crate::http_call;
 use crate::journal;
@@ -158,7 +159,9 @@ impl HubCell {
         let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
         let counted = self.family.counted_messages.then_some(number);
         let method = request.method.as_deref().unwrap_or_default();
-        let mut text = frame::counted_reply(request, method, outcome, way, counted);
+        let weak = outcome.as_ref().err();
+        let weak = weak.and_then(|error| evidence::errors::in_place_of(world.guesses.only_proven, error)).map(Err);
+        let mut text = frame::counted_reply(request, method, weak.as_ref().unwrap_or(outcome), way, counted);
         let every = world.guesses.rtos_malformed_every;
         if self.kind == HubKind::Rtos && every > 0 && number.is_multiple_of(every) {
             text.pop();
