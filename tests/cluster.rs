@@ -17,7 +17,7 @@ mod moves;
 struct Nats {
     child: Child,
     url: String,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Drop for Nats {
@@ -31,12 +31,7 @@ impl Nats {
     async fn start(name: &str) -> Self {
         let folder = Folder::new(name);
         std::fs::create_dir_all(&folder.0).unwrap();
-        let child = Command::new("nats-server")
-            .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir", folder.text()])
-            .args(["--ports_file_dir", folder.text()])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = Self::run(&folder, "-1");
         let ports: PathBuf = folder.0.join(format!("nats-server_{}.ports", child.id()));
         let url = within(async {
             loop {
@@ -50,7 +45,28 @@ impl Nats {
             }
         })
         .await;
-        Self { child, url, _folder: folder }
+        Self { child, url, folder }
+    }
+
+    fn run(folder: &Folder, port: &str) -> Child {
+        Command::new("nats-server")
+            .args(["--addr", "127.0.0.1", "--port", port, "--jetstream", "--store_dir", folder.text()])
+            .args(["--ports_file_dir", folder.text()])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Ends it without a word.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, with what it had on disk.
+    fn start_again(&mut self) {
+        let port = self.url.rsplit(':').next().unwrap().to_owned();
+        self.child = Self::run(&self.folder, &port);
     }
 
     fn node(&self) -> Program {

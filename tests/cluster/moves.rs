@@ -153,3 +153,45 @@ async fn what_happens_by_itself_happens_once() {
     assert_eq!(calls.len(), 1, "{calls:?}");
     stop([first, second, third]).await;
 }
+
+/// What was on its way when the server went is written when it is there again, once, and nobody has to come again for it.
+#[tokio::test]
+async fn a_server_that_is_restarted_loses_nothing() {
+    let mut nats = Nats::start("cluster-restart").await;
+    let (first, second) = (nats.node(), nats.node());
+    let (mut at_home, mut elsewhere) = (app(&first, HUB).await, app(&second, HUB).await);
+    nats.kill();
+    let made = json!({"id": "made", "method": "hub.room.create", "params": {"name": "Attic"}}).to_string();
+    at_home.text(made).await;
+    nats.start_again();
+    loop {
+        // Acknowledged once it is written.
+        let frame = within(at_home.json()).await;
+        if frame["id"] == "made" {
+            assert_eq!(frame["error"], Value::Null, "{frame}");
+            break;
+        }
+    }
+    // What another process heard may have a gap: it is told to come again.
+    loop {
+        match within(elsewhere.next()).await {
+            Came::Closed(code) => break assert_eq!(code, 1012),
+            Came::Gone => panic!("without a word"),
+            _ => {}
+        }
+    }
+    let there = within(async {
+        loop {
+            let pair = logged_in(&second, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
+            let mut socket = Socket::connect(address(url(&second))).await;
+            assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
+            // Until the two hear each other again.
+            if socket.ask(register_text(&json!(HUB))).await["method"] == "registered" {
+                break rooms(&mut socket).await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(there.iter().filter(|name| *name == "Attic").count(), 1, "{there:?}");
+    stop([first, second]).await;
+}
