@@ -65,6 +65,10 @@ async fn what_is_done_by_it_is_what_leads_to_things() {
         ]
     );
     assert_eq!(led_to[0].content["tells"], json!(["hub.item.updated", "hub.item.updated"]));
+    let about = get(&cloud, &format!("/journal?hub={HUB}")).await.body;
+    let about: Vec<&str> =
+        about.lines().filter_map(|line| line.split("\"kind\":\"").nth(1)?.split('"').next()).collect();
+    assert!(about.contains(&"change") && about.contains(&"control"), "{about:?}");
     let (status, _) = post(&cloud, "/users/demo.user/password", &json!({"password": "another"})).await;
     assert_eq!(status, 200);
     let told: Vec<_> = cloud.journal(&Filter::kind(EntryKind::Change)).into_iter().map(|entry| entry.name).collect();
@@ -146,6 +150,7 @@ async fn a_gap_in_the_journal_is_told() {
     assert!(head("&since=1").await.contains("x-lost: "));
     assert!(!head("").await.contains("x-lost"), "from the beginning of what is kept");
     assert_eq!(get(&cloud, "/journal?follow=1&limit=1").await.status, 400);
+    assert_eq!(get(&cloud, &format!("/journal?since={}", u64::MAX)).await.status, 200);
 }
 
 /// A step of the time that takes too long for somebody ends when a speed is set.

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -11,6 +12,9 @@ use mio::{Events, Interest, Poll, Token};
 pub(crate) mod frame;
 pub(crate) mod http;
 pub(crate) mod socket;
+mod tls;
+
+use tls::Stream;
 
 /// What a connection does with what comes.
 pub(crate) trait Side {
@@ -44,7 +48,7 @@ pub(crate) struct Tally {
 }
 
 struct Connection<S> {
-    stream: TcpStream,
+    stream: Stream,
     side: S,
     /// The beginning of a unit that is not whole.
     rest: Vec<u8>,
@@ -54,6 +58,8 @@ struct Connection<S> {
 /// Connections to one server.
 pub(crate) struct Driver<S> {
     poll: Poll,
+    /// What connections speak TLS with, if they do.
+    tls: Option<Arc<rustls::ClientConfig>>,
     events: Events,
     connections: Vec<Connection<S>>,
     scratch: Vec<u8>,
@@ -78,7 +84,13 @@ impl Tally {
 impl<S: Side> Driver<S> {
     pub(crate) fn new() -> Result<Self, String> {
         let (poll, events) = (Poll::new().map_err(text)?, Events::with_capacity(4096));
-        Ok(Self { poll, events, connections: Vec::new(), scratch: vec![0; 256 * 1024], tally: Tally::default() })
+        let (connections, tally) = (Vec::new(), Tally::default());
+        Ok(Self { poll, tls: None, events, connections, scratch: vec![0; 256 * 1024], tally })
+    }
+
+    /// With TLS, whatever certificate the server shows.
+    pub(crate) fn with_tls() -> Result<Self, String> {
+        Ok(Self { tls: Some(tls::config()?), ..Self::new()? })
     }
 
     /// Connects one more, and waits until it is ready.
@@ -107,6 +119,10 @@ impl<S: Side> Driver<S> {
         let mut stream = TcpStream::from_std(stream);
         let token = Token(self.connections.len());
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).map_err(text)?;
+        let stream = match &self.tls {
+            Some(config) => tls::stream(config, stream)?,
+            None => Stream::Plain(stream),
+        };
         let mut out = Vec::new();
         side.greet(&mut out);
         self.connections.push(Connection { stream, side, rest: Vec::new(), out });
@@ -146,7 +162,7 @@ impl<S: Side> Driver<S> {
     }
 
     fn turn(&mut self, wait: Duration) -> Result<(), String> {
-        let Self { poll, events, connections, scratch, tally } = self;
+        let Self { poll, events, connections, scratch, tally, .. } = self;
         match poll.poll(events, Some(wait)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             other => other.map_err(text)?,
@@ -186,7 +202,8 @@ fn receive<S: Side>(connection: &mut Connection<S>, scratch: &mut [u8], tally: &
             let taken = all(side, rest, out, tally)?;
             rest.drain(..taken);
         }
-        if read < scratch.len() {
+        // One with TLS may have more that it has read already.
+        if read < scratch.len() && matches!(stream, Stream::Plain(_)) {
             return Ok(());
         }
     }
@@ -211,5 +228,8 @@ fn flush<S>(connection: &mut Connection<S>) -> Result<(), String> {
             Err(error) => return Err(error.to_string()),
         }
     }
-    Ok(())
+    match connection.stream.flush() {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.to_string()),
+        _ => Ok(()),
+    }
 }

@@ -1,5 +1,6 @@
 //! Logins and account reads over kept HTTP connections, the journal on, beside servers that have nothing to do.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,17 @@ struct Lane<'a> {
 
 impl<'a> Lane<'a> {
     fn new(contestant: &'a Contestant, requests: Vec<Vec<u8>>) -> Result<Self, String> {
-        let (mut driver, requests) = (Driver::new()?, Arc::new(requests));
-        driver.connect_all(contestant.address, (0..CONNECTIONS).map(|_| Asker::new(Arc::clone(&requests))))?;
+        Self::with(contestant, requests, Driver::new()?, contestant.address)
+    }
+
+    fn with(
+        contestant: &'a Contestant,
+        requests: Vec<Vec<u8>>,
+        mut driver: Driver<Asker>,
+        address: SocketAddr,
+    ) -> Result<Self, String> {
+        let requests = Arc::new(requests);
+        driver.connect_all(address, (0..CONNECTIONS).map(|_| Asker::new(Arc::clone(&requests))))?;
         driver.run(Duration::from_millis(100))?;
         Ok(Self { contestant, driver, rates: Vec::new(), costs: Vec::new() })
     }
@@ -53,6 +63,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     let mut peers = vec![Contestant::peer("bare hyper", None, &["hyper", &bytes])?];
     peers.push(Contestant::peer("wiremock-rs", None, &["wiremock", &bytes])?);
     peers.extend(Contestant::node("Node http", "http.js", &[&bytes]));
+    peers.extend(Contestant::wiremock_jar(length));
     let mut lanes = vec![Lane::new(&ours.contestant, requests.clone())?];
     for peer in &peers {
         lanes.push(Lane::new(peer, requests.clone())?);
@@ -75,6 +86,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         let least = match lane.contestant.name {
             "bare hyper" => 0.85,
             "wiremock-rs" => 3.0,
+            "WireMock" => 5.0,
             _ => 1.8,
         };
         measures.push(Measure {
@@ -102,5 +114,27 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         goal: Goal::AtMost(1.0),
         detail: format!("{growth:.0} bytes in {done:.0} requests, journal full"),
     });
+    drop(lanes);
+    measures.push(with_tls(&ours.contestant, requests, scale)?);
     Ok(measures)
+}
+
+/// The same over kept connections with TLS, beside those without.
+fn with_tls(ours: &Contestant, requests: Vec<Vec<u8>>, scale: Scale) -> Result<Measure, String> {
+    let address = ours.https.ok_or("no TLS")?;
+    let mut plain = Lane::new(ours, requests.clone())?;
+    let mut tls = Lane::with(ours, requests, Driver::with_tls()?, address)?;
+    for _ in 0..scale.rounds() {
+        plain.round(scale.round())?;
+        tls.round(scale.round())?;
+    }
+    let told = |lane: &Lane<'_>| (median(lane.rates.clone()), median(lane.costs.clone()));
+    let ((rate, cost), (their_rate, their_cost)) = (told(&tls), told(&plain));
+    Ok(Measure {
+        name: "login and account read, TLS".into(),
+        peer: "our own without".into(),
+        ratio: rate / their_rate,
+        goal: Goal::AtLeast(0.7),
+        detail: format!("{rate:.0}/s beside {their_rate:.0}/s, {cost:.1} us beside {their_cost:.1} us a request"),
+    })
 }

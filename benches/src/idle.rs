@@ -10,6 +10,7 @@ use crate::measure::{Goal, Measure, Scale};
 use crate::mock::{Mock, VIRTUAL, Wish};
 
 const CONNECTIONS: u64 = 4_000;
+const WITH_TLS: u64 = 2_000;
 
 pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
     let mock = Mock::start(Wish { virtual_hubs: 1, foreign_hubs: 0, other_users: 0, journal: true, core: None })?;
@@ -30,6 +31,19 @@ pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
         goal: Goal::AtMost(1.0),
         detail: format!("{ours:.0} bytes each, {CONNECTIONS} of them"),
     }];
+    let before = mock.contestant.memory();
+    let mut secret = Driver::with_tls()?;
+    let address = mock.contestant.https.ok_or("no TLS")?;
+    secret.connect_all(address, (0..WITH_TLS).map(|_| one()))?;
+    let each = (mock.contestant.memory() - before) / count(WITH_TLS);
+    measures.push(Measure {
+        name: "idle connection with TLS".into(),
+        peer: "24 KiB".into(),
+        ratio: each / 24_576.0,
+        goal: Goal::AtMost(1.0),
+        detail: format!("{each:.0} bytes each, {WITH_TLS} of them"),
+    });
+    drop(secret);
     for (name, buffer) in [("tungstenite, 4 KiB buffers", "4096"), ("tungstenite, its defaults", "131072")] {
         let peer = Contestant::peer(name, None, &["relay", buffer])?;
         let before = peer.memory();

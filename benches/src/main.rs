@@ -16,6 +16,7 @@ mod growth;
 mod http;
 mod hub;
 mod idle;
+mod instructions;
 mod measure;
 mod mock;
 #[path = "../peers/mod.rs"]
@@ -58,6 +59,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("growth", growth::run),
     ("hub", hub::run),
     ("world", world::run),
+    ("instructions", instructions::run),
     #[cfg(feature = "cluster")]
     ("cluster", cluster::run),
 ];

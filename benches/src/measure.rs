@@ -18,7 +18,7 @@ impl Scale {
         match self {
             Self::Quick => 3,
             Self::Usual => 7,
-            Self::Full => 15,
+            Self::Full => 11,
         }
     }
 
@@ -27,7 +27,7 @@ impl Scale {
         match self {
             Self::Quick => Duration::from_millis(150),
             Self::Usual => Duration::from_millis(500),
-            Self::Full => Duration::from_secs(2),
+            Self::Full => Duration::from_secs(1),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -72,8 +73,21 @@ impl Mock {
         Self::start_in(wish, None)
     }
 
+    /// Under valgrind, which writes to that file what it has counted.
+    pub(crate) fn start_counted(wish: Wish, out: &Path) -> Result<Self, String> {
+        Self::start_as(wish, None, |path| Contestant::counted("mock-cloud", &["mock", path, "--quiet"], out))
+    }
+
     /// As one process of the cluster that meets at that NATS server.
     pub(crate) fn start_in(wish: Wish, cluster: Option<&str>) -> Result<Self, String> {
+        Self::start_as(wish, cluster, |path| Contestant::peer("mock-cloud", wish.core, &["mock", path, "--quiet"]))
+    }
+
+    fn start_as(
+        wish: Wish,
+        cluster: Option<&str>,
+        start: impl FnOnce(&str) -> Result<Contestant, String>,
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(text)?;
         let (world_path, config_path) = (folder.path().join("world.toml"), folder.path().join("config.toml"));
         std::fs::write(&world_path, world(wish)).map_err(text)?;
@@ -81,7 +95,7 @@ impl Mock {
         config.extend(cluster.map(|url| format!("cluster = {url:?}\n")));
         std::fs::write(&config_path, config).map_err(text)?;
         let path = config_path.display().to_string();
-        let contestant = Contestant::peer("mock-cloud", wish.core, &["mock", &path, "--quiet"])?;
+        let contestant = start(&path)?;
         let identity = log_in(contestant.address)?;
         Ok(Self { contestant, identity, _folder: folder })
     }

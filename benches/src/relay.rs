@@ -15,12 +15,12 @@ use crate::mock::{FOREIGN, Mock, Wish};
 const PAIRS: u64 = 64;
 
 /// About 300 bytes each way, as a call with its answer.
-fn request() -> String {
+pub(crate) fn request() -> String {
     let params = json!({"_id": "5f0c2a7d1234567890abcdef", "value": 50, "padding": "x".repeat(170)});
     json!({"id": "b", "method": "hub.item.value.set", "api": "1.0", "params": params}).to_string()
 }
 
-fn answer() -> String {
+pub(crate) fn answer() -> String {
     let result = json!({"padding": "x".repeat(120)}).to_string();
     format!(
         "{{\"id\":\"b\",\"method\":\"hub.item.value.set\",\"api\":\"1.0\",\"error\":null,\"result\":{result},\"sender\":{{sender}}}}"

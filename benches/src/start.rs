@@ -31,6 +31,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         goal: Goal::AtMost(1.0),
         detail: format!("{:.1} ms; bare hyper {:.1} ms to its first answer", ours * 1e3, bare * 1e3),
     });
+    measures.extend(beside_wiremock(ours));
     measures.push(Measure {
         name: "idle process".into(),
         peer: "8 MiB".into(),
@@ -58,4 +59,24 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         });
     }
     Ok(measures)
+}
+
+/// The same beside WireMock's way from nothing to its first answer.
+fn beside_wiremock(ours: f64) -> Option<Measure> {
+    let theirs: Option<Vec<f64>> = (0..3)
+        .map(|_| {
+            let began = Instant::now();
+            let peer = Contestant::wiremock_jar(100)?;
+            mock::once(peer.address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").ok()?;
+            Some(began.elapsed().as_secs_f64())
+        })
+        .collect();
+    let theirs = median(theirs?);
+    Some(Measure {
+        name: "start with 10,000 hubs to a login".into(),
+        peer: "WireMock to its first answer".into(),
+        ratio: ours / theirs,
+        goal: Goal::AtMost(0.01),
+        detail: format!("{:.1} ms beside {:.0} ms", ours * 1e3, theirs * 1e3),
+    })
 }

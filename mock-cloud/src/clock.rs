@@ -104,11 +104,19 @@ struct State {
     speed: f64,
     /// Orders timers that are due in the same millisecond.
     sequence: u64,
-    timers: BTreeMap<(i64, u64), oneshot::Sender<Woken>>,
+    timers: BTreeMap<(i64, u64), Timer>,
     /// Where the time is being moved to.
     moving_to: Option<i64>,
     /// Number of timers at which those whose sleepers went away are swept out.
     sweep_at: usize,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+struct Timer {
+    wakes: oneshot::Sender<Woken>,
+    /// For one of a row: their length, in milliseconds.
+    every: Option<i64>,
 }
 
 /// Fewest timers worth a sweep.
@@ -117,8 +125,22 @@ const SWEEP_AT_LEAST: usize = 1024;
 impl State {
     /// Takes out the timers that nobody waits for, which would pile up in a frozen clock.
     fn sweep(&mut self) {
-        self.timers.retain(|_, waiting| !waiting.is_closed());
+        self.timers.retain(|_, waiting| !waiting.wakes.is_closed());
         self.sweep_at = (self.timers.len() * 2).max(SWEEP_AT_LEAST);
+    }
+
+    /// The time does not go where it was to go: timers of a row that were set for its end are set for now.
+    fn set_regular_again(&mut self) {
+        let now = self.now_ms();
+        let too_late = |(due, every): (i64, Option<i64>)| every.is_some_and(|every| due > now.saturating_add(every));
+        let late: Vec<_> =
+            self.timers.iter().filter(|(key, timer)| too_late((key.0, timer.every))).map(|(key, _)| *key).collect();
+        for key in late {
+            if let Some(timer) = self.timers.remove(&key) {
+                let due = now.saturating_add(timer.every.unwrap_or_default());
+                self.timers.insert((due, key.1), timer);
+            }
+        }
     }
 
     /// What the machine's time is behind this one, in microseconds, while both run as fast.
@@ -272,7 +294,7 @@ impl Clock {
 
     /// The same for whoever does something then that the time has to wait for.
     pub(crate) fn timer(&self, duration: Duration) -> impl Future<Output = Woken> + Send + use<> {
-        self.set(|now, length, _| now.saturating_add(length), millis(duration))
+        self.set(|now, length, _| now.saturating_add(length), millis(duration), false)
     }
 
     /// A timer of a row of them. When the time is moved on by many of its lengths, those at the end of the way count.
@@ -281,11 +303,16 @@ impl Clock {
             let ahead = moving_to.map_or(0, |target| target.saturating_sub(now) / every - REGULAR_WAKINGS);
             now.saturating_add(every.saturating_mul(ahead.max(1)))
         };
-        self.set(due, millis(every).max(1))
+        self.set(due, millis(every).max(1), true)
     }
 
     /// Sets a timer; when it is due, by now, its length, and where the time is being moved to.
-    fn set(&self, due: fn(i64, i64, Option<i64>) -> i64, length: i64) -> impl Future<Output = Woken> + Send + use<> {
+    fn set(
+        &self,
+        due: fn(i64, i64, Option<i64>) -> i64,
+        length: i64,
+        of_row: bool,
+    ) -> impl Future<Output = Woken> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.lock();
@@ -295,7 +322,7 @@ impl Clock {
             if state.timers.len() >= state.sweep_at {
                 state.sweep();
             }
-            state.timers.insert(key, sender);
+            state.timers.insert(key, Timer { wakes: sender, every: of_row.then_some(length) });
         }
         self.0.changed.notify_one();
         async move {
@@ -318,27 +345,28 @@ impl Clock {
             let woke = {
                 let mut state = self.lock();
                 if state.moving_to.is_none() {
+                    state.set_regular_again();
                     return false;
                 }
                 match state.timers.first_key_value().map(|(key, _)| *key) {
                     Some(key) if key.0 <= target => {
-                        let sender = state.timers.remove(&key);
+                        let timer = state.timers.remove(&key);
                         let behind = key.0 - state.now_ms();
                         state.base_ms += behind.max(0);
-                        sender
+                        timer
                     }
-                    _ => None,
+                    _ => {
+                        let behind = target - state.now_ms();
+                        state.base_ms += behind.max(0);
+                        state.moving_to = None;
+                        None
+                    }
                 }
             };
-            let Some(sender) = woke else { break };
-            let _ = sender.send(Woken::new(&self.0));
+            let Some(timer) = woke else { break };
+            let _ = timer.wakes.send(Woken::new(&self.0));
             self.all_through().await;
             settle().await;
-        }
-        {
-            let mut state = self.lock();
-            let behind = target - state.now_ms();
-            state.base_ms += behind.max(0);
         }
         self.0.changed.notify_one();
         settle().await;
@@ -370,7 +398,7 @@ impl Clock {
                 let mut state = self.lock();
                 let now = state.now_ms();
                 while let Some(entry) = state.timers.first_entry().filter(|entry| entry.key().0 <= now) {
-                    let _ = entry.remove().send(Woken::new(&self.0));
+                    let _ = entry.remove().wakes.send(Woken::new(&self.0));
                 }
                 let next = state.timers.first_key_value().map(|((due, _), _)| due - now);
                 let millis = next.filter(|_| state.since.is_some()).map(|ms| u64::try_from(ms).unwrap_or_default());
@@ -409,6 +437,30 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever pings goes on pinging after a long step that was ended on its way, and the time goes no further.
+    #[tokio::test]
+    async fn a_step_that_is_ended_leaves_regular_timers_where_they_belong() {
+        let clock = Clock::frozen(0);
+        let (long, other) = (clock.clone(), clock.clone());
+        let step = tokio::spawn(async move { long.advance(Duration::from_secs(1_000_000)).await });
+        let ended = async {
+            let first = other.regular_timer(Duration::from_secs(20)).await;
+            // Set for the end of the way.
+            let second = other.regular_timer(Duration::from_secs(20));
+            other.set_speed(0.0);
+            drop(first);
+            second
+        };
+        let (moved, second) = tokio::join!(step, ended);
+        assert!(!moved.unwrap(), "it was ended");
+        let stopped_at = clock.now_ms();
+        assert!(stopped_at < 1_000_000_000, "{stopped_at}");
+        let waits = tokio::spawn(async move { drop(second.await) });
+        assert!(clock.advance(Duration::from_secs(21)).await);
+        assert!(waits.is_finished(), "the next ping came");
+        assert_eq!(clock.now_ms(), stopped_at + 21_000);
+    }
 
     #[tokio::test]
     async fn a_frozen_clock_wakes_in_order_and_only_when_moved() {

@@ -382,7 +382,7 @@ impl MockCloud {
 
     /// Lets something go wrong. Gives its number.
     pub fn add_fault(&self, fault: crate::faults::Fault) -> Result<u64, crate::faults::FaultError> {
-        self.shared.world.faults.add(fault)
+        self.shared.world.add_fault(fault)
     }
 
     /// Ends a fault, or all with `None`; says how many went.

@@ -5,15 +5,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ezlo_protocol::rpc::{Envelope, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::frame::{self, Way};
+use crate::journal::Journal;
 use crate::json_text::JsonText;
 use crate::world::link::{Link, LinkKind, Out, Outbox};
 use crate::world::{HubCell, World};
@@ -43,8 +43,10 @@ pub(crate) type Node = u64;
 #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "a cloud of one process asks nobody"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Home {
-    /// In this process.
-    Here,
+    /// In this process, since the moment of that number.
+    Here(u64),
+    /// Nobody knows a hub of that serial.
+    Nowhere,
     /// In that one.
     There(Node),
 }
@@ -121,12 +123,12 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
 
 /// Where a hub lived when something was done to it. What is done to one that lives elsewhere before it is kept, is not.
 #[derive(Debug, Clone)]
-pub(crate) struct Residence(Option<(Serial, Option<u64>)>);
+pub(crate) struct Residence(Option<(Serial, u64)>);
 
 impl Residence {
-    /// That of a hub now.
-    pub(crate) fn of(world: &World, serial: &Serial) -> Self {
-        Self(world.backplane().map(|backplane| (serial.clone(), backplane.residence(serial))))
+    /// That of a hub that came here at the moment of that number.
+    pub(crate) fn since(serial: &Serial, since: u64) -> Self {
+        Self(Some((serial.clone(), since)))
     }
 
     /// Of no hub, which lives everywhere.
@@ -135,8 +137,8 @@ impl Residence {
     }
 
     pub(crate) fn is_still(&self, world: &World) -> bool {
-        let is_still = |(serial, since): &(Serial, Option<u64>)| {
-            world.backplane().is_none_or(|backplane| backplane.residence(serial) == *since)
+        let is_still = |(serial, since): &(Serial, u64)| {
+            world.backplane().is_none_or(|backplane| backplane.residence(serial) == Some(*since))
         };
         self.0.as_ref().is_none_or(is_still)
     }
@@ -161,11 +163,15 @@ impl Drop for Turn {
 }
 
 /// Takes a visitor in at a hub that lives here.
-pub(crate) fn receive(world: &Arc<World>, visit: &Visit) -> Result<Passage, RpcError> {
+pub(crate) fn receive(world: &Arc<World>, visit: &Visit, home: &Residence) -> Result<Passage, RpcError> {
     let hub = world.hub_for(visit.account, &visit.serial)?;
-    let kind = LinkKind::Relay;
-    let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), visit.conn_id.clone(), kind);
-    if !hub.attach(link.clone()) {
+    // The client's own connection is in the journal, where the client is.
+    let silent = Arc::new(Journal::new(world.clock.clone(), false));
+    let (link, outbox) = Link::new(&silent, world.keeper.as_ref(), visit.conn_id.clone(), LinkKind::Relay);
+    let is_in = hub.attach(link.clone());
+    // Looked at now that whoever takes the hub away cuts this one off too.
+    if !is_in || !home.is_still(world) {
+        hub.detach(&visit.conn_id);
         return Err(RpcError::known("nma.ezlo.unavailable"));
     }
     let (calls, called) = mpsc::channel(CALLS_THERE);
@@ -226,8 +232,8 @@ impl Visitor {
 pub(crate) struct Far {
     serial: Serial,
     calls: mpsc::Sender<Utf8Bytes>,
-    /// Whether the hub has taken it in.
-    is_there: Arc<AtomicBool>,
+    /// Whether the hub has taken it in, once that is known.
+    taken: watch::Receiver<Option<bool>>,
 }
 
 impl Far {
@@ -240,8 +246,8 @@ impl Far {
         register: Utf8Bytes,
     ) -> Self {
         let (calls, called) = mpsc::channel(CALLS_HERE);
-        let (serial, is_there) = (visit.serial.clone(), Arc::new(AtomicBool::new(false)));
-        let arrived = Arc::clone(&is_there);
+        let serial = visit.serial.clone();
+        let (takes, taken) = watch::channel(None);
         let (own, backplane, link) = (Arc::clone(world), Arc::clone(backplane), link.clone());
         world.spawn(async move {
             let outcome = passage(&own, &*backplane, visit).await;
@@ -249,31 +255,42 @@ impl Far {
             let method = request.method.as_deref().unwrap_or_default();
             match outcome {
                 Ok(passage) => {
-                    arrived.store(true, Ordering::Release);
+                    takes.send_replace(Some(true));
                     link.text(frame::reply(&request, REGISTERED, &Ok(JsonText::empty()), Way::Relay));
                     carry(&link, called, passage).await;
                 }
                 Err(error) => {
-                    link.text(frame::reply(&request, method, &Err(error), Way::Relay));
-                    refuse_all(&link, called).await;
+                    takes.send_replace(Some(false));
+                    let wanted = own.guesses.only_proven;
+                    link.text(frame::refusal(wanted, &request, method, error, Way::Relay));
+                    refuse_all(&own, &link, called).await;
                 }
             }
         });
-        Self { serial, calls, is_there }
+        Self { serial, calls, taken }
+    }
+
+    /// The hub that it goes to.
+    pub(crate) const fn serial(&self) -> &Serial {
+        &self.serial
     }
 
     /// Whether it is at that hub already.
     pub(crate) fn is_at(&self, serial: &Serial) -> bool {
-        self.serial == *serial && self.is_there.load(Ordering::Acquire)
+        self.serial == *serial && *self.taken.borrow() == Some(true)
     }
 
-    /// Whether it takes more calls than a connection brings at once.
+    /// Whether it is known what came of it, and it takes more calls than a connection brings at once.
     pub(crate) fn has_room(&self) -> bool {
-        self.calls.capacity() >= ROOM || self.calls.is_closed()
+        let is_known = self.taken.borrow().is_some() || self.taken.has_changed().is_err();
+        is_known && (self.calls.capacity() >= ROOM || self.calls.is_closed())
     }
 
-    /// Waits until it does.
+    /// Waits until that is so. One `register` at a time: nothing is heard before it is answered.
     pub(crate) async fn room(&self) {
+        let mut taken = self.taken.clone();
+        // Over as well when whoever would tell has gone.
+        drop(taken.wait_for(Option::is_some).await);
         drop(self.calls.reserve_many(ROOM).await);
     }
 
@@ -290,7 +307,8 @@ async fn passage(world: &Arc<World>, backplane: &dyn Backplane, visit: Visit) ->
     };
     backplane.caught_up().await.map_err(unavailable)?;
     match backplane.home(&visit.serial).await.map_err(unavailable)? {
-        Home::Here => receive(world, &visit),
+        Home::Here(since) => receive(world, &visit, &Residence::since(&visit.serial, since)),
+        Home::Nowhere => Err(RpcError::known("nma.ezlo.notfound")),
         Home::There(node) => backplane.open(node, visit).await,
     }
 }
@@ -322,12 +340,12 @@ async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: P
 }
 
 /// Answers calls that came after a `register` that was refused.
-async fn refuse_all(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>) {
+async fn refuse_all(world: &World, link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>) {
     while let Some(text) = calls.recv().await {
         if let Ok(request) = Envelope::parse(&text) {
             let method = request.method.as_deref().unwrap_or_default();
-            let refused = Err(RpcError::known("nma.ezlo.notregistered"));
-            link.text(frame::reply(&request, method, &refused, Way::Relay));
+            let (wanted, error) = (world.guesses.only_proven, RpcError::known("nma.ezlo.notregistered"));
+            link.text(frame::refusal(wanted, &request, method, error, Way::Relay));
         }
     }
 }

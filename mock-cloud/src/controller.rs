@@ -281,7 +281,7 @@ impl Controller {
             // Answers to nothing we asked and broadcasts of others are no business of a hub.
             Ok(_) => return,
             Err(_) => {
-                link.text(frame::not_a_request(text, Way::Local));
+                link.text(frame::not_a_request(None, text, Way::Local));
                 return;
             }
         };

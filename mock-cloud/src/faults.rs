@@ -134,7 +134,12 @@ impl Faults {
 
     /// Those of a profile; their numbers.
     pub(crate) fn add_profile(&self, profile: Profile) -> Result<Vec<u64>, FaultError> {
-        profile::faults(profile).into_iter().map(|fault| self.add_one(fault, true)).collect()
+        let faults = profile::faults(profile);
+        // All of them or none.
+        if self.lock().held.len() + faults.len() > MOST {
+            return Err(FaultError::TooMany);
+        }
+        faults.into_iter().map(|fault| self.add_one(fault, true)).collect()
     }
 
     fn add_one(&self, fault: Fault, of_profile: bool) -> Result<u64, FaultError> {

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use ezlo_protocol::error::code;
+use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::rpc::{Envelope, RpcError};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::evidence;
 use crate::json_text::{JsonText, push_text};
 
 /// Which way an answer goes, which decides the members beside its result.
@@ -88,6 +90,18 @@ pub(crate) fn reply(
     text
 }
 
+/// A refusal, or what is said in place of one that is known less well than was asked for.
+pub(crate) fn refusal(
+    wanted: Option<Evidence>,
+    request: &Envelope<'_>,
+    method: &str,
+    error: RpcError,
+    way: Way<'_>,
+) -> String {
+    let error = evidence::errors::in_place_of(wanted, &error).unwrap_or(error);
+    reply(request, method, &Err(error), way)
+}
+
 /// What the members of an answer take beside their values, and the sender.
 const ROOM: usize = 160;
 
@@ -122,7 +136,7 @@ fn with_another_sender(text: &str, conn_id: &str) -> String {
 
 /// The answer to text that is not a request. An object gets its id back, so that its caller need not wait; for the rest the
 /// code is the vendor's, unused by any source, and the data is inferred.
-pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
+pub(crate) fn not_a_request(wanted: Option<Evidence>, text: &str, way: Way<'_>) -> String {
     #[derive(serde::Deserialize)]
     struct WithId<'a> {
         #[serde(borrow)]
@@ -138,9 +152,9 @@ pub(crate) fn not_a_request(text: &str, way: Way<'_>) -> String {
                 "rpc.params.notfound.method",
                 "Bad request, method does not exist",
             );
-            reply(&request, "", &Err(error), way)
+            refusal(wanted, &request, "", error, way)
         }
-        _ => reply(&Envelope::default(), "", &Err(RpcError::known("rpc.parse.error")), way),
+        _ => refusal(wanted, &Envelope::default(), "", RpcError::known("rpc.parse.error"), way),
     }
 }
 

@@ -116,6 +116,13 @@ pub struct Entry {
     pub content: Value,
 }
 
+impl Entry {
+    /// Whether it names that hub: in what it is about, or in its content.
+    fn is_about(&self, hub: &str) -> bool {
+        self.content["hub"] == *hub || self.name.split('/').any(|part| part == hub)
+    }
+}
+
 /// An entry as it is kept: messages are looked into only when somebody asks.
 #[derive(Debug, Clone)]
 struct Kept {
@@ -361,7 +368,7 @@ impl Journal {
     pub(crate) fn lost_since(&self, since: u64) -> Option<u64> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = state.kept.front().map_or(state.next + 1, |kept| kept.seq);
-        let lost = oldest.saturating_sub(since + 1);
+        let lost = oldest.saturating_sub(since.saturating_add(1));
         (since > 0 && lost > 0).then_some(lost)
     }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::cluster::Backplane;
 use crate::config::{Guesses, Profile};
-use crate::faults::{Decided, Facts, FaultKind, Faults, Place};
+use crate::faults::{Decided, Facts, Fault, FaultError, FaultKind, Faults, Place};
 use crate::journal::{EntryKind, Journal};
 use crate::random::Random;
 use crate::state::{Keeper, Touch};
@@ -207,6 +207,15 @@ impl World {
     fn remove_hub(&self, cell: &HubCell) {
         self.hubs.write().unwrap_or_else(PoisonError::into_inner).made.remove(&cell.serial);
         cell.let_go();
+    }
+
+    /// Lets something go wrong.
+    pub(crate) fn add_fault(&self, fault: Fault) -> Result<u64, FaultError> {
+        // Each process counts its own logins.
+        if fault.kind == FaultKind::EvictOthers && self.backplane().is_some() {
+            return Err(FaultError::OfOneProcess(fault.kind.name()));
+        }
+        self.faults.add(fault)
     }
 
     /// What goes wrong at this place now, if anything.

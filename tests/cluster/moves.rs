@@ -9,7 +9,7 @@ fn control(program: &Program) -> Control {
     Control::at(program.ready["control"].as_str().unwrap())
 }
 
-async fn stop(programs: impl IntoIterator<Item = Program>) {
+fn stop(programs: impl IntoIterator<Item = Program>) {
     for program in programs {
         program.stop("-TERM");
     }
@@ -65,7 +65,7 @@ async fn what_people_do_at_a_hub_is_done_where_it_lives() {
     for refused in [within(far.reset(0)).await, within(far.restore(0, "before")).await] {
         assert_eq!(refused.unwrap_err().status, 409);
     }
-    stop([first, second]).await;
+    stop([first, second]);
 }
 
 /// A hub whose own process comes to another node has everything that was acknowledged at the one before.
@@ -94,7 +94,7 @@ async fn a_controller_takes_its_hub_along() {
     .await;
     let there = rooms(&mut app(&first, HUB).await).await;
     assert!(there.contains(&"Attic".into()) && there.contains(&"Cellar".into()), "{there:?}");
-    stop([first, second]).await;
+    stop([first, second]);
 }
 
 /// A hub that brought itself is known everywhere, also when the process it came to is gone.
@@ -113,7 +113,7 @@ async fn a_controller_comes_again_elsewhere() {
     relay_one(&mut app(&third, "92000001").await, &mut hub).await;
     let mut strange = controller(&third, "97000001", "AA:BB:CC:00:00:77").await;
     relay_one(&mut app(&second, "97000001").await, &mut strange).await;
-    stop([second, third]).await;
+    stop([second, third]);
 }
 
 /// Whoever ends in order leaves nobody waiting until it counts as gone.
@@ -151,7 +151,7 @@ async fn what_happens_by_itself_happens_once() {
     app(&second, HUB).await;
     let calls = within(control(&first).journal("kind=request&name=/scene")).await.unwrap();
     assert_eq!(calls.len(), 1, "{calls:?}");
-    stop([first, second, third]).await;
+    stop([first, second, third]);
 }
 
 /// What was on its way when the server went is written when it is there again, once, and nobody has to come again for it.
@@ -193,5 +193,5 @@ async fn a_server_that_is_restarted_loses_nothing() {
     })
     .await;
     assert_eq!(there.iter().filter(|name| *name == "Attic").count(), 1, "{there:?}");
-    stop([first, second]).await;
+    stop([first, second]);
 }

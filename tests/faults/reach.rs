@@ -157,7 +157,7 @@ async fn a_profile_is_a_set_of_faults() {
     assert_eq!(calm.remove_fault(None), set.len());
 }
 
-/// Pieces take as long as the distribution says: no one like the other, and none under the least.
+/// Pieces take at least as long as the least of the distribution; the distribution itself is drawn beside its code.
 #[tokio::test]
 async fn latency_has_a_distribution() {
     let cloud = cloud().await;

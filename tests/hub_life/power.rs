@@ -67,6 +67,24 @@ async fn a_hub_comes_back_as_late_as_its_last_start_says() {
     assert_eq!(about(&house).await, (json!(true), json!(false)));
 }
 
+/// A restart that was under way in a state that is put back goes on as long as it had to, also when the time is another.
+#[tokio::test]
+async fn a_restart_that_is_put_back_comes_to_its_end() {
+    let house = House::new().await;
+    assert_eq!(post(&house, "reboot", json!({})).await.0, 200);
+    let state = house.cloud.snapshot();
+    house.cloud.restore(&state);
+    house.cloud.advance(24 * 60 * MINUTE).await;
+    assert_eq!(about(&house).await.0, json!(true));
+    let copy = house.cloud.fork().await.unwrap();
+    copy.advance(24 * 60 * MINUTE).await;
+    copy.hub(HUB).unwrap().restart();
+    house.cloud.restore(&copy.snapshot());
+    assert_eq!(about(&house).await.0, json!(false));
+    house.cloud.advance(MINUTE).await;
+    assert_eq!(about(&house).await.0, json!(true), "the copy was a day ahead");
+}
+
 #[tokio::test]
 async fn sensors_are_tripped_and_buttons_pressed() {
     let mut house = House::by_hand().await;

@@ -54,8 +54,21 @@ pub(crate) fn run() -> Outcome {
     cluster()?;
     codegen::run(&codegen::Arguments { check: true })?;
     coverage::run(&coverage::Arguments { json: true })?;
+    instructions();
     api::run(&api::Arguments { check: true })?;
     tidy::run()
+}
+
+/// What the hot paths take now, beside what they took before. Printed, and nothing more: a number is no mistake.
+fn instructions() {
+    let there = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        say!("xtask: valgrind is not installed; no instructions were counted");
+        return;
+    }
+    if let Err(error) = bench(&["instructions".to_owned(), "--quick".to_owned()]) {
+        say!("xtask: no instructions were counted: {}", error.0);
+    }
 }
 
 /// Several processes as one cloud, where there is a NATS server for them.

@@ -4,6 +4,7 @@ use ezlo_protocol::evidence::Evidence::{self, ClientSource, Community, Inferred,
 use ezlo_protocol::rpc::RpcError;
 
 use super::{Entry, refusal};
+use crate::world::hub::cell::WISHED;
 
 /// A refusal by its machine string; one that ends in `.` stands for all that begin so.
 type RpcRow = (&'static str, Evidence, &'static str);
@@ -94,7 +95,8 @@ fn of(data: &str) -> Option<Evidence> {
 
 /// What is said in place of a refusal that is known less well than was asked for.
 pub(crate) fn in_place_of(wanted: Option<Evidence>, error: &RpcError) -> Option<RpcError> {
-    let evidence = wanted.and_then(|_| of(error.data()))?;
+    let is_wished = error.message.get().is_some_and(|text| text == WISHED);
+    let evidence = wanted.filter(|_| !is_wished).and_then(|_| of(error.data()))?;
     let text = refusal(wanted, error.data(), evidence)?;
     Some(RpcError::new(ezlo_protocol::error::code::APPLICATION, "mock.unproven", &text))
 }

@@ -106,6 +106,7 @@ impl FaultyStream {
         if self.wait.is_none() {
             let time = self.latency.next() + self.per_byte * u32::try_from(length).unwrap_or(u32::MAX);
             if time.is_zero() {
+                self.may_go = true;
                 return Poll::Ready(());
             }
             self.wait = Some(Box::pin(tokio::time::sleep(time)));
@@ -178,5 +179,30 @@ impl AsyncWrite for FaultyStream {
         }
         self.closing = Duration::ZERO;
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(millis: u64, jitter: u64, deviation: u64) -> Vec<u64> {
+        let latency = Latency { millis, jitter, deviation, chance: Some(Random::new(5)) };
+        (0..2000).map(|_| u64::try_from(latency.next().as_millis()).unwrap()).collect()
+    }
+
+    #[test]
+    fn pieces_take_as_long_as_the_distribution_says() {
+        let mean = |all: &[u64]| all.iter().sum::<u64>() / all.len() as u64;
+        let even = drawn(30, 40, 0);
+        assert!(even.iter().all(|time| (30..=70).contains(time)) && (48..=52).contains(&mean(&even)));
+        assert!(even.iter().any(|time| *time < 34) && even.iter().any(|time| *time > 66), "as likely at its ends");
+        let normal = drawn(100, 0, 10);
+        assert!(normal.iter().all(|time| (60..=140).contains(time)) && (98..=101).contains(&mean(&normal)));
+        let near = normal.iter().filter(|time| (90..=110).contains(*time)).count();
+        assert!((1300..1500).contains(&near), "two of three within one deviation: {near}");
+        assert!(drawn(1, 0, 50).contains(&0), "cut off at 0");
+        assert_eq!(drawn(30, 40, 10), drawn(30, 40, 10), "the seed repeats it");
+        assert_eq!(Latency { millis: 7, ..Latency::default() }.next(), Duration::from_millis(7));
     }
 }

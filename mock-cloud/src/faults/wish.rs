@@ -125,6 +125,9 @@ pub enum FaultError {
     /// Nobody can count connections that are not taken.
     #[error("refuse is there until it is removed; nobody can count what the system turns away")]
     NotCounted,
+    /// The processes of a cluster do not share what it needs.
+    #[error("{0} is for a cloud of one process: each process of a cluster counts its own logins")]
+    OfOneProcess(String),
     /// There are too many.
     #[error("there are {MOST} faults already; remove some")]
     TooMany,

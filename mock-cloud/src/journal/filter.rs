@@ -24,7 +24,8 @@ pub struct Filter {
     pub method: Option<String>,
     /// Only with that host.
     pub host: Option<String>,
-    /// Only about that hub, by its serial.
+    /// Only about that hub, by its serial: its changes, control calls and requests about it, faults that hit it. Messages are
+    /// told apart by their connection.
     pub hub: Option<String>,
 }
 
@@ -49,7 +50,8 @@ impl Filter {
             && self.cause.is_none_or(|cause| Some(cause) == entry.cause)
             && self.status.is_none_or(|status| Some(status) == entry.status)
             && self.path.as_ref().is_none_or(|path| entry.name.starts_with(path))
-            && [("method", &self.method), ("host", &self.host), ("hub", &self.hub)]
+            && self.hub.as_ref().is_none_or(|hub| entry.is_about(hub))
+            && [("method", &self.method), ("host", &self.host)]
                 .into_iter()
                 .all(|(name, wanted)| wanted.as_ref().is_none_or(|wanted| entry.content[name] == **wanted))
     }

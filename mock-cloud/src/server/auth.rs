@@ -32,7 +32,7 @@ pub(super) fn create_account(world: &World, request: &Request, _: &[&str]) -> Re
     let created = world.accounts().create(&wish, &world.random);
     match created {
         Ok(user) => {
-            let pair = issue(world, &user, &request.host, 1, oem, app);
+            let (pair, _) = issue(world, &user, request, 1, oem, app);
             let mut answer = login_answer(pair, &request.host);
             answer.phone_user = Loose::number(user.id).into();
             Reply::json(&answer)
@@ -65,23 +65,46 @@ pub(super) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let version = if params.get("TokenVersion") == Some("2") { 2 } else { 1 };
     let user = world.accounts().log_in(parts[0], hash, params.get("SHA1PasswordCS"));
     match user {
-        Some(user) => Reply::json(&login_answer(issue(world, &user, &request.host, version, oem, app), &request.host)),
+        Some(user) => {
+            let (pair, _) = issue(world, &user, request, version, oem, app);
+            Reply::json(&login_answer(pair, &request.host))
+        }
         None => Reply::error(StatusCode::NOT_FOUND, "Invalid username or password"),
     }
 }
 
-pub(super) fn issue(world: &World, user: &User, host: &Host, version: u8, oem: i64, app: i64) -> IdentityPair {
+/// A login: its number, and what goes wrong with it of what can.
+fn log_in(world: &World, user: &User, request: &Request, can: impl Fn(&FaultKind) -> bool) -> (i64, Option<FaultKind>) {
     let seq = world.accounts().next_login();
-    let facts = Facts { host: &host.name(), user: &user.username, listener: "cloud", ..Facts::default() };
-    let fault = world.fault(Place::Login, &facts);
+    let (host, path) = (request.host.name(), request.path.as_str());
+    let facts = Facts { host: &host, path, user: &user.username, listener: "cloud", ..Facts::default() };
+    let fault = world.fault_that(Place::Login, &facts, can);
+    if fault == Some(FaultKind::EvictOthers) {
+        world.accounts().evict(user, seq);
+    }
+    (seq, fault)
+}
+
+/// The number of a login that gives out no Identity.
+pub(super) fn login_number(world: &World, user: &User, request: &Request) -> i64 {
+    log_in(world, user, request, |fault| *fault == FaultKind::EvictOthers).0
+}
+
+/// The Identity of a login, with its signature and the login's number.
+pub(super) fn issue(
+    world: &World,
+    user: &User,
+    request: &Request,
+    version: u8,
+    oem: i64,
+    app: i64,
+) -> (IdentityPair, i64) {
+    let (seq, fault) = log_in(world, user, request, |_| true);
     let (skew, lifetime) = match fault {
         Some(FaultKind::ClockSkew { seconds }) => (seconds, world.guesses.identity_seconds),
         Some(FaultKind::EarlyExpiry { seconds }) => (0, i64::from(seconds)),
         _ => (0, world.guesses.identity_seconds),
     };
-    if fault == Some(FaultKind::EvictOthers) {
-        world.accounts().evict(user, seq);
-    }
     let issue = Issue {
         now: world.clock.unix_seconds().saturating_add(skew),
         lifetime,
@@ -89,14 +112,14 @@ pub(super) fn issue(world: &World, user: &User, host: &Host, version: u8, oem: i
         version,
         oem,
         app,
-        server: &host.server("vera-us-oem-autha11.mios.com"),
+        server: &request.host.server("vera-us-oem-autha11.mios.com"),
     };
     let mut pair = world.tokens.issue_pair(user, &issue);
     if fault == Some(FaultKind::BadSignature) {
         // That of what it says a second later.
         pair.signature = world.tokens.issue_pair(user, &Issue { now: issue.now + 1, ..issue }).signature;
     }
-    pair
+    (pair, seq)
 }
 
 fn login_answer(pair: IdentityPair, host: &Host) -> LoginAnswer {

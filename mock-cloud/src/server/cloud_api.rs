@@ -13,7 +13,7 @@ use ezlo_protocol::wire::{self, Field, Loose, Opaque};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::auth::issue;
+use super::auth::{issue, login_number};
 use super::device::relay_url;
 use super::http::{Host, Reply, Request};
 use super::route::{bearer, pair, unauthorized};
@@ -152,11 +152,9 @@ fn log_in(world: &World, login: &PasswordLogin) -> Option<User> {
     world.accounts().log_in(&login.user_id, hash.expose(), None)
 }
 
-fn tokens_for(world: &World, user: &User, host: &Host) -> (TokenAnswer, IdentityPair) {
-    let pair = issue(world, user, host, 1, 1, 0);
-    let seq = world.tokens.check_pair(&pair, i64::MIN).map_or(i64::MAX, |caller| caller.seq);
-    let caller = Caller { user: user.id, account: user.account, expires: 0, seq };
-    (token_answer(world, &caller), pair)
+/// The cloud token of a login with that number.
+fn token_for(world: &World, user: &User, seq: i64) -> TokenAnswer {
+    token_answer(world, &Caller { user: user.id, account: user.account, expires: 0, seq })
 }
 
 fn legacy(pair: IdentityPair) -> LegacyToken {
@@ -166,7 +164,8 @@ fn legacy(pair: IdentityPair) -> LegacyToken {
 fn gateway_login(world: &World, request: &Request, params: &Value) -> Result<Value, String> {
     let login: PasswordLogin = wire::from_value(params).map_err(|error| format!("invalid params: {error}"))?;
     let user = log_in(world, &login).ok_or("wrong user or password")?;
-    let (mut answer, pair) = tokens_for(world, &user, &request.host);
+    let (pair, seq) = issue(world, &user, request, 1, 1, 0);
+    let mut answer = token_for(world, &user, seq);
     let expires = world.clock.unix_seconds().saturating_add(world.guesses.cloud_token_seconds);
     answer.expires = Loose::number(expires).into();
     answer.legacy_token = legacy(pair).into();
@@ -187,8 +186,14 @@ pub(super) fn login_v4(world: &World, request: &Request, parts: &[&str]) -> Repl
     let Some(user) = log_in(world, &login) else {
         return Reply::error(StatusCode::UNAUTHORIZED, "Wrong user or password");
     };
-    let (mut answer, pair) = tokens_for(world, &user, &request.host);
-    answer.legacy_token = with_pair.then(|| legacy(pair)).into();
+    let (pair, seq) = if with_pair {
+        let (pair, seq) = issue(world, &user, request, 1, 1, 0);
+        (Some(pair), seq)
+    } else {
+        (None, login_number(world, &user, request))
+    };
+    let mut answer = token_for(world, &user, seq);
+    answer.legacy_token = pair.map(legacy).into();
     Reply::json(&answer)
 }
 

@@ -25,6 +25,7 @@ use crate::evidence;
 use crate::faults::FaultKind;
 use crate::frame::{self, Way};
 use crate::json_text::JsonText;
+use crate::world::hub::cell::WISHED;
 use crate::world::hub::{Local, OpenRequest, decode};
 use crate::world::link::{Link, LinkKind, Out};
 use crate::world::{HubCell, World};
@@ -114,9 +115,10 @@ fn posted(world: &Arc<World>, hub: &Arc<HubCell>, body: &[u8]) -> Reply {
 
 /// The body is the answer as on the local socket; 500 when it holds an error (that it is sent then too is inferred).
 fn called(world: &Arc<World>, hub: &Arc<HubCell>, envelope: &Envelope<'_>) -> Reply {
-    let outcome = match hub.call_fault(world, envelope, "lan", ("", None)) {
-        Some(FaultKind::RpcError { code, data }) => Err(RpcError::new(code, &data, "as wished")),
-        // An HTTP answer that never comes is a connection that hangs: `half_open` is that.
+    // An HTTP answer that never comes is a connection that hangs: `half_open` is that.
+    let can = |fault: &FaultKind| *fault != FaultKind::NoAnswer;
+    let outcome = match hub.call_fault(world, envelope, "lan", ("", None), can) {
+        Some(FaultKind::RpcError { code, data }) => Err(RpcError::new(code, &data, WISHED)),
         _ => hub.call(world, envelope, |_| ()),
     };
     let status = if outcome.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
@@ -234,7 +236,7 @@ impl LocalSession {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
             _ => {
-                self.link.text(frame::not_a_request(text, Way::Local));
+                self.link.text(frame::not_a_request(world.guesses.only_proven, text, Way::Local));
                 return;
             }
         };
@@ -252,9 +254,9 @@ impl LocalSession {
             reply(&outcome);
         } else if self.may_call() || method == InfoGet::NAME && !hub.family.login_is_global {
             // The outcome has gone out already.
-            let _ = match hub.call_fault(world, &envelope, "lan", (&link.conn_id, None)) {
+            let _ = match hub.call_fault(world, &envelope, "lan", (&link.conn_id, None), |_| true) {
                 Some(FaultKind::RpcError { code, data }) => {
-                    reply(&Err(RpcError::new(code, &data, "as wished")));
+                    reply(&Err(RpcError::new(code, &data, WISHED)));
                     return;
                 }
                 Some(FaultKind::NoAnswer) => hub.call(world, &envelope, |_| ()),

@@ -85,6 +85,14 @@ impl RelaySession {
         }
     }
 
+    /// The serial of that hub, wherever it lives.
+    pub(super) fn serial(&self) -> Option<&Serial> {
+        match &self.state {
+            State::Visitor { far, .. } => Some(far.serial()),
+            _ => self.hub().map(|hub| &hub.serial),
+        }
+    }
+
     /// Whether what comes next can be passed on.
     pub(super) fn has_room(&self) -> bool {
         match &self.state {
@@ -109,7 +117,7 @@ impl RelaySession {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
-                self.link.text(frame::not_a_request(text, Way::Relay));
+                self.link.text(frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
                 return;
             }
         };
@@ -117,7 +125,7 @@ impl RelaySession {
             (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => hub.pass_on(&envelope, text),
             (_, FrameKind::Request) => self.on_request(world, &envelope, text),
             _ => {
-                self.link.text(frame::not_a_request(text, Way::Relay));
+                self.link.text(frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
             }
         }
     }

@@ -300,6 +300,7 @@ impl Hub {
     /// What was to come at a time comes that much later: this state was put back then.
     fn put_off(&mut self, ms: i64) {
         self.booted_ms = self.booted_ms.saturating_add(ms);
+        self.wifi.put_off(ms);
         self.modes.put_off(ms);
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_nats::Message;
 
 use super::{ANSWER_TIME, Done, Errand, Home, Inner, Node, Unreachable, unreachable};
+use crate::cluster::Residence;
 use crate::server::control;
 
 impl Inner {
@@ -23,7 +24,10 @@ impl Inner {
         };
         let home = self.home(&errand.serial).await;
         let done = match (self.world(), home) {
-            (Some(world), Ok(Home::Here)) => control::run(&world, &errand).await,
+            (Some(world), Ok(Home::Here(since))) => {
+                let home = Residence::since(&errand.serial, since);
+                control::run(&world, &errand, &home).await
+            }
             (_, Err(error)) => control::away(&error),
             _ => control::away(&"the hub lives elsewhere by now; try again"),
         };

@@ -13,19 +13,21 @@ use super::{ANSWER_TIME, Home, Inner, Mine, Unreachable, number, unreachable};
 
 /// How often it is tried to find out where a hub lives, while others try too.
 const ATTEMPTS: usize = 10;
+/// The moment of a hub that is being taken over: later than all.
+const COMING: u64 = u64::MAX;
 /// Hubs whose homes are found out at once.
 pub(super) const CLAIMS: usize = 64;
 
 impl Inner {
     /// When that hub came here, if it lives here.
     pub(super) fn residence(&self, serial: &Serial) -> Option<u64> {
-        self.mine().get(serial).map(|mine| mine.since)
+        self.mine().get(serial).filter(|mine| mine.moment != COMING).map(|mine| mine.since)
     }
 
     pub(super) async fn home(self: &Arc<Self>, serial: &Serial) -> Result<Home, Unreachable> {
         // Should it be another's by now, nothing that is done to it here is acknowledged.
-        if self.residence(serial).is_some() {
-            return Ok(Home::Here);
+        if let Some(since) = self.residence(serial) {
+            return Ok(Home::Here(since));
         }
         let (inner, serial) = (Arc::clone(self), serial.clone());
         self.to_the_end(async move { inner.claim(&serial).await }).await
@@ -62,8 +64,8 @@ impl Inner {
     async fn claim(&self, serial: &Serial) -> Result<Home, Unreachable> {
         let _claiming = self.claiming(serial).lock().await;
         for _ in 0..ATTEMPTS {
-            if self.residence(serial).is_some() {
-                return Ok(Home::Here);
+            if let Some(since) = self.residence(serial) {
+                return Ok(Home::Here(since));
             }
             let entry = self.homes.entry(serial.as_str()).await.map_err(unreachable)?;
             let before = match &entry {
@@ -73,7 +75,7 @@ impl Inner {
             let is_known = || self.world().is_some_and(|world| world.hub(serial).is_some());
             match before {
                 // Nobody knows a hub of that serial.
-                None if entry.is_none() && !is_known() => return Ok(Home::Here),
+                None if entry.is_none() && !is_known() => return Ok(Home::Nowhere),
                 Some(node) if node != self.node && self.lives(node) => return Ok(Home::There(node)),
                 _ => {}
             }
@@ -82,7 +84,7 @@ impl Inner {
             match self.homes.update(serial.as_str(), self.own_number(), revision).await {
                 Ok(since) => {
                     self.move_in(serial, since).await?;
-                    return Ok(Home::Here);
+                    return Ok(Home::Here(since));
                 }
                 Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
                 Err(error) => return Err(unreachable(error)),
@@ -99,10 +101,16 @@ impl Inner {
         for _ in 0..ATTEMPTS {
             let (state, revision) = self.hub_row(serial).await?;
             // One that nobody has changed yet has none.
-            let Some(state) = state.or_else(|| world.row_of(serial)) else { return Ok(()) };
+            let state = state.or_else(|| world.row_of(serial));
+            let state = state.ok_or_else(|| Unreachable(format!("there is no hub {serial}")))?;
             match self.write_row(&name, &state, revision).await? {
                 Outcome::Written(row) => {
-                    world.take_over(serial, &state).map_err(Unreachable)?;
+                    // What happens to it from here on is not taken for what happens to a hub of another process.
+                    self.mine().insert(serial.clone(), Mine { since, row, moment: COMING });
+                    if let Err(error) = world.take_over(serial, &state) {
+                        self.mine().remove(serial);
+                        return Err(Unreachable(error));
+                    }
                     let moment = self.moments.fetch_add(1, Ordering::AcqRel) + 1;
                     self.mine().insert(serial.clone(), Mine { since, row, moment });
                     // What happened since it was taken over is written, whoever read it before it lived here.

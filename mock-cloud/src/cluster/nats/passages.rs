@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::parcels::{Received, Sent};
 use super::{ANSWER_TIME, BEAT, Home, Inner, Node, Passage, Visit};
-use crate::cluster::{CALLS_HERE, UNDER_WAY, Waiting, receive};
+use crate::cluster::{CALLS_HERE, Residence, UNDER_WAY, Waiting, receive};
 
 /// Calls that go out before it is asked whether the hub's process has room for as many again.
 const WINDOW: usize = 128;
@@ -224,7 +224,7 @@ impl Inner {
         let world = self.world().ok_or_else(unavailable)?;
         self.caught_up().await.map_err(|_| unavailable())?;
         match self.home(&visit.serial).await {
-            Ok(Home::Here) => receive(&world, visit),
+            Ok(Home::Here(since)) => receive(&world, visit, &Residence::since(&visit.serial, since)),
             _ => Err(unavailable()),
         }
     }

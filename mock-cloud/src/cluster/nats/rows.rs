@@ -126,12 +126,16 @@ impl Inner {
             // It was read before the hub came here, which has noted it again.
             return Ok(());
         }
-        match self.write_row(&key(serial), value, before).await? {
+        let outcome = self.write_row(&key(serial), value, before).await?;
+        let is_same = |mine: &Mine| mine.moment == came;
+        match outcome {
             Outcome::Written(revision) => {
-                if let Some(mine) = self.mine().get_mut(serial) {
+                if let Some(mine) = self.mine().get_mut(serial).filter(|mine| is_same(mine)) {
                     mine.row = revision;
                 }
             }
+            // It went and came again meanwhile: what was done before is lost already.
+            _ if !self.mine().get(serial).is_some_and(is_same) => {}
             Outcome::Taken => self.lose(serial),
             Outcome::TooLong => {
                 tracing::error!(%serial, "a hub is too large for the server; it goes on as it was before");

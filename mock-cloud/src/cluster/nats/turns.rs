@@ -1,6 +1,6 @@
 //! Whose turn it is to change accounts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv;
@@ -23,9 +23,10 @@ impl Inner {
         let among_own = tokio::time::timeout(ANSWER_TIME, Arc::clone(&inner.turns).lock_owned()).await;
         let among_own = among_own.map_err(unreachable)?;
         // Whatever comes between, it is over in the end.
+        let doubt = Arc::new(OnceLock::new());
         let turn = Turn::new({
-            let inner = Arc::clone(&inner);
-            move || drop(runtime.spawn(inner.end_turn(among_own)))
+            let (inner, doubt) = (Arc::clone(&inner), Arc::clone(&doubt));
+            move || drop(runtime.spawn(inner.end_turn(doubt.get().copied(), among_own)))
         });
         loop {
             let entry = inner.homes.entry(TURN).await.map_err(unreachable)?;
@@ -36,7 +37,11 @@ impl Inner {
                 match inner.homes.update(TURN, inner.own_number(), revision).await {
                     Ok(_) => break,
                     Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
-                    Err(error) => return Err(unreachable(error)),
+                    Err(error) => {
+                        // It may be written yet.
+                        let _ = doubt.set(revision);
+                        return Err(unreachable(error));
+                    }
                 }
             }
             if Instant::now() > until {
@@ -58,26 +63,42 @@ impl Inner {
         Ok(())
     }
 
-    /// Says that it is over, until it is: everybody waits for that. Not when it is another's already.
-    async fn end_turn(self: Arc<Self>, _among_own: OwnedMutexGuard<()>) {
+    /// Says that it is over, until it is: everybody waits for that. Not when it is another's already, and not before what was
+    /// changed is written, also when nobody waits for it any more.
+    async fn end_turn(self: Arc<Self>, doubt: Option<u64>, _among_own: OwnedMutexGuard<()>) {
+        if let Some(keeper) = self.world().and_then(|world| world.keeper.clone()) {
+            keeper.reached(keeper.mark()).await;
+        }
+        let mut doubt = doubt;
         while self.world().is_some() {
-            let ended = async {
-                let entry = self.homes.entry(TURN).await.map_err(unreachable)?;
-                let own = entry.filter(|entry| number(&entry.value) == Some(self.node));
-                match own {
-                    Some(own) if own.operation == kv::Operation::Put => {
-                        self.homes.delete_expect_revision(TURN, Some(own.revision)).await.map_err(unreachable)
-                    }
-                    _ => Ok(()),
-                }
-            };
-            match ended.await {
+            match self.try_to_end_turn(&mut doubt).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the others do not hear yet that this process's turn is over");
                     tokio::time::sleep(BEAT).await;
                 }
             }
+        }
+    }
+
+    /// With a doubt whether it was this process's turn at all, that is found out first: by writing it in place of the same
+    /// revision.
+    async fn try_to_end_turn(&self, doubt: &mut Option<u64>) -> Result<(), Unreachable> {
+        if let Some(revision) = *doubt {
+            match self.homes.update(TURN, self.own_number(), revision).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
+                Err(error) => return Err(unreachable(error)),
+            }
+            *doubt = None;
+        }
+        let entry = self.homes.entry(TURN).await.map_err(unreachable)?;
+        let own = entry.filter(|entry| number(&entry.value) == Some(self.node));
+        match own {
+            Some(own) if own.operation == kv::Operation::Put => {
+                self.homes.delete_expect_revision(TURN, Some(own.revision)).await.map_err(unreachable)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -41,7 +41,11 @@ pub(super) const QUERIES: &[(&str, &[Query])] = &[
             ("path", "string", "only entries whose name begins so"),
             ("method", "string", "only requests of this HTTP method"),
             ("host", "string", "only requests with this host"),
-            ("hub", "string", "only entries about the hub of this serial"),
+            (
+                "hub",
+                "string",
+                "only changes of the hub of this serial, control calls and requests about it, and faults that hit it",
+            ),
             ("limit", "integer", "so many at most; 1000 when not said"),
             ("follow", "integer", "1 goes on as server-sent events"),
         ],

@@ -43,7 +43,7 @@ pub(super) fn add(shared: &Shared, request: &Request) -> Reply {
         Ok(fault) => fault,
         Err(refused) => return refused,
     };
-    match shared.world.faults.add(fault) {
+    match shared.world.add_fault(fault) {
         Ok(id) => Reply::json(&json!({"id": id})),
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
     }

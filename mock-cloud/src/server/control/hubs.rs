@@ -121,8 +121,9 @@ pub(super) async fn wherever(
     if let Some(backplane) = shared.world.backplane() {
         let away = |error: &dyn std::fmt::Display| refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
         match backplane.home(&serial).await {
-            Ok(Home::Here) => {
-                let home = Residence::of(&shared.world, &serial);
+            Ok(Home::Nowhere) => return nowhere(),
+            Ok(Home::Here(since)) => {
+                let home = Residence::since(&serial, since);
                 let reply = at_hub(&shared.world, &serial, act);
                 return if shared.world.is_kept().await && home.is_still(&shared.world) { reply } else { away(&MOVED) };
             }
@@ -167,9 +168,8 @@ fn nowhere() -> Reply {
 
 /// Does what another process of the cluster was asked for; what comes of it is kept then.
 #[cfg(feature = "cluster")]
-pub(crate) async fn run(world: &Arc<World>, errand: &Errand) -> Done {
+pub(crate) async fn run(world: &Arc<World>, errand: &Errand, home: &Residence) -> Done {
     let call = CALLS.iter().find(|call| call.path == errand.path && call.method.as_str() == errand.method);
-    let home = Residence::of(world, &errand.serial);
     let reply = match call.map(|call| (&call.act, call.body)) {
         Some((Act::Hub(act), example)) => {
             at_hub(world, &errand.serial, |hub| act(hub, errand.body.as_bytes(), example))

@@ -51,8 +51,10 @@ impl From<Unreachable> for Apart {
 pub(super) async fn agree(shared: &Shared, surface: &Surface) -> Result<Residence, Apart> {
     let Some(backplane) = shared.world.backplane() else { return Ok(Residence::everywhere()) };
     match surface.hub() {
-        Some(hub) if backplane.home(&hub.serial).await? != Home::Here => Err(Apart::Elsewhere),
-        Some(hub) => Ok(Residence::of(&shared.world, &hub.serial)),
+        Some(hub) => match backplane.home(&hub.serial).await? {
+            Home::Here(since) => Ok(Residence::since(&hub.serial, since)),
+            Home::There(_) | Home::Nowhere => Err(Apart::Elsewhere),
+        },
         None => {
             if matches!(surface, Surface::Cloud { .. }) {
                 backplane.caught_up().await?;

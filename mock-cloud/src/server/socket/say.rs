@@ -119,13 +119,15 @@ pub(super) async fn disturbed(
     let facts = Facts { method: &name, hub: &hub, listener, connection, user: &user, ..Facts::default() };
     let can = |fault: &FaultKind| match fault {
         FaultKind::StaleBroadcast => session.stale_broadcast().is_some(),
+        // One is late already.
+        FaultKind::ReorderMessage => late.is_none(),
         fault => faults::message::can_change(fault, &text),
     };
     let fault = journal::because_of(Some(number), || world.fault_that(Place::Message, &facts, can));
     match fault {
         Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),
         Some(FaultKind::Abort) => return Some(End::Gone),
-        Some(FaultKind::ReorderMessage) if late.is_none() => {
+        Some(FaultKind::ReorderMessage) => {
             *late = Some(text);
             return None;
         }

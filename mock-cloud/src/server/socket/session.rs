@@ -54,7 +54,7 @@ impl Session {
     /// Which hub it talks to, and on which listener.
     pub(super) fn about(&self) -> (String, &'static str) {
         match self {
-            Self::Relay(session) => (session.hub().map(|hub| hub.serial.to_string()).unwrap_or_default(), "cloud"),
+            Self::Relay(session) => (session.serial().map(ToString::to_string).unwrap_or_default(), "cloud"),
             Self::Local(session) => (session.hub().serial.to_string(), "lan"),
         }
     }

@@ -83,7 +83,9 @@ fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>
         params: Some(&query),
         ..Facts::default()
     };
-    match shared.world.fault(Place::Upgrade, &facts) {
+    let is_there = matches!((surface, facts.path), (Surface::Cloud { .. }, "/" | "/nma") | (Surface::Lan { .. }, "/"));
+    let can = |fault: &FaultKind| is_there || *fault != FaultKind::NoPong;
+    match shared.world.fault_that(Place::Upgrade, &facts, can) {
         Some(FaultKind::NoPong) => Ok(true),
         Some(FaultKind::UpgradeRefused { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);

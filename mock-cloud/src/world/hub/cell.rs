@@ -34,6 +34,7 @@ use crate::world::link::{Link, LinkKind};
 mod calls;
 mod shots;
 
+pub(crate) use calls::WISHED;
 pub(crate) use shots::HubShot;
 
 /// HTTP requests that may be open at one hub (the vendor's note on the HTTP server).

@@ -118,6 +118,10 @@ impl Wifi {
         self.at_relay = false;
     }
 
+    pub(super) const fn put_off(&mut self, ms: i64) {
+        self.back_ms = self.back_ms.saturating_add(ms);
+    }
+
     /// Goes and does not come back.
     pub(super) fn leave(&mut self, context: &mut Context<'_>) {
         self.restarting = true;

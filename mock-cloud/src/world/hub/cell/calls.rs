@@ -12,6 +12,9 @@ use crate::json_text::JsonText;
 use crate::world::World;
 use crate::world::link::Link;
 
+/// What an error says that somebody wished for.
+pub(crate) const WISHED: &str = "as wished";
+
 impl HubCell {
     /// What goes wrong with a call that came that way, if anything.
     pub(crate) fn call_fault(
@@ -20,6 +23,7 @@ impl HubCell {
         request: &Envelope<'_>,
         listener: &str,
         (connection, user): (&str, Option<u64>),
+        can: impl Fn(&FaultKind) -> bool,
     ) -> Option<FaultKind> {
         if !world.faults.are_there() {
             return None;
@@ -30,7 +34,7 @@ impl HubCell {
         let hub = self.serial.as_str();
         let facts =
             Facts { method, hub, listener, connection, user: &user, params: params.as_ref(), ..Facts::default() };
-        world.fault(Place::Call, &facts)
+        world.fault_that(Place::Call, &facts, can)
     }
 
     /// A broadcast that was true once: the one before the last about the item that was told of last. Kept while there are
@@ -49,15 +53,16 @@ impl HubCell {
     ) {
         let method = request.method.as_deref().unwrap_or_default();
         let refuse = |data| {
-            caller.text(frame::reply(request, method, &Err(RpcError::known(data)), Way::Relay));
+            let wanted = world.guesses.only_proven;
+            caller.text(frame::refusal(wanted, request, method, RpcError::known(data), Way::Relay));
         };
         let controller = self.lock().controller.clone();
         if controller.is_none() && !self.read(|hub| hub.wifi.at_relay()) {
             return refuse("nma.ezlo.notconnected");
         }
-        let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)));
+        let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)), |_| true);
         if let Some(FaultKind::RpcError { code, data }) = &fault {
-            let refused = Err(RpcError::new(*code, data, "as wished"));
+            let refused = Err(RpcError::new(*code, data, WISHED));
             caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
             return;
         }
