@@ -450,9 +450,10 @@ mod tests {
             let second = other.regular_timer(Duration::from_secs(20));
             other.set_speed(0.0);
             drop(first);
-            second
+            Some(second)
         };
         let (moved, second) = tokio::join!(step, ended);
+        let second = second.unwrap();
         assert!(!moved.unwrap(), "it was ended");
         let stopped_at = clock.now_ms();
         assert!(stopped_at < 1_000_000_000, "{stopped_at}");

@@ -27,7 +27,7 @@ pub(crate) struct FaultyStream {
     /// Most bytes of a piece.
     piece: usize,
     /// How long each piece takes, and how long each byte, by the machine's time.
-    latency: Latency,
+    latency: Option<Box<Latency>>,
     per_byte: Duration,
     /// Until then nothing goes out.
     wait: Option<Pin<Box<Sleep>>>,
@@ -71,7 +71,7 @@ impl FaultyStream {
             stalls: false,
             closing: Duration::ZERO,
             piece: usize::MAX,
-            latency: Latency::default(),
+            latency: None,
             per_byte: Duration::ZERO,
             wait: None,
             may_go: false,
@@ -83,7 +83,8 @@ impl FaultyStream {
             Some(FaultKind::Slices { bytes }) => Self { piece: *bytes, ..whole },
             Some(FaultKind::Latency { millis, jitter, deviation }) => {
                 let chance = (*jitter > 0 || *deviation > 0).then(|| Random::new(seed()));
-                Self { latency: Latency { millis: *millis, jitter: *jitter, deviation: *deviation, chance }, ..whole }
+                let latency = Latency { millis: *millis, jitter: *jitter, deviation: *deviation, chance };
+                Self { latency: Some(Box::new(latency)), ..whole }
             }
             Some(FaultKind::Bandwidth { bytes_per_second: rate }) => {
                 // Ten pieces a second: smooth enough, and few enough timers.
@@ -104,7 +105,8 @@ impl FaultyStream {
             return Poll::Ready(());
         }
         if self.wait.is_none() {
-            let time = self.latency.next() + self.per_byte * u32::try_from(length).unwrap_or(u32::MAX);
+            let latency = self.latency.as_ref().map_or(Duration::ZERO, |latency| latency.next());
+            let time = latency + self.per_byte * u32::try_from(length).unwrap_or(u32::MAX);
             if time.is_zero() {
                 self.may_go = true;
                 return Poll::Ready(());

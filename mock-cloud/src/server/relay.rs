@@ -104,7 +104,8 @@ impl RelaySession {
     /// Waits until it can.
     pub(super) async fn room(&self) {
         if let State::Visitor { far, .. } = &self.state {
-            far.room().await;
+            // Boxed: every connection is as large as its largest part.
+            Box::pin(far.room()).await;
         }
     }
 

@@ -234,7 +234,7 @@ async fn sends(
 ) -> Option<End> {
     match out {
         Some(Out::Text(text, number)) if late.is_some() || world.faults.are_there() => {
-            disturbed(world, socket, (text, number), session, late).await
+            Box::pin(disturbed(world, socket, (text, number), session, late)).await
         }
         Some(Out::Text(text, _)) => drain(socket, text, outbox).await,
         Some(Out::Close(code, reason)) => Some(End::Told(code, reason)),
