@@ -67,12 +67,20 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// Forgets where the time was being moved to, also when whoever moved it went away.
-struct Moving<'a>(&'a Clock);
+/// Sees to the end of a step of the time, also when a speed was set on the way or whoever moved it went away.
+struct Moving<'a> {
+    clock: &'a Clock,
+    /// The time is where it was to go.
+    is_there: bool,
+}
 
 impl Drop for Moving<'_> {
     fn drop(&mut self) {
-        self.0.lock().moving_to = None;
+        if !self.is_there {
+            let mut state = self.clock.lock();
+            state.moving_to = None;
+            state.set_regular_again();
+        }
     }
 }
 
@@ -338,14 +346,13 @@ impl Clock {
     /// time does not pass the year 9999. False when a speed that was set meanwhile ended it on the way.
     pub async fn advance(&self, duration: Duration) -> bool {
         let _one_at_a_time = self.0.moving.lock().await;
-        let _moving = Moving(self);
+        let mut moving = Moving { clock: self, is_there: false };
         let target = self.now_ms().saturating_add(millis(duration)).min(Self::END_MS);
         self.lock().moving_to = Some(target);
         loop {
             let woke = {
                 let mut state = self.lock();
                 if state.moving_to.is_none() {
-                    state.set_regular_again();
                     return false;
                 }
                 match state.timers.first_key_value().map(|(key, _)| *key) {
@@ -359,6 +366,7 @@ impl Clock {
                         let behind = target - state.now_ms();
                         state.base_ms += behind.max(0);
                         state.moving_to = None;
+                        moving.is_there = true;
                         None
                     }
                 }
@@ -461,6 +469,22 @@ mod tests {
         assert!(clock.advance(Duration::from_secs(21)).await);
         assert!(waits.is_finished(), "the next ping came");
         assert_eq!(clock.now_ms(), stopped_at + 21_000);
+        // The same when whoever moves the time goes away on the way.
+        let third = {
+            let first = clock.regular_timer(Duration::from_secs(20));
+            let mut step = Box::pin(clock.advance(Duration::from_secs(1_000_000)));
+            let woken = tokio::select! {
+                biased;
+                woken = first => woken,
+                _ = &mut step => panic!("it waits for whoever it woke"),
+            };
+            let third = clock.regular_timer(Duration::from_secs(20));
+            drop((step, woken));
+            third
+        };
+        let waits = tokio::spawn(async move { drop(third.await) });
+        assert!(clock.advance(Duration::from_secs(21)).await);
+        assert!(waits.is_finished(), "and the next ping came");
     }
 
     #[tokio::test]

@@ -50,8 +50,8 @@ const READY: &str = "_ready";
 
 /// Rows that are not made shorter, in bytes.
 const SHORT: usize = 4096;
-/// Longest row, in bytes.
-const LONGEST: u32 = 64 * 1024 * 1024;
+/// Longest row before it is made shorter, in bytes: what is longer is neither written nor read.
+const LONGEST: usize = 64 * 1024 * 1024;
 /// Stands behind the number where a row was made shorter.
 const SHORTER: &str = "z";
 
@@ -426,9 +426,11 @@ fn unpacked(row: &[u8]) -> Option<(Node, Vec<u8>)> {
     let (head, value) = (&row[..end], &row[end + 1..]);
     let Some(head) = head.strip_suffix(SHORTER.as_bytes()) else { return Some((number(head)?, value.to_vec())) };
     // What it says of its length is hostile until it is looked at.
-    let (length, _) = value.split_first_chunk().filter(|(length, _)| u32::from_le_bytes(**length) <= LONGEST)?;
-    let _: &[u8; 4] = length;
-    Some((number(head)?, lz4_flex::decompress_size_prepended(value).ok()?))
+    let length = u32::from_le_bytes(*value.first_chunk()?);
+    if usize::try_from(length).is_ok_and(|length| length <= LONGEST) {
+        return Some((number(head)?, lz4_flex::decompress_size_prepended(value).ok()?));
+    }
+    None
 }
 
 /// Text as a name that a bucket takes.
@@ -438,4 +440,35 @@ fn encoded(text: &str) -> String {
 
 fn decoded(name: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(name).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn rows_are_read_as_they_were_written(node: Node, value in proptest::collection::vec(any::<u8>(), 0..3 * SHORT)) {
+            prop_assert_eq!(unpacked(&packed(node, &value)), Some((node, value)));
+        }
+
+        #[test]
+        fn rows_of_strangers_panic_nowhere(row in proptest::collection::vec(any::<u8>(), 0..64), head in "[0-9z]{0,4}\n") {
+            let _ = unpacked(&row);
+            let _ = unpacked(&[head.as_bytes(), &row].concat());
+        }
+    }
+
+    #[test]
+    fn long_rows_are_made_shorter_and_no_length_is_believed() {
+        let long = b"[\"a room\"],".repeat(10_000);
+        assert!(packed(7, &long).len() < long.len() / 10);
+        let mut claims = packed(7, &long).to_vec();
+        claims[3..7].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(unpacked(&claims), None);
+    }
 }

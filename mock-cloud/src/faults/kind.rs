@@ -30,10 +30,10 @@ pub enum FaultKind {
     Latency {
         /// Milliseconds, a minute at most.
         millis: u64,
-        /// Up to so many more, all as likely.
+        /// Up to so many milliseconds more, all as likely; a minute at most.
         #[serde(default, skip_serializing_if = "is_zero")]
         jitter: u64,
-        /// Deviation of a normal distribution around it, cut off at 0 and at four of them.
+        /// Deviation of a normal distribution around it in milliseconds, cut off at 0 and at four of them; a minute at most.
         #[serde(default, skip_serializing_if = "is_zero")]
         deviation: u64,
     },

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Shared;
 use super::http::{Reply, Request};
 use crate::hub::HubHandle;
-use crate::journal::{EntryKind, because_of};
+use crate::journal::{EntryKind, because_of, shown_path};
 
 mod calls;
 mod clock;
@@ -85,7 +85,8 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         }
         let seq = is_deed(call).then(|| {
             let journal = &shared.world.journal;
-            journal.named(EntryKind::Control, "", path, None, json!({"method": call.method.as_str()}))
+            let name = shown_path(path);
+            journal.named(EntryKind::Control, "", &name, None, json!({"method": call.method.as_str()}))
         });
         return match call.act {
             Act::Now(act) => because_of(seq, || act(shared, request)),

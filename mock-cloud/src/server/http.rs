@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ezlo_protocol::serial::Serial;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
@@ -17,6 +17,8 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
 
+use broken::disturbed;
+pub(super) use broken::in_place;
 pub(super) use meant::world_number;
 use meant::{agree, meant, turn};
 
@@ -349,43 +351,6 @@ fn hub_in(path: &str) -> Option<String> {
     let serial = parts.next()?;
     let is_about = parts.next() == Some("device") && serial.parse::<Serial>().is_ok();
     is_about.then(|| serial.to_owned())
-}
-
-/// What comes in place of the answer, whatever that would be.
-pub(super) fn in_place(fault: &FaultKind) -> Option<Reply> {
-    Some(match fault {
-        FaultKind::Status { status, retry_after } => {
-            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut reply = Reply::error(status, status.canonical_reason().unwrap_or("Failed"));
-            reply.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
-            reply
-        }
-        FaultKind::HtmlPage => {
-            let page = "<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>";
-            Reply::new(StatusCode::OK, "text/html", page)
-        }
-        FaultKind::CaptivePortal => {
-            let mut reply = Reply::new(StatusCode::FOUND, "text/html", "<html><body>Log in to go on</body></html>");
-            reply.headers.push((LOCATION, HeaderValue::from_static("http://login.portal.invalid/")));
-            reply
-        }
-        FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
-        _ => return None,
-    })
-}
-
-/// The answer with what goes wrong about its bytes.
-async fn disturbed(fault: &FaultKind, shared: &Shared, exchange: &Exchange, answer: Reply) -> Reply {
-    match fault {
-        FaultKind::TruncatedBody => answer.truncated().await,
-        FaultKind::SlowHead { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
-            let (raw, reply) = broken::answer(fault, answer, shared).await;
-            exchange.tamper.answer(raw);
-            reply
-        }
-        // The others come before the answer, or in place of it.
-        _ => answer,
-    }
 }
 
 /// Handlers do not wait, so everything they lead to has that request as its cause.

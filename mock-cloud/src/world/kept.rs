@@ -129,8 +129,8 @@ impl World {
             return Ok(());
         }
         let shot = read_shot(&serial, state)?;
-        self.put_hub(HubCell::from_shot(&shot));
-        Ok(())
+        // One that has registered here meanwhile stays as it is.
+        self.add_hub(HubCell::from_shot(&shot)).map(drop).ok_or_else(|| format!("hub {serial}: there are too many"))
     }
 
     /// A hub lives in another process from now on.

@@ -112,7 +112,11 @@ impl Inner {
                         return Err(Unreachable(error));
                     }
                     let moment = self.moments.fetch_add(1, Ordering::AcqRel) + 1;
-                    self.mine().insert(serial.clone(), Mine { since, row, moment });
+                    match self.mine().get_mut(serial) {
+                        Some(mine) => mine.moment = moment,
+                        // Another has taken it meanwhile.
+                        None => return Err(Unreachable(format!("hub {serial} lives elsewhere already"))),
+                    }
                     // What happened since it was taken over is written, whoever read it before it lived here.
                     world.note_hub(serial);
                     return Ok(());

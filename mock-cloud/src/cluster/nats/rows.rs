@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use tokio::runtime::Handle;
 
-use super::{ANSWER_TIME, BEAT, Inner, Mine, Unreachable, decoded, encoded, packed, unpacked, unreachable};
+use super::{ANSWER_TIME, BEAT, Inner, LONGEST, Mine, Unreachable, decoded, encoded, packed, unpacked, unreachable};
 use crate::state::{Row, StateError, Store};
 
 /// Rows that belong to one process: what it counts, its time and its chance.
@@ -147,6 +147,9 @@ impl Inner {
 
     /// Writes a row in place of that revision. What is not confirmed is tried again, and may have been written before.
     pub(super) async fn write_row(&self, name: &str, value: &[u8], before: u64) -> Result<Outcome, Unreachable> {
+        if value.len() > LONGEST {
+            return Ok(Outcome::TooLong);
+        }
         let value = self.signed(value);
         if value.len() > self.client.max_payload() {
             return Ok(Outcome::TooLong);
@@ -173,10 +176,15 @@ impl Inner {
     /// A hub's row as it is, and its revision; 0 when there is none.
     pub(super) async fn hub_row(&self, serial: &Serial) -> Result<(Option<Vec<u8>>, u64), Unreachable> {
         let entry = self.rows.entry(key(serial)).await.map_err(unreachable)?;
-        Ok(entry.map_or((None, 0), |entry| {
-            let is_there = entry.operation == kv::Operation::Put;
-            (is_there.then(|| unpacked(&entry.value)).flatten().map(|(_, value)| value), entry.revision)
-        }))
+        match entry {
+            None => Ok((None, 0)),
+            Some(entry) if entry.operation != kv::Operation::Put => Ok((None, entry.revision)),
+            // One that cannot be read is nothing to begin anew over.
+            Some(entry) => match unpacked(&entry.value) {
+                Some((_, value)) => Ok((Some(value), entry.revision)),
+                None => Err(Unreachable(format!("the row of hub {serial} is not understood"))),
+            },
+        }
     }
 
     pub(super) async fn all_rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {

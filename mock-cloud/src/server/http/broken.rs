@@ -1,14 +1,16 @@
-//! Answers that no library would write, as bytes.
+//! What goes wrong with answers: others in their place, and some that no library would write.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use http_body_util::BodyExt as _;
 
 use super::{Reply, full};
 use crate::faults::FaultKind;
-use crate::server::Shared;
 use crate::server::tamper::Raw;
+use crate::server::{Exchange, Shared};
 
 /// Pieces that a slow head comes in.
 const PIECES: usize = 10;
@@ -17,8 +19,45 @@ const MORE: &str = "{\"and\": \"more\"}";
 /// A length that is none.
 const NO_LENGTH: &str = "many";
 
+/// What comes in place of the answer, whatever that would be.
+pub(in crate::server) fn in_place(fault: &FaultKind) -> Option<Reply> {
+    Some(match fault {
+        FaultKind::Status { status, retry_after } => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut reply = Reply::error(status, status.canonical_reason().unwrap_or("Failed"));
+            reply.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+            reply
+        }
+        FaultKind::HtmlPage => {
+            let page = "<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>";
+            Reply::new(StatusCode::OK, "text/html", page)
+        }
+        FaultKind::CaptivePortal => {
+            let mut reply = Reply::new(StatusCode::FOUND, "text/html", "<html><body>Log in to go on</body></html>");
+            reply.headers.push((LOCATION, HeaderValue::from_static("http://login.portal.invalid/")));
+            reply
+        }
+        FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
+        _ => return None,
+    })
+}
+
+/// The answer with what goes wrong about its bytes.
+pub(super) async fn disturbed(fault: &FaultKind, shared: &Shared, exchange: &Exchange, answer: Reply) -> Reply {
+    match fault {
+        FaultKind::TruncatedBody => answer.truncated().await,
+        FaultKind::SlowHead { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
+            let (raw, reply) = raw(fault, answer, shared).await;
+            exchange.tamper.answer(raw);
+            reply
+        }
+        // The others come before the answer, or in place of it.
+        _ => answer,
+    }
+}
+
 /// The bytes of the answer with that fault, and the answer itself for the library.
-pub(super) async fn answer(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
+async fn raw(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
     let Reply { status, headers, body } = reply;
     // A body without end has a beginning.
     let body = match hyper::body::Body::size_hint(&body).exact() {
