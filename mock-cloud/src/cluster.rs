@@ -28,8 +28,6 @@ const UNDER_WAY: usize = 1024;
 const CALLS_HERE: usize = 128;
 const CALLS_THERE: usize = 256;
 
-/// Answers that wait from which on no more calls are heard: far fewer than their queue holds.
-const ENOUGH: usize = 128;
 /// Room for calls below which a connection is not read: more than it is read for at once.
 const ROOM: usize = 64;
 
@@ -213,10 +211,10 @@ impl Visitor {
                             return;
                         }
                     }
-                    Some(Out::Close(..)) | None => return,
+                    Some(Out::Close) | None => return,
                 },
                 // Not while there is much to say already, which may have to wait until it is kept.
-                call = calls.recv(), if outbox.len() < ENOUGH => {
+                call = calls.recv(), if !outbox.has_much() => {
                     let Some(text) = call else { return };
                     if let Ok(request) = Envelope::parse(&text) {
                         self.hub.relayed_call(world, &request, &text, (&self.link, self.user));
@@ -256,13 +254,13 @@ impl Far {
             match outcome {
                 Ok(passage) => {
                     takes.send_replace(Some(true));
-                    link.text(frame::reply(&request, REGISTERED, &Ok(JsonText::empty()), Way::Relay));
+                    link.send(&frame::reply(&request, REGISTERED, &Ok(JsonText::empty()), Way::Relay));
                     carry(&link, called, passage).await;
                 }
                 Err(error) => {
                     takes.send_replace(Some(false));
                     let wanted = own.guesses.only_proven;
-                    link.text(frame::refusal(wanted, &request, method, error, Way::Relay));
+                    link.send(&frame::refusal(wanted, &request, method, error, Way::Relay));
                     refuse_all(&own, &link, called).await;
                 }
             }
@@ -320,7 +318,7 @@ async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: P
         tokio::select! {
             frame = passage.frames.recv() => match frame {
                 Some(text) => {
-                    if !link.send(text) {
+                    if !link.send(&text) {
                         return;
                     }
                 }
@@ -345,7 +343,7 @@ async fn refuse_all(world: &World, link: &Link, mut calls: mpsc::Receiver<Utf8By
         if let Ok(request) = Envelope::parse(&text) {
             let method = request.method.as_deref().unwrap_or_default();
             let (wanted, error) = (world.guesses.only_proven, RpcError::known("nma.ezlo.notregistered"));
-            link.text(frame::refusal(wanted, &request, method, error, Way::Relay));
+            link.send(&frame::refusal(wanted, &request, method, error, Way::Relay));
         }
     }
 }

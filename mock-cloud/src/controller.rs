@@ -255,7 +255,7 @@ impl Controller {
                 biased;
                 out = outbox.recv() => match out {
                     Some(Out::Text(text, _)) => send(socket, Message::Text(text)).await?,
-                    Some(Out::Close(..)) => {
+                    Some(Out::Close) => {
                         let _ = tokio::time::timeout(WRITE_TIME, socket.close(None)).await;
                         return Ok(());
                     }
@@ -281,13 +281,13 @@ impl Controller {
             // Answers to nothing we asked and broadcasts of others are no business of a hub.
             Ok(_) => return,
             Err(_) => {
-                link.text(frame::not_a_request(None, text, Way::Local));
+                link.send(&frame::not_a_request(None, text, Way::Local));
                 return;
             }
         };
         let sender = envelope.sender.map(serde_json::value::RawValue::get);
         let answer = |outcome: &Result<JsonText, RpcError>| {
-            link.text(self.cell.reply_text(&self.world, &envelope, outcome, Way::Passed(sender)));
+            link.send(&self.cell.reply_text(&self.world, &envelope, outcome, Way::Passed(sender)));
         };
         // The outcome has gone out already.
         let _ = self.cell.call(&self.world, &envelope, answer);

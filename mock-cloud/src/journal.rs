@@ -1,27 +1,23 @@
 //! What came, what went, and what caused it: the newest entries, in order. Nothing secret is in what is shown.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ezlo_protocol::serial::Serial;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::clock::Clock;
 
-/// Entries that are kept, and bytes of messages in them; the oldest go first.
-const MOST_ENTRIES: usize = 16_384;
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-
 mod filter;
+mod ring;
 mod shown;
 
 pub use filter::Filter;
-use shown::{query_names, shown, weight};
+use ring::{Form, Kept, News, Ring};
+use shown::{query_names, shown};
 pub(crate) use shown::{shown_name, shown_path};
 
 /// What an entry is about.
@@ -123,94 +119,55 @@ impl Entry {
     }
 }
 
-/// An entry as it is kept: messages are looked into only when somebody asks.
-#[derive(Debug, Clone)]
-struct Kept {
-    seq: u64,
-    at_ms: i64,
-    kind: EntryKind,
-    cause: Option<u64>,
-    connection: Option<Arc<str>>,
-    what: What,
-}
-
-#[derive(Debug, Clone)]
-enum What {
-    Message(Utf8Bytes),
-    Request(Arc<Asked>),
-    Answer(Arc<Asked>, u16),
-    Named(Arc<Named>),
-    /// A hub, and what it tells.
-    Hub(Serial, Box<[&'static str]>),
-}
-
-#[derive(Debug)]
-struct Named {
-    name: String,
-    status: Option<u16>,
-    content: Value,
-}
-
-/// The head of a request. What it may show of itself is made out when somebody looks.
-pub(crate) struct Asked {
-    pub(crate) host: Option<String>,
-    pub(crate) method: http::Method,
-    pub(crate) path: String,
-    pub(crate) query: String,
+/// The head of a request. What it may show of itself is made out when somebody looks: path and query may hold tokens and
+/// passwords.
+pub(crate) struct Asked<'a> {
+    pub(crate) host: Option<&'a str>,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
     pub(crate) listener: &'static str,
-    pub(crate) hub: Option<Serial>,
+    pub(crate) hub: Option<&'a str>,
 }
 
-impl std::fmt::Debug for Asked {
-    /// Without path and query: they may hold tokens and passwords.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asked").field("method", &self.method).field("listener", &self.listener).finish_non_exhaustive()
-    }
-}
-
-impl Asked {
-    fn bytes(&self) -> usize {
-        self.path.len() + self.query.len() + self.host.as_ref().map_or(0, String::len) + 128
+impl<'a> Asked<'a> {
+    /// Its parts, of which none has a line break; what is not there is empty.
+    fn parts(&self) -> [&'a str; 9] {
+        let (host, hub) = (self.host.unwrap_or_default(), self.hub.unwrap_or_default());
+        [self.method, "\n", self.listener, "\n", host, "\n", hub, "\n", self.query]
     }
 
-    fn shown(&self) -> Value {
+    /// What is shown of those parts.
+    fn shown(parts: &str) -> Value {
+        let mut parts = parts.splitn(5, '\n');
+        let mut part = || parts.next().unwrap_or_default();
+        let (method, listener, host, hub, query) = (part(), part(), part(), part(), part());
+        let there = |part: &str| if part.is_empty() { Value::Null } else { part.into() };
         json!({
-            "host": self.host, "method": self.method.as_str(), "listener": self.listener,
-            "query": query_names(&self.query), "hub": self.hub,
+            "host": there(host), "method": method, "listener": listener,
+            "query": query_names(query), "hub": there(hub),
         })
     }
 }
 
-impl What {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Message(text) => text.len(),
-            Self::Request(asked) => asked.bytes(),
-            Self::Answer(..) => 16,
-            Self::Hub(_, told) => 64 + 16 * told.len(),
-            Self::Named(named) => named.name.len() + weight(&named.content) + 128,
-        }
-    }
-}
-
-impl Kept {
+impl Kept<'_> {
     fn entry(&self) -> Entry {
-        let (name, status, content) = match &self.what {
-            What::Message(text) => (crate::faults::name_of(text), None, shown(text)),
-            What::Request(asked) => (shown_path(&asked.path), None, asked.shown()),
-            What::Answer(asked, status) => (shown_path(&asked.path), Some(*status), Value::Null),
-            What::Hub(serial, told) => (format!("hubs/{serial}"), None, json!({"tells": told})),
-            What::Named(named) => (named.name.clone(), named.status, named.content.clone()),
+        let (name, content) = match self.head.form {
+            Form::Message => (crate::faults::name_of(self.rest), shown(self.rest)),
+            Form::Request => (shown_path(self.name), Asked::shown(self.rest)),
+            Form::Answer => (shown_path(self.name), Value::Null),
+            Form::Hub => (format!("hubs/{}", self.name), json!({"tells": self.rest.lines().collect::<Vec<_>>()})),
+            Form::Named => (self.name.to_owned(), serde_json::from_str(self.rest).unwrap_or_default()),
         };
-        let Self { seq, at_ms, kind, cause, connection, .. } = self;
+        let head = self.head;
         Entry {
-            seq: *seq,
-            at_ms: *at_ms,
-            kind: *kind,
-            cause: *cause,
-            connection: connection.as_deref().unwrap_or_default().to_owned(),
+            seq: head.seq,
+            at_ms: head.at_ms,
+            kind: head.kind,
+            cause: head.cause,
+            connection: self.connection.to_owned(),
             name,
-            status,
+            status: head.status,
             content,
         }
     }
@@ -221,17 +178,8 @@ impl Kept {
 pub(crate) struct Journal {
     clock: Clock,
     is_on: bool,
-    state: Mutex<State>,
+    ring: Ring,
     newest: watch::Sender<u64>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    next: u64,
-    bytes: usize,
-    kept: VecDeque<Kept>,
-    /// How many there were of each kind, the forgotten ones too.
-    counts: [u64; EntryKind::ALL.len()],
 }
 
 thread_local! {
@@ -239,6 +187,20 @@ thread_local! {
     static NOW: Cell<Option<i64>> = const { Cell::new(None) };
     /// What is being handled on this thread right now. Handlers do not wait, so it holds for all that they lead to.
     static CAUSE: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// A message that came, and when: handling it takes no time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came {
+    seq: Option<u64>,
+    at_ms: Option<i64>,
+}
+
+impl Came {
+    /// Does something because of it.
+    pub(crate) fn leads_to<R>(self, act: impl FnOnce() -> R) -> R {
+        because(self.seq, self.at_ms, act)
+    }
 }
 
 /// What is being handled right now.
@@ -265,37 +227,38 @@ fn because<R>(cause: Option<u64>, now: Option<i64>, act: impl FnOnce() -> R) -> 
 
 impl Journal {
     pub(crate) fn new(clock: Clock, is_on: bool) -> Self {
-        Self { clock, is_on, state: Mutex::default(), newest: watch::Sender::new(0) }
+        Self { clock, is_on, ring: Ring::default(), newest: watch::Sender::new(0) }
     }
 
-    pub(crate) fn message(&self, kind: EntryKind, connection: &Arc<str>, text: Utf8Bytes) -> u64 {
-        self.keep(kind, Some(Arc::clone(connection)), What::Message(text))
+    pub(crate) fn message(&self, kind: EntryKind, connection: &str, text: &str) -> u64 {
+        self.keep(kind, Form::Message, (connection, ""), None, &[text])
     }
 
-    /// A message came on that connection, and is handled because of it.
-    pub(crate) fn came<R>(&self, connection: &Arc<str>, text: Utf8Bytes, act: impl FnOnce() -> R) -> R {
+    /// A message came on that connection.
+    pub(crate) fn came(&self, connection: &str, text: &str) -> Came {
         if !self.is_on {
-            return because_of(None, act);
+            return Came { seq: None, at_ms: None };
         }
-        let now = self.clock.now_ms();
-        let seq = self.keep_at(now, EntryKind::MessageIn, Some(Arc::clone(connection)), What::Message(text));
-        because(Some(seq), Some(now), act)
+        let at_ms = Some(self.clock.now_ms());
+        let seq = because(None, at_ms, || self.message(EntryKind::MessageIn, connection, text));
+        Came { seq: Some(seq), at_ms }
     }
 
     /// The head of a request came.
-    pub(crate) fn request(&self, asked: &Arc<Asked>) -> u64 {
-        self.keep(EntryKind::Request, None, What::Request(Arc::clone(asked)))
+    pub(crate) fn request(&self, asked: &Asked<'_>) -> u64 {
+        self.keep(EntryKind::Request, Form::Request, ("", asked.path), None, &asked.parts())
     }
 
-    /// That request was answered.
-    pub(crate) fn answer(&self, asked: Arc<Asked>, status: u16) {
-        self.keep(EntryKind::Answer, None, What::Answer(asked, status));
+    /// The request to that path was answered.
+    pub(crate) fn answer(&self, path: &str, status: u16) {
+        self.keep(EntryKind::Answer, Form::Answer, ("", path), Some(status), &[]);
     }
 
     /// A hub became another.
     pub(crate) fn hub_changed(&self, serial: &Serial, told: impl Iterator<Item = &'static str>) {
         if self.is_on {
-            self.keep(EntryKind::Change, None, What::Hub(serial.clone(), told.collect()));
+            let told: Vec<_> = told.flat_map(|name| [name, "\n"]).collect();
+            self.keep(EntryKind::Change, Form::Hub, ("", serial.as_str()), None, &told);
         }
     }
 
@@ -305,40 +268,25 @@ impl Journal {
         connection: &str,
         name: &str,
         status: Option<u16>,
-        content: Value,
+        content: &Value,
     ) -> u64 {
-        let connection = (!connection.is_empty()).then(|| Arc::from(connection));
-        self.keep(kind, connection, What::Named(Arc::new(Named { name: name.to_owned(), status, content })))
+        let content = if content.is_null() { String::new() } else { content.to_string() };
+        self.keep(kind, Form::Named, (connection, name), status, &[&content])
     }
 
-    fn keep(&self, kind: EntryKind, connection: Option<Arc<str>>, what: What) -> u64 {
+    fn keep(
+        &self,
+        kind: EntryKind,
+        form: Form,
+        (connection, name): (&str, &str),
+        status: Option<u16>,
+        rest: &[&str],
+    ) -> u64 {
         if !self.is_on {
             return 0;
         }
-        self.keep_at(NOW.get().unwrap_or_else(|| self.clock.now_ms()), kind, connection, what)
-    }
-
-    fn keep_at(&self, at_ms: i64, kind: EntryKind, connection: Option<Arc<str>>, what: What) -> u64 {
-        let cause = cause();
-        let bytes = what.bytes();
-        // What is forgotten is freed without the lock: everybody wants it.
-        let (mut forgotten, mut more) = (None, Vec::new());
-        let seq = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.next += 1;
-            state.counts[kind as usize] += 1;
-            state.bytes += bytes;
-            let seq = state.next;
-            state.kept.push_back(Kept { seq, at_ms, kind, cause, connection, what });
-            while state.kept.len() > MOST_ENTRIES || state.bytes > MOST_BYTES {
-                let Some(oldest) = state.kept.pop_front() else { break };
-                state.bytes -= oldest.what.bytes();
-                // One comes, one goes, most of the time.
-                more.extend(forgotten.replace(oldest));
-            }
-            seq
-        };
-        drop((forgotten, more));
+        let at_ms = NOW.get().unwrap_or_else(|| self.clock.now_ms());
+        let seq = self.ring.keep(&News { at_ms, cause: cause(), kind, form, status, connection, name, rest });
         // Who looks from now on finds the entry; only those who wait already have to be told.
         if self.newest.receiver_count() > 0 {
             // Another thread may have told of a later one already.
@@ -353,34 +301,25 @@ impl Journal {
 
     /// The entries that are meant, oldest first, that many at most.
     pub(crate) fn entries(&self, filter: &Filter, most: usize) -> Vec<Entry> {
-        let kept: Vec<Kept> = {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let begin = state.kept.partition_point(|kept| kept.seq <= filter.since);
-            state.kept.range(begin..).cloned().collect()
-        };
-        // Looked into without the lock: who reads does not keep the cloud from going on.
-        let meant =
-            kept.iter().filter(|kept| filter.kind.is_none_or(|kind| kind == kept.kind)).map(|kept| kept.entry());
-        meant.filter(|entry| filter.holds(entry)).take(most).collect()
+        let cut = self.ring.since(filter.since);
+        let kept = cut.kept().into_iter().filter(|kept| filter.kind.is_none_or(|kind| kind == kept.head.kind));
+        kept.map(|kept| kept.entry()).filter(|entry| filter.holds(entry)).take(most).collect()
     }
 
     /// How many entries after that one are forgotten already; none after 0, which is the beginning of what is kept.
     pub(crate) fn lost_since(&self, since: u64) -> Option<u64> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = state.kept.front().map_or(state.next + 1, |kept| kept.seq);
-        let lost = oldest.saturating_sub(since.saturating_add(1));
+        let lost = self.ring.forgotten().saturating_sub(since);
         (since > 0 && lost > 0).then_some(lost)
     }
 
     /// How many there were of each kind.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.state.lock().unwrap_or_else(PoisonError::into_inner).counts;
-        EntryKind::ALL.iter().map(|kind| kind.as_str()).zip(counts)
+        EntryKind::ALL.iter().map(|kind| kind.as_str()).zip(self.ring.counts())
     }
 
     /// Number of the newest entry.
     fn last(&self) -> u64 {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).next
+        self.ring.last()
     }
 
     /// Number of the newest entry, as it grows; while nobody has this, it stays.
@@ -467,7 +406,7 @@ mod tests {
     fn call(journal: &Journal, method: &str) -> u64 {
         let text =
             json!({"id": 1, "method": method, "params": {"MMSAuth": "secret-1", "a": [{"passkey": "secret-2"}]}});
-        journal.message(EntryKind::MessageIn, &"c".into(), text.to_string().into())
+        journal.message(EntryKind::MessageIn, "c", &text.to_string())
     }
 
     #[test]
@@ -475,9 +414,9 @@ mod tests {
         let journal = journal();
         let first = call(&journal, "a");
         because_of(Some(first), || {
-            journal.message(EntryKind::MessageOut, &"c".into(), r#"{"msg_subclass":"b","result":{}}"#.into());
+            journal.message(EntryKind::MessageOut, "c", r#"{"msg_subclass":"b","result":{}}"#);
             because_of(None, || call(&journal, "not caused"));
-            journal.named(EntryKind::Fault, "c", "abort", None, json!({}));
+            journal.named(EntryKind::Fault, "c", "abort", None, &json!({}));
         });
         call(&journal, "later");
         let led_to = journal.entries(&Filter { cause: Some(first), ..Filter::default() }, 10);
@@ -513,29 +452,6 @@ mod tests {
         );
         assert_eq!(shown_path("/v1/method/hub.item.dictionary.value.add"), "/v1/method/hub.item.dictionary.value.add");
         assert_eq!((shown_path("/"), shown_path("")), ("/".to_owned(), String::new()));
-    }
-
-    #[test]
-    fn the_oldest_go_first_by_number_and_by_size() {
-        let journal = journal();
-        for _ in 0..MOST_ENTRIES + 10 {
-            journal.named(EntryKind::Close, "", "x", None, Value::Null);
-        }
-        let entries = journal.entries(&Filter::default(), usize::MAX);
-        assert_eq!((entries.len(), entries[0].seq), (MOST_ENTRIES, 11));
-        let wide: Value = (0..1000).map(|number| number.to_string().repeat(100)).collect();
-        for _ in 0..100 {
-            journal.named(EntryKind::Request, "", "x", None, wide.clone());
-        }
-        let kept = journal.entries(&Filter::kind(EntryKind::Request), usize::MAX).len();
-        assert!((1..20).contains(&kept), "{kept} entries of 300 kB");
-        let long: Utf8Bytes = format!("\"{}\"", "x".repeat(1024 * 1024)).into();
-        for _ in 0..10 {
-            journal.message(EntryKind::MessageIn, &"c".into(), long.clone());
-        }
-        let state = journal.state.lock().unwrap();
-        assert!(state.bytes <= MOST_BYTES && state.kept.len() == 3, "{} bytes", state.bytes);
-        assert_eq!(state.bytes, state.kept.iter().map(|kept| kept.what.bytes()).sum::<usize>());
     }
 
     #[tokio::test]

@@ -1,20 +1,22 @@
 //! JSON that is written already: what goes out is written once, straight from its type.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// A JSON document as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JsonText(String);
+pub(crate) struct JsonText(Cow<'static, str>);
 
 impl JsonText {
     pub(crate) fn of(document: &impl Serialize) -> Self {
         // What goes out consists of types that are made to be JSON.
-        Self(serde_json::to_string(document).unwrap_or_else(|_| "null".to_owned()))
+        Self(serde_json::to_string(document).map_or(Cow::Borrowed("null"), Cow::Owned))
     }
 
     /// An object without members.
     pub(crate) fn empty() -> Self {
-        Self("{}".to_owned())
+        Self(Cow::Borrowed("{}"))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -33,6 +35,10 @@ const DEEPEST: usize = 64;
 
 /// Whether objects and lists in this JSON are nested deeper than is taken.
 pub(crate) fn is_too_deep(json: &str) -> bool {
+    // What opens has to close.
+    if json.len() <= 2 * DEEPEST {
+        return false;
+    }
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for byte in json.bytes() {
         match byte {

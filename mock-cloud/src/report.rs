@@ -1,9 +1,11 @@
 //! What a client should hear of from its developer: requests that nobody answers, with those that come near, and members that
 //! it sends and that make no difference here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ezlo_protocol::hub::method::MethodSpec;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::journal::{Entry, EntryKind};
@@ -20,23 +22,60 @@ const MEMBERS: usize = 32;
 /// Nobody answers that.
 pub(crate) fn unanswered(world: &World, name: &str, asked: &str, known: impl Iterator<Item = String>) {
     let nearest = nearest(asked, known);
-    world.journal.named(EntryKind::Unanswered, "", name, None, json!({"nearest": nearest}));
+    world.journal.named(EntryKind::Unanswered, "", name, None, &json!({"nearest": nearest}));
 }
 
 /// These made no difference.
 pub(crate) fn ignored(world: &World, name: &str, members: &[String]) {
-    world.journal.named(EntryKind::Ignored, "", name, None, json!({"members": members}));
+    world.journal.named(EntryKind::Ignored, "", name, None, &json!({"members": members}));
 }
 
 /// Parameters of a call that its method does not have.
-pub(crate) fn unknown_members(world: &World, name: &str, spec: Option<&MethodSpec>, params: Option<&Value>) {
-    let (Some(spec), Some(Value::Object(params))) = (spec, params) else { return };
-    let strange = params.keys().filter(|member| !spec.members.contains(&member.as_str())).take(MEMBERS);
-    let strange: Vec<String> = strange.map(|member| ezlo_protocol::secret::masked(member)).collect();
+pub(crate) fn unknown_members(world: &World, name: &str, spec: Option<&MethodSpec>, params: Option<&str>) {
+    let (Some(spec), Some(params)) = (spec, params) else { return };
+    let strange = Strange::of(params, spec.members);
     if !strange.is_empty() {
         ignored(world, name, &strange);
     }
 }
+
+/// Looks for members of an object that are not among the known ones, and builds nothing as long as there are none.
+struct Strange<'k> {
+    known: &'k [&'static str],
+}
+
+impl Strange<'_> {
+    /// As they may be shown, each once; none where there is no object.
+    fn of(json: &str, known: &[&'static str]) -> Vec<String> {
+        let mut json = serde_json::Deserializer::from_str(json);
+        serde::Deserializer::deserialize_map(&mut json, Strange { known }).unwrap_or_default()
+    }
+}
+
+impl<'de> Visitor<'de> for Strange<'_> {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<String>, A::Error> {
+        let mut strange = Vec::new();
+        while let Some(name) = members.next_key::<MemberName<'de>>()? {
+            members.next_value::<IgnoredAny>()?;
+            if strange.len() < MEMBERS && !self.known.contains(&&*name.0) {
+                let shown = ezlo_protocol::secret::masked(&name.0);
+                if !strange.contains(&shown) {
+                    strange.push(shown);
+                }
+            }
+        }
+        Ok(strange)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The names that come near, nearest first.
 fn nearest(asked: &str, known: impl Iterator<Item = String>) -> Vec<String> {
@@ -83,6 +122,16 @@ pub(crate) fn summary(entries: &[Entry]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strange_members_are_told_once_each() {
+        let strange = |json: &str| Strange::of(json, &["_id", "value"]);
+        assert!(strange(r#"{"_id": "a", "value": {"other": 1}}"#).is_empty());
+        assert_eq!(strange(r#"{"b": 1, "_id": "a", "b": 2, "a\u0031": [1]}"#), ["b", "a1"]);
+        assert!(strange("[1]").is_empty() && strange(r#"{"b": "#).is_empty());
+        let many: Vec<_> = (0..100).map(|n| format!(r#""m{n}": 1"#)).collect();
+        assert_eq!(strange(&format!("{{{}}}", many.join(","))).len(), MEMBERS);
+    }
 
     #[test]
     fn names_that_come_near_are_found() {

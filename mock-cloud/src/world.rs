@@ -233,14 +233,14 @@ impl World {
         let Decided { fired, spared } = self.faults.at(place, facts, can);
         for (id, name, share) in spared {
             let content = serde_json::json!({"id": id, "chance": share, "hub": facts.hub, "method": facts.method});
-            self.journal.named(EntryKind::Spared, facts.connection, &name, None, content);
+            self.journal.named(EntryKind::Spared, facts.connection, &name, None, &content);
         }
         let (id, fault) = fired?;
         let mut content = serde_json::to_value(&fault).unwrap_or_default();
         content["id"] = id.into();
         content["hub"] = facts.hub.into();
         content["method"] = facts.method.into();
-        self.journal.named(EntryKind::Fault, facts.connection, &fault.name(), None, content);
+        self.journal.named(EntryKind::Fault, facts.connection, &fault.name(), None, &content);
         Some(fault)
     }
 

@@ -59,16 +59,6 @@ pub(crate) fn shown_path(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Bytes that JSON takes, about.
-pub(super) fn weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 8,
-        Value::Array(all) => all.iter().map(weight).sum::<usize>() + 32,
-        Value::Object(all) => all.iter().map(|(name, value)| name.len() + weight(value) + 32).sum::<usize>() + 32,
-        _ => 16,
-    }
-}
-
 /// A message as it is shown.
 pub(super) fn shown(text: &str) -> Value {
     if text.len() > SHOWN_TEXT * 16 {

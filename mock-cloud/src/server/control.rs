@@ -86,7 +86,7 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         let seq = is_deed(call).then(|| {
             let journal = &shared.world.journal;
             let name = shown_path(path);
-            journal.named(EntryKind::Control, "", &name, None, json!({"method": call.method.as_str()}))
+            journal.named(EntryKind::Control, "", &name, None, &json!({"method": call.method.as_str()}))
         });
         return match call.act {
             Act::Now(act) => because_of(seq, || act(shared, request)),

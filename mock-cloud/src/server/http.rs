@@ -259,15 +259,15 @@ async fn journalled(
     own_turn: &mut Option<Turn>,
 ) -> Reply {
     let journal = &shared.world.journal;
-    let asked = Arc::new(Asked {
-        host: host.as_ref().map(Host::name),
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
+    let (uri, name) = (request.uri().clone(), host.as_ref().map(Host::name));
+    let seq = journal.request(&Asked {
+        host: name.as_deref(),
+        method: request.method().as_str(),
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
         listener: surface.listener(),
-        hub: surface.hub().map(|hub| hub.serial.clone()),
+        hub: surface.hub().map(|hub| hub.serial.as_str()),
     });
-    let seq = journal.request(&asked);
     let reply = match host {
         None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
         Some(_) if socket::is_upgrade(&request) => {
@@ -278,7 +278,7 @@ async fn journalled(
             Err(reply) => reply,
         },
     };
-    journal::because_of(Some(seq), || journal.answer(asked, reply.status.as_u16()));
+    journal::because_of(Some(seq), || journal.answer(uri.path(), reply.status.as_u16()));
     reply
 }
 

@@ -16,6 +16,7 @@ use futures_util::stream;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -165,7 +166,7 @@ fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Repl
                 let line = Bytes::from(format!("{text}\n"));
                 Some((Ok::<_, Infallible>(Frame::data(line)), (outbox, leave)))
             }
-            Some(Out::Close(..)) | None => None,
+            Some(Out::Close) | None => None,
         }
     });
     let mut reply = Reply::new(StatusCode::OK, "application/x-ndjson", Bytes::new());
@@ -176,7 +177,7 @@ fn broadcasts(world: &Arc<World>, hub: &Arc<HubCell>, open: OpenRequest) -> Repl
 /// Stops listening when the connection goes.
 struct Leave {
     hub: Arc<HubCell>,
-    conn_id: Arc<str>,
+    conn_id: Box<str>,
     _open: OpenRequest,
 }
 
@@ -228,15 +229,15 @@ impl LocalSession {
     }
 
     pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
-        let (journal, connection) = (Arc::clone(&world.journal), Arc::clone(&self.link.conn_id));
-        journal.came(&connection, text.clone(), || self.on_message(world, text));
+        let came = world.journal.came(&self.link.conn_id, text);
+        came.leads_to(|| self.on_message(world, text));
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &str) {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
             _ => {
-                self.link.text(frame::not_a_request(world.guesses.only_proven, text, Way::Local));
+                self.link.send(&frame::not_a_request(world.guesses.only_proven, text, Way::Local));
                 return;
             }
         };
@@ -244,7 +245,7 @@ impl LocalSession {
         let (hub, link) = (Arc::clone(&self.hub), self.link.clone());
         let way = if hub.family.counted_messages { Way::Relayed(&link.conn_id) } else { Way::Local };
         let reply = |outcome: &Result<JsonText, RpcError>| {
-            link.text(hub.reply_text(world, &envelope, outcome, way));
+            link.send(&hub.reply_text(world, &envelope, outcome, way));
         };
         if method == LocalLogin::NAME {
             let outcome = match evidence::unproven(world.guesses.only_proven, method) {
@@ -289,11 +290,11 @@ impl LocalSession {
     }
 
     fn log_in(&mut self, world: &World, envelope: &Envelope<'_>) -> Result<JsonText, RpcError> {
-        let params = envelope.params.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let params = envelope.params.map(RawValue::get);
         if params.is_none() {
             return Err(RpcError::known("rpc.params.notfound"));
         }
-        let login: OfflineLogin = decode(params.as_ref())?;
+        let login: OfflineLogin = decode(params)?;
         let user = login.user.as_deref().unwrap_or_default();
         let good = if self.hub.family.login_is_global {
             // The user's name does not matter there; its clients send the serial.

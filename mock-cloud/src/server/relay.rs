@@ -110,15 +110,15 @@ impl RelaySession {
     }
 
     pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
-        let (journal, connection) = (Arc::clone(&world.journal), Arc::clone(&self.link.conn_id));
-        journal.came(&connection, text.clone(), || self.on_message(world, text));
+        let came = world.journal.came(&self.link.conn_id, text);
+        came.leads_to(|| self.on_message(world, text));
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
-                self.link.text(frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
+                self.link.send(&frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
                 return;
             }
         };
@@ -126,7 +126,7 @@ impl RelaySession {
             (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => hub.pass_on(&envelope, text),
             (_, FrameKind::Request) => self.on_request(world, &envelope, text),
             _ => {
-                self.link.text(frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
+                self.link.send(&frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
             }
         }
     }
@@ -178,7 +178,7 @@ impl RelaySession {
     fn reply(&self, world: &World, request: &Envelope<'_>, method: &str, outcome: &Result<JsonText, RpcError>) {
         let weak = outcome.as_ref().err();
         let weak = weak.and_then(|error| evidence::errors::in_place_of(world.guesses.only_proven, error)).map(Err);
-        self.link.text(frame::reply(request, method, weak.as_ref().unwrap_or(outcome), Way::Relay));
+        self.link.send(&frame::reply(request, method, weak.as_ref().unwrap_or(outcome), Way::Relay));
     }
 
     fn refuse(&self, world: &World, request: &Envelope<'_>, method: &str, data: &str) {
@@ -298,7 +298,7 @@ fn comes_here(world: &World, backplane: &Arc<dyn Backplane>, hub: &HubCell, link
     let (backplane, serial, link) = (Arc::clone(backplane), hub.serial.clone(), link.clone());
     world.spawn(async move {
         match backplane.comes_here(&serial).await {
-            Ok(()) => drop(link.text(answer)),
+            Ok(()) => drop(link.send(&answer)),
             Err(error) => {
                 tracing::warn!(%error, %serial, "the other processes cannot be told of a controller");
                 link.close(1013, "try again");
@@ -328,7 +328,8 @@ fn raw_params(request: &Envelope<'_>) -> Result<Value, RpcError> {
 }
 
 fn params<T: serde::de::DeserializeOwned>(request: &Envelope<'_>) -> Result<T, RpcError> {
-    decode(Some(&raw_params(request)?))
+    let params = request.params.ok_or_else(|| RpcError::known("rpc.params.notfound"))?;
+    decode(Some(params.get()))
 }
 
 /// The hub a user wants. The errors are the vendor's own list of 2018; which of them the service sends today is not known.

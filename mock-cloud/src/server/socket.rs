@@ -25,7 +25,7 @@ pub(super) use upgrade::{accept, is_upgrade};
 use crate::clock::Woken;
 use crate::journal::EntryKind;
 use crate::world::World;
-use crate::world::link::{Out, Outbox};
+use crate::world::link::{Out, Outbox, Ready};
 
 /// Longest message taken, in bytes. The hub's own bus ends at 100 KiB; a scene or a claim is far shorter.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -50,10 +50,8 @@ pub(super) struct Accepted {
     outbox: Outbox,
 }
 
-/// Messages that are heard before what they lead to goes out, and messages that wait from which on nothing more is heard:
-/// far fewer than the queue holds that they wait in.
+/// Messages that are heard before what they lead to goes out.
 const AT_ONCE: usize = 32;
-const ENOUGH: usize = 128;
 
 /// How long a message waits for one to come after, by the machine's time.
 const LATEST: Duration = Duration::from_secs(1);
@@ -84,7 +82,7 @@ pub(super) async fn run(accepted: Accepted) {
     let end = converse(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     if let End::Close(code, reason) = end {
         let connection = session.connection();
-        world.journal.named(EntryKind::Close, connection, reason, Some(code), serde_json::Value::Null);
+        world.journal.named(EntryKind::Close, connection, reason, Some(code), &serde_json::Value::Null);
     }
     drop(session);
     let ended = match end {
@@ -112,32 +110,31 @@ async fn converse(
     // None for whom none is wanted: a timer that nobody looks at would keep the time from being moved on.
     let next_ping = || Box::pin(world.clock.regular_timer(PING_EVERY));
     let mut ping = session.pings().then(next_ping);
-    let mut unanswered = 0;
-    let mut heard = tokio::time::Instant::now();
+    let (mut unanswered, mut asked) = (0, tokio::time::Instant::now());
     let mut expiry = None;
-    let mut drops = session.drops();
-    let mut stopped = world.stopped();
+    // Made once: each registers itself where all connections do.
+    let mut stopped = std::pin::pin!(ended(world.stopped()));
+    let mut dropped = std::pin::pin!(dropped(session.drops()));
     loop {
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
         }
         tokio::select! {
             biased;
-            out = outbox.recv() => {
-                if let Some(end) = sends(world, socket, out, session, (outbox, late)).await {
+            ready = outbox.ready() => {
+                if let Some(end) = sends(world, socket, ready, session, (outbox, late)).await {
                     return end;
                 }
             }
             // Not while there is much to say already, which may have to wait for the disk.
-            message = socket.next(), if outbox.len() < ENOUGH && session.has_room() => {
+            message = socket.next(), if !outbox.has_much() && session.has_room() => {
                 unanswered = 0;
-                heard = tokio::time::Instant::now();
                 if let Some(end) = hears_all(world, socket, session, message, outbox).await {
                     return end;
                 }
             }
             () = session.room(), if !session.has_room() => {}
-            () = ended(&mut stopped) => return End::Close(1001, "the world ended"),
+            () = &mut stopped => return End::Close(1001, "the world ended"),
             () = tokio::time::sleep(LATEST), if late.is_some() => {
                 // Nothing came that it could be later than.
                 if let Some(late) = late.take()
@@ -147,8 +144,11 @@ async fn converse(
                 }
             }
             _woken = async { match &mut ping { Some(ping) => ping.await, None => std::future::pending().await } } => {
-                if unanswered >= UNANSWERED_PINGS && heard.elapsed() > ANSWER_TIME {
+                if unanswered >= UNANSWERED_PINGS && asked.elapsed() > ANSWER_TIME {
                     return End::Gone;
+                }
+                if unanswered == 0 {
+                    asked = tokio::time::Instant::now();
                 }
                 unanswered += 1;
                 ping = Some(next_ping());
@@ -156,7 +156,7 @@ async fn converse(
                     return End::Gone;
                 }
             }
-            () = async { match &mut drops { Some(drops) => drop(drops.changed().await), None => std::future::pending().await } } => {
+            () = &mut dropped => {
                 // Those that logged in have the goodbye in their queue already.
                 return End::Close(1001, "hub drops local connections");
             }
@@ -187,7 +187,7 @@ async fn hears_all(
             // Whoever does not take the answers is not asked for more.
             return flushed(socket).await.err().map(|()| End::Gone);
         }
-        if heard == AT_ONCE || outbox.len() >= ENOUGH {
+        if heard == AT_ONCE || outbox.has_much() {
             return None;
         }
         message = socket.next().now_or_never()?;
@@ -196,15 +196,22 @@ async fn hears_all(
 }
 
 /// Waits until the world ends.
-pub(super) async fn ended(stopped: &mut watch::Receiver<bool>) {
+pub(super) async fn ended(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Waits until the hub drops its local connections; for ever where there is none that does.
+async fn dropped(drops: Option<watch::Receiver<u64>>) {
+    match drops {
+        Some(mut drops) => drop(drops.changed().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Takes what came; gives how the connection ends with it.
 fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Message, Error>>) -> Option<End> {
     match message {
-        // A copy of its own: the library's is a piece of a buffer, which would live as long as the journal.
-        Some(Ok(Message::Text(text))) => session.on_text(world, &text.as_str().into()),
+        Some(Ok(Message::Text(text))) => session.on_text(world, &text),
         // Nobody documents binary frames; one that holds text is read as text.
         Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
             Ok(text) => session.on_text(world, &text.into()),
@@ -213,7 +220,7 @@ fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Messa
         Some(Ok(Message::Close(frame))) => {
             // 1005 stands for a close without a code.
             let code = frame.map_or(1005, |frame| frame.code.into());
-            world.journal.named(EntryKind::Closed, session.connection(), "", Some(code), serde_json::Value::Null);
+            world.journal.named(EntryKind::Closed, session.connection(), "", Some(code), &serde_json::Value::Null);
             session.on_close();
             return Some(End::Closed);
         }
@@ -228,17 +235,18 @@ fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Messa
 async fn sends(
     world: &World,
     socket: &mut Upgraded,
-    out: Option<Out>,
+    ready: Ready,
     session: &Session,
     (outbox, late): (&mut Outbox, &mut Option<Utf8Bytes>),
 ) -> Option<End> {
-    match out {
-        Some(Out::Text(text, number)) if late.is_some() || world.faults.are_there() => {
+    match ready {
+        Ready::Messages if late.is_some() || world.faults.are_there() => {
+            let Some(Out::Text(text, number)) = outbox.take() else { return None };
             Box::pin(disturbed(world, socket, (text, number), session, late)).await
         }
-        Some(Out::Text(text, _)) => drain(socket, text, outbox).await,
-        Some(Out::Close(code, reason)) => Some(End::Told(code, reason)),
-        None => Some(End::Close(1013, "too slow")),
+        Ready::Messages => drain(socket, outbox).await,
+        Ready::Close(code, reason) => Some(End::Told(code, reason)),
+        Ready::Lost => Some(End::Close(1013, "too slow")),
     }
 }
 

@@ -46,6 +46,7 @@ mod scenes;
 mod setup;
 mod sun;
 mod timers;
+mod told;
 mod wifi;
 mod zwave;
 mod zwave_s2;

@@ -9,85 +9,114 @@ use crate::state::Keeper;
 
 mod queue;
 
-use queue::{Receiver, Sender, queue};
+pub(crate) use queue::{Frames, frame_of};
+use queue::{Next, Receiver, Sender, queue};
 
 /// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
 /// has stopped reading, and is cut off rather than fed from memory.
 const OUTBOX: usize = 1024;
+/// Messages and bytes that wait from which on nothing more is heard of a connection: far less than what it is cut off for.
+const MUCH: (usize, usize) = (128, 1024 * 1024);
 
 /// Something for a connection to send.
 #[derive(Debug, Clone)]
 pub(crate) enum Out {
     /// A message, with its number in the journal.
     Text(Utf8Bytes, u64),
-    /// Close code and reason.
+    /// The connection's end.
+    Close,
+}
+
+/// What a connection has to do next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ready {
+    /// There are messages that may go.
+    Messages,
+    /// It is to close, with code and reason.
     Close(u16, &'static str),
+    /// It is to end: it was too slow, and something for it is lost.
+    Lost,
 }
 
 /// The receiving end, owned by the connection. It ends when the link was cut off for being slow.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    queue: Receiver<(u64, Out)>,
-    /// Taken from the queue, and not to be sent before what it tells is kept.
-    held: Option<(u64, Out)>,
+    queue: Receiver,
     keeper: Option<Arc<Keeper>>,
 }
 
 impl Outbox {
-    /// The next thing to send; `None` when the connection is to end: it was too slow, and something for it is lost.
+    /// Waits for something that may go, once what it tells is kept, and leaves it there.
+    pub(crate) async fn ready(&mut self) -> Ready {
+        let next = self.queue.next().await;
+        let mark = match next {
+            Next::Message(item) => item.mark,
+            Next::Close((mark, ..)) => mark,
+            Next::Nothing => return Ready::Lost,
+        };
+        if let Some(keeper) = &self.keeper
+            && !keeper.reached(mark).await
+        {
+            // Nothing is kept any more, so nothing more is said.
+            return Ready::Lost;
+        }
+        match next {
+            // It was cut off while it waited.
+            _ if self.queue.is_cut() => Ready::Lost,
+            Next::Close((_, code, reason)) => Ready::Close(code, reason),
+            Next::Message(_) | Next::Nothing => Ready::Messages,
+        }
+    }
+
+    /// Everything that is there and may go.
+    pub(crate) fn frames(&mut self) -> Frames<'_> {
+        let Self { queue, keeper } = self;
+        let keeper = keeper.as_deref();
+        queue.frames(|item| keeper.is_none_or(|keeper| keeper.has_reached(item.mark)))
+    }
+
+    /// The next thing to send; `None` when the connection is to end.
     pub(crate) async fn recv(&mut self) -> Option<Out> {
-        let Self { queue, held, keeper } = self;
-        next(queue, held, keeper.as_deref()).await
+        match self.ready().await {
+            Ready::Messages => self.take(),
+            Ready::Close(..) => Some(Out::Close),
+            Ready::Lost => None,
+        }
+    }
+
+    /// Whether anything is queued already.
+    pub(crate) fn has_any(&self) -> bool {
+        self.queue.has_any()
     }
 
     /// The next of what is queued already.
     pub(crate) async fn rest(&mut self) -> Option<Out> {
-        if self.len() == 0 {
-            return None;
-        }
-        self.recv().await
+        if self.has_any() { self.recv().await } else { None }
     }
 
-    /// How much waits.
-    pub(crate) fn len(&self) -> usize {
-        self.queue.len() + usize::from(self.held.is_some())
+    /// The first message, which may go.
+    pub(crate) fn take(&mut self) -> Option<Out> {
+        let number = self.queue.first()?.number;
+        self.queue.take().map(|text| Out::Text(text.into(), number))
     }
 
-    /// What is there already and may go.
-    pub(crate) fn try_recv(&mut self) -> Option<Out> {
-        if self.held.is_none() {
-            self.held = self.queue.now();
-        }
-        let keeper = self.keeper.as_deref();
-        let kept = self.held.take_if(|(mark, _)| keeper.is_none_or(|keeper| keeper.has_reached(*mark)));
-        // Looked at last: who is cut off before something counts as kept must not be told of it.
-        kept.filter(|_| !self.queue.is_cut()).map(|(_, out)| out)
+    /// Whether so much waits that nothing more is to be heard for now.
+    pub(crate) fn has_much(&self) -> bool {
+        let (messages, bytes) = self.queue.size();
+        messages >= MUCH.0 || bytes >= MUCH.1
     }
-}
-
-/// The next of a queue, once what it tells is kept. What is taken out and has to wait stays in `held`, whatever becomes of
-/// who waits.
-async fn next(queue: &mut Receiver<(u64, Out)>, held: &mut Option<(u64, Out)>, keeper: Option<&Keeper>) -> Option<Out> {
-    if held.is_none() {
-        *held = Some(queue.next().await?);
-    }
-    if let (Some(keeper), Some((mark, _))) = (keeper, &held)
-        && !keeper.reached(*mark).await
-    {
-        // Nothing is kept any more, so nothing more is said.
-        return None;
-    }
-    // It was cut off while it waited.
-    held.take().filter(|_| !queue.is_cut()).map(|(_, out)| out)
 }
 
 /// The sending end of one connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Link {
+pub(crate) struct Link(Arc<SendingEnd>);
+
+#[derive(Debug)]
+pub(crate) struct SendingEnd {
     /// The connection's uuid; `sender.conn_id` on relayed messages.
-    pub(crate) conn_id: Arc<str>,
+    pub(crate) conn_id: Box<str>,
     pub(crate) kind: LinkKind,
-    sender: Sender<(u64, Out)>,
+    sender: Sender,
     journal: Arc<Journal>,
     keeper: Option<Arc<Keeper>>,
 }
@@ -103,6 +132,14 @@ pub(crate) enum LinkKind {
     Controller,
 }
 
+impl std::ops::Deref for Link {
+    type Target = SendingEnd;
+
+    fn deref(&self) -> &SendingEnd {
+        &self.0
+    }
+}
+
 impl Link {
     pub(crate) fn new(
         journal: &Arc<Journal>,
@@ -111,36 +148,32 @@ impl Link {
         kind: LinkKind,
     ) -> (Self, Outbox) {
         let (sender, queue) = queue(OUTBOX);
-        let outbox = Outbox { queue, held: None, keeper: keeper.cloned() };
-        (Self { conn_id: conn_id.into(), kind, sender, journal: Arc::clone(journal), keeper: keeper.cloned() }, outbox)
+        let outbox = Outbox { queue, keeper: keeper.cloned() };
+        let (conn_id, journal, keeper) = (conn_id.into(), Arc::clone(journal), keeper.cloned());
+        (Self(Arc::new(SendingEnd { conn_id, kind, sender, journal, keeper })), outbox)
     }
 
     /// Queues a message; false when the connection is gone or too slow.
-    pub(crate) fn send(&self, text: Utf8Bytes) -> bool {
-        let number = self.journal.message(EntryKind::MessageOut, &self.conn_id, text.clone());
-        self.queue(Out::Text(text, number))
+    pub(crate) fn send(&self, text: &str) -> bool {
+        let number = self.journal.message(EntryKind::MessageOut, &self.conn_id, text);
+        self.sender.send(text, self.mark(), number)
     }
 
-    fn queue(&self, out: Out) -> bool {
-        let mark = self.keeper.as_ref().map_or(0, |keeper| keeper.mark());
-        self.sender.send((mark, out))
+    /// What has to be kept before anything goes out that is queued now.
+    fn mark(&self) -> u64 {
+        self.keeper.as_ref().map_or(0, |keeper| keeper.mark())
     }
 
     /// Closes the connection once what is queued has gone out.
     pub(crate) fn close(&self, code: u16, reason: &'static str) {
-        self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), serde_json::Value::Null);
-        // One that takes nothing any more is cut off.
-        self.queue(Out::Close(code, reason));
+        self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), &serde_json::Value::Null);
+        self.sender.close((self.mark(), code, reason));
     }
 
     /// Ends the connection without anything that waits to go out: it did not come true.
     #[cfg(feature = "cluster")]
     pub(crate) fn cut(&self) {
         self.sender.cut();
-    }
-
-    pub(crate) fn text(&self, text: String) -> bool {
-        self.send(text.into())
     }
 }
 
@@ -156,18 +189,28 @@ mod tests {
     #[tokio::test]
     async fn what_is_queued_goes_out_also_when_nobody_is_left_to_queue() {
         let (link, mut outbox) = link();
-        assert!(link.text("a".into()));
+        assert!(link.send("a"));
         link.close(1001, "bye");
+        assert!(!link.send("after"));
         drop(link);
         assert!(matches!(outbox.recv().await, Some(Out::Text(text, _)) if text.as_str() == "a"));
-        assert!(matches!(outbox.recv().await, Some(Out::Close(1001, _))));
-        assert!(outbox.recv().await.is_none());
+        assert!(matches!(outbox.recv().await, Some(Out::Close)));
     }
 
     #[tokio::test]
     async fn what_does_not_fit_ends_the_connection() {
         let (link, mut outbox) = link();
-        assert!((0..OUTBOX).all(|_| link.text("a".into())) && !link.text("b".into()));
-        assert!(outbox.recv().await.is_none() && outbox.try_recv().is_none(), "there is a gap");
+        assert!((0..OUTBOX).all(|_| link.send("a")) && !link.send("b"));
+        assert!(outbox.recv().await.is_none() && outbox.frames().bytes.is_empty(), "there is a gap");
+    }
+
+    #[tokio::test]
+    async fn many_messages_and_long_ones_are_much() {
+        let (link, mut outbox) = link();
+        assert!((1..MUCH.0).all(|_| link.send("a")) && !outbox.has_much());
+        assert!(link.send("a") && outbox.has_much());
+        outbox.frames().are_out();
+        assert!(!outbox.has_much());
+        assert!(link.send(&"a".repeat(MUCH.1)) && outbox.has_much());
     }
 }

@@ -27,7 +27,7 @@ impl Reply {
         let newest = journal.newest();
         let frames = stream::unfold(
             (journal, filter, newest, stopped),
-            |(journal, mut filter, mut newest, mut stopped)| async move {
+            |(journal, mut filter, mut newest, stopped)| async move {
                 loop {
                     let seen = *newest.borrow_and_update();
                     let lost = journal.lost_since(filter.since);
@@ -44,7 +44,7 @@ impl Reply {
                     let news = async {
                         tokio::select! {
                             changed = newest.changed() => changed.ok(),
-                            () = socket::ended(&mut stopped) => None,
+                            () = socket::ended(stopped.clone()) => None,
                         }
                     };
                     match tokio::time::timeout(SIGN_OF_LIFE, news).await {

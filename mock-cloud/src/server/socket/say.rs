@@ -6,14 +6,14 @@ use futures_util::{FutureExt as _, Sink, SinkExt as _, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::session::Session;
 use super::{End, Upgraded};
 use crate::faults::{self, Facts, FaultKind, Place};
 use crate::journal;
 use crate::world::World;
-use crate::world::link::{Out, Outbox};
+use crate::world::link::{Out, Outbox, Ready, frame_of};
 
 /// How long the system may take to accept a batch of frames before the reader counts as gone.
 const WRITE_TIME: Duration = Duration::from_secs(10);
@@ -40,67 +40,50 @@ pub(super) async fn closed(
     Ok(())
 }
 
-/// Says what was asked for before the other side closed, and then closes too. The library takes no messages any more once it
-/// has read a close, so the frames are written past it.
+/// Says what was asked for before the other side closed, and then closes too.
 pub(super) async fn last_words(socket: &mut Upgraded, late: Option<Utf8Bytes>, outbox: &mut Outbox) -> Result<(), ()> {
-    let mut frames = Vec::new();
-    while let Some(Out::Text(text, _)) = outbox.rest().await {
-        push_frame(&mut frames, &text);
-    }
-    if let Some(late) = late {
-        push_frame(&mut frames, &late);
-    }
     let said = async {
-        socket.get_mut().write_all(&frames).await?;
+        while outbox.has_any()
+            && let Ready::Messages = outbox.ready().await
+        {
+            put(socket, outbox).await?;
+        }
+        if let Some(late) = late {
+            // The library takes no messages any more once it has read a close.
+            socket.get_mut().write_all(&frame_of(&late)).await?;
+        }
         socket.flush().await.map_err(std::io::Error::other)
     };
-    match tokio::time::timeout(WRITE_TIME, said).await {
+    within(said).await
+}
+
+/// Writes what waits, past the library: the frames are made already. It has nothing of its own to say at that time; what it
+/// answers to pings is out before anything else is done.
+async fn put(socket: &mut Upgraded, outbox: &mut Outbox) -> std::io::Result<()> {
+    let frames = outbox.frames();
+    let stream = socket.get_mut();
+    stream.write_all(frames.bytes).await?;
+    stream.flush().await?;
+    frames.are_out();
+    Ok(())
+}
+
+/// Writes what waits.
+pub(super) async fn drain(socket: &mut Upgraded, outbox: &mut Outbox) -> Option<End> {
+    let mut put = std::pin::pin!(put(socket, outbox));
+    // Most of the time it goes out at once, and nobody has to look at the time.
+    let done = match put.as_mut().now_or_never() {
+        Some(done) => done.map_err(drop),
+        None => within(put).await,
+    };
+    done.err().map(|()| End::Gone)
+}
+
+/// Does it in the time that the system may take to accept what is sent.
+async fn within<E>(done: impl Future<Output = Result<(), E>>) -> Result<(), ()> {
+    match tokio::time::timeout(WRITE_TIME, done).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(()),
-    }
-}
-
-/// A text as one frame of a server.
-fn push_frame(out: &mut Vec<u8>, text: &str) {
-    out.push(0x81);
-    match (u8::try_from(text.len()), u16::try_from(text.len())) {
-        (Ok(short @ 0..126), _) => out.push(short),
-        (_, Ok(middle)) => {
-            out.push(126);
-            out.extend_from_slice(&middle.to_be_bytes());
-        }
-        _ => {
-            out.push(127);
-            out.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Writes what waits and flushes once.
-pub(super) async fn drain(socket: &mut Upgraded, first: Utf8Bytes, outbox: &mut Outbox) -> Option<End> {
-    let feed = async {
-        socket.feed(Message::Text(first)).await?;
-        let mut end = None;
-        while end.is_none() {
-            match outbox.try_recv() {
-                Some(Out::Text(text, _)) => socket.feed(Message::Text(text)).await?,
-                Some(Out::Close(code, reason)) => end = Some(End::Told(code, reason)),
-                None => break,
-            }
-        }
-        socket.flush().await?;
-        Ok::<_, Error>(end)
-    };
-    let mut feed = std::pin::pin!(feed);
-    // Most of the time it goes out at once, and nobody has to look at the time.
-    let fed = match feed.as_mut().now_or_never() {
-        Some(fed) => Ok(fed),
-        None => tokio::time::timeout(WRITE_TIME, feed).await,
-    };
-    match fed {
-        Ok(Ok(end)) => end,
-        Ok(Err(_)) | Err(_) => Some(End::Gone),
     }
 }
 
@@ -148,15 +131,9 @@ pub(super) async fn disturbed(
 
 /// Waits until everything is out that the library has to say.
 pub(super) async fn flushed(socket: &mut Upgraded) -> Result<(), ()> {
-    match tokio::time::timeout(WRITE_TIME, socket.flush()).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
-    }
+    within(socket.flush()).await
 }
 
 pub(super) async fn write<S: Sink<Message> + Unpin>(socket: &mut S, message: Message) -> Result<(), ()> {
-    match tokio::time::timeout(WRITE_TIME, socket.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
-    }
+    within(socket.send(message)).await
 }

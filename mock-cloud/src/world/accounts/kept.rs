@@ -38,7 +38,7 @@ impl Accounts {
         if let Some(journal) = &self.journal {
             // Logins are counted all the time, which changes nobody.
             for touch in touches.iter().filter(|touch| **touch != Touch::Counters) {
-                journal.named(EntryKind::Change, "", &touch.key(), None, serde_json::Value::Null);
+                journal.named(EntryKind::Change, "", &touch.key(), None, &serde_json::Value::Null);
             }
         }
         if let Some(keeper) = &self.keeper {

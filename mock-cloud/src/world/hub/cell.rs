@@ -13,6 +13,7 @@ use ezlo_protocol::hub::method::{self, Kind};
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
 use ezlo_protocol::serial::Serial;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -248,20 +249,19 @@ impl HubCell {
         request: &Envelope<'_>,
         answer: impl FnOnce(&Result<JsonText, RpcError>),
     ) -> Result<JsonText, RpcError> {
-        let parse = |raw: &serde_json::value::RawValue| serde_json::from_str::<Value>(raw.get()).ok();
         if [request.id, request.params].into_iter().flatten().any(|raw| is_too_deep(raw.get())) {
             let refused = Err(RpcError::known("rpc.params.invalid"));
             answer(&refused);
             return refused;
         }
-        let params = request.params.and_then(parse);
-        let id = request.id.and_then(parse).unwrap_or(Value::Null);
+        let params = request.params.map(RawValue::get);
+        let id = request.id.and_then(|id| serde_json::from_str(id.get()).ok()).unwrap_or(Value::Null);
         let name = request.method.as_deref().unwrap_or_default();
         let spec = method::spec(method::current_name(name));
-        report::unknown_members(world, name, spec, params.as_ref());
+        report::unknown_members(world, name, spec, params);
         let act = |hub: &mut Hub, context: &mut Context<'_>| {
             context.request_id = id;
-            hub.call(name, params.as_ref(), context)
+            hub.call(name, params, context)
         };
         let mut state = self.lock();
         if spec.is_none_or(|spec| spec.kind != Kind::Read) {
@@ -300,7 +300,7 @@ impl HubCell {
     }
 
     /// Passes on what a process says for this hub: broadcasts to everybody, answers to who asked.
-    pub(crate) fn pass_on(&self, envelope: &Envelope<'_>, text: &Utf8Bytes) {
+    pub(crate) fn pass_on(&self, envelope: &Envelope<'_>, text: &str) {
         let mut state = self.lock();
         match envelope.kind() {
             FrameKind::Broadcast => send_to(&mut state.links, |_| true, text),
@@ -327,7 +327,7 @@ impl HubCell {
             }
             // Through the relay only while the hub is there.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
-            send_to(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text.into());
+            send_to(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text);
         }
         for call in effects.http {
             world.spawn(http_call::run(call, world.guesses.scene_http_anywhere));
@@ -397,7 +397,7 @@ impl HubCell {
     fn tell_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
         let text = frame::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content.to_string(), None);
-        send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text.into());
+        send_to(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
     }
 }
 
@@ -418,8 +418,8 @@ fn room_method(name: &str) -> Option<&'static str> {
 }
 
 /// Sends to those links; one that is gone or too slow is cut off.
-fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &Utf8Bytes) {
-    links.retain(|link| !wanted(link) || link.send(text.clone()));
+fn send_to(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
+    links.retain(|link| !wanted(link) || link.send(text));
 }
 
 fn drop_local(links: &mut Vec<Link>) {

@@ -5,7 +5,6 @@ use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::method::{self as m, Method};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::{self, DecodeError};
-use serde_json::{Map, Value};
 
 use super::{Context, Hub};
 use crate::json_text::JsonText;
@@ -19,7 +18,7 @@ macro_rules! dispatch {
         pub(crate) const SIMULATED: &[&str] = &[$( <m::$method as Method>::NAME ),*];
 
         impl Hub {
-            fn dispatch(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<JsonText> {
+            fn dispatch(&mut self, name: &str, params: Option<&str>, context: &mut Context<'_>) -> Answer<JsonText> {
                 match name {
                     $( <m::$method as Method>::NAME => {
                         let params = decode::<<m::$method as Method>::Params>(params)?;
@@ -124,7 +123,8 @@ dispatch! {
 
 impl Hub {
     /// Answers a call, and lets it have its consequences.
-    pub(crate) fn call(&mut self, name: &str, params: Option<&Value>, context: &mut Context<'_>) -> Answer<JsonText> {
+    /// Parameters are JSON.
+    pub(crate) fn call(&mut self, name: &str, params: Option<&str>, context: &mut Context<'_>) -> Answer<JsonText> {
         let name = m::current_name(name);
         if let Some(refused) = crate::evidence::unproven(context.guesses.only_proven, name) {
             return Err(refused);
@@ -145,13 +145,12 @@ impl Hub {
 }
 
 /// Parameters as their type. Absent ones are an empty object; anything but an object is refused.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(params: Option<&Value>) -> Answer<T> {
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(params: Option<&str>) -> Answer<T> {
     match params {
-        None => {
-            let empty = Value::Object(Map::new());
-            wire::from_value(&empty).map_err(|_| RpcError::known("rpc.params.notfound"))
+        None => wire::from_slice(b"{}").map_err(|_| RpcError::known("rpc.params.notfound")),
+        Some(params) if params.trim_start().starts_with('{') => {
+            wire::from_slice(params.as_bytes()).map_err(|error| refusal(&error))
         }
-        Some(params @ Value::Object(_)) => wire::from_value(params).map_err(|error| refusal(&error)),
         Some(_) => Err(RpcError::known("rpc.params.invalid")),
     }
 }
@@ -185,12 +184,12 @@ mod tests {
     use super::*;
     use crate::config::Guesses;
     use crate::world::file::HubKind;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn call(name: &str, params: &Value) -> Answer<JsonText> {
         let guesses = Guesses::default();
         let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
-        hub.call(name, Some(params), &mut Context::new(0, &guesses))
+        hub.call(name, Some(&params.to_string()), &mut Context::new(0, &guesses))
     }
 
     #[test]
@@ -198,7 +197,7 @@ mod tests {
         let guesses = Guesses { only_proven: Some(ezlo_protocol::evidence::Evidence::Captured), ..Guesses::default() };
         let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
         let mut outcome = |method: &str| {
-            let answer = hub.call(method, Some(&json!({})), &mut Context::new(0, &guesses));
+            let answer = hub.call(method, Some("{}"), &mut Context::new(0, &guesses));
             answer.map_or_else(|error| error.data().to_owned(), |_| String::new())
         };
         let by = |captured: bool| {

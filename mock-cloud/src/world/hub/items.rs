@@ -1,8 +1,7 @@
 //! Items: reading and setting values.
 
 use ezlo_protocol::error::code;
-use ezlo_protocol::hub::device::Device;
-use ezlo_protocol::hub::item::{Item, ItemList, ItemQuery, ItemUpdate, ItemValueSet};
+use ezlo_protocol::hub::item::{Item, ItemList, ItemQuery, ItemValueSet};
 use ezlo_protocol::hub::value::{Scale, Shape, ValueError, ValueType, refusal};
 use ezlo_protocol::hub::{Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
@@ -78,7 +77,8 @@ impl Hub {
 
     fn typed(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
         let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
-        if value.to_string().len() > BUS_LIMIT {
+        let may_be_long = value.is_string() || value.is_array() || value.is_object();
+        if may_be_long && value.to_string().len() > BUS_LIMIT {
             return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Bus message is too long"));
         }
         let mut value = whole_color(item, soften(item, value));
@@ -96,14 +96,15 @@ impl Hub {
     /// Sets a value and tells everybody. Used by calls, scenes and behaviours alike.
     pub(super) fn set_value(&mut self, id: &ItemId, value: Value, context: &mut Context<'_>) {
         let Some(item) = self.items.get_mut(id) else { return };
-        let before = item.value.get().cloned().unwrap_or(Value::Null);
         if self.family.formatted_values {
             item.value_formatted = item.value_type.get().map(|kind| kind.format(&value)).unwrap_or_default().into();
         }
-        item.value = value.clone().into();
+        let before = std::mem::replace(&mut item.value, value.clone().into()).into_option().unwrap_or(Value::Null);
         let (name, device) = (item.name.clone(), item.device_id.get().cloned());
         self.tell_item(id, context);
-        self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
+        if !self.scenes.is_empty() {
+            self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
+        }
         self.follow(id, context);
         if name.as_deref() == Some("user_lock_operation") {
             self.notify_of_code(id, &value, context);
@@ -115,33 +116,7 @@ impl Hub {
 
     fn tell_item(&self, id: &ItemId, context: &mut Context<'_>) {
         let Some(item) = self.items.get(id) else { return };
-        let mut update = self.update_of(item);
-        // Value, text and type go together: a public client overwrites all three with whatever is there.
-        update.value = item.value.clone();
-        context.broadcast("hub.item.updated", &update);
-    }
-
-    pub(super) fn update_of(&self, item: &Item) -> ItemUpdate {
-        let device = item.device_id.get().and_then(|device| self.devices.get(device));
-        let text = |pick: fn(&Device) -> Option<&str>| Field::from(device.and_then(pick).unwrap_or_default());
-        ItemUpdate {
-            id: item.id.clone(),
-            device_id: item.device_id.clone(),
-            device_name: text(|device| device.name.as_deref()),
-            device_category: text(|device| device.category.get().map(|category| category.as_str())),
-            device_subcategory: text(|device| device.subcategory.as_deref()),
-            device_armed: device.map_or(Field::Absent, |device| device.armed),
-            room_name: self.room_name(device.and_then(Device::room)).into(),
-            name: item.name.clone(),
-            notifications: Vec::new().into(),
-            user_notification: false.into(),
-            service_notification: false.into(),
-            sync_notification: false.into(),
-            value_formatted: item.value_formatted.clone(),
-            value_type: item.value_type.clone(),
-            scale: item.scale.clone(),
-            ..ItemUpdate::default()
-        }
+        context.broadcast("hub.item.updated", &self.told_of(item).with_value(item));
     }
 
     /// Another item of the same device.

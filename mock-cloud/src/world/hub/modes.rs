@@ -311,7 +311,8 @@ mod tests {
 
         fn switch(&mut self, to: &Value) -> (Answer<Value>, Vec<String>, Timers) {
             let mut context = Context::new(0, &self.guesses);
-            let answer = self.hub.call("hub.modes.switch", Some(to), &mut context).map(|result| result.value());
+            let answer =
+                self.hub.call("hub.modes.switch", Some(&to.to_string()), &mut context).map(|result| result.value());
             let told = context
                 .effects
                 .broadcasts

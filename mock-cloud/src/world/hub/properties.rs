@@ -342,7 +342,7 @@ fn run(house: &mut House, step: Step) {
             let before = house.truth();
             let mut refused = false;
             house.during = Some(method);
-            house.act(|hub, context| refused = hub.call(method, Some(&params), context).is_err());
+            house.act(|hub, context| refused = hub.call(method, Some(&params.to_string()), context).is_err());
             if refused {
                 assert_eq!(house.truth(), before, "a refused call changed something: {method} {params}");
             }
@@ -411,7 +411,7 @@ proptest! {
         for method in super::SIMULATED.iter().copied() {
             house.during = Some(method);
             let before = (spec(method).map(|spec| spec.kind) == Some(Kind::Read)).then(|| kept(&house.hub));
-            house.act(|hub, context| drop(hub.call(method, Some(&params), context)));
+            house.act(|hub, context| drop(hub.call(method, Some(&params.to_string()), context)));
             if let Some(before) = before {
                 assert!(before == kept(&house.hub), "{method} is to be a read, and changed something");
             }

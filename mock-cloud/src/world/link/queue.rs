@@ -1,146 +1,323 @@
-//! A bounded queue for one reader that holds no memory while nothing waits in it: most connections are idle most of the time.
+//! A bounded queue of messages for one reader, written as the frames that go out: one write takes all that wait. It holds
+//! next to no memory while nothing waits in it, for most connections are idle most of the time.
 
-use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::Notify;
+/// Bytes of frames, and messages, that an empty queue may have room for.
+const KEPT_BYTES: usize = 512;
+const KEPT_ITEMS: usize = 4;
 
-/// Room that an empty queue may keep.
-const KEPT_ROOM: usize = 16;
+/// A message in the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    /// Its number in the journal.
+    pub(super) number: u64,
+    /// What has to be kept before it goes out.
+    pub(super) mark: u64,
+    /// Where its text begins, and where it and its frame end.
+    begin: usize,
+    end: usize,
+}
 
-#[derive(Debug)]
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    news: Notify,
+/// How a connection is closed.
+pub(super) type Close = (u64, u16, &'static str);
+
+#[derive(Debug, Default)]
+struct Batch {
+    frames: Vec<u8>,
+    items: Vec<Item>,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.frames.clear();
+        self.items.clear();
+    }
+
+    fn push(&mut self, text: &str, mark: u64, number: u64) {
+        push_head(&mut self.frames, text.len());
+        let begin = self.frames.len();
+        self.frames.extend_from_slice(text.as_bytes());
+        self.items.push(Item { number, mark, begin, end: self.frames.len() });
+    }
+
+    fn is_small(&self) -> bool {
+        self.frames.capacity() <= KEPT_BYTES && self.items.capacity() <= KEPT_ITEMS
+    }
+}
+
+/// A text as one frame of a server.
+pub(crate) fn frame_of(text: &str) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(text.len() + 10);
+    push_head(&mut frame, text.len());
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+/// The head of a server's frame that is a whole text of so many bytes.
+fn push_head(out: &mut Vec<u8>, length: usize) {
+    out.push(0x81);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..126), _) => out.push(short),
+        (_, Ok(middle)) => {
+            out.push(126);
+            out.extend_from_slice(&middle.to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
 }
 
 #[derive(Debug)]
-struct State<T> {
-    waiting: VecDeque<T>,
-    most: usize,
-    senders: usize,
+struct Shared {
+    state: Mutex<State>,
     /// Something did not fit, or nobody reads any more.
-    is_cut: bool,
+    is_cut: AtomicBool,
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+#[derive(Debug)]
+struct State {
+    waiting: Batch,
+    most: usize,
+    /// Comes after all messages; there are none after it.
+    close: Option<Close>,
+    /// Nobody sends any more.
+    is_over: bool,
+    /// Whom to wake when something comes.
+    reader: Option<Waker>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl<T> State<T> {
-    fn pop(&mut self) -> Option<T> {
-        let first = self.waiting.pop_front();
-        if self.waiting.is_empty() && self.waiting.capacity() > KEPT_ROOM {
-            self.waiting = VecDeque::new();
-        }
-        first
+    fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
+    }
+
+    fn cut(&self, state: &mut State) {
+        self.is_cut.store(true, Ordering::Release);
+        (state.waiting, state.close) = (Batch::default(), None);
     }
 }
 
-/// A queue for that many at most.
-pub(super) fn queue<T>(most: usize) -> (Sender<T>, Receiver<T>) {
-    let state = State { waiting: VecDeque::new(), most, senders: 1, is_cut: false };
-    let shared = Arc::new(Shared { state: Mutex::new(state), news: Notify::new() });
-    (Sender(Arc::clone(&shared)), Receiver(shared))
+/// A queue for that many messages at most; as many more may be in the reader's hands.
+pub(super) fn queue(most: usize) -> (Sender, Receiver) {
+    let state = State { waiting: Batch::default(), most, close: None, is_over: false, reader: None };
+    let shared = Arc::new(Shared { state: Mutex::new(state), is_cut: AtomicBool::new(false) });
+    (Sender(Arc::clone(&shared)), Receiver { shared, taken: Batch::default(), next: 0 })
 }
 
+/// The one end that sends; whoever shares it shares it whole.
 #[derive(Debug)]
-pub(super) struct Sender<T>(Arc<Shared<T>>);
+pub(super) struct Sender(Arc<Shared>);
 
-impl<T> Sender<T> {
-    /// Queues something. False when it does not fit or nobody reads: then the reader gets nothing more, for what comes would
-    /// have a gap before it.
-    pub(super) fn send(&self, thing: T) -> bool {
-        let fits = {
-            let mut state = self.0.lock();
-            if state.is_cut || state.waiting.len() >= state.most {
-                state.is_cut = true;
-                state.waiting = VecDeque::new();
-                false
+impl Sender {
+    /// Queues a message. False when it does not fit or nobody reads: then the reader gets nothing more, for what comes would
+    /// have a gap before it. False as well once the connection is to be closed.
+    pub(super) fn send(&self, text: &str, mark: u64, number: u64) -> bool {
+        self.change(|state| {
+            if state.close.is_some() {
+                return false;
+            }
+            let fits = !self.0.is_cut() && state.waiting.items.len() < state.most;
+            if fits {
+                state.waiting.push(text, mark, number);
             } else {
-                state.waiting.push_back(thing);
-                true
+                self.0.cut(state);
             }
-        };
-        self.0.news.notify_one();
-        fits
+            fits
+        })
     }
-}
 
-#[cfg(feature = "cluster")]
-impl<T> Sender<T> {
+    /// The connection is closed so, once what waits has gone out. The first one counts.
+    pub(super) fn close(&self, close: Close) {
+        self.change(|state| {
+            if !self.0.is_cut() {
+                state.close.get_or_insert(close);
+            }
+        });
+    }
+
     /// The reader gets nothing more, not even what waits already.
+    #[cfg(feature = "cluster")]
     pub(super) fn cut(&self) {
-        {
-            let mut state = self.0.lock();
-            state.is_cut = true;
-            state.waiting = VecDeque::new();
-        }
-        self.0.news.notify_one();
+        self.change(|state| self.0.cut(state));
     }
-}
 
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        self.0.lock().senders += 1;
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        let is_last = {
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let (changed, reader) = {
             let mut state = self.0.lock();
-            state.senders -= 1;
-            state.senders == 0
+            let changed = change(&mut state);
+            (changed, state.reader.take())
         };
-        if is_last {
-            self.0.news.notify_one();
+        // Without the lock: it is what who wakes wants first.
+        if let Some(reader) = reader {
+            reader.wake();
         }
+        changed
     }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.change(|state| state.is_over = true);
+    }
+}
+
+/// What comes next for the reader.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Next {
+    /// The first of the messages that wait.
+    Message(Item),
+    Close(Close),
+    /// Nothing any more: something did not fit, or nobody is left to send.
+    Nothing,
 }
 
 #[derive(Debug)]
-pub(super) struct Receiver<T>(Arc<Shared<T>>);
+pub(super) struct Receiver {
+    shared: Arc<Shared>,
+    /// Taken from the queue all at once, and which of it comes next.
+    taken: Batch,
+    next: usize,
+}
 
-impl<T> Receiver<T> {
-    /// The next; `None` when nothing comes any more: something did not fit, or nobody is left to send.
-    pub(super) async fn next(&mut self) -> Option<T> {
-        loop {
-            {
-                let mut state = self.0.lock();
-                if let Some(first) = state.pop() {
-                    return Some(first);
-                }
-                if state.is_cut || state.senders == 0 {
-                    return None;
-                }
-            }
-            self.0.news.notified().await;
-        }
+impl Receiver {
+    /// Waits for what comes next, and leaves it there.
+    pub(super) async fn next(&mut self) -> Next {
+        poll_fn(|context| self.poll_next(context)).await
     }
 
-    /// The next, if it is there.
-    pub(super) fn now(&mut self) -> Option<T> {
-        self.0.lock().pop()
+    fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next> {
+        if let Some(item) = self.first() {
+            return Poll::Ready(Next::Message(item));
+        }
+        let mut state = self.shared.lock();
+        if let Some(close) = state.close {
+            return Poll::Ready(Next::Close(close));
+        }
+        if self.shared.is_cut() || state.is_over {
+            return Poll::Ready(Next::Nothing);
+        }
+        // One of the two halves may keep what little room it has; they change places each time.
+        if self.taken.is_small() && state.waiting.frames.capacity() == 0 {
+            std::mem::swap(&mut self.taken, &mut state.waiting);
+        }
+        self.taken = Batch::default();
+        if !state.waiting.is_small() {
+            state.waiting = Batch::default();
+        }
+        match &mut state.reader {
+            Some(reader) => reader.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// The first of the messages that wait.
+    pub(super) fn first(&mut self) -> Option<Item> {
+        if self.next == self.taken.items.len() {
+            self.next = 0;
+            self.taken.clear();
+            std::mem::swap(&mut self.taken, &mut self.shared.lock().waiting);
+        }
+        self.taken.items.get(self.next).copied()
+    }
+
+    /// The frames of the first messages that are meant; none any more when something did not fit.
+    pub(super) fn frames(&mut self, is_meant: impl Fn(&Item) -> bool) -> Frames<'_> {
+        self.first();
+        let Self { shared, taken, next } = self;
+        let meant = taken.items[*next..].iter().take_while(|item| is_meant(item)).count();
+        // Looked at last: who is cut off before something counts as kept must not be told of it.
+        let meant = if shared.is_cut() { 0 } else { meant };
+        let end = |at: usize| at.checked_sub(1).map_or(0, |before| taken.items[before].end);
+        let after = *next + meant;
+        Frames { bytes: &taken.frames[end(*next)..end(after)], next, after }
+    }
+
+    /// The text of the first message, which does not wait any longer.
+    pub(super) fn take(&mut self) -> Option<&str> {
+        let item = self.first()?;
+        self.next += 1;
+        std::str::from_utf8(&self.taken.frames[item.begin..item.end]).ok()
     }
 
     /// Whether something did not fit.
     pub(super) fn is_cut(&self) -> bool {
-        self.0.lock().is_cut
+        self.shared.is_cut()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.lock().waiting.len()
+    /// Messages and bytes that wait.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let state = self.shared.lock();
+        let taken = self.taken.items.len() - self.next;
+        (taken + state.waiting.items.len(), self.taken.frames.len() + state.waiting.frames.len())
+    }
+
+    /// Whether anything waits, a close included.
+    pub(super) fn has_any(&self) -> bool {
+        self.size().0 > 0 || self.shared.lock().close.is_some()
     }
 }
 
-impl<T> Drop for Receiver<T> {
+impl Drop for Receiver {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.is_cut = true;
-        state.waiting = VecDeque::new();
+        let mut state = self.shared.lock();
+        self.shared.cut(&mut state);
+        state.reader = None;
+    }
+}
+
+/// Frames that may go out; they wait until somebody says that they have.
+#[derive(Debug)]
+pub(crate) struct Frames<'a> {
+    pub(crate) bytes: &'a [u8],
+    next: &'a mut usize,
+    after: usize,
+}
+
+impl Frames<'_> {
+    /// They have gone out.
+    pub(crate) fn are_out(self) {
+        *self.next = self.after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
+
+    #[test]
+    fn frames_are_read_by_the_library_and_taken_once() {
+        let (sender, mut receiver) = queue(10);
+        let texts = [0, 1, 125, 126, 65_535, 65_536].map(|length| "ö".repeat(length / 2) + &"x".repeat(length % 2));
+        for (text, mark) in texts.iter().zip(0..) {
+            assert!(sender.send(text, mark, 0));
+        }
+        let some = receiver.frames(|item| item.mark < 4);
+        let mut bytes = some.bytes.to_vec();
+        some.are_out();
+        assert_eq!(receiver.take(), Some(texts[4].as_str()));
+        assert!(sender.send("last", 9, 0));
+        for _ in 0..2 {
+            let rest = receiver.frames(|_| true);
+            bytes.extend_from_slice(rest.bytes);
+            rest.are_out();
+        }
+        assert_eq!((receiver.size().0, receiver.frames(|_| true).bytes.len()), (0, 0));
+        let mut reader = WebSocket::from_raw_socket(Cursor::new(bytes), Role::Client, None);
+        for text in texts[..4].iter().chain([&texts[5], &"last".to_owned()]) {
+            assert_eq!(reader.read().unwrap().to_text().unwrap(), text);
+        }
     }
 }

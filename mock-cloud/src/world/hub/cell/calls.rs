@@ -54,7 +54,7 @@ impl HubCell {
         let method = request.method.as_deref().unwrap_or_default();
         let refuse = |data| {
             let wanted = world.guesses.only_proven;
-            caller.text(frame::refusal(wanted, request, method, RpcError::known(data), Way::Relay));
+            caller.send(&frame::refusal(wanted, request, method, RpcError::known(data), Way::Relay));
         };
         let controller = self.lock().controller.clone();
         if controller.is_none() && !self.read(|hub| hub.wifi.at_relay()) {
@@ -63,16 +63,16 @@ impl HubCell {
         let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)), |_| true);
         if let Some(FaultKind::RpcError { code, data }) = &fault {
             let refused = Err(RpcError::new(*code, data, WISHED));
-            caller.text(self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
+            caller.send(&self.reply_text(world, request, &refused, Way::Relayed(&caller.conn_id)));
             return;
         }
         match controller {
             // It is done, and what comes of it finds nobody.
             Some(controller) if fault == Some(FaultKind::NoAnswer) => {
-                controller.text(frame::with_sender(request, text, "nobody"));
+                controller.send(&frame::with_sender(request, text, "nobody"));
             }
             Some(controller) => {
-                if !controller.text(frame::with_sender(request, text, &caller.conn_id)) {
+                if !controller.send(&frame::with_sender(request, text, &caller.conn_id)) {
                     refuse("nma.ezlo.unavailable");
                 }
             }
@@ -81,7 +81,7 @@ impl HubCell {
                     if fault == Some(FaultKind::NoAnswer) {
                         return;
                     }
-                    caller.text(self.reply_text(world, request, outcome, Way::Relayed(&caller.conn_id)));
+                    caller.send(&self.reply_text(world, request, outcome, Way::Relayed(&caller.conn_id)));
                 };
                 // The outcome has gone out already.
                 let _ = self.call(world, request, answer);

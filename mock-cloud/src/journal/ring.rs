@@ -1,0 +1,321 @@
+//! What the journal keeps, as bytes in blocks: writing an entry allocates nothing and waits for no other thread.
+//!
+//! Each thread writes into a front of its own; one that is full goes behind those before it, and the oldest block comes
+//! back to be written anew. Whoever reads puts the fronts and the blocks in order.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::EntryKind;
+
+/// Entries that are kept, and bytes of messages in them; the oldest go first, a block at a time.
+pub(super) const MOST_ENTRIES: usize = 16_384;
+pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// The same of one block. What is longer has a block for itself.
+pub(super) const BLOCK_ENTRIES: usize = 64;
+const BLOCK_BYTES: usize = 16 * 1024;
+/// Threads that write without meeting; more share.
+const FRONTS: usize = 8;
+
+/// What the bytes of an entry are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Message,
+    Request,
+    /// The path of the request.
+    Answer,
+    /// Content as JSON, or nothing.
+    Named,
+    /// What a hub tells, each in a line.
+    Hub,
+}
+
+/// An entry without its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    pub(super) at_ms: i64,
+    pub(super) cause: Option<u64>,
+    pub(super) kind: EntryKind,
+    pub(super) form: Form,
+    pub(super) status: Option<u16>,
+    /// Bytes of the connection and of the name, which come before the rest.
+    connection: u32,
+    name: u32,
+    /// Where all of them end in the block.
+    end: usize,
+}
+
+/// An entry as it is kept: looked into only when somebody asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) head: &'a Head,
+    pub(super) connection: &'a str,
+    pub(super) name: &'a str,
+    pub(super) rest: &'a str,
+}
+
+/// What is to be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct News<'a> {
+    pub(super) at_ms: i64,
+    pub(super) cause: Option<u64>,
+    pub(super) kind: EntryKind,
+    pub(super) form: Form,
+    pub(super) status: Option<u16>,
+    pub(super) connection: &'a str,
+    pub(super) name: &'a str,
+    /// One after the other.
+    pub(super) rest: &'a [&'a str],
+}
+
+impl News<'_> {
+    fn bytes(&self) -> usize {
+        self.connection.len() + self.name.len() + self.rest.iter().map(|part| part.len()).sum::<usize>()
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Block {
+    heads: Vec<Head>,
+    text: String,
+}
+
+impl Block {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.heads.is_empty() || self.heads.len() < BLOCK_ENTRIES && self.text.len() + bytes <= BLOCK_BYTES
+    }
+
+    fn push(&mut self, seq: u64, news: &News<'_>) {
+        for part in [news.connection, news.name].iter().chain(news.rest) {
+            self.text.push_str(part);
+        }
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or_default();
+        self.heads.push(Head {
+            seq,
+            at_ms: news.at_ms,
+            cause: news.cause,
+            kind: news.kind,
+            form: news.form,
+            status: news.status,
+            connection: length(news.connection),
+            name: length(news.name),
+            end: self.text.len(),
+        });
+    }
+
+    fn last(&self) -> u64 {
+        self.heads.last().map_or(0, |head| head.seq)
+    }
+
+    /// Those after that number.
+    fn kept_since(&self, since: u64) -> impl Iterator<Item = Kept<'_>> {
+        let first = self.heads.partition_point(|head| head.seq <= since);
+        (first..self.heads.len()).map(|at| {
+            let begin = at.checked_sub(1).map_or(0, |before| self.heads[before].end);
+            let head = &self.heads[at];
+            let (connection, rest) = self.text[begin..head.end].split_at(head.connection as usize);
+            let (name, rest) = rest.split_at(head.name as usize);
+            Kept { head, connection, name, rest }
+        })
+    }
+
+    /// Without entries, and without more room than a block needs.
+    fn emptied(mut self) -> Self {
+        self.heads.clear();
+        self.text.clear();
+        self.text.shrink_to(BLOCK_BYTES);
+        self
+    }
+}
+
+/// A thread's own block, on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Front(Mutex<Written>);
+
+#[derive(Debug, Default)]
+struct Written {
+    block: Block,
+    /// How many there were of each kind, the forgotten ones too.
+    counts: [u64; EntryKind::ALL.len()],
+}
+
+/// The blocks that are full.
+#[derive(Debug, Default)]
+struct Full {
+    blocks: VecDeque<Arc<Block>>,
+    entries: usize,
+    bytes: usize,
+    /// Number of the newest entry that is forgotten. Older ones that another block still has are not shown any more.
+    forgotten: u64,
+}
+
+impl Full {
+    /// Takes a block in; gives one to write into.
+    fn takes(&mut self, block: Block) -> Block {
+        self.entries += block.heads.len();
+        self.bytes += block.text.len();
+        self.blocks.push_back(Arc::new(block));
+        let mut free = None;
+        while self.entries > MOST_ENTRIES || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.blocks.pop_front() else { break };
+            self.entries -= oldest.heads.len();
+            self.bytes -= oldest.text.len();
+            self.forgotten = self.forgotten.max(oldest.last());
+            // Somebody may be reading it.
+            free = Arc::into_inner(oldest).or(free);
+        }
+        free.map_or_else(
+            || Block { heads: Vec::with_capacity(BLOCK_ENTRIES), text: String::with_capacity(BLOCK_BYTES) },
+            Block::emptied,
+        )
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    next: AtomicU64,
+    fronts: [Front; FRONTS],
+    full: Mutex<Full>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    static OWN: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Which front this thread writes into.
+fn own() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    OWN.get().unwrap_or_else(|| {
+        let own = THREADS.fetch_add(1, Ordering::Relaxed) % FRONTS;
+        OWN.set(Some(own));
+        own
+    })
+}
+
+impl Ring {
+    /// Keeps an entry; gives its number.
+    pub(super) fn keep(&self, news: &News<'_>) -> u64 {
+        let mut front = lock(&self.fronts[own()].0);
+        let front = &mut *front;
+        if !front.block.has_room(news.bytes()) {
+            let full = std::mem::take(&mut front.block);
+            front.block = lock(&self.full).takes(full);
+        }
+        // Under the lock: who has all of them sees every entry up to the newest.
+        let seq = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        front.counts[news.kind as usize] += 1;
+        front.block.push(seq, news);
+        seq
+    }
+
+    /// Number of the newest entry.
+    pub(super) fn last(&self) -> u64 {
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// Number of the newest entry that is forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        lock(&self.full).forgotten
+    }
+
+    pub(super) fn counts(&self) -> [u64; EntryKind::ALL.len()] {
+        let mut counts = [0; EntryKind::ALL.len()];
+        for front in &self.fronts {
+            let of_one = lock(&front.0).counts;
+            counts.iter_mut().zip(of_one).for_each(|(sum, one)| *sum += one);
+        }
+        counts
+    }
+
+    /// What is kept after that number, as it is now. Looked into without locks: who reads does not keep others from going on.
+    pub(super) fn since(&self, since: u64) -> Cut {
+        let fronts: Vec<_> = self.fronts.iter().map(|front| lock(&front.0)).collect();
+        let full = lock(&self.full);
+        let is_wanted = |block: &Block| block.last() > since;
+        let mut blocks: Vec<_> = full.blocks.iter().filter(|block| is_wanted(block)).cloned().collect();
+        let own = fronts.iter().map(|front| &front.block).filter(|block| is_wanted(block));
+        blocks.extend(own.map(|block| Arc::new(block.clone())));
+        Cut { blocks, since: since.max(full.forgotten) }
+    }
+}
+
+/// What was kept at a moment.
+#[derive(Debug)]
+pub(super) struct Cut {
+    blocks: Vec<Arc<Block>>,
+    since: u64,
+}
+
+impl Cut {
+    /// In order, the oldest first.
+    pub(super) fn kept(&self) -> Vec<Kept<'_>> {
+        let mut kept: Vec<_> = self.blocks.iter().flat_map(|block| block.kept_since(self.since)).collect();
+        kept.sort_unstable_by_key(|kept| kept.head.seq);
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn news<'a>(name: &'a str, rest: &'a [&'a str]) -> News<'a> {
+        let (kind, form) = (EntryKind::MessageIn, Form::Message);
+        News { at_ms: 0, cause: None, kind, form, status: None, connection: "c", name, rest }
+    }
+
+    #[test]
+    fn entries_of_many_threads_come_in_order_and_none_is_missing() {
+        let ring = Ring::default();
+        std::thread::scope(|scope| {
+            for _ in 0..FRONTS * 2 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        ring.keep(&news("n", &["a", "bc"]));
+                        let cut = ring.since(0);
+                        let seqs: Vec<_> = cut.kept().iter().map(|kept| kept.head.seq).collect();
+                        assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seqs:?}");
+                    }
+                });
+            }
+        });
+        let cut = ring.since(0);
+        let kept = cut.kept();
+        assert_eq!((kept.len() as u64, ring.last()), (ring.last(), 500 * 2 * FRONTS as u64));
+        assert!(kept.iter().all(|kept| (kept.connection, kept.name, kept.rest) == ("c", "n", "abc")));
+        assert_eq!(ring.counts()[EntryKind::MessageIn as usize], ring.last());
+        assert_eq!(ring.since(ring.last() - 3).kept().len(), 3);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_what_is_kept_has_no_gap() {
+        let ring = Ring::default();
+        // A thread that says something once, long ago.
+        std::thread::scope(|scope| drop(scope.spawn(|| ring.keep(&news("old", &[])))));
+        for _ in 0..3 * MOST_ENTRIES {
+            ring.keep(&news("n", &[]));
+        }
+        let cut = ring.since(0);
+        let kept = cut.kept();
+        assert!((MOST_ENTRIES - BLOCK_ENTRIES..=MOST_ENTRIES + BLOCK_ENTRIES).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept[0].head.seq, ring.forgotten() + 1);
+        assert!(kept.windows(2).all(|pair| pair[0].head.seq + 1 == pair[1].head.seq));
+        let long = "x".repeat(1024 * 1024);
+        for _ in 0..10 {
+            ring.keep(&news("n", &[&long]));
+        }
+        assert!(lock(&ring.full).bytes <= MOST_BYTES);
+        assert!((3..=5).contains(&ring.since(0).kept().len()), "three, and what this thread writes into");
+        let full = lock(&ring.full);
+        assert_eq!(full.bytes, full.blocks.iter().map(|block| block.text.len()).sum::<usize>());
+        assert_eq!(full.entries, full.blocks.iter().map(|block| block.heads.len()).sum::<usize>());
+    }
+}
