@@ -58,6 +58,7 @@ impl Origin {
             seed: self.config.seed,
             guesses: self.config.effective_guesses(),
             profile: self.config.profile,
+            framing: self.config.framing,
             file: Arc::clone(&self.file),
             journal: self.config.journal,
             keeper: None,

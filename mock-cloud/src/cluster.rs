@@ -214,7 +214,7 @@ impl Visitor {
                     Some(Out::Close) | None => return,
                 },
                 // Not while there is much to say already, which may have to wait until it is kept.
-                call = calls.recv(), if !outbox.has_much() => {
+                call = calls.recv(), if !outbox.waiting().is_much() => {
                     let Some(text) = call else { return };
                     if let Ok(request) = Envelope::parse(&text) {
                         self.hub.relayed_call(world, &request, &text, (&self.link, self.user));
@@ -285,16 +285,20 @@ impl Far {
     }
 
     /// Waits until that is so. One `register` at a time: nothing is heard before it is answered.
-    pub(crate) async fn room(&self) {
-        let mut taken = self.taken.clone();
-        // Over as well when whoever would tell has gone.
-        drop(taken.wait_for(Option::is_some).await);
-        drop(self.calls.reserve_many(ROOM).await);
+    pub(crate) fn room(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (mut taken, calls) = (self.taken.clone(), self.calls.downgrade());
+        async move {
+            // Over as well when whoever would tell has gone.
+            drop(taken.wait_for(Option::is_some).await);
+            if let Some(calls) = calls.upgrade() {
+                drop(calls.reserve_many(ROOM).await);
+            }
+        }
     }
 
     /// Passes a call on; false when too many are under way.
-    pub(crate) fn call(&self, text: &Utf8Bytes) -> bool {
-        self.calls.try_send(text.clone()).is_ok()
+    pub(crate) fn call(&self, text: &str) -> bool {
+        self.calls.try_send(text.into()).is_ok()
     }
 }
 

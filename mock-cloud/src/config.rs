@@ -31,8 +31,22 @@ pub struct Config {
     pub mdns: bool,
     /// Keep a journal. Without it expectations never come true.
     pub journal: bool,
+    /// What reads and writes WebSocket frames.
+    pub framing: Framing,
     /// What the vendor never published.
     pub guesses: Guesses,
+}
+
+/// What reads and writes WebSocket frames. On the wire both are the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Framing {
+    /// tokio-tungstenite.
+    #[cfg_attr(not(feature = "own-framing"), default)]
+    Tungstenite,
+    /// Our own: less memory for a connection that is idle, fewer reads for one that is busy.
+    #[cfg_attr(feature = "own-framing", default)]
+    Own,
 }
 
 /// Address of a NATS server, which may hold a password: it is shown without.
@@ -78,6 +92,7 @@ impl Default for Config {
             cluster: None,
             mdns: false,
             journal: true,
+            framing: Framing::default(),
             guesses: Guesses::default(),
         }
     }

@@ -133,6 +133,7 @@ impl Controller {
             seed: config.config.seed,
             guesses: config.config.effective_guesses(),
             profile: config.config.profile,
+            framing: config.config.framing,
             file: file.into(),
             journal: false,
             keeper: None,

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use ezlo_protocol::wire::Field;
 use serde::Serialize;
+use serde_json::Value;
 
 /// A JSON document as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +60,79 @@ pub(crate) fn is_too_deep(json: &str) -> bool {
     false
 }
 
+/// Writes an object member by member, where what serde does for every one of them would be much of the work.
+#[derive(Debug)]
+pub(crate) struct Members(String);
+
+impl Members {
+    /// An object of about so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    /// The name has nothing that would have to be escaped.
+    fn name(&mut self, name: &'static str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push('"');
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+
+    pub(crate) fn text(&mut self, name: &'static str, text: &str) {
+        self.name(name);
+        push_text(&mut self.0, text);
+    }
+
+    pub(crate) fn flag(&mut self, name: &'static str, flag: bool) {
+        self.name(name);
+        self.0.push_str(if flag { "true" } else { "false" });
+    }
+
+    pub(crate) fn json(&mut self, name: &'static str, json: &str) {
+        self.name(name);
+        self.0.push_str(json);
+    }
+
+    pub(crate) fn value(&mut self, name: &'static str, value: &Value) {
+        match value {
+            Value::Null => self.json(name, "null"),
+            Value::Bool(flag) => self.flag(name, *flag),
+            Value::String(text) => self.text(name, text),
+            Value::Number(_) | Value::Array(_) | Value::Object(_) => self.json(name, JsonText::of(value).as_str()),
+        }
+    }
+
+    /// A member with what that writes; null stays null, and nothing is written of one that is absent.
+    pub(crate) fn field<T>(&mut self, name: &'static str, field: &Field<T>, write: fn(&mut Self, &'static str, &T)) {
+        match field {
+            Field::Absent => {}
+            Field::Null => self.json(name, "null"),
+            Field::Value(value) => write(self, name, value),
+        }
+    }
+
+    pub(crate) fn end(mut self) -> JsonText {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        JsonText(Cow::Owned(self.0))
+    }
+}
+
+/// Whether a JSON string may have it as it is; eight bytes at a time.
+fn is_plain(text: &str) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    // Sets the high bit of a byte below that number, and maybe of ones after it; those from 0x80 on are left alone.
+    let below = |word: u64, number: u64| word.wrapping_sub(ONES * number) & !word & HIGH;
+    let has = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1) != 0;
+    let special = |word: u64| below(word, 0x20) != 0 || has(word, b'"') || has(word, b'\\');
+    !words.iter().any(|word| special(u64::from_le_bytes(*word)))
+        && rest.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
+}
+
 /// Writes a text as a JSON string.
 pub(crate) fn push_text(out: &mut String, text: &str) {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
+    if is_plain(text) {
         out.push('"');
         out.push_str(text);
         out.push('"');
@@ -74,6 +145,7 @@ pub(crate) fn push_text(out: &mut String, text: &str) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     #[test]
     fn depth_is_that_of_objects_and_lists() {
@@ -83,12 +155,35 @@ mod tests {
         assert!(!is_too_deep(&"[]".repeat(100)));
     }
 
+    #[test]
+    fn members_are_written_as_serde_does() {
+        let values = [json!(null), json!(true), json!("a\"b"), json!(1.5), json!({"x": [1]})];
+        for value in &values {
+            let mut members = Members::with_room(0);
+            members.text("a", "x\ny");
+            members.flag("b", false);
+            members.field("absent", &Field::<String>::Absent, |_, _, _| ());
+            members.field("null", &Field::<String>::Null, |_, _, _| ());
+            members.field("field", &Field::from("f"), |members, name, text: &String| members.text(name, text));
+            members.value("value", value);
+            let expected = json!({"a": "x\ny", "b": false, "null": null, "field": "f", "value": value});
+            assert_eq!(members.end().as_str(), expected.to_string());
+        }
+        assert_eq!(Members::with_room(0).end().as_str(), "{}");
+    }
+
     proptest! {
         #[test]
         fn texts_are_written_as_serde_does(text in any::<String>()) {
             let mut out = String::new();
             push_text(&mut out, &text);
             prop_assert_eq!(out, serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn plain_bytes_are_known_wherever_they_stand(text in "[ -~\u{0}-\u{30}\u{7f}\u{80}\u{ff}]{0,20}") {
+            let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+            prop_assert_eq!(is_plain(&text), plain);
         }
     }
 }

@@ -25,7 +25,7 @@ mod world;
 
 pub use clock::Clock;
 pub use cloud::{Builder, MockCloud, Snapshot, StartError};
-pub use config::{ClusterUrl, Config, ConfigError, Guesses, Profile};
+pub use config::{ClusterUrl, Config, ConfigError, Framing, Guesses, Profile};
 pub use controller::{Controller, ControllerConfig, ControllerError};
 pub use ezlo_protocol::evidence::Evidence;
 pub use hub::{HubError, HubHandle};

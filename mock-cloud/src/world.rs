@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::cluster::Backplane;
-use crate::config::{Guesses, Profile};
+use crate::config::{Framing, Guesses, Profile};
 use crate::faults::{Decided, Facts, Fault, FaultError, FaultKind, Faults, Place};
 use crate::journal::{EntryKind, Journal};
 use crate::random::Random;
@@ -42,6 +42,7 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) guesses: Guesses,
     pub(crate) profile: Profile,
+    pub(crate) framing: Framing,
     pub(crate) tokens: Tokens,
     pub(crate) networks: Vec<WifiFile>,
     pub(crate) faults: Faults,
@@ -68,6 +69,7 @@ pub(crate) struct Beginnings {
     pub(crate) seed: u64,
     pub(crate) guesses: Guesses,
     pub(crate) profile: Profile,
+    pub(crate) framing: Framing,
     pub(crate) file: Arc<WorldFile>,
     /// Whether a journal is kept.
     pub(crate) journal: bool,
@@ -90,12 +92,13 @@ impl World {
 
     /// A world of its own that begins in that state; of the beginnings the manners and the time count.
     pub(crate) fn from_snapshot(snapshot: Snapshot, beginnings: Beginnings) -> Arc<Self> {
-        let Beginnings { clock, seed, guesses, profile, file, journal, keeper, asleep } = beginnings;
+        let Beginnings { clock, seed, guesses, profile, framing, file, journal, keeper, asleep } = beginnings;
         let hubs = snapshot.hubs.iter().map(|shot| (shot.serial().clone(), Arc::new(HubCell::from_shot(shot))));
         let world = Arc::new(Self {
             random: snapshot.random,
             guesses,
             profile,
+            framing,
             tokens: snapshot.tokens,
             networks: file.wifi.clone(),
             faults: Faults::new(seed),

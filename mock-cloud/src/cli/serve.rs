@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ezlo_mock_cloud::{Clock, ClusterUrl, Config, Evidence, MockCloud, Profile};
+use ezlo_mock_cloud::{Clock, ClusterUrl, Config, Evidence, Framing, MockCloud, Profile};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -45,6 +45,9 @@ pub(crate) struct Serve {
     /// Set of manners.
     #[arg(long, value_enum)]
     profile: Option<Profile>,
+    /// What reads and writes WebSocket frames. Our own takes less memory for an idle connection and reads more at once.
+    #[arg(long, value_enum)]
+    framing: Option<Framing>,
     /// Keep the state here: what a client was told is done is still so after any end of the program, and the next start goes
     /// on from it, with the same certificate authority (ca.pem).
     #[arg(long, value_name = "DIR")]
@@ -143,6 +146,7 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.bind = serve.bind.unwrap_or(config.bind);
     config.seed = serve.seed.unwrap_or(config.seed);
     config.profile = serve.profile.unwrap_or(config.profile);
+    config.framing = serve.framing.unwrap_or(config.framing);
     config.mdns |= serve.mdns;
     config.guesses.living_houses |= serve.living;
     config.guesses.only_proven = serve.only_proven.or(config.guesses.only_proven);

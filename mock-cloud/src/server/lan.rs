@@ -19,7 +19,6 @@ use hyper::body::Frame;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::http::{Reply, Request};
 use crate::evidence;
@@ -223,12 +222,16 @@ impl LocalSession {
         self.hub.family.pings
     }
 
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
+    }
+
     fn enter(&mut self) -> bool {
         self.logged_in = self.hub.attach(self.link.clone());
         self.logged_in
     }
 
-    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
         let came = world.journal.came(&self.link.conn_id, text);
         came.leads_to(|| self.on_message(world, text));
     }

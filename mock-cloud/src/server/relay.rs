@@ -3,6 +3,7 @@
 //! A connection is nothing until it logs in as a user or registers as a controller. A user then chooses a hub with
 //! `register` and talks to it; a controller speaks for its hub.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use ezlo_protocol::hub::login::{LoginUserMios, Register};
@@ -12,7 +13,6 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::cluster::{Backplane, Far, Visit};
 use crate::config::Profile;
@@ -27,6 +27,9 @@ use crate::world::{AuthError, Caller, HubCell, HubKind, World};
 pub(crate) const LOGIN_CONTROLLER: &str = "nma.login.controller";
 /// Fewest digits of a serial.
 const SHORTEST_SERIAL: usize = 8;
+
+/// Waits until there is room for what comes next.
+pub(super) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection to the relay.
 #[derive(Debug)]
@@ -93,28 +96,24 @@ impl RelaySession {
         }
     }
 
-    /// Whether what comes next can be passed on.
-    pub(super) fn has_room(&self) -> bool {
+    /// Waits until what comes next can be passed on; `None` when it can now.
+    pub(super) fn room(&self) -> Option<Room> {
         match &self.state {
-            State::Visitor { far, .. } => far.has_room(),
-            State::User { .. } | State::Controller(_) | State::Unknown => true,
+            State::Visitor { far, .. } if !far.has_room() => Some(Box::pin(far.room())),
+            _ => None,
         }
     }
 
-    /// Waits until it can.
-    pub(super) async fn room(&self) {
-        if let State::Visitor { far, .. } = &self.state {
-            // Boxed: every connection is as large as its largest part.
-            Box::pin(far.room()).await;
-        }
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
     }
 
-    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
         let came = world.journal.came(&self.link.conn_id, text);
         came.leads_to(|| self.on_message(world, text));
     }
 
-    fn on_message(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+    fn on_message(&mut self, world: &Arc<World>, text: &str) {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
@@ -131,7 +130,7 @@ impl RelaySession {
         }
     }
 
-    fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &Utf8Bytes) {
+    fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
         let method = request.method.as_deref().unwrap_or_default();
         let is_own = matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER);
         if is_own && let Some(refused) = evidence::unproven(world.guesses.only_proven, method) {
@@ -230,7 +229,7 @@ impl RelaySession {
     }
 
     /// Turns to a hub that lives in whichever process of the cluster; it is answered once that is known.
-    fn visit(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &Utf8Bytes) -> Result<(), RpcError> {
+    fn visit(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) -> Result<(), RpcError> {
         let serial = wanted(request)?;
         let (State::User { caller, .. } | State::Visitor { caller, .. }, Some(backplane)) =
             (&self.state, world.backplane())
@@ -247,7 +246,7 @@ impl RelaySession {
         // Of its own each time: the one that went is not the one that came.
         let conn_id = world.random.uuid();
         let visit = Visit { serial, account: caller.account, user: caller.user, conn_id };
-        let far = Far::go(world, backplane, &self.link, visit, text.clone());
+        let far = Far::go(world, backplane, &self.link, visit, text.into());
         self.state = State::Visitor { caller, far };
         Ok(())
     }

@@ -1,36 +1,35 @@
 //! WebSockets: the upgrade, and one task per connection that reads, writes and pings.
 
+mod frames;
+mod framing;
 mod say;
 mod session;
 mod upgrade;
 
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use say::{closed, disturbed, drain, flushed, last_words, write};
+use frames::Heard;
+use framing::{Framing, Library, Own, Stop, Then};
+use say::{closed, disturbed, drain, last_words, settled, write};
 use session::Session;
 pub(super) use upgrade::{accept, is_upgrade};
 
 use crate::clock::Woken;
+use crate::config;
 use crate::journal::EntryKind;
 use crate::world::World;
-use crate::world::link::{Out, Outbox, Ready};
+use crate::world::link::{Out, Outbox, Ready, Waiting};
 
 /// Longest message taken, in bytes. The hub's own bus ends at 100 KiB; a scene or a claim is far shorter.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// Read buffer. The library's default of 128 KiB is zeroed on every read and kept per connection.
-const READ_BUFFER: usize = 4 * 1024;
 /// Pings come "about every 20 s" by two public clients, which declare the socket dead after 60 s without one.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Pings in a row that may stay without any answer before the connection counts as dead.
@@ -71,13 +70,17 @@ enum End {
 
 /// Runs a connection to its end.
 pub(super) async fn run(accepted: Accepted) {
+    // Each is as large as it has to be: most of a connection's life is this.
+    match accepted.world.framing {
+        config::Framing::Tungstenite => Box::pin(run_over::<Library>(accepted)).await,
+        config::Framing::Own => Box::pin(run_over::<Own>(accepted)).await,
+    }
+}
+
+async fn run_over<F: Framing>(accepted: Accepted) {
     let Accepted { world, upgrade, mut session, mut outbox } = accepted;
     let Ok(upgraded) = upgrade.await else { return };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
-    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let mut socket = F::over(TokioIo::new(upgraded)).await;
     let mut late = None;
     let end = converse(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     if let End::Close(code, reason) = end {
@@ -85,24 +88,22 @@ pub(super) async fn run(accepted: Accepted) {
         world.journal.named(EntryKind::Close, connection, reason, Some(code), &serde_json::Value::Null);
     }
     drop(session);
+    // Boxed, as all that is over soon.
     let ended = match end {
         End::Gone => return,
-        End::Closed => last_words(&mut socket, late, &mut outbox).await,
+        End::Closed => Box::pin(last_words(&mut socket, late, &mut outbox)).await,
         End::Close(code, reason) | End::Told(code, reason) => {
-            closed(&mut socket, (code, reason), late, &mut outbox).await
+            Box::pin(closed(&mut socket, (code, reason), late, &mut outbox)).await
         }
     };
     if ended.is_ok() {
-        let _ = tokio::time::timeout(SHUTDOWN_TIME, socket.get_mut().shutdown()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIME, socket.stream().shutdown()).await;
     }
 }
 
-/// A connection's stream, once it speaks WebSocket.
-type Upgraded = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
-
-async fn converse(
+async fn converse<F: Framing>(
     world: &Arc<World>,
-    socket: &mut Upgraded,
+    socket: &mut F,
     session: &mut Session,
     outbox: &mut Outbox,
     late: &mut Option<Utf8Bytes>,
@@ -119,6 +120,7 @@ async fn converse(
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
         }
+        let (mut room, waiting) = (session.room(), outbox.waiting());
         tokio::select! {
             biased;
             ready = outbox.ready() => {
@@ -127,13 +129,17 @@ async fn converse(
                 }
             }
             // Not while there is much to say already, which may have to wait for the disk.
-            message = socket.next(), if !outbox.has_much() && session.has_room() => {
+            stop = hear(world, socket, session, waiting), if !waiting.is_much() && room.is_none() => {
                 unanswered = 0;
-                if let Some(end) = hears_all(world, socket, session, message, outbox).await {
-                    return end;
+                match stop {
+                    Stop::Pause => {}
+                    // Whoever does not take the answers is not asked for more.
+                    Stop::Ping if settled(socket).await.is_ok() => {}
+                    Stop::Ping => return End::Gone,
+                    Stop::Over(end) => return end,
                 }
             }
-            () = session.room(), if !session.has_room() => {}
+            () = async { match &mut room { Some(room) => room.await, None => pending().await } } => {}
             () = &mut stopped => return End::Close(1001, "the world ended"),
             () = tokio::time::sleep(LATEST), if late.is_some() => {
                 // Nothing came that it could be later than.
@@ -143,7 +149,7 @@ async fn converse(
                     return End::Gone;
                 }
             }
-            _woken = async { match &mut ping { Some(ping) => ping.await, None => std::future::pending().await } } => {
+            _woken = async { match &mut ping { Some(ping) => ping.await, None => pending().await } } => {
                 if unanswered >= UNANSWERED_PINGS && asked.elapsed() > ANSWER_TIME {
                     return End::Gone;
                 }
@@ -152,7 +158,7 @@ async fn converse(
                 }
                 unanswered += 1;
                 ping = Some(next_ping());
-                if write(socket, Message::Ping(Bytes::new())).await.is_err() {
+                if write(socket, Message::Ping(bytes::Bytes::new())).await.is_err() {
                     return End::Gone;
                 }
             }
@@ -160,7 +166,7 @@ async fn converse(
                 // Those that logged in have the goodbye in their queue already.
                 return End::Close(1001, "hub drops local connections");
             }
-            _woken = async { match &mut expiry { Some((timer, _)) => timer.await, None => std::future::pending().await } } => {
+            _woken = async { match &mut expiry { Some((timer, _)) => timer.await, None => pending().await } } => {
                 let code = expiry.map_or(1000, |(_, code)| code);
                 return End::Close(code, "identity expired");
             }
@@ -168,31 +174,20 @@ async fn converse(
     }
 }
 
-/// Takes what came, and what has come with it before anything goes out: one write answers it all. Gives how the connection
-/// ends with it.
-async fn hears_all(
-    world: &Arc<World>,
-    socket: &mut Upgraded,
-    session: &mut Session,
-    first: Option<Result<Message, Error>>,
-    outbox: &Outbox,
-) -> Option<End> {
-    let mut message = first;
-    for heard in 1.. {
-        let is_ping = matches!(message, Some(Ok(Message::Ping(_))));
-        if let Some(end) = hears(world, session, message) {
-            return Some(end);
-        }
-        if is_ping {
-            // Whoever does not take the answers is not asked for more.
-            return flushed(socket).await.err().map(|()| End::Gone);
-        }
-        if heard == AT_ONCE || outbox.has_much() {
-            return None;
-        }
-        message = socket.next().now_or_never()?;
-    }
-    None
+/// Hears what came, and what has come with it before anything goes out: one write answers it all.
+async fn hear<F: Framing>(world: &Arc<World>, socket: &mut F, session: &mut Session, waiting: Waiting) -> Stop {
+    poll_fn(|context| {
+        let mut at_once = 0;
+        socket.poll_hear(context, &mut |heard| {
+            at_once += 1;
+            match hears(world, session, heard) {
+                Some(end) => Then::Over(end),
+                None if at_once == AT_ONCE || waiting.and(session.link()).is_much() => Then::Pause,
+                None => Then::Next,
+            }
+        })
+    })
+    .await
 }
 
 /// Waits until the world ends.
@@ -204,37 +199,32 @@ pub(super) async fn ended(mut stopped: watch::Receiver<bool>) {
 async fn dropped(drops: Option<watch::Receiver<u64>>) {
     match drops {
         Some(mut drops) => drop(drops.changed().await),
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 
 /// Takes what came; gives how the connection ends with it.
-fn hears(world: &Arc<World>, session: &mut Session, message: Option<Result<Message, Error>>) -> Option<End> {
-    match message {
-        Some(Ok(Message::Text(text))) => session.on_text(world, &text),
+fn hears(world: &Arc<World>, session: &mut Session, heard: &Heard<'_>) -> Option<End> {
+    match heard {
+        Heard::Text(text) => session.on_text(world, text),
         // Nobody documents binary frames; one that holds text is read as text.
-        Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
-            Ok(text) => session.on_text(world, &text.into()),
-            Err(_) => session.on_text(world, &Utf8Bytes::from_static("\u{fffd}")),
-        },
-        Some(Ok(Message::Close(frame))) => {
+        Heard::Binary(bytes) => session.on_text(world, std::str::from_utf8(bytes).unwrap_or("\u{fffd}")),
+        Heard::Close(code) => {
             // 1005 stands for a close without a code.
-            let code = frame.map_or(1005, |frame| frame.code.into());
+            let code = code.unwrap_or(1005);
             world.journal.named(EntryKind::Closed, session.connection(), "", Some(code), &serde_json::Value::Null);
             session.on_close();
             return Some(End::Closed);
         }
-        None => return Some(End::Closed),
-        Some(Ok(_)) => {}
-        Some(Err(error)) => return Some(on_error(&error)),
+        Heard::Ping(_) | Heard::Pong => {}
     }
     None
 }
 
 /// Sends what is next in the queue.
-async fn sends(
+async fn sends<F: Framing>(
     world: &World,
-    socket: &mut Upgraded,
+    socket: &mut F,
     ready: Ready,
     session: &Session,
     (outbox, late): (&mut Outbox, &mut Option<Utf8Bytes>),
@@ -258,17 +248,6 @@ fn expiry_timer(world: &World, session: &Session) -> Option<(Timer, u16)> {
     let left = session.expires()?.saturating_sub(world.clock.unix_seconds());
     let wait = Duration::from_secs(u64::try_from(left).unwrap_or_default());
     Some((Box::pin(world.clock.timer(wait)), code))
-}
-
-fn on_error(error: &Error) -> End {
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(1009, "message too long"),
-        Error::Utf8(_) => End::Close(1007, "invalid UTF-8"),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Closed,
-        Error::Io(_) => End::Gone,
-        Error::Protocol(_) => End::Close(1002, "protocol error"),
-        _ => End::Gone,
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::rows::{About, KeptAuthority, KeptState};
 use super::{StateError, StateFile, document};
 use crate::clock::Clock;
-use crate::config::{Guesses, Profile};
+use crate::config::{Framing, Guesses, Profile};
 use crate::random::Random;
 use crate::world::{Beginnings, Caller, NewAccount, Session, World, WorldFile};
 
@@ -21,6 +21,7 @@ fn state(seed: u64) -> KeptState {
         seed,
         guesses: Guesses::default(),
         profile: Profile::Calm,
+        framing: Framing::default(),
         file: file.into(),
         journal: true,
         keeper: None,

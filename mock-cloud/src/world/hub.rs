@@ -200,7 +200,11 @@ impl<'a> Context<'a> {
     }
 
     fn broadcast(&mut self, name: &'static str, content: &impl serde::Serialize) {
-        self.effects.broadcasts.push((name, JsonText::of(content)));
+        self.tell(name, JsonText::of(content));
+    }
+
+    fn tell(&mut self, name: &'static str, content: JsonText) {
+        self.effects.broadcasts.push((name, content));
     }
 
     fn later(&mut self, ms: u64, timer: Timer) {

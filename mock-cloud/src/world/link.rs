@@ -100,10 +100,30 @@ impl Outbox {
         self.queue.take().map(|text| Out::Text(text.into(), number))
     }
 
-    /// Whether so much waits that nothing more is to be heard for now.
-    pub(crate) fn has_much(&self) -> bool {
+    /// How much waits.
+    pub(crate) fn waiting(&self) -> Waiting {
         let (messages, bytes) = self.queue.size();
-        messages >= MUCH.0 || bytes >= MUCH.1
+        Waiting { messages, bytes }
+    }
+}
+
+/// How much waits for a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Whether it is so much that nothing more is to be heard for now.
+    pub(crate) const fn is_much(self) -> bool {
+        self.messages >= MUCH.0 || self.bytes >= MUCH.1
+    }
+
+    /// With what was queued since: what waited then may have been taken already.
+    pub(crate) fn and(self, link: &Link) -> Self {
+        let (messages, bytes) = link.sender.size();
+        Self { messages: self.messages.max(messages), bytes: self.bytes.max(bytes) }
     }
 }
 
@@ -207,10 +227,10 @@ mod tests {
     #[tokio::test]
     async fn many_messages_and_long_ones_are_much() {
         let (link, mut outbox) = link();
-        assert!((1..MUCH.0).all(|_| link.send("a")) && !outbox.has_much());
-        assert!(link.send("a") && outbox.has_much());
+        assert!((1..MUCH.0).all(|_| link.send("a")) && !outbox.waiting().is_much());
+        assert!(link.send("a") && outbox.waiting().is_much());
         outbox.frames().are_out();
-        assert!(!outbox.has_much());
-        assert!(link.send(&"a".repeat(MUCH.1)) && outbox.has_much());
+        assert!(!outbox.waiting().is_much());
+        assert!(link.send(&"a".repeat(MUCH.1)) && outbox.waiting().is_much());
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use futures_util::{FutureExt as _, Sink, SinkExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use super::End;
+use super::framing::{Framing, until_gone};
 use super::session::Session;
-use super::{End, Upgraded};
 use crate::faults::{self, Facts, FaultKind, Place};
 use crate::journal;
 use crate::world::World;
@@ -22,7 +23,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Closes in form. What was queued before goes out first, and what was to be late before that.
 pub(super) async fn closed(
-    socket: &mut Upgraded,
+    socket: &mut impl Framing,
     (code, reason): (u16, &'static str),
     late: Option<Utf8Bytes>,
     outbox: &mut Outbox,
@@ -35,13 +36,16 @@ pub(super) async fn closed(
     }
     let frame = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
     write(socket, Message::Close(Some(frame))).await?;
-    let rest = async { while let Some(Ok(_)) = socket.next().await {} };
-    let _ = tokio::time::timeout(CLOSE_TIME, rest).await;
+    let _ = tokio::time::timeout(CLOSE_TIME, until_gone(socket)).await;
     Ok(())
 }
 
 /// Says what was asked for before the other side closed, and then closes too.
-pub(super) async fn last_words(socket: &mut Upgraded, late: Option<Utf8Bytes>, outbox: &mut Outbox) -> Result<(), ()> {
+pub(super) async fn last_words(
+    socket: &mut impl Framing,
+    late: Option<Utf8Bytes>,
+    outbox: &mut Outbox,
+) -> Result<(), ()> {
     let said = async {
         while outbox.has_any()
             && let Ready::Messages = outbox.ready().await
@@ -50,18 +54,17 @@ pub(super) async fn last_words(socket: &mut Upgraded, late: Option<Utf8Bytes>, o
         }
         if let Some(late) = late {
             // The library takes no messages any more once it has read a close.
-            socket.get_mut().write_all(&frame_of(&late)).await?;
+            socket.stream().write_all(&frame_of(&late)).await?;
         }
-        socket.flush().await.map_err(std::io::Error::other)
+        socket.settle().await
     };
     within(said).await
 }
 
-/// Writes what waits, past the library: the frames are made already. It has nothing of its own to say at that time; what it
-/// answers to pings is out before anything else is done.
-async fn put(socket: &mut Upgraded, outbox: &mut Outbox) -> std::io::Result<()> {
+/// Writes what waits: the frames are made already.
+async fn put(socket: &mut impl Framing, outbox: &mut Outbox) -> std::io::Result<()> {
     let frames = outbox.frames();
-    let stream = socket.get_mut();
+    let stream = socket.stream();
     stream.write_all(frames.bytes).await?;
     stream.flush().await?;
     frames.are_out();
@@ -69,7 +72,7 @@ async fn put(socket: &mut Upgraded, outbox: &mut Outbox) -> std::io::Result<()> 
 }
 
 /// Writes what waits.
-pub(super) async fn drain(socket: &mut Upgraded, outbox: &mut Outbox) -> Option<End> {
+pub(super) async fn drain(socket: &mut impl Framing, outbox: &mut Outbox) -> Option<End> {
     let mut put = std::pin::pin!(put(socket, outbox));
     // Most of the time it goes out at once, and nobody has to look at the time.
     let done = match put.as_mut().now_or_never() {
@@ -90,7 +93,7 @@ async fn within<E>(done: impl Future<Output = Result<(), E>>) -> Result<(), ()> 
 /// Sends a message with what goes wrong about it. A message that is late waits for the next one.
 pub(super) async fn disturbed(
     world: &World,
-    socket: &mut Upgraded,
+    socket: &mut impl Framing,
     (text, number): (Utf8Bytes, u64),
     session: &Session,
     late: &mut Option<Utf8Bytes>,
@@ -129,11 +132,11 @@ pub(super) async fn disturbed(
     None
 }
 
-/// Waits until everything is out that the library has to say.
-pub(super) async fn flushed(socket: &mut Upgraded) -> Result<(), ()> {
-    within(socket.flush()).await
+/// Waits until everything is out that is owed.
+pub(super) async fn settled(socket: &mut impl Framing) -> Result<(), ()> {
+    within(socket.settle()).await
 }
 
-pub(super) async fn write<S: Sink<Message> + Unpin>(socket: &mut S, message: Message) -> Result<(), ()> {
+pub(super) async fn write(socket: &mut impl Framing, message: Message) -> Result<(), ()> {
     within(socket.send(message)).await
 }

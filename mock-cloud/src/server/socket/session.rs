@@ -6,8 +6,9 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::super::lan::LocalSession;
-use super::super::relay::RelaySession;
+use super::super::relay::{RelaySession, Room};
 use crate::world::World;
+use crate::world::link::Link;
 
 pub(super) enum Session {
     Relay(RelaySession),
@@ -15,25 +16,26 @@ pub(super) enum Session {
 }
 
 impl Session {
-    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &Utf8Bytes) {
+    pub(super) fn on_text(&mut self, world: &Arc<World>, text: &str) {
         match self {
             Self::Relay(session) => session.on_text(world, text),
             Self::Local(session) => session.on_text(world, text),
         }
     }
 
-    /// Whether what comes next can be passed on.
-    pub(super) fn has_room(&self) -> bool {
+    /// Waits until what comes next can be passed on; `None` when it can now.
+    pub(super) fn room(&self) -> Option<Room> {
         match self {
-            Self::Relay(session) => session.has_room(),
-            Self::Local(_) => true,
+            Self::Relay(session) => session.room(),
+            Self::Local(_) => None,
         }
     }
 
-    /// Waits until it can.
-    pub(super) async fn room(&self) {
-        if let Self::Relay(session) = self {
-            session.room().await;
+    /// What its messages go out through.
+    pub(super) const fn link(&self) -> &Link {
+        match self {
+            Self::Relay(session) => session.link(),
+            Self::Local(session) => session.link(),
         }
     }
 

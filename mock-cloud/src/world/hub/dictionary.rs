@@ -4,11 +4,11 @@ use ezlo_protocol::hub::item::{DictionaryChange, Element, Item};
 use ezlo_protocol::hub::value::refusal;
 use ezlo_protocol::hub::{Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::dispatch::{Answer, done, missing, not_found};
 use super::scene_engine::Event;
-use super::told::ElementTold;
+use super::told::ElementChange;
 use super::{Context, Hub};
 
 /// Most elements of a dictionary that says no limit of its own.
@@ -119,14 +119,8 @@ impl Hub {
     /// Sent in place of `hub.item.updated`; still holds the element when it was removed.
     fn tell_dictionary(&self, id: &ItemId, operation: &str, key: &str, element: &Value, context: &mut Context<'_>) {
         let Some(item) = self.items.get(id) else { return };
-        let change = ElementTold {
-            operation,
-            element: Value::Object(Map::from_iter([(key.to_owned(), json!({"value": element}))])),
-            element_type: &item.element_type,
-            elements_max_number: &item.elements_max_number,
-            user_code_restriction: &item.user_code_restriction,
-        };
-        context.broadcast("hub.item.dictionary.updated", &self.told_of(item).with_element(change));
+        let change = ElementChange { operation, key, element };
+        context.tell("hub.item.dictionary.updated", self.told_of_element(item, change));
     }
 }
 

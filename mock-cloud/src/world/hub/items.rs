@@ -116,7 +116,7 @@ impl Hub {
 
     fn tell_item(&self, id: &ItemId, context: &mut Context<'_>) {
         let Some(item) = self.items.get(id) else { return };
-        context.broadcast("hub.item.updated", &self.told_of(item).with_value(item));
+        context.tell("hub.item.updated", self.told_of_value(item));
     }
 
     /// Another item of the same device.

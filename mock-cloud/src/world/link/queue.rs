@@ -136,6 +136,12 @@ impl Sender {
         })
     }
 
+    /// Messages and bytes that the reader has not taken yet.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let state = self.0.lock();
+        (state.waiting.items.len(), state.waiting.frames.len())
+    }
+
     /// The connection is closed so, once what waits has gone out. The first one counts.
     pub(super) fn close(&self, close: Close) {
         self.change(|state| {
