@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ezlo::{Hub, LocalPlace, LocalWay, SessionConfig, Way};
+use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
 use ezlo_mock_cloud::{Config, MockCloud};
 use ezlo_testkit::{address, within};
 use ezlo_tests::soak::proxy::Proxy;
@@ -85,6 +86,27 @@ async fn a_link_follows_the_identity() {
     account.login().log_out().await.unwrap();
     within(status.wait_for(|status| status.phase == ezlo_relay::Phase::Closed)).await.unwrap();
     assert!(within(hub.set(&"any".into(), true.into())).await.is_err(), "out is out");
+}
+
+/// A new identity may be too old before it is used: the clock of the service was set, or it was long under way.
+#[tokio::test]
+async fn a_link_outlives_a_new_identity_that_is_refused() {
+    let cloud = started(MockCloud::builder()).await;
+    let account = account(&cloud).await;
+    let hub = within(account.connect(&serial(HUB))).await.unwrap();
+    let mut status = hub.session().watch_status();
+    let unauthorized = FaultKind::Status { status: 401, retry_after: None };
+    for fault in [
+        Fault::new(unauthorized).path("/device/device/device").when(Trigger::First(2)),
+        Fault::new(FaultKind::UpgradeRefused { status: 503 }).when(Trigger::First(1)),
+        Fault::new(FaultKind::Abort).when(Trigger::First(1)),
+    ] {
+        cloud.add_fault(fault).unwrap();
+    }
+    let _ = within(hub.set(&"any".into(), true.into())).await;
+    within(status.wait_for(|status| status.connections == 2 && status.is_live())).await.unwrap();
+    assert_eq!(cloud.faults()[0].fired, 2, "it was refused twice");
+    toggle(&hub, true).await;
 }
 
 #[tokio::test]

@@ -37,8 +37,14 @@ impl Lane {
                 (peer.name, None)
             }
             None => {
-                let mock =
-                    Mock::start(Wish { virtual_hubs: 0, foreign_hubs: 1, other_users: 0, journal: true, core: None })?;
+                let mock = Mock::start(Wish {
+                    virtual_hubs: 0,
+                    foreign_hubs: 1,
+                    other_users: 0,
+                    journal: true,
+                    core: None,
+                    own_framing: false,
+                })?;
                 let to = mock.contestant.address;
                 driver.connect(to, Talker::new("/", mock.as_hub(FOREIGN), tell()))?;
                 let all = (0..listeners).map(|_| Talker::new("/", mock.at_hub(FOREIGN), Role::Listen));

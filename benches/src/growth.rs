@@ -18,7 +18,8 @@ const CLIENTS: u64 = 16;
 /// What an operation may cost more than in the smallest world.
 const FLAT: Goal = Goal::AtMost(1.25);
 
-const SMALL: Wish = Wish { virtual_hubs: 100, foreign_hubs: 0, other_users: 0, journal: true, core: None };
+const SMALL: Wish =
+    Wish { virtual_hubs: 100, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing: false };
 
 /// A world with calls or logins under way.
 enum Load {

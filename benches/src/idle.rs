@@ -8,42 +8,53 @@ use crate::drive::socket::{Role, Talker};
 use crate::http::count;
 use crate::measure::{Goal, Measure, Scale};
 use crate::mock::{Mock, VIRTUAL, Wish};
+use crate::relay::FRAMINGS;
 
 const CONNECTIONS: u64 = 4_000;
 const WITH_TLS: u64 = 2_000;
 
-pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
-    let mock = Mock::start(Wish { virtual_hubs: 1, foreign_hubs: 0, other_users: 0, journal: true, core: None })?;
+/// Bytes of each connection, without and with TLS.
+fn ours(own_framing: bool) -> Result<(f64, f64), String> {
+    let wish = Wish { virtual_hubs: 1, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing };
+    let mock = Mock::start(wish)?;
     // The journal is full, and the allocator has what it needs.
     let call = json!({"id": "s", "method": "hub.info.get", "params": {}}).to_string();
     let mut warm = Driver::new()?;
     let setup = || [mock.at_hub(VIRTUAL), vec![call.clone(); 200]].concat();
     warm.connect_all(mock.contestant.address, (0..100).map(|_| Talker::new("/", setup(), Role::Idle)))?;
-    let before = mock.contestant.memory();
-    let mut driver = Driver::new()?;
     let one = || Talker::new("/", mock.at_hub(VIRTUAL), Role::Idle);
-    driver.connect_all(mock.contestant.address, (0..CONNECTIONS).map(|_| one()))?;
-    let ours = (mock.contestant.memory() - before) / count(CONNECTIONS);
-    let mut measures = vec![Measure {
-        name: "idle connection with its session".into(),
-        peer: "6 KiB".into(),
-        ratio: ours / 6144.0,
-        goal: Goal::AtMost(1.0),
-        detail: format!("{ours:.0} bytes each, {CONNECTIONS} of them"),
-    }];
+    let before = mock.contestant.memory();
+    let mut plain = Driver::new()?;
+    plain.connect_all(mock.contestant.address, (0..CONNECTIONS).map(|_| one()))?;
+    let each = (mock.contestant.memory() - before) / count(CONNECTIONS);
     let before = mock.contestant.memory();
     let mut secret = Driver::with_tls()?;
-    let address = mock.contestant.https.ok_or("no TLS")?;
-    secret.connect_all(address, (0..WITH_TLS).map(|_| one()))?;
-    let each = (mock.contestant.memory() - before) / count(WITH_TLS);
-    measures.push(Measure {
-        name: "idle connection with TLS".into(),
-        peer: "24 KiB".into(),
-        ratio: each / 24_576.0,
-        goal: Goal::AtMost(1.0),
-        detail: format!("{each:.0} bytes each, {WITH_TLS} of them"),
-    });
-    drop(secret);
+    secret.connect_all(mock.contestant.https.ok_or("no TLS")?, (0..WITH_TLS).map(|_| one()))?;
+    Ok((each, (mock.contestant.memory() - before) / count(WITH_TLS)))
+}
+
+/// Most bytes, without and with TLS, by tokio-tungstenite and by our own framing.
+const GOALS: [[(&str, f64); 2]; 2] =
+    [[("6 KiB", 6_144.0), ("24 KiB", 24_576.0)], [("2 KiB", 2_048.0), ("17 KiB", 17_408.0)]];
+
+pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
+    let mut measures = Vec::new();
+    let (plain, secret) = ours(false)?;
+    for ((framing, goals), sizes) in FRAMINGS.iter().zip(GOALS).zip([(plain, secret), ours(true)?]) {
+        for ((name, (peer, most)), each) in ["idle connection with its session", "idle connection with TLS"]
+            .into_iter()
+            .zip(goals)
+            .zip([sizes.0, sizes.1])
+        {
+            measures.push(Measure {
+                name: format!("{name}{framing}"),
+                peer: peer.into(),
+                ratio: each / most,
+                goal: Goal::AtMost(1.0),
+                detail: format!("{each:.0} bytes each"),
+            });
+        }
+    }
     for (name, buffer) in [("tungstenite, 4 KiB buffers", "4096"), ("tungstenite, its defaults", "131072")] {
         let peer = Contestant::peer(name, None, &["relay", buffer])?;
         let before = peer.memory();
@@ -54,9 +65,9 @@ pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
         measures.push(Measure {
             name: "idle connection with its session".into(),
             peer: name.into(),
-            ratio: ours / theirs,
+            ratio: plain / theirs,
             goal: Goal::None,
-            detail: format!("{ours:.0} bytes beside {theirs:.0}"),
+            detail: format!("{plain:.0} bytes beside {theirs:.0}"),
         });
     }
     Ok(measures)

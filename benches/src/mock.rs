@@ -25,6 +25,8 @@ pub(crate) struct Wish {
     pub(crate) other_users: u64,
     pub(crate) journal: bool,
     pub(crate) core: Option<usize>,
+    /// In place of tokio-tungstenite.
+    pub(crate) own_framing: bool,
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -92,6 +94,9 @@ impl Mock {
         let (world_path, config_path) = (folder.path().join("world.toml"), folder.path().join("config.toml"));
         std::fs::write(&world_path, world(wish)).map_err(text)?;
         let mut config = format!("world = {:?}\njournal = {}\n", world_path.display().to_string(), wish.journal);
+        if wish.own_framing {
+            config.push_str("framing = \"own\"\n");
+        }
         config.extend(cluster.map(|url| format!("cluster = {url:?}\n")));
         std::fs::write(&config_path, config).map_err(text)?;
         let path = config_path.display().to_string();

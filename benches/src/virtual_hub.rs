@@ -11,6 +11,7 @@ use crate::drive::socket::{Role, Talker};
 use crate::http::count;
 use crate::measure::{Goal, Measure, Scale, median};
 use crate::mock::{Mock, VIRTUAL, Wish};
+use crate::relay::FRAMINGS;
 
 const CLIENTS: u64 = 64;
 
@@ -38,9 +39,15 @@ struct Lane {
 }
 
 impl Lane {
-    fn ours(at_once: usize) -> Result<Self, String> {
-        let mock =
-            Mock::start(Wish { virtual_hubs: CLIENTS, foreign_hubs: 0, other_users: 0, journal: true, core: None })?;
+    fn ours(at_once: usize, own_framing: bool) -> Result<Self, String> {
+        let mock = Mock::start(Wish {
+            virtual_hubs: CLIENTS,
+            foreign_hubs: 0,
+            other_users: 0,
+            journal: true,
+            core: None,
+            own_framing,
+        })?;
         let mut driver = Driver::new()?;
         let list = json!({"id": "s", "method": "hub.items.list", "params": {}}).to_string();
         // The answer and the broadcast.
@@ -77,10 +84,11 @@ impl Lane {
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     let mut measures = Vec::new();
-    for (at_once, name, echo_goal, node_goal) in
-        [(1, "virtual hub, one at a time", 0.85, 2.0), (16, "virtual hub, 16 at a time", 2.0, 14.0)]
-    {
-        let mut lanes = vec![Lane::ours(at_once)?];
+    for (at_once, name, goals) in [
+        (1, "virtual hub, one at a time", [(0.85, 2.0), (0.85, 2.0)]),
+        (16, "virtual hub, 16 at a time", [(2.0, 14.0), (3.0, 20.0)]),
+    ] {
+        let mut lanes = vec![Lane::ours(at_once, false)?, Lane::ours(at_once, true)?];
         lanes.push(Lane::echo(Contestant::peer("hyper and tungstenite, echo", None, &["echo"])?, at_once)?);
         if let Some(node) = Contestant::node("Node ws", "relay.js", &[]) {
             lanes.push(Lane::echo(node, at_once)?);
@@ -93,17 +101,20 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
             }
         }
         let told = |lane: &Lane| (median(lane.rates.clone()), median(lane.costs.clone()));
-        let (rate, cost) = told(&lanes[0]);
-        for lane in &lanes[1..] {
-            let (their_rate, their_cost) = told(lane);
-            let least = if lane.contestant.name == "Node ws" { node_goal } else { echo_goal };
-            measures.push(Measure {
-                name: name.into(),
-                peer: lane.contestant.name.into(),
-                ratio: rate / their_rate,
-                goal: Goal::AtLeast(least),
-                detail: format!("{rate:.0}/s {cost:.2} us beside {their_rate:.0}/s {their_cost:.2} us"),
-            });
+        let (ours, peers) = lanes.split_at(FRAMINGS.len());
+        for ((own, framing), (echo_goal, node_goal)) in ours.iter().zip(FRAMINGS).zip(goals) {
+            let (rate, cost) = told(own);
+            for lane in peers {
+                let (their_rate, their_cost) = told(lane);
+                let least = if lane.contestant.name == "Node ws" { node_goal } else { echo_goal };
+                measures.push(Measure {
+                    name: format!("{name}{framing}"),
+                    peer: lane.contestant.name.into(),
+                    ratio: rate / their_rate,
+                    goal: Goal::AtLeast(least),
+                    detail: format!("{rate:.0}/s {cost:.2} us beside {their_rate:.0}/s {their_cost:.2} us"),
+                });
+            }
         }
     }
     Ok(measures)

@@ -111,9 +111,9 @@ fn push_sender(text: &mut String, conn_id: &str) {
     text.push_str(r#","type":"ui"}"#);
 }
 
-/// The request with the `sender` that the hub copies into its answer; in place of one that the client sent.
-pub(crate) fn with_sender(request: &Envelope<'_>, text: &str, conn_id: &str) -> String {
-    let end = text.trim_end().strip_suffix('}').filter(|_| request.sender.is_none());
+/// The request with the `sender` that the hub copies into its answer; in place of one that the client sent, if it `has` one.
+pub(crate) fn with_sender(has: bool, text: &str, conn_id: &str) -> String {
+    let end = text.trim_end().strip_suffix('}').filter(|_| !has);
     let Some(open) = end else { return with_another_sender(text, conn_id) };
     let mut out = String::with_capacity(text.len() + ROOM);
     out.push_str(open);

@@ -12,6 +12,7 @@ mod controller;
 pub mod evidence;
 pub mod faults;
 mod frame;
+mod glance;
 mod http_call;
 mod hub;
 pub mod journal;

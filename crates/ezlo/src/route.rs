@@ -274,9 +274,14 @@ impl AccountRoute {
     }
 }
 
-/// Nobody gets in with this login any more.
-const fn is_final(error: &ezlo_mms::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BadCredentials | ErrorKind::LogInAgain)
+/// Nobody gets in with this login any more. An identity that is refused while logins go through is not that: it may have
+/// become too old on its way.
+fn is_final(error: &ezlo_mms::Error) -> bool {
+    match error.kind() {
+        ErrorKind::BadCredentials => true,
+        ErrorKind::LogInAgain => error.call() == "login",
+        _ => false,
+    }
 }
 
 /// What cannot pass ends the session: no login, or a hub that is not this user's (403) or nobody's (404). Other refusals are

@@ -13,11 +13,13 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::cluster::{Backplane, Far, Visit};
 use crate::config::Profile;
 use crate::evidence;
 use crate::frame::{self, Way};
+use crate::glance::{Glance, glance};
 use crate::json_text::JsonText;
 use crate::world::hub::decode;
 use crate::world::link::Link;
@@ -113,7 +115,29 @@ impl RelaySession {
         came.leads_to(|| self.on_message(world, text));
     }
 
+    /// What is only passed on is looked at, not read; true when it was.
+    fn passed_on(&self, world: &Arc<World>, text: &str) -> bool {
+        if world.profile == Profile::Strict || world.faults.are_there() {
+            return false;
+        }
+        match (&self.state, glance(text)) {
+            (State::Controller(hub), Some(seen)) if seen.kind != FrameKind::Request => {
+                hub.pass_on(seen.kind, seen.sender, text);
+                true
+            }
+            (State::User { hub: Some(hub), .. }, Some(Glance { kind: FrameKind::Request, method, sender: None }))
+                if !is_own(method) =>
+            {
+                hub.passed_to_controller(&self.link, text)
+            }
+            _ => false,
+        }
+    }
+
     fn on_message(&mut self, world: &Arc<World>, text: &str) {
+        if self.passed_on(world, text) {
+            return;
+        }
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
@@ -122,7 +146,9 @@ impl RelaySession {
             }
         };
         match (&self.state, envelope.kind()) {
-            (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => hub.pass_on(&envelope, text),
+            (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => {
+                hub.pass_on(envelope.kind(), envelope.sender.map(RawValue::get), text);
+            }
             (_, FrameKind::Request) => self.on_request(world, &envelope, text),
             _ => {
                 self.link.send(&frame::not_a_request(world.guesses.only_proven, text, Way::Relay));
@@ -132,8 +158,9 @@ impl RelaySession {
 
     fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
         let method = request.method.as_deref().unwrap_or_default();
-        let is_own = matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER);
-        if is_own && let Some(refused) = evidence::unproven(world.guesses.only_proven, method) {
+        if is_own(method)
+            && let Some(refused) = evidence::unproven(world.guesses.only_proven, method)
+        {
             self.reply(world, request, method, &Err(refused));
             return;
         }
@@ -290,6 +317,11 @@ impl RelaySession {
         self.state = State::Controller(hub);
         Ok(())
     }
+}
+
+/// Whether it is the relay that answers to that.
+fn is_own(method: &str) -> bool {
+    matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER)
 }
 
 /// Tells the other processes that a hub lives here; its controller is answered once they know.

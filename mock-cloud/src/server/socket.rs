@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use frames::Heard;
-use framing::{Framing, Library, Own, Stop, Then};
+use framing::{Framing, Library, Own, Socket, Stop, Then};
 use say::{closed, disturbed, drain, last_words, settled, write};
 use session::Session;
 pub(super) use upgrade::{accept, is_upgrade};
@@ -80,7 +79,7 @@ pub(super) async fn run(accepted: Accepted) {
 async fn run_over<F: Framing>(accepted: Accepted) {
     let Accepted { world, upgrade, mut session, mut outbox } = accepted;
     let Ok(upgraded) = upgrade.await else { return };
-    let mut socket = F::over(TokioIo::new(upgraded)).await;
+    let mut socket = Socket::<F>::over(TokioIo::new(upgraded));
     let mut late = None;
     let end = converse(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     if let End::Close(code, reason) = end {
@@ -97,13 +96,13 @@ async fn run_over<F: Framing>(accepted: Accepted) {
         }
     };
     if ended.is_ok() {
-        let _ = tokio::time::timeout(SHUTDOWN_TIME, socket.stream().shutdown()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIME, socket.shutdown()).await;
     }
 }
 
 async fn converse<F: Framing>(
     world: &Arc<World>,
-    socket: &mut F,
+    socket: &mut Socket<F>,
     session: &mut Session,
     outbox: &mut Outbox,
     late: &mut Option<Utf8Bytes>,
@@ -175,7 +174,7 @@ async fn converse<F: Framing>(
 }
 
 /// Hears what came, and what has come with it before anything goes out: one write answers it all.
-async fn hear<F: Framing>(world: &Arc<World>, socket: &mut F, session: &mut Session, waiting: Waiting) -> Stop {
+async fn hear<F: Framing>(world: &Arc<World>, socket: &mut Socket<F>, session: &mut Session, waiting: Waiting) -> Stop {
     poll_fn(|context| {
         let mut at_once = 0;
         socket.poll_hear(context, &mut |heard| {
@@ -224,7 +223,7 @@ fn hears(world: &Arc<World>, session: &mut Session, heard: &Heard<'_>) -> Option
 /// Sends what is next in the queue.
 async fn sends<F: Framing>(
     world: &World,
-    socket: &mut F,
+    socket: &mut Socket<F>,
     ready: Ready,
     session: &Session,
     (outbox, late): (&mut Outbox, &mut Option<Utf8Bytes>),

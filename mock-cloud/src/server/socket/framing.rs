@@ -1,29 +1,28 @@
-//! How a connection is read and written, once it speaks WebSocket: by tokio-tungstenite, or by framing of our own, which
-//! holds no buffer while nothing comes.
+//! How a connection is read and written, once it speaks WebSocket: by tungstenite, or by framing of our own. Neither touches
+//! the socket: bytes are read into a buffer that all connections of a thread share, so that an idle one holds none.
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::frames::{Broken, CLOSE, Heard, PONG, Reader, control};
 use super::{End, MAX_MESSAGE};
 
-/// Read buffer of the library. Its default of 128 KiB is zeroed on every read and kept per connection.
-const READ_BUFFER: usize = 4 * 1024;
-/// What is read at once by our own framing, into a buffer that all connections of a thread share.
+/// Read buffer of the library, which each connection has and which is zeroed on every read; it grows with what it needs. The
+/// library's default is 128 KiB.
+const READ_BUFFER: usize = 1024;
+/// What is read at once from a socket.
 const SCRATCH: usize = 16 * 1024;
 
 /// Bytes, both ways.
@@ -47,49 +46,73 @@ pub(super) enum Stop {
     Over(End),
 }
 
-/// WebSocket frames over bytes. Messages go out as frames that are made already.
-pub(super) trait Framing: Send + Sized {
-    fn over(stream: Bytes) -> impl Future<Output = Self> + Send;
+/// Who hears.
+pub(super) type Hear<'a> = dyn FnMut(&Heard<'_>) -> Then + Send + 'a;
 
-    /// Lets everything be heard that has come, until it is told to stop or there is no more.
-    fn poll_hear(&mut self, context: &mut Context<'_>, hear: &mut (dyn FnMut(&Heard<'_>) -> Then + Send))
-    -> Poll<Stop>;
-
-    /// Where frames are written to.
-    fn stream(&mut self) -> &mut Bytes;
-
-    /// Sends anything else.
-    fn send(&mut self, message: Message) -> impl Future<Output = io::Result<()>> + Send;
-
-    /// Sends what is owed: answers to pings, and to a close.
-    fn settle(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+/// What came of some bytes.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Bytes that are done with.
+    taken: usize,
+    /// `None` when there is no whole message any more.
+    stop: Option<Stop>,
+    has_heard: bool,
 }
 
-/// tokio-tungstenite.
-pub(super) struct Library(WebSocketStream<Bytes>);
+/// WebSocket frames of a server, as bytes. What it owes the other side (answers to pings, and to a close) goes into `owed`.
+pub(super) trait Framing: Send {
+    fn new() -> Self;
+
+    /// Lets everything be heard that is in the bytes, until it is told to stop.
+    fn hear(&mut self, bytes: &mut [u8], owed: &mut Vec<u8>, hear: &mut Hear<'_>) -> Outcome;
+
+    /// Writes a message as frames.
+    fn write(&mut self, message: Message, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// tungstenite.
+pub(super) struct Library(WebSocketContext);
+
+/// Bytes that are there, and bytes that are to go out, as a socket.
+struct Memory<'a> {
+    come: &'a [u8],
+    go: &'a mut Vec<u8>,
+}
+
+impl Read for Memory<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.come.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.come.read(out) }
+    }
+}
+
+impl Write for Memory<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.go.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Framing for Library {
-    async fn over(stream: Bytes) -> Self {
+    fn new() -> Self {
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
-        Self(WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await)
+        Self(WebSocketContext::new(Role::Server, Some(limits)))
     }
 
-    fn poll_hear(
-        &mut self,
-        context: &mut Context<'_>,
-        hear: &mut (dyn FnMut(&Heard<'_>) -> Then + Send),
-    ) -> Poll<Stop> {
+    fn hear(&mut self, bytes: &mut [u8], owed: &mut Vec<u8>, hear: &mut Hear<'_>) -> Outcome {
+        let mut memory = Memory { come: bytes, go: owed };
         let mut has_heard = false;
-        loop {
-            let message = match self.0.poll_next_unpin(context) {
-                Poll::Pending if has_heard => return Poll::Ready(Stop::Pause),
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Stop::Over(End::Closed)),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Stop::Over(on_error(&error))),
-                Poll::Ready(Some(Ok(message))) => message,
+        let stop = loop {
+            let message = match self.0.read(&mut memory) {
+                Ok(message) => message,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => break None,
+                Err(error) => break Some(Stop::Over(on_error(&error))),
             };
             has_heard = true;
             let heard = match &message {
@@ -99,26 +122,27 @@ impl Framing for Library {
                 Message::Pong(_) | Message::Frame(_) => Heard::Pong,
                 Message::Close(frame) => Heard::Close(frame.as_ref().map(|frame| frame.code.into())),
             };
-            match hear(&heard) {
-                Then::Over(end) => return Poll::Ready(Stop::Over(end)),
-                _ if message.is_ping() => return Poll::Ready(Stop::Ping),
-                Then::Pause => return Poll::Ready(Stop::Pause),
+            let then = hear(&heard);
+            let is_answered = message.is_ping() || message.is_close();
+            // The answer is written when the library is next used.
+            if is_answered && let Err(error) = self.0.flush(&mut memory) {
+                break Some(Stop::Over(on_error(&error)));
+            }
+            match then {
+                Then::Over(end) => break Some(Stop::Over(end)),
+                _ if message.is_ping() => break Some(Stop::Ping),
+                Then::Pause => break Some(Stop::Pause),
                 Then::Next => {}
             }
-        }
+        };
+        let left = memory.come.len();
+        Outcome { taken: bytes.len() - left, stop, has_heard }
     }
 
-    /// It has nothing of its own to say whenever this is used: what it owes has gone out before.
-    fn stream(&mut self) -> &mut Bytes {
-        self.0.get_mut()
-    }
-
-    async fn send(&mut self, message: Message) -> io::Result<()> {
-        self.0.send(message).await.map_err(io::Error::other)
-    }
-
-    async fn settle(&mut self) -> io::Result<()> {
-        self.0.flush().await.map_err(io::Error::other)
+    fn write(&mut self, message: Message, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut memory = Memory { come: &[], go: out };
+        self.0.write(&mut memory, message).map_err(io::Error::other)?;
+        self.0.flush(&mut memory).map_err(io::Error::other)
     }
 }
 
@@ -127,7 +151,6 @@ fn on_error(error: &Error) -> End {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Broken::TooLong.into(),
         Error::Utf8(_) => Broken::Utf8.into(),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Closed,
-        Error::Io(_) => End::Gone,
         Error::Protocol(_) => Broken::Protocol.into(),
         _ => End::Gone,
     }
@@ -144,82 +167,82 @@ impl From<Broken> for End {
 }
 
 /// Framing of our own.
-pub(super) struct Own {
+pub(super) struct Own(Reader);
+
+impl Framing for Own {
+    fn new() -> Self {
+        Self(Reader::default())
+    }
+
+    fn hear(&mut self, bytes: &mut [u8], owed: &mut Vec<u8>, hear: &mut Hear<'_>) -> Outcome {
+        let (mut taken, mut has_heard) = (0, false);
+        let stop = loop {
+            let heard = match self.0.next(&mut bytes[taken..]) {
+                Ok((more, heard)) => {
+                    taken += more;
+                    heard
+                }
+                Err(broken) => break Some(Stop::Over(broken.into())),
+            };
+            let Some(heard) = heard else { break None };
+            has_heard = true;
+            match heard {
+                Heard::Ping(payload) => owed.extend(control(PONG, payload)),
+                Heard::Close(code) => {
+                    owed.extend(control(CLOSE, code.map(u16::to_be_bytes).as_ref().map_or(&[], |code| &code[..])));
+                }
+                _ => {}
+            }
+            let (is_ping, then) = (matches!(heard, Heard::Ping(_)), hear(&heard));
+            self.0.forget();
+            match then {
+                Then::Over(end) => break Some(Stop::Over(end)),
+                _ if is_ping => break Some(Stop::Ping),
+                Then::Pause => break Some(Stop::Pause),
+                Then::Next => {}
+            }
+        };
+        Outcome { taken, stop, has_heard }
+    }
+
+    fn write(&mut self, message: Message, out: &mut Vec<u8>) -> io::Result<()> {
+        let frame = match message {
+            Message::Text(text) => Frame::message(text, OpCode::Data(Data::Text), true),
+            Message::Binary(bytes) => Frame::message(bytes, OpCode::Data(Data::Binary), true),
+            Message::Ping(payload) => Frame::ping(payload),
+            Message::Pong(payload) => Frame::pong(payload),
+            Message::Close(frame) => Frame::close(frame),
+            Message::Frame(frame) => frame,
+        };
+        frame.format(out).map_err(io::Error::other)
+    }
+}
+
+/// A connection that speaks WebSocket.
+pub(super) struct Socket<F> {
     stream: Bytes,
-    reader: Reader,
+    framing: F,
     /// What came and is not heard yet: the beginning of a message, or more than was wanted at once.
     rest: Vec<u8>,
-    /// Whether there may be a whole message in it.
+    /// Whether there may be a whole message that came and is not heard.
     has_more: bool,
-    /// The answer to the last ping, or to a close.
     owed: Vec<u8>,
-    is_closed: bool,
+    is_over: bool,
 }
 
 thread_local! {
     static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl Own {
-    /// Lets those be heard that are in these bytes; says how many it took.
-    fn hear_in(
-        &mut self,
-        bytes: &mut [u8],
-        hear: &mut (dyn FnMut(&Heard<'_>) -> Then + Send),
-    ) -> (usize, Option<Stop>, bool) {
-        let (mut taken, mut has_heard) = (0, false);
-        loop {
-            let (more, heard) = match self.reader.next(&mut bytes[taken..]) {
-                Ok(next) => next,
-                Err(broken) => return (taken, Some(Stop::Over(broken.into())), has_heard),
-            };
-            taken += more;
-            let Some(heard) = heard else { return (taken, None, has_heard) };
-            has_heard = true;
-            match heard {
-                Heard::Ping(payload) => self.owed = control(PONG, payload),
-                Heard::Close(code) => {
-                    self.owed = control(CLOSE, code.map(u16::to_be_bytes).as_ref().map_or(&[], |code| &code[..]));
-                    self.is_closed = true;
-                }
-                _ => {}
-            }
-            let (is_ping, then) = (matches!(heard, Heard::Ping(_)), hear(&heard));
-            self.reader.forget();
-            match then {
-                Then::Over(end) => return (taken, Some(Stop::Over(end)), true),
-                _ if is_ping => return (taken, Some(Stop::Ping), true),
-                Then::Pause => return (taken, Some(Stop::Pause), true),
-                Then::Next => {}
-            }
-        }
+impl<F: Framing> Socket<F> {
+    pub(super) fn over(stream: Bytes) -> Self {
+        let (rest, owed) = (Vec::new(), Vec::new());
+        Self { stream, framing: F::new(), rest, has_more: false, owed, is_over: false }
     }
 
-    /// The same, in what was left over.
-    fn hear_rest(&mut self, hear: &mut (dyn FnMut(&Heard<'_>) -> Then + Send)) -> Option<Stop> {
-        let mut rest = std::mem::take(&mut self.rest);
-        let (taken, stop, has_heard) = self.hear_in(&mut rest, hear);
-        self.has_more = stop.is_some();
-        if taken < rest.len() {
-            rest.drain(..taken);
-            self.rest = rest;
-        }
-        stop.or(has_heard.then_some(Stop::Pause))
-    }
-}
-
-impl Framing for Own {
-    async fn over(stream: Bytes) -> Self {
-        let (reader, rest, owed) = (Reader::default(), Vec::new(), Vec::new());
-        Self { stream, reader, rest, has_more: false, owed, is_closed: false }
-    }
-
-    fn poll_hear(
-        &mut self,
-        context: &mut Context<'_>,
-        hear: &mut (dyn FnMut(&Heard<'_>) -> Then + Send),
-    ) -> Poll<Stop> {
-        if self.is_closed {
+    /// Lets everything be heard that has come, until it is told to stop or there is no more.
+    pub(super) fn poll_hear(&mut self, context: &mut Context<'_>, hear: &mut Hear<'_>) -> Poll<Stop> {
+        if self.is_over {
             return Poll::Ready(Stop::Over(End::Closed));
         }
         if self.has_more
@@ -237,12 +260,7 @@ impl Framing for Own {
                 Poll::Pending => None,
                 Poll::Ready(Err(_)) => Some(Stop::Over(End::Gone)),
                 Poll::Ready(Ok(())) if length == 0 => Some(Stop::Over(End::Closed)),
-                Poll::Ready(Ok(())) if self.rest.is_empty() => {
-                    let (taken, stop, has_heard) = self.hear_in(&mut scratch[..length], hear);
-                    self.rest.extend_from_slice(&scratch[taken..length]);
-                    self.has_more = stop.is_some();
-                    stop.or(has_heard.then_some(Stop::Pause))
-                }
+                Poll::Ready(Ok(())) if self.rest.is_empty() => self.hear_in(&mut scratch[..length], hear),
                 Poll::Ready(Ok(())) => {
                     self.rest.extend_from_slice(&scratch[..length]);
                     self.hear_rest(hear)
@@ -256,34 +274,55 @@ impl Framing for Own {
         }
     }
 
-    fn stream(&mut self) -> &mut Bytes {
-        &mut self.stream
+    /// Lets those be heard that are in these bytes, and keeps what is left of them.
+    fn hear_in(&mut self, bytes: &mut [u8], hear: &mut Hear<'_>) -> Option<Stop> {
+        let Outcome { taken, stop, has_heard } = self.framing.hear(bytes, &mut self.owed, hear);
+        self.rest.extend_from_slice(&bytes[taken..]);
+        self.has_more = stop.is_some();
+        self.is_over = matches!(stop, Some(Stop::Over(_)));
+        stop.or(has_heard.then_some(Stop::Pause))
     }
 
-    async fn send(&mut self, message: Message) -> io::Result<()> {
-        let frame = match message {
-            Message::Text(text) => Frame::message(text, OpCode::Data(Data::Text), true),
-            Message::Binary(bytes) => Frame::message(bytes, OpCode::Data(Data::Binary), true),
-            Message::Ping(payload) => Frame::ping(payload),
-            Message::Pong(payload) => Frame::pong(payload),
-            Message::Close(frame) => Frame::close(frame),
-            Message::Frame(frame) => frame,
-        };
-        let mut bytes = Vec::new();
-        frame.format(&mut bytes).map_err(io::Error::other)?;
-        self.stream.write_all(&bytes).await?;
+    /// The same, in what was left over.
+    fn hear_rest(&mut self, hear: &mut Hear<'_>) -> Option<Stop> {
+        let mut rest = std::mem::take(&mut self.rest);
+        let Outcome { taken, stop, has_heard } = self.framing.hear(&mut rest, &mut self.owed, hear);
+        if taken < rest.len() {
+            rest.drain(..taken);
+            self.rest = rest;
+        }
+        self.has_more = stop.is_some();
+        self.is_over = matches!(stop, Some(Stop::Over(_)));
+        stop.or(has_heard.then_some(Stop::Pause))
+    }
+
+    /// Sends frames that are made already.
+    pub(super) async fn put(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.stream.write_all(frames).await?;
         self.stream.flush().await
     }
 
-    async fn settle(&mut self) -> io::Result<()> {
+    /// Sends anything else.
+    pub(super) async fn send(&mut self, message: Message) -> io::Result<()> {
+        let mut frames = Vec::new();
+        self.framing.write(message, &mut frames)?;
+        self.put(&frames).await
+    }
+
+    /// Sends what is owed.
+    pub(super) async fn settle(&mut self) -> io::Result<()> {
         let owed = std::mem::take(&mut self.owed);
-        self.stream.write_all(&owed).await?;
-        self.stream.flush().await
+        self.put(&owed).await
     }
-}
 
-/// Hears nothing any more, until the other side goes too.
-pub(super) async fn until_gone(socket: &mut impl Framing) {
-    let silent = &mut |_: &Heard<'_>| Then::Next;
-    while !matches!(poll_fn(|context| socket.poll_hear(context, silent)).await, Stop::Over(_)) {}
+    /// Hears nothing any more, until the other side goes too.
+    pub(super) async fn until_gone(&mut self) {
+        let silent = &mut |_: &Heard<'_>| Then::Next;
+        self.is_over = false;
+        while !matches!(poll_fn(|context| self.poll_hear(context, silent)).await, Stop::Over(_)) {}
+    }
+
+    pub(super) async fn shutdown(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
 }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::End;
-use super::framing::{Framing, until_gone};
+use super::framing::{Framing, Socket};
 use super::session::Session;
 use crate::faults::{self, Facts, FaultKind, Place};
 use crate::journal;
@@ -23,7 +22,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Closes in form. What was queued before goes out first, and what was to be late before that.
 pub(super) async fn closed(
-    socket: &mut impl Framing,
+    socket: &mut Socket<impl Framing>,
     (code, reason): (u16, &'static str),
     late: Option<Utf8Bytes>,
     outbox: &mut Outbox,
@@ -36,13 +35,13 @@ pub(super) async fn closed(
     }
     let frame = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
     write(socket, Message::Close(Some(frame))).await?;
-    let _ = tokio::time::timeout(CLOSE_TIME, until_gone(socket)).await;
+    let _ = tokio::time::timeout(CLOSE_TIME, socket.until_gone()).await;
     Ok(())
 }
 
 /// Says what was asked for before the other side closed, and then closes too.
 pub(super) async fn last_words(
-    socket: &mut impl Framing,
+    socket: &mut Socket<impl Framing>,
     late: Option<Utf8Bytes>,
     outbox: &mut Outbox,
 ) -> Result<(), ()> {
@@ -54,7 +53,7 @@ pub(super) async fn last_words(
         }
         if let Some(late) = late {
             // The library takes no messages any more once it has read a close.
-            socket.stream().write_all(&frame_of(&late)).await?;
+            socket.put(&frame_of(&late)).await?;
         }
         socket.settle().await
     };
@@ -62,17 +61,15 @@ pub(super) async fn last_words(
 }
 
 /// Writes what waits: the frames are made already.
-async fn put(socket: &mut impl Framing, outbox: &mut Outbox) -> std::io::Result<()> {
+async fn put(socket: &mut Socket<impl Framing>, outbox: &mut Outbox) -> std::io::Result<()> {
     let frames = outbox.frames();
-    let stream = socket.stream();
-    stream.write_all(frames.bytes).await?;
-    stream.flush().await?;
+    socket.put(frames.bytes).await?;
     frames.are_out();
     Ok(())
 }
 
 /// Writes what waits.
-pub(super) async fn drain(socket: &mut impl Framing, outbox: &mut Outbox) -> Option<End> {
+pub(super) async fn drain(socket: &mut Socket<impl Framing>, outbox: &mut Outbox) -> Option<End> {
     let mut put = std::pin::pin!(put(socket, outbox));
     // Most of the time it goes out at once, and nobody has to look at the time.
     let done = match put.as_mut().now_or_never() {
@@ -93,7 +90,7 @@ async fn within<E>(done: impl Future<Output = Result<(), E>>) -> Result<(), ()> 
 /// Sends a message with what goes wrong about it. A message that is late waits for the next one.
 pub(super) async fn disturbed(
     world: &World,
-    socket: &mut impl Framing,
+    socket: &mut Socket<impl Framing>,
     (text, number): (Utf8Bytes, u64),
     session: &Session,
     late: &mut Option<Utf8Bytes>,
@@ -133,10 +130,10 @@ pub(super) async fn disturbed(
 }
 
 /// Waits until everything is out that is owed.
-pub(super) async fn settled(socket: &mut impl Framing) -> Result<(), ()> {
+pub(super) async fn settled(socket: &mut Socket<impl Framing>) -> Result<(), ()> {
     within(socket.settle()).await
 }
 
-pub(super) async fn write(socket: &mut impl Framing, message: Message) -> Result<(), ()> {
+pub(super) async fn write(socket: &mut Socket<impl Framing>, message: Message) -> Result<(), ()> {
     within(socket.send(message)).await
 }

@@ -3,6 +3,7 @@
 //! One lock per hub makes the documented order a property of the code: an answer is queued before the broadcasts that its
 //! call caused, and every connection gets broadcasts in the same order.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use super::{Context, Effects, Family, Hub, Local};
 use crate::config::Guesses;
 use crate::evidence;
 use crate::frame::{self, MessageId, Way};
+use crate::glance::conn_id;
 use crate::http_call;
 use crate::journal;
 use crate::json_text::{JsonText, is_too_deep};
@@ -300,14 +302,15 @@ impl HubCell {
     }
 
     /// Passes on what a process says for this hub: broadcasts to everybody, answers to who asked.
-    pub(crate) fn pass_on(&self, envelope: &Envelope<'_>, text: &str) {
+    pub(crate) fn pass_on(&self, kind: FrameKind, sender: Option<&str>, text: &str) {
         let mut state = self.lock();
-        match envelope.kind() {
+        match kind {
             FrameKind::Broadcast => send_to(&mut state.links, |_| true, text),
             FrameKind::Reply => {
-                let sender = envelope.sender.and_then(|sender| serde_json::from_str::<Sender<'_>>(sender.get()).ok());
-                let conn_id = sender.as_ref().map(|sender| &*sender.conn_id).unwrap_or_default();
-                send_to(&mut state.links, |link| &*link.conn_id == conn_id, text);
+                let read = |sender| serde_json::from_str::<Sender<'_>>(sender).ok().map(|sender| sender.conn_id);
+                let seen = sender.and_then(|sender| conn_id(sender).map(Cow::Borrowed).or_else(|| read(sender)));
+                let conn_id = seen.unwrap_or_default();
+                send_to(&mut state.links, |link| *link.conn_id == *conn_id, text);
             }
             FrameKind::Request | FrameKind::Unknown => {}
         }
@@ -405,7 +408,7 @@ impl HubCell {
 #[derive(serde::Deserialize)]
 struct Sender<'a> {
     #[serde(borrow)]
-    conn_id: std::borrow::Cow<'a, str>,
+    conn_id: Cow<'a, str>,
 }
 
 /// The method that EzloPi leaves on these broadcasts.

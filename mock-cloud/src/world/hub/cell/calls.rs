@@ -43,6 +43,12 @@ impl HubCell {
         self.lock().stale.clone()
     }
 
+    /// Passes a call on to the process that speaks for this hub; false when there is none, or it takes no more.
+    pub(crate) fn passed_to_controller(&self, caller: &Link, text: &str) -> bool {
+        let Some(controller) = self.lock().controller.clone() else { return false };
+        controller.send(&frame::with_sender(false, text, &caller.conn_id))
+    }
+
     /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
     pub(crate) fn relayed_call(
         self: &Arc<Self>,
@@ -69,10 +75,10 @@ impl HubCell {
         match controller {
             // It is done, and what comes of it finds nobody.
             Some(controller) if fault == Some(FaultKind::NoAnswer) => {
-                controller.send(&frame::with_sender(request, text, "nobody"));
+                controller.send(&frame::with_sender(request.sender.is_some(), text, "nobody"));
             }
             Some(controller) => {
-                if !controller.send(&frame::with_sender(request, text, &caller.conn_id)) {
+                if !controller.send(&frame::with_sender(request.sender.is_some(), text, &caller.conn_id)) {
                     refuse("nma.ezlo.unavailable");
                 }
             }
