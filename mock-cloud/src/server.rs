@@ -1,6 +1,8 @@
 //! Listeners and connections: bytes to requests and back. No state of the cloud lives here.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,32 +46,29 @@ pub(crate) struct Shared {
     pub(crate) ready: std::sync::OnceLock<Ready>,
     /// What the world was made from.
     pub(crate) origin: Arc<Origin>,
-    /// The second and how it is written: most answers have that of the one before.
-    date: Mutex<(i64, Option<HeaderValue>)>,
     /// What the control API keeps: copies of the world and states of it.
     kept: control::Kept,
 }
 
 impl Shared {
     pub(crate) fn new(world: Arc<World>, origin: Arc<Origin>) -> Self {
-        Self {
-            world,
-            ready: std::sync::OnceLock::new(),
-            origin,
-            date: Mutex::default(),
-            kept: control::Kept::default(),
-        }
+        Self { world, ready: std::sync::OnceLock::new(), origin, kept: control::Kept::default() }
     }
 
     /// The time of the world as a `Date` has it.
     fn date(&self) -> Option<HeaderValue> {
-        let second = self.world.clock.unix_seconds();
-        let mut date = self.date.lock().unwrap_or_else(PoisonError::into_inner);
-        if date.0 != second || date.1.is_none() {
-            let text = self.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-            *date = (second, HeaderValue::from_str(&text).ok());
+        thread_local! {
+            /// The second and how it is written: most answers have that of the one before.
+            static DATE: RefCell<(i64, Option<HeaderValue>)> = const { RefCell::new((0, None)) };
         }
-        date.1.clone()
+        let second = self.world.clock.unix_seconds();
+        DATE.with_borrow_mut(|date| {
+            if date.0 != second || date.1.is_none() {
+                let text = jiff::Timestamp::from_second(second).ok()?.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                *date = (second, HeaderValue::from_str(&text).ok());
+            }
+            date.1.clone()
+        })
     }
 }
 
@@ -208,18 +207,27 @@ async fn again(address: SocketAddr, is_shared: bool) -> TcpListener {
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
+/// Serves a connection to its end. What its requests need is gone once a WebSocket has taken it over: most of a connection's
+/// life is that.
+fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) -> impl Future<Output = ()> + Send {
+    let asks = Box::pin(until_taken_over(shared, stream, surface));
+    async move {
+        if let Some(taken_over) = asks.await {
+            taken_over.await;
+        }
+    }
+}
+
+/// Answers requests until the connection ends, or a WebSocket takes it over.
+async fn until_taken_over(shared: Arc<Shared>, stream: TcpStream, surface: Surface) -> Option<TakenOver> {
     // Small frames must not wait for each other.
     let _ = stream.set_nodelay(true);
-    let Some((stream, fault)) = disturbed(&shared, stream, &surface).await else { return };
+    let (stream, fault) = disturbed(&shared, stream, &surface).await?;
     let tls = match &surface {
         Surface::Cloud { tls } => tls.clone(),
-        Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return,
-        Surface::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return,
-        Surface::Lan { hub, tls } => match lan_tls(hub, tls, stream.stream()).await {
-            Some(tls) => tls,
-            None => return,
-        },
+        Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return None,
+        Surface::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return None,
+        Surface::Lan { hub, tls } => lan_tls(hub, tls, stream.stream()).await?,
         Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => None,
     };
     let accepted = match tls {
@@ -246,10 +254,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) {
             }
         }
     };
-    if let Some(accepted) = accepted {
-        // What the request needed is gone by now; most of a connection's life is this.
-        Box::pin(socket::run(accepted)).await;
-    }
+    accepted.map(socket::run)
 }
 
 /// What goes wrong with a connection before a byte was read; `None` when it is over.
@@ -317,6 +322,9 @@ async fn lan_tls(hub: &HubCell, tls: &Arc<ServerConfig>, stream: &TcpStream) -> 
     }
 }
 
+/// The rest of a connection.
+type TakenOver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A WebSocket that a request asked for; taken over once the answer is out.
 type UpgradeSlot = Arc<Mutex<Option<socket::Accepted>>>;
 
@@ -334,12 +342,13 @@ where
 {
     let exchange = Exchange::default();
     let stream = Tampered::new(stream, Arc::clone(&exchange.tamper));
-    let service = service_fn({
-        let (shared, exchange) = (Arc::clone(&shared), exchange.clone());
-        let surface = surface.clone();
-        move |request| {
-            let (shared, surface, exchange) = (Arc::clone(&shared), surface.clone(), exchange.clone());
-            async move { http::answer(&shared, &surface, tls, &exchange, request).await }
+    // One for the connection: what all connections count together is a place where they meet.
+    let context = Arc::new((shared, surface.clone(), exchange.clone()));
+    let service = service_fn(move |request| {
+        let context = Arc::clone(&context);
+        async move {
+            let (shared, surface, exchange) = &*context;
+            http::answer(shared, surface, tls, exchange, request).await
         }
     });
     let mut drops = match &surface {

@@ -141,7 +141,7 @@ pub(super) fn session_token(world: &World, request: &Request, _: &[&str]) -> Rep
     match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(mut caller) => {
             caller.expires = now.saturating_add(world.guesses.session_seconds);
-            let session = Session { caller, host: request.host.name() };
+            let session = Session { caller, host: request.host.name().into_owned() };
             let token = world.sessions().issue(session, &world.random);
             Reply::text(token.expose().to_owned())
         }

@@ -1,5 +1,6 @@
 //! Requests and answers as the handlers see them, with the limits that hold for every listener.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ use serde_json::Value;
 use broken::disturbed;
 pub(super) use broken::in_place;
 pub(super) use meant::world_number;
-use meant::{agree, meant, turn};
+use meant::{Meant, agree, meant, turn};
 
 use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
 use crate::cluster::Turn;
@@ -88,12 +89,16 @@ pub(super) struct Host {
 
 impl Host {
     /// Without port, in lower case.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(&self) -> Cow<'_, str> {
         let name = match self.authority.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
             _ => &self.authority,
         };
-        name.to_ascii_lowercase()
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        }
     }
 
     /// Whether the caller thinks it talks to the vendor.
@@ -195,14 +200,17 @@ pub(super) async fn answer(
     let host = host_of(&request, tls);
     // A hub's own ports are its own.
     let of_many = matches!(surface, Surface::Cloud { .. } | Surface::Control);
-    let meant = if of_many { meant(shared, host.as_ref()) } else { Some(Arc::clone(shared)) };
+    let meant = if of_many { meant(shared, host.as_ref()) } else { Meant::This };
     let shared = match &meant {
-        Some(meant) => meant,
-        None if matches!(surface, Surface::Control) => {
+        Meant::This => shared,
+        Meant::Copy(copy) => copy,
+        Meant::Nobody if matches!(surface, Surface::Control) => {
             let refusal = control::refusal(StatusCode::NOT_FOUND, "no copy has that number; GET /worlds lists them");
             return Ok(refusal.into_response(shared, head_only));
         }
-        None => return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only)),
+        Meant::Nobody => {
+            return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only));
+        }
     };
     let home = match agree(shared, surface).await {
         Ok(home) => home,
@@ -259,9 +267,9 @@ async fn journalled(
     own_turn: &mut Option<Turn>,
 ) -> Reply {
     let journal = &shared.world.journal;
-    let (uri, name) = (request.uri().clone(), host.as_ref().map(Host::name));
+    let uri = request.uri().clone();
     let seq = journal.request(&Asked {
-        host: name.as_deref(),
+        host: host.as_ref().map(Host::name).as_deref(),
         method: request.method().as_str(),
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
@@ -394,15 +402,11 @@ pub(super) fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> 
 
 async fn read(request: http::Request<Incoming>, host: Host, limit: Duration) -> Result<Request, Reply> {
     let (head, body) = request.into_parts();
-    let collected = async {
-        // Most have none.
-        if body.is_end_stream() {
-            Ok(Bytes::new())
-        } else {
-            Limited::new(body, MAX_BODY).collect().await.map(|body| body.to_bytes())
-        }
-    };
-    let body = match tokio::time::timeout(limit, collected).await {
+    let is_empty = body.is_end_stream();
+    let collected = async { Limited::new(body, MAX_BODY).collect().await.map(|body| body.to_bytes()) };
+    // Most have none, and nobody has to look at the time.
+    let collected = if is_empty { Ok(Ok(Bytes::new())) } else { tokio::time::timeout(limit, collected).await };
+    let body = match collected {
         Ok(Ok(body)) => body,
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Err(Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request too long"));

@@ -70,6 +70,9 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
     let path: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
     let mut allowed = Vec::new();
     for route in ROUTES {
+        if !begins_alike(route.pattern, &request.path) {
+            continue;
+        }
         let Some(parts) = parts(route.pattern, &path) else { continue };
         let decoded: Option<Vec<_>> = parts.into_iter().map(decode).collect();
         let Some(parts) = decoded else { return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8") };
@@ -114,6 +117,12 @@ fn is_known_host(request: &Request) -> bool {
     let name = request.host.name();
     let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
     request.host.is_vendors() || is_address || name == "localhost" || world_number(&name).is_some()
+}
+
+/// Whether they are the same up to the pattern's first hole, as far as both go.
+fn begins_alike(pattern: &str, path: &str) -> bool {
+    let mut pairs = pattern.bytes().zip(path.bytes()).take_while(|(want, _)| *want != b'{');
+    pairs.all(|(want, have)| want == have)
 }
 
 /// The parts of the path where the pattern has `{}`; `None` when they differ.

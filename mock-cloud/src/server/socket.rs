@@ -7,6 +7,7 @@ mod session;
 mod upgrade;
 
 use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,12 +68,11 @@ enum End {
     Told(u16, &'static str),
 }
 
-/// Runs a connection to its end.
-pub(super) async fn run(accepted: Accepted) {
-    // Each is as large as it has to be: most of a connection's life is this.
+/// Runs a connection to its end. Each is as large as it has to be: most of a connection's life is this.
+pub(super) fn run(accepted: Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     match accepted.world.framing {
-        config::Framing::Tungstenite => Box::pin(run_over::<Library>(accepted)).await,
-        config::Framing::Own => Box::pin(run_over::<Own>(accepted)).await,
+        config::Framing::Tungstenite => Box::pin(run_over::<Library>(accepted)),
+        config::Framing::Own => Box::pin(run_over::<Own>(accepted)),
     }
 }
 
@@ -96,7 +96,7 @@ async fn run_over<F: Framing>(accepted: Accepted) {
         }
     };
     if ended.is_ok() {
-        let _ = tokio::time::timeout(SHUTDOWN_TIME, socket.shutdown()).await;
+        let _ = Box::pin(tokio::time::timeout(SHUTDOWN_TIME, socket.shutdown())).await;
     }
 }
 
@@ -114,12 +114,18 @@ async fn converse<F: Framing>(
     let mut expiry = None;
     // Made once: each registers itself where all connections do.
     let mut stopped = std::pin::pin!(ended(world.stopped()));
-    let mut dropped = std::pin::pin!(dropped(session.drops()));
+    let mut dropped = session.drops().map(|drops| Box::pin(dropped(drops)));
+    let mut too_late = None;
     loop {
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
         }
         let (mut room, waiting) = (session.room(), outbox.waiting());
+        if late.is_none() {
+            too_late = None;
+        } else if too_late.is_none() {
+            too_late = Some(Box::pin(tokio::time::sleep(LATEST)));
+        }
         tokio::select! {
             biased;
             ready = outbox.ready() => {
@@ -140,7 +146,7 @@ async fn converse<F: Framing>(
             }
             () = async { match &mut room { Some(room) => room.await, None => pending().await } } => {}
             () = &mut stopped => return End::Close(1001, "the world ended"),
-            () = tokio::time::sleep(LATEST), if late.is_some() => {
+            () = async { match &mut too_late { Some(too_late) => too_late.await, None => pending().await } } => {
                 // Nothing came that it could be later than.
                 if let Some(late) = late.take()
                     && write(socket, Message::Text(late)).await.is_err()
@@ -161,7 +167,7 @@ async fn converse<F: Framing>(
                     return End::Gone;
                 }
             }
-            () = &mut dropped => {
+            () = async { match &mut dropped { Some(dropped) => dropped.await, None => pending().await } } => {
                 // Those that logged in have the goodbye in their queue already.
                 return End::Close(1001, "hub drops local connections");
             }
@@ -194,12 +200,9 @@ pub(super) async fn ended(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
-/// Waits until the hub drops its local connections; for ever where there is none that does.
-async fn dropped(drops: Option<watch::Receiver<u64>>) {
-    match drops {
-        Some(mut drops) => drop(drops.changed().await),
-        None => pending().await,
-    }
+/// Waits until the hub drops its local connections.
+async fn dropped(mut drops: watch::Receiver<u64>) {
+    drop(drops.changed().await);
 }
 
 /// Takes what came; gives how the connection ends with it.

@@ -55,7 +55,8 @@ impl Outbox {
             Next::Nothing => return Ready::Lost,
         };
         if let Some(keeper) = &self.keeper
-            && !keeper.reached(mark).await
+            && !keeper.has_reached(mark)
+            && !Box::pin(keeper.reached(mark)).await
         {
             // Nothing is kept any more, so nothing more is said.
             return Ready::Lost;

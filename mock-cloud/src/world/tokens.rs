@@ -25,12 +25,16 @@ use crate::random::{Random, hex};
 #[derive(Clone)]
 pub(crate) struct Tokens {
     key: [u8; 32],
-    /// Whom identities stand for that were good once, by their signature: a client shows the same one with every request.
-    known: Arc<Mutex<HashMap<[u8; 32], Caller>>>,
+    /// Whom pairs stand for that were good once, by the beginning of their signature: a client shows the same one with every
+    /// request.
+    known: Arc<Mutex<HashMap<[u8; 32], Known>>>,
 }
 
-/// Identities that are remembered; beyond that all are forgotten. Nothing but time depends on it.
-const MOST_KNOWN: usize = 4096;
+/// A pair that was good once, and whom it stands for.
+type Known = Arc<(IdentityPair, Caller)>;
+
+/// Pairs that are remembered, about 1.4 kB each; beyond that all are forgotten. Nothing but time depends on it.
+const MOST_KNOWN: usize = 1024;
 
 impl serde::Serialize for Tokens {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -94,28 +98,29 @@ impl Tokens {
         mac.finalize().into_bytes().into()
     }
 
-    /// What an identity is signed by, and the signature.
-    fn sign(&self, identity: &IdentityToken) -> ([u8; 32], IdentitySignature) {
+    /// The signature of an identity.
+    fn sign(&self, identity: &IdentityToken) -> IdentitySignature {
         let (mac, mut bytes) = (self.mac("identity", identity.expose()), [0; SIGNATURE_BYTES]);
         ChaCha8Rng::from_seed(mac).fill_bytes(&mut bytes);
-        (mac, IdentitySignature::new(STANDARD.encode(bytes)))
+        IdentitySignature::new(STANDARD.encode(bytes))
     }
 
     /// A pair for a user: version 2 on request, else 1.
     pub(crate) fn issue_pair(&self, user: &User, issue: &Issue<'_>) -> IdentityPair {
         let identity = document(user, issue).encode();
-        IdentityPair { signature: self.sign(&identity).1, identity }
+        IdentityPair { signature: self.sign(&identity), identity }
     }
 
     /// Who a pair stands for.
     pub(crate) fn check_pair(&self, pair: &IdentityPair, now: i64) -> Result<Caller, AuthError> {
-        let (mac, signature) = self.sign(&pair.identity);
-        if signature != pair.signature {
-            return Err(AuthError::Bad);
-        }
+        let begin = pair.signature.expose().as_bytes().first_chunk::<32>().ok_or(AuthError::Bad)?;
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(caller) = known().get(&mac) {
+        let found = known().get(begin).cloned();
+        if let Some((_, caller)) = found.as_deref().filter(|(known, _)| known == pair) {
             return if now >= caller.expires { Err(AuthError::Expired) } else { Ok(caller.clone()) };
+        }
+        if self.sign(&pair.identity) != pair.signature {
+            return Err(AuthError::Bad);
         }
         let document = pair.decode().map_err(|_| AuthError::Bad)?;
         if document.is_expired_at(now) {
@@ -128,7 +133,7 @@ impl Tokens {
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        known.insert(mac, caller.clone());
+        known.insert(*begin, Arc::new((pair.clone(), caller.clone())));
         Ok(caller)
     }
 

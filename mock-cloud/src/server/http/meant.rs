@@ -8,12 +8,20 @@ use crate::cluster::{Home, Residence, Turn, Unreachable};
 use crate::server::http::{Host, Reply, Request};
 use crate::server::{Shared, Surface, route};
 
-/// The world that a host name means: `w1.localhost` the copy of number 1, everything else the listener's own. `None` when
-/// there is no such copy.
-pub(super) fn meant(shared: &Arc<Shared>, host: Option<&Host>) -> Option<Arc<Shared>> {
+/// A world that a request is for.
+pub(super) enum Meant {
+    /// The listener's own.
+    This,
+    Copy(Arc<Shared>),
+    /// There is no such copy.
+    Nobody,
+}
+
+/// The world that a host name means: `w1.localhost` the copy of number 1, everything else the listener's own.
+pub(super) fn meant(shared: &Shared, host: Option<&Host>) -> Meant {
     match host.and_then(|host| world_number(&host.name())) {
-        None | Some(0) => Some(Arc::clone(shared)),
-        Some(number) => shared.kept.copy(number),
+        None | Some(0) => Meant::This,
+        Some(number) => shared.kept.copy(number).map_or(Meant::Nobody, Meant::Copy),
     }
 }
 

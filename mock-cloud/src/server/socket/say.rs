@@ -1,5 +1,6 @@
 //! What goes out on a WebSocket: one write for much, and what goes wrong with a message.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -79,12 +80,17 @@ pub(super) async fn drain(socket: &mut Socket<impl Framing>, outbox: &mut Outbox
     done.err().map(|()| End::Gone)
 }
 
-/// Does it in the time that the system may take to accept what is sent.
-async fn within<E>(done: impl Future<Output = Result<(), E>>) -> Result<(), ()> {
-    match tokio::time::timeout(WRITE_TIME, done).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
-    }
+/// Does it in the time that the system may take to accept what is sent. Boxed: it is seldom needed, and every connection is as
+/// large as its largest part.
+fn within<'a, E: 'a>(
+    done: impl Future<Output = Result<(), E>> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = Result<(), ()>> + Send + 'a>> {
+    Box::pin(async move {
+        match tokio::time::timeout(WRITE_TIME, done).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(()),
+        }
+    })
 }
 
 /// Sends a message with what goes wrong about it. A message that is late waits for the next one.

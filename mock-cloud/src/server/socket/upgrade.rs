@@ -38,7 +38,7 @@ pub(in crate::server) fn accept(
         reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
         return reply;
     }
-    let host = answers::host_of(&request, false).map(|host| host.name()).unwrap_or_default();
+    let host = answers::host_of(&request, false).map(|host| host.name().into_owned()).unwrap_or_default();
     let no_pong = match refused(shared, surface, &request, &host) {
         Ok(no_pong) => no_pong,
         Err(refusal) => return refusal,
