@@ -22,7 +22,10 @@ pub enum HubError {
     #[error("no template is called {0:?}; `mock-cloud world templates` lists them")]
     NoTemplate(String),
     /// The radio does not wait for a button now.
-    #[error("the radio does not wait for a device now: it is {0}")]
+    #[error(
+        "the radio does not wait for a device now: it is {0}; begin with hub.extensions.plugin.run and the script \
+         HUB:zwave/scripts/start_include or start_exclude"
+    )]
     NotWaiting(String),
     /// No device has that id or name.
     #[error("no device has the id or name {0:?}")]

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cloud::Origin;
+use crate::descriptors::most_connections;
 use crate::faults::stream::FaultyStream;
 use crate::faults::{self, Facts, FaultKind, Place};
 use crate::ready::Ready;
@@ -111,8 +112,6 @@ impl Surface {
     }
 }
 
-/// Connections open at one listener; a descriptor limit of 20 000 is usual.
-const MAX_CONNECTIONS: usize = 16_384;
 /// How long a TLS handshake, or its first byte, may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a request's head may take, and a kept connection may idle. Public clients keep connections for about a minute.
@@ -145,7 +144,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
     let is_shared = shared.is_port_shared(&surface);
     let (mut listener, mut refused) = (Some(listener), false);
     let mut changes = shared.world.faults.changes();
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(most_connections()));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}

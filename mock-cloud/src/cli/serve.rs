@@ -82,6 +82,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     // Before the ready line, so that whoever reads it can already stop us cleanly.
     let stop = super::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let config = config(serve)?;
+    ezlo_mock_cloud::raise_descriptor_limit();
     let is_local = config.bind.is_loopback();
     let mut builder = MockCloud::builder().config(config);
     if let Some(second) = serve.frozen_at {
