@@ -37,11 +37,11 @@ pub struct Config {
     pub guesses: Guesses,
 }
 
-/// What reads and writes WebSocket frames. On the wire both are the same.
+/// What reads and writes WebSocket frames. Both read the same and say the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
-    /// tokio-tungstenite.
+    /// That of tokio-tungstenite.
     #[cfg_attr(not(feature = "own-framing"), default)]
     Tungstenite,
     /// Our own: less memory for a connection that is idle, fewer reads for one that is busy.

@@ -6,6 +6,9 @@
 use ezlo_protocol::rpc::{BROADCAST_ID, FrameKind};
 use memchr::memchr2;
 
+/// Levels of what is passed on; serde_json stops at 128.
+const DEEPEST: usize = 120;
+
 /// What a frame shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Glance<'a> {
@@ -20,7 +23,7 @@ pub(crate) struct Glance<'a> {
 pub(crate) fn glance(text: &str) -> Option<Glance<'_>> {
     let (mut is_broadcast, mut is_reply, mut method, mut sender) = (false, false, None, None);
     // Which members there were: a second one of a name is for somebody who knows better.
-    let mut seen = 0_u8;
+    let mut seen = 0_u16;
     for member in Members::of(text)? {
         let (name, value) = member?;
         let bit = match name {
@@ -30,6 +33,9 @@ pub(crate) fn glance(text: &str) -> Option<Glance<'_>> {
             "result" => 8,
             "error" => 16,
             "sender" => 32,
+            "api" => 64,
+            "params" => 128,
+            "msg_id" => 256,
             _ => continue,
         };
         if seen & bit != 0 {
@@ -40,7 +46,11 @@ pub(crate) fn glance(text: &str) -> Option<Glance<'_>> {
         match name {
             "id" => is_broadcast |= plain_text(value) == Some(BROADCAST_ID),
             "method" if is_there => method = Some(plain_text(value)?),
-            "msg_subclass" if is_there => is_broadcast |= plain_text(value).map(drop).is_some(),
+            "msg_subclass" if is_there => {
+                plain_text(value)?;
+                is_broadcast = true;
+            }
+            "api" if is_there => drop(plain_text(value)?),
             "result" | "error" => is_reply |= is_there,
             "sender" if is_there => sender = Some(value),
             _ => {}
@@ -122,6 +132,8 @@ impl<'a> Members<'a> {
                     self.skip_text()?;
                     continue;
                 }
+                // As deep as whoever reads it whole goes.
+                b'{' | b'[' if depth == DEEPEST => return None,
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth -= 1,
                 _ => {}
@@ -139,7 +151,8 @@ impl<'a> Members<'a> {
         while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
             self.at += 1;
         }
-        (self.at > begin).then_some(())
+        // Seldom, and short.
+        serde_json::from_str::<serde::de::IgnoredAny>(&self.text[begin..self.at]).ok().map(drop)
     }
 
     fn member(&mut self) -> Option<(&'a str, &'a str)> {
@@ -219,6 +232,8 @@ mod tests {
         assert_eq!(conn_id(glance(reply).unwrap().sender.unwrap()), Some("c"));
         assert_eq!(told(r#"{"id":"ui_broadcast","result":{}}"#), Some((FrameKind::Broadcast, String::new())));
         assert_eq!(told(r#"{"msg_subclass":"x","id":2}"#), Some((FrameKind::Broadcast, String::new())));
+        let deep = format!(r#"{{"method":"m","params":{}{}}}"#, "[".repeat(129), "]".repeat(129));
+        assert_eq!(glance(&deep), None);
         for unclear in [
             "",
             "{",
@@ -235,6 +250,12 @@ mod tests {
             "{\"method\":\"m\\",
             "{\"params\":{\"a\":1}",
             "{\"sender\":[}",
+            r#"{"msg_subclass":"a\u002fb","result":{}}"#,
+            r#"{"msg_subclass":7,"method":"m"}"#,
+            r#"{"method":"m","api":7}"#,
+            r#"{"method":"m","params":{},"params":{}}"#,
+            r#"{"method":"m","id":nul}"#,
+            r#"{"method":"m","id":01}"#,
         ] {
             assert_eq!(glance(unclear), None, "{unclear}");
         }

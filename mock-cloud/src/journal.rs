@@ -270,6 +270,9 @@ impl Journal {
         status: Option<u16>,
         content: &Value,
     ) -> u64 {
+        if !self.is_on {
+            return 0;
+        }
         let content = if content.is_null() { String::new() } else { content.to_string() };
         self.keep(kind, Form::Named, (connection, name), status, &[&content])
     }

@@ -128,7 +128,7 @@ impl RelaySession {
             (State::User { hub: Some(hub), .. }, Some(Glance { kind: FrameKind::Request, method, sender: None }))
                 if !is_own(method) =>
             {
-                hub.passed_to_controller(&self.link, text)
+                hub.passed_to_controller(world, &self.link, text)
             }
             _ => false,
         }

@@ -117,6 +117,8 @@ async fn converse<F: Framing>(
     let mut dropped = session.drops().map(|drops| Box::pin(dropped(drops)));
     let mut too_late = None;
     loop {
+        // Hearing what has come already costs the runtime nothing: whoever listens has to have a turn meanwhile.
+        tokio::task::consume_budget().await;
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
         }
@@ -211,9 +213,9 @@ fn hears(world: &Arc<World>, session: &mut Session, heard: &Heard<'_>) -> Option
         Heard::Text(text) => session.on_text(world, text),
         // Nobody documents binary frames; one that holds text is read as text.
         Heard::Binary(bytes) => session.on_text(world, std::str::from_utf8(bytes).unwrap_or("\u{fffd}")),
-        Heard::Close(code) => {
+        Heard::Close(goodbye) => {
             // 1005 stands for a close without a code.
-            let code = code.unwrap_or(1005);
+            let code = goodbye.map_or(1005, |(code, _)| code);
             world.journal.named(EntryKind::Closed, session.connection(), "", Some(code), &serde_json::Value::Null);
             session.on_close();
             return Some(End::Closed);

@@ -12,9 +12,9 @@ mod queue;
 pub(crate) use queue::{Frames, frame_of};
 use queue::{Next, Receiver, Sender, queue};
 
-/// Messages that wait for one connection. A connected reader drains them in microseconds; a thousand broadcasts behind it
+/// Messages and bytes that wait for one connection; as many more may be on their way out. Who is a thousand broadcasts behind
 /// has stopped reading, and is cut off rather than fed from memory.
-const OUTBOX: usize = 1024;
+const OUTBOX: (usize, usize) = (1024, 16 * 1024 * 1024);
 /// Messages and bytes that wait from which on nothing more is heard of a connection: far less than what it is cut off for.
 const MUCH: (usize, usize) = (128, 1024 * 1024);
 
@@ -34,7 +34,7 @@ pub(crate) enum Ready {
     Messages,
     /// It is to close, with code and reason.
     Close(u16, &'static str),
-    /// It is to end: it was too slow, and something for it is lost.
+    /// It is to end: something for it is lost, because it was too slow or because it could not be kept.
     Lost,
 }
 
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_fit_ends_the_connection() {
         let (link, mut outbox) = link();
-        assert!((0..OUTBOX).all(|_| link.send("a")) && !link.send("b"));
+        assert!((0..OUTBOX.0).all(|_| link.send("a")) && !link.send("b"));
         assert!(outbox.recv().await.is_none() && outbox.frames().bytes.is_empty(), "there is a gap");
     }
 
@@ -233,5 +233,7 @@ mod tests {
         outbox.frames().are_out();
         assert!(!outbox.waiting().is_much());
         assert!(link.send(&"a".repeat(MUCH.1)) && outbox.waiting().is_much());
+        outbox.frames().are_out();
+        assert!(!outbox.waiting().is_much(), "it has gone out");
     }
 }

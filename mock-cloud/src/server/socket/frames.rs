@@ -13,8 +13,8 @@ pub(super) enum Heard<'a> {
     Binary(&'a [u8]),
     Ping(&'a [u8]),
     Pong,
-    /// With its code, if it has one.
-    Close(Option<u16>),
+    /// With code and reason, if it has them.
+    Close(Option<(u16, &'a str)>),
 }
 
 /// What is no WebSocket, or more than is taken.
@@ -177,10 +177,10 @@ fn heard(code: u8, payload: &[u8]) -> Result<Heard<'_>, Broken> {
             [] => Heard::Close(None),
             [_] => return Err(Broken::Protocol),
             [high, low, reason @ ..] => {
-                text(reason)?;
-                let code = u16::from_be_bytes([*high, *low]);
-                // One that must not be sent is answered as what it is.
-                Heard::Close(Some(if CloseCode::from(code).is_allowed() { code } else { PROTOCOL_ERROR }))
+                let (code, reason) = (u16::from_be_bytes([*high, *low]), text(reason)?);
+                // One that must not be sent is answered as what it is, in the library's words.
+                let is_allowed = CloseCode::from(code).is_allowed();
+                Heard::Close(Some(if is_allowed { (code, reason) } else { (PROTOCOL_ERROR, "Protocol violation") }))
             }
         },
     })

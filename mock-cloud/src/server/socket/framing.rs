@@ -1,4 +1,4 @@
-//! How a connection is read and written, once it speaks WebSocket: by tungstenite, or by framing of our own. Neither touches
+//! How a connection is read and written, once it speaks WebSocket: by tungstenite (the framing of tokio-tungstenite), or by framing of our own. Neither touches
 //! the socket: bytes are read into a buffer that all connections of a thread share, so that an idle one holds none.
 
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -53,9 +53,9 @@ pub(super) type Hear<'a> = dyn FnMut(&Heard<'_>) -> Then + Send + 'a;
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// Bytes that are done with.
-    taken: usize,
+    pub(super) taken: usize,
     /// `None` when there is no whole message any more.
-    stop: Option<Stop>,
+    pub(super) stop: Option<Stop>,
     has_heard: bool,
 }
 
@@ -81,7 +81,7 @@ struct Memory<'a> {
 
 impl Read for Memory<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.come.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.come.read(out) }
+        if self.come.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { Read::read(&mut self.come, out) }
     }
 }
 
@@ -120,7 +120,9 @@ impl Framing for Library {
                 Message::Binary(bytes) => Heard::Binary(bytes),
                 Message::Ping(payload) => Heard::Ping(payload),
                 Message::Pong(_) | Message::Frame(_) => Heard::Pong,
-                Message::Close(frame) => Heard::Close(frame.as_ref().map(|frame| frame.code.into())),
+                Message::Close(frame) => {
+                    Heard::Close(frame.as_ref().map(|frame| (frame.code.into(), frame.reason.as_str())))
+                }
             };
             let then = hear(&heard);
             let is_answered = message.is_ping() || message.is_close();
@@ -188,8 +190,11 @@ impl Framing for Own {
             has_heard = true;
             match heard {
                 Heard::Ping(payload) => owed.extend(control(PONG, payload)),
-                Heard::Close(code) => {
-                    owed.extend(control(CLOSE, code.map(u16::to_be_bytes).as_ref().map_or(&[], |code| &code[..])));
+                Heard::Close(goodbye) => {
+                    let (code, reason) =
+                        goodbye.map_or((None, ""), |(code, reason)| (Some(code.to_be_bytes()), reason));
+                    let code = code.as_ref().map_or(&[][..], |code| &code[..]);
+                    owed.extend(control(CLOSE, &[code, reason.as_bytes()].concat()));
                 }
                 _ => {}
             }
@@ -228,6 +233,8 @@ pub(super) struct Socket<F> {
     has_more: bool,
     owed: Vec<u8>,
     is_over: bool,
+    /// What came is no WebSocket; nothing more of it is read as one.
+    is_broken: bool,
 }
 
 thread_local! {
@@ -237,7 +244,7 @@ thread_local! {
 impl<F: Framing> Socket<F> {
     pub(super) fn over(stream: Bytes) -> Self {
         let (rest, owed) = (Vec::new(), Vec::new());
-        Self { stream, framing: F::new(), rest, has_more: false, owed, is_over: false }
+        Self { stream, framing: F::new(), rest, has_more: false, owed, is_over: false, is_broken: false }
     }
 
     /// Lets everything be heard that has come, until it is told to stop or there is no more.
@@ -280,6 +287,7 @@ impl<F: Framing> Socket<F> {
         self.rest.extend_from_slice(&bytes[taken..]);
         self.has_more = stop.is_some();
         self.is_over = matches!(stop, Some(Stop::Over(_)));
+        self.is_broken = matches!(stop, Some(Stop::Over(End::Close(..))));
         stop.or(has_heard.then_some(Stop::Pause))
     }
 
@@ -293,6 +301,7 @@ impl<F: Framing> Socket<F> {
         }
         self.has_more = stop.is_some();
         self.is_over = matches!(stop, Some(Stop::Over(_)));
+        self.is_broken = matches!(stop, Some(Stop::Over(End::Close(..))));
         stop.or(has_heard.then_some(Stop::Pause))
     }
 
@@ -315,11 +324,20 @@ impl<F: Framing> Socket<F> {
         self.put(&owed).await
     }
 
-    /// Hears nothing any more, until the other side goes too.
+    /// Hears nothing any more, until the other side says goodbye too, or goes. Nothing is owed to it any more.
     pub(super) async fn until_gone(&mut self) {
-        let silent = &mut |_: &Heard<'_>| Then::Next;
-        self.is_over = false;
-        while !matches!(poll_fn(|context| self.poll_hear(context, silent)).await, Stop::Over(_)) {}
+        let deaf = &mut |heard: &Heard<'_>| match heard {
+            Heard::Close(_) => Then::Over(End::Closed),
+            _ => Then::Next,
+        };
+        while !self.is_broken {
+            if let Stop::Over(_) = poll_fn(|context| self.poll_hear(context, deaf)).await {
+                break;
+            }
+            self.owed = Vec::new();
+        }
+        let mut bytes = [0; 1024];
+        while self.is_broken && matches!(self.stream.read(&mut bytes).await, Ok(1..)) {}
     }
 
     pub(super) async fn shutdown(&mut self) {

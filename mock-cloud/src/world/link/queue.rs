@@ -25,10 +25,17 @@ pub(super) struct Item {
 /// How a connection is closed.
 pub(super) type Close = (u64, u16, &'static str);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Batch {
     frames: Vec<u8>,
     items: Vec<Item>,
+}
+
+impl std::fmt::Debug for Batch {
+    /// Without what the messages say: some hold tokens.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("messages", &self.items.len()).finish_non_exhaustive()
+    }
 }
 
 impl Batch {
@@ -42,6 +49,11 @@ impl Batch {
         let begin = self.frames.len();
         self.frames.extend_from_slice(text.as_bytes());
         self.items.push(Item { number, mark, begin, end: self.frames.len() });
+    }
+
+    /// Whether the message fits; one that is alone always does.
+    fn has_room(&self, text: &str, (messages, bytes): (usize, usize)) -> bool {
+        self.items.is_empty() || self.items.len() < messages && self.frames.len() + text.len() <= bytes
     }
 
     fn is_small(&self) -> bool {
@@ -83,7 +95,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     waiting: Batch,
-    most: usize,
+    /// Messages and bytes.
+    most: (usize, usize),
     /// Comes after all messages; there are none after it.
     close: Option<Close>,
     /// Nobody sends any more.
@@ -107,8 +120,8 @@ impl Shared {
     }
 }
 
-/// A queue for that many messages at most; as many more may be in the reader's hands.
-pub(super) fn queue(most: usize) -> (Sender, Receiver) {
+/// A queue for that many messages and bytes at most; as many more may be in the reader's hands.
+pub(super) fn queue(most: (usize, usize)) -> (Sender, Receiver) {
     let state = State { waiting: Batch::default(), most, close: None, is_over: false, reader: None };
     let shared = Arc::new(Shared { state: Mutex::new(state), is_cut: AtomicBool::new(false) });
     (Sender(Arc::clone(&shared)), Receiver { shared, taken: Batch::default(), next: 0 })
@@ -126,7 +139,7 @@ impl Sender {
             if state.close.is_some() {
                 return false;
             }
-            let fits = !self.0.is_cut() && state.waiting.items.len() < state.most;
+            let fits = !self.0.is_cut() && state.waiting.has_room(text, state.most);
             if fits {
                 state.waiting.push(text, mark, number);
             } else {
@@ -202,10 +215,17 @@ impl Receiver {
     }
 
     fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next> {
-        if let Some(item) = self.first() {
-            return Poll::Ready(Next::Message(item));
+        if let Some(item) = self.taken.items.get(self.next) {
+            return Poll::Ready(Next::Message(*item));
         }
+        // All under one lock: what is queued after it finds the reader's waker.
         let mut state = self.shared.lock();
+        self.next = 0;
+        self.taken.clear();
+        std::mem::swap(&mut self.taken, &mut state.waiting);
+        if let Some(item) = self.taken.items.first() {
+            return Poll::Ready(Next::Message(*item));
+        }
         if let Some(close) = state.close {
             return Poll::Ready(Next::Close(close));
         }
@@ -264,8 +284,9 @@ impl Receiver {
     /// Messages and bytes that wait.
     pub(super) fn size(&self) -> (usize, usize) {
         let state = self.shared.lock();
-        let taken = self.taken.items.len() - self.next;
-        (taken + state.waiting.items.len(), self.taken.frames.len() + state.waiting.frames.len())
+        let gone = self.next.checked_sub(1).map_or(0, |last| self.taken.items[last].end);
+        let (messages, bytes) = (self.taken.items.len() - self.next, self.taken.frames.len() - gone);
+        (messages + state.waiting.items.len(), bytes + state.waiting.frames.len())
     }
 
     /// Whether anything waits, a close included.
@@ -283,7 +304,6 @@ impl Drop for Receiver {
 }
 
 /// Frames that may go out; they wait until somebody says that they have.
-#[derive(Debug)]
 pub(crate) struct Frames<'a> {
     pub(crate) bytes: &'a [u8],
     next: &'a mut usize,
@@ -303,9 +323,50 @@ mod tests {
     use std::io::Cursor;
     use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 
+    /// A reader on another thread gets everything, in order, whenever it looks.
+    #[test]
+    fn nothing_is_lost_between_threads() {
+        const MESSAGES: usize = 20_000;
+        let (sender, mut receiver) = queue((MESSAGES, usize::MAX));
+        let reader = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut numbers = Vec::new();
+                while let Next::Message(item) = receiver.next().await {
+                    numbers.push(item.number);
+                    receiver.take().unwrap();
+                }
+                numbers
+            })
+        });
+        // Longer and shorter than what an empty queue keeps room for.
+        let texts = ["x".repeat(600), "y".to_owned()];
+        for number in 0..MESSAGES {
+            assert!(sender.send(&texts[number % 2], 0, number as u64));
+            if number % 3 == 0 {
+                std::thread::yield_now();
+            }
+        }
+        drop(sender);
+        assert_eq!(reader.join().unwrap(), (0..MESSAGES as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_has_gone_out_does_not_wait() {
+        let (sender, mut receiver) = queue((10, 1000));
+        assert!(sender.send(&"x".repeat(5000), 0, 0), "one always fits");
+        receiver.frames(|_| true).are_out();
+        assert_eq!(receiver.size(), (0, 0));
+        assert!(sender.send("a", 0, 0) && sender.send("b", 0, 0));
+        assert_eq!(receiver.take(), Some("a"));
+        assert_eq!(receiver.size(), (1, 3));
+        assert!(sender.send(&"x".repeat(900), 0, 0) && !sender.send(&"x".repeat(900), 0, 0), "too many bytes");
+        assert!(receiver.is_cut());
+    }
+
     #[test]
     fn frames_are_read_by_the_library_and_taken_once() {
-        let (sender, mut receiver) = queue(10);
+        let (sender, mut receiver) = queue((10, usize::MAX));
         let texts = [0, 1, 125, 126, 65_535, 65_536].map(|length| "ö".repeat(length / 2) + &"x".repeat(length % 2));
         for (text, mark) in texts.iter().zip(0..) {
             assert!(sender.send(text, mark, 0));

@@ -10,6 +10,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
+use super::super::End;
+use super::super::framing::{Framing, Library, Own, Stop, Then};
 use super::*;
 
 /// What either of them made of some bytes, as it can be compared.
@@ -41,7 +43,7 @@ fn ours(bytes: &[u8], piece: usize) -> Vec<Seen> {
                         Heard::Binary(bytes) => Seen::Binary(bytes.to_vec()),
                         Heard::Ping(payload) => Seen::Ping(payload.to_vec()),
                         Heard::Pong => Seen::Pong,
-                        Heard::Close(code) => Seen::Close(code),
+                        Heard::Close(goodbye) => Seen::Close(goodbye.map(|(code, _)| code)),
                     }));
                     (taken, is_last)
                 }
@@ -210,6 +212,42 @@ proptest! {
     #[test]
     fn any_bytes_are_seen_alike(bytes in prop::collection::vec(any::<u8>(), 0..60), piece in 1usize..60) {
         alike(&bytes, piece)?;
+    }
+}
+
+/// What either framing says by itself to what comes, and how many messages it heard.
+fn answers<F: Framing>(bytes: &[u8], piece: usize) -> (Vec<u8>, usize) {
+    let (mut framing, mut owed, mut messages) = (F::new(), Vec::new(), 0);
+    let mut rest = Vec::new();
+    for piece in bytes.chunks(piece) {
+        rest.extend_from_slice(piece);
+        loop {
+            let mut is_over = false;
+            let outcome = framing.hear(&mut rest, &mut owed, &mut |heard| {
+                messages += 1;
+                is_over = matches!(heard, Heard::Close(_));
+                if is_over { Then::Over(End::Closed) } else { Then::Next }
+            });
+            rest.drain(..outcome.taken);
+            match outcome.stop {
+                None => break,
+                Some(Stop::Over(_)) => return (owed, messages),
+                Some(Stop::Ping | Stop::Pause) => {}
+            }
+        }
+    }
+    (owed, messages)
+}
+
+proptest! {
+    #[test]
+    fn both_say_the_same_to_it(
+        frames in prop::collection::vec(prop_oneof![3 => any_frame(), 1 => fragmented()], 0..8),
+        end in prop::option::of(closing()),
+        piece in 1usize..5000,
+    ) {
+        let bytes: Vec<u8> = frames.into_iter().chain(end).flatten().collect();
+        prop_assert_eq!(answers::<Own>(&bytes, piece), answers::<Library>(&bytes, piece));
     }
 }
 

@@ -43,10 +43,16 @@ impl HubCell {
         self.lock().stale.clone()
     }
 
-    /// Passes a call on to the process that speaks for this hub; false when there is none, or it takes no more.
-    pub(crate) fn passed_to_controller(&self, caller: &Link, text: &str) -> bool {
+    /// Passes a call on to the process that speaks for this hub; false when there is none.
+    pub(crate) fn passed_to_controller(&self, world: &World, caller: &Link, text: &str) -> bool {
         let Some(controller) = self.lock().controller.clone() else { return false };
-        controller.send(&frame::with_sender(false, text, &caller.conn_id))
+        if !controller.send(&frame::with_sender(false, text, &caller.conn_id)) {
+            let request = Envelope::parse(text).unwrap_or_default();
+            let (method, error) =
+                (request.method.as_deref().unwrap_or_default(), RpcError::known("nma.ezlo.unavailable"));
+            caller.send(&frame::refusal(world.guesses.only_proven, &request, method, error, Way::Relay));
+        }
+        true
     }
 
     /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
