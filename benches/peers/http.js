@@ -4,3 +4,5 @@ const server = require('http').createServer((request, response) => response.end(
 // Connections wait while others are measured.
 server.keepAliveTimeout = 0;
 server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ http: `http://127.0.0.1:${server.address().port}` })));
+// Nobody measures any more.
+process.stdin.resume().on('end', () => process.exit());

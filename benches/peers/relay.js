@@ -21,3 +21,5 @@ server.on('connection', (socket, request) => {
     else pair.hub?.send(data, { binary: false });
   });
 });
+// Nobody measures any more.
+process.stdin.resume().on('end', () => process.exit());

@@ -69,12 +69,19 @@ impl Contestant {
         let mut command = Command::new("node");
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script)).args(arguments);
         command.env("NODE_PATH", folder.join("node_modules"));
-        Self::start(name, command).ok()
+        // It ends when its input does: also when whoever measures is killed.
+        command.stdin(Stdio::piped());
+        Self::begun(name, command).ok()
     }
 
     pub(crate) fn start(name: &'static str, mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::null());
+        Self::begun(name, command)
+    }
+
+    fn begun(name: &'static str, mut command: Command) -> Result<Self, String> {
         let failed = |error: &dyn std::fmt::Display| format!("{name}: {error}");
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let spawned = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
         let mut child = spawned.map_err(|error| failed(&error))?;
         let mut line = String::new();
         let out = child.stdout.take().ok_or_else(|| failed(&"no output"))?;
