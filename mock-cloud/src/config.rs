@@ -309,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn framings_are_chosen_by_name() {
+        for (name, framing) in [("own", Framing::Own), ("tungstenite", Framing::Tungstenite)] {
+            let config: Config = toml::from_str(&format!("framing = \"{name}\"")).unwrap();
+            assert_eq!(config.framing, framing);
+        }
+        let error = toml::from_str::<Config>("framing = \"ours\"").unwrap_err().to_string();
+        assert!(error.contains("tungstenite") && error.contains("own"), "{error}");
+    }
+
+    #[test]
     fn values_are_refused_not_clipped() {
         let mut config = Config::default();
         config.guesses.identity_seconds = 0;

@@ -250,7 +250,7 @@ impl Ring {
         counts
     }
 
-    /// What is kept after that number, as it is now. It is looked into without locks.
+    /// What is kept after that number, as it is now: copied under all locks, looked into without.
     pub(super) fn since(&self, since: u64) -> Cut {
         let fronts: Vec<_> = self.fronts.iter().map(|front| lock(&front.0)).collect();
         let full = lock(&self.full);

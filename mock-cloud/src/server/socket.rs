@@ -244,7 +244,7 @@ async fn sends<F: Framing>(
     }
 }
 
-type Timer = std::pin::Pin<Box<dyn Future<Output = Woken> + Send>>;
+type Timer = Pin<Box<dyn Future<Output = Woken> + Send>>;
 
 /// Whether a relay connection ends with its Identity is not known; the configuration says, by default it does not.
 fn expiry_timer(world: &World, session: &Session) -> Option<(Timer, u16)> {
