@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ezlo_protocol::hub::method::Kind;
 use ezlo_protocol::rpc::RpcError;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -17,7 +18,8 @@ use crate::error::{CallError, CloseReason};
 /// Calls under way at once. A hub answers in milliseconds; a thousand means nobody answers.
 pub(crate) const MAX_CALLS: usize = 1024;
 
-pub(crate) type Outcome = Result<Value, CallError>;
+/// The result as it came: who called knows what it is to be.
+pub(crate) type Outcome = Result<Box<RawValue>, CallError>;
 
 /// A call on its way in.
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl Ledger {
     }
 
     /// Gives an answer to who waits for it; false when nobody does.
-    pub(crate) fn answer(&mut self, id: &str, answer: Result<Value, RpcError>) -> bool {
+    pub(crate) fn answer(&mut self, id: &str, answer: Result<Box<RawValue>, RpcError>) -> bool {
         let known = id.parse().ok().filter(|id| self.calls.get(id).is_some_and(|pending| pending.sent));
         let Some(Pending { call, .. }) = known.and_then(|id| self.calls.remove(&id)) else { return false };
         let NewCall { method, waiter, .. } = call;
@@ -176,10 +178,10 @@ mod tests {
         let ids = send_all(&mut ledger);
         let mut unsent = open(&mut ledger, Kind::Command, now);
         assert_eq!(ledger.next_deadline(), Some(now));
-        assert!(ledger.answer(&ids[0], Ok(Value::Null)));
-        assert!(!ledger.answer(&ids[0], Ok(Value::Null)), "a second answer finds nobody");
-        assert!(!ledger.answer("3", Ok(Value::Null)), "nor does one to a call that was not sent");
-        assert!(!ledger.answer("foreign", Ok(Value::Null)));
+        assert!(ledger.answer(&ids[0], Ok(RawValue::NULL.to_owned())));
+        assert!(!ledger.answer(&ids[0], Ok(RawValue::NULL.to_owned())), "a second answer finds nobody");
+        assert!(!ledger.answer("3", Ok(RawValue::NULL.to_owned())), "nor does one to a call that was not sent");
+        assert!(!ledger.answer("foreign", Ok(RawValue::NULL.to_owned())));
         ledger.expire(now);
         assert!(answered.try_recv().unwrap().is_ok());
         assert!(matches!(late.try_recv().unwrap(), Err(CallError::TimedOut { .. })));

@@ -6,6 +6,7 @@ mod connect;
 mod desk;
 #[cfg(feature = "discovery")]
 mod discovery;
+mod engine;
 mod error;
 mod ledger;
 #[cfg(feature = "legacy-tls")]

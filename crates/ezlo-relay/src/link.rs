@@ -7,10 +7,12 @@ use ezlo_protocol::error::RetryClass;
 use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::login::{LoginUserMios, OfflineLogin, Register};
 use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _, ModesCurrent, RelayLogin, RelayRegister};
-use ezlo_protocol::rpc::{Envelope, FrameKind, Request, RpcError};
+use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
 use ezlo_protocol::secret::masked;
 use ezlo_protocol::wire;
 use futures_util::FutureExt as _;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -254,12 +256,12 @@ impl Voice {
     }
 
     /// Reads a frame: an answer comes back, everything else becomes an event. A bad frame is an event too, not the end.
-    pub(crate) fn read(&self, text: &str) -> Option<(String, Result<Value, RpcError>)> {
+    pub(crate) fn read(&self, text: &str) -> Option<(String, Result<Box<RawValue>, RpcError>)> {
         let Ok(envelope) = Envelope::parse(text) else {
             self.bad_frame(text);
             return None;
         };
-        let value = |raw: Option<&serde_json::value::RawValue>| {
+        let value = |raw: Option<&RawValue>| {
             raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).unwrap_or(Value::Null)
         };
         match envelope.kind() {
@@ -269,7 +271,7 @@ impl Voice {
                     other => other.to_string(),
                 };
                 let outcome = match envelope.error {
-                    None => Ok(value(envelope.result)),
+                    None => Ok(envelope.result.unwrap_or(RawValue::NULL).to_owned()),
                     Some(raw) => Err(serde_json::from_str(raw.get())
                         .unwrap_or_else(|_| RpcError::new(0, "", "an error of unknown shape"))),
                 };
@@ -318,12 +320,14 @@ fn presence(error: &RpcError) -> Option<bool> {
 }
 
 fn frame(id: &str, method: &str, params: &Value) -> String {
-    let request = Request {
-        id: json!(id).into(),
-        method: method.into(),
-        api: "1.0".into(),
-        params: params.clone().into(),
-        ..Request::default()
-    };
-    wire::to_value(&request).to_string()
+    /// `ezlo_protocol::rpc::Request`, borrowed.
+    #[derive(Serialize)]
+    struct Call<'a> {
+        id: &'a str,
+        method: &'a str,
+        api: &'a str,
+        params: &'a Value,
+    }
+    // Strings and a document always have a text.
+    serde_json::to_string(&Call { id, method, api: "1.0", params }).unwrap_or_default()
 }

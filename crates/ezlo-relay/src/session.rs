@@ -7,12 +7,15 @@ use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::method::{Kind, Method, spec};
 use ezlo_protocol::wire;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::config::{LONGEST, SessionConfig};
 use crate::connect::{Endpoint, Login};
 use crate::desk::{Command, Desk, Voice};
+use crate::engine::Engine;
 use crate::error::{CallError, CloseReason, ConnectError};
 use crate::ledger::NewCall;
 use crate::link::Link;
@@ -33,6 +36,7 @@ pub struct Session {
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
     call_time: Duration,
+    engine: Arc<Engine>,
 }
 
 /// A hold on a session that does not keep it open.
@@ -43,6 +47,7 @@ pub struct WeakSession {
     status: watch::Receiver<Status>,
     tally: Arc<Tally>,
     call_time: Duration,
+    engine: Arc<Engine>,
 }
 
 impl WeakSession {
@@ -59,6 +64,7 @@ impl WeakSession {
             status: self.status.clone(),
             tally: Arc::clone(&self.tally),
             call_time: self.call_time,
+            engine: Arc::clone(&self.engine),
         })
     }
 }
@@ -160,6 +166,35 @@ async fn first_link<R: Route>(
     }
 }
 
+/// A session before its engine runs.
+struct Parts {
+    commands: mpsc::Sender<Command>,
+    desk: Desk,
+    voice: Voice,
+}
+
+impl Parts {
+    fn new(config: &SessionConfig) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (events, _) = broadcast::channel(config.event_queue.max(1));
+        let (status, _) = watch::channel(Status::new());
+        let voice = Voice { events, status, tally: Arc::default(), serial: None };
+        Self { commands, desk: Desk::new(receiver), voice }
+    }
+
+    fn start<R: Route>(self, route: R, config: Arc<SessionConfig>, first: Option<Link<R::Transport>>) -> Session {
+        let Self { commands, desk, voice } = self;
+        Session {
+            commands,
+            events: voice.events.clone(),
+            status: voice.status.subscribe(),
+            tally: Arc::clone(&voice.tally),
+            call_time: config.call_time,
+            engine: Engine::start(Supervisor::new(route, desk, voice, config).run(first)),
+        }
+    }
+}
+
 impl Session {
     /// Connects, logs in and, at the relay, chooses the hub; from then on the session connects again by itself. The first
     /// connection must succeed: its error is told.
@@ -171,33 +206,20 @@ impl Session {
     /// The same by a route and with settings of one's own.
     pub async fn connect_by<R: Route>(mut route: R, config: SessionConfig) -> Result<Self, ConnectError> {
         let config = Arc::new(config.bounded());
-        let (session, desk, voice) = Self::parts(&config);
-        let link = first_link(&mut route, &voice, &config).await?;
-        tokio::spawn(Supervisor::new(route, desk, voice, config).run(Some(link)));
-        Ok(session)
+        let parts = Parts::new(&config);
+        let link = first_link(&mut route, &parts.voice, &config).await?;
+        Ok(parts.start(route, config, Some(link)))
     }
 
     /// Starts a session without waiting for its first link: calls wait for it within their deadlines.
     pub fn open<R: Route>(route: R, config: SessionConfig) -> Self {
         let config = Arc::new(config.bounded());
-        let (session, desk, voice) = Self::parts(&config);
-        tokio::spawn(Supervisor::new(route, desk, voice, config).run(None));
-        session
+        Parts::new(&config).start(route, config, None)
     }
 
     /// One connection that is there already, and no other after it.
     pub async fn over<T: Transport>(transport: T, login: &Login) -> Result<Self, ConnectError> {
         Self::connect_by(OnlyOnce(Some((transport, login.clone()))), SessionConfig::default()).await
-    }
-
-    fn parts(config: &SessionConfig) -> (Self, Desk, Voice) {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let (events, _) = broadcast::channel(config.event_queue.max(1));
-        let (status, watched) = watch::channel(Status::new());
-        let tally = Arc::new(Tally::default());
-        let voice = Voice { events: events.clone(), status, tally: Arc::clone(&tally), serial: None };
-        let session = Self { commands, events, status: watched, tally, call_time: config.call_time };
-        (session, Desk::new(receiver), voice)
     }
 
     /// A hold that does not keep the session open.
@@ -208,6 +230,7 @@ impl Session {
             status: self.status.clone(),
             tally: Arc::clone(&self.tally),
             call_time: self.call_time,
+            engine: Arc::clone(&self.engine),
         }
     }
 
@@ -248,8 +271,9 @@ impl Session {
 
     /// Calls a method by its type.
     pub async fn call<M: Method>(&self, _method: M, params: M::Params) -> Result<M::Output, CallError> {
-        let result = self.call_within(M::NAME, M::KIND, wire::to_value(&params), self.call_time).await?;
-        wire::from_value(&result).map_err(|error| CallError::Decode { method: M::NAME.into(), error })
+        let result = self.answer(M::NAME, M::KIND, wire::to_value(&params), self.call_time).await?;
+        let decoded = wire::from_slice(result.get().as_bytes());
+        decoded.map_err(|error| CallError::Decode { method: M::NAME.into(), error })
     }
 
     /// Calls any method by name. A method that the table does not know counts as a command.
@@ -267,12 +291,31 @@ impl Session {
         params: Value,
         limit: Duration,
     ) -> Result<Value, CallError> {
+        let result = self.answer(method, kind, params, limit).await?;
+        // What is too deep for a document is as good as nothing.
+        Ok(serde_json::from_str(result.get()).unwrap_or_default())
+    }
+
+    /// The result as it came.
+    async fn answer(
+        &self,
+        method: &str,
+        kind: Kind,
+        params: Value,
+        limit: Duration,
+    ) -> Result<Box<RawValue>, CallError> {
         let (waiter, answer) = oneshot::channel();
         let deadline = Instant::now() + limit.min(LONGEST);
-        let call = NewCall { method: method.to_owned(), kind, params, deadline, waiter };
+        let call = Command::Call(NewCall { method: method.to_owned(), kind, params, deadline, waiter });
         let gone = || CallError::Closed { method: method.to_owned(), reason: self.reason() };
-        let sent = tokio::time::timeout_at(deadline, self.commands.send(Command::Call(call))).await;
-        sent.map_err(|_| CallError::NotSent { method: method.to_owned() })?.map_err(|_| gone())?;
+        match self.engine.with(|| self.commands.try_send(call)) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(gone()),
+            Err(TrySendError::Full(call)) => {
+                let sent = tokio::time::timeout_at(deadline, self.commands.send(call)).await;
+                sent.map_err(|_| CallError::NotSent { method: method.to_owned() })?.map_err(|_| gone())?;
+            }
+        }
         // The ledger ends it at its deadline and knows best how; it is late only while a transport is stuck in sending.
         let answer = tokio::time::timeout_at(deadline + GRACE, answer).await;
         answer.map_err(|_| CallError::TimedOut { method: method.to_owned() })?.map_err(|_| gone())?
