@@ -5,8 +5,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ezlo::protocol::hub::Empty;
 use ezlo::protocol::hub::device::DeviceList;
 use ezlo::protocol::hub::item::ItemList;
+use ezlo::protocol::hub::method::{InfoGet, Method as _, ModesCurrent};
 use ezlo::{Account, Credentials, Environment};
 use ezlo_mock_cloud::{Config, MockCloud};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -39,7 +41,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         let config = Config { world: "villa".into(), ..Config::default() };
         let cloud = MockCloud::builder().config(config).start().await.map_err(text)?;
         let mut measures = decoding(&cloud, scale).await?;
-        measures.push(calls(&cloud, scale).await?);
+        measures.extend(calls(&cloud, scale).await?);
         measures.push(flows(&cloud, scale).await?);
         Ok(measures)
     })
@@ -77,26 +79,36 @@ async fn decoded<T: DeserializeOwned>(name: &str, list: &str, scale: Scale) -> R
     })
 }
 
-async fn calls(cloud: &MockCloud, scale: Scale) -> Result<Measure, String> {
+/// What the SDK adds to a call, by one with a short answer; and by one whose answer has something to be read, which the bare client
+/// does not do.
+async fn calls(cloud: &MockCloud, scale: Scale) -> Result<[Measure; 2], String> {
     let environment = Environment::base(&cloud.ready().http).map_err(text)?;
     let account = Account::log_in(environment, &Credentials::new(USER.0, USER.1)).await.map_err(text)?;
     let hub = account.connect(&SERIAL.parse().map_err(text)?).await.map_err(text)?;
     let mut bare = Client::at_hub(cloud, USER, SERIAL).await?;
-    let call = json!({"id": 1, "method": "hub.info.get", "params": {}}).to_string();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let call = |method: &str| json!({"id": 1, "method": method, "params": {}}).to_string();
+    let (short, long) = (call(ModesCurrent::NAME), call(InfoGet::NAME));
+    let mut rates = [const { Vec::new() }; 4];
     for _ in 0..scale.rounds() {
+        let asked = rate(scale.round(), async || hub.session().call(ModesCurrent, Empty::default()).await.map(drop));
+        rates[0].push(asked.await.map_err(text)?);
+        rates[1].push(rate(scale.round(), async || bare.ask(short.clone()).await.map(drop)).await?);
         let asked = rate(scale.round(), async || hub.info().await.map(drop));
-        ours.push(asked.await.map_err(text)?);
-        theirs.push(rate(scale.round(), async || bare.ask(call.clone()).await.map(drop)).await?);
+        rates[2].push(asked.await.map_err(text)?);
+        rates[3].push(rate(scale.round(), async || bare.ask(long.clone()).await.map(drop)).await?);
     }
-    let (ours, theirs) = (median(ours), median(theirs));
-    Ok(Measure {
-        name: "calls of the SDK, one at a time".into(),
+    let [ours, theirs, ours_long, theirs_long] = rates.map(median);
+    let measure = |name: &str, ours: f64, theirs: f64, goal| Measure {
+        name: name.into(),
         peer: "a bare tungstenite client".into(),
         ratio: ours / theirs,
-        goal: Goal::AtLeast(0.9),
+        goal,
         detail: format!("{ours:.0}/s beside {theirs:.0}/s"),
-    })
+    };
+    Ok([
+        measure("calls of the SDK, one at a time", ours, theirs, Goal::AtLeast(0.9)),
+        measure("calls of the SDK, answers of 1 kB decoded", ours_long, theirs_long, Goal::None),
+    ])
 }
 
 async fn flows(cloud: &MockCloud, scale: Scale) -> Result<Measure, String> {

@@ -148,6 +148,11 @@ pub fn from_slice<T: de::DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError
     }
 }
 
+/// The same from text: what it holds need not be checked again for being text.
+pub fn from_str<T: de::DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(json).or_else(|_| from_slice(json.as_bytes()))
+}
+
 /// A value from an already parsed document; the error names the member it stumbled over and never quotes a value.
 pub fn from_value<T: de::DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
     serde_path_to_error::deserialize(value).map_err(|error| DecodeError::new(error.path().to_string(), error.inner()))

@@ -139,6 +139,8 @@ impl<T: Transport> Link<T> {
         let mut probed = false;
         // Until when calls that come wait for the next link.
         let mut held_until = Instant::now();
+        // Set anew only when it would ring too late: most wakes come sooner than it does.
+        let mut alarm = std::pin::pin!(tokio::time::sleep_until(heard + silence / 2));
         loop {
             if desk.wants_new_link && !desk.ledger.is_busy() {
                 return End::Lost(CloseReason::Reconnect);
@@ -154,6 +156,9 @@ impl<T: Transport> Link<T> {
             if holds {
                 wake = wake.min(held_until);
             }
+            if wake < alarm.deadline() || alarm.is_elapsed() {
+                alarm.as_mut().reset(wake);
+            }
             tokio::select! {
                 // In no order: a hub that never stops talking must not keep callers from being heard.
                 incoming = self.transport.receive() => {
@@ -168,7 +173,7 @@ impl<T: Transport> Link<T> {
                     Asked::Reconnect => held_until = Instant::now() + LEAVING_TIME,
                     Asked::Call => {}
                 },
-                () = tokio::time::sleep_until(wake) => {
+                () = &mut alarm => {
                     let now = Instant::now();
                     desk.ledger.expire(now);
                     if now >= heard + silence {

@@ -272,7 +272,7 @@ impl Session {
     /// Calls a method by its type.
     pub async fn call<M: Method>(&self, _method: M, params: M::Params) -> Result<M::Output, CallError> {
         let result = self.answer(M::NAME, M::KIND, wire::to_value(&params), self.call_time).await?;
-        let decoded = wire::from_slice(result.get().as_bytes());
+        let decoded = wire::from_str(result.get());
         decoded.map_err(|error| CallError::Decode { method: M::NAME.into(), error })
     }
 
