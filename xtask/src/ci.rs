@@ -53,7 +53,6 @@ pub(crate) fn run() -> Outcome {
         say!("xtask: cargo-deny is not installed; licences and advisories were not checked");
     }
     features()?;
-    otherwise()?;
     codegen::run(&codegen::Arguments { check: true })?;
     coverage::run(&coverage::Arguments { json: true })?;
     instructions();
@@ -73,51 +72,65 @@ fn instructions() {
     }
 }
 
-/// All flows again over framing of our own, and several processes as one cloud where there is a NATS server for them.
-fn otherwise() -> Outcome {
-    let is_there = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status();
-    let is_there = is_there.is_ok_and(|status| status.success());
-    if !is_there {
-        say!("xtask: nats-server is not installed; the cluster was not tested");
-    }
-    let features = if is_there { "cluster,own-framing" } else { "own-framing" };
-    let of_tests = ["--package", "ezlo-tests", "--features", features, "--locked"];
-    let of_cloud = ["--package", "ezlo-mock-cloud", "--features", "cluster,own-framing", "--locked"];
-    cargo(&[&["clippy", "--all-targets"], &of_cloud[..], &["--", "-D", "warnings"]].concat(), &[])?;
-    cargo(&[&["clippy", "--all-targets"], &of_tests[..], &["--", "-D", "warnings"]].concat(), &[])?;
-    cargo(&[&["build", "--bins"], &of_cloud[..]].concat(), &[])?;
-    cargo(&[&["test", "--tests", "--quiet"], &of_tests[..]].concat(), &[("INSTA_UPDATE", "no")])
+/// What a feature cannot do without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    OpenSsl,
+    NatsServer,
 }
 
-/// Features, and whether they need OpenSSL's headers.
-const FEATURES: &[(&str, &str, bool)] = &[
-    ("ezlo-mms", "blocking", false),
-    ("ezlo-mms", "keyring", false),
-    ("ezlo-relay", "discovery", false),
-    ("ezlo-relay", "legacy-tls", true),
-    ("ezlo", "discovery", false),
-    ("ezlo", "legacy-tls", true),
-    ("ezlo-mock-cloud", "cluster", false),
+impl Needs {
+    /// What is missing, if it is.
+    fn missing(self) -> Option<&'static str> {
+        let runs = |program: &str, arguments: &[&str]| {
+            let ended = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            ended.is_ok_and(|status| status.success())
+        };
+        match self {
+            Self::Nothing => None,
+            Self::OpenSsl => (!runs("pkg-config", &["--exists", "openssl"])).then_some("OpenSSL's headers"),
+            Self::NatsServer => (!runs("nats-server", &["--version"])).then_some("nats-server"),
+        }
+    }
+}
+
+/// Features that are off by default: of which crate, what testing them needs, and whether others can want them alone.
+const FEATURES: &[(&str, &str, Needs, bool)] = &[
+    ("ezlo-mms", "blocking", Needs::Nothing, true),
+    ("ezlo-mms", "keyring", Needs::Nothing, true),
+    ("ezlo-relay", "discovery", Needs::Nothing, true),
+    ("ezlo-relay", "legacy-tls", Needs::OpenSsl, true),
+    ("ezlo", "discovery", Needs::Nothing, true),
+    ("ezlo", "legacy-tls", Needs::OpenSsl, true),
+    ("ezlo-mock-cloud", "cluster", Needs::NatsServer, true),
+    ("ezlo-mock-cloud", "own-framing", Needs::Nothing, true),
+    ("ezlo-tests", "cluster", Needs::NatsServer, false),
+    ("ezlo-tests", "own-framing", Needs::Nothing, false),
 ];
 
-/// Each feature alone, then all of a crate together, with their tests.
+/// Each feature alone; then all of them together, with every test once more: among them all flows over framing of our own and
+/// several processes as one cloud.
 fn features() -> Outcome {
-    let openssl =
-        Command::new("pkg-config").args(["--exists", "openssl"]).status().is_ok_and(|status| status.success());
     cargo(&["check", "--package", "ezlo", "--no-default-features", "--locked"], &[])?;
-    for (package, feature, needs_openssl) in FEATURES {
-        if *needs_openssl && !openssl {
-            say!("xtask: OpenSSL's headers are not installed; {package}/{feature} was not checked");
-            continue;
+    let mut together = Vec::new();
+    for (package, feature, needs, alone) in FEATURES {
+        let missing = needs.missing();
+        match missing {
+            Some(missing) => say!("xtask: {missing}: not installed; {package}/{feature} was not tested"),
+            None => together.push(format!("{package}/{feature}")),
         }
-        cargo(&["check", "--package", package, "--no-default-features", "--features", feature, "--locked"], &[])?;
-    }
-    for (package, needs_openssl) in [("ezlo-mms", false), ("ezlo-relay", true), ("ezlo", true)] {
-        if openssl || !needs_openssl {
-            cargo(&["test", "--package", package, "--all-features", "--lib", "--tests", "--quiet", "--locked"], &[])?;
+        // A server is needed for running only.
+        if *alone && (missing.is_none() || *needs != Needs::OpenSsl) {
+            cargo(&["check", "--package", package, "--no-default-features", "--features", feature, "--locked"], &[])?;
         }
     }
-    Ok(())
+    let together = together.join(",");
+    let all = ["--workspace", "--features", &together, "--locked"];
+    cargo(&[&["clippy", "--all-targets"], &all[..], &["--", "-D", "warnings"]].concat(), &[])?;
+    cargo(&[&["build", "--bins", "--examples"], &all[..]].concat(), &[])?;
+    let runner: &[&str] = if has("nextest") { &["nextest", "run"] } else { &["test", "--lib", "--bins", "--tests"] };
+    cargo(&[runner, &all].concat(), &[("INSTA_UPDATE", "no")])
 }
 
 /// Whether a cargo subcommand is installed.
