@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use ezlo_protocol::wire::Field;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +24,13 @@ impl JsonText {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text),
+        }
     }
 
     #[cfg(test)]

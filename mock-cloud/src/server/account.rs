@@ -23,10 +23,13 @@ fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller
 
 pub(super) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
     match own_account(world, request, parts[0]) {
-        Ok(caller) => match world.accounts().account(caller.account) {
-            Some(account) => Reply::json(&with_servers(account, &request.host)),
-            None => Reply::not_found(),
-        },
+        Ok(caller) => {
+            let write = |account: &_| serde_json::to_vec(&with_servers(account, &request.host)).unwrap_or_default();
+            match world.accounts().account_text(caller.account, &request.host.authority, write) {
+                Some(text) => Reply::json_text(text),
+                None => Reply::not_found(),
+            }
+        }
         Err(reply) => reply,
     }
 }

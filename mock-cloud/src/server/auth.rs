@@ -1,15 +1,14 @@
 //! The auth server: accounts are made, users log in, hosts give out session tokens.
 
-use ezlo_protocol::cloud::account::LoginAnswer;
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::secret::Password;
-use ezlo_protocol::wire::Loose;
 use http::StatusCode;
 
 use super::http::{Host, Reply, Request, pairs};
 use super::route::{pair, unauthorized};
 use crate::config::Profile;
 use crate::faults::{Facts, FaultKind, Place};
+use crate::json_text::Members;
 use crate::world::{AuthError, CreateError, Issue, NewAccount, Session, User, World};
 
 /// `PK_App` of an account that was made with an AppKey, as in the vendor's note.
@@ -33,9 +32,7 @@ pub(super) fn create_account(world: &World, request: &Request, _: &[&str]) -> Re
     match created {
         Ok(user) => {
             let (pair, _) = issue(world, &user, request, 1, oem, app);
-            let mut answer = login_answer(pair, &request.host);
-            answer.phone_user = Loose::number(user.id).into();
-            Reply::json(&answer)
+            login_answer(&pair, &request.host, Some(user.id))
         }
         Err(error) => refusal(error),
     }
@@ -67,7 +64,7 @@ pub(super) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
     match user {
         Some(user) => {
             let (pair, _) = issue(world, &user, request, version, oem, app);
-            Reply::json(&login_answer(pair, &request.host))
+            login_answer(&pair, &request.host, None)
         }
         None => Reply::error(StatusCode::NOT_FOUND, "Invalid username or password"),
     }
@@ -112,7 +109,7 @@ pub(super) fn issue(
         version,
         oem,
         app,
-        server: &request.host.server("vera-us-oem-autha11.mios.com"),
+        server: request.host.server("vera-us-oem-autha11.mios.com"),
     };
     let mut pair = world.tokens.issue_pair(user, &issue);
     if fault == Some(FaultKind::BadSignature) {
@@ -122,16 +119,22 @@ pub(super) fn issue(
     (pair, seq)
 }
 
-fn login_answer(pair: IdentityPair, host: &Host) -> LoginAnswer {
-    LoginAnswer {
-        identity: pair.identity,
-        signature: pair.signature,
-        server_event: host.server("vera-us-oem-event11.mios.com").into(),
-        server_event_alt: host.server("vera-us-oem-event12.mios.com").into(),
-        server_account: host.server("vera-us-oem-account11.mios.com").into(),
-        server_account_alt: host.server("vera-us-oem-account12.mios.com").into(),
-        ..LoginAnswer::default()
+/// Beside the tokens: names, and what holds them together.
+const LOGIN_ROOM: usize = 512;
+
+/// A [`LoginAnswer`](ezlo_protocol::cloud::account::LoginAnswer), with the phone record that an account was made with.
+fn login_answer(pair: &IdentityPair, host: &Host, phone_user: Option<u64>) -> Reply {
+    let mut members = Members::with_room(pair.identity.expose().len() + pair.signature.expose().len() + LOGIN_ROOM);
+    members.text("Identity", pair.identity.expose());
+    members.text("IdentitySignature", pair.signature.expose());
+    members.text("Server_Event", host.server("vera-us-oem-event11.mios.com"));
+    members.text("Server_Event_Alt", host.server("vera-us-oem-event12.mios.com"));
+    members.text("Server_Account", host.server("vera-us-oem-account11.mios.com"));
+    members.text("Server_Account_Alt", host.server("vera-us-oem-account12.mios.com"));
+    if let Some(user) = phone_user {
+        members.json("PK_Phone_User", &user.to_string());
     }
+    Reply::json_text(members.end().into_bytes())
 }
 
 /// Bare text. Needs the pair; a session token is not enough.

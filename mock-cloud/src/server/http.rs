@@ -108,8 +108,8 @@ impl Host {
     }
 
     /// That vendor host for a caller who uses vendor names, else the caller's own authority.
-    pub(super) fn server(&self, vendor: &str) -> String {
-        if self.is_vendors() { vendor.to_owned() } else { self.authority.clone() }
+    pub(super) fn server<'a>(&'a self, vendor: &'a str) -> &'a str {
+        if self.is_vendors() { vendor } else { &self.authority }
     }
 }
 
@@ -132,7 +132,12 @@ impl Reply {
     }
 
     pub(super) fn json(document: &impl Serialize) -> Self {
-        Self::new(StatusCode::OK, "application/json", serde_json::to_vec(document).unwrap_or_default())
+        Self::json_text(serde_json::to_vec(document).unwrap_or_default())
+    }
+
+    /// A document that is written already.
+    pub(super) fn json_text(text: impl Into<Bytes>) -> Self {
+        Self::new(StatusCode::OK, "application/json", text)
     }
 
     pub(super) fn text(text: impl Into<Bytes>) -> Self {

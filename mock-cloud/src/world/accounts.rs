@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ezlo_protocol::cloud::account::AccountRecord;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::password::{sha1_password, sha1_password_case_sensitive};
@@ -18,8 +19,10 @@ use crate::state::{Keeper, Touch};
 
 mod index;
 mod kept;
+mod written;
 
 use index::Index;
+use written::Written;
 
 /// All users and accounts.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ pub(crate) struct Accounts {
     /// Hears of every change.
     keeper: Option<Arc<Keeper>>,
     journal: Option<Arc<Journal>>,
+    written: Written,
 }
 
 /// Most accounts that can be made.
@@ -160,6 +164,7 @@ impl Accounts {
             logins: 9_000_000,
             keeper: None,
             journal: None,
+            written: Written::default(),
         };
         for file in files {
             let wish = NewAccount { username: &file.username, email: &file.email, password: &file.password };
@@ -256,6 +261,18 @@ impl Accounts {
 
     pub(crate) fn account(&self, id: u64) -> Option<&Account> {
         self.accounts.get(&id)
+    }
+
+    /// An account as that makes a text of it for callers who use that authority; the text is made anew when the account has
+    /// changed.
+    pub(crate) fn account_text(
+        &mut self,
+        id: u64,
+        authority: &str,
+        write: impl FnOnce(&Account) -> Vec<u8>,
+    ) -> Option<Bytes> {
+        let account = self.accounts.get(&id)?;
+        Some(self.written.get(id, authority, || write(account)))
     }
 
     pub(crate) fn users_of(&self, account: u64) -> impl Iterator<Item = &User> {

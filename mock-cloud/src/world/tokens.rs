@@ -2,7 +2,7 @@
 //! the key that made them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -19,6 +19,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::accounts::User;
+use crate::json_text::JsonText;
 use crate::random::{Random, hex};
 
 /// Makes and checks tokens.
@@ -107,7 +108,7 @@ impl Tokens {
 
     /// A pair for a user: version 2 on request, else 1.
     pub(crate) fn issue_pair(&self, user: &User, issue: &Issue<'_>) -> IdentityPair {
-        let identity = document(user, issue).encode();
+        let identity = IdentityToken::new(STANDARD.encode(text(user, issue)));
         IdentityPair { signature: self.sign(&identity), identity }
     }
 
@@ -183,15 +184,34 @@ pub(crate) struct Issue<'a> {
     pub(crate) server: &'a str,
 }
 
-fn document(user: &User, issue: &Issue<'_>) -> IdentityDocument {
+/// The text of an [`IdentityDocument`]. Most of it are permissions, which all users have: those are written once and put in.
+fn text(user: &User, issue: &Issue<'_>) -> Vec<u8> {
+    static PERMISSIONS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
     let short = issue.version == 2;
+    let permissions = PERMISSIONS[usize::from(short)].get_or_init(|| permissions(short));
+    let mut text = serde_json::to_string(&document(user, issue)).unwrap_or_default();
+    // They come after the two times, which are numbers.
+    let after = text.match_indices(',').nth(1).map_or(text.len(), |(at, _)| at);
+    text.insert_str(after, permissions);
+    text.into_bytes()
+}
+
+/// The members about permissions, with a comma before each.
+fn permissions(short: bool) -> String {
+    let all = identity::owner_permissions();
+    if short {
+        let enabled = JsonText::of(&all.map(enabled).collect::<Vec<_>>());
+        format!(",\"PermissionsEnabled\":{},\"PermissionsDisabled\":[],\"Version\":2", enabled.as_str())
+    } else {
+        format!(",\"Permissions\":{}", JsonText::of(&all.map(permission).collect::<Vec<_>>()).as_str())
+    }
+}
+
+/// All but the permissions.
+fn document(user: &User, issue: &Issue<'_>) -> IdentityDocument {
     IdentityDocument {
         expires: issue.now.saturating_add(issue.lifetime),
         generated: issue.now,
-        permissions: (!short).then(|| identity::owner_permissions().map(permission).collect()).into(),
-        permissions_enabled: short.then(|| identity::owner_permissions().map(enabled).collect()).into(),
-        permissions_disabled: short.then(Vec::new).into(),
-        version: short.then_some(2).into(),
         account: user.account,
         account_type: 5.into(),
         account_child: 0.into(),
@@ -266,6 +286,21 @@ mod tests {
             other.identity = document.encode();
             assert_eq!(tokens.check_pair(&other, 1_700_000_000), Err(AuthError::Bad));
             assert_eq!(Tokens::new(&Random::new(2)).check_pair(&pair, 1_700_000_000), Err(AuthError::Bad));
+        }
+    }
+
+    #[test]
+    fn an_identity_says_what_its_document_does() {
+        for version in [1, 2] {
+            let (issue, short) = (issue(version), version == 2);
+            let whole = IdentityDocument {
+                permissions: (!short).then(|| identity::owner_permissions().map(permission).collect()).into(),
+                permissions_enabled: short.then(|| identity::owner_permissions().map(enabled).collect()).into(),
+                permissions_disabled: short.then(Vec::new).into(),
+                version: short.then_some(2).into(),
+                ..document(&user(), &issue)
+            };
+            assert_eq!(String::from_utf8(text(&user(), &issue)).unwrap(), serde_json::to_string(&whole).unwrap());
         }
     }
 

@@ -33,8 +33,13 @@ struct Owner {
 }
 
 impl Accounts {
-    pub(super) fn note(&self, touches: impl IntoIterator<Item = Touch>) {
+    pub(super) fn note(&mut self, touches: impl IntoIterator<Item = Touch>) {
         let touches: Vec<Touch> = touches.into_iter().collect();
+        for touch in &touches {
+            if let Touch::Account(id) = touch {
+                self.written.forget(*id);
+            }
+        }
         if let Some(journal) = &self.journal {
             // Logins are counted all the time, which changes nobody.
             for touch in touches.iter().filter(|touch| **touch != Touch::Counters) {
@@ -97,7 +102,9 @@ impl Accounts {
             self.add_user(key, user);
         }
         for (id, account) in rows.all::<Account>("accounts")? {
-            self.accounts.insert(number("accounts", &id)?, account);
+            let id = number("accounts", &id)?;
+            self.written.forget(id);
+            self.accounts.insert(id, account);
         }
         let mut owners = rows.all::<Owner>("owners")?;
         owners.sort_by_key(|(_, owner)| owner.place);
