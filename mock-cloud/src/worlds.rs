@@ -1,5 +1,6 @@
 //! World files from outside: checked, described, made from what a real hub said.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Serialize;
@@ -121,7 +122,7 @@ fn summarize_hub(hub: &HubFile, n: u32) -> HubSummary {
         serial: hub.serial_of(n).to_string(),
         kind: hub.kind.as_str(),
         model: hub.model.clone(),
-        owner: hub.owner_of(n),
+        owner: hub.owner_of(n).map(Cow::into_owned),
         online: hub.online,
         rooms: hub.rooms.clone(),
         devices,

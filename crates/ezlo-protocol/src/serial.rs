@@ -1,14 +1,19 @@
 //! Hub serials and the model family behind their first digits.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// A hub's serial: decimal digits, eight on most hubs, nine on EzloPi, otherwise opaque.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Serial(Box<str>);
+pub struct Serial {
+    /// Those there are, then noughts, which come before every digit: a million hubs need no memory for each of their names.
+    digits: [u8; MAX_DIGITS],
+    length: u8,
+}
 
 /// More digits than any serial seen, fewer than make a number overflow.
 const MAX_DIGITS: usize = 18;
@@ -16,7 +21,9 @@ const MAX_DIGITS: usize = 18;
 impl Serial {
     /// The digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let digits = self.digits.get(..self.length.into()).unwrap_or_default();
+        // Nothing else is ever put in.
+        std::str::from_utf8(digits).unwrap_or_default()
     }
 
     /// The model family that the first digits stand for, by the longest prefix that matches.
@@ -25,7 +32,7 @@ impl Serial {
     pub fn family(&self) -> ModelFamily {
         PREFIXES
             .iter()
-            .filter(|(prefix, ..)| self.0.starts_with(prefix))
+            .filter(|(prefix, ..)| self.as_str().starts_with(prefix))
             .max_by_key(|(prefix, ..)| prefix.len())
             .map_or(ModelFamily::Unknown, |(_, family)| *family)
     }
@@ -41,7 +48,10 @@ impl FromStr for Serial {
 
     fn from_str(text: &str) -> Result<Self, SerialError> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && text.len() <= MAX_DIGITS { Ok(Self(text.into())) } else { Err(SerialError) }
+        let length = u8::try_from(text.len()).map_err(|_| SerialError)?;
+        let mut serial = Self { length, ..Self::default() };
+        serial.digits.get_mut(..text.len()).filter(|_| digits).ok_or(SerialError)?.copy_from_slice(text.as_bytes());
+        Ok(serial)
     }
 }
 
@@ -53,15 +63,27 @@ impl TryFrom<String> for Serial {
     }
 }
 
+impl Hash for Serial {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Serial").field(&self.as_str()).finish()
+    }
+}
+
 impl From<Serial> for String {
     fn from(serial: Serial) -> Self {
-        serial.0.into()
+        serial.as_str().to_owned()
     }
 }
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -122,6 +144,16 @@ const PREFIXES: &[(&str, ModelFamily)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn serials_are_in_the_order_of_their_texts(one in "[0-9]{1,18}", other in "[0-9]{1,18}") {
+            let (first, second): (Serial, Serial) = (one.parse().unwrap(), other.parse().unwrap());
+            prop_assert_eq!(first.cmp(&second), one.cmp(&other));
+            prop_assert_eq!(first.as_str(), one);
+        }
+    }
 
     #[test]
     fn families_go_by_the_longest_prefix() {

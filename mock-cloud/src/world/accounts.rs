@@ -307,11 +307,25 @@ impl Accounts {
         self.index.owned(account).filter_map(|serial| self.ownership.get_key_value(serial))
     }
 
-    /// Gives a hub to the account of a user who is in the world file.
-    pub(crate) fn adopt(&mut self, username: &str, serial: &Serial, now: Timestamp, random: &Random) {
-        if let Some(account) = self.users.get(&username.to_lowercase()).map(|user| user.account) {
-            self.give(account, serial, now, random);
+    /// Gives hubs to the account of a user who is in the world file.
+    pub(crate) fn adopt(
+        &mut self,
+        username: &str,
+        serials: impl ExactSizeIterator<Item = Serial>,
+        now: Timestamp,
+        random: &Random,
+    ) {
+        let Some(account) = self.users.get(&username.to_lowercase()).map(|user| user.account) else { return };
+        self.ownership.reserve(serials.len());
+        self.index.expect(account, serials.len());
+        let users = self.ids_of(account);
+        for serial in serials {
+            self.give(account, &users, &serial, now, random);
         }
+    }
+
+    fn ids_of(&self, account: u64) -> Vec<u64> {
+        self.users_of(account).map(|user| user.id).collect()
     }
 
     /// Claims a hub. Claiming one's own again changes nothing.
@@ -326,20 +340,19 @@ impl Accounts {
             Some(ownership) if ownership.account != claim.account => Err(ClaimError::Owned),
             Some(_) => Ok(installation),
             None => {
-                self.give(claim.account, claim.serial, now, random);
+                self.give(claim.account, &self.ids_of(claim.account), claim.serial, now, random);
                 Ok(installation)
             }
         }
     }
 
-    fn give(&mut self, account: u64, serial: &Serial, since: Timestamp, random: &Random) {
+    fn give(&mut self, account: u64, users: &[u64], serial: &Serial, since: Timestamp, random: &Random) {
         self.add_owner(serial.clone(), Ownership { account, since });
-        let users: Vec<_> = self.users_of(account).map(|user| user.id).collect();
         // One note for the whole act: half of it is never kept.
         let tokens = users.iter().map(|user| Touch::LocalToken(serial.clone(), *user));
         self.note(tokens.chain([Touch::Owner(serial.clone())]));
         for user in users {
-            self.local_tokens.insert((serial.clone(), user), LocalToken::new(random.hex(32)));
+            self.local_tokens.insert((serial.clone(), *user), LocalToken::new(random.hex(32)));
         }
     }
 

@@ -27,6 +27,11 @@ impl Index {
         self.emails.insert(user.email.to_ascii_lowercase());
     }
 
+    /// So many hubs are about to be the account's.
+    pub(super) fn expect(&mut self, account: u64, hubs: usize) {
+        self.owned.entry(account).or_default().reserve(hubs);
+    }
+
     pub(super) fn add_owner(&mut self, serial: &Serial, account: u64) {
         self.owned.entry(account).or_default().insert(serial.clone());
     }

@@ -1,5 +1,6 @@
 //! What a world file must not say. Every error names the hub and the thing in it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use ezlo_protocol::hub::device::Category;
@@ -58,8 +59,7 @@ impl WorldFile {
                 return Err(format!("hub {} is there twice", first.max(*from)));
             }
             ranges.push((first, last));
-            // Without a number in it, it is the same for all.
-            let owners = if hub.owner.as_ref().is_some_and(|owner| owner.contains("{n}")) { hub.count() } else { 1 };
+            let owners = if hub.has_one_owner() { 1 } else { hub.count() };
             for n in 0..owners {
                 if let Some(owner) = hub.owner_of(n).filter(|owner| !names.contains(&owner.to_lowercase())) {
                     return Err(format!("hub {}: no user is called {owner:?}", hub.serial_of(n)));
@@ -140,8 +140,15 @@ impl HubFile {
     }
 
     /// Name of the owner of the so manieth.
-    pub(crate) fn owner_of(&self, n: u32) -> Option<String> {
-        self.owner.as_ref().map(|owner| owner.replace("{n}", &(n + 1).to_string()))
+    pub(crate) fn owner_of(&self, n: u32) -> Option<Cow<'_, str>> {
+        let owner = self.owner.as_deref()?;
+        let is_one = self.has_one_owner();
+        Some(if is_one { owner.into() } else { owner.replace("{n}", &(n + 1).to_string()).into() })
+    }
+
+    /// Whether all of them have the same, or none.
+    pub(crate) fn has_one_owner(&self) -> bool {
+        !self.owner.as_ref().is_some_and(|owner| owner.contains("{n}"))
     }
 
     /// Devices and items it will have, parts included.
