@@ -15,6 +15,8 @@ use crate::mock::{self, Mock, VIRTUAL, Wish};
 
 /// Connections that ask.
 const CLIENTS: u64 = 16;
+/// How long a million calls may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What an operation may cost more than in the smallest world.
 const FLAT: Goal = Goal::AtMost(1.25);
 
@@ -79,6 +81,9 @@ fn passed<S: crate::drive::Side>(driver: &mut Driver<S>, time: Duration) -> Resu
     Ok(driver.tally.done - before)
 }
 
+/// What something costs each time it was looked at.
+type Costs = (String, Vec<f64>);
+
 /// Each beside the first, in interleaved rounds.
 fn compare(scale: Scale, mut lanes: Vec<Lane>) -> Result<Vec<Measure>, String> {
     for _ in 0..scale.rounds() {
@@ -86,18 +91,39 @@ fn compare(scale: Scale, mut lanes: Vec<Lane>) -> Result<Vec<Measure>, String> {
             lane.round(scale.round() / 2)?;
         }
     }
-    let least = median(lanes[0].costs.clone());
-    let beside = |lane: &Lane| {
-        let cost = median(lane.costs.clone());
+    Ok(beside_first(&lanes.into_iter().map(|lane| (lane.name, lane.costs)).collect::<Vec<_>>()))
+}
+
+/// Calls to one process early in its life, when its journal has just become full, and late, when it has heard of many more; a new
+/// process each round.
+fn ages(scale: Scale) -> Result<Vec<Measure>, String> {
+    let mut ages = [50_000_u64, 200_000, 1_000_000].map(|calls| (calls, Vec::new()));
+    for _ in 0..scale.rounds() {
+        let mut lane = Lane::calls(String::new(), SMALL, 0)?;
+        for (calls, costs) in &mut ages {
+            if let Load::Calls(driver) = &mut lane.load {
+                driver.until(PATIENCE, |tally| tally.done >= *calls)?;
+            }
+            lane.round(scale.round() / 4)?;
+            costs.extend(lane.costs.pop());
+        }
+    }
+    Ok(beside_first(&ages.map(|(calls, costs)| (format!("call after {calls} calls"), costs))))
+}
+
+fn beside_first(lanes: &[Costs]) -> Vec<Measure> {
+    let least = median(lanes[0].1.clone());
+    let beside = |(name, costs): &Costs| {
+        let cost = median(costs.clone());
         Measure {
-            name: lane.name.clone(),
-            peer: lanes[0].name.clone(),
+            name: name.clone(),
+            peer: lanes[0].0.clone(),
             ratio: cost / least,
             goal: FLAT,
             detail: format!("{cost:.2} us of processor time beside {least:.2} us"),
         }
     };
-    Ok(lanes[1..].iter().map(beside).collect())
+    lanes[1..].iter().map(beside).collect()
 }
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
@@ -110,5 +136,6 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     let idle = [0, 1_000, 8_000];
     let open = |idle| Lane::calls(format!("call beside {idle} connections"), SMALL, idle);
     measures.extend(compare(scale, idle.map(open).into_iter().collect::<Result<_, _>>()?)?);
+    measures.extend(ages(scale)?);
     Ok(measures)
 }

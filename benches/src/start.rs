@@ -48,11 +48,12 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     });
     let base = idle;
     for hubs in [1_000, 10_000, 50_000, 1_000_000] {
-        let began = Instant::now();
-        let mock = Mock::start(wish(hubs))?;
-        let time = began.elapsed().as_secs_f64();
+        let (mock, time) = started(wish(hubs), if hubs == 50_000 { scale.rounds() } else { 1 })?;
         let each = (mock.contestant.memory() - base) / count(hubs);
         let goal = if hubs == 1_000_000 { Goal::AtMost(1.0) } else { Goal::None };
+        if hubs == 50_000 {
+            measures.extend(all_made(hubs, time, mock.contestant.memory()));
+        }
         measures.push(Measure {
             name: format!("{hubs} untouched hubs, each"),
             peer: "512 bytes".into(),
@@ -66,6 +67,34 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         });
     }
     Ok(measures)
+}
+
+/// The last of so many starts, and how long they took to a login.
+fn started(wish: Wish, times: usize) -> Result<(Mock, f64), String> {
+    let mut took = Vec::new();
+    loop {
+        let began = Instant::now();
+        let mock = Mock::start(wish)?;
+        took.push(began.elapsed().as_secs_f64());
+        if took.len() >= times {
+            return Ok((mock, median(took)));
+        }
+    }
+}
+
+/// What many hubs take in all, with the whole start of the program.
+fn all_made(hubs: u64, time: f64, memory: f64) -> [Measure; 2] {
+    let measure = |name: &str, peer: &str, ratio: f64, detail: String| Measure {
+        name: format!("{hubs} hubs made, {name}"),
+        peer: peer.into(),
+        ratio,
+        goal: Goal::AtMost(1.0),
+        detail,
+    };
+    [
+        measure("to a login", "50 ms", time / 0.050, format!("{:.1} ms, the start of the program in it", time * 1e3)),
+        measure("memory of the process", "32 MB", memory / 32e6, format!("{:.1} MB", memory / 1e6)),
+    ]
 }
 
 /// The same beside WireMock's way from nothing to its first answer.

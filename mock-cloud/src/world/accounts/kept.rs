@@ -34,6 +34,10 @@ struct Owner {
 
 impl Accounts {
     pub(super) fn note(&mut self, touches: impl IntoIterator<Item = Touch>) {
+        if self.journal.is_none() && self.keeper.is_none() && self.written.is_empty() {
+            // A world is being made; nobody hears of it yet.
+            return;
+        }
         let touches: Vec<Touch> = touches.into_iter().collect();
         for touch in &touches {
             if let Touch::Account(id) = touch {

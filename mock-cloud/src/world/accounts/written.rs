@@ -24,6 +24,10 @@ impl Written {
         text
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The account has changed.
     pub(super) fn forget(&mut self, account: u64) {
         self.0.remove(&account);
