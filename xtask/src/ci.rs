@@ -103,8 +103,9 @@ const FEATURES: &[(&str, &str, Needs, bool)] = &[
     ("ezlo-relay", "legacy-tls", Needs::OpenSsl, true),
     ("ezlo", "discovery", Needs::Nothing, true),
     ("ezlo", "legacy-tls", Needs::OpenSsl, true),
-    ("ezlo-mock-cloud", "cluster", Needs::NatsServer, true),
+    ("ezlo-mock-cloud", "cluster", Needs::Nothing, true),
     ("ezlo-mock-cloud", "own-framing", Needs::Nothing, true),
+    ("ezlo-bench", "cluster", Needs::Nothing, false),
     ("ezlo-tests", "cluster", Needs::NatsServer, false),
     ("ezlo-tests", "own-framing", Needs::Nothing, false),
 ];

@@ -28,6 +28,8 @@ use crate::transport::{Incoming, Transport};
 const PROBE: &str = "keep-alive";
 /// How long a link is kept for what is under way, once a new one is wanted.
 const LEAVING_TIME: Duration = Duration::from_secs(5);
+/// Frames that are taken in before others have a turn.
+const BREATH: u32 = 64;
 /// How long a goodbye may take.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -137,6 +139,7 @@ impl<T: Transport> Link<T> {
         let silence = self.config.silence;
         let mut heard = Instant::now();
         let mut probed = false;
+        let mut came: u32 = 0;
         // Until when calls that come wait for the next link.
         let mut held_until = Instant::now();
         // Set anew only when it would ring too late: most wakes come sooner than it does.
@@ -165,6 +168,11 @@ impl<T: Transport> Link<T> {
                     (heard, probed) = (Instant::now(), false);
                     if let Some(reason) = self.came(desk, incoming) {
                         return End::Lost(reason);
+                    }
+                    came = came.wrapping_add(1);
+                    if came.is_multiple_of(BREATH) {
+                        // A caller may be driving; a hub that never stops talking must not keep it.
+                        tokio::task::yield_now().await;
                     }
                 }
                 asked = desk.next() => match asked {

@@ -246,7 +246,7 @@ impl Session {
         self.status.borrow().clone()
     }
 
-    /// Watches what the session is doing.
+    /// Watches what the session is doing. Do not call while you hold what `borrow` gives: the call may want to change it.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-/// Accounts of which the text is remembered, about 1 kB each; beyond that all are forgotten. Nothing but time depends on it.
+/// Accounts of which the text is remembered, most of them about 1 kB; beyond that all are forgotten. Nothing but time depends on
+/// it.
 const MOST: usize = 1024;
+/// Longest text that is remembered, in bytes.
+const LONGEST: usize = 4 * 1024;
 
 /// By account: the authority that the caller used, which names in the text follow, and the text.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +20,9 @@ impl Written {
             return text.clone();
         }
         let text = Bytes::from(write());
+        if text.len() > LONGEST {
+            return text;
+        }
         if self.0.len() >= MOST {
             self.0.clear();
         }
@@ -54,6 +60,8 @@ mod tests {
         assert_eq!(get(&mut written, "a"), "a 3");
         written.forget(1);
         assert_eq!(get(&mut written, "a"), "a 4");
+        written.get(2, "a", || vec![0; LONGEST + 1]);
+        assert_eq!(written.get(2, "a", Vec::new), "", "what is too long is not remembered");
         for account in 0..3 * MOST as u64 {
             written.get(account, "a", Vec::new);
         }
