@@ -14,8 +14,7 @@ use crate::mock::{Mock, VIRTUAL, Wish};
 use crate::virtual_hub::switches;
 
 const CLIENTS: u64 = 60;
-const WISH: Wish =
-    Wish { virtual_hubs: CLIENTS, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing: false };
+const WISH: Wish = Wish { virtual_hubs: CLIENTS, ..Wish::NOTHING };
 
 /// A NATS server with JetStream; killed when it is dropped.
 struct Nats {

@@ -10,6 +10,7 @@ use crate::drive::frame::masked;
 use crate::drive::socket::{Role, Talker};
 use crate::measure::{Goal, Measure, Scale, median};
 use crate::mock::{FOREIGN, Mock, Wish};
+use crate::relay::FRAMINGS;
 
 fn event() -> String {
     let result = json!({"_id": "5f0c2a7d1234567890abcdef", "deviceId": "5f0c2a7d1234567890abcd00", "value": 1, "padding": "x".repeat(150)});
@@ -17,94 +18,165 @@ fn event() -> String {
         .to_string()
 }
 
+/// Who tells everybody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    Ours { own_framing: bool },
+    Epoll,
+    Tungstenite,
+    Node,
+}
+
+/// One of them, running; none where it cannot be had.
+enum Running {
+    Ours(Mock),
+    Peer(Contestant),
+}
+
+impl Teller {
+    fn start(self) -> Result<Option<Running>, String> {
+        let peer = |name, arguments: &[&str]| Ok(Some(Running::Peer(Contestant::peer(name, None, arguments)?)));
+        match self {
+            Self::Ours { own_framing } => {
+                let wish = Wish { foreign_hubs: 1, own_framing, ..Wish::NOTHING };
+                Ok(Some(Running::Ours(Mock::start(wish)?)))
+            }
+            Self::Epoll => peer("epoll alone", &["limit"]),
+            Self::Tungstenite => peer("tungstenite, 4 KiB buffers", &["relay", "4096"]),
+            Self::Node => Ok(Contestant::node("Node ws", "relay.js", &[]).map(Running::Peer)),
+        }
+    }
+}
+
 struct Lane {
+    teller: Teller,
     name: &'static str,
-    _mock: Option<Mock>,
-    _peer: Option<Contestant>,
+    _running: Running,
     driver: Driver<Talker>,
     rates: Vec<f64>,
 }
 
 impl Lane {
-    fn new(peer: Option<Contestant>, listeners: u64, at_once: u64) -> Result<Self, String> {
+    fn new(teller: Teller, listeners: u64, at_once: u64) -> Result<Option<Self>, String> {
+        let Some(running) = teller.start()? else { return Ok(None) };
         let mut driver = Driver::new()?;
         let tell = || Role::Tell { frame: masked(&event()), listeners, at_once };
-        let (name, mock) = match &peer {
-            Some(peer) => {
+        let name = match &running {
+            Running::Peer(peer) => {
                 driver.connect(peer.address, Talker::new("/hub/0", Vec::new(), tell()))?;
                 let all = (0..listeners).map(|_| Talker::new("/app/0", Vec::new(), Role::Listen));
                 driver.connect_all(peer.address, all)?;
-                (peer.name, None)
+                peer.name
             }
-            None => {
-                let mock = Mock::start(Wish {
-                    virtual_hubs: 0,
-                    foreign_hubs: 1,
-                    other_users: 0,
-                    journal: true,
-                    core: None,
-                    own_framing: false,
-                })?;
+            Running::Ours(mock) => {
                 let to = mock.contestant.address;
                 driver.connect(to, Talker::new("/", mock.as_hub(FOREIGN), tell()))?;
                 let all = (0..listeners).map(|_| Talker::new("/", mock.at_hub(FOREIGN), Role::Listen));
                 driver.connect_all(to, all)?;
-                ("mock-cloud", Some(mock))
+                "mock-cloud"
             }
         };
         driver.begin()?;
         driver.run(Duration::from_millis(200))?;
         driver.tally.times.clear();
-        Ok(Self { name, _mock: mock, _peer: peer, driver, rates: Vec::new() })
+        Ok(Some(Self { teller, name, _running: running, driver, rates: Vec::new() }))
+    }
+
+    /// Seconds to the last delivery, of 99 in 100 events.
+    fn late(&self) -> f64 {
+        let mut times = self.driver.tally.times.clone();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN)
     }
 }
 
-/// Listeners, events under way, and what the ratio to the limit and to Node is to be.
-const CASES: &[(u64, u64, Goal, Goal)] = &[
-    (1_000, 1, Goal::AtLeast(0.75), Goal::AtLeast(1.1)),
-    (1_000, 4, Goal::None, Goal::AtLeast(3.2)),
-    (9_000, 1, Goal::AtLeast(0.75), Goal::AtLeast(1.1)),
-    (9_000, 4, Goal::None, Goal::AtLeast(5.0)),
+/// Listeners, events under way, and what the ratio to epoll and to Node is to be, by tungstenite's framing and by our own.
+struct Case {
+    listeners: u64,
+    at_once: u64,
+    to_epoll: [Goal; 2],
+    to_node: [Goal; 2],
+    /// Both ends of all of them are descriptors, of which a process may have so many: few can stand beside each other.
+    groups: &'static [&'static [Teller]],
+}
+
+const LIBRARY: Teller = Teller::Ours { own_framing: false };
+const OWN: Teller = Teller::Ours { own_framing: true };
+const FEW: &[&[Teller]] = &[&[LIBRARY, OWN, Teller::Epoll, Teller::Tungstenite, Teller::Node]];
+const MANY: &[&[Teller]] = &[&[LIBRARY, Teller::Epoll], &[LIBRARY, Teller::Node]];
+
+const CASES: &[Case] = &[
+    Case {
+        listeners: 1_000,
+        at_once: 1,
+        to_epoll: [Goal::AtLeast(0.75), Goal::AtLeast(0.95)],
+        to_node: [Goal::AtLeast(1.1), Goal::AtLeast(1.4)],
+        groups: FEW,
+    },
+    Case {
+        listeners: 1_000,
+        at_once: 4,
+        to_epoll: [Goal::None; 2],
+        to_node: [Goal::AtLeast(3.2), Goal::AtLeast(4.0)],
+        groups: FEW,
+    },
+    Case {
+        listeners: 9_000,
+        at_once: 1,
+        to_epoll: [Goal::AtLeast(0.75), Goal::None],
+        to_node: [Goal::AtLeast(1.1), Goal::None],
+        groups: MANY,
+    },
+    Case {
+        listeners: 9_000,
+        at_once: 4,
+        to_epoll: [Goal::None; 2],
+        to_node: [Goal::AtLeast(5.0), Goal::None],
+        groups: MANY,
+    },
 ];
 
-pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
-    let mut measures = Vec::new();
-    for (listeners, at_once, to_limit, to_node) in CASES.iter().copied() {
-        let mut lanes = vec![
-            Lane::new(None, listeners, at_once)?,
-            Lane::new(Some(Contestant::peer("epoll alone", None, &["limit"])?), listeners, at_once)?,
-        ];
-        // Both ends of all of them at once would be more descriptors than a process may have.
-        if listeners < 5_000 {
-            let tuned = Contestant::peer("tungstenite, 4 KiB buffers", None, &["relay", "4096"])?;
-            lanes.push(Lane::new(Some(tuned), listeners, at_once)?);
-        }
-        if let Some(node) = Contestant::node("Node ws", "relay.js", &[]).filter(|_| listeners < 5_000) {
-            lanes.push(Lane::new(Some(node), listeners, at_once)?);
+impl Case {
+    fn group(&self, tellers: &[Teller], scale: Scale) -> Result<Vec<Measure>, String> {
+        let mut lanes = Vec::new();
+        for teller in tellers {
+            lanes.extend(Lane::new(*teller, self.listeners, self.at_once)?);
         }
         for _ in 0..scale.rounds() {
             for lane in &mut lanes {
                 lane.rates.push(lane.driver.run(scale.round())?);
             }
         }
-        let rate = median(lanes[0].rates.clone());
-        let mut times = lanes[0].driver.tally.times.clone();
-        times.sort_by(f64::total_cmp);
-        let late = times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN) * 1000.0;
-        for lane in &lanes[1..] {
-            let theirs = median(lane.rates.clone());
-            let goal = match lane.name {
-                "epoll alone" => to_limit,
-                "Node ws" => to_node,
-                _ => Goal::None,
-            };
-            measures.push(Measure {
-                name: format!("to {listeners} listeners, {at_once} under way"),
-                peer: lane.name.into(),
-                ratio: rate / theirs,
-                goal,
-                detail: format!("{rate:.0} deliveries/s beside {theirs:.0}/s; the last after {late:.1} ms (p99)"),
-            });
+        let (ours, peers): (Vec<_>, Vec<_>) = lanes.iter().partition(|lane| matches!(lane.teller, Teller::Ours { .. }));
+        Ok(ours.iter().flat_map(|own| peers.iter().map(|peer| self.measure(own, peer))).collect())
+    }
+
+    fn measure(&self, own: &Lane, peer: &Lane) -> Measure {
+        let (rate, theirs) = (median(own.rates.clone()), median(peer.rates.clone()));
+        let framing = usize::from(own.teller == OWN);
+        let goal = match peer.teller {
+            Teller::Epoll => self.to_epoll[framing],
+            Teller::Node => self.to_node[framing],
+            Teller::Ours { .. } | Teller::Tungstenite => Goal::None,
+        };
+        Measure {
+            name: format!("to {} listeners, {} under way{}", self.listeners, self.at_once, FRAMINGS[framing]),
+            peer: peer.name.into(),
+            ratio: rate / theirs,
+            goal,
+            detail: format!(
+                "{rate:.0} deliveries/s beside {theirs:.0}/s; the last after {:.1} ms (p99)",
+                own.late() * 1000.0
+            ),
+        }
+    }
+}
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
+    let mut measures = Vec::new();
+    for case in CASES {
+        for group in case.groups {
+            measures.extend(case.group(group, scale)?);
         }
     }
     Ok(measures)

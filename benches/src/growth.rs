@@ -20,8 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What an operation may cost more than in the smallest world.
 const FLAT: Goal = Goal::AtMost(1.25);
 
-const SMALL: Wish =
-    Wish { virtual_hubs: 100, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing: false };
+const SMALL: Wish = Wish { virtual_hubs: 100, ..Wish::NOTHING };
 
 /// A world with calls or logins under way.
 enum Load {

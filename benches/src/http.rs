@@ -56,7 +56,7 @@ pub(crate) fn count(number: u64) -> f64 {
 }
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
-    let wish = Wish { virtual_hubs: 1, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing: false };
+    let wish = Wish { virtual_hubs: 1, ..Wish::NOTHING };
     let ours = Mock::start(wish)?;
     let requests = vec![mock::login_request(), mock::account_request(&ours.identity)];
     let lengths = requests.iter().map(|request| mock::once(ours.contestant.address, request).map(|body| body.len()));

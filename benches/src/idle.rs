@@ -15,7 +15,7 @@ const WITH_TLS: u64 = 2_000;
 
 /// Bytes of each connection, without and with TLS.
 fn ours(own_framing: bool) -> Result<(f64, f64), String> {
-    let wish = Wish { virtual_hubs: 1, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing };
+    let wish = Wish { virtual_hubs: 1, own_framing, ..Wish::NOTHING };
     let mock = Mock::start(wish)?;
     // The journal is full, and the allocator has what it needs.
     let call = json!({"id": "s", "method": "hub.info.get", "params": {}}).to_string();

@@ -62,7 +62,7 @@ fn set(mock: &Mock, times: u64) -> Result<(), String> {
 
 /// What a run of so many operations took, from start to end.
 fn counted(path: Operation, times: u64, out: &Path) -> Result<u64, String> {
-    let wish = Wish { virtual_hubs: 1, foreign_hubs: 1, other_users: 0, journal: true, core: None, own_framing: false };
+    let wish = Wish { virtual_hubs: 1, foreign_hubs: 1, ..Wish::NOTHING };
     let mock = Mock::start_counted(wish, out)?;
     path(&mock, times)?;
     mock.into_parts().0.end()?;

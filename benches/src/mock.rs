@@ -29,6 +29,12 @@ pub(crate) struct Wish {
     pub(crate) own_framing: bool,
 }
 
+impl Wish {
+    /// Nobody but the one who logs in; the journal is on, as it is by default.
+    pub(crate) const NOTHING: Self =
+        Self { virtual_hubs: 0, foreign_hubs: 0, other_users: 0, journal: true, core: None, own_framing: false };
+}
+
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

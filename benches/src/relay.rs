@@ -44,8 +44,7 @@ impl Lane {
         let tell = || Role::Answer { text: answer() };
         let (mock, peer) = match server {
             Server::Mock { core, own_framing } => {
-                let wish =
-                    Wish { virtual_hubs: 0, foreign_hubs: pairs, other_users: 0, journal: true, core, own_framing };
+                let wish = Wish { foreign_hubs: pairs, core, own_framing, ..Wish::NOTHING };
                 let mock = Mock::start(wish)?;
                 let to = mock.contestant.address;
                 let hubs = (0..pairs).map(|n| Talker::new("/", mock.as_hub(FOREIGN + n), tell()));

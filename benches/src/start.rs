@@ -9,14 +9,7 @@ use crate::mock::{self, Mock, Wish};
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     let mut measures = Vec::new();
-    let wish = |hubs| Wish {
-        virtual_hubs: hubs,
-        foreign_hubs: 0,
-        other_users: 0,
-        journal: true,
-        core: None,
-        own_framing: false,
-    };
+    let wish = |virtual_hubs| Wish { virtual_hubs, ..Wish::NOTHING };
     let (mut ours, mut idle, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.rounds() {
         // To the answer of a login.

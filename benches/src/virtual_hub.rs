@@ -40,14 +40,7 @@ struct Lane {
 
 impl Lane {
     fn ours(at_once: usize, own_framing: bool) -> Result<Self, String> {
-        let mock = Mock::start(Wish {
-            virtual_hubs: CLIENTS,
-            foreign_hubs: 0,
-            other_users: 0,
-            journal: true,
-            core: None,
-            own_framing,
-        })?;
+        let mock = Mock::start(Wish { virtual_hubs: CLIENTS, own_framing, ..Wish::NOTHING })?;
         let mut driver = Driver::new()?;
         let list = json!({"id": "s", "method": "hub.items.list", "params": {}}).to_string();
         // The answer and the broadcast.
