@@ -1,5 +1,6 @@
 //! `cargo xtask api`: the public interface of every library as a list, kept in `fixtures/api`, so that a break shows in review.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,12 +31,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let mut stale = Vec::new();
     for library in LIBRARIES {
         let name = library.rsplit('/').next().unwrap_or(library);
-        let mut lines = Vec::new();
+        let mut found = Found::default();
         let source = root().join(library).join("src");
-        read_module(&source.join("lib.rs"), &source, name, &mut lines)?;
-        lines.sort();
-        lines.dedup();
-        let text = lines.join("\n") + "\n";
+        read_module(&source.join("lib.rs"), &source, name, &mut found)?;
+        let text = found.lines().join("\n") + "\n";
         let path = root().join("fixtures/api").join(format!("{name}.txt"));
         if fs::read_to_string(&path).unwrap_or_default() != text {
             stale.push(name);
@@ -60,8 +59,39 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// Tables that become types: their words are the interface.
 const TABLES: &[&str] = &["wire", "open_enum", "opaque_id", "secret", "errors", "methods", "broadcasts", "blocks"];
 
+/// What a library offers, before it is known which of its types are its own affair.
+#[derive(Default)]
+struct Found {
+    /// Each with the type whose it is, if it is somebody's.
+    lines: Vec<(Option<String>, String)>,
+    public: BTreeSet<String>,
+    private: BTreeSet<String>,
+}
+
+impl Found {
+    fn add(&mut self, path: &str, text: &str) {
+        self.lines.push((None, format!("{path}  {text}")));
+    }
+
+    /// A type, which others can name or cannot.
+    fn name(&mut self, name: &syn::Ident, visibility: &Visibility) {
+        let names = if is_public(visibility) { &mut self.public } else { &mut self.private };
+        names.insert(name.to_string());
+    }
+
+    /// In order, without what belongs to types that nobody can name.
+    fn lines(self) -> Vec<String> {
+        let hidden = |whose: &String| self.private.contains(whose) && !self.public.contains(whose);
+        let shown = self.lines.iter().filter(|(whose, _)| !whose.as_ref().is_some_and(hidden));
+        let mut lines: Vec<String> = shown.map(|(_, line)| line.clone()).collect();
+        lines.sort();
+        lines.dedup();
+        lines
+    }
+}
+
 /// Reads a file and the modules that it names. Tests are no interface.
-fn read_module(file: &Path, folder: &Path, path: &str, lines: &mut Vec<String>) -> Outcome {
+fn read_module(file: &Path, folder: &Path, path: &str, found: &mut Found) -> Outcome {
     let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let parsed = syn::parse_file(&text).map_err(|error| format!("cannot parse {}: {error}", file.display()))?;
     for item in parsed.items {
@@ -73,9 +103,9 @@ fn read_module(file: &Path, folder: &Path, path: &str, lines: &mut Vec<String>) 
             }
             let name = module.ident.to_string();
             let (file, below) = module_file(folder, &name);
-            read_module(&file, &below, &format!("{path}::{name}"), lines)?;
+            read_module(&file, &below, &format!("{path}::{name}"), found)?;
         }
-        list(item, path, lines);
+        list(item, path, found);
     }
     Ok(())
 }
@@ -100,8 +130,13 @@ const fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-fn list(item: Item, path: &str, lines: &mut Vec<String>) {
-    let mut add = |text: String| lines.push(format!("{path}  {text}"));
+fn list(item: Item, path: &str, found: &mut Found) {
+    match &item {
+        Item::Struct(item) => found.name(&item.ident, &item.vis),
+        Item::Enum(item) => found.name(&item.ident, &item.vis),
+        _ => {}
+    }
+    let mut add = |text: String| found.add(path, &text);
     match item {
         Item::Fn(function) if is_public(&function.vis) => add(format!("pub {}", text_of(&function.sig))),
         Item::Struct(mut item) if is_public(&item.vis) => {
@@ -139,7 +174,7 @@ fn list(item: Item, path: &str, lines: &mut Vec<String>) {
             add(text_of(&item));
         }
         Item::Mod(item) if is_public(&item.vis) => add(format!("pub mod {}", item.ident)),
-        Item::Impl(item) if !is_test(&item.attrs) => list_impl(&item, path, lines),
+        Item::Impl(item) if !is_test(&item.attrs) => list_impl(&item, path, found),
         Item::Macro(item) if TABLES.iter().any(|name| item.mac.path.is_ident(name)) => {
             add(format!("{}! {}", text_of(&item.mac.path), without_docs(&item.mac.tokens.to_string())));
         }
@@ -161,19 +196,24 @@ fn strip_fields(fields: &mut Fields) {
     }
 }
 
-fn list_impl(item: &syn::ItemImpl, path: &str, lines: &mut Vec<String>) {
+fn list_impl(item: &syn::ItemImpl, path: &str, found: &mut Found) {
     let whose = text_of(&item.self_ty);
+    let name = match &*item.self_ty {
+        syn::Type::Path(named) => named.path.segments.last().map(|last| last.ident.to_string()),
+        _ => None,
+    };
+    let mut add = |text: String| found.lines.push((name.clone(), format!("{path}  {text}")));
     if let Some((_, of, _)) = &item.trait_ {
-        lines.push(format!("{path}  impl {} for {whose}", text_of(of)));
+        add(format!("impl {} for {whose}", text_of(of)));
         return;
     }
     for member in &item.items {
         match member {
             ImplItem::Fn(function) if is_public(&function.vis) => {
-                lines.push(format!("{path}  {whose}: pub {}", text_of(&function.sig)));
+                add(format!("{whose}: pub {}", text_of(&function.sig)));
             }
             ImplItem::Const(constant) if is_public(&constant.vis) => {
-                lines.push(format!("{path}  {whose}: pub const {}: {}", constant.ident, text_of(&constant.ty)));
+                add(format!("{whose}: pub const {}: {}", constant.ident, text_of(&constant.ty)));
             }
             _ => {}
         }
@@ -249,11 +289,11 @@ mod tests {
     use super::*;
 
     fn listed(source: &str) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut found = Found::default();
         for item in syn::parse_file(source).expect("source").items {
-            list(item, "c", &mut lines);
+            list(item, "c", &mut found);
         }
-        lines
+        found.lines()
     }
 
     #[test]
@@ -263,6 +303,8 @@ mod tests {
             #[derive(Debug)] #[non_exhaustive] pub struct S { /// Doc.
                 pub a: Option<u8>, b: u8 }
             struct Hidden;
+            impl Drop for Hidden { fn drop(&mut self) {} }
+            impl Hidden { pub fn f() {} }
             impl S { pub fn f(&self, x: &str) -> Result<(), Error> { body() } fn g() {} }
             impl Display for S { fn fmt(&self) {} }
             wire! { /** Says "]". */ Name { /// Doc.
