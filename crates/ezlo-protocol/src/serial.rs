@@ -63,6 +63,7 @@ impl TryFrom<String> for Serial {
     }
 }
 
+/// Of the digits that are there: half of what deriving it would take in.
 impl Hash for Serial {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);

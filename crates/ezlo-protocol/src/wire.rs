@@ -135,22 +135,22 @@ impl<'de> Deserialize<'de> for Key<'de> {
 /// A value from JSON text; the error names the member it stumbled over and never quotes a value.
 pub fn from_slice<T: de::DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
     // The plain parser is twice as fast as the path-tracking one, and good input is the common case.
-    match serde_json::from_slice(json) {
-        Ok(value) => Ok(value),
-        Err(_) => {
-            let mut deserializer = serde_json::Deserializer::from_slice(json);
-            match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-                Err(error) => Err(DecodeError::new(error.path().to_string(), error.inner())),
-                // The value was good, so what follows it was not.
-                Ok(_) => Err(DecodeError { at: ".".into(), what: "trailing characters".into() }),
-            }
-        }
-    }
+    serde_json::from_slice(json).map_err(|_| explained::<T>(json))
 }
 
 /// The same from text: what it holds need not be checked again for being text.
 pub fn from_str<T: de::DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
-    serde_json::from_str(json).or_else(|_| from_slice(json.as_bytes()))
+    serde_json::from_str(json).map_err(|_| explained::<T>(json.as_bytes()))
+}
+
+/// Where and why the plain parser stumbled.
+fn explained<T: de::DeserializeOwned>(json: &[u8]) -> DecodeError {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => DecodeError::new(error.path().to_string(), error.inner()),
+        // The value was good, so what follows it was not.
+        Ok(_) => DecodeError { at: ".".into(), what: "trailing characters".into() },
+    }
 }
 
 /// A value from an already parsed document; the error names the member it stumbled over and never quotes a value.
@@ -230,6 +230,13 @@ mod tests {
         assert_eq!(error.what(), "missing field `_id` at line 1 column 2");
         let error = from_slice::<Sample>(br#"{"_id":"a"} x"#).unwrap_err();
         assert_eq!(error.what(), "trailing characters");
+        for broken in [r#"[{"_id":"a"},{"_id":{"hunter2":1}}]"#, r#"[] x"#] {
+            assert_eq!(
+                from_str::<Vec<Sample>>(broken),
+                from_slice::<Vec<Sample>>(broken.as_bytes()),
+                "the same from text"
+            );
+        }
         let text = from_slice::<Loose<u64>>(br#""hunter2""#).unwrap_err().to_string();
         assert!(!text.contains("hunter2"), "{text}");
     }

@@ -441,6 +441,21 @@ mod tests {
     }
 
     #[test]
+    fn a_read_after_a_change_has_the_change() {
+        let mut accounts = accounts();
+        let id = create(&mut accounts, "first", "a@example.com").unwrap().account;
+        let read = |accounts: &mut Accounts| {
+            accounts.account_text(id, "host", |account| serde_json::to_vec(&account.record).unwrap()).unwrap()
+        };
+        let before = read(&mut accounts);
+        assert_eq!(read(&mut accounts), before);
+        let change = ezlo_protocol::wire::from_slice(br#"{"Billing":{"City":"Bacau"}}"#).unwrap();
+        assert!(accounts.update(id, &change));
+        assert!(String::from_utf8_lossy(&read(&mut accounts)).contains("Bacau"));
+        assert_eq!(accounts.account_text(0, "host", |_| Vec::new()), None, "nobody's account");
+    }
+
+    #[test]
     fn a_change_keeps_what_it_does_not_name() {
         let mut accounts = accounts();
         let id = create(&mut accounts, "first", "a@example.com").unwrap().account;
