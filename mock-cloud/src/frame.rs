@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::evidence;
 use crate::json_text::{JsonText, push_text};
+use crate::random::push_hex;
 
 /// Which way an answer goes, which decides the members beside its result.
 #[derive(Debug, Clone, Copy)]
@@ -166,10 +167,16 @@ pub(crate) fn broadcast(msg_id: &MessageId, name: &str, content: &str, method: O
         text.push_str(r#","method":"#);
         push_text(&mut text, method);
     }
-    let _ = match msg_id {
-        MessageId::Counter(number) => write!(text, r#","msg_id":{number}"#),
-        MessageId::Digits(second, number) => write!(text, r#","msg_id":"{second:08x}{number:016x}""#),
-    };
+    text.push_str(r#","msg_id":"#);
+    match msg_id {
+        MessageId::Counter(number) => text.push_str(&number.to_string()),
+        MessageId::Digits(second, number) => {
+            text.push('"');
+            push_hex(&mut text, &second.to_be_bytes());
+            push_hex(&mut text, &number.to_be_bytes());
+            text.push('"');
+        }
+    }
     text.push_str(r#","msg_subclass":"#);
     push_text(&mut text, name);
     text.push_str(r#","result":"#);
@@ -184,5 +191,5 @@ pub(crate) enum MessageId {
     /// A counter alone.
     Counter(u64),
     /// 24 hexadecimal digits: the second and a counter.
-    Digits(i64, u64),
+    Digits(u32, u64),
 }

@@ -6,6 +6,8 @@
 use ezlo_protocol::rpc::{BROADCAST_ID, FrameKind};
 use memchr::memchr2;
 
+use crate::json_text::marks;
+
 /// Levels of what is passed on; serde_json stops at 128.
 const DEEPEST: usize = 120;
 
@@ -25,7 +27,7 @@ pub(crate) fn glance(text: &str) -> Option<Glance<'_>> {
     // Which members there were: a second one of a name is for somebody who knows better.
     let mut seen = 0_u16;
     for member in Members::of(text)? {
-        let (name, value) = member?;
+        let Member { name, value, is_plain } = member?;
         let bit = match name {
             "id" => 1,
             "method" => 2,
@@ -42,17 +44,17 @@ pub(crate) fn glance(text: &str) -> Option<Glance<'_>> {
             return None;
         }
         seen |= bit;
-        let is_there = value != "null";
+        if value == "null" {
+            continue;
+        }
+        let text = is_plain.then(|| &value[1..value.len() - 1]);
         match name {
-            "id" => is_broadcast |= plain_text(value) == Some(BROADCAST_ID),
-            "method" if is_there => method = Some(plain_text(value)?),
-            "msg_subclass" if is_there => {
-                plain_text(value)?;
-                is_broadcast = true;
-            }
-            "api" if is_there => drop(plain_text(value)?),
-            "result" | "error" => is_reply |= is_there,
-            "sender" if is_there => sender = Some(value),
+            "id" if value.starts_with('"') => is_broadcast |= text? == BROADCAST_ID,
+            "method" => method = Some(text?),
+            "msg_subclass" => is_broadcast = text.map(|_| true)?,
+            "api" => drop(text?),
+            "result" | "error" => is_reply = true,
+            "sender" => sender = Some(value),
             _ => {}
         }
     }
@@ -68,17 +70,32 @@ pub(crate) fn glance(text: &str) -> Option<Glance<'_>> {
 /// Whom an answer is for, by the `sender` in it.
 pub(crate) fn conn_id(sender: &str) -> Option<&str> {
     let mut members = Members::of(sender)?;
-    let found = members.find(|member| member.is_none_or(|(name, _)| name == "conn_id"));
-    found.flatten().and_then(|(_, value)| plain_text(value))
+    let found = members.find(|member| member.is_none_or(|member| member.name == "conn_id"));
+    let Member { value, is_plain, .. } = found.flatten()?;
+    is_plain.then(|| &value[1..value.len() - 1])
 }
 
-/// A JSON string without anything that is escaped.
-fn plain_text(value: &str) -> Option<&str> {
-    let text = value.strip_prefix('"')?.strip_suffix('"')?;
-    (memchr2(b'\\', b'"', text.as_bytes()).is_none()).then_some(text)
+/// Whether all members of an object are among those names; `None` where that cannot be told.
+pub(crate) fn has_only(object: &str, names: &[&str]) -> Option<bool> {
+    for member in Members::of(object)? {
+        if !names.contains(&member?.name) {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
-/// The members of an object, each as its name and its value; `None` where that cannot be told, and nothing after it.
+/// A member of an object.
+#[derive(Debug, Clone, Copy)]
+struct Member<'a> {
+    name: &'a str,
+    /// As JSON.
+    value: &'a str,
+    /// Whether the value is text without anything that is escaped.
+    is_plain: bool,
+}
+
+/// The members of an object; `None` where that cannot be told, and nothing after it.
 struct Members<'a> {
     text: &'a str,
     at: usize,
@@ -90,102 +107,33 @@ impl<'a> Members<'a> {
         text.starts_with('{').then_some(Self { text, at: 1, is_over: false })
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn skip_blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
-        }
-    }
-
-    fn skip(&mut self, wanted: u8) -> Option<()> {
-        self.skip_blanks();
-        (self.peek() == Some(wanted)).then(|| self.at += 1)
-    }
-
-    /// Goes behind the string that begins here.
-    fn skip_text(&mut self) -> Option<()> {
-        self.at += 1;
-        loop {
-            let rest = &self.text.as_bytes()[self.at..];
-            let found = memchr2(b'"', b'\\', rest)?;
-            self.at += found + 1;
-            if rest[found] == b'"' {
-                return Some(());
-            }
-            // Whatever is escaped.
-            self.at += 1;
-            if self.at > self.text.len() {
-                return None;
-            }
-        }
-    }
-
-    /// Goes behind the object or list that begins here.
-    fn skip_nested(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.skip_text()?;
-                    continue;
-                }
-                // As deep as whoever reads it whole goes.
-                b'{' | b'[' if depth == DEEPEST => return None,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Some(());
-            }
-        }
-    }
-
-    /// Goes behind a number or word.
-    fn skip_word(&mut self) -> Option<()> {
-        let begin = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
-            self.at += 1;
-        }
-        // Seldom, and short.
-        serde_json::from_str::<serde::de::IgnoredAny>(&self.text[begin..self.at]).ok().map(drop)
-    }
-
-    fn member(&mut self) -> Option<(&'a str, &'a str)> {
-        self.skip_blanks();
-        if self.peek()? != b'"' {
-            return None;
-        }
-        let begin = self.at;
-        self.skip_text()?;
-        let name = plain_text(&self.text[begin..self.at])?;
-        self.skip(b':')?;
-        self.skip_blanks();
-        let begin = self.at;
-        match self.peek()? {
-            b'"' => self.skip_text()?,
-            b'{' | b'[' => self.skip_nested()?,
-            _ => self.skip_word()?,
-        }
-        let value = &self.text[begin..self.at];
-        if self.skip(b',').is_none() {
-            self.skip(b'}')?;
-            self.skip_blanks();
+    fn member(&mut self) -> Option<Member<'a>> {
+        let bytes = self.text.as_bytes();
+        let begin = behind(bytes, skip_blanks(bytes, self.at), b'"')?;
+        let (end, true) = skip_text(bytes, begin)? else { return None };
+        let name = self.text.get(begin..end - 1)?;
+        let begin = skip_blanks(bytes, behind(bytes, skip_blanks(bytes, end), b':')?);
+        let (end, is_plain) = match bytes.get(begin)? {
+            b'"' => skip_text(bytes, begin + 1)?,
+            b'{' | b'[' => (skip_nested(bytes, begin)?, false),
+            _ => (skip_word(self.text, begin)?, false),
+        };
+        let value = self.text.get(begin..end)?;
+        let end = skip_blanks(bytes, end);
+        if let Some(next) = behind(bytes, end, b',') {
+            self.at = next;
+        } else {
             self.is_over = true;
-            if self.at < self.text.len() {
+            if skip_blanks(bytes, behind(bytes, end, b'}')?) < bytes.len() {
                 return None;
             }
         }
-        Some((name, value))
+        Some(Member { name, value, is_plain })
     }
 }
 
 impl<'a> Iterator for Members<'a> {
-    type Item = Option<(&'a str, &'a str)>;
+    type Item = Option<Member<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_over {
@@ -195,6 +143,88 @@ impl<'a> Iterator for Members<'a> {
         self.is_over |= member.is_none();
         Some(member)
     }
+}
+
+// Each of these goes on from a place in the bytes, and gives the one behind what it was to find.
+
+#[inline]
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+#[inline]
+fn behind(bytes: &[u8], at: usize, wanted: u8) -> Option<usize> {
+    (*bytes.get(at)? == wanted).then_some(at + 1)
+}
+
+/// From behind the opening quote; also whether nothing is escaped.
+#[inline]
+fn skip_text(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut is_plain = true;
+    loop {
+        at += end_of_text(bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some((at + 1, is_plain));
+        }
+        // Whatever is escaped.
+        at += 2;
+        is_plain = false;
+    }
+}
+
+/// Where the first quote or backslash stands. Most texts are so short that a search which begins in a wide manner is late.
+#[inline]
+fn end_of_text(bytes: &[u8]) -> Option<usize> {
+    const SHORT: usize = 64;
+    let (words, rest) = bytes[..bytes.len().min(SHORT)].as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = marks(word, b'"') | marks(word, b'\\');
+        if found != 0 {
+            return Some(8 * n + found.trailing_zeros() as usize / 8);
+        }
+    }
+    if bytes.len() > SHORT {
+        return memchr2(b'"', b'\\', &bytes[SHORT..]).map(|found| SHORT + found);
+    }
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    found.map(|found| 8 * words.len() + found)
+}
+
+/// From the beginning of an object or list.
+fn skip_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                (at, _) = skip_text(bytes, at + 1)?;
+                continue;
+            }
+            // As deep as whoever reads it whole goes.
+            b'{' | b'[' if depth == DEEPEST => return None,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// From the beginning of a number or word.
+fn skip_word(text: &str, begin: usize) -> Option<usize> {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let word = text.get(begin..)?;
+    let word = &word[..word.bytes().take_while(|byte| is_word(byte)).count()];
+    // Seldom anything else, and short.
+    let is_good =
+        matches!(word, "null" | "true" | "false") || serde_json::from_str::<serde::de::IgnoredAny>(word).is_ok();
+    is_good.then_some(begin + word.len())
 }
 
 #[cfg(test)]

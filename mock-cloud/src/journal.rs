@@ -153,11 +153,11 @@ impl<'a> Asked<'a> {
 impl Kept<'_> {
     fn entry(&self) -> Entry {
         let (name, content) = match self.head.form {
-            Form::Message => (crate::faults::name_of(self.rest), shown(self.rest)),
-            Form::Request => (shown_path(self.name), Asked::shown(self.rest)),
+            Form::Message => (crate::faults::name_of(&self.rest), shown(&self.rest)),
+            Form::Request => (shown_path(self.name), Asked::shown(&self.rest)),
             Form::Answer => (shown_path(self.name), Value::Null),
             Form::Hub => (format!("hubs/{}", self.name), json!({"tells": self.rest.lines().collect::<Vec<_>>()})),
-            Form::Named => (self.name.to_owned(), serde_json::from_str(self.rest).unwrap_or_default()),
+            Form::Named => (self.name.to_owned(), serde_json::from_str(&self.rest).unwrap_or_default()),
         };
         let head = self.head;
         Entry {
@@ -183,7 +183,7 @@ pub(crate) struct Journal {
 }
 
 thread_local! {
-    /// The time of that, in Unix milliseconds: handling it takes none.
+    /// The time of what is being handled, in Unix milliseconds: handling it takes none.
     static NOW: Cell<Option<i64>> = const { Cell::new(None) };
     /// What is being handled on this thread right now. Handlers do not wait, so it holds for all that they lead to.
     static CAUSE: Cell<Option<u64>> = const { Cell::new(None) };
@@ -206,6 +206,11 @@ impl Came {
 /// What is being handled right now.
 pub(crate) fn cause() -> Option<u64> {
     CAUSE.get()
+}
+
+/// Does something at that time.
+pub(crate) fn at<R>(now_ms: i64, act: impl FnOnce() -> R) -> R {
+    because(cause(), Some(now_ms), act)
 }
 
 /// Does something because of that entry.
@@ -234,12 +239,17 @@ impl Journal {
         self.keep(kind, Form::Message, (connection, ""), None, &[text])
     }
 
+    /// What is being handled takes no time.
+    fn now_ms(&self) -> i64 {
+        NOW.get().unwrap_or_else(|| self.clock.now_ms())
+    }
+
     /// A message came on that connection.
     pub(crate) fn came(&self, connection: &str, text: &str) -> Came {
         if !self.is_on {
-            return Came { seq: None, at_ms: None };
+            return Came { seq: None, at_ms: NOW.get() };
         }
-        let at_ms = Some(self.clock.now_ms());
+        let at_ms = Some(self.now_ms());
         let seq = because(None, at_ms, || self.message(EntryKind::MessageIn, connection, text));
         Came { seq: Some(seq), at_ms }
     }
@@ -288,7 +298,7 @@ impl Journal {
         if !self.is_on {
             return 0;
         }
-        let at_ms = NOW.get().unwrap_or_else(|| self.clock.now_ms());
+        let at_ms = self.now_ms();
         let seq = self.ring.keep(&News { at_ms, cause: cause(), kind, form, status, connection, name, rest });
         // Who looks from now on finds the entry; only those who wait already have to be told.
         if self.newest.receiver_count() > 0 {

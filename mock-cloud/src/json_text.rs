@@ -125,15 +125,23 @@ impl Members {
     }
 }
 
+/// Eight bytes of ones.
+const ONES: u64 = u64::MAX / 0xff;
+
+/// The high bits of those of eight bytes that are below a number; maybe also of bytes after one, and never of one from 0x80 on.
+const fn below(word: u64, number: u64) -> u64 {
+    word.wrapping_sub(ONES * number) & !word & (ONES << 7)
+}
+
+/// The high bits of those of eight bytes that are this one; maybe also of bytes after one.
+pub(crate) const fn marks(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * byte as u64), 1)
+}
+
 /// Whether a JSON string may have it as it is; eight bytes at a time.
 fn is_plain(text: &str) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
     let (words, rest) = text.as_bytes().as_chunks::<8>();
-    // Sets the high bit of a byte below that number, and maybe of ones after it; those from 0x80 on are left alone.
-    let below = |word: u64, number: u64| word.wrapping_sub(ONES * number) & !word & HIGH;
-    let has = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1) != 0;
-    let special = |word: u64| below(word, 0x20) != 0 || has(word, b'"') || has(word, b'\\');
+    let special = |word: u64| below(word, 0x20) | marks(word, b'"') | marks(word, b'\\') != 0;
     !words.iter().any(|word| special(u64::from_le_bytes(*word)))
         && rest.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
 }

@@ -104,11 +104,23 @@ pub(crate) mod numbers {
 
 /// Lower-case hexadecimal text.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |number: u8| char::from(DIGITS[usize::from(number & 15)]);
     let mut text = String::with_capacity(bytes.len() * 2);
-    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+    push_hex(&mut text, bytes);
     text
+}
+
+/// The same, behind what is there.
+pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |number: u8| DIGITS[usize::from(number & 15)];
+    for bytes in bytes.chunks(32) {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [digit(byte >> 4), digit(*byte)];
+        }
+        // Digits are text.
+        text.push_str(str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default());
+    }
 }
 
 /// As many bytes as that in hexadecimal; `None` when it is something else.

@@ -8,6 +8,7 @@ use ezlo_protocol::hub::method::MethodSpec;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
+use crate::glance::has_only;
 use crate::journal::{Entry, EntryKind};
 use crate::world::World;
 
@@ -33,6 +34,9 @@ pub(crate) fn ignored(world: &World, name: &str, members: &[String]) {
 /// Parameters of a call that its method does not have.
 pub(crate) fn unknown_members(world: &World, name: &str, spec: Option<&MethodSpec>, params: Option<&str>) {
     let (Some(spec), Some(params)) = (spec, params) else { return };
+    if has_only(params, spec.members) == Some(true) {
+        return;
+    }
     let strange = Strange::of(params, spec.members);
     if !strange.is_empty() {
         ignored(world, name, &strange);

@@ -1,8 +1,10 @@
 //! What the journal keeps, as bytes in blocks: writing an entry allocates nothing, and threads seldom wait for each other.
+//! A message that begins like the one before it, as one that is passed on and one that many are told, refers to that.
 //!
 //! Each of the first threads writes into a front of its own; one that is full goes behind those before it, and the oldest
 //! block comes back to be written anew. Whoever reads takes what is new under all locks, and puts it in order without them.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +18,8 @@ pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// The same of one block. What is longer has a block for itself.
 pub(super) const BLOCK_ENTRIES: usize = 64;
 const BLOCK_BYTES: usize = 16 * 1024;
+/// Fewest bytes that a message refers to in one before; half of it at least.
+const WORTHWHILE: usize = 64;
 /// Threads that write without meeting; more share.
 const FRONTS: usize = 8;
 
@@ -44,18 +48,46 @@ pub(super) struct Head {
     /// Bytes of the connection and of the name, which come before the rest.
     connection: u32,
     name: u32,
-    /// Where all of them end in the block.
+    /// What the rest begins with: where that stands in the block.
+    same: Span,
+    /// Where the bytes of its own end in the block.
     end: usize,
+}
+
+/// Bytes in a block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    begin: u32,
+    length: u32,
+}
+
+impl Span {
+    fn of(begin: usize, length: usize) -> Self {
+        let number = |number| u32::try_from(number).unwrap_or_default();
+        Self { begin: number(begin), length: number(length) }
+    }
+
+    fn within(self, text: &str) -> &str {
+        let begin = self.begin as usize;
+        text.get(begin..begin + self.length as usize).unwrap_or_default()
+    }
 }
 
 /// An entry as it is kept: looked into only when somebody asks. Not `Debug`, as all that has its text: paths and queries may
 /// hold tokens and passwords.
-#[derive(Clone, Copy)]
 pub(super) struct Kept<'a> {
     pub(super) head: &'a Head,
     pub(super) connection: &'a str,
     pub(super) name: &'a str,
-    pub(super) rest: &'a str,
+    pub(super) rest: Cow<'a, str>,
+}
+
+impl Kept<'_> {
+    fn keep_in(&self, block: &mut Block) {
+        let Head { seq, at_ms, cause, kind, form, status, .. } = *self.head;
+        let (connection, name, rest) = (self.connection, self.name, &[&*self.rest]);
+        block.push(seq, &News { at_ms, cause, kind, form, status, connection, name, rest });
+    }
 }
 
 /// What is to be kept.
@@ -82,6 +114,8 @@ impl News<'_> {
 struct Block {
     heads: Vec<Head>,
     text: String,
+    /// What the last message was, or began with.
+    last: Span,
 }
 
 impl std::fmt::Debug for Block {
@@ -96,9 +130,15 @@ impl Block {
     }
 
     fn push(&mut self, seq: u64, news: &News<'_>) {
-        for part in [news.connection, news.name].iter().chain(news.rest) {
-            self.text.push_str(part);
-        }
+        self.text.push_str(news.connection);
+        self.text.push_str(news.name);
+        let same = match news.rest {
+            [text] if news.form == Form::Message => self.push_message(text),
+            rest => {
+                rest.iter().for_each(|part| self.text.push_str(part));
+                Span::default()
+            }
+        };
         let length = |text: &str| u32::try_from(text.len()).unwrap_or_default();
         self.heads.push(Head {
             seq,
@@ -109,8 +149,22 @@ impl Block {
             status: news.status,
             connection: length(news.connection),
             name: length(news.name),
+            same,
             end: self.text.len(),
         });
+    }
+
+    /// Writes what is not in the one before; gives what is.
+    fn push_message(&mut self, text: &str) -> Span {
+        let same = common(self.last.within(&self.text), text);
+        if same < WORTHWHILE.max(text.len() / 2) {
+            self.last = Span::of(self.text.len(), text.len());
+            self.text.push_str(text);
+            return Span::default();
+        }
+        self.last.length = u32::try_from(same).unwrap_or_default();
+        self.text.push_str(&text[same..]);
+        self.last
     }
 
     fn last(&self) -> u64 {
@@ -124,26 +178,44 @@ impl Block {
             let begin = at.checked_sub(1).map_or(0, |before| self.heads[before].end);
             let head = &self.heads[at];
             let (connection, rest) = self.text[begin..head.end].split_at(head.connection as usize);
-            let (name, rest) = rest.split_at(head.name as usize);
+            let (name, own) = rest.split_at(head.name as usize);
+            let rest = match (head.same.within(&self.text), own) {
+                ("", one) | (one, "") => Cow::Borrowed(one),
+                (begin, end) => Cow::Owned([begin, end].concat()),
+            };
             Kept { head, connection, name, rest }
         })
     }
 
     /// A copy of those after that number.
     fn tail(&self, since: u64) -> Self {
-        let first = self.heads.partition_point(|head| head.seq <= since);
-        let begin = first.checked_sub(1).map_or(0, |before| self.heads[before].end);
-        let heads = self.heads[first..].iter().map(|head| Head { end: head.end - begin, ..*head });
-        Self { heads: heads.collect(), text: self.text[begin..].to_owned() }
+        let mut tail = Self::default();
+        self.kept_since(since).for_each(|kept| kept.keep_in(&mut tail));
+        tail
     }
 
     /// Without entries, and without more room than a block needs.
     fn emptied(mut self) -> Self {
         self.heads.clear();
         self.text.clear();
+        self.last = Span::default();
         self.text.shrink_to(BLOCK_BYTES);
         self
     }
+}
+
+/// Bytes that both begin with; all of them, or nearly so.
+fn common(one: &str, text: &str) -> usize {
+    let ((one_chunks, one_rest), (other_chunks, other_rest)) =
+        (one.as_bytes().as_chunks::<32>(), text.as_bytes().as_chunks::<32>());
+    let mut same = 0;
+    for (one, other) in one_chunks.iter().zip(other_chunks) {
+        if one != other {
+            return text.floor_char_boundary(same);
+        }
+        same += 32;
+    }
+    if one.len() == text.len() && one_rest == other_rest { one.len() } else { text.floor_char_boundary(same) }
 }
 
 /// A thread's own block, on cache lines of its own.
@@ -184,7 +256,11 @@ impl Full {
             free = Arc::into_inner(oldest).or(free);
         }
         free.map_or_else(
-            || Block { heads: Vec::with_capacity(BLOCK_ENTRIES), text: String::with_capacity(BLOCK_BYTES) },
+            || Block {
+                heads: Vec::with_capacity(BLOCK_ENTRIES),
+                text: String::with_capacity(BLOCK_BYTES),
+                last: Span::default(),
+            },
             Block::emptied,
         )
     }
@@ -281,6 +357,7 @@ impl Cut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn news<'a>(name: &'a str, rest: &'a [&'a str]) -> News<'a> {
         let (kind, form) = (EntryKind::MessageIn, Form::Message);
@@ -308,9 +385,37 @@ mod tests {
         let cut = ring.since(0);
         let kept = cut.kept();
         assert_eq!((kept.len() as u64, ring.last()), (ring.last(), 500 * 2 * FRONTS as u64));
-        assert!(kept.iter().all(|kept| (kept.connection, kept.name, kept.rest) == ("c", "n", "abc")));
+        assert!(kept.iter().all(|kept| (kept.connection, kept.name, &*kept.rest) == ("c", "n", "abc")));
         assert_eq!(ring.counts()[EntryKind::MessageIn as usize], ring.last());
         assert_eq!(ring.since(ring.last() - 3).kept().len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn what_refers_to_another_is_read_whole(
+            texts in prop::collection::vec(("a{0,200}", "(ö|b){0,100}", any::<bool>()), 1..80), since in 0_u64..80,
+        ) {
+            let ring = Ring::default();
+            let texts: Vec<_> = texts.iter().map(|(begin, end, is_long)| begin.repeat(1 + 9 * usize::from(*is_long)) + end).collect();
+            for text in &texts {
+                ring.keep(&news("", &[text]));
+            }
+            let cut = ring.since(since);
+            let kept: Vec<_> = cut.kept().iter().map(|kept| (kept.connection.to_owned(), kept.rest.to_string())).collect();
+            let expected = texts.iter().skip(usize::try_from(since).unwrap());
+            prop_assert_eq!(kept, expected.map(|text| ("c".to_owned(), text.clone())).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_many_are_told_stands_there_once() {
+        let text = "x".repeat(300);
+        let mut block = Block::default();
+        for seq in 1..=50 {
+            block.push(seq, &news("", &[&text]));
+        }
+        block.push(51, &news("", &[&(text.clone() + "y")]));
+        assert!((300 + 51..300 + 51 + 33).contains(&block.text.len()), "and the connection of each: {block:?}");
     }
 
     #[test]

@@ -120,15 +120,25 @@ impl RelaySession {
         if world.profile == Profile::Strict || world.faults.are_there() {
             return false;
         }
-        match (&self.state, glance(text)) {
-            (State::Controller(hub), Some(seen)) if seen.kind != FrameKind::Request => {
-                hub.pass_on(seen.kind, seen.sender, text);
-                true
-            }
-            (State::User { hub: Some(hub), .. }, Some(Glance { kind: FrameKind::Request, method, sender: None }))
-                if !is_own(method) =>
-            {
-                hub.passed_to_controller(world, &self.link, text)
+        match &self.state {
+            State::Controller(hub) => match glance(text) {
+                Some(seen) if seen.kind != FrameKind::Request => {
+                    hub.pass_on(seen.kind, seen.sender, text);
+                    true
+                }
+                _ => false,
+            },
+            State::User { hub: Some(hub), .. } => {
+                let Some(controller) = hub.controller() else { return false };
+                let seen = glance(text);
+                let is_passed = matches!(
+                    seen,
+                    Some(Glance { kind: FrameKind::Request, method, sender: None }) if !is_own(method)
+                );
+                if is_passed {
+                    HubCell::pass_to(&controller, world, &self.link, text);
+                }
+                is_passed
             }
             _ => false,
         }

@@ -24,7 +24,7 @@ pub(super) use upgrade::{accept, is_upgrade};
 
 use crate::clock::Woken;
 use crate::config;
-use crate::journal::EntryKind;
+use crate::journal::{self, EntryKind};
 use crate::world::World;
 use crate::world::link::{Out, Outbox, Ready, Waiting};
 
@@ -184,10 +184,12 @@ async fn converse<F: Framing>(
 /// Hears what came, and what has come with it before anything goes out: one write answers it all.
 async fn hear<F: Framing>(world: &Arc<World>, socket: &mut Socket<F>, session: &mut Session, waiting: Waiting) -> Stop {
     poll_fn(|context| {
-        let mut at_once = 0;
+        let (mut at_once, mut now) = (0, None);
         socket.poll_hear(context, &mut |heard| {
             at_once += 1;
-            match hears(world, session, heard) {
+            // What is read at once has come at once.
+            let now = *now.get_or_insert_with(|| world.clock.now_ms());
+            match journal::at(now, || hears(world, session, heard)) {
                 Some(end) => Then::Over(end),
                 None if at_once == AT_ONCE || waiting.and(session.link()).is_much() => Then::Pause,
                 None => Then::Next,

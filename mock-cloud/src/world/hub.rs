@@ -10,6 +10,7 @@ use ezlo_protocol::hub::scene::{Condition, Scene};
 use ezlo_protocol::hub::{DeviceId, GatewayId, ItemId, RoomId, SceneId};
 use indexmap::IndexMap;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha1::{Digest, Sha1};
 
 use super::file::{HubKind, WifiFile};
@@ -176,8 +177,8 @@ pub(crate) struct Context<'a> {
     /// Unix milliseconds.
     pub(crate) now_ms: i64,
     pub(crate) guesses: &'a Guesses,
-    /// The request's id, for `operationId`.
-    pub(crate) request_id: Value,
+    /// The request's id as it came.
+    pub(crate) request_id: Option<&'a RawValue>,
     /// Networks in reach.
     pub(crate) networks: &'a [WifiFile],
     /// Runs of scenes that this call or timer has set off, and how many of them are inside each other.
@@ -188,15 +189,12 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(now_ms: i64, guesses: &'a Guesses) -> Self {
-        Self {
-            now_ms,
-            guesses,
-            request_id: Value::Null,
-            networks: &[],
-            chain: 0,
-            nested: 0,
-            effects: Effects::default(),
-        }
+        Self { now_ms, guesses, request_id: None, networks: &[], chain: 0, nested: 0, effects: Effects::default() }
+    }
+
+    /// For `operationId`.
+    fn operation(&self) -> Value {
+        self.request_id.and_then(|id| serde_json::from_str(id.get()).ok()).unwrap_or(Value::Null)
     }
 
     fn broadcast(&mut self, name: &'static str, content: &impl serde::Serialize) {

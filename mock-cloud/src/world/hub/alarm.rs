@@ -36,6 +36,11 @@ impl Alarm {
     }
 }
 
+/// Whether an item of that name may lead to an alarm.
+pub(super) fn may_alarm(item: &str) -> bool {
+    matches!(item, "button_state" | "security_threat")
+}
+
 impl Hub {
     /// Looks at a value that was set: a threat or an emergency button may raise the alarm.
     pub(super) fn watch_for_alarm(&mut self, device: &DeviceId, item: &str, value: &Value, context: &mut Context<'_>) {

@@ -219,7 +219,7 @@ impl HubCell {
     ) -> R {
         let mut state = self.lock();
         self.is_changing(world);
-        self.change_locked(world, &mut state, act, answer)
+        self.change_locked(world, &mut state, None, act, answer)
     }
 
     /// To be called under this hub's lock, before anything that says what has become of it.
@@ -229,18 +229,19 @@ impl HubCell {
         }
     }
 
-    fn change_locked<R>(
+    fn change_locked<'c, R>(
         self: &Arc<Self>,
-        world: &Arc<World>,
+        world: &'c Arc<World>,
         state: &mut State,
-        act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
+        request_id: Option<&'c RawValue>,
+        act: impl FnOnce(&mut Hub, &mut Context<'c>) -> R,
         answer: impl FnOnce(&R),
     ) -> R {
         let mut context = Context::new(world.clock.now_ms(), &world.guesses);
-        context.networks = &world.networks;
+        (context.networks, context.request_id) = (&world.networks, request_id);
         let result = act(Arc::make_mut(&mut state.hub), &mut context);
         answer(&result);
-        self.apply(world, state, context.effects);
+        self.apply(world, state, context.now_ms, context.effects);
         result
     }
 
@@ -257,19 +258,15 @@ impl HubCell {
             return refused;
         }
         let params = request.params.map(RawValue::get);
-        let id = request.id.and_then(|id| serde_json::from_str(id.get()).ok()).unwrap_or(Value::Null);
         let name = request.method.as_deref().unwrap_or_default();
         let spec = method::spec(method::current_name(name));
         report::unknown_members(world, name, spec, params);
-        let act = |hub: &mut Hub, context: &mut Context<'_>| {
-            context.request_id = id;
-            hub.call(name, params, context)
-        };
         let mut state = self.lock();
         if spec.is_none_or(|spec| spec.kind != Kind::Read) {
             self.is_changing(world);
         }
-        let outcome = self.change_locked(world, &mut state, act, answer);
+        let act = |hub: &mut Hub, context: &mut Context<'_>| hub.call(name, params, context);
+        let outcome = self.change_locked(world, &mut state, request.id, act, answer);
         if let Err(error) = &outcome
             && error.data() == "rpc.method.notfound"
         {
@@ -316,7 +313,7 @@ impl HubCell {
         }
     }
 
-    fn apply(self: &Arc<Self>, world: &Arc<World>, state: &mut State, effects: Effects) {
+    fn apply(self: &Arc<Self>, world: &Arc<World>, state: &mut State, now_ms: i64, effects: Effects) {
         if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
             let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
             let told = effects.broadcasts.iter().map(|(name, _)| *name).chain(presence);
@@ -324,7 +321,7 @@ impl HubCell {
         }
         for (name, content) in &effects.broadcasts {
             let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
-            let text = frame::broadcast(&self.next_msg_id(world.clock.unix_seconds()), name, content.as_str(), told);
+            let text = frame::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), name, content.as_str(), told);
             if world.faults.are_there() && *name == "hub.item.updated" {
                 state.remember(content.as_str(), &text);
             }
@@ -383,7 +380,7 @@ impl HubCell {
                     hub.fire(&waiting.timer, context);
                 }
             };
-            journal::because_of(waiting.cause, || self.change_locked(world, &mut state, fire, |()| ()));
+            journal::because_of(waiting.cause, || self.change_locked(world, &mut state, None, fire, |()| ()));
         }
     }
 
@@ -393,7 +390,8 @@ impl HubCell {
         if self.family.counted_messages {
             return MessageId::Counter(number);
         }
-        MessageId::Digits(unix_seconds & 0xffff_ffff, number)
+        let low = u32::try_from(unix_seconds & i64::from(u32::MAX)).unwrap_or_default();
+        MessageId::Digits(low, number)
     }
 
     /// The relay tells that the hub came or went (case and content by one public client).

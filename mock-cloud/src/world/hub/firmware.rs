@@ -73,7 +73,7 @@ impl Hub {
         if self.firmware.update.is_some() {
             return Err(RpcError::known("ezlo.update.unexpected"));
         }
-        let operation = context.request_id.clone();
+        let operation = context.operation();
         self.firmware.update = Some(Update { of, version, operation, step: 0 });
         self.firmware.generation += 1;
         self.tell_update(0, "started", context);

@@ -8,6 +8,7 @@ use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use serde_json::{Value, json};
 
+use super::alarm::may_alarm;
 use super::dispatch::{Answer, done, missing, not_found};
 use super::scene_engine::Event;
 use super::{Context, Hub};
@@ -27,7 +28,7 @@ impl Hub {
 
     /// All values are checked before the first is set, so a refusal changes nothing.
     pub(super) fn item_set(&mut self, wish: ItemValueSet, context: &mut Context<'_>) -> Answer<Empty> {
-        let wishes = wishes(&wish);
+        let wishes = wishes(wish);
         if self.family.never_refuses_values {
             // What cannot be done is not done, without a word (EzloPi's firmware).
             for (id, value, scale) in wishes.unwrap_or_default() {
@@ -100,17 +101,19 @@ impl Hub {
             item.value_formatted = item.value_type.get().map(|kind| kind.format(&value)).unwrap_or_default().into();
         }
         let before = std::mem::replace(&mut item.value, value.clone().into()).into_option().unwrap_or(Value::Null);
-        let (name, device) = (item.name.clone(), item.device_id.get().cloned());
+        let is_code = item.name.as_deref() == Some("user_lock_operation");
+        let name = item.name.as_deref().filter(|name| may_alarm(name));
+        let watched = name.and_then(|name| Some((name.to_owned(), item.device_id.get()?.clone())));
         self.tell_item(id, context);
         if !self.scenes.is_empty() {
             self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
         }
         self.follow(id, context);
-        if name.as_deref() == Some("user_lock_operation") {
+        if is_code {
             self.notify_of_code(id, &value, context);
         }
-        if let (Some(name), Some(device)) = (name.as_deref(), device) {
-            self.watch_for_alarm(&device, name, &value, context);
+        if let Some((name, device)) = watched {
+            self.watch_for_alarm(&device, &name, &value, context);
         }
     }
 
@@ -129,7 +132,7 @@ impl Hub {
 type Wish = (ItemId, Value, Option<Scale>);
 
 /// The three shapes of `hub.item.value.set` as one list.
-fn wishes(wish: &ItemValueSet) -> Answer<Vec<Wish>> {
+fn wishes(wish: ItemValueSet) -> Answer<Vec<Wish>> {
     if let Some(items) = wish.items.get() {
         let one = |(id, entry): (&String, &Value)| {
             let value = entry.get("value").cloned().ok_or_else(|| missing("value"))?;
@@ -137,17 +140,20 @@ fn wishes(wish: &ItemValueSet) -> Answer<Vec<Wish>> {
         };
         return items.iter().map(one).collect();
     }
-    let ids = match (wish.id.get(), wish.ids.get()) {
-        (Some(id), _) => vec![id.clone()],
-        (None, Some(ids)) => ids.clone(),
-        (None, None) => return Err(missing("_id")),
+    let value = |value| match value {
+        Field::Absent => Err(missing("value")),
+        Field::Null => Ok(Value::Null),
+        Field::Value(value) => Ok(value),
     };
-    let value = match &wish.value {
-        Field::Absent => return Err(missing("value")),
-        Field::Null => Value::Null,
-        Field::Value(value) => value.clone(),
-    };
-    Ok(ids.into_iter().map(|id| (id, value.clone(), wish.scale.get().cloned())).collect())
+    let scale = wish.scale.into_option();
+    match (wish.id.into_option(), wish.ids.into_option()) {
+        (Some(id), _) => Ok(vec![(id, value(wish.value)?, scale)]),
+        (None, Some(ids)) => {
+            let value = value(wish.value)?;
+            Ok(ids.into_iter().map(|id| (id, value.clone(), scale.clone())).collect())
+        }
+        (None, None) => Err(missing("_id")),
+    }
 }
 
 /// What clients send for other types and hubs take: 0 and 1 for bool (users, over HTTP), bool for the actions that are int

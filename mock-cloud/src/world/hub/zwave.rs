@@ -75,7 +75,7 @@ impl Hub {
         match SCRIPTS.iter().find(|(name, _)| *name == wish.script) {
             Some((_, run)) => match run(self, &params, context) {
                 Report::Later => {}
-                Report::Done => tell_progress(context.request_id.clone(), Field::Null, context),
+                Report::Done => tell_progress(context.operation(), Field::Null, context),
                 Report::Failed(reason) => tell_script_error(reason, context),
             },
             None => tell_unknown_script(&wish.script, context),
@@ -108,7 +108,7 @@ impl Hub {
         if self.zwave.action != Action::Idle {
             return busy(context);
         }
-        self.zwave.operation = context.request_id.clone();
+        self.zwave.operation = context.operation();
         self.enter(action);
         tell(event, &[], context);
         let guesses = context.guesses;
@@ -360,13 +360,13 @@ pub(super) fn tell(event: ZwaveEvent, members: &[(&str, Value)], context: &mut C
 fn tell_unknown_script(script: &str, context: &mut Context<'_>) {
     let mut error = RpcError::new(code::INTERNAL, "ezlo.lua.script.open", "Script open error");
     error.reason = format!("no such script: {}", script.chars().take(128).collect::<String>()).into();
-    tell_progress(context.request_id.clone(), error.into(), context);
+    tell_progress(context.operation(), error.into(), context);
 }
 
 fn tell_script_error(reason: &str, context: &mut Context<'_>) {
     let mut error = RpcError::new(code::INTERNAL, "ezlo.lua.script.error", "Script error");
     error.reason = reason.into();
-    tell_progress(context.request_id.clone(), error.into(), context);
+    tell_progress(context.operation(), error.into(), context);
 }
 
 fn tell_progress(operation: Value, error: Field<RpcError>, context: &mut Context<'_>) {

@@ -1,6 +1,7 @@
 //! A bounded queue of messages for one reader, written as the frames that go out: one write takes all that wait. It holds
 //! next to no memory while nothing waits in it, for most connections are idle most of the time.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,10 @@ use std::task::{Context, Poll, Waker};
 /// Bytes of frames, and messages, that an empty queue may have room for.
 const KEPT_BYTES: usize = 512;
 const KEPT_ITEMS: usize = 4;
+/// What a thread has ready for queues that need more: so many, with room for so many bytes and messages at most.
+const SPARES: usize = 4;
+const SPARE_BYTES: usize = 64 * 1024;
+const SPARE_ITEMS: usize = 1024;
 
 /// A message in the queue.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,9 @@ impl Batch {
     }
 
     fn push(&mut self, text: &str, mark: u64, number: u64) {
+        if self.frames.capacity() - self.frames.len() < text.len() + LONGEST_HEAD {
+            self.grow();
+        }
         push_head(&mut self.frames, text.len());
         let begin = self.frames.len();
         self.frames.extend_from_slice(text.as_bytes());
@@ -59,15 +67,45 @@ impl Batch {
     fn is_small(&self) -> bool {
         self.frames.capacity() <= KEPT_BYTES && self.items.capacity() <= KEPT_ITEMS
     }
+
+    /// Goes on in one with more room, if there is one.
+    #[cold]
+    fn grow(&mut self) {
+        let spare = SPARE.with_borrow_mut(Vec::pop).filter(|spare| spare.frames.capacity() > self.frames.capacity());
+        if let Some(mut spare) = spare {
+            spare.frames.extend_from_slice(&self.frames);
+            spare.items.extend_from_slice(&self.items);
+            *self = spare;
+        }
+    }
+
+    /// Leaves its room to the next who needs much.
+    fn spare(mut self) {
+        self.clear();
+        let fits = self.frames.capacity() <= SPARE_BYTES && self.items.capacity() <= SPARE_ITEMS;
+        if fits && !self.is_small() {
+            SPARE.with_borrow_mut(|spares| {
+                if spares.len() < SPARES {
+                    spares.push(self)
+                }
+            });
+        }
+    }
+}
+
+thread_local! {
+    static SPARE: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A text as one frame of a server.
 pub(crate) fn frame_of(text: &str) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(text.len() + 10);
+    let mut frame = Vec::with_capacity(text.len() + LONGEST_HEAD);
     push_head(&mut frame, text.len());
     frame.extend_from_slice(text.as_bytes());
     frame
 }
+
+const LONGEST_HEAD: usize = 10;
 
 /// The head of a server's frame that is a whole text of so many bytes.
 fn push_head(out: &mut Vec<u8>, length: usize) {
@@ -236,9 +274,9 @@ impl Receiver {
         if self.taken.is_small() && state.waiting.frames.capacity() == 0 {
             std::mem::swap(&mut self.taken, &mut state.waiting);
         }
-        self.taken = Batch::default();
+        std::mem::take(&mut self.taken).spare();
         if !state.waiting.is_small() {
-            state.waiting = Batch::default();
+            std::mem::take(&mut state.waiting).spare();
         }
         match &mut state.reader {
             Some(reader) => reader.clone_from(context.waker()),

@@ -43,16 +43,19 @@ impl HubCell {
         self.lock().stale.clone()
     }
 
-    /// Passes a call on to the process that speaks for this hub; false when there is none.
-    pub(crate) fn passed_to_controller(&self, world: &World, caller: &Link, text: &str) -> bool {
-        let Some(controller) = self.lock().controller.clone() else { return false };
+    /// The process that speaks for this hub.
+    pub(crate) fn controller(&self) -> Option<Link> {
+        self.lock().controller.clone()
+    }
+
+    /// Passes a call on to the process that speaks for its hub.
+    pub(crate) fn pass_to(controller: &Link, world: &World, caller: &Link, text: &str) {
         if !controller.send(&frame::with_sender(false, text, &caller.conn_id)) {
             let request = Envelope::parse(text).unwrap_or_default();
             let (method, error) =
                 (request.method.as_deref().unwrap_or_default(), RpcError::known("nma.ezlo.unavailable"));
             caller.send(&frame::refusal(world.guesses.only_proven, &request, method, error, Way::Relay));
         }
-        true
     }
 
     /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
@@ -68,8 +71,11 @@ impl HubCell {
             let wanted = world.guesses.only_proven;
             caller.send(&frame::refusal(wanted, request, method, RpcError::known(data), Way::Relay));
         };
-        let controller = self.lock().controller.clone();
-        if controller.is_none() && !self.read(|hub| hub.wifi.at_relay()) {
+        let (controller, is_there) = {
+            let state = self.lock();
+            (state.controller.clone(), state.controller.is_some() || state.hub.wifi.at_relay())
+        };
+        if !is_there {
             return refuse("nma.ezlo.notconnected");
         }
         let fault = self.call_fault(world, request, "cloud", (&caller.conn_id, Some(user)), |_| true);

@@ -127,7 +127,7 @@ impl HubCell {
             self.unlocked.store(shot.unlocked, Ordering::Release);
             if later_ms != 0 {
                 Arc::make_mut(&mut state.hub).put_off(later_ms);
-                self.change_locked(world, &mut state, Hub::watch_times_of_day, |()| ());
+                self.change_locked(world, &mut state, None, Hub::watch_times_of_day, |()| ());
             }
             let on_network = state.hub.wifi.on_network();
             self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
