@@ -12,12 +12,14 @@ use serde_json::{Map, Value};
 
 mod field;
 mod loose;
+mod raw;
 #[macro_use]
 mod macros;
 
 pub use field::Field;
 pub(crate) use field::{AlwaysPresent, Probe, missing};
 pub use loose::Loose;
+pub use raw::Raw;
 
 /// A document whose type names its members; others survive in its `extra`.
 pub trait Document {

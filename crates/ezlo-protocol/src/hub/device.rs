@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{DeviceId, GatewayId, RoomId};
-use crate::wire::Field;
+use crate::wire::{Field, Raw};
 
 wire! {
     /// A device. Firmware families differ in what they send, so only what is there is promised; see [`Device::id`].
@@ -37,9 +37,9 @@ wire! {
         /// Whether it cannot be removed by force.
         persistent: Field<bool> = "persistent",
         /// Free texts such as `manufacturer`, `zwave.node`; absent on RTOS firmware.
-        info: Field<Value> = "info",
+        info: Field<Raw> = "info",
         /// `[{id, version}]`.
-        firmware: Field<Value> = "firmware",
+        firmware: Field<Raw> = "firmware",
         /// Whether changes go to other cloud services.
         service_notification: Field<bool> = "serviceNotification",
         /// How securely it is connected: `no`, `low`, `middle`, `high`.
