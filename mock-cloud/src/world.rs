@@ -22,6 +22,7 @@ mod fleet;
 pub(crate) mod hub;
 mod kept;
 pub(crate) mod link;
+mod serials;
 mod sessions;
 mod snapshot;
 pub(crate) mod template;

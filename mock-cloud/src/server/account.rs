@@ -97,14 +97,14 @@ pub(super) fn hubs(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let accounts = world.accounts();
     let Some(account) = accounts.account(caller.account) else { return Reply::not_found() };
     let hubs = accounts.hubs_of(caller.account).filter_map(|(serial, ownership)| {
-        let hub = world.glance(serial)?;
-        Some(entry(serial, hub, ownership, account, &request.host))
+        let hub = world.glance(&serial)?;
+        Some(entry(&serial, hub, ownership, account, &request.host))
     });
     Reply::json(&HubList { devices: hubs.collect(), ..HubList::default() })
 }
 
 /// Numbers are text, except `Blocked`; `Name` and `Using_2G` are there for Vera firmware only.
-fn entry(serial: &Serial, hub: Glance, ownership: &Ownership, account: &Account, host: &Host) -> HubListEntry {
+fn entry(serial: &Serial, hub: Glance, ownership: Ownership, account: &Account, host: &Host) -> HubListEntry {
     let vera = hub.kind == HubKind::Vera;
     HubListEntry {
         serial: Loose::text(serial.clone()),
@@ -140,7 +140,7 @@ pub(super) fn claim(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let hub = parts[1].parse::<Serial>().ok().and_then(|serial| world.hub(&serial));
     let Some(hub) = hub else { return Reply::error(StatusCode::NOT_FOUND, "Unknown device") };
     let claim = Claim { account: caller.account, installation, serial: &hub.serial, mac, label: hub.mac };
-    let claimed = world.accounts().claim(&claim, world.clock.timestamp(), &world.random);
+    let claimed = world.accounts().claim(&claim, world.clock.timestamp());
     match claimed {
         Ok(installation) => Reply::json(&ClaimAnswer {
             installation: Loose::text(installation).into(),

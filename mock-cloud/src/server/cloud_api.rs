@@ -86,11 +86,11 @@ fn access_keys(world: &World, caller: &Caller) -> Value {
     let user_uuid = accounts.user(caller.user).map(|user| user.uuid.clone()).unwrap_or_default();
     let mut keys = Vec::new();
     for (serial, _) in accounts.hubs_of(caller.account) {
-        let Some(hub) = ezlo_hub(world, serial) else { continue };
+        let Some(hub) = ezlo_hub(world, &serial) else { continue };
         let hub_party = party("controller", Some(serial.to_string()), &hub.read(|hub| hub.uuid.clone()));
         let cloud = party("cloud", None, &user_uuid);
         keys.push(key(Field::Null, hub_party.clone(), cloud));
-        if let Some(token) = accounts.local_token(serial, caller.user) {
+        if let Some(token) = accounts.local_token(&world.tokens, &serial, caller.user) {
             let user = party("user", Some(caller.user.to_string()), &user_uuid);
             keys.push(key(json!({"type": "string", "string": token.expose()}).into(), user, hub_party));
         }
@@ -124,7 +124,7 @@ fn raw_host(url: &str) -> String {
 fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
     let accounts = world.accounts();
     let controllers = accounts.hubs_of(caller.account).filter_map(|(serial, _)| {
-        let hub = ezlo_hub(world, serial)?;
+        let hub = ezlo_hub(world, &serial)?;
         let url = relay_url(&hub, host);
         let raw = raw_host(&url);
         let url = NmaController { url: url.into(), ..NmaController::default() };
@@ -132,7 +132,7 @@ fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
             serial: Loose::text(serial.to_string()).into(),
             uuid: hub.read(|hub| hub.uuid.clone()).into(),
             name: format!("Hub {serial}").into(),
-            local_key: accounts.local_token(serial, caller.user).cloned().into(),
+            local_key: accounts.local_token(&world.tokens, &serial, caller.user).into(),
             nma_host: raw.into(),
             nma_controllers: vec![url].into(),
             ..Controller::default()

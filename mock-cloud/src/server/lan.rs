@@ -94,7 +94,7 @@ fn is_allowed(world: &World, hub: &HubCell, request: &Request) -> bool {
     });
     let headers = || Some((request.header("user")?.to_owned(), request.header("token")?.to_owned()));
     match basic.unwrap_or_else(headers) {
-        Some((user, token)) => world.accounts().opens(&hub.serial, &user, &LocalToken::new(token)),
+        Some((user, token)) => world.accounts().opens(&world.tokens, &hub.serial, &user, &LocalToken::new(token)),
         None => hub.read(|hub| hub.anonymous_access),
     }
 }
@@ -301,9 +301,9 @@ impl LocalSession {
         let user = login.user.as_deref().unwrap_or_default();
         let good = if self.hub.family.login_is_global {
             // The user's name does not matter there; its clients send the serial.
-            world.accounts().opens_for_any(&self.hub.serial, &login.token)
+            world.accounts().opens_for_any(&world.tokens, &self.hub.serial, &login.token)
         } else {
-            world.accounts().opens(&self.hub.serial, user, &login.token)
+            world.accounts().opens(&world.tokens, &self.hub.serial, user, &login.token)
         };
         if !good {
             return Err(RpcError::known("user.login.badpassword"));

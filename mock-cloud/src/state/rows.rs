@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::world::{Accounts, HubShot, Sessions, Snapshot, Tokens};
 
 /// Number of the way rows are written; another one is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A row: kept, or with `None` away.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,7 +38,6 @@ pub(crate) enum Touch {
     User(String),
     Account(u64),
     Owner(Serial),
-    LocalToken(Serial, u64),
     Counters,
     /// By token.
     Session(String),
@@ -58,7 +57,6 @@ impl Touch {
             Self::User(name) => format!("users/{name}"),
             Self::Account(id) => format!("accounts/{id}"),
             Self::Owner(serial) => format!("owners/{serial}"),
-            Self::LocalToken(serial, user) => format!("local_tokens/{serial} {user}"),
             Self::Counters => "counters".into(),
             Self::Session(token) => format!("sessions/{token}"),
             Self::Hub(serial) => format!("hubs/{serial}"),
@@ -138,7 +136,7 @@ impl std::fmt::Debug for KeptAuthority {
 
 impl KeptState {
     /// Kinds of rows that there are many of.
-    pub(crate) const KINDS: &[&str] = &["users", "accounts", "owners", "local_tokens", "sessions", "hubs"];
+    pub(crate) const KINDS: &[&str] = &["users", "accounts", "owners", "sessions", "hubs"];
 
     pub(crate) fn rows(&self) -> Vec<Row> {
         let Snapshot { random, tokens, accounts, sessions, hubs, copies: _ } = &self.snapshot;

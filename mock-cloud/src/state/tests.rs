@@ -104,7 +104,7 @@ fn a_document_that_is_not_one_is_refused_and_says_where() {
     };
     type Change = fn(&mut serde_json::Value);
     let cases: [(&str, Change); 6] = [
-        ("format 2, and this program reads format 1", |document| document["about"]["format"] = 2.into()),
+        ("format 1, and this program reads format 2", |document| document["about"]["format"] = 1.into()),
         ("it has no row \"clock\"", |document| drop(document.as_object_mut().unwrap().shift_remove("clock"))),
         ("row \"hubs/90000001\": missing field", |document| document["hubs"]["90000001"] = serde_json::json!({})),
         ("row \"hubs/1\" is hub 90000001", |document| document["hubs"]["1"] = document["hubs"]["90000001"].clone()),

@@ -1,27 +1,32 @@
 //! Users, accounts, and which hub belongs to which account.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ezlo_protocol::cloud::account::AccountRecord;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::password::{sha1_password, sha1_password_case_sensitive};
-use ezlo_protocol::secret::{LocalToken, Password, PasswordHash};
+use ezlo_protocol::secret::{Password, PasswordHash};
 use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::Loose;
 use jiff::Timestamp;
 
 use super::file::UserFile;
+use super::serials::Serials;
 use crate::journal::Journal;
 use crate::random::Random;
 use crate::state::{Keeper, Touch};
 
 mod index;
 mod kept;
+mod local_access;
+mod owners;
 mod written;
 
 use index::Index;
+use owners::Owners;
+pub(crate) use owners::Ownership;
 use written::Written;
 
 /// All users and accounts.
@@ -30,9 +35,7 @@ pub(crate) struct Accounts {
     /// By lower-cased name: the service does not tell names apart by case.
     users: BTreeMap<String, User>,
     accounts: BTreeMap<u64, Account>,
-    ownership: HashMap<Serial, Ownership>,
-    /// Per hub and user.
-    local_tokens: BTreeMap<(Serial, u64), LocalToken>,
+    owners: Owners,
     index: Index,
     next: u64,
     /// The first number that another process of the cluster gives.
@@ -75,13 +78,6 @@ const OWNER: i64 = 10;
 pub(crate) struct Account {
     pub(crate) record: AccountRecord,
     pub(crate) installation: u64,
-}
-
-/// Which account a hub belongs to, since when.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Ownership {
-    pub(crate) account: u64,
-    pub(crate) since: Timestamp,
 }
 
 /// A wish for an account.
@@ -156,8 +152,7 @@ impl Accounts {
         let mut all = Self {
             users: BTreeMap::new(),
             accounts: BTreeMap::new(),
-            ownership: HashMap::new(),
-            local_tokens: BTreeMap::new(),
+            owners: Owners::default(),
             index: Index::default(),
             next: FIRST_NEW,
             end: u64::MAX,
@@ -178,11 +173,6 @@ impl Accounts {
     fn add_user(&mut self, key: String, user: User) {
         self.index.add_user(&key, &user);
         self.users.insert(key, user);
-    }
-
-    fn add_owner(&mut self, serial: Serial, ownership: Ownership) {
-        self.index.add_owner(&serial, ownership.account);
-        self.ownership.insert(serial, ownership);
     }
 
     /// Makes an account with its first user.
@@ -299,78 +289,41 @@ impl Accounts {
         true
     }
 
-    pub(crate) fn ownership(&self, serial: &Serial) -> Option<&Ownership> {
-        self.ownership.get(serial)
+    pub(crate) fn ownership(&self, serial: &Serial) -> Option<Ownership> {
+        self.owners.get(serial)
     }
 
-    pub(crate) fn hubs_of(&self, account: u64) -> impl Iterator<Item = (&Serial, &Ownership)> {
-        self.index.owned(account).filter_map(|serial| self.ownership.get_key_value(serial))
+    /// In the order in which they were claimed, which is the order of the hub list.
+    pub(crate) fn hubs_of(&self, account: u64) -> impl Iterator<Item = (Serial, Ownership)> {
+        self.owners.of(account)
     }
 
-    /// Gives hubs to the account of a user who is in the world file.
-    pub(crate) fn adopt(
-        &mut self,
-        username: &str,
-        serials: impl ExactSizeIterator<Item = Serial>,
-        now: Timestamp,
-        random: &Random,
-    ) {
+    /// Gives so many hubs, with serials from that one on, to the account of a user who is in the world file.
+    pub(crate) fn adopt(&mut self, username: &str, first: &Serial, count: u32, now: Timestamp) {
         let Some(account) = self.users.get(&username.to_lowercase()).map(|user| user.account) else { return };
-        self.ownership.reserve(serials.len());
-        self.index.expect(account, serials.len());
-        let users = self.ids_of(account);
-        for serial in serials {
-            self.give(account, &users, &serial, now, random);
+        match Serials::from(first, count) {
+            Some(serials) => self.owners.add_row(serials, account, now),
+            None => self.owners.add(first, account, now),
         }
     }
 
-    fn ids_of(&self, account: u64) -> Vec<u64> {
-        self.users_of(account).map(|user| user.id).collect()
-    }
-
     /// Claims a hub. Claiming one's own again changes nothing.
-    pub(crate) fn claim(&mut self, claim: &Claim<'_>, now: Timestamp, random: &Random) -> Result<u64, ClaimError> {
+    pub(crate) fn claim(&mut self, claim: &Claim<'_>, now: Timestamp) -> Result<u64, ClaimError> {
         let own = self.accounts.get(&claim.account).map(|account| account.installation);
         let installation = own.filter(|own| claim.installation == 0 || claim.installation == *own);
         let installation = installation.ok_or(ClaimError::Installation)?;
         if claim.mac != claim.label {
             return Err(ClaimError::Mac);
         }
-        match self.ownership.get(claim.serial) {
+        match self.owners.get(claim.serial) {
             Some(ownership) if ownership.account != claim.account => Err(ClaimError::Owned),
             Some(_) => Ok(installation),
             None => {
-                self.give(claim.account, &self.ids_of(claim.account), claim.serial, now, random);
+                self.owners.add(claim.serial, claim.account, now);
+                self.note([Touch::Owner(claim.serial.clone())]);
                 Ok(installation)
             }
         }
-    }
-
-    fn give(&mut self, account: u64, users: &[u64], serial: &Serial, since: Timestamp, random: &Random) {
-        self.add_owner(serial.clone(), Ownership { account, since });
-        // One note for the whole act: half of it is never kept.
-        let tokens = users.iter().map(|user| Touch::LocalToken(serial.clone(), *user));
-        self.note(tokens.chain([Touch::Owner(serial.clone())]));
-        for user in users {
-            self.local_tokens.insert((serial.clone(), *user), LocalToken::new(random.hex(32)));
-        }
-    }
-
-    pub(crate) fn local_token(&self, serial: &Serial, user: u64) -> Option<&LocalToken> {
-        self.local_tokens.get(&(serial.clone(), user))
-    }
-
-    /// Whether that user's uuid and token open the hub on its local network.
-    pub(crate) fn opens(&self, serial: &Serial, user_uuid: &str, token: &LocalToken) -> bool {
-        let user = self.index.by_uuid(user_uuid).and_then(|key| self.users.get(key));
-        user.and_then(|user| self.local_token(serial, user.id)).is_some_and(|stored| stored == token)
-    }
-
-    /// Whether the token opens the hub, whoever's it is.
-    pub(crate) fn opens_for_any(&self, serial: &Serial, token: &LocalToken) -> bool {
-        let first = (serial.clone(), 0);
-        let all = self.local_tokens.range(first..).take_while(|((of, _), _)| of == serial);
-        all.map(|(_, stored)| stored).any(|stored| stored == token)
     }
 }
 
@@ -431,7 +384,7 @@ mod tests {
         let (label, wrong) = (MacAddress::new([1; 6]), MacAddress::new([2; 6]));
         let mut claim = |account, mac, installation| {
             let claim = Claim { account, installation, serial: &serial, mac, label };
-            accounts.claim(&claim, Timestamp::UNIX_EPOCH, &Random::new(1))
+            accounts.claim(&claim, Timestamp::UNIX_EPOCH)
         };
         assert_eq!(claim(first, wrong, 0), Err(ClaimError::Mac));
         assert_eq!(claim(first, label, 7), Err(ClaimError::Installation));

@@ -10,6 +10,7 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 
 use super::file::{HubFile, WorldFile};
+use super::serials::Serials;
 use super::{HubCell, HubKind, HubShot, World};
 use crate::ready::ReadyHub;
 
@@ -25,8 +26,7 @@ pub(crate) struct Fleet {
 pub(crate) struct Copies {
     /// Place of the entry.
     at: usize,
-    first: u64,
-    count: u32,
+    serials: Serials,
     /// When the world began, Unix milliseconds.
     begun_ms: i64,
 }
@@ -35,31 +35,19 @@ impl Copies {
     /// Those of that entry; `None` when it is about one hub alone.
     pub(crate) fn of(file: &WorldFile, at: usize, begun_ms: i64) -> Option<Self> {
         let hub = &file.hubs[at];
-        let first = hub.serial.as_str().parse().ok()?;
-        (hub.count() > 1).then_some(Self { at, first, count: hub.count(), begun_ms })
+        Some(Self { at, serials: Serials::from(&hub.serial, hub.count())?, begun_ms })
     }
 
     /// Which of them has that serial.
     pub(super) fn number(&self, serial: &Serial) -> Option<u32> {
-        let number = serial.as_str().parse::<u64>().ok()?.checked_sub(self.first)?;
-        // 007 is not 7.
-        let is_plain = !serial.as_str().starts_with('0');
-        u32::try_from(number).ok().filter(|number| is_plain && *number < self.count)
-    }
-
-    /// Serials of the first ones after that one.
-    fn after(&self, after: Option<&Serial>, most: usize) -> impl Iterator<Item = Serial> + use<> {
-        let (first, count) = (self.first, u64::from(self.count));
-        let after = after.and_then(|serial| serial.as_str().parse::<u64>().ok());
-        let skipped = after.map_or(0, |after| (after + 1).saturating_sub(first));
-        (skipped..count).take(most).filter_map(move |n| (first + n).to_string().parse().ok())
+        self.serials.number(serial)
     }
 }
 
 impl Fleet {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        let copies: usize = self.copies.iter().map(|copies| copies.count as usize).sum();
+        let copies: usize = self.copies.iter().map(|copies| copies.serials.count() as usize).sum();
         let strange = self.made.keys().filter(|serial| self.copies.iter().all(|row| row.number(serial).is_none()));
         copies + if self.copies.is_empty() { self.made.len() } else { strange.count() }
     }
@@ -89,7 +77,7 @@ impl World {
             let made = fleet.made.range((begin, Bound::Unbounded)).take(most);
             (Arc::clone(&fleet.copies), made.map(|(serial, cell)| (serial.clone(), Arc::clone(cell))).collect())
         };
-        for serial in copies.iter().flat_map(|copies| copies.after(after, most)) {
+        for serial in copies.iter().flat_map(|copies| copies.serials.after(after, most)) {
             if let Entry::Vacant(entry) = hubs.entry(serial)
                 && let Some(shot) = self.untouched(&copies, entry.key())
             {

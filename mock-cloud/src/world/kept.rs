@@ -94,7 +94,7 @@ impl World {
         let heard = match key.split_once('/') {
             Some(("sessions", token)) => self.sessions().hear(token, value),
             Some(("hubs", serial)) => value.map_or(Ok(()), |value| self.hear_of_hub(serial, value)),
-            Some(("users" | "accounts" | "owners" | "local_tokens", _)) => self.accounts().hear(key, value),
+            Some(("users" | "accounts" | "owners", _)) => self.accounts().hear(key, value),
             _ => Ok(()),
         };
         if let Err(error) = heard {

@@ -11,7 +11,8 @@ use ezlo_protocol::identity::{
     Permission, PermissionWithArguments,
 };
 use ezlo_protocol::jwt::JwtPayload;
-use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken};
+use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, LocalToken};
+use ezlo_protocol::serial::Serial;
 use hmac::{Hmac, Mac};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
@@ -97,6 +98,11 @@ impl Tokens {
         mac.update(&[0]);
         mac.update(text.as_bytes());
         mac.finalize().into_bytes().into()
+    }
+
+    /// What opens a hub on its local network for a user: 32 hexadecimal digits.
+    pub(crate) fn local(&self, serial: &Serial, user: u64) -> LocalToken {
+        LocalToken::new(hex(&self.mac("local", &format!("{serial} {user}"))[..16]))
     }
 
     /// The signature of an identity.

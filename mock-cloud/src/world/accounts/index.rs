@@ -1,9 +1,6 @@
-//! Ways to users and hubs that do not get longer with their number.
+//! Ways to users that do not get longer with their number.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-
-use ezlo_protocol::serial::Serial;
-use indexmap::IndexSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::User;
 
@@ -15,8 +12,6 @@ pub(super) struct Index {
     by_account: HashMap<u64, BTreeSet<String>>,
     /// In lower case.
     emails: HashSet<String>,
-    /// In the order in which hubs were claimed, which is the order of the hub list.
-    owned: BTreeMap<u64, IndexSet<Serial>>,
 }
 
 impl Index {
@@ -25,15 +20,6 @@ impl Index {
         self.by_uuid.insert(user.uuid.clone(), key.to_owned());
         self.by_account.entry(user.account).or_default().insert(key.to_owned());
         self.emails.insert(user.email.to_ascii_lowercase());
-    }
-
-    /// So many hubs are about to be the account's.
-    pub(super) fn expect(&mut self, account: u64, hubs: usize) {
-        self.owned.entry(account).or_default().reserve(hubs);
-    }
-
-    pub(super) fn add_owner(&mut self, serial: &Serial, account: u64) {
-        self.owned.entry(account).or_default().insert(serial.clone());
     }
 
     pub(super) fn by_id(&self, id: u64) -> Option<&str> {
@@ -51,14 +37,5 @@ impl Index {
 
     pub(super) fn has_email(&self, email: &str) -> bool {
         self.emails.contains(&email.to_ascii_lowercase())
-    }
-
-    pub(super) fn owned(&self, account: u64) -> impl Iterator<Item = &Serial> {
-        self.owned.get(&account).into_iter().flatten()
-    }
-
-    /// Which of the account's hubs it is.
-    pub(super) fn place(&self, serial: &Serial, account: u64) -> usize {
-        self.owned.get(&account).and_then(|owned| owned.get_index_of(serial)).unwrap_or_default()
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ezlo_protocol::secret::LocalToken;
 use ezlo_protocol::serial::Serial;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +26,7 @@ struct Counters {
 /// A hub's owner, with its place in the order of the owner's claims.
 #[derive(Serialize, Deserialize)]
 struct Owner {
-    place: usize,
+    place: u64,
     account: u64,
     since: jiff::Timestamp,
 }
@@ -65,9 +64,8 @@ impl Accounts {
     pub(crate) fn touches(&self) -> BTreeSet<Touch> {
         let users = self.users.keys().cloned().map(Touch::User);
         let accounts = self.accounts.keys().copied().map(Touch::Account);
-        let owners = self.ownership.keys().cloned().map(Touch::Owner);
-        let tokens = self.local_tokens.keys().map(|(serial, user)| Touch::LocalToken(serial.clone(), *user));
-        [Touch::Counters].into_iter().chain(users).chain(accounts).chain(owners).chain(tokens).collect()
+        let owners = self.owners.all().map(Touch::Owner);
+        [Touch::Counters].into_iter().chain(users).chain(accounts).chain(owners).collect()
     }
 
     /// What is kept of that; `None` when it is not there.
@@ -76,14 +74,10 @@ impl Accounts {
         match touch {
             Touch::User(name) => self.users.get(name).map(|user| Row::new(key, user)),
             Touch::Account(id) => self.accounts.get(id).map(|account| Row::new(key, account)),
-            Touch::Owner(serial) => self.ownership.get(serial).map(|ownership| {
-                let Ownership { account, since } = *ownership;
-                let place = self.index.place(serial, account);
-                Row::new(key, &Owner { place, account, since })
-            }),
-            Touch::LocalToken(serial, user) => {
-                self.local_tokens.get(&(serial.clone(), *user)).map(|token| Row::new(key, token))
-            }
+            Touch::Owner(serial) => self
+                .owners
+                .get(serial)
+                .map(|Ownership { account, since, place }| Row::new(key, &Owner { place, account, since })),
             Touch::Counters => Some(Row::new(key, &Counters { next: self.next, logins: self.logins })),
             Touch::Session(_) | Touch::Hub(_) | Touch::Clock => None,
         }?
@@ -113,11 +107,7 @@ impl Accounts {
         let mut owners = rows.all::<Owner>("owners")?;
         owners.sort_by_key(|(_, owner)| owner.place);
         for (serial, Owner { account, since, .. }) in owners {
-            self.add_owner(hub("owners", &serial)?, Ownership { account, since });
-        }
-        for (name, token) in rows.all::<LocalToken>("local_tokens")? {
-            let (serial, user) = name.split_once(' ').ok_or("a row of \"local_tokens\" names no user")?;
-            self.local_tokens.insert((hub("local_tokens", serial)?, number("local_tokens", user)?), token);
+            self.owners.add(&hub("owners", &serial)?, account, since);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::house::{ActionFile, BehaviourFile, DeviceFile, Finders, ItemFile, SceneFile, known_mode};
 use super::{HubFile, UserFile, WorldFile};
+use crate::world::serials::Serials;
 use crate::world::template;
 
 /// Most copies of one hub or user.
@@ -129,9 +130,8 @@ impl HubFile {
 
     /// Whether that serial is one of its.
     pub(crate) fn has(&self, serial: &Serial) -> bool {
-        let number = |serial: &Serial| serial.as_str().parse::<u64>().ok();
-        let counted = || Some(number(serial)?.checked_sub(number(&self.serial)?)? < u64::from(self.count()));
-        *serial == self.serial || self.count() > 1 && !serial.as_str().starts_with('0') && counted().unwrap_or(false)
+        let copies = Serials::from(&self.serial, self.count());
+        *serial == self.serial || copies.is_some_and(|serials| serials.number(serial).is_some())
     }
 
     /// Hardware address of the so manieth.

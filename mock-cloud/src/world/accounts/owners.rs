@@ -1,0 +1,140 @@
+//! Which hub belongs to which account. Hubs that a world file has many of are given away together, and are a row of serials
+//! here: a million of them cost as much as one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ezlo_protocol::serial::Serial;
+use jiff::Timestamp;
+
+use crate::world::serials::{Serials, plain};
+
+/// Which account a hub belongs to, since when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ownership {
+    pub(crate) account: u64,
+    pub(crate) since: Timestamp,
+    /// Orders what was given away.
+    pub(super) place: u64,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct Owners {
+    single: HashMap<Serial, Ownership>,
+    /// By the number of the first.
+    rows: BTreeMap<u64, (Serials, Ownership)>,
+    /// What belongs to an account, by its place, which is the order of the hub list.
+    by_account: BTreeMap<u64, BTreeMap<u64, Property>>,
+    next_place: u64,
+}
+
+/// What was given to an account at once.
+#[derive(Debug, Clone)]
+enum Property {
+    One(Serial),
+    /// The row that begins with that number.
+    Row(u64),
+}
+
+impl Owners {
+    pub(super) fn get(&self, serial: &Serial) -> Option<Ownership> {
+        let in_row = || {
+            let (_, (serials, ownership)) = self.rows.range(..=plain(serial)?).next_back()?;
+            let number = serials.number(serial)?;
+            Some(Ownership { place: ownership.place + u64::from(number), ..*ownership })
+        };
+        self.single.get(serial).copied().or_else(in_row)
+    }
+
+    /// Gives a hub away, unless it is given already.
+    pub(super) fn add(&mut self, serial: &Serial, account: u64, since: Timestamp) {
+        if self.get(serial).is_some() {
+            return;
+        }
+        let place = self.take_places(1);
+        self.by_account.entry(account).or_default().insert(place, Property::One(serial.clone()));
+        self.single.insert(serial.clone(), Ownership { account, since, place });
+    }
+
+    /// Gives many away, none of which is given already.
+    pub(super) fn add_row(&mut self, serials: Serials, account: u64, since: Timestamp) {
+        let place = self.take_places(serials.count());
+        self.by_account.entry(account).or_default().insert(place, Property::Row(serials.first()));
+        self.rows.insert(serials.first(), (serials, Ownership { account, since, place }));
+    }
+
+    fn take_places(&mut self, count: u32) -> u64 {
+        let place = self.next_place;
+        self.next_place += u64::from(count);
+        place
+    }
+
+    /// The account's hubs, in the order in which they came to it.
+    pub(super) fn of(&self, account: u64) -> impl Iterator<Item = (Serial, Ownership)> {
+        let properties = self.by_account.get(&account).into_iter().flat_map(BTreeMap::values);
+        let serials = properties.flat_map(|property| {
+            let (one, row) = match property {
+                Property::One(serial) => (Some(serial.clone()), None),
+                Property::Row(first) => (None, self.rows.get(first)),
+            };
+            one.into_iter().chain(row.into_iter().flat_map(|(serials, _)| serials.after(None, usize::MAX)))
+        });
+        serials.filter_map(|serial| self.get(&serial).map(|ownership| (serial, ownership)))
+    }
+
+    /// Every hub that belongs to somebody.
+    pub(super) fn all(&self) -> impl Iterator<Item = Serial> {
+        let in_rows = self.rows.values().flat_map(|(serials, _)| serials.after(None, usize::MAX));
+        self.single.keys().cloned().chain(in_rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn serial(number: u64) -> Serial {
+        number.to_string().parse().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_is_as_good_as_one_by_one(
+            given in prop::collection::vec((1_u32..6, 0_u64..3), 1..20), asked in prop::collection::vec(0_u64..200, 20),
+        ) {
+            let (mut rows, mut singles, mut first) = (Owners::default(), Owners::default(), 90_000_000);
+            for (count, account) in given {
+                // A gap after each, of hubs that are nobody's.
+                match Serials::from(&serial(first), count) {
+                    Some(row) => rows.add_row(row, account, Timestamp::UNIX_EPOCH),
+                    None => rows.add(&serial(first), account, Timestamp::UNIX_EPOCH),
+                }
+                (first..first + u64::from(count)).for_each(|n| singles.add(&serial(n), account, Timestamp::UNIX_EPOCH));
+                first += u64::from(count) + 2;
+            }
+            for n in asked {
+                let (serial, account) = (serial(90_000_000 + n), n % 4);
+                // Those that are somebody's stay so.
+                rows.add(&serial, account, Timestamp::UNIX_EPOCH);
+                singles.add(&serial, account, Timestamp::UNIX_EPOCH);
+                let told = |owners: &Owners| owners.get(&serial).map(|ownership| (ownership.account, ownership.place));
+                prop_assert_eq!(told(&rows), told(&singles));
+            }
+            for account in 0..4 {
+                let hubs = |owners: &Owners| owners.of(account).map(|(serial, _)| serial).collect::<Vec<_>>();
+                prop_assert_eq!(hubs(&rows), hubs(&singles));
+            }
+            let all = |owners: &Owners| owners.all().collect::<std::collections::BTreeSet<_>>();
+            prop_assert_eq!(all(&rows), all(&singles));
+        }
+    }
+
+    #[test]
+    fn serials_with_a_zero_before_them_are_others() {
+        let mut owners = Owners::default();
+        owners.add_row(Serials::from(&serial(90_000_000), 10).unwrap(), 1, Timestamp::UNIX_EPOCH);
+        assert!(owners.get(&serial(90_000_009)).is_some() && owners.get(&serial(90_000_010)).is_none());
+        assert!(owners.get(&"090000001".parse().unwrap()).is_none());
+        assert!(Serials::from(&"00000001".parse().unwrap(), 2).is_none());
+    }
+}
