@@ -85,7 +85,7 @@ pub(crate) enum Surface {
     /// A hub's access-point root.
     AccessPointRoot(Arc<HubCell>),
     /// A hub's local ports.
-    Lan { hub: Arc<HubCell>, tls: Arc<ServerConfig> },
+    Lan { hub: Arc<HubCell> },
 }
 
 impl Surface {
@@ -226,7 +226,7 @@ async fn until_taken_over(shared: Arc<Shared>, stream: TcpStream, surface: Surfa
         Surface::Cloud { tls } => tls.clone(),
         Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return None,
         Surface::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return None,
-        Surface::Lan { hub, tls } => lan_tls(hub, tls, stream.stream()).await?,
+        Surface::Lan { hub } => lan_tls(&shared, hub, stream.stream()).await?,
         Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => None,
     };
     let accepted = match tls {
@@ -304,7 +304,7 @@ async fn no_common_cipher(mut stream: TcpStream) {
 
 /// A hub's local port takes TLS, and clear text while insecure access is on; the first byte tells which it is. `None` when
 /// the hub is not there or does not take this one.
-async fn lan_tls(hub: &HubCell, tls: &Arc<ServerConfig>, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
+async fn lan_tls(shared: &Shared, hub: &HubCell, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
     const TLS_HANDSHAKE: u8 = 0x16;
     if hub.local == Local::PlainSocket {
         return hub.read(|hub| hub.wifi.on_network()).then_some(None);
@@ -315,7 +315,14 @@ async fn lan_tls(hub: &HubCell, tls: &Arc<ServerConfig>, stream: &TcpStream) -> 
     let mut first = [0];
     let peek = tokio::time::timeout(HANDSHAKE_TIME, stream.peek(&mut first));
     match peek.await {
-        Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => Some(Some(Arc::clone(tls))),
+        // The certificate is made for the first who asks: most hubs are never asked.
+        Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => match shared.origin.authority.hub(hub.serial.as_str()) {
+            Ok(tls) => Some(Some(tls)),
+            Err(error) => {
+                tracing::warn!(%error, serial = %hub.serial, "a hub has no certificate");
+                None
+            }
+        },
         Ok(Ok(1)) => hub.read(|hub| hub.insecure_access).then_some(None),
         _ => None,
     }

@@ -35,7 +35,7 @@ pub use hub::SetupFault;
 pub(crate) use hub::cell::{HubCell, HubShot};
 pub(crate) use sessions::{Session, Sessions};
 pub(crate) use snapshot::Snapshot;
-pub(crate) use tokens::{AuthError, Caller, Issue, Tokens};
+pub(crate) use tokens::{AuthError, Caller, Issue, ShownPair, Tokens};
 
 /// The state of one simulated cloud.
 pub(crate) struct World {

@@ -70,8 +70,14 @@ impl From<MacAddress> for String {
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        // Lists of thousands of hubs are full of them.
+        let mut text = *b"00:00:00:00:00:00";
+        for (pair, byte) in text.chunks_mut(3).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        f.pad(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -34,7 +34,8 @@ impl Listeners<'_> {
         let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) })?;
         let http = self.listen("http", ports.http, Surface::Cloud { tls: None })?;
         let control = self.listen("control", ports.control, Surface::Control)?;
-        let mut hubs = Vec::new();
+        let count = file.hubs.iter().map(|hub| hub.count() as usize).sum::<usize>();
+        let mut hubs = Vec::with_capacity(count.min(MOST_READY));
         let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
         for (at, (hub, n)) in all.take(MOST_READY).enumerate() {
             let ready = self.shared.world.told(hub, n);
@@ -87,8 +88,7 @@ impl Listeners<'_> {
         let cell = &self.shared.world.hub(serial);
         if let Some(cell) = cell.as_ref().filter(|cell| cell.kind != HubKind::Vera) {
             let ports = self.ports;
-            let tls = self.origin.authority.hub(cell.serial.as_str())?;
-            let lan = || Surface::Lan { hub: Arc::clone(cell), tls: Arc::clone(&tls) };
+            let lan = || Surface::Lan { hub: Arc::clone(cell) };
             let name = |what: &str| format!("{what} of hub {}", cell.serial);
             // Fixed ports are counted up from hub to hub; 0 stays "any".
             let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };

@@ -140,7 +140,7 @@ fn login_answer(pair: &IdentityPair, host: &Host, phone_user: Option<u64>) -> Re
 /// Bare text. Needs the pair; a session token is not enough.
 pub(super) fn session_token(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
-    let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(&pair, now));
+    let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(pair, now));
     match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(mut caller) => {
             caller.expires = now.saturating_add(world.guesses.session_seconds);

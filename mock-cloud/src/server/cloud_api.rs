@@ -23,7 +23,7 @@ use crate::world::{AuthError, Caller, HubCell, HubKind, User, World};
 /// The MMS pair for a token. Needs the pair; a session token is not enough.
 pub(super) fn exchange(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
-    let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(&pair, now));
+    let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(pair, now));
     match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
         Ok(caller) => Reply::json(&token_answer(world, &caller)),
         Err(error) => unauthorized(error),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ezlo_protocol::serial::Serial;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue};
+use http::header::{ALLOW, AsHeaderName, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
@@ -42,6 +42,8 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const LAN_BODY_TIME: Duration = Duration::from_secs(60);
 /// How long the first half of a body that is cut has to go out.
 const FLUSH_TIME: Duration = Duration::from_millis(50);
+/// Headers that an answer has room for at first: those here, and those that the library adds.
+const USUAL_HEADERS: usize = 6;
 /// Names of a query that are told when nobody looked at them.
 const MOST_TOLD: usize = 32;
 
@@ -74,8 +76,8 @@ impl Request {
         unread.take(MOST_TOLD).map(|((name, _), _)| journal::shown_name(name)).collect()
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok())
     }
 }
 
@@ -117,7 +119,7 @@ impl Host {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: HeaderMap,
     pub(super) body: Body,
 }
 
@@ -127,7 +129,8 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 
 impl Reply {
     pub(super) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self { status, headers, body: full(body) }
     }
 
@@ -169,7 +172,7 @@ impl Reply {
             Ok(Frame::data(Bytes::new()))
         });
         if self.body.size_hint().exact().is_none() {
-            self.headers.push((CONTENT_LENGTH, HeaderValue::from(MAX_BODY)));
+            self.headers.insert(CONTENT_LENGTH, HeaderValue::from(MAX_BODY));
             let first = self.body.into_data_stream().take(1).map_ok(Frame::data);
             self.body = StreamBody::new(first.chain(end)).boxed_unsync();
             return self;
@@ -178,7 +181,7 @@ impl Reply {
             Ok(whole) => whole.to_bytes(),
             Err(never) => match never {},
         };
-        self.headers.push((CONTENT_LENGTH, HeaderValue::from(whole.len())));
+        self.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
         let half = Frame::data(whole.slice(..whole.len() / 2));
         self.body = StreamBody::new(stream::once(async { Ok(half) }).chain(end)).boxed_unsync();
         self
@@ -186,8 +189,7 @@ impl Reply {
 
     fn into_response(self, shared: &Shared, head_only: bool) -> Response<Body> {
         let mut response = Response::new(if head_only { full(Bytes::new()) } else { self.body });
-        *response.status_mut() = self.status;
-        response.headers_mut().extend(self.headers);
+        (*response.status_mut(), *response.headers_mut()) = (self.status, self.headers);
         response.headers_mut().extend(shared.date().map(|date| (DATE, date)));
         response
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use ezlo_protocol::hub::login::{LoginUserMios, Register};
 use ezlo_protocol::hub::method::{Method as _, RelayLogin, RelayRegister};
-use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
 use ezlo_protocol::serial::Serial;
@@ -23,7 +22,7 @@ use crate::glance::{Glance, glance};
 use crate::json_text::JsonText;
 use crate::world::hub::decode;
 use crate::world::link::Link;
-use crate::world::{AuthError, Caller, HubCell, HubKind, World};
+use crate::world::{AuthError, Caller, HubCell, HubKind, ShownPair, World};
 
 /// Another name that controllers use for `register` (the vendor's own documentation).
 pub(crate) const LOGIN_CONTROLLER: &str = "nma.login.controller";
@@ -230,8 +229,8 @@ impl RelaySession {
             State::Controller(_) => return Err(RpcError::known("rpc.method.notfound")),
             State::Unknown => {}
         }
-        let pair = IdentityPair { identity: login.identity, signature: login.signature };
-        let checked = world.tokens.check_pair(&pair, world.clock.unix_seconds());
+        let pair = ShownPair { identity: login.identity.expose(), signature: login.signature.expose() };
+        let checked = world.tokens.check_pair(pair, world.clock.unix_seconds());
         match checked.and_then(|caller| world.admit(caller, &self.host, "/nma")) {
             Ok(caller) => {
                 self.state = State::User { caller, hub: None };

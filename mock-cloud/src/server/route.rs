@@ -1,14 +1,16 @@
 //! The routes of the vendor's hosts: one table, every path on every host.
 
+use std::borrow::Cow;
+
 use ezlo_protocol::evidence::Evidence;
-use ezlo_protocol::identity::IdentityPair;
-use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, SessionToken};
+use ezlo_protocol::secret::{CloudToken, SessionToken};
+use http::header::HeaderName;
 use http::{Method, StatusCode};
 
 use super::http::{Reply, Request, world_number};
 use super::{Shared, account, auth, cloud_api, device};
 use crate::config::Profile;
-use crate::world::{AuthError, Caller, World};
+use crate::world::{AuthError, Caller, ShownPair, World};
 use crate::{evidence, journal, report};
 
 /// What a handler gets: the world, the request, and the parts of the path where the pattern has `{}`.
@@ -67,13 +69,10 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
     if world.profile == Profile::Strict && !is_known_host(request) {
         return Reply::error(StatusCode::NOT_FOUND, "Unknown host");
     }
-    let path: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
+    let path = request.path.trim_end_matches('/');
     let mut allowed = Vec::new();
     for route in ROUTES {
-        if !begins_alike(route.pattern, &request.path) {
-            continue;
-        }
-        let Some(parts) = parts(route.pattern, &path) else { continue };
+        let Some(parts) = parts(route.pattern, path) else { continue };
         let decoded: Option<Vec<_>> = parts.into_iter().map(decode).collect();
         let Some(parts) = decoded else { return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8") };
         if route.method == request.method || route.method == Method::GET && request.method == Method::HEAD {
@@ -81,7 +80,7 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
             if let Some(refusal) = unproven(world, route.name, route.evidence) {
                 return refusal;
             }
-            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();
             let reply = (route.handler)(world, request, &parts);
             if reply.status.is_client_error() || reply.status.is_server_error() {
                 let (wanted, status) = (world.guesses.only_proven, reply.status.as_u16());
@@ -101,9 +100,9 @@ pub(super) fn cloud(shared: &Shared, request: &Request) -> Reply {
 
 /// Whether the answer to it may change users, accounts or who owns a hub.
 pub(super) fn changes_accounts(request: &Request) -> bool {
-    let path: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
+    let path = request.path.trim_end_matches('/');
     let changes = |route: &&Route| route.method == Method::PUT || route.name == "create_account";
-    ROUTES.iter().filter(changes).any(|route| route.method == request.method && parts(route.pattern, &path).is_some())
+    ROUTES.iter().filter(changes).any(|route| route.method == request.method && parts(route.pattern, path).is_some())
 }
 
 /// The refusal of an answer that is known less well than was asked for (`only_proven`).
@@ -119,36 +118,32 @@ fn is_known_host(request: &Request) -> bool {
     request.host.is_vendors() || is_address || name == "localhost" || world_number(&name).is_some()
 }
 
-/// Whether they are the same up to the pattern's first hole, as far as both go.
-fn begins_alike(pattern: &str, path: &str) -> bool {
-    let mut pairs = pattern.bytes().zip(path.bytes()).take_while(|(want, _)| *want != b'{');
-    pairs.all(|(want, have)| want == have)
-}
-
-/// The parts of the path where the pattern has `{}`; `None` when they differ.
-fn parts<'p>(pattern: &str, path: &[&'p str]) -> Option<Vec<&'p str>> {
-    let (front, anything) = match pattern.strip_suffix("/{*}") {
-        Some(front) => (front, true),
-        None => (pattern, false),
-    };
-    let mut have = path.iter();
-    for want in front.split('/') {
-        have.next().filter(|have| want == "{}" || want == **have)?;
+/// The parts of the path where the pattern has `{}`; `None` when they differ. `{*}` is whatever comes, and something has to.
+fn parts<'p>(mut pattern: &str, mut path: &'p str) -> Option<Vec<&'p str>> {
+    let mut holes = Vec::new();
+    while let Some(hole) = pattern.find('{') {
+        path = path.strip_prefix(&pattern[..hole])?;
+        pattern = &pattern[hole..];
+        if pattern == "{*}" {
+            return Some(holes);
+        }
+        pattern = pattern.strip_prefix("{}")?;
+        let end = path.find('/').unwrap_or(path.len());
+        holes.push(&path[..end]);
+        path = &path[end..];
     }
-    let fits = if anything { have.next().is_some() } else { have.next().is_none() };
-    let holes = || front.split('/').zip(path).filter(|(want, _)| *want == "{}").map(|(_, have)| *have).collect();
-    fits.then(holes)
+    (pattern == path).then_some(holes)
 }
 
-fn decode(part: &str) -> Option<String> {
-    percent_encoding::percent_decode_str(part).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+fn decode(part: &str) -> Option<Cow<'_, str>> {
+    percent_encoding::percent_decode_str(part).decode_utf8().ok()
 }
 
 /// Who asks: the pair, else the session token. The answer to a bad one is 401 for every MMS call (one public client).
 pub(super) fn authenticate(world: &World, request: &Request) -> Result<Caller, Reply> {
     let now = world.clock.unix_seconds();
-    let checked = match (pair(request), request.header("mmssession")) {
-        (Some(pair), _) => world.tokens.check_pair(&pair, now),
+    let checked = match (pair(request), request.header(&SESSION)) {
+        (Some(pair), _) => world.tokens.check_pair(pair, now),
         (None, Some(token)) => {
             let sessions = world.sessions();
             sessions.check(&SessionToken::new(token), now).and_then(|session| {
@@ -168,21 +163,25 @@ fn accepts(issuer: &str, host: &str) -> bool {
 
 /// Name of the user whose tokens a request has, good or expired, or who logs in with it; empty when there is none.
 pub(super) fn user_of(world: &World, request: &Request) -> String {
-    let caller = match (pair(request), request.header("mmssession")) {
-        (Some(pair), _) => world.tokens.check_pair(&pair, i64::MIN).ok(),
+    let caller = match (pair(request), request.header(&SESSION)) {
+        (Some(pair), _) => world.tokens.check_pair(pair, i64::MIN).ok(),
         (None, Some(token)) => {
             world.sessions().check(&SessionToken::new(token), i64::MIN).ok().map(|known| known.caller.clone())
         }
         (None, None) => bearer(request).and_then(|token| world.tokens.check_cloud_token(&token, i64::MIN).ok()),
     };
     let named = request.path.strip_prefix("/autha/auth/username/").and_then(|name| decode(name.trim_end_matches('/')));
-    caller.map(|caller| world.user_name(caller.user)).or(named).unwrap_or_default()
+    caller.map(|caller| world.user_name(caller.user)).or(named.map(Cow::into_owned)).unwrap_or_default()
 }
 
-pub(super) fn pair(request: &Request) -> Option<IdentityPair> {
-    let identity = IdentityToken::new(request.header("mmsauth")?.trim());
-    let signature = IdentitySignature::new(request.header("mmsauthsig")?.trim());
-    Some(IdentityPair { identity, signature })
+/// Headers that say who asks. Read with nearly every request.
+static IDENTITY: HeaderName = HeaderName::from_static("mmsauth");
+static SIGNATURE: HeaderName = HeaderName::from_static("mmsauthsig");
+static SESSION: HeaderName = HeaderName::from_static("mmssession");
+
+pub(super) fn pair(request: &Request) -> Option<ShownPair<'_>> {
+    let (identity, signature) = (request.header(&IDENTITY)?.trim(), request.header(&SIGNATURE)?.trim());
+    Some(ShownPair { identity, signature })
 }
 
 pub(super) fn bearer(request: &Request) -> Option<CloudToken> {
@@ -206,13 +205,24 @@ mod tests {
     use ezlo_protocol::cloud::call::{CALLS, HostRole};
 
     #[test]
+    fn paths_fit_their_patterns() {
+        assert_eq!(parts("/a/{}/b/{}", "/a/x/b/y").unwrap(), ["x", "y"]);
+        assert_eq!(parts("/a/{}", "/a/").unwrap(), [""]);
+        assert_eq!(parts("/a/{}/{*}", "/a/x/y/z").unwrap(), ["x"]);
+        for (pattern, path) in
+            [("/a/{}", "/a"), ("/a/{}", "/a/x/y"), ("/a/{}/b", "/a/x/c"), ("/a", "/a/b"), ("/a/{}/{*}", "/a/x")]
+        {
+            assert!(parts(pattern, path).is_none(), "{pattern} {path}");
+        }
+    }
+
+    #[test]
     fn every_cloud_call_of_the_protocol_has_a_route() {
         let on_hub = |role| matches!(role, HostRole::AccessPoint | HostRole::AccessPointRoot);
         for call in CALLS.iter().filter(|call| !on_hub(call.role)) {
-            let path: Vec<&str> = call.path.split('/').collect();
             let found = ROUTES
                 .iter()
-                .any(|route| route.method.as_str() == call.method && parts(route.pattern, &path).is_some());
+                .any(|route| route.method.as_str() == call.method && parts(route.pattern, call.path).is_some());
             assert!(found, "{}", call.name);
         }
     }

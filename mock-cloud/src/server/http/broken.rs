@@ -34,7 +34,7 @@ pub(in crate::server) fn in_place(fault: &FaultKind) -> Option<Reply> {
         }
         FaultKind::CaptivePortal => {
             let mut reply = Reply::new(StatusCode::FOUND, "text/html", "<html><body>Log in to go on</body></html>");
-            reply.headers.push((LOCATION, HeaderValue::from_static("http://login.portal.invalid/")));
+            reply.headers.insert(LOCATION, HeaderValue::from_static("http://login.portal.invalid/"));
             reply
         }
         FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),

@@ -35,7 +35,7 @@ pub(in crate::server) fn accept(
     };
     if version != Some(b"13") {
         let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is required");
-        reply.headers.push((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+        reply.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return reply;
     }
     let host = answers::host_of(&request, false).map(|host| host.name().into_owned()).unwrap_or_default();
@@ -103,8 +103,9 @@ fn refused(shared: &Shared, surface: &Surface, request: &http::Request<Incoming>
 fn switching(accept_key: &str) -> Reply {
     let mut reply = Reply::text(Bytes::new());
     reply.status = StatusCode::SWITCHING_PROTOCOLS;
-    reply.headers =
-        vec![(CONNECTION, HeaderValue::from_static("Upgrade")), (UPGRADE, HeaderValue::from_static("websocket"))];
+    reply.headers.clear();
+    reply.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    reply.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     reply.headers.extend(HeaderValue::from_str(accept_key).ok().map(|key| (SEC_WEBSOCKET_ACCEPT, key)));
     reply
 }
