@@ -102,6 +102,8 @@ impl Contestant {
         let mut command = Command::new("java");
         command.arg("-jar").arg(jar).args(["--port", &address.port().to_string(), "--disable-banner"]);
         command.args(["--bind-address", "127.0.0.1", "--use-chunked-encoding", "never", "--disable-gzip"]);
+        // It makes folders where it stands.
+        command.current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let contestant = Self { name: "WireMock", child: command.spawn().ok()?, address, https: None };
         let answer = json!({"status": 200, "body": "x".repeat(bytes), "headers": {"Content-Type": "application/json"}});
