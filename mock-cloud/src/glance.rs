@@ -317,6 +317,15 @@ mod tests {
             agrees(&format!("{{{}}}", members.join(",")))?;
         }
 
+        /// A search that begins in small steps goes on in wide ones.
+        #[test]
+        fn texts_end_where_they_do(plain in "[a-z]{0,150}", end in "\"|\\\\\"x\"", at in 0_usize..9) {
+            let text = format!("{}{plain}{end}", "ö".repeat(at));
+            let expected = text.bytes().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(end_of_text(text.as_bytes()), expected);
+            agrees(&format!("{{\"id\":1,\"method\":\"{text},\"params\":{{\"a\":\"{text}}}}}"))?;
+        }
+
         #[test]
         fn nothing_panics(text in "[{}\\[\\]\",:\\\\a-c0 ]{0,40}", any in any::<String>()) {
             agrees(&text)?;

@@ -137,6 +137,22 @@ mod tests {
         assert_eq!(strange(&format!("{{{}}}", many.join(","))).len(), MEMBERS);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_look_at_the_names_says_what_reading_does(
+            members in proptest::collection::vec(("a|_id|value|\\\\u0061|", "1|\"x\"|\\{\"b\":2\\}|\\[\\]|null"), 0..4),
+            blank in " ?",
+        ) {
+            let known = &["_id", "value"];
+            let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\"{blank}:{blank}{value}")).collect();
+            let object = format!("{{{}}}", members.join(","));
+            let strange = Strange::of(&object, known);
+            if let Some(has_only) = has_only(&object, known) {
+                proptest::prop_assert_eq!(has_only, strange.is_empty(), "{}", object);
+            }
+        }
+    }
+
     #[test]
     fn names_that_come_near_are_found() {
         let known =

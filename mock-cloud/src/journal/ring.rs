@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::EntryKind;
 
-/// Entries that are kept, and bytes of messages in them; the oldest go first, a block at a time.
+/// Entries that are kept, and bytes of messages in them, each counted whole; the oldest go first, a block at a time.
 pub(super) const MOST_ENTRIES: usize = 16_384;
 pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// The same of one block. What is longer has a block for itself.
+/// Entries of one block, and bytes as they stand in it. What is longer has a block for itself.
 pub(super) const BLOCK_ENTRIES: usize = 64;
 const BLOCK_BYTES: usize = 16 * 1024;
 /// Fewest bytes that a message refers to in one before; half of it at least.
@@ -114,6 +114,8 @@ impl News<'_> {
 struct Block {
     heads: Vec<Head>,
     text: String,
+    /// Bytes of all of them, each counted whole.
+    told: usize,
     /// What the last message was, or began with, and the last connection.
     last: Span,
     connection: Span,
@@ -131,6 +133,7 @@ impl Block {
     }
 
     fn push(&mut self, seq: u64, news: &News<'_>) {
+        self.told += news.bytes();
         if self.connection.within(&self.text) != news.connection {
             self.connection = Span::of(self.text.len(), news.connection.len());
             self.text.push_str(news.connection);
@@ -203,7 +206,7 @@ impl Block {
     fn emptied(mut self) -> Self {
         self.heads.clear();
         self.text.clear();
-        (self.last, self.connection) = (Span::default(), Span::default());
+        (self.told, self.last, self.connection) = (0, Span::default(), Span::default());
         self.text.shrink_to(BLOCK_BYTES);
         self
     }
@@ -249,13 +252,13 @@ impl Full {
     /// Takes a block in; gives one to write into.
     fn takes(&mut self, block: Block) -> Block {
         self.entries += block.heads.len();
-        self.bytes += block.text.len();
+        self.bytes += block.told;
         self.blocks.push_back(Arc::new(block));
         let mut free = None;
         while self.entries > MOST_ENTRIES || self.bytes > MOST_BYTES {
             let Some(oldest) = self.blocks.pop_front() else { break };
             self.entries -= oldest.heads.len();
-            self.bytes -= oldest.text.len();
+            self.bytes -= oldest.told;
             self.forgotten = self.forgotten.max(oldest.last());
             // Somebody may be reading it.
             free = Arc::into_inner(oldest).or(free);
@@ -264,8 +267,7 @@ impl Full {
             || Block {
                 heads: Vec::with_capacity(BLOCK_ENTRIES),
                 text: String::with_capacity(BLOCK_BYTES),
-                last: Span::default(),
-                connection: Span::default(),
+                ..Block::default()
             },
             Block::emptied,
         )
@@ -397,26 +399,39 @@ mod tests {
     }
 
     proptest! {
-            #[test]
-            fn what_refers_to_another_is_read_whole(
-                texts in prop::collection::vec((0_usize..2000, 0_usize..100, 0_usize..3), 1..80), since in 0_u64..80,
-            ) {
-                let ring = Ring::default();
-                let entry = |(begin, end, n): (usize, usize, usize)| {
-    (["", "c", "ccc"][n], "a".repeat(begin) + &["ö", "b", ""][n].repeat(end))
-    };
-                let entries: Vec<(&str, String)> = texts.into_iter().map(entry).collect();
-                for (connection, text) in &entries {
-                    ring.keep(&News { connection, ..news("n", &[text]) });
-                }
-                let cut = ring.since(since);
-                let kept = cut.kept();
-                let kept = kept.iter().map(|kept| (kept.connection, kept.name, kept.rest.to_string()));
-                let expected = entries.iter().skip(usize::try_from(since).unwrap());
-                let expected = expected.map(|(connection, text)| (*connection, "n", text.clone()));
-                prop_assert_eq!(kept.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        #[test]
+        fn what_refers_to_another_is_read_whole(
+            texts in prop::collection::vec((0_usize..2000, 0_usize..100, 0_usize..4), 1..80), since in 0_u64..80,
+        ) {
+            let ring = Ring::default();
+            // Two ends differ inside of a character.
+            let entry = |(begin, end, n): (usize, usize, usize)| {
+                (["", "c", "ccc", "c"][n], "a".repeat(begin) + &["ö", "ä", "b", ""][n].repeat(end))
+            };
+            let entries: Vec<(&str, String)> = texts.into_iter().map(entry).collect();
+            for (n, (connection, text)) in entries.iter().enumerate() {
+                let form = if n % 5 == 4 { Form::Named } else { Form::Message };
+                ring.keep(&News { connection, form, ..news("n", &[text]) });
             }
+            let cut = ring.since(since);
+            let kept = cut.kept();
+            let kept = kept.iter().map(|kept| (kept.connection, kept.name, kept.rest.to_string()));
+            let expected = entries.iter().skip(usize::try_from(since).unwrap());
+            let expected = expected.map(|(connection, text)| (*connection, "n", text.clone()));
+            prop_assert_eq!(kept.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn what_refers_to_another_counts_whole() {
+        let ring = Ring::default();
+        let begin = "x".repeat(8 * 1024);
+        for n in 0..4096 {
+            ring.keep(&news("", &[&(begin.clone() + &n.to_string())]));
+        }
+        let told: usize = ring.since(0).kept().iter().map(|kept| kept.rest.len()).sum();
+        assert!(told <= MOST_BYTES + BLOCK_ENTRIES * 9 * 1024, "{told}: whoever looks holds all of it");
+    }
 
     #[test]
     fn what_many_are_told_stands_there_once() {
@@ -449,7 +464,7 @@ mod tests {
         assert!(lock(&ring.full).bytes <= MOST_BYTES);
         assert!((3..=5).contains(&ring.since(0).kept().len()), "three, and what this thread writes into");
         let full = lock(&ring.full);
-        assert_eq!(full.bytes, full.blocks.iter().map(|block| block.text.len()).sum::<usize>());
+        assert_eq!(full.bytes, full.blocks.iter().map(|block| block.told).sum::<usize>());
         assert_eq!(full.entries, full.blocks.iter().map(|block| block.heads.len()).sum::<usize>());
     }
 }

@@ -76,6 +76,7 @@ impl Request {
         unread.take(MOST_TOLD).map(|((name, _), _)| journal::shown_name(name)).collect()
     }
 
+    /// What is not UTF-8 counts as not there.
     pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok())
     }

@@ -187,7 +187,7 @@ async fn hear<F: Framing>(world: &Arc<World>, socket: &mut Socket<F>, session: &
         let (mut at_once, mut now) = (0, None);
         socket.poll_hear(context, &mut |heard| {
             at_once += 1;
-            // What is read at once has come at once.
+            // What is read at once has come at once, for the journal; hubs look at the clock for each call.
             let now = *now.get_or_insert_with(|| world.clock.now_ms());
             match journal::at(now, || hears(world, session, heard)) {
                 Some(end) => Then::Over(end),

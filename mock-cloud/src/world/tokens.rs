@@ -314,6 +314,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_opens_with_its_own_token_of_each_user() {
+        let tokens = Tokens::new(&Random::new(1));
+        let (hub, other): (Serial, Serial) = ("90000001".parse().unwrap(), "90000002".parse().unwrap());
+        let token = tokens.local(&hub, 7);
+        assert!(token.expose().len() == 32 && token == tokens.clone().local(&hub, 7));
+        for another in [tokens.local(&other, 7), tokens.local(&hub, 8), Tokens::new(&Random::new(2)).local(&hub, 7)] {
+            assert_ne!(token, another);
+        }
+    }
+
+    #[test]
     fn an_identity_says_what_its_document_does() {
         for version in [1, 2] {
             let (issue, short) = (issue(version), version == 2);

@@ -107,7 +107,7 @@ impl Accounts {
         let mut owners = rows.all::<Owner>("owners")?;
         owners.sort_by_key(|(_, owner)| owner.place);
         for (serial, Owner { account, since, .. }) in owners {
-            self.owners.add(&hub("owners", &serial)?, account, since);
+            self.owners.put(&hub("owners", &serial)?, account, since);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Who gets into a hub on its local network: each user of its owner's account, by a token for that hub alone. Tokens are
-//! worked out from the key of all others when somebody asks, so that a million hubs hold none.
+//! worked out from the key of all others when somebody asks, so that hubs hold none.
 
 use ezlo_protocol::secret::LocalToken;
 use ezlo_protocol::serial::Serial;

@@ -1,5 +1,5 @@
 //! Which hub belongs to which account. Hubs that a world file has many of are given away together, and are a row of serials
-//! here: a million of them cost as much as one.
+//! here: in a world that begins, a million of them cost as much as one. A state that was kept has each of them by itself.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -47,9 +47,26 @@ impl Owners {
 
     /// Gives a hub away, unless it is given already.
     pub(super) fn add(&mut self, serial: &Serial, account: u64, since: Timestamp) {
-        if self.get(serial).is_some() {
+        if self.get(serial).is_none() {
+            self.add_single(serial, account, since);
+        }
+    }
+
+    /// Gives a hub to an account, whoever had it: another process of the cluster knows better.
+    pub(super) fn put(&mut self, serial: &Serial, account: u64, since: Timestamp) {
+        if self.get(serial).is_some_and(|known| known.account == account) {
             return;
         }
+        if let Some(before) = self.single.remove(serial)
+            && let Some(properties) = self.by_account.get_mut(&before.account)
+        {
+            properties.remove(&before.place);
+        }
+        self.add_single(serial, account, since);
+    }
+
+    /// What is given by itself counts before what is given in a row.
+    fn add_single(&mut self, serial: &Serial, account: u64, since: Timestamp) {
         let place = self.take_places(1);
         self.by_account.entry(account).or_default().insert(place, Property::One(serial.clone()));
         self.single.insert(serial.clone(), Ownership { account, since, place });
@@ -78,7 +95,9 @@ impl Owners {
             };
             one.into_iter().chain(row.into_iter().flat_map(|(serials, _)| serials.after(None, usize::MAX)))
         });
-        serials.filter_map(|serial| self.get(&serial).map(|ownership| (serial, ownership)))
+        let owned = serials.filter_map(|serial| self.get(&serial).map(|ownership| (serial, ownership)));
+        // One of a row may be somebody else's since.
+        owned.filter(move |(_, ownership)| ownership.account == account)
     }
 
     /// Every hub that belongs to somebody.
@@ -127,6 +146,20 @@ mod tests {
             let all = |owners: &Owners| owners.all().collect::<std::collections::BTreeSet<_>>();
             prop_assert_eq!(all(&rows), all(&singles));
         }
+    }
+
+    #[test]
+    fn what_another_process_knows_counts() {
+        let mut owners = Owners::default();
+        owners.add_row(Serials::from(&serial(90_000_000), 3).unwrap(), 1, Timestamp::UNIX_EPOCH);
+        owners.add(&serial(90_000_007), 1, Timestamp::UNIX_EPOCH);
+        for number in [90_000_001, 90_000_007] {
+            owners.put(&serial(number), 2, Timestamp::UNIX_EPOCH);
+            owners.put(&serial(number), 2, Timestamp::UNIX_EPOCH);
+        }
+        let hubs = |account| owners.of(account).map(|(serial, _)| serial.to_string()).collect::<Vec<_>>();
+        assert_eq!(hubs(1), ["90000000", "90000002"]);
+        assert_eq!(hubs(2), ["90000001", "90000007"]);
     }
 
     #[test]

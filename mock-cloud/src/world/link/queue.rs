@@ -50,8 +50,13 @@ impl Batch {
     }
 
     fn push(&mut self, text: &str, mark: u64, number: u64) {
-        if self.frames.capacity() - self.frames.len() < text.len() + LONGEST_HEAD {
-            self.grow();
+        let needed = text.len() + LONGEST_HEAD;
+        if self.frames.capacity() - self.frames.len() < needed {
+            // One short message alone needs no more than it takes.
+            if !self.frames.is_empty() || needed > KEPT_BYTES {
+                self.grow();
+            }
+            self.frames.reserve(needed);
         }
         push_head(&mut self.frames, text.len());
         let begin = self.frames.len();
@@ -71,7 +76,8 @@ impl Batch {
     /// Goes on in one with more room, if there is one.
     #[cold]
     fn grow(&mut self) {
-        let spare = SPARE.with_borrow_mut(Vec::pop).filter(|spare| spare.frames.capacity() > self.frames.capacity());
+        let is_larger = |spare: &mut Self| spare.frames.capacity() > self.frames.capacity();
+        let spare = SPARE.with_borrow_mut(|spares| spares.pop_if(is_larger));
         if let Some(mut spare) = spare {
             spare.frames.extend_from_slice(&self.frames);
             spare.items.extend_from_slice(&self.items);
@@ -387,6 +393,24 @@ mod tests {
         }
         drop(sender);
         assert_eq!(reader.join().unwrap(), (0..MESSAGES as u64).collect::<Vec<_>>());
+    }
+
+    /// Round after round, in room that was another queue's before.
+    #[tokio::test]
+    async fn room_goes_from_queue_to_queue_and_no_message_does() {
+        for round in 0..20 {
+            let (sender, mut receiver) = queue((100, usize::MAX));
+            let texts: Vec<_> = (0..round * 3 + 1).map(|n| format!("{round} {n} ").repeat(1 + n * 7 % 60)).collect();
+            for text in &texts {
+                assert!(sender.send(text, 0, 0));
+            }
+            for text in &texts {
+                receiver.next().await;
+                assert_eq!(receiver.take(), Some(text.as_str()));
+            }
+            assert!(tokio::time::timeout(std::time::Duration::ZERO, receiver.next()).await.is_err());
+        }
+        assert!(SPARE.with_borrow(Vec::len) > 0, "some room was left to the next");
     }
 
     #[test]
