@@ -129,11 +129,9 @@ impl RelaySession {
             },
             State::User { hub: Some(hub), .. } => {
                 let Some(controller) = hub.controller() else { return false };
-                let seen = glance(text);
-                let is_passed = matches!(
-                    seen,
-                    Some(Glance { kind: FrameKind::Request, method, sender: None }) if !is_own(method)
-                );
+                let passes =
+                    |seen: Glance<'_>| seen.kind == FrameKind::Request && seen.sender.is_none() && !is_own(seen.method);
+                let is_passed = glance(text).is_some_and(passes);
                 if is_passed {
                     HubCell::pass_to(&controller, world, &self.link, text);
                 }

@@ -159,7 +159,11 @@ impl KeptState {
         let mut rows = Rows(rows.into_iter().filter_map(|row| Some((row.key, row.value?))).collect());
         let about: serde_json::Value = rows.one("about")?;
         if about["format"] != FORMAT {
-            return Err(format!("it is written in format {}, and this program reads format {FORMAT}", about["format"]));
+            return Err(format!(
+                "it is written in format {}, and this program reads format {FORMAT}: keep it for the version that wrote it, and \
+                 begin in another folder",
+                about["format"]
+            ));
         }
         let about: About = serde_json::from_value(about).map_err(|error| format!("row \"about\": {error}"))?;
         let (authority, time): (_, KeptTime) = (rows.one("authority")?, rows.one("clock")?);

@@ -376,6 +376,27 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_opens_for_users_of_its_account_only() {
+        let (mut accounts, tokens) = (accounts(), crate::world::Tokens::new(&Random::new(1)));
+        let owner = create(&mut accounts, "first", "a@example.com").unwrap();
+        let other = create(&mut accounts, "second", "b@example.com").unwrap();
+        let serial = "90000002".parse().unwrap();
+        assert_eq!(accounts.local_token(&tokens, &serial, owner.id), None, "nobody's hub");
+        accounts.owners.add(&serial, owner.account, Timestamp::UNIX_EPOCH);
+        let token = accounts.local_token(&tokens, &serial, owner.id).unwrap();
+        assert_eq!(accounts.local_token(&tokens, &serial, other.id), None);
+        assert!(
+            accounts.opens(&tokens, &serial, &owner.uuid, &token) && accounts.opens_for_any(&tokens, &serial, &token)
+        );
+        let strange = tokens.local(&serial, other.id);
+        assert!(!accounts.opens(&tokens, &serial, &other.uuid, &strange), "who does not own it");
+        assert!(!accounts.opens(&tokens, &serial, &owner.uuid, &strange), "another's token");
+        assert!(!accounts.opens_for_any(&tokens, &serial, &strange));
+        let elsewhere = "90000003".parse().unwrap();
+        assert!(!accounts.opens_for_any(&tokens, &elsewhere, &token), "another hub");
+    }
+
+    #[test]
     fn a_hub_is_claimed_once_and_only_with_its_label() {
         let mut accounts = accounts();
         let first = create(&mut accounts, "first", "a@example.com").unwrap().account;

@@ -54,7 +54,8 @@ impl Owners {
 
     /// Gives a hub to an account, whoever had it: another process of the cluster knows better.
     pub(super) fn put(&mut self, serial: &Serial, account: u64, since: Timestamp) {
-        if self.get(serial).is_some_and(|known| known.account == account) {
+        let is_own = |owners: &Self| owners.get(serial).is_some_and(|known| known.account == account);
+        if is_own(self) {
             return;
         }
         if let Some(before) = self.single.remove(serial)
@@ -62,7 +63,10 @@ impl Owners {
         {
             properties.remove(&before.place);
         }
-        self.add_single(serial, account, since);
+        // It may be its row's again.
+        if !is_own(self) {
+            self.add_single(serial, account, since);
+        }
     }
 
     /// What is given by itself counts before what is given in a row.
@@ -100,7 +104,7 @@ impl Owners {
         owned.filter(move |(_, ownership)| ownership.account == account)
     }
 
-    /// Every hub that belongs to somebody.
+    /// Every hub that belongs to somebody; one that has left its row twice.
     pub(super) fn all(&self) -> impl Iterator<Item = Serial> {
         let in_rows = self.rows.values().flat_map(|(serials, _)| serials.after(None, usize::MAX));
         self.single.keys().cloned().chain(in_rows)
@@ -160,6 +164,12 @@ mod tests {
         let hubs = |account| owners.of(account).map(|(serial, _)| serial.to_string()).collect::<Vec<_>>();
         assert_eq!(hubs(1), ["90000000", "90000002"]);
         assert_eq!(hubs(2), ["90000001", "90000007"]);
+        owners.put(&serial(90_000_001), 1, Timestamp::UNIX_EPOCH);
+        let hubs = |account| owners.of(account).map(|(serial, _)| serial.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            (hubs(1), hubs(2)),
+            (["90000000", "90000001", "90000002"].map(String::from).into(), vec!["90000007".into()])
+        );
     }
 
     #[test]
