@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 mod bad_input;
+mod busy_hub;
 mod canary;
 #[cfg(feature = "cluster")]
 mod cluster;

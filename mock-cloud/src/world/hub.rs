@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::room::Room;
-use ezlo_protocol::hub::scene::{Condition, Scene};
+use ezlo_protocol::hub::scene::Scene;
 use ezlo_protocol::hub::{DeviceId, GatewayId, ItemId, RoomId, SceneId};
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -67,6 +67,8 @@ const MAX_DEVICES: usize = 2_000;
 const MAX_ROOMS: usize = 500;
 /// Most scenes a hub takes.
 const MAX_SCENES: usize = 1_000;
+/// Most bytes of JSON that all scenes of a hub take: the time to evaluate an event grows with them.
+const MAX_SCENE_BYTES: usize = 4 << 20;
 /// Most elements in a favourites list.
 const MAX_FAVORITES: usize = 10_000;
 
@@ -102,13 +104,16 @@ pub(crate) struct Hub {
     device_settings: device_settings::DeviceSettings,
     favorites: favourites::FavoriteLists,
     runs: scene_run::Runs,
-    /// The scenes' conditions, read once; not kept.
+    /// The scenes' conditions, decoded once; not persisted.
     #[serde(skip)]
-    conditions: IndexMap<SceneId, Vec<Condition>>,
+    conditions: IndexMap<SceneId, scene_engine::Watched>,
     /// Tells timers of a scene that changed from those that count.
     scene_generations: BTreeMap<SceneId, u64>,
     /// What happened and has not had its consequences yet.
     events: VecDeque<scene_engine::Event>,
+    /// Work that caused the events that are still queued, while a timer is to continue with them.
+    #[serde(default)]
+    deferred: Option<scene_run::SceneWork>,
     place: scene_engine::Place,
     location_state: ezlo_protocol::hub::info::LocationState,
     behaviours: behaviours::Behaviours,
@@ -146,6 +151,8 @@ pub(crate) enum Timer {
     RelayAttach(u64),
     /// A restart is over.
     Restarted,
+    /// Events are left that one call could not work off within its bound.
+    Settle,
 }
 
 /// What a call or a timer makes happen outside the hub, in this order.
@@ -181,15 +188,15 @@ pub(crate) struct Context<'a> {
     pub(crate) request_id: Option<&'a RawValue>,
     /// Networks in reach.
     pub(crate) networks: &'a [WifiFile],
-    /// Runs of scenes that this call or timer has set off, and how many of them are inside each other.
-    chain: usize,
+    /// Work of scenes that this call or timer has caused, and how many runs are inside each other.
+    work: scene_run::SceneWork,
     nested: usize,
     pub(crate) effects: Effects,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(now_ms: i64, guesses: &'a Guesses) -> Self {
-        Self { now_ms, guesses, request_id: None, networks: &[], chain: 0, nested: 0, effects: Effects::default() }
+        Self { now_ms, guesses, request_id: None, networks: &[], work: scene_run::SceneWork::default(), nested: 0, effects: Effects::default() }
     }
 
     /// For `operationId`.
@@ -250,6 +257,7 @@ impl Hub {
             conditions: IndexMap::new(),
             scene_generations: BTreeMap::new(),
             events: VecDeque::new(),
+            deferred: None,
             place: scene_engine::Place::default(),
             location_state: ezlo_protocol::hub::info::LocationState::Default,
             behaviours: behaviours::Behaviours::default(),
@@ -331,6 +339,7 @@ impl Hub {
             Timer::WifiJoined(generation) => self.wifi_joined(*generation, context),
             Timer::RelayAttach(generation) => self.relay_attach(*generation, context),
             Timer::Restarted => self.restarted(context),
+            Timer::Settle => context.work = self.deferred.take().unwrap_or_default(),
         }
         self.settle(context);
     }

@@ -360,28 +360,34 @@ impl HubCell {
         world.spawn(async move {
             // Held until everything that it leads to is done.
             let _woken = timer.await;
-            cell.woken(&world_then, due);
+            cell.woken(&world_then, due).await;
         });
     }
 
-    /// Lets everything happen that is due, in order.
-    fn woken(self: &Arc<Self>, world: &Arc<World>, due: i64) {
+    /// Fires all due timers in order. Other tasks run between two of them: a busy hub must not hold a worker thread.
+    async fn woken(self: &Arc<Self>, world: &Arc<World>, due: i64) {
         self.lock().timers.is_woken(due);
-        loop {
-            // Taken out and done under one lock: no state that is taken or put back meanwhile has half of it.
-            let mut state = self.lock();
-            let Some(waiting) = state.timers.next_due(world.clock.now_ms()) else {
-                self.wake_in_time(world, &mut state);
-                return;
-            };
-            self.is_changing(world);
-            let fire = |hub: &mut Hub, context: &mut Context<'_>| {
-                if hub.epoch == waiting.epoch {
-                    hub.fire(&waiting.timer, context);
-                }
-            };
-            journal::because_of(waiting.cause, || self.change_locked(world, &mut state, None, fire, |()| ()));
+        while self.fire_next(world) {
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// Fires the next due timer; false when none is due and the next waking is arranged.
+    fn fire_next(self: &Arc<Self>, world: &Arc<World>) -> bool {
+        // Removed and done under one lock: a snapshot that is taken meanwhile has all of it or none.
+        let mut state = self.lock();
+        let Some(waiting) = state.timers.next_due(world.clock.now_ms()) else {
+            self.wake_in_time(world, &mut state);
+            return false;
+        };
+        self.is_changing(world);
+        let fire = |hub: &mut Hub, context: &mut Context<'_>| {
+            if hub.epoch == waiting.epoch {
+                hub.fire(&waiting.timer, context);
+            }
+        };
+        journal::because_of(waiting.cause, || self.change_locked(world, &mut state, None, fire, |()| ()));
+        true
     }
 
     /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.

@@ -40,6 +40,7 @@ impl Hub {
         self.epoch += 1;
         self.zwave = super::zwave::Zwave::default();
         self.events.clear();
+        self.deferred = None;
         self.devices.clear();
         self.items.clear();
         self.by_device.clear();

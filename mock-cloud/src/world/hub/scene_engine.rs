@@ -4,6 +4,8 @@
 //! fire once each time they begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without memory. Events
 //! are looked at one by one: those still in the queue have not happened yet.
 
+use std::collections::{HashMap, VecDeque};
+
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{Block, BlockValue, Condition, Scene, SunTiming};
 use ezlo_protocol::hub::value::ValueType;
@@ -13,10 +15,66 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
+use super::scene_run::encoded_len;
 use super::{Context, Hub, Timer, sun};
 
-/// Runs that one call or timer may set off, so that scenes that set off each other come to an end.
+/// Runs that the events of one call or timer may start, so that scenes that start each other end.
 const MAX_CHAIN: usize = 128;
+
+/// Conditions that one call or timer may evaluate before the hub is released: about 10 ms. The events that are left then wait for
+/// a timer that is due at once.
+const MAX_EVALUATIONS: usize = 100_000;
+
+/// A scene as the engine uses it.
+#[derive(Debug, Clone)]
+pub(super) struct Watched {
+    conditions: Vec<Condition>,
+    /// Conditions with those inside groups.
+    size: usize,
+    /// Length of the whole scene as JSON.
+    bytes: usize,
+}
+
+impl Watched {
+    fn new(scene: &Scene) -> Self {
+        let conditions = conditions(scene);
+        Self { size: count(&conditions), bytes: encoded_len(scene), conditions }
+    }
+}
+
+/// Conditions with those inside groups.
+fn count(conditions: &[Condition]) -> usize {
+    let inner = |condition: &Condition| match condition {
+        Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => count(inner),
+        Condition::Not(inner) => count(std::slice::from_ref(inner)),
+        _ => 0,
+    };
+    conditions.iter().map(|condition| 1 + inner(condition)).sum()
+}
+
+/// Values before the events that are still queued: they have not happened yet for the event that is evaluated.
+struct Pending<'a> {
+    items: HashMap<&'a ItemId, &'a Value>,
+    devices: HashMap<&'a DeviceId, (Option<bool>, Option<bool>)>,
+}
+
+impl<'a> Pending<'a> {
+    fn new(events: &'a VecDeque<Event>) -> Self {
+        let mut pending = Self { items: HashMap::new(), devices: HashMap::new() };
+        for event in events {
+            match event {
+                Event::Item { item, before, .. } => {
+                    pending.items.entry(item).or_insert(before);
+                }
+                Event::Device { device, armed, reachable } => {
+                    pending.devices.entry(device).or_insert((*armed, *reachable));
+                }
+                Event::Mode { .. } | Event::Tick { .. } => {}
+            }
+        }
+        pending
+    }
+}
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -45,6 +103,7 @@ pub(super) enum Event {
 /// Where a condition is looked at from: before the event or after it.
 struct Moment<'a> {
     hub: &'a Hub,
+    pending: &'a Pending<'a>,
     scene: &'a SceneId,
     event: &'a Event,
     after: bool,
@@ -59,26 +118,22 @@ impl Moment<'_> {
         {
             return Some(if self.after { after } else { before });
         }
-        // What happened after this event has not happened yet.
-        let later = self.hub.events.iter().find_map(|event| match event {
-            Event::Item { item: changed, before, .. } if changed == item => Some(before),
-            _ => None,
-        });
-        later.or_else(|| self.hub.items.get(item)?.value.get())
+        self.pending.items.get(item).copied().or_else(|| self.hub.items.get(item)?.value.get())
     }
 
     /// A device's flags as the event found or left them.
     fn device(&self, device: &DeviceId) -> Option<(Option<bool>, Option<bool>)> {
-        let before = |event: &Event| match event {
-            Event::Device { device: changed, armed, reachable } if changed == device => Some((*armed, *reachable)),
+        let own = match self.event {
+            Event::Device { device: changed, armed, reachable } if changed == device && !self.after => {
+                Some((*armed, *reachable))
+            }
             _ => None,
         };
-        let own = before(self.event).filter(|_| !self.after);
         let now = || {
             let device = self.hub.devices.get(device)?;
             Some((device.armed.get().copied(), device.reachable.get().copied()))
         };
-        own.or_else(|| self.hub.events.iter().find_map(before)).or_else(now)
+        own.or_else(|| self.pending.devices.get(device).copied()).or_else(now)
     }
 
     fn tick(&mut self) -> bool {
@@ -182,23 +237,53 @@ fn same(wanted: &Value, value: &Value) -> bool {
 
 impl Hub {
     /// Lets everything that happened have its consequences: runs of scenes, which make more happen.
+    ///
+    /// Events that are left when the bound is reached wait for a timer, which other hubs and calls do not wait for.
     pub(super) fn settle(&mut self, context: &mut Context<'_>) {
+        let mut evaluations = 0;
+        let size: usize = self.conditions.values().map(|watched| 2 * watched.size).sum();
         while let Some(event) = self.events.pop_front() {
+            evaluations += size + self.events.len() + 1;
             // First of all: whatever comes of this time, the next one comes too.
             if let Event::Tick { scene, tick } = &event {
                 self.set_tick(scene, *tick, context);
             }
             for (scene, otherwise) in self.triggered(&event) {
-                context.chain += 1;
-                if context.chain > MAX_CHAIN {
-                    if context.chain == MAX_CHAIN + 1 {
+                context.work.triggered += 1;
+                if context.work.triggered > MAX_CHAIN {
+                    if context.work.triggered == MAX_CHAIN + 1 {
                         tracing::warn!(hub = %self.serial, "scenes set off each other without end; the rest does not run");
                     }
                 } else if !self.start_run(&scene, otherwise, context) {
-                    tracing::warn!(hub = %self.serial, %scene, "too many scenes run; this one does not");
+                    context.work.warn_once(&self.serial, &scene);
                 }
             }
+            if evaluations > MAX_EVALUATIONS && !self.events.is_empty() {
+                self.defer_events(context);
+                return;
+            }
         }
+    }
+
+    /// Leaves the queued events to a timer, with the work that caused them: their consequences count as those of the call.
+    fn defer_events(&mut self, context: &mut Context<'_>) {
+        match &mut self.deferred {
+            Some(work) => *work = work.max(context.work),
+            None => {
+                self.deferred = Some(context.work);
+                context.later(0, Timer::Settle);
+            }
+        }
+    }
+
+    /// Bytes of JSON that all scenes take.
+    pub(super) fn scene_bytes(&self) -> usize {
+        self.conditions.values().map(|watched| watched.bytes).sum()
+    }
+
+    /// Bytes of JSON that one scene takes; 0 for one that does not exist.
+    pub(super) fn bytes_of_scene(&self, id: &SceneId) -> usize {
+        self.conditions.get(id).map_or(0, |watched| watched.bytes)
     }
 
     /// Scenes that the event starts, and whether by their `else`.
@@ -209,14 +294,15 @@ impl Hub {
             scene.enabled.get() != Some(&false) && modes.is_none_or(|modes| modes.is_empty() || modes.contains(&mode))
         };
         let scenes = self.scenes.values().filter(awake);
-        scenes.filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event)?))).collect()
+        let pending = Pending::new(&self.events);
+        scenes.filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event, &pending)?))).collect()
     }
 
-    fn starts(&self, scene: &Scene, event: &Event) -> Option<bool> {
+    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>) -> Option<bool> {
         let id = scene.id.get()?;
-        let conditions = self.conditions.get(id)?;
+        let conditions = &self.conditions.get(id)?.conditions;
         let look = |after| {
-            let mut moment = Moment { hub: self, scene: id, event, after, ticks: 0 };
+            let mut moment = Moment { hub: self, pending, scene: id, event, after, ticks: 0 };
             conditions.iter().map(|condition| moment.holds(condition)).collect::<Vec<_>>()
         };
         let (before, after) = (look(false), look(true));
@@ -234,9 +320,9 @@ impl Hub {
             self.scene_generations.remove(id);
             return;
         };
-        let conditions = conditions(scene);
-        let number = times(&conditions).len();
-        self.conditions.insert(id.clone(), conditions);
+        let watched = Watched::new(scene);
+        let number = times(&watched.conditions).len();
+        self.conditions.insert(id.clone(), watched);
         self.counter += 1;
         self.scene_generations.insert(id.clone(), self.counter);
         for tick in 0..number {
@@ -247,7 +333,7 @@ impl Hub {
     /// Reads the conditions of every scene that is watched.
     pub(super) fn read_conditions(&mut self) {
         let watched = self.scenes.iter().filter(|(id, _)| self.scene_generations.contains_key(*id));
-        self.conditions = watched.map(|(id, scene)| (id.clone(), conditions(scene))).collect();
+        self.conditions = watched.map(|(id, scene)| (id.clone(), Watched::new(scene))).collect();
     }
 
     pub(super) fn watch_scenes(&mut self, context: &mut Context<'_>) {
@@ -260,7 +346,7 @@ impl Hub {
     pub(super) fn watch_times_of_day(&mut self, context: &mut Context<'_>) {
         let by_day = |condition: &&Condition| matches!(condition, Condition::At { .. } | Condition::Sun { .. });
         let has = |conditions: &[Condition]| times(conditions).iter().any(by_day);
-        let scenes = self.conditions.iter().filter(|(_, conditions)| has(conditions));
+        let scenes = self.conditions.iter().filter(|(_, watched)| has(&watched.conditions));
         for id in scenes.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             self.watch_scene(&id, context);
         }
@@ -268,7 +354,7 @@ impl Hub {
 
     fn set_tick(&self, id: &SceneId, tick: usize, context: &mut Context<'_>) {
         let enabled = self.scenes.get(id).is_some_and(|scene| scene.enabled.get() != Some(&false));
-        let condition = self.conditions.get(id).and_then(|conditions| times(conditions).get(tick).copied());
+        let condition = self.conditions.get(id).and_then(|watched| times(&watched.conditions).get(tick).copied());
         let Some(due) = condition.filter(|_| enabled).and_then(|condition| self.next_time(condition, context.now_ms))
         else {
             return;

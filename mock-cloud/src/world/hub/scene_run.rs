@@ -13,6 +13,11 @@ use super::{Context, HttpCall, Hub, Timer, modes};
 
 /// Scenes that run at the same time; one that is started beyond them is refused.
 const MAX_RUNS: usize = 100;
+/// Actions that one call or timer may start, counted over all nested runs. Without it, a scene that runs itself twice starts
+/// 2^32 runs. A house has scenes of a few dozen actions; each action costs a hub about 10 us and each listener a message.
+const MAX_ACTIONS: usize = 500;
+/// Bytes of the actions that one call or timer may start: every start copies them. One scene of the longest message fits.
+const MAX_ACTION_BYTES: usize = 1 << 20;
 /// A step of `decreaseDimmer`, in percent (inferred).
 const DIMMER_STEP: i64 = 10;
 
@@ -50,10 +55,14 @@ impl Hub {
     /// Starts a scene's actions, or those of its `else`; false when too many scenes run.
     pub(super) fn start_run(&mut self, id: &SceneId, otherwise: bool, context: &mut Context<'_>) -> bool {
         let Some(scene) = self.scenes.get(id) else { return true };
-        if self.runs.running.len() >= MAX_RUNS {
+        // A run that executes its actions right now is not in the map.
+        if self.runs.running.len() + context.nested >= MAX_RUNS {
             return false;
         }
         let blocks = if otherwise { &scene.otherwise } else { &scene.then };
+        if !context.work.take_actions(blocks.get().map_or(&[], Vec::as_slice)) {
+            return false;
+        }
         let counts = |block: &&Block| block.enabled.get() != Some(&false);
         let actions: Vec<Block> = blocks.get().into_iter().flatten().filter(counts).cloned().collect();
         let room = scene.parent_id.get().filter(|room| !room.is_none());
@@ -188,6 +197,65 @@ impl Hub {
             Err(_) => false,
         }
     }
+}
+
+/// Work of scenes that one call or timer has caused, so that none holds its hub without bound.
+#[derive(Debug, Default, Clone, Copy, serde::Serialize, serde::Deserialize)]
+pub(super) struct SceneWork {
+    actions: usize,
+    action_bytes: usize,
+    /// Runs that events have started.
+    pub(super) triggered: usize,
+    /// A refused run was logged.
+    warned: bool,
+}
+
+impl SceneWork {
+    /// Counts the actions of a run that is about to start; false when they exceed a bound.
+    fn take_actions(&mut self, actions: &[Block]) -> bool {
+        self.actions = self.actions.saturating_add(actions.len().max(1));
+        if self.actions <= MAX_ACTIONS {
+            self.action_bytes = self.action_bytes.saturating_add(encoded_len(&actions));
+        }
+        self.actions <= MAX_ACTIONS && self.action_bytes <= MAX_ACTION_BYTES
+    }
+
+    /// Logs the first run that is refused: a hostile call causes hundreds.
+    pub(super) fn warn_once(&mut self, hub: &str, scene: &SceneId) {
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(%hub, %scene, "too many scene actions at once; this scene and further ones do not start");
+        }
+    }
+
+    /// The larger count of both, for work that is continued beside other work.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            actions: self.actions.max(other.actions),
+            action_bytes: self.action_bytes.max(other.action_bytes),
+            triggered: self.triggered.max(other.triggered),
+            warned: self.warned || other.warned,
+        }
+    }
+}
+
+/// Length of a value as JSON, without building the text.
+pub(super) fn encoded_len(value: &impl serde::Serialize) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    // A value that cannot be written counts as too long.
+    serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
 }
 
 /// Runs inside runs.

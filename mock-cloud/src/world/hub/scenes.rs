@@ -12,7 +12,8 @@ use ezlo_protocol::wire::Field;
 use serde_json::{Value, json};
 
 use super::dispatch::{Answer, done, missing, not_found};
-use super::{Context, Hub, MAX_SCENES};
+use super::scene_run::encoded_len;
+use super::{Context, Hub, MAX_SCENE_BYTES, MAX_SCENES};
 
 /// Most users that one scene tells.
 const MAX_USERS: usize = 1_000;
@@ -36,6 +37,7 @@ impl Hub {
         if self.scenes.len() >= MAX_SCENES {
             return Err(RpcError::known("rpc.params.invalid"));
         }
+        self.check_scene_bytes(None, &wish)?;
         let id = SceneId::from(self.new_id());
         let mut scene = wish;
         scene.id = id.clone().into();
@@ -51,9 +53,20 @@ impl Hub {
         // Older builds read the outer id, newer ones the inner.
         let id = scene.id.get().or_else(|| wish.id.get()).cloned().ok_or_else(|| missing("_id"))?;
         check(&scene)?;
+        self.check_scene_bytes(Some(&id), &scene)?;
         scene.id = id.clone().into();
         fill(&mut scene);
         self.change_scene(&id, context, |stored| *stored = scene)
+    }
+
+    /// Refuses a scene with which all scenes together exceed the bound.
+    fn check_scene_bytes(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
+        let others = self.scene_bytes() - replaced.map_or(0, |id| self.bytes_of_scene(id));
+        if others.saturating_add(encoded_len(scene)) <= MAX_SCENE_BYTES {
+            return Ok(());
+        }
+        let reason = format!("all scenes of the hub exceed {MAX_SCENE_BYTES} bytes; delete one first");
+        Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
     }
 
     /// Every change of a scene goes through here: it is told, and its conditions are read anew.
