@@ -74,9 +74,8 @@ async fn scenes_of_a_hub_are_bounded_in_bytes() {
     let mut socket = registered(&cloud).await;
     let items = call(&mut socket, "hub.items.list", json!({})).await["result"]["items"].clone();
     let switch = items.as_array().unwrap().iter().find(|item| item["name"] == "switch").unwrap()["_id"].clone();
-    let large = (0..2_000).fold(SceneBuilder::new("Large"), |scene, _| {
-        scene.when(item_is(switch.as_str().unwrap(), true))
-    });
+    let large =
+        (0..2_000).fold(SceneBuilder::new("Large"), |scene, _| scene.when(item_is(switch.as_str().unwrap(), true)));
     let large = wire::to_value(&large.build().unwrap());
     let mut created = 0;
     let refused = loop {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 mod bad_input;
 mod busy_hub;
 mod canary;
+mod certificates;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod control;

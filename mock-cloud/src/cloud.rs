@@ -13,7 +13,7 @@ use crate::mdns::Announcer;
 use crate::ready::Ready;
 use crate::server::{Shared, Surface};
 use crate::state::{About, StateError};
-use crate::tls::{Authority, TlsError};
+use crate::tls::{Authority, TlsError, TlsNames};
 use crate::world::{Beginnings, World, WorldFile};
 
 #[cfg(feature = "cluster")]
@@ -184,13 +184,14 @@ impl Builder {
             Some(kept) => kept.clock(clock),
             None => clock.unwrap_or_else(Clock::real),
         };
+        let names = TlsNames::new(config.bind, &config.tls_names);
         let (authority, begun_ms) = match kept.as_ref().and_then(Kept::state) {
             Some(before) => {
                 // Its hubs are made by the seed that it was made with.
                 config.seed = before.about.seed;
-                (Authority::kept(&before.authority, &clock)?, before.about.begun_ms)
+                (Authority::restore(&before.authority, &clock, names)?, before.about.begun_ms)
             }
-            None => (Authority::new(&clock).map_err(TlsError::from)?, clock.now_ms()),
+            None => (Authority::new(&clock, names)?, clock.now_ms()),
         };
         let (folder, ca_path) = keep_certificate(&config, authority.pem())?;
         let origin = Arc::new(Origin { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ezlo_protocol::evidence::Evidence;
 use serde::Deserialize;
 
+use crate::tls::TlsNames;
 use crate::world::WorldFile;
 
 /// How a simulated cloud is set up.
@@ -27,6 +28,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Address of a NATS server: all processes that name it are one cloud. Such a cloud keeps its state there.
     pub cluster: Option<ClusterUrl>,
+    /// Further host names and addresses that the server certificate is valid for. A host name may begin with `*.`.
+    pub tls_names: Vec<String>,
     /// Announce the hubs on the local network by mDNS.
     pub mdns: bool,
     /// Keep a journal. Without it expectations never come true.
@@ -90,6 +93,7 @@ impl Default for Config {
             world: "demo".into(),
             state_dir: None,
             cluster: None,
+            tls_names: Vec::new(),
             mdns: false,
             journal: true,
             framing: Framing::default(),
@@ -232,6 +236,9 @@ impl Config {
 
     /// Refuses what cannot work, before anything is bound.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if let Some(text) = self.tls_names.iter().find_map(|name| TlsNames::check(name).err()) {
+            return Err(ConfigError::Value { key: "tls_names", text });
+        }
         let lifetimes = [
             ("identity_seconds", self.guesses.identity_seconds),
             ("session_seconds", self.guesses.session_seconds),
@@ -326,6 +333,9 @@ mod tests {
         let mut config = Config::default();
         config.guesses.close_at_expiry = Some(1006);
         assert!(config.check().is_err());
+        let config = Config { tls_names: vec!["a b".into()], ..Config::default() };
+        let error = config.check().unwrap_err().to_string();
+        assert_eq!(error, "tls_names: \"a b\" is neither a host name nor an IP address");
         assert!(Config::default().check().is_ok());
     }
 }

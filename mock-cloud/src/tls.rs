@@ -1,62 +1,77 @@
 //! The certificate authority of a simulated cloud: one certificate for every vendor host name, one for each hub.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::clock::Clock;
 use crate::faults::FaultKind;
 use crate::state::KeptAuthority;
 
-/// Host names of the vendor that a simulated cloud speaks for. A star stands for one label.
-const VENDOR_NAMES: &[&str] =
-    &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost", "*.localhost"];
+mod issuer;
+mod leaf;
+mod names;
 
-/// Days a certificate is valid before and after it is made. Long, so that a moved clock does not end it by accident.
-const VALID_DAYS: i64 = 3650;
+use issuer::CertificateIssuer;
+use leaf::LeafResolver;
+pub(crate) use names::TlsNames;
 
-/// When a certificate was good that has expired: a day in 2001.
+/// Validity of a server certificate. Some TLS stacks refuse more than 398 days.
+const LEAF_DAYS: i64 = 364;
+
+/// Days before and after now that the authority itself is valid, so that a client can keep trusting a persisted one.
+const AUTHORITY_DAYS: i64 = 3650;
+
+/// A day in 2001, when an expired certificate was valid.
 const LONG_AGO: i64 = 1_000_000_000;
 
-/// Signs the certificates of one simulated cloud. Never trust it system-wide: its key lives in the process only, but the
-/// names it speaks for are real.
+const DAY: i64 = 86_400;
+
+/// Signs the certificates of one simulated cloud. Never trust it system-wide: the names that it may sign are real.
 #[derive(Debug)]
 pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Arc<CertificateIssuer>,
     pem: String,
-    der: CertificateDer<'static>,
-    validity: (i64, i64),
-    /// What was made already, by whom it is for: a copy of a world shows the same certificates, and pays nothing for them.
-    made: Mutex<HashMap<String, Arc<ServerConfig>>>,
+    /// The persisted authority could not be used; clients must trust this one.
+    is_replaced: bool,
+    /// TLS configurations by purpose. Forks present the same certificates and create none.
+    configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
 
 impl Authority {
-    /// The one that a state was kept with.
-    pub(crate) fn kept(kept: &KeptAuthority, clock: &Clock) -> Result<Self, TlsError> {
-        let key = KeyPair::from_pem(&kept.key)?;
-        let der = CertificateDer::from_pem_slice(kept.certificate.as_bytes())
-            .map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
-        let issuer = Issuer::from_ca_cert_der(&der, key)?;
-        Ok(Self { issuer, pem: kept.certificate.clone(), der, validity: validity(clock), made: Mutex::default() })
+    /// Creates an authority that may sign these names only.
+    pub(crate) fn new(clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
+        let name = "mock-cloud test authority, do not trust";
+        let (issuer, certificate) = issuer::new_issuer(name, &names, authority_validity(clock))?;
+        let pem = certificate.pem();
+        let issuer = CertificateIssuer::new(issuer, certificate.der().clone(), names, clock.clone());
+        Ok(Self { issuer: Arc::new(issuer), pem, is_replaced: false, configs: Mutex::default() })
+    }
+
+    /// Restores a persisted authority. One that strict clients refuse, or that may not sign all names, is replaced.
+    pub(crate) fn restore(persisted: &KeptAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
+        match issuer::defect(&persisted.certificate, &names, clock) {
+            None => Self::restore_as_is(persisted, clock, names),
+            Some(defect) => {
+                tracing::warn!(%defect, "the persisted certificate authority is replaced; clients must trust the new ca.pem");
+                Ok(Self { is_replaced: true, ..Self::new(clock, names)? })
+            }
+        }
+    }
+
+    /// Restores a persisted authority that other processes use as well, without checks.
+    pub(crate) fn restore_as_is(persisted: &KeptAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
+        let (issuer, der) = issuer::from_pem(&persisted.certificate, &persisted.key)?;
+        let issuer = Arc::new(CertificateIssuer::new(issuer, der, names, clock.clone()));
+        let pem = persisted.certificate.clone();
+        Ok(Self { issuer, pem, is_replaced: false, configs: Mutex::default() })
     }
 
     pub(crate) fn to_keep(&self) -> KeptAuthority {
-        KeptAuthority { certificate: self.pem.clone(), key: self.issuer.key().serialize_pem() }
-    }
-
-    pub(crate) fn new(clock: &Clock) -> Result<Self, rcgen::Error> {
-        let validity = validity(clock);
-        let (issuer, certificate) = authority_of("mock-cloud test authority, do not trust", validity)?;
-        let (pem, der) = (certificate.pem(), certificate.der().clone());
-        Ok(Self { issuer, pem, der, validity, made: Mutex::default() })
+        KeptAuthority { certificate: self.pem.clone(), key: self.issuer.key_pem() }
     }
 
     /// The authority's own certificate, for clients that are to trust it.
@@ -64,107 +79,81 @@ impl Authority {
         &self.pem
     }
 
-    fn once(
+    pub(crate) const fn is_replaced(&self) -> bool {
+        self.is_replaced
+    }
+
+    fn cached(
         &self,
-        whom: &str,
-        make: impl FnOnce() -> Result<Arc<ServerConfig>, TlsError>,
+        purpose: &str,
+        create: impl FnOnce() -> Result<Arc<ServerConfig>, TlsError>,
     ) -> Result<Arc<ServerConfig>, TlsError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = made.get(whom) {
+        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = configs.get(purpose) {
             return Ok(Arc::clone(config));
         }
-        let config = make()?;
-        made.insert(whom.to_owned(), Arc::clone(&config));
+        let config = create()?;
+        configs.insert(purpose.to_owned(), Arc::clone(&config));
         Ok(config)
     }
 
-    /// TLS for every vendor host name, `localhost` and the address itself.
-    pub(crate) fn cloud(&self, bind: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
-        self.once("cloud", || self.make_cloud(bind))
+    /// TLS for every vendor host name, `localhost` and the bound address. The certificate is renewed as time passes.
+    pub(crate) fn cloud(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        self.cached("cloud", || {
+            let resolver = LeafResolver::new(Arc::clone(&self.issuer))?;
+            Ok(Arc::new(config_builder()?.with_cert_resolver(Arc::new(resolver))))
+        })
     }
 
-    /// TLS of a hub: self-signed, with the serial as its common name, as on real hubs.
+    /// TLS of a hub: self-signed, with the serial as its common name, as on real hubs. Clients do not verify it.
     pub(crate) fn hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
-        self.once(&format!("hub {serial}"), || self.make_hub(serial))
+        self.cached(&format!("hub {serial}"), || {
+            let params = leaf_params(serial, authority_validity(self.issuer.clock()));
+            let key = KeyPair::generate()?;
+            let certificate = params.self_signed(&key)?;
+            server(vec![certificate.der().clone()], &key)
+        })
     }
 
-    /// TLS with a certificate that no client may take, if the fault is one of those.
+    /// TLS with a certificate that clients must refuse, if the fault is one of those.
     pub(crate) fn faulty(&self, fault: &FaultKind) -> Result<Option<Arc<ServerConfig>>, TlsError> {
-        let past = (LONG_AGO, LONG_AGO + 86_400);
-        let (names, validity, stranger) = match fault {
-            FaultKind::CertificateExpired => (VENDOR_NAMES, past, false),
-            FaultKind::CertificateWrongHost => (&["wrong.host.invalid"][..], self.validity, false),
-            FaultKind::CertificateUnknownAuthority => (VENDOR_NAMES, self.validity, true),
+        let (own, valid) = (self.issuer.names(), self.issuer.leaf_validity());
+        let (names, validity, is_unknown) = match fault {
+            FaultKind::CertificateExpired => (own.clone(), (LONG_AGO, LONG_AGO + DAY), false),
+            // Inside the authority's name constraints, so that the host name is all that is wrong.
+            FaultKind::CertificateWrongHost => (TlsNames::only("wrong.host.mios.com"), valid, false),
+            FaultKind::CertificateUnknownAuthority => (own.clone(), valid, true),
             _ => return Ok(None),
         };
-        let make = || {
-            let mut params = params("mock-cloud", validity);
-            for name in names {
-                params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
-            }
-            if fault != &FaultKind::CertificateWrongHost {
-                let local = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-                params.subject_alt_names.extend(local.map(SanType::IpAddress));
-            }
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            let key = KeyPair::generate()?;
-            if stranger {
-                let (issuer, certificate) = authority_of("nobody knows this authority", self.validity)?;
-                let signed = params.signed_by(&key, &issuer)?;
-                return server(vec![signed.der().clone(), certificate.der().clone()], &key);
-            }
-            let signed = params.signed_by(&key, &self.issuer)?;
-            server(vec![signed.der().clone(), self.der.clone()], &key)
+        let create = || {
+            let unknown = is_unknown.then(|| CertificateIssuer::unknown(own, self.issuer.clock())).transpose()?;
+            let (key, chain) = unknown.as_ref().unwrap_or(&self.issuer).sign(&names, validity)?;
+            server(chain, &key)
         };
-        self.once(&fault.name(), make).map(Some)
-    }
-
-    fn make_cloud(&self, bind: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
-        let mut params = params("mock-cloud", self.validity);
-        for name in VENDOR_NAMES {
-            params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
-        }
-        let addresses = BTreeSet::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), bind]);
-        params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        server(vec![certificate.der().clone(), self.der.clone()], &key)
-    }
-
-    fn make_hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
-        let params = params(serial, self.validity);
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
-        server(vec![certificate.der().clone()], &key)
+        self.cached(&fault.name(), create).map(Some)
     }
 }
 
-/// A new authority, and its certificate.
-fn authority_of(
-    name: &str,
-    validity: (i64, i64),
-) -> Result<(Issuer<'static, KeyPair>, rcgen::Certificate), rcgen::Error> {
-    let mut params = params(name, validity);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate()?;
-    let certificate = params.self_signed(&key)?;
-    Ok((Issuer::new(params, key), certificate))
-}
-
-/// Around the time of the world, and around that of the machine: most clients know no other.
-fn validity(clock: &Clock) -> (i64, i64) {
+/// Covers the world's time and the machine's: most clients check by the latter.
+fn authority_validity(clock: &Clock) -> (i64, i64) {
     let (world, machine) = (clock.unix_seconds(), Clock::real().unix_seconds());
-    let span = VALID_DAYS * 86_400;
+    let span = AUTHORITY_DAYS * DAY;
     (world.min(machine).saturating_sub(span), world.max(machine).saturating_add(span))
 }
 
-fn params(common_name: &str, validity: (i64, i64)) -> CertificateParams {
+/// Parameters of a certificate that is no authority, as strict verifiers want them.
+fn leaf_params(common_name: &str, validity: (i64, i64)) -> CertificateParams {
+    let mut params = params(common_name, validity);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn params(common_name: &str, (from, until): (i64, i64)) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    let (from, until) = validity;
     let ((year, month, day), (last_year, last_month, last_day)) = (date(from), date(until));
     params.not_before = rcgen::date_time_ymd(year, month, day);
     params.not_after = rcgen::date_time_ymd(last_year, last_month, last_day);
@@ -181,20 +170,21 @@ fn date(unix_seconds: i64) -> (i32, u8, u8) {
     (i32::from(day.year()), byte(day.month()), byte(day.day()))
 }
 
-fn server(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Result<Arc<ServerConfig>, TlsError> {
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(Arc::new(config))
+fn config_builder() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_no_client_auth())
 }
 
-/// Certificates could not be made or used.
+fn server(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Result<Arc<ServerConfig>, TlsError> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok(Arc::new(config_builder()?.with_single_cert(chain, key)?))
+}
+
+/// Certificates could not be created or used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot create a certificate")]
     Certificate(#[from] rcgen::Error),
-    #[error("cannot use a certificate: {0}")]
+    #[error("cannot use a certificate")]
     Tls(#[from] rustls::Error),
 }

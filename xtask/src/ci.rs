@@ -78,6 +78,7 @@ enum Needs {
     Nothing,
     OpenSsl,
     NatsServer,
+    Python,
 }
 
 impl Needs {
@@ -91,8 +92,24 @@ impl Needs {
             Self::Nothing => None,
             Self::OpenSsl => (!runs("pkg-config", &["--exists", "openssl"])).then_some("OpenSSL's headers"),
             Self::NatsServer => (!runs("nats-server", &["--version"])).then_some("nats-server"),
+            Self::Python => python_environment().err(),
         }
     }
+}
+
+/// Creates `target/python`, a virtual environment with the packages that the tests use, if it does not exist yet.
+fn python_environment() -> Result<(), &'static str> {
+    let folder = root().join("target/python");
+    let requirements = root().join("tests/python/requirements.txt");
+    let run = |program: std::path::PathBuf, arguments: &[&std::ffi::OsStr]| {
+        let status = Command::new(program).args(arguments).stdout(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !folder.join("bin/pip").exists() && !run("python3".into(), &["-m".as_ref(), "venv".as_ref(), folder.as_ref()]) {
+        return Err("Python 3 with its module venv");
+    }
+    let install = ["install".as_ref(), "--quiet".as_ref(), "--requirement".as_ref(), requirements.as_os_str()];
+    if run(folder.join("bin/pip"), &install) { Ok(()) } else { Err("the packages of tests/python/requirements.txt") }
 }
 
 /// Features that are off by default: of which crate, what testing them needs, and whether others can want them alone.
@@ -107,6 +124,7 @@ const FEATURES: &[(&str, &str, Needs, bool)] = &[
     ("ezlo-mock-cloud", "own-framing", Needs::Nothing, true),
     ("ezlo-bench", "cluster", Needs::Nothing, false),
     ("ezlo-tests", "cluster", Needs::NatsServer, false),
+    ("ezlo-tests", "python", Needs::Python, false),
     ("ezlo-tests", "own-framing", Needs::Nothing, false),
 ];
 

@@ -56,6 +56,10 @@ pub(crate) struct Serve {
     /// hubs are shared, each hub lives in one of them. For builds with the feature cluster.
     #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
     cluster: Option<ClusterUrl>,
+    /// Further host name or address that the server certificate is valid for, such as `hub.example.org` or `*.test`. May be
+    /// given several times. A persisted certificate authority that does not permit the name is replaced.
+    #[arg(long = "tls-name", value_name = "NAME")]
+    tls_names: Vec<String>,
     /// Write the ready line to this file too.
     #[arg(long, value_name = "FILE")]
     endpoints_file: Option<PathBuf>,
@@ -149,6 +153,7 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.profile = serve.profile.unwrap_or(config.profile);
     config.framing = serve.framing.unwrap_or(config.framing);
     config.mdns |= serve.mdns;
+    config.tls_names.extend(serve.tls_names.iter().cloned());
     config.guesses.living_houses |= serve.living;
     config.guesses.only_proven = serve.only_proven.or(config.guesses.only_proven);
     config.world = serve.world.clone().unwrap_or(config.world);

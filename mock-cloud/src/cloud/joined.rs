@@ -8,7 +8,7 @@ use crate::cluster::nats::Nats;
 use crate::config::{ClusterUrl, Config};
 use crate::random::Random;
 use crate::state::{Keeper, KeptState};
-use crate::tls::{Authority, TlsError};
+use crate::tls::{Authority, TlsNames};
 use crate::world::{World, WorldFile};
 
 /// Joins the cluster at that NATS server, or begins it.
@@ -23,7 +23,8 @@ pub(super) async fn join(
         Nats::connect(url.expose(), &file.digest[..16.min(file.digest.len())]).await.map_err(|error| failed(&error))?;
     let clock = clock.unwrap_or_else(Clock::real);
     if nats.is_first().await.map_err(|error| failed(&error))? {
-        let origin = origin(config, file, Authority::new(&clock).map_err(TlsError::from)?, clock.now_ms())?;
+        let names = TlsNames::new(config.bind, &config.tls_names);
+        let origin = origin(config, file, Authority::new(&clock, names)?, clock.now_ms())?;
         let beginning = World::new(origin.beginnings(clock.clone()));
         let rows = beginning.kept(origin.about(), origin.authority.to_keep()).rows();
         beginning.stop();
@@ -39,7 +40,9 @@ pub(super) async fn join(
     }
     config.seed = state.about.seed;
     let file = config.load_world()?;
-    let authority = Authority::kept(&state.authority, &clock)?;
+    // All processes present certificates of the same authority, so none of them may replace it.
+    let names = TlsNames::new(config.bind, &config.tls_names);
+    let authority = Authority::restore_as_is(&state.authority, &clock, names)?;
     let origin = origin(config, file, authority, state.about.begun_ms)?;
     state.snapshot.add_copies(&origin.file, origin.begun_ms);
     // What it gives out is not what the others give out.

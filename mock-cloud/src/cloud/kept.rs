@@ -75,6 +75,10 @@ impl Kept {
         };
         let path = file.path().to_owned();
         keeper.begin(Box::new(file), Arc::downgrade(&world)).map_err(|source| StateError::Io { path, source })?;
+        if origin.authority.is_replaced() {
+            // The authority's row is written with all others only.
+            drop(keeper.note_all());
+        }
         let clock = world.clock.clone();
         world.spawn(async move {
             loop {

@@ -30,7 +30,7 @@ pub(super) struct Listeners<'a> {
 impl Listeners<'_> {
     pub(super) fn start(&self) -> Result<Ready, StartError> {
         let (ports, Origin { config, file, authority, ca_path, .. }) = (self.ports, self.origin);
-        let tls = authority.cloud(config.bind)?;
+        let tls = authority.cloud()?;
         let https = self.listen("https", ports.https, Surface::Cloud { tls: Some(tls) })?;
         let http = self.listen("http", ports.http, Surface::Cloud { tls: None })?;
         let control = self.listen("control", ports.control, Surface::Control)?;

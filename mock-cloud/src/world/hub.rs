@@ -196,7 +196,15 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(now_ms: i64, guesses: &'a Guesses) -> Self {
-        Self { now_ms, guesses, request_id: None, networks: &[], work: scene_run::SceneWork::default(), nested: 0, effects: Effects::default() }
+        Self {
+            now_ms,
+            guesses,
+            request_id: None,
+            networks: &[],
+            work: scene_run::SceneWork::default(),
+            nested: 0,
+            effects: Effects::default(),
+        }
     }
 
     /// For `operationId`.

@@ -1,0 +1,152 @@
+//! Names and addresses that server certificates are valid for.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints, SanType};
+
+use super::TlsError;
+
+/// Host names of the vendor that a simulated cloud serves. A star stands for one label.
+const VENDOR_NAMES: &[&str] =
+    &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost", "*.localhost"];
+
+/// Domains that the authority may sign, with everything below them.
+const VENDOR_DOMAINS: &[&str] = &["mios.com", "ezlo.com", "localhost"];
+
+/// DNS names and addresses of a server certificate.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsNames {
+    dns: Vec<String>,
+    /// Top-level domains below which each name gets a certificate of its own: verifiers refuse a star before a single label.
+    top_level: Vec<String>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl TlsNames {
+    /// The vendor's names, loopback, the bound address, and further names or addresses of the user.
+    pub(crate) fn new(bind: IpAddr, further: &[String]) -> Self {
+        let mut dns: Vec<String> = VENDOR_NAMES.iter().map(|name| (*name).to_owned()).collect();
+        let mut addresses = BTreeSet::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), bind]);
+        for name in further {
+            match name.parse() {
+                Ok(address) => {
+                    addresses.insert(address);
+                }
+                Err(_) => dns.push(name.clone()),
+            }
+        }
+        let is_single = |name: &String| name.strip_prefix("*.").is_some_and(|domain| !domain.contains('.'));
+        let (stars, dns): (Vec<_>, Vec<_>) = dns.into_iter().partition(is_single);
+        let top_level = stars.iter().map(|star| star.trim_start_matches("*.").to_owned()).collect();
+        Self { dns, top_level, addresses }
+    }
+
+    /// These names with one that the client asks for, if it is below a top-level domain and has a single label there.
+    pub(super) fn with_requested(&self, name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let (label, domain) = name.split_once('.')?;
+        let is_served = self.top_level.iter().any(|top| top == domain) && Self::check(label).is_ok();
+        is_served.then(|| Self { dns: self.dns.iter().cloned().chain([name.clone()]).collect(), ..self.clone() })
+    }
+
+    /// One DNS name and no address.
+    pub(super) fn only(name: &str) -> Self {
+        Self { dns: vec![name.to_owned()], top_level: Vec::new(), addresses: BTreeSet::new() }
+    }
+
+    pub(super) fn alternative_names(&self) -> Result<Vec<SanType>, TlsError> {
+        let dns = self.dns.iter().map(|name| Ok(SanType::DnsName(name.as_str().try_into()?)));
+        let addresses = self.addresses.iter().map(|address| Ok(SanType::IpAddress(*address)));
+        dns.chain(addresses).collect()
+    }
+
+    /// Domains that cover all DNS names, without stars.
+    fn domains(&self) -> BTreeSet<&str> {
+        let covered = |name: &&str| !VENDOR_DOMAINS.iter().any(|domain| is_below(name, domain));
+        let names = self.dns.iter().chain(&self.top_level);
+        let own = names.map(|name| name.strip_prefix("*.").unwrap_or(name)).filter(covered);
+        VENDOR_DOMAINS.iter().copied().chain(own).collect()
+    }
+
+    /// Constraints of an authority that may sign these names only.
+    pub(super) fn constraints(&self) -> NameConstraints {
+        let domains = self.domains().into_iter().map(|domain| GeneralSubtree::DnsName(domain.to_owned()));
+        let subnet = |address: &IpAddr| {
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, bits))
+        };
+        let permitted_subtrees = domains.chain(self.addresses.iter().map(subnet)).collect();
+        NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() }
+    }
+
+    /// The first name that these permitted domains and addresses do not cover.
+    pub(super) fn first_outside(&self, domains: &[&str], addresses: &[IpAddr]) -> Option<String> {
+        let outside = |name: &&str| !domains.iter().any(|domain| is_below(name, domain));
+        let name = self.domains().into_iter().find(outside).map(str::to_owned);
+        name.or_else(|| self.addresses.iter().find(|own| !addresses.contains(own)).map(ToString::to_string))
+    }
+
+    /// Checks a further name of the user: a DNS name, optionally with a star as its first label, or an address.
+    pub(crate) fn check(name: &str) -> Result<(), String> {
+        if name.parse::<IpAddr>().is_ok() {
+            return Ok(());
+        }
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let plain = name.strip_prefix("*.").unwrap_or(name);
+        if plain.len() <= 253 && plain.split('.').all(label) {
+            return Ok(());
+        }
+        Err(format!("{name:?} is neither a host name nor an IP address"))
+    }
+}
+
+/// Whether a name is a domain or below it.
+fn is_below(name: &str, domain: &str) -> bool {
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_cover_every_name() {
+        let further = ["hub.example.org".to_owned(), "*.test".to_owned(), "10.1.2.3".to_owned()];
+        let names = TlsNames::new(Ipv4Addr::LOCALHOST.into(), &further);
+        let domains: Vec<&str> = names.domains().into_iter().collect();
+        assert_eq!(domains, ["ezlo.com", "hub.example.org", "localhost", "mios.com", "test"]);
+        let addresses: Vec<IpAddr> = names.addresses.iter().copied().collect();
+        assert_eq!(names.first_outside(&domains, &addresses), None);
+        assert_eq!(names.first_outside(&["mios.com", "ezlo.com", "localhost"], &addresses).unwrap(), "hub.example.org");
+        assert_eq!(names.first_outside(&domains, &addresses[1..]), Some(addresses[0].to_string()));
+    }
+
+    #[test]
+    fn names_below_a_top_level_domain_are_signed_one_by_one() {
+        let names = TlsNames::new(Ipv4Addr::LOCALHOST.into(), &["*.test".to_owned()]);
+        assert!(names.dns.iter().all(|name| name != "*.test" && name != "*.localhost"));
+        for good in ["w1.localhost", "A.test"] {
+            assert!(names.with_requested(good).unwrap().dns.contains(&good.to_ascii_lowercase()));
+        }
+        for bad in ["localhost", "a.b.test", "a.mios.com", "*.test", ".test", "a.other"] {
+            assert!(names.with_requested(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn further_names_are_checked() {
+        for good in ["a", "hub.example.org", "*.example.org", "127.0.0.2", "::1", "xn--mgbh0fb.example"] {
+            assert_eq!(TlsNames::check(good), Ok(()));
+        }
+        for bad in ["", ".", "a..b", "*", "a.*.b", "-a", "a b", "https://a", "a:443", "ü.example"] {
+            assert!(TlsNames::check(bad).is_err(), "{bad}");
+        }
+    }
+}
