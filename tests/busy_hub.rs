@@ -93,7 +93,7 @@ async fn scenes_of_a_hub_are_bounded_in_bytes() {
 
 async fn app(program: &Program, user: &str, hub: &str) -> Socket {
     let url = program.ready["http"].as_str().unwrap();
-    let environment = ezlo::Environment::base(url).unwrap();
+    let environment = ezlo::Environment::from_base_url(url).unwrap();
     let credentials = if user == "demo.user" { demo() } else { ezlo::Credentials::new(user, "tenant-password") };
     let account = within(ezlo::Account::log_in(environment, &credentials)).await.unwrap();
     let pair = account.session().await.unwrap().pair().clone();

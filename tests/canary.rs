@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ezlo::{Account, Credentials, Environment, LocalPlace, LocalWay, NewAccount, Plan, SessionConfig};
+use ezlo::{Account, Credentials, Environment, LocalAddress, LocalOptions, NewAccount, Plan, SessionConfig};
 use ezlo_mock_cloud::MockCloud;
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_testkit::{address, within};
@@ -132,7 +132,7 @@ async fn account(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
 }
 
 fn nowhere() -> Environment {
-    Environment::base("http://127.0.0.1:1").unwrap()
+    Environment::from_base_url("http://127.0.0.1:1").unwrap()
 }
 
 /// A server whose page about an error repeats the request, as some do.
@@ -149,7 +149,7 @@ async fn echo() -> Environment {
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    Environment::base(&format!("http://{address}")).unwrap()
+    Environment::from_base_url(&format!("http://{address}")).unwrap()
 }
 
 fn pair(pair: &IdentityPair, secrets: &mut Secrets) {
@@ -164,15 +164,15 @@ async fn hub(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
     within(hub.synced()).await.unwrap();
     paper.print(&hub);
     let lamp = within(hub.device("Kitchen light")).await.unwrap();
-    paper.print(within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap());
-    paper.error(&within(lamp.item("switch").unwrap().set("bright").confirmed()).await.unwrap_err());
+    paper.print(within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap());
+    paper.error(&within(lamp.item("switch").unwrap().set("bright").send_and_confirm()).await.unwrap_err());
     let raw = within(hub.session().call_raw("hub.no.such.method", json!({"password": "in-a-call-3"}))).await;
     secrets.push(("password in a call", "in-a-call-3".into()));
     paper.error(&raw.unwrap_err());
     let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
     secrets.push(("hub token", credentials.token.expose().to_owned()));
     let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
-    let local = LocalWay::new(LocalPlace::At(lan), credentials.clone());
+    let local = LocalOptions::new(LocalAddress::Fixed(lan), credentials.clone());
     paper.print(&local);
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
     paper.print(&hub);

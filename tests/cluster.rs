@@ -79,7 +79,7 @@ fn url(program: &Program) -> &str {
 }
 
 async fn logged_in(program: &Program, user: &str, password: &str) -> Account {
-    let environment = Environment::base(url(program)).unwrap();
+    let environment = Environment::from_base_url(url(program)).unwrap();
     within(Account::log_in(environment, &Credentials::new(user, password))).await.unwrap()
 }
 
@@ -115,7 +115,7 @@ async fn what_one_process_was_told_all_know() {
     let (first, second, third) = (nats.node(), nats.node(), nats.node());
     let credentials = Credentials::new("new.user", "new-password");
     let wish = NewAccount { credentials: credentials.clone(), email: "new@example.com".into() };
-    let made = within(Account::create(Environment::base(url(&first)).unwrap(), &wish)).await.unwrap();
+    let made = within(Account::create(Environment::from_base_url(url(&first)).unwrap(), &wish)).await.unwrap();
     let there = logged_in(&second, "new.user", "new-password").await;
     within(there.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await.unwrap();
     let hubs = within(logged_in(&third, "new.user", "new-password").await.hubs()).await.unwrap();
@@ -126,11 +126,11 @@ async fn what_one_process_was_told_all_know() {
     for (program, name) in [(&first, "a.user"), (&second, "b.user"), (&third, "c.user")] {
         let wish =
             NewAccount { credentials: Credentials::new(name, "password-1"), email: format!("{name}@example.com") };
-        let account = within(Account::create(Environment::base(url(program)).unwrap(), &wish)).await.unwrap();
+        let account = within(Account::create(Environment::from_base_url(url(program)).unwrap(), &wish)).await.unwrap();
         numbers.insert(account.session().await.unwrap().pair().decode().unwrap().account);
     }
     assert_eq!(numbers.len(), 3);
-    let again = Account::create(Environment::base(url(&third)).unwrap(), &wish);
+    let again = Account::create(Environment::from_base_url(url(&third)).unwrap(), &wish);
     assert!(within(again).await.is_err(), "the name is taken, wherever it was");
     for program in [first, second, third] {
         program.stop("-TERM");
@@ -189,7 +189,7 @@ async fn what_can_be_had_once_is_had_once() {
                 credentials: Credentials::new(&name, "password-1"),
                 email: format!("{round}.{}@example.com", program.port("/http")),
             };
-            within(Account::create(Environment::base(url(program)).unwrap(), &wish)).await.is_ok()
+            within(Account::create(Environment::from_base_url(url(program)).unwrap(), &wish)).await.is_ok()
         };
         let (a, b, c) = tokio::join!(create(&nodes[0]), create(&nodes[1]), create(&nodes[2]));
         assert_eq!([a, b, c].into_iter().filter(|made| *made).count(), 1, "{a} {b} {c}");

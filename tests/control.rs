@@ -157,7 +157,7 @@ async fn a_gap_in_the_journal_is_told() {
 #[tokio::test]
 async fn a_step_of_the_time_can_be_ended() {
     let mut config = Config { world: "villa".into(), ..Config::default() };
-    config.guesses.living_houses = true;
+    config.assumptions.simulate_behaviours = true;
     let cloud = started(MockCloud::builder().config(config).clock(Clock::frozen(START))).await;
     let ten_years = json!({"seconds": 315_360_000});
     let ended = async {

@@ -151,7 +151,7 @@ fn nothing_personal_comes_out_of_odd_places() {
 fn what_is_no_dump_is_said() {
     let folder = std::env::temp_dir().join(format!("ezlo-test-no-dump-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let error = |folder: &std::path::Path| worlds::from_dump(folder).unwrap_err().to_string();
+    let error = |folder: &std::path::Path| ezlo_testkit::with_causes(&worlds::from_dump(folder).unwrap_err());
     assert!(error(&folder).contains("hub.devices.list.json"));
     std::fs::write(folder.join("hub.devices.list.json"), "{").unwrap();
     assert!(error(&folder).contains("not JSON"));

@@ -8,12 +8,14 @@ use crate::support::{HUB, account, demo, frozen, plain, registered, started};
 
 #[tokio::test]
 async fn weaker_answers_are_refused_on_every_surface() {
-    let cloud =
-        started(MockCloud::builder().guesses(|guesses| guesses.only_proven = Some(Evidence::ClientSource))).await;
+    let cloud = started(
+        MockCloud::builder().assumptions(|assumptions| assumptions.min_evidence = Some(Evidence::ClientSource)),
+    )
+    .await;
     let account = account(&cloud).await;
     assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "three clients read this list");
     let refused = within(account.users()).await.unwrap_err().to_string();
-    assert!(refused.contains("users is inferred only") && refused.contains("client-source or better"), "{refused}");
+    assert!(refused.contains("users is inferred") && refused.contains("client-source or better"), "{refused}");
     let fresh = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
     assert_eq!(ask(fresh, "GET /wifi/networks", &[], b"").await.status, 501);
     let mut socket = registered(&cloud).await;
@@ -24,7 +26,7 @@ async fn weaker_answers_are_refused_on_every_surface() {
     }
     let wrong = ezlo::Credentials::new("demo.user", "wrong");
     let refused = within(ezlo::Account::log_in(plain(&cloud), &wrong)).await.unwrap_err();
-    assert!(!refused.to_string().contains("only-proven"), "everybody knows this one: {refused}");
+    assert!(!refused.to_string().contains("min-evidence"), "everybody knows this one: {refused}");
     let wish = "POST /autha/auth/username?Username=demo.user&Email=x@example.com&Password=password-1";
     let taken = ask(crate::support::http(&cloud), wish, &[], b"").await;
     assert_eq!(taken.status, 501, "{}", taken.body);

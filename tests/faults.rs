@@ -53,11 +53,11 @@ async fn connections() {
     let (bytes, end) = raw(&cloud).await;
     assert!(bytes.len() <= 40 && end.is_err(), "{} bytes, {end:?}", bytes.len());
     cloud.remove_fault(None);
-    cloud.add_fault(Fault::new(FaultKind::Slices { bytes: 1 })).unwrap();
+    cloud.add_fault(Fault::new(FaultKind::FragmentWrites { bytes: 1 })).unwrap();
     let whole = raw(&cloud).await.0;
     assert!(String::from_utf8(whole).unwrap().starts_with("HTTP/1.1 200 OK\r\n"), "slow, and whole");
     cloud.remove_fault(None);
-    cloud.add_fault(Fault::new(FaultKind::HalfOpen)).unwrap();
+    cloud.add_fault(Fault::new(FaultKind::Unresponsive)).unwrap();
     let mut stream = TcpStream::connect(http(&cloud)).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let nothing = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut [0; 1])).await;
@@ -157,15 +157,15 @@ async fn messages() {
     assert_eq!(told(of(FaultKind::DropMessage)).await, [rooms]);
     assert_eq!(told(of(FaultKind::DuplicateMessage)).await, [info, info, rooms]);
     assert_eq!(told(of(FaultKind::ReorderMessage)).await, [rooms, info]);
-    assert_eq!(told(of(FaultKind::ForeignAnswer)).await, ["nobody-asked", info, rooms]);
+    assert_eq!(told(of(FaultKind::UnsolicitedReply)).await, ["nobody-asked", info, rooms]);
     assert_eq!(told(of(FaultKind::GarbageMessage)).await, ["garbage", info, rooms]);
     assert_eq!(told(of(FaultKind::BinaryMessage)).await, ["binary", rooms]);
-    assert_eq!(told(of(FaultKind::NoAnswer)).await, [rooms]);
+    assert_eq!(told(of(FaultKind::DropReply)).await, [rooms]);
     assert_eq!(told(of(FaultKind::DropMessage).hub("90000002")).await, [info, rooms], "another hub");
     assert_eq!(told(of(FaultKind::UnknownBroadcast)).await, ["ui_broadcast", info, rooms]);
     assert_eq!(told(of(FaultKind::Fragments)).await, [info, rooms], "the same to whoever puts frames together");
     assert_eq!(told(of(FaultKind::PingFlood { count: 100 })).await, [info, rooms]);
-    assert_eq!(told(of(FaultKind::Storm { count: 4 })).await, [info, info, info, info, info, rooms]);
+    assert_eq!(told(of(FaultKind::BroadcastStorm { count: 4 })).await, [info, info, info, info, info, rooms]);
     let began = Instant::now();
     assert_eq!(told(of(FaultKind::LateMessage { millis: 150 })).await, [info, rooms]);
     assert!(began.elapsed() >= Duration::from_millis(150));
@@ -191,14 +191,14 @@ async fn the_sdk_gets_over_what_passes() {
     // Each of these all the time, and everything works.
     for kind in [
         FaultKind::GarbageMessage,
-        FaultKind::ForeignAnswer,
+        FaultKind::UnsolicitedReply,
         FaultKind::DuplicateMessage,
         FaultKind::UnknownBroadcast,
         FaultKind::Fragments,
         FaultKind::BinaryMessage,
         FaultKind::UnknownMember,
         FaultKind::PingFlood { count: 20 },
-        FaultKind::Storm { count: 3 },
+        FaultKind::BroadcastStorm { count: 3 },
         FaultKind::Oversize { bytes: 100_000 },
         FaultKind::LateMessage { millis: 5 },
     ] {
@@ -208,7 +208,7 @@ async fn the_sdk_gets_over_what_passes() {
         assert!(!within(hub.scenes()).await.unwrap().is_empty(), "{kind:?}");
         let lamp = within(hub.device("Ceiling light")).await.unwrap().item("switch").unwrap();
         for on in [true, false] {
-            let set = within(lamp.set(on).confirmed()).await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+            let set = within(lamp.set(on).send_and_confirm()).await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
             assert_eq!(set.value.get(), Some(&json!(on)), "{kind:?}");
         }
     }
@@ -220,7 +220,7 @@ async fn by_the_control_api() {
     let control = address(&cloud.ready().control);
     let listed = ask(control, "GET /faults/catalogue", &[], b"").await.json();
     // Those of the hubs' first set-up stand beside them.
-    let own = listed.as_array().unwrap().iter().filter(|entry| entry["at"].is_null()).count();
+    let own = listed.as_array().unwrap().iter().filter(|entry| entry["call"].is_null()).count();
     assert_eq!((own, listed.as_array().unwrap().len()), (CATALOGUE.len(), CATALOGUE.len() + 10));
     let wish = br#"{"fault": "status", "status": 418, "when": {"nth": 2}, "match": {"path": "/locator"}}"#;
     let id = ask(control, "POST /faults", &[], wish).await.json()["id"].as_u64().unwrap();

@@ -24,7 +24,7 @@ async fn the_vendors_names_over_verified_tls() {
     assert!(record.server_relay.as_deref().unwrap().starts_with("wss://nma-server"));
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     assert_eq!(within(hub.devices()).await.unwrap().len(), 21);
-    let untrusted = ezlo::Environment::mapped(address(&cloud.ready().https));
+    let untrusted = ezlo::Environment::with_host_override(address(&cloud.ready().https));
     let error = within(Account::log_in(untrusted, &demo())).await.unwrap_err();
     assert!(matches!(error, Error::Cloud(error) if matches!(error.kind(), ErrorKind::Unreachable(_))));
 }
@@ -106,7 +106,7 @@ async fn a_day_later_the_identity_is_dead_everywhere() {
     let (mms, dead) = (account.login().client().clone(), account.session().await.unwrap());
     cloud.advance(Duration::from_secs(86_400)).await;
     let error = within(mms.hubs(&dead)).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::LogInAgain));
+    assert!(matches!(error.kind(), ErrorKind::IdentityExpired));
     // The account logs in again by itself, once, for everybody who asks at the same time.
     let mut generation = account.login().generation();
     generation.mark_unchanged();
@@ -116,16 +116,16 @@ async fn a_day_later_the_identity_is_dead_everywhere() {
     // An open connection goes on by default; nobody knows what the real one does.
     assert!(within(hub.info()).await.is_ok());
     let pair = dead.pair().clone();
-    let login = ezlo::Login::Relay { pair, serial: serial(HUB) };
+    let login = ezlo::HubCredentials::Relay { pair, serial: serial(HUB) };
     let endpoint = ezlo::Endpoint::new(format!("ws://{}", address(&cloud.ready().http)));
-    let error = within(ezlo::Session::connect(&endpoint, &login)).await.unwrap_err();
+    let error = within(ezlo::RelaySession::connect(&endpoint, &login)).await.unwrap_err();
     assert_eq!(refusal(&error), "cloud.error.mms_autha_token_expired");
 }
 
 #[tokio::test]
 async fn an_open_connection_ends_with_its_identity_when_told_to() {
     let builder = MockCloud::builder().clock(ezlo_mock_cloud::Clock::frozen(crate::support::START));
-    let cloud = started(builder.guesses(|guesses| guesses.close_at_expiry = Some(4401))).await;
+    let cloud = started(builder.assumptions(|assumptions| assumptions.close_at_expiry = Some(4401))).await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     within(hub.info()).await.unwrap();
@@ -133,7 +133,7 @@ async fn an_open_connection_ends_with_its_identity_when_told_to() {
     cloud.advance(Duration::from_secs(86_400)).await;
     let closed = within(async {
         loop {
-            if let Some(ezlo::RelayEvent::Down(reason)) = events.next().await {
+            if let Some(ezlo::RelayEvent::Disconnected(reason)) = events.next().await {
                 return reason.to_string();
             }
         }
@@ -186,7 +186,7 @@ async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
         assert!(matches!(&*change, Change::ItemChanged { id, after, .. } if *id == item && *after == true));
     }
     let refused = within(first.set(&item, "on".into())).await.unwrap_err();
-    assert!(refused.to_string().contains("rpc.params.invalid"), "{refused}");
+    assert!(ezlo_testkit::with_causes(&refused).contains("rpc.params.invalid"), "{refused}");
 }
 
 #[tokio::test]

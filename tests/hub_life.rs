@@ -38,8 +38,9 @@ impl House {
 
     /// Devices press their buttons only when the test says so.
     async fn by_hand() -> Self {
-        let builder =
-            MockCloud::builder().clock(Clock::frozen(START)).guesses(|guesses| guesses.zwave_auto_press = false);
+        let builder = MockCloud::builder()
+            .clock(Clock::frozen(START))
+            .assumptions(|assumptions| assumptions.zwave_auto_press = false);
         Self::of(started(builder).await).await
     }
 

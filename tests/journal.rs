@@ -76,7 +76,7 @@ async fn faults_are_there_with_what_they_hit() {
 async fn one_seed_gives_one_journal() {
     let run = async || {
         let cloud = frozen().await;
-        let chance = Fault::new(FaultKind::ForeignAnswer).when(Trigger::Chance(0.5));
+        let chance = Fault::new(FaultKind::UnsolicitedReply).when(Trigger::Chance(0.5));
         let mut socket = registered(&cloud).await;
         cloud.add_fault(chance).unwrap();
         for number in 0..20 {
@@ -89,7 +89,7 @@ async fn one_seed_gives_one_journal() {
         serde_json::to_string(&cloud.journal(&Filter::default())).unwrap().replace(&port, "PORT")
     };
     let (first, second) = (run().await, run().await);
-    assert!(first.contains("foreign_answer"));
+    assert!(first.contains("unsolicited_reply"));
     assert!(first == second, "two journals of {} and {} bytes differ", first.len(), second.len());
 }
 
@@ -291,7 +291,7 @@ async fn near_misses_and_what_is_ignored() {
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     let lamp = within(hub.device("Ceiling light")).await.unwrap();
-    within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap();
+    within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap();
     within(account.users()).await.unwrap();
     assert_eq!(cloud.report(), json!({"unanswered": [], "ignored": []}), "the SDK says nothing that nobody knows");
 

@@ -20,7 +20,7 @@ struct Rig {
 impl Rig {
     async fn new() -> Self {
         // Long enough to be seen away.
-        let cloud = started(MockCloud::builder().guesses(|guesses| guesses.restart_ms = 250)).await;
+        let cloud = started(MockCloud::builder().assumptions(|assumptions| assumptions.restart_ms = 250)).await;
         let account = account(&cloud).await;
         let fresh = &cloud.ready().hubs[1];
         let (api, root) = (fresh.ap.as_deref().unwrap(), fresh.ap_root.as_deref().unwrap());

@@ -214,7 +214,7 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
     assert_eq!(taken.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&taken.stderr).contains("choose another port"));
     let no_world = Command::new(crate::program()).args(["serve", "--world", "nowhere"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&no_world.stderr).contains("shipped worlds: demo, bare"));
+    assert!(String::from_utf8_lossy(&no_world.stderr).contains("bundled worlds: demo, bare"));
     let no_folder = Command::new(crate::program()).args(["serve", "--state-dir", "/dev/null/x"]).output().unwrap();
     let said = String::from_utf8_lossy(&no_folder.stderr).into_owned();
     assert!(no_folder.status.code() == Some(1) && said.contains("/dev/null/x"), "{said}");

@@ -24,7 +24,7 @@ fn url(program: &Program) -> &str {
 }
 
 async fn logged_in(program: &Program, user: &str, password: &str) -> Account {
-    let environment = Environment::base(url(program)).unwrap();
+    let environment = Environment::from_base_url(url(program)).unwrap();
     within(Account::log_in(environment, &Credentials::new(user, password))).await.unwrap()
 }
 
@@ -53,7 +53,7 @@ async fn a_killed_program_goes_on_where_it_was() {
     let folder = std::env::temp_dir().join(format!("ezlo-state-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     let before = start(&folder);
-    let environment = Environment::base(url(&before)).unwrap();
+    let environment = Environment::from_base_url(url(&before)).unwrap();
     let wish =
         NewAccount { credentials: Credentials::new("new.user", "new-password"), email: "new@example.com".into() };
     let made = Account::create(environment, &wish);
@@ -63,7 +63,7 @@ async fn a_killed_program_goes_on_where_it_was() {
     let lamp = within(hub.device("Ceiling light")).await.unwrap();
     let switch = lamp.item("switch").unwrap();
     let was_on = switch.value.get().and_then(Value::as_bool).unwrap();
-    within(switch.set(!was_on).confirmed()).await.unwrap();
+    within(switch.set(!was_on).send_and_confirm()).await.unwrap();
     within(Control::at(before.ready["control"].as_str().unwrap()).advance(86_400.0)).await.unwrap();
     let pair = new.session().await.unwrap().pair().clone();
     let authority = std::fs::read(folder.join("ca.pem")).unwrap();

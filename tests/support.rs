@@ -34,12 +34,12 @@ pub(crate) fn http(cloud: &MockCloud) -> SocketAddr {
 
 /// Everything at one plain address.
 pub(crate) fn plain(cloud: &MockCloud) -> Environment {
-    Environment::base(&cloud.ready().http).unwrap()
+    Environment::from_base_url(&cloud.ready().http).unwrap()
 }
 
 /// The vendor's names over verified TLS.
 pub(crate) fn mapped(cloud: &MockCloud) -> Environment {
-    Environment::mapped(address(&cloud.ready().https)).trust_pem(cloud.ca_pem()).unwrap()
+    Environment::with_host_override(address(&cloud.ready().https)).trust_pem(cloud.ca_pem()).unwrap()
 }
 
 pub(crate) fn demo() -> Credentials {

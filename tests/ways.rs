@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ezlo::{Hub, LocalPlace, LocalWay, SessionConfig, Way};
+use ezlo::{ConnectionPath, Hub, LocalAddress, LocalOptions, SessionConfig};
 use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
 use ezlo_mock_cloud::{Config, MockCloud};
 use ezlo_testkit::{address, within};
@@ -12,9 +12,9 @@ use serde_json::json;
 use crate::support::{HUB, account, serial, started};
 
 /// Waits until the link is live on that way.
-async fn goes(hub: &Hub, way: Way) {
+async fn goes(hub: &Hub, way: ConnectionPath) {
     let mut status = hub.session().watch_status();
-    let live = status.wait_for(|status| status.is_live() && hub.way() == way);
+    let live = status.wait_for(|status| status.is_live() && hub.connection_path() == way);
     within(live).await.unwrap();
 }
 
@@ -22,7 +22,7 @@ async fn toggle(hub: &Hub, on: bool) {
     within(hub.synced()).await.unwrap();
     let version = hub.version();
     let lamp = within(hub.device("Kitchen light")).await.unwrap();
-    let item = within(lamp.item("switch").unwrap().set(on).confirmed()).await.unwrap();
+    let item = within(lamp.item("switch").unwrap().set(on).send_and_confirm()).await.unwrap();
     assert_eq!(item.value.get(), Some(&json!(on)));
     assert!(hub.version() > version, "the model changed");
 }
@@ -33,25 +33,27 @@ async fn the_relay_takes_over_and_the_local_network_again() {
     let account = account(&cloud).await;
     let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
     let proxy = Proxy::start(address(cloud.ready().hubs[0].lan.as_deref().unwrap())).await;
-    let mut local = LocalWay::new(LocalPlace::At(proxy.address()), credentials);
-    local.look_every = Duration::from_millis(20);
+    let mut local = LocalOptions::new(LocalAddress::Fixed(proxy.address()), credentials);
+    local.probe_interval = Duration::from_millis(20);
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
-    goes(&hub, Way::Local).await;
+    goes(&hub, ConnectionPath::Local).await;
     toggle(&hub, true).await;
     proxy.refuse(Duration::from_secs(3600));
-    goes(&hub, Way::Relay).await;
+    goes(&hub, ConnectionPath::Relay).await;
     toggle(&hub, false).await;
     proxy.mend();
-    goes(&hub, Way::Local).await;
+    goes(&hub, ConnectionPath::Local).await;
     toggle(&hub, true).await;
     assert_eq!(hub.status().connections, 3);
     // Another hub's certificate at that address is not taken, whatever it announces.
-    let other =
-        LocalWay::new(LocalPlace::At(proxy.address()), within(account.local_credentials(&serial(HUB))).await.unwrap());
+    let other = LocalOptions::new(
+        LocalAddress::Fixed(proxy.address()),
+        within(account.local_credentials(&serial(HUB))).await.unwrap(),
+    );
     let mut pinned = other.clone();
     pinned.pin = Some([7; 32]);
     let hub = within(account.connect_with(&serial(HUB), Some(pinned), SessionConfig::default())).await.unwrap();
-    assert_eq!(hub.way(), Way::Relay);
+    assert_eq!(hub.connection_path(), ConnectionPath::Relay);
 }
 
 #[tokio::test]
@@ -61,10 +63,10 @@ async fn a_local_key_that_is_not_taken_leaves_the_relay_working() {
     let mut credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
     credentials.token = "an-old-token".into();
     let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
-    let local = LocalWay::new(LocalPlace::At(lan), credentials);
+    let local = LocalOptions::new(LocalAddress::Fixed(lan), credentials);
     let before = account.session().await.unwrap();
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
-    assert_eq!(hub.way(), Way::Relay);
+    assert_eq!(hub.connection_path(), ConnectionPath::Relay);
     toggle(&hub, true).await;
     assert_eq!(account.session().await.unwrap().pair(), before.pair(), "the login was not to blame");
 }
@@ -119,9 +121,9 @@ async fn hubs_are_found_by_what_they_announce() {
     assert_eq!(found.model.as_deref(), Some("h2.1"));
     let account = account(&cloud).await;
     let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
-    let local = LocalWay::new(LocalPlace::Announced, credentials);
+    let local = LocalOptions::new(LocalAddress::Discovered, credentials);
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
-    assert_eq!(hub.way(), Way::Local);
+    assert_eq!(hub.connection_path(), ConnectionPath::Local);
     let error = within(ezlo::find(&serial("99999999"), Duration::from_millis(50))).await.unwrap_err();
     assert!(error.to_string().contains("99999999"), "{error}");
 }

@@ -119,7 +119,7 @@ async fn a_reset_is_the_beginning() {
     claim.unwrap();
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     let lamp = within(hub.device("Ceiling light")).await.unwrap();
-    within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap();
+    within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap();
     assert_eq!(within(account.hubs()).await.unwrap().len(), 4);
     cloud.reset();
     assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "the identity is still good, the claim is gone");
@@ -348,7 +348,7 @@ async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
     for serial in ["90000003", "90005000"] {
         let hub = within(account.connect(&serial.parse().unwrap())).await.unwrap();
         let lamp = within(hub.device("Lamp")).await.unwrap();
-        within(lamp.item("switch").unwrap().set(true).confirmed()).await.unwrap();
+        within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap();
     }
     let copy = within(cloud.fork()).await.unwrap();
     let is_on = async |cloud: &MockCloud, serial: &str| {

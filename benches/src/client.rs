@@ -33,7 +33,7 @@ impl Client {
 
     /// Logged in as that user at the cloud's relay, with that hub.
     pub(crate) async fn at_hub(cloud: &MockCloud, user: (&str, &str), serial: &str) -> Result<Self, String> {
-        let environment = Environment::base(&cloud.ready().http).map_err(text)?;
+        let environment = Environment::from_base_url(&cloud.ready().http).map_err(text)?;
         let account = Account::log_in(environment, &Credentials::new(user.0, user.1)).await.map_err(text)?;
         let pair = account.session().await.map_err(text)?.pair().clone();
         let to = cloud.ready().http.trim_start_matches("http://").parse().map_err(text)?;

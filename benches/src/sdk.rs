@@ -82,7 +82,7 @@ async fn decoded<T: DeserializeOwned>(name: &str, list: &str, scale: Scale) -> R
 /// What the SDK adds to a call, by one with a short answer; and by one whose answer has something to be read, which the bare client
 /// does not do.
 async fn calls(cloud: &MockCloud, scale: Scale) -> Result<[Measure; 2], String> {
-    let environment = Environment::base(&cloud.ready().http).map_err(text)?;
+    let environment = Environment::from_base_url(&cloud.ready().http).map_err(text)?;
     let account = Account::log_in(environment, &Credentials::new(USER.0, USER.1)).await.map_err(text)?;
     let hub = account.connect(&SERIAL.parse().map_err(text)?).await.map_err(text)?;
     let mut bare = Client::at_hub(cloud, USER, SERIAL).await?;
@@ -117,7 +117,7 @@ async fn flows(cloud: &MockCloud, scale: Scale) -> Result<Measure, String> {
     for _ in 0..scale.rounds() * FLOWS {
         let began = Instant::now();
         let address = cloud.ready().https.trim_start_matches("https://").parse().map_err(text)?;
-        let environment = Environment::mapped(address).trust_pem(cloud.ca_pem()).map_err(text)?;
+        let environment = Environment::with_host_override(address).trust_pem(cloud.ca_pem()).map_err(text)?;
         let account = Account::log_in(environment, &Credentials::new(USER.0, USER.1)).await.map_err(text)?;
         account.record().await.map_err(text)?;
         let hub = account.connect(&SERIAL.parse().map_err(text)?).await.map_err(text)?;

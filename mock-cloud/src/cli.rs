@@ -24,6 +24,20 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// An error with its causes, separated by colons.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let own = error.to_string();
+        if !text.ends_with(&own) {
+            text = format!("{text}: {own}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 pub(crate) fn log_to_stderr(level: &str) {
     if let Ok(level) = level.parse::<tracing_subscriber::filter::LevelFilter>() {
         tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();

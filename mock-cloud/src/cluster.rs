@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::frame::{self, Way};
 use crate::journal::Journal;
-use crate::json_text::JsonText;
-use crate::world::link::{Link, LinkKind, Out, Outbox};
-use crate::world::{HubCell, World};
+use crate::wire::frame_writer;
+use crate::wire::frame_writer::ReplyRoute;
+use crate::world::World;
+use crate::world::hub_actor::HubActor;
+use crate::world::outbox::{Link, LinkKind, Out, Outbox};
+use ezlo_hub_sim::json::RawJson;
 
 #[cfg(feature = "cluster")]
 pub(crate) mod nats;
@@ -56,7 +58,7 @@ pub(crate) struct Unreachable(pub(crate) String);
 
 /// A user's connection that wants to talk to a hub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Visit {
+pub(crate) struct OpenTunnel {
     pub(crate) serial: Serial,
     pub(crate) account: u64,
     pub(crate) user: u64,
@@ -65,7 +67,7 @@ pub(crate) struct Visit {
 
 /// What somebody does at a hub by the control API.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Errand {
+pub(crate) struct RemoteCall {
     pub(crate) serial: Serial,
     /// `GET` or `POST`.
     pub(crate) method: String,
@@ -84,7 +86,7 @@ pub(crate) struct Done {
 
 /// Both directions between a connection and its hub. Each ends when the other side goes.
 #[derive(Debug)]
-pub(crate) struct Passage {
+pub(crate) struct Tunnel {
     /// The client's calls, as they came.
     pub(crate) calls: mpsc::Sender<Utf8Bytes>,
     /// Answers and broadcasts, in order.
@@ -98,22 +100,22 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     fn home<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<Home, Unreachable>>;
 
     /// When that hub came here, if it lives here; a number of its own each time.
-    fn residence(&self, serial: &Serial) -> Option<u64>;
+    fn lease(&self, serial: &Serial) -> Option<u64>;
 
     /// A process that speaks for that hub is connected here: it lives here from now on.
-    fn comes_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>>;
+    fn register_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>>;
 
     /// Opens a passage to a hub that lives in another process.
-    fn open(&self, node: Node, visit: Visit) -> Waiting<'_, Result<Passage, RpcError>>;
+    fn open(&self, node: Node, visit: OpenTunnel) -> Waiting<'_, Result<Tunnel, RpcError>>;
 
     /// Has something done at a hub that lives in another process.
-    fn errand(&self, node: Node, errand: Errand) -> Waiting<'_, Result<Done, Unreachable>>;
+    fn errand(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>>;
 
     /// Waits until everything is known here that was acknowledged anywhere before.
     fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>>;
 
     /// Waits until no other process changes accounts: a name or a hub can be taken once only.
-    fn turn(&self) -> Waiting<'_, Result<Turn, Unreachable>>;
+    fn turn(&self) -> Waiting<'_, Result<AccountLock, Unreachable>>;
 
     /// Tells the others that this process ends, once all that it did is kept: its hubs are anybody's.
     fn leave(&self);
@@ -121,9 +123,9 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
 
 /// Where a hub lived when something was done to it. What is done to one that lives elsewhere before it is kept, is not.
 #[derive(Debug, Clone)]
-pub(crate) struct Residence(Option<(Serial, u64)>);
+pub(crate) struct LeaseGuard(Option<(Serial, u64)>);
 
-impl Residence {
+impl LeaseGuard {
     /// That of a hub that came here at the moment of that number.
     pub(crate) fn since(serial: &Serial, since: u64) -> Self {
         Self(Some((serial.clone(), since)))
@@ -136,23 +138,23 @@ impl Residence {
 
     pub(crate) fn is_still(&self, world: &World) -> bool {
         let is_still = |(serial, since): &(Serial, u64)| {
-            world.backplane().is_none_or(|backplane| backplane.residence(serial) == Some(*since))
+            world.backplane().is_none_or(|backplane| backplane.lease(serial) == Some(*since))
         };
         self.0.as_ref().is_none_or(is_still)
     }
 }
 
 /// The turn of one process to change accounts; over when this goes.
-pub(crate) struct Turn(Option<Box<dyn FnOnce() + Send>>);
+pub(crate) struct AccountLock(Option<Box<dyn FnOnce() + Send>>);
 
-impl Turn {
+impl AccountLock {
     #[cfg(feature = "cluster")]
     pub(crate) fn new(over: impl FnOnce() + Send + 'static) -> Self {
         Self(Some(Box::new(over)))
     }
 }
 
-impl Drop for Turn {
+impl Drop for AccountLock {
     fn drop(&mut self) {
         if let Some(over) = self.0.take() {
             over();
@@ -161,7 +163,7 @@ impl Drop for Turn {
 }
 
 /// Takes a visitor in at a hub that lives here.
-pub(crate) fn receive(world: &Arc<World>, visit: &Visit, home: &Residence) -> Result<Passage, RpcError> {
+pub(crate) fn receive(world: &Arc<World>, visit: &OpenTunnel, home: &LeaseGuard) -> Result<Tunnel, RpcError> {
     let hub = world.hub_for(visit.account, &visit.serial)?;
     // The client's own connection is in the journal, where the client is.
     let silent = Arc::new(Journal::new(world.clock.clone(), false));
@@ -174,26 +176,26 @@ pub(crate) fn receive(world: &Arc<World>, visit: &Visit, home: &Residence) -> Re
     }
     let (calls, called) = mpsc::channel(CALLS_THERE);
     let (told, frames) = mpsc::channel(UNDER_WAY);
-    let visitor = Visitor { hub, link, user: visit.user };
+    let visitor = RemoteClient { hub, link, user: visit.user };
     let (world, own) = (Arc::clone(world), Arc::clone(world));
     world.spawn(async move { visitor.stay(&own, called, outbox, told).await });
-    Ok(Passage { calls, frames })
+    Ok(Tunnel { calls, frames })
 }
 
 /// Somebody who listens to a hub from another process. The hub forgets them when this goes.
-struct Visitor {
-    hub: Arc<HubCell>,
+struct RemoteClient {
+    hub: Arc<HubActor>,
     link: Link,
     user: u64,
 }
 
-impl Drop for Visitor {
+impl Drop for RemoteClient {
     fn drop(&mut self) {
         self.hub.detach(&self.link.conn_id);
     }
 }
 
-impl Visitor {
+impl RemoteClient {
     async fn stay(
         self,
         world: &Arc<World>,
@@ -214,10 +216,10 @@ impl Visitor {
                     Some(Out::Close) | None => return,
                 },
                 // Not while there is much to say already, which may have to wait until it is kept.
-                call = calls.recv(), if !outbox.waiting().is_much() => {
+                call = calls.recv(), if !outbox.waiting().over_high_water() => {
                     let Some(text) = call else { return };
                     if let Ok(request) = Envelope::parse(&text) {
-                        self.hub.relayed_call(world, &request, &text, (&self.link, self.user));
+                        self.hub.relayed_call(&request, &text, &self.link, || world.user_name(self.user));
                     }
                 }
             }
@@ -227,20 +229,20 @@ impl Visitor {
 
 /// A connection's way to a hub, wherever it lives; it ends when this goes.
 #[derive(Debug)]
-pub(crate) struct Far {
+pub(crate) struct RemoteHub {
     serial: Serial,
     calls: mpsc::Sender<Utf8Bytes>,
     /// Whether the hub has taken it in, once that is known.
     taken: watch::Receiver<Option<bool>>,
 }
 
-impl Far {
+impl RemoteHub {
     /// Goes to that hub and answers the `register` once it is known whether that works.
     pub(crate) fn go(
         world: &Arc<World>,
         backplane: &Arc<dyn Backplane>,
         link: &Link,
-        visit: Visit,
+        visit: OpenTunnel,
         register: Utf8Bytes,
     ) -> Self {
         let (calls, called) = mpsc::channel(CALLS_HERE);
@@ -254,13 +256,13 @@ impl Far {
             match outcome {
                 Ok(passage) => {
                     takes.send_replace(Some(true));
-                    link.send(&frame::reply(&request, REGISTERED, &Ok(JsonText::empty()), Way::Relay));
+                    link.send(&frame_writer::reply(&request, REGISTERED, &Ok(RawJson::empty()), ReplyRoute::Relay));
                     carry(&link, called, passage).await;
                 }
                 Err(error) => {
                     takes.send_replace(Some(false));
-                    let wanted = own.guesses.only_proven;
-                    link.send(&frame::refusal(wanted, &request, method, error, Way::Relay));
+                    let wanted = own.assumptions.min_evidence;
+                    link.send(&frame_writer::refusal(wanted, &request, method, error, ReplyRoute::Relay));
                     refuse_all(&own, &link, called).await;
                 }
             }
@@ -302,21 +304,21 @@ impl Far {
     }
 }
 
-async fn passage(world: &Arc<World>, backplane: &dyn Backplane, visit: Visit) -> Result<Passage, RpcError> {
+async fn passage(world: &Arc<World>, backplane: &dyn Backplane, visit: OpenTunnel) -> Result<Tunnel, RpcError> {
     let unavailable = |error: Unreachable| {
         tracing::warn!(%error, serial = %visit.serial, "a hub cannot be reached");
         RpcError::known("nma.ezlo.unavailable")
     };
     backplane.caught_up().await.map_err(unavailable)?;
     match backplane.home(&visit.serial).await.map_err(unavailable)? {
-        Home::Here(since) => receive(world, &visit, &Residence::since(&visit.serial, since)),
+        Home::Here(since) => receive(world, &visit, &LeaseGuard::since(&visit.serial, since)),
         Home::Nowhere => Err(RpcError::known("nma.ezlo.notfound")),
         Home::There(node) => backplane.open(node, visit).await,
     }
 }
 
 /// Carries messages both ways until one side goes.
-async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: Passage) {
+async fn carry(link: &Link, mut calls: mpsc::Receiver<Utf8Bytes>, mut passage: Tunnel) {
     let mut waits = None;
     loop {
         tokio::select! {
@@ -346,8 +348,8 @@ async fn refuse_all(world: &World, link: &Link, mut calls: mpsc::Receiver<Utf8By
     while let Some(text) = calls.recv().await {
         if let Ok(request) = Envelope::parse(&text) {
             let method = request.method.as_deref().unwrap_or_default();
-            let (wanted, error) = (world.guesses.only_proven, RpcError::known("nma.ezlo.notregistered"));
-            link.send(&frame::refusal(wanted, &request, method, error, Way::Relay));
+            let (wanted, error) = (world.assumptions.min_evidence, RpcError::known("nma.ezlo.notregistered"));
+            link.send(&frame_writer::refusal(wanted, &request, method, error, ReplyRoute::Relay));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The one configuration: filled from flags, a file or code, and checked before anything starts.
 
+use ezlo_hub_sim::HubAssumptions;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use ezlo_protocol::evidence::Evidence;
 use serde::Deserialize;
 
-use crate::tls::TlsNames;
-use crate::world::WorldFile;
+use crate::tls::names::TlsNames;
+use ezlo_hub_sim::world_file::WorldFile;
 
 /// How a simulated cloud is set up.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,7 +38,7 @@ pub struct Config {
     /// What reads and writes WebSocket frames.
     pub framing: Framing,
     /// What the vendor never published.
-    pub guesses: Guesses,
+    pub assumptions: Assumptions,
 }
 
 /// What reads and writes WebSocket frames. Both read the same and say the same.
@@ -97,7 +98,7 @@ impl Default for Config {
             mdns: false,
             journal: true,
             framing: Framing::default(),
-            guesses: Guesses::default(),
+            assumptions: Assumptions::default(),
         }
     }
 }
@@ -149,7 +150,7 @@ pub struct Ports {
 /// Behaviour that the vendor never published: chosen because clients can live with it, and open to change.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Guesses {
+pub struct Assumptions {
     /// Lifetime of an Identity. Known to be 86 400 s; shorter in tests of expiry.
     pub identity_seconds: i64,
     /// Lifetime of a session token. Clients treat it as living as long as the Identity.
@@ -172,20 +173,20 @@ pub struct Guesses {
     pub zwave_auto_press: bool,
     /// Whether the access point of a hub that is online already is open. The vendor does not say; open lets the vendor's
     /// note run against any hub of the world.
-    pub access_point_beside_network: bool,
+    pub access_point_always_open: bool,
     /// Whether the behaviours of the world's houses run.
-    pub living_houses: bool,
+    pub simulate_behaviours: bool,
     /// Whether `sendHttpRequest` of scenes may call other machines; this one alone otherwise.
-    pub scene_http_anywhere: bool,
+    pub allow_external_scene_http: bool,
     /// Each n-th answer of an RTOS hub is cut, as a public client has seen them; 0 = none.
-    pub rtos_malformed_every: u64,
+    pub rtos_truncate_every_nth_reply: u64,
     /// Whether RTOS hubs write a device's id as `id`, as once seen by a public client.
     pub rtos_device_id: bool,
     /// Answers that are known less well than this are refused, so that a test that passes counts.
-    pub only_proven: Option<Evidence>,
+    pub min_evidence: Option<Evidence>,
 }
 
-impl Default for Guesses {
+impl Default for Assumptions {
     fn default() -> Self {
         Self {
             identity_seconds: ezlo_protocol::identity::LIFETIME_SECONDS,
@@ -198,13 +199,31 @@ impl Default for Guesses {
             zwave_step_ms: 40,
             zwave_timeout_ms: 60_000,
             zwave_auto_press: true,
-            access_point_beside_network: true,
-            living_houses: false,
-            scene_http_anywhere: false,
-            rtos_malformed_every: 0,
+            access_point_always_open: true,
+            simulate_behaviours: false,
+            allow_external_scene_http: false,
+            rtos_truncate_every_nth_reply: 0,
             rtos_device_id: false,
-            only_proven: None,
+            min_evidence: None,
         }
+    }
+}
+
+impl Assumptions {
+    /// Returns the part that simulated hubs use.
+    pub(crate) fn hub(&self) -> HubAssumptions {
+        let mut hub = HubAssumptions::default();
+        hub.wifi_join_ms = self.wifi_join_ms;
+        hub.relay_attach_ms = self.relay_attach_ms;
+        hub.restart_ms = self.restart_ms;
+        hub.zwave_step_ms = self.zwave_step_ms;
+        hub.zwave_timeout_ms = self.zwave_timeout_ms;
+        hub.zwave_auto_press = self.zwave_auto_press;
+        hub.access_point_always_open = self.access_point_always_open;
+        hub.simulate_behaviours = self.simulate_behaviours;
+        hub.rtos_device_id = self.rtos_device_id;
+        hub.min_evidence = self.min_evidence;
+        hub
     }
 }
 
@@ -216,22 +235,22 @@ impl Config {
         toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })
     }
 
-    /// What the profile makes of the guesses.
-    pub(crate) fn effective_guesses(&self) -> Guesses {
-        let mut guesses = self.guesses.clone();
+    /// What the profile makes of the assumptions.
+    pub(crate) fn effective_guesses(&self) -> Assumptions {
+        let mut assumptions = self.assumptions.clone();
         match self.profile {
             Profile::Calm => {}
-            Profile::Strict => guesses.access_point_beside_network = false,
+            Profile::Strict => assumptions.access_point_always_open = false,
             Profile::Hostile => {
-                guesses.close_at_expiry = guesses.close_at_expiry.or(Some(1000));
+                assumptions.close_at_expiry = assumptions.close_at_expiry.or(Some(1000));
             }
         }
-        guesses
+        assumptions
     }
 
     /// The world to start with.
     pub(crate) fn load_world(&self) -> Result<WorldFile, ConfigError> {
-        WorldFile::named_or_read(&self.world)
+        crate::worlds::load(&self.world)
     }
 
     /// Refuses what cannot work, before anything is bound.
@@ -240,28 +259,28 @@ impl Config {
             return Err(ConfigError::Value { key: "tls_names", text });
         }
         let lifetimes = [
-            ("identity_seconds", self.guesses.identity_seconds),
-            ("session_seconds", self.guesses.session_seconds),
-            ("cloud_token_seconds", self.guesses.cloud_token_seconds),
+            ("identity_seconds", self.assumptions.identity_seconds),
+            ("session_seconds", self.assumptions.session_seconds),
+            ("cloud_token_seconds", self.assumptions.cloud_token_seconds),
         ];
         if let Some((name, value)) = lifetimes.into_iter().find(|(_, value)| !(1..=31_536_000).contains(value)) {
             return Err(ConfigError::Value { key: name, text: format!("{value} is not between 1 s and a year") });
         }
-        let code = self.guesses.close_at_expiry;
+        let code = self.assumptions.close_at_expiry;
         if code.is_some_and(|code| code != 1000 && !(3000..5000).contains(&code)) {
             let text = "a close code is 1000 or 3000 to 4999".into();
             return Err(ConfigError::Value { key: "close_at_expiry", text });
         }
         let longest = Duration::from_secs(3600).as_millis();
         let waits = [
-            self.guesses.wifi_join_ms,
-            self.guesses.relay_attach_ms,
-            self.guesses.restart_ms,
-            self.guesses.zwave_step_ms,
-            self.guesses.zwave_timeout_ms,
+            self.assumptions.wifi_join_ms,
+            self.assumptions.relay_attach_ms,
+            self.assumptions.restart_ms,
+            self.assumptions.zwave_step_ms,
+            self.assumptions.zwave_timeout_ms,
         ];
         if waits.iter().any(|wait| u128::from(*wait) > longest) {
-            return Err(ConfigError::Value { key: "guesses.*_ms", text: "a wait is at most an hour".into() });
+            return Err(ConfigError::Value { key: "assumptions.*_ms", text: "a wait is at most an hour".into() });
         }
         Ok(())
     }
@@ -272,7 +291,7 @@ impl Config {
 #[non_exhaustive]
 pub enum ConfigError {
     /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -296,12 +315,12 @@ pub enum ConfigError {
         text: String,
     },
     /// No world has that name, and no file is there.
-    #[error("no world is called {name:?} and no such file exists; shipped worlds: {shipped}")]
+    #[error("no world is called {name:?} and no such file exists; bundled worlds: {bundled}")]
     NoWorld {
         /// What was asked for.
         name: String,
         /// What there is.
-        shipped: String,
+        bundled: String,
     },
 }
 
@@ -328,10 +347,10 @@ mod tests {
     #[test]
     fn values_are_refused_not_clipped() {
         let mut config = Config::default();
-        config.guesses.identity_seconds = 0;
+        config.assumptions.identity_seconds = 0;
         assert!(config.check().unwrap_err().to_string().starts_with("identity_seconds: 0 is not"));
         let mut config = Config::default();
-        config.guesses.close_at_expiry = Some(1006);
+        config.assumptions.close_at_expiry = Some(1006);
         assert!(config.check().is_err());
         let config = Config { tls_names: vec!["a b".into()], ..Config::default() };
         let error = config.check().unwrap_err().to_string();

@@ -1,5 +1,6 @@
 //! What came, what went, and what caused it: the newest entries, in order. Nothing secret is in what is shown.
 
+use crate::journal::shown::shown_path;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +10,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::core::clock::Clock;
 
-mod filter;
-mod ring;
-mod shown;
+pub use crate::journal::filter::Filter;
+use crate::journal::ring::{Form, Kept, News, Ring};
+use crate::journal::shown::{query_names, shown};
 
-pub use filter::Filter;
-use ring::{Form, Kept, News, Ring};
-use shown::{query_names, shown};
-pub(crate) use shown::{shown_name, shown_path};
+pub(crate) mod filter;
+pub(crate) mod ring;
+pub(crate) mod shown;
+pub(crate) mod usage_report;
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -48,7 +49,7 @@ pub enum EntryKind {
     Spared,
     /// Nobody answers what was asked for; the content says what comes near.
     Unanswered,
-    /// Members of parameters, or of a query, that made no difference: the simulated side does not know them.
+    /// JsonObjectWriter of parameters, or of a query, that made no difference: the simulated side does not know them.
     Ignored,
 }
 
@@ -121,7 +122,7 @@ impl Entry {
 
 /// The head of a request. What it may show of itself is made out when somebody looks: path and query may hold tokens and
 /// passwords.
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestRecord<'a> {
     pub(crate) host: Option<&'a str>,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
@@ -130,7 +131,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) hub: Option<&'a str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestRecord<'a> {
     /// Its parts, of which none has a line break; what is not there is empty.
     fn parts(&self) -> [&'a str; 9] {
         let (host, hub) = (self.host.unwrap_or_default(), self.hub.unwrap_or_default());
@@ -153,8 +154,8 @@ impl<'a> Asked<'a> {
 impl Kept<'_> {
     fn entry(&self) -> Entry {
         let (name, content) = match self.head.form {
-            Form::Message => (crate::faults::name_of(&self.rest), shown(&self.rest)),
-            Form::Request => (shown_path(self.name), Asked::shown(&self.rest)),
+            Form::Message => (crate::faults::injector::name_of(&self.rest), shown(&self.rest)),
+            Form::Request => (shown_path(self.name), RequestRecord::shown(&self.rest)),
             Form::Answer => (shown_path(self.name), Value::Null),
             Form::Hub => (format!("hubs/{}", self.name), json!({"tells": self.rest.lines().collect::<Vec<_>>()})),
             Form::Named => (self.name.to_owned(), serde_json::from_str(&self.rest).unwrap_or_default()),
@@ -191,14 +192,14 @@ thread_local! {
 
 /// A message that came, and when: handling it takes no time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Came {
+pub(crate) struct Received {
     seq: Option<u64>,
     at_ms: Option<i64>,
 }
 
-impl Came {
+impl Received {
     /// Does something because of it.
-    pub(crate) fn leads_to<R>(self, act: impl FnOnce() -> R) -> R {
+    pub(crate) fn as_cause<R>(self, act: impl FnOnce() -> R) -> R {
         because(self.seq, self.at_ms, act)
     }
 }
@@ -214,7 +215,7 @@ pub(crate) fn at<R>(now_ms: i64, act: impl FnOnce() -> R) -> R {
 }
 
 /// Does something because of that entry.
-pub(crate) fn because_of<R>(cause: Option<u64>, act: impl FnOnce() -> R) -> R {
+pub(crate) fn with_cause<R>(cause: Option<u64>, act: impl FnOnce() -> R) -> R {
     because(cause, None, act)
 }
 
@@ -245,17 +246,17 @@ impl Journal {
     }
 
     /// A message came on that connection.
-    pub(crate) fn came(&self, connection: &str, text: &str) -> Came {
+    pub(crate) fn came(&self, connection: &str, text: &str) -> Received {
         if !self.is_on {
-            return Came { seq: None, at_ms: NOW.get() };
+            return Received { seq: None, at_ms: NOW.get() };
         }
         let at_ms = Some(self.now_ms());
         let seq = because(None, at_ms, || self.message(EntryKind::MessageIn, connection, text));
-        Came { seq: Some(seq), at_ms }
+        Received { seq: Some(seq), at_ms }
     }
 
     /// The head of a request came.
-    pub(crate) fn request(&self, asked: &Asked<'_>) -> u64 {
+    pub(crate) fn request(&self, asked: &RequestRecord<'_>) -> u64 {
         self.keep(EntryKind::Request, Form::Request, ("", asked.path), None, &asked.parts())
     }
 
@@ -426,9 +427,9 @@ mod tests {
     fn what_led_to_what_is_told_and_no_secret() {
         let journal = journal();
         let first = call(&journal, "a");
-        because_of(Some(first), || {
+        with_cause(Some(first), || {
             journal.message(EntryKind::MessageOut, "c", r#"{"msg_subclass":"b","result":{}}"#);
-            because_of(None, || call(&journal, "not caused"));
+            with_cause(None, || call(&journal, "not caused"));
             journal.named(EntryKind::Fault, "c", "abort", None, &json!({}));
         });
         call(&journal, "later");

@@ -1,43 +1,43 @@
 //! Listeners and connections: bytes to requests and back. No state of the cloud lives here.
 
+use crate::faults::tcp;
+use crate::server::control::worlds::Kept;
+use crate::server::ws::connection;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::faults::http_raw::{RawWriteControl, RawWriteStream};
 use ::http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tamper::{Tamper, Tampered};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::cloud::Origin;
-use crate::descriptors::most_connections;
-use crate::faults::stream::FaultyStream;
-use crate::faults::{self, Facts, FaultKind, Place};
-use crate::ready::Ready;
-use crate::world::hub::Local;
-use crate::world::{HubCell, World};
+use crate::core::fd_limit::most_connections;
+use crate::core::ready_line::Ready;
+use crate::faults::kinds::FaultKind;
+use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::tcp::FaultyStream;
+use crate::mock_cloud::CloudContext;
+use crate::world::World;
+use crate::world::hub_actor::HubActor;
+use ezlo_hub_sim::Local;
 
-pub(crate) mod access_point;
-mod account;
-mod auth;
-mod cloud_api;
 pub(crate) mod control;
-mod device;
-mod http;
-pub(crate) mod lan;
-pub(crate) mod relay;
-pub(crate) mod route;
-mod socket;
-mod tamper;
+pub(crate) mod http;
+pub(crate) mod hub_ports;
+pub(crate) mod mdns;
+pub(crate) mod relay_session;
+pub(crate) mod vendor;
+pub(crate) mod ws;
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -46,14 +46,14 @@ pub(crate) struct Shared {
     /// The ready line, for the control API.
     pub(crate) ready: std::sync::OnceLock<Ready>,
     /// What the world was made from.
-    pub(crate) origin: Arc<Origin>,
+    pub(crate) origin: Arc<CloudContext>,
     /// What the control API keeps: copies of the world and states of it.
-    kept: control::Kept,
+    kept: Kept,
 }
 
 impl Shared {
-    pub(crate) fn new(world: Arc<World>, origin: Arc<Origin>) -> Self {
-        Self { world, ready: std::sync::OnceLock::new(), origin, kept: control::Kept::default() }
+    pub(crate) fn new(world: Arc<World>, origin: Arc<CloudContext>) -> Self {
+        Self { world, ready: std::sync::OnceLock::new(), origin, kept: Kept::default() }
     }
 
     /// The time of the world as a `Date` has it.
@@ -75,20 +75,20 @@ impl Shared {
 
 /// What a listener is for.
 #[derive(Debug, Clone)]
-pub(crate) enum Surface {
+pub(crate) enum ListenerKind {
     /// Every vendor host name.
     Cloud { tls: Option<Arc<ServerConfig>> },
     /// The control API.
     Control,
     /// A hub's Wi-Fi API.
-    AccessPoint(Arc<HubCell>),
+    AccessPoint(Arc<HubActor>),
     /// A hub's access-point root.
-    AccessPointRoot(Arc<HubCell>),
+    AccessPointRoot(Arc<HubActor>),
     /// A hub's local ports.
-    Lan { hub: Arc<HubCell> },
+    Lan { hub: Arc<HubActor> },
 }
 
-impl Surface {
+impl ListenerKind {
     /// Its name in matches of faults.
     const fn listener(&self) -> &'static str {
         match self {
@@ -99,7 +99,7 @@ impl Surface {
         }
     }
 
-    const fn hub(&self) -> Option<&Arc<HubCell>> {
+    const fn hub(&self) -> Option<&Arc<HubActor>> {
         match self {
             Self::AccessPoint(hub) | Self::AccessPointRoot(hub) | Self::Lan { hub, .. } => Some(hub),
             Self::Cloud { .. } | Self::Control => None,
@@ -139,7 +139,7 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> std::io::Result<(TcpLis
 }
 
 /// Serves a listener until it is dropped, and its connections with it.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: Surface) {
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: ListenerKind) {
     let Ok(address) = listener.local_addr() else { return };
     let is_shared = shared.is_port_shared(&surface);
     let (mut listener, mut refused) = (Some(listener), false);
@@ -150,14 +150,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
         while connections.try_join_next().is_some() {}
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         changes.mark_unchanged();
-        if refuses(&shared, &surface, &mut refused) {
+        if listener_refuses(&shared, &surface, &mut refused) {
             listener = None;
             let _ = changes.changed().await;
             continue;
         }
         let open = match listener.take() {
             Some(open) => open,
-            None => again(address, is_shared).await,
+            None => rebind(address, is_shared).await,
         };
         let accepted = tokio::select! {
             accepted = open.accept() => Some(accepted),
@@ -182,19 +182,19 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: S
 }
 
 /// Whether nobody is to listen here now. Each time that a listener goes counts once.
-fn refuses(shared: &Shared, surface: &Surface, refused: &mut bool) -> bool {
+fn listener_refuses(shared: &Shared, surface: &ListenerKind, refused: &mut bool) -> bool {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
-    let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
-    let refuses = surface.has_faults() && shared.world.faults.stands(Place::Listener, &facts);
-    if refuses && !std::mem::replace(refused, refuses) {
-        shared.world.fault(Place::Listener, &facts);
+    let facts = InjectionContext { listener: surface.listener(), hub: &hub, ..InjectionContext::default() };
+    let listener_refuses = surface.has_faults() && shared.world.faults.is_active(InjectionPoint::Listener, &facts);
+    if listener_refuses && !std::mem::replace(refused, listener_refuses) {
+        shared.world.fault(InjectionPoint::Listener, &facts);
     }
-    *refused = refuses;
-    refuses
+    *refused = listener_refuses;
+    listener_refuses
 }
 
 /// Binds a port again that was let go.
-async fn again(address: SocketAddr, is_shared: bool) -> TcpListener {
+async fn rebind(address: SocketAddr, is_shared: bool) -> TcpListener {
     loop {
         match bind(address, is_shared) {
             Ok((listener, _)) => return listener,
@@ -208,8 +208,8 @@ async fn again(address: SocketAddr, is_shared: bool) -> TcpListener {
 
 /// Serves a connection to its end. What its requests need is gone once a WebSocket has taken it over: most of a connection's
 /// life is that.
-fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) -> impl Future<Output = ()> + Send {
-    let asks = Box::pin(until_taken_over(shared, stream, surface));
+fn connection(shared: Arc<Shared>, stream: TcpStream, surface: ListenerKind) -> impl Future<Output = ()> + Send {
+    let asks = Box::pin(serve_until_upgrade(shared, stream, surface));
     async move {
         if let Some(taken_over) = asks.await {
             taken_over.await;
@@ -218,30 +218,30 @@ fn connection(shared: Arc<Shared>, stream: TcpStream, surface: Surface) -> impl 
 }
 
 /// Answers requests until the connection ends, or a WebSocket takes it over.
-async fn until_taken_over(shared: Arc<Shared>, stream: TcpStream, surface: Surface) -> Option<TakenOver> {
+async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: ListenerKind) -> Option<TakenOver> {
     // Small frames must not wait for each other.
     let _ = stream.set_nodelay(true);
-    let (stream, fault) = disturbed(&shared, stream, &surface).await?;
+    let (stream, fault) = inject_connection_fault(&shared, stream, &surface).await?;
     let tls = match &surface {
-        Surface::Cloud { tls } => tls.clone(),
-        Surface::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return None,
-        Surface::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return None,
-        Surface::Lan { hub } => lan_tls(&shared, hub, stream.stream()).await?,
-        Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => None,
+        ListenerKind::Cloud { tls } => tls.clone(),
+        ListenerKind::AccessPoint(hub) if !hub.read(|hub| hub.wifi.api_is_open()) => return None,
+        ListenerKind::AccessPointRoot(hub) if !hub.read(|hub| hub.wifi.root_is_open()) => return None,
+        ListenerKind::Lan { hub } => hub_tls(&shared, hub, stream.stream()).await?,
+        ListenerKind::Control | ListenerKind::AccessPoint(_) | ListenerKind::AccessPointRoot(_) => None,
     };
     let accepted = match tls {
-        None => Box::pin(speak(shared, stream, surface, false)).await,
+        None => Box::pin(serve_http(shared, stream, surface, false)).await,
         Some(config) => {
             // One that stalls on purpose stays.
             let stalls = matches!(fault, Some(FaultKind::StallAfter { .. }));
-            let limit = if stalls { faults::stream::HALF_OPEN_TIME } else { HANDSHAKE_TIME };
+            let limit = if stalls { tcp::HALF_OPEN_TIME } else { HANDSHAKE_TIME };
             let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
                 Some(Ok(Some(faulty))) => faulty,
                 _ => config,
             };
             let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
             match tokio::time::timeout(limit, handshake).await {
-                Ok(Ok(stream)) => Box::pin(speak(shared, stream, surface, true)).await,
+                Ok(Ok(stream)) => Box::pin(serve_http(shared, stream, surface, true)).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "TLS handshake failed");
                     None
@@ -253,27 +253,31 @@ async fn until_taken_over(shared: Arc<Shared>, stream: TcpStream, surface: Surfa
             }
         }
     };
-    accepted.map(socket::run)
+    accepted.map(connection::run)
 }
 
 /// What goes wrong with a connection before a byte was read; `None` when it is over.
-async fn disturbed(shared: &Shared, stream: TcpStream, surface: &Surface) -> Option<(FaultyStream, Option<FaultKind>)> {
+async fn inject_connection_fault(
+    shared: &Shared,
+    stream: TcpStream,
+    surface: &ListenerKind,
+) -> Option<(FaultyStream, Option<FaultKind>)> {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
-    let facts = Facts { listener: surface.listener(), hub: &hub, ..Facts::default() };
+    let facts = InjectionContext { listener: surface.listener(), hub: &hub, ..InjectionContext::default() };
     let speaks_tls = match surface {
-        Surface::Cloud { tls } => tls.is_some(),
-        Surface::Lan { hub, .. } => hub.local != Local::PlainSocket,
-        Surface::Control | Surface::AccessPoint(_) | Surface::AccessPointRoot(_) => false,
+        ListenerKind::Cloud { tls } => tls.is_some(),
+        ListenerKind::Lan { hub, .. } => hub.local != Local::PlainSocket,
+        ListenerKind::Control | ListenerKind::AccessPoint(_) | ListenerKind::AccessPointRoot(_) => false,
     };
     let can = |fault: &FaultKind| speaks_tls || !fault.is_of_tls();
-    let fault = surface.has_faults().then(|| shared.world.fault_that(Place::Connection, &facts, can)).flatten();
+    let fault = surface.has_faults().then(|| shared.world.fault_if(InjectionPoint::Connection, &facts, can)).flatten();
     match fault {
         Some(FaultKind::ResetOnAccept) => {
-            faults::stream::reset(&stream);
+            tcp::reset(&stream);
             None
         }
-        Some(FaultKind::HalfOpen) => {
-            tokio::time::sleep(faults::stream::HALF_OPEN_TIME).await;
+        Some(FaultKind::Unresponsive) => {
+            tokio::time::sleep(tcp::HALF_OPEN_TIME).await;
             None
         }
         Some(FaultKind::NoCommonCipher) => {
@@ -304,7 +308,7 @@ async fn no_common_cipher(mut stream: TcpStream) {
 
 /// A hub's local port takes TLS, and clear text while insecure access is on; the first byte tells which it is. `None` when
 /// the hub is not there or does not take this one.
-async fn lan_tls(shared: &Shared, hub: &HubCell, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
+async fn hub_tls(shared: &Shared, hub: &HubActor, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
     const TLS_HANDSHAKE: u8 = 0x16;
     if hub.local == Local::PlainSocket {
         return hub.read(|hub| hub.wifi.on_network()).then_some(None);
@@ -332,22 +336,22 @@ async fn lan_tls(shared: &Shared, hub: &HubCell, stream: &TcpStream) -> Option<O
 type TakenOver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A WebSocket that a request asked for; taken over once the answer is out.
-type UpgradeSlot = Arc<Mutex<Option<socket::Accepted>>>;
+type UpgradeSlot = Arc<Mutex<Option<connection::Accepted>>>;
 
 /// What a request may leave for its connection.
 #[derive(Clone, Default)]
-struct Exchange {
+struct ConnectionSlot {
     upgrade: UpgradeSlot,
-    tamper: Arc<Tamper>,
+    tamper: Arc<RawWriteControl>,
 }
 
 /// Answers requests, until the connection ends or a WebSocket takes it over.
-async fn speak<S>(shared: Arc<Shared>, stream: S, surface: Surface, tls: bool) -> Option<socket::Accepted>
+async fn serve_http<S>(shared: Arc<Shared>, stream: S, surface: ListenerKind, tls: bool) -> Option<connection::Accepted>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let exchange = Exchange::default();
-    let stream = Tampered::new(stream, Arc::clone(&exchange.tamper));
+    let exchange = ConnectionSlot::default();
+    let stream = RawWriteStream::new(stream, Arc::clone(&exchange.tamper));
     // One for the connection: what all connections count together is a place where they meet.
     let context = Arc::new((shared, surface.clone(), exchange.clone()));
     let service = service_fn(move |request| {
@@ -358,7 +362,7 @@ where
         }
     });
     let mut drops = match &surface {
-        Surface::Lan { hub, .. } => Some(hub.drops.subscribe()),
+        ListenerKind::Lan { hub, .. } => Some(hub.drops.subscribe()),
         _ => None,
     };
     let serving = Box::pin(
@@ -368,7 +372,7 @@ where
             .max_buf_size(MAX_HEAD)
             // A client that has said everything may close its side and still wants the answer. Not on a hub's own ports: there
             // an answer may have no end, and only a client that is seen to go gives its place free.
-            .half_close(!matches!(surface, Surface::Lan { .. }))
+            .half_close(!matches!(surface, ListenerKind::Lan { .. }))
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades(),
     );

@@ -1,5 +1,6 @@
 //! The certificate authority of a simulated cloud: one certificate for every vendor host name, one for each hub.
 
+use crate::tls::names::TlsNames;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,17 +8,16 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::clock::Clock;
-use crate::faults::FaultKind;
-use crate::state::KeptAuthority;
+use crate::core::clock::Clock;
+use crate::faults::kinds::FaultKind;
+use crate::persistence::rows::PersistedAuthority;
 
-mod issuer;
-mod leaf;
-mod names;
+use crate::tls::issuer::CertificateIssuer;
+use crate::tls::leaf::LeafResolver;
 
-use issuer::CertificateIssuer;
-use leaf::LeafResolver;
-pub(crate) use names::TlsNames;
+pub(crate) mod issuer;
+pub(crate) mod leaf;
+pub(crate) mod names;
 
 /// Validity of a server certificate. Some TLS stacks refuse more than 398 days.
 const LEAF_DAYS: i64 = 364;
@@ -52,7 +52,7 @@ impl Authority {
     }
 
     /// Restores a persisted authority. One that strict clients refuse, or that may not sign all names, is replaced.
-    pub(crate) fn restore(persisted: &KeptAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
+    pub(crate) fn restore(persisted: &PersistedAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
         match issuer::defect(&persisted.certificate, &names, clock) {
             None => Self::restore_as_is(persisted, clock, names),
             Some(defect) => {
@@ -63,15 +63,19 @@ impl Authority {
     }
 
     /// Restores a persisted authority that other processes use as well, without checks.
-    pub(crate) fn restore_as_is(persisted: &KeptAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
+    pub(crate) fn restore_as_is(
+        persisted: &PersistedAuthority,
+        clock: &Clock,
+        names: TlsNames,
+    ) -> Result<Self, TlsError> {
         let (issuer, der) = issuer::from_pem(&persisted.certificate, &persisted.key)?;
         let issuer = Arc::new(CertificateIssuer::new(issuer, der, names, clock.clone()));
         let pem = persisted.certificate.clone();
         Ok(Self { issuer, pem, is_replaced: false, configs: Mutex::default() })
     }
 
-    pub(crate) fn to_keep(&self) -> KeptAuthority {
-        KeptAuthority { certificate: self.pem.clone(), key: self.issuer.key_pem() }
+    pub(crate) fn to_persisted(&self) -> PersistedAuthority {
+        PersistedAuthority { certificate: self.pem.clone(), key: self.issuer.key_pem() }
     }
 
     /// The authority's own certificate, for clients that are to trust it.

@@ -1,132 +1,114 @@
-//! World files from outside: checked, described, made from what a real hub said.
+//! Worlds from outside the program: bundled ones, files, and dumps of real hubs.
 
-use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+pub use ezlo_hub_sim::describe::{HubSummary, Summary, TemplateSummary, templates};
+use ezlo_hub_sim::world_file::{MAX_BYTES, WorldFile};
+use ezlo_hub_sim::{DumpError, describe};
 
 use crate::config::ConfigError;
-use crate::world::file::HubFile;
-use crate::world::{WorldFile, template};
 
-mod dump;
+/// Longest document of a dump, in bytes.
+const MAX_DUMP_BYTES: u64 = 64 * 1024 * 1024;
 
-pub use dump::{DumpError, from_dump};
-
-/// What a world holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// User names.
-    pub users: usize,
-    /// Networks in reach of the access points.
-    pub networks: usize,
-    /// All hubs.
-    pub hubs: usize,
-    /// Devices of all hubs, parts of devices included.
-    pub devices: usize,
-    /// Items of all hubs.
-    pub items: usize,
-    /// Scenes of all hubs.
-    pub scenes: usize,
-    /// Behaviours of all houses.
-    pub behaviours: usize,
-    /// The first hubs, each with what it holds.
-    pub first_hubs: Vec<HubSummary>,
+/// Returns the names of the bundled worlds.
+pub fn bundled() -> impl Iterator<Item = &'static str> {
+    WorldFile::bundled_names()
 }
 
-/// What a hub holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HubSummary {
-    /// Its serial.
-    pub serial: String,
-    /// Firmware family.
-    pub kind: &'static str,
-    /// Its model.
-    pub model: String,
-    /// Who owns it.
-    pub owner: Option<String>,
-    /// Whether it is at the relay at the start.
-    pub online: bool,
-    /// Rooms by name.
-    pub rooms: Vec<String>,
-    /// Its devices, parts of devices included.
-    pub devices: usize,
-    /// Its items.
-    pub items: usize,
-    /// Scenes by name.
-    pub scenes: Vec<String>,
+/// Loads a bundled world by name, or a world file by path.
+pub(crate) fn load(name_or_path: &str) -> Result<WorldFile, ConfigError> {
+    if let Some(world) = WorldFile::bundled(name_or_path) {
+        return Ok(world);
+    }
+    let path = Path::new(name_or_path);
+    if !path.is_file() {
+        let bundled = bundled().collect::<Vec<_>>().join(", ");
+        return Err(ConfigError::NoWorld { name: name_or_path.to_owned(), bundled });
+    }
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(read)?.len() > MAX_BYTES {
+        let text = format!("longer than {MAX_BYTES} bytes");
+        return Err(ConfigError::Syntax { path: path.to_owned(), text });
+    }
+    parse(path, &std::fs::read_to_string(path).map_err(read)?)
 }
 
-/// A kind of device that world files and inclusions can name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TemplateSummary {
-    /// Its name.
-    pub name: &'static str,
-    /// Its category and, after a slash, subcategory.
-    pub category: String,
-    /// Its items by name.
-    pub items: Vec<&'static str>,
-    /// Parts that are devices of their own.
-    pub parts: &'static [&'static str],
-    /// Whether it agrees on keys.
-    pub secure: bool,
+fn parse(path: &Path, text: &str) -> Result<WorldFile, ConfigError> {
+    WorldFile::parse(&path.display().to_string(), text)
+        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.text })
 }
 
-/// Hubs that a summary tells one by one.
-const FIRST_HUBS: usize = 20;
-
-/// Reads a world, shipped by name or from a file, and tells what is in it. The error names file, line and key.
+/// Loads a world, bundled by name or from a file, and summarises it.
+///
+/// # Errors
+///
+/// Returns an error with file, line and key if the world does not exist or is not valid.
 pub fn summary(name_or_path: &str) -> Result<Summary, ConfigError> {
-    Ok(summarize(&WorldFile::named_or_read(name_or_path)?))
+    Ok(describe::summarize(&load(name_or_path)?))
 }
 
-/// Checks the text of a world file that would be at that path.
+/// Checks the text of a world file. The path is used in errors only.
+///
+/// # Errors
+///
+/// Returns an error with line and key if the text is not a valid world.
 pub fn check(path: &Path, text: &str) -> Result<Summary, ConfigError> {
-    Ok(summarize(&WorldFile::parse(path, text)?))
+    Ok(describe::summarize(&parse(path, text)?))
 }
 
-/// Shipped worlds by name.
-pub fn shipped() -> impl Iterator<Item = &'static str> {
-    WorldFile::shipped()
+/// A folder with a hub's answers cannot be converted into a world file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DumpFolderError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Path of the file or folder.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A file is too long.
+    #[error("{}: longer than {MAX_DUMP_BYTES} bytes", path.display())]
+    TooLong {
+        /// Path of the file.
+        path: PathBuf,
+    },
+    /// The answers cannot be converted.
+    #[error("cannot convert the dump in {}", folder.display())]
+    Dump {
+        /// Path of the folder.
+        folder: PathBuf,
+        /// Cause.
+        source: DumpError,
+    },
 }
 
-/// Every kind of device.
-pub fn templates() -> impl Iterator<Item = TemplateSummary> {
-    template::TEMPLATES.iter().map(|template| TemplateSummary {
-        name: template.name,
-        category: template.full_category(),
-        items: template.items.iter().map(|item| item.name).collect(),
-        parts: template.parts,
-        secure: template.secure.is_some(),
-    })
-}
-
-fn summarize(file: &WorldFile) -> Summary {
-    let sum = |of: fn(&HubFile) -> usize| file.hubs.iter().map(|hub| hub.count() as usize * of(hub)).sum();
-    let each = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
-    Summary {
-        users: file.users.len(),
-        networks: file.wifi.len(),
-        hubs: sum(|_| 1),
-        devices: sum(|hub| hub.size().0),
-        items: sum(|hub| hub.size().1),
-        scenes: sum(|hub| hub.scenes.len()),
-        behaviours: sum(|hub| hub.behaviours.len()),
-        first_hubs: each.take(FIRST_HUBS).map(|(hub, n)| summarize_hub(hub, n)).collect(),
+/// Converts a folder with a hub's answers to `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`,
+/// `hub.scenes.list` and `hub.modes.get`, each in a file `<method>.json`, into the text of a world file. Personal values are
+/// replaced by pseudonyms.
+///
+/// # Errors
+///
+/// Returns an error if a file cannot be read, is not the answer that its name says, or if no devices are found.
+pub fn from_dump(folder: &Path) -> Result<String, DumpFolderError> {
+    let read = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DumpFolderError::Read { path, source }
+    };
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(read(folder))?;
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    let mut documents = Vec::new();
+    for path in files {
+        if std::fs::metadata(&path).map_err(read(&path))?.len() > MAX_DUMP_BYTES {
+            return Err(DumpFolderError::TooLong { path });
+        }
+        let text = std::fs::read(&path).map_err(read(&path))?;
+        documents.push((path.display().to_string(), text));
     }
-}
-
-fn summarize_hub(hub: &HubFile, n: u32) -> HubSummary {
-    let (devices, items) = hub.size();
-    HubSummary {
-        serial: hub.serial_of(n).to_string(),
-        kind: hub.kind.as_str(),
-        model: hub.model.clone(),
-        owner: hub.owner_of(n).map(Cow::into_owned),
-        online: hub.online,
-        rooms: hub.rooms.clone(),
-        devices,
-        items,
-        scenes: hub.scenes.iter().map(|scene| scene.name.clone()).collect(),
-    }
+    let documents = documents.iter().map(|(name, text)| (name.as_str(), text.as_slice()));
+    ezlo_hub_sim::from_dump(documents).map_err(|source| DumpFolderError::Dump { folder: folder.to_owned(), source })
 }

@@ -58,7 +58,7 @@ async fn a_request_about_a_hub_is_that_hubs() {
     let record =
         async |hub: &str| ask(http(&cloud), &format!("GET /device/device/device/{hub}"), &keys(&own), b"").await.status;
     assert_eq!((record(HUB).await, record("92000001").await), (500, 200));
-    for kind in [FaultKind::HalfOpen, FaultKind::Refuse, FaultKind::NoPong] {
+    for kind in [FaultKind::Unresponsive, FaultKind::ConnectionRefused, FaultKind::NoPong] {
         let mut fault = Fault::new(kind).hub(HUB);
         fault.matching.listener = Some("cloud".into());
         let refused = cloud.add_fault(fault).unwrap_err().to_string();
@@ -80,7 +80,7 @@ async fn calls_to_a_controller_fail_too() {
     assert_eq!(user.ask(crate::support::register_text(&json!("92000001"))).await["method"], "registered");
     let refused = FaultKind::RpcError { code: 1, data: "a".into() };
     cloud.add_fault(Fault::new(refused).hub("92000001").when(Trigger::First(1))).unwrap();
-    cloud.add_fault(Fault::new(FaultKind::NoAnswer).hub("92000001").when(Trigger::First(1))).unwrap();
+    cloud.add_fault(Fault::new(FaultKind::DropReply).hub("92000001").when(Trigger::First(1))).unwrap();
     let call = |id: u32| json!({"id": id, "method": "hub.info.get", "params": {}}).to_string();
     assert_eq!(within(user.ask(call(1))).await["error"]["data"], "a");
     for id in [2, 3] {
@@ -126,10 +126,10 @@ async fn what_can_do_nothing_does_not_count() {
     assert!(answer["result"]["devices"].is_null() && counts(&cloud) == (1, 1), "{answer}");
     // A listener that goes counts once, whatever else comes and goes.
     cloud.remove_fault(None);
-    let mut refuse = Fault::new(FaultKind::Refuse).hub(HUB);
+    let mut refuse = Fault::new(FaultKind::ConnectionRefused).hub(HUB);
     refuse.matching.listener = Some("lan".into());
     cloud.add_fault(refuse).unwrap();
-    let gone = Filter::kind(EntryKind::Fault).name("refuse");
+    let gone = Filter::kind(EntryKind::Fault).name("connection_refused");
     within(cloud.expect_within(&gone, Duration::from_secs(20))).await.unwrap();
     let before = cloud.journal(&gone).len();
     cloud.add_fault(Fault::new(FaultKind::Abort).method("nobody")).unwrap();

@@ -17,7 +17,7 @@ use crate::support::{HUB, account, http, login_text, pair, plain, registered};
 #[tokio::test]
 async fn nobody_listens() {
     let cloud = cloud().await;
-    let mut fault = Fault::new(FaultKind::Refuse);
+    let mut fault = Fault::new(FaultKind::ConnectionRefused);
     assert!(cloud.add_fault(fault.clone().when(Trigger::First(1))).unwrap_err().to_string().contains("count"));
     fault.matching.listener = Some("cloud".into());
     let id = cloud.add_fault(fault).unwrap();
@@ -81,7 +81,7 @@ async fn heads_and_bodies() {
     let (_, body) = split(&with(FaultKind::SlowAnswer { millis: 0 }).await.0);
     let length = format!("\r\ncontent-length: {}", body.len());
 
-    let (slow, time) = with(FaultKind::SlowHead { millis: 150 }).await;
+    let (slow, time) = with(FaultKind::SlowHeaders { millis: 150 }).await;
     assert!(
         time >= Duration::from_millis(150) && split(&slow).1.len() == body.len() && slow.contains(&length),
         "{slow}"

@@ -57,7 +57,7 @@ async fn an_ezlopi_hub_speaks_its_own_dialect() {
 async fn every_nth_answer_of_an_rtos_hub_can_be_broken_json() {
     let config = Config { world: "hostile".into(), ..Config::default() };
     let builder = MockCloud::builder().config(config).clock(Clock::frozen(START));
-    let cloud = started(builder.guesses(|guesses| guesses.rtos_malformed_every = 2)).await;
+    let cloud = started(builder.assumptions(|assumptions| assumptions.rtos_truncate_every_nth_reply = 2)).await;
     let pair = pair(&cloud).await;
     let mut socket = Socket::connect(http(&cloud)).await;
     socket.ask(crate::support::login_text(&pair)).await;
@@ -125,7 +125,7 @@ async fn houses_live_when_they_are_told_to() {
     let config = Config { world: "villa".into(), ..Config::default() };
     let start = |living: bool| {
         let builder = MockCloud::builder().config(config.clone()).clock(Clock::frozen(START));
-        builder.guesses(move |guesses| guesses.living_houses = living)
+        builder.assumptions(move |assumptions| assumptions.simulate_behaviours = living)
     };
     let mut still = House::of(started(start(false)).await).await;
     let quiet = still.heard(hour).await;
@@ -175,7 +175,8 @@ async fn every_behaviour_does_what_its_name_says() {
     std::fs::write(&file, world).unwrap();
     let config = Config { world: file.display().to_string(), ..Config::default() };
     let builder = MockCloud::builder().config(config).clock(Clock::frozen(START));
-    let mut house = House::of(started(builder.guesses(|guesses| guesses.living_houses = true)).await).await;
+    let mut house =
+        House::of(started(builder.assumptions(|assumptions| assumptions.simulate_behaviours = true)).await).await;
     std::fs::remove_file(&file).unwrap();
     let plug = house.id("Plug/switch").to_owned();
     house.good("hub.item.value.set", json!({"_id": plug, "value": true})).await;

@@ -32,7 +32,7 @@ async fn nothing_happens_without_power_and_then_it_does() {
         ("reachable", json!({"device": "Front door", "reachable": false})),
     ] {
         let (status, said) = post(&house, call, wish).await;
-        assert!(status == 409 && said["error"] == "the hub has no power; plug it in", "{call}: {status} {said}");
+        assert!(status == 409 && said["error"] == "the hub has no power; plug it in first", "{call}: {status} {said}");
     }
     let told = house.heard(26 * 60 * MINUTE).await;
     let before = r#"hub.modes.switched from="1" to="2" status="begin" switchToDelay=30"#;
@@ -55,7 +55,7 @@ async fn nothing_happens_without_power_and_then_it_does() {
 #[tokio::test]
 async fn a_hub_comes_back_as_late_as_its_last_start_says() {
     let house = House::new().await;
-    let restart = Duration::from_millis(Config::default().guesses.restart_ms);
+    let restart = Duration::from_millis(Config::default().assumptions.restart_ms);
     assert_eq!(post(&house, "reboot", json!({})).await.0, 200);
     house.cloud.advance(restart / 2).await;
     assert_eq!(post(&house, "unplug", json!({})).await.0, 200);

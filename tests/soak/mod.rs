@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ezlo::{
-    Account, CallError, Change, Credentials, Edge, Environment, Error, Hub, HubEvent, ItemHandle, RelayEvent,
+    Account, CallError, Change, Credentials, Environment, Error, Hub, HubEvent, ItemHandle, MomentaryEvent, RelayEvent,
     SessionConfig,
 };
 use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
@@ -88,10 +88,10 @@ pub async fn run(plan: Plan) -> Report {
     let config = {
         let mut config = SessionConfig::default();
         config.seed = Some(plan.seed);
-        config.call_time = Duration::from_secs(3);
-        config.handshake_time = Duration::from_secs(2);
-        config.silence = Duration::from_secs(1);
-        config.backoff = BackoffPolicy { first: Duration::from_millis(20), longest: Duration::from_millis(300) };
+        config.call_timeout = Duration::from_secs(3);
+        config.handshake_timeout = Duration::from_secs(2);
+        config.idle_timeout = Duration::from_secs(1);
+        config.backoff = BackoffPolicy { initial: Duration::from_millis(20), max: Duration::from_millis(300) };
         config
     };
     let hub = account.connect_with(&SERIAL.parse().expect("a serial"), None, config).await.expect("a link");
@@ -125,7 +125,7 @@ pub async fn run(plan: Plan) -> Report {
 }
 
 async fn log_in(base: &str) -> Account {
-    let environment = Environment::base(base).expect("an environment");
+    let environment = Environment::from_base_url(base).expect("an environment");
     let credentials = Credentials::new("demo.user", "demo-password");
     Account::log_in(environment, &credentials).await.expect("a login")
 }
@@ -150,14 +150,14 @@ async fn command(targets: Vec<ItemHandle>, worker: usize, end: Instant, shared: 
         let target = &targets[worker % targets.len()];
         let wish = json!({"red": 1, "indexed": number});
         locked(&shared).1.commands += 1;
-        let outcome = tokio::time::timeout(PATIENCE, target.set(wish).within(REPORT_TIME).confirmed()).await;
+        let outcome = tokio::time::timeout(PATIENCE, target.set(wish).timeout(REPORT_TIME).send_and_confirm()).await;
         let confirmed = match outcome {
             Err(_) => {
                 violation(&shared, format!("command {number} had no outcome within {PATIENCE:?}"));
                 false
             }
             Ok(Ok(_)) => true,
-            Ok(Err(Error::CannotTell { .. } | Error::NotConfirmed { .. })) => {
+            Ok(Err(Error::OutcomeUnknown { .. } | Error::ConfirmationTimeout { .. })) => {
                 locked(&shared).1.unknown_outcomes += 1;
                 false
             }
@@ -189,7 +189,7 @@ async fn command(targets: Vec<ItemHandle>, worker: usize, end: Instant, shared: 
 const CONFIRMED: i64 = 1 << 40;
 
 /// Counts on a link of its own what the hub really did.
-async fn count_executions(mut events: ezlo_relay::Events, shared: Shared) {
+async fn count_executions(mut events: ezlo_relay::RelayEvents, shared: Shared) {
     while let Some(event) = events.next().await {
         match event {
             RelayEvent::Hub(event) => {
@@ -199,7 +199,7 @@ async fn count_executions(mut events: ezlo_relay::Events, shared: Shared) {
                     *locked(&shared).0.executions.entry(number).or_insert(0) += 1;
                 }
             }
-            RelayEvent::Lost(lost) => {
+            RelayEvent::Lagged(lost) => {
                 violation(&shared, format!("the observer lost {lost} events; nothing can be said"))
             }
             _ => {}
@@ -219,8 +219,8 @@ async fn count_events(mut events: ezlo::HubEvents, shared: Shared) {
                     *shared.0.told.entry(number).or_insert(0) += 1;
                 }
             }
-            HubEvent::Happened(edge) => {
-                if let Edge::Button { number: Some(number), state, .. } = &*edge
+            HubEvent::Momentary(edge) => {
+                if let MomentaryEvent::Button { number: Some(number), state, .. } = &*edge
                     && state == "press_1_time"
                 {
                     *shared.0.edges.entry(*number).or_insert(0) += 1;
@@ -271,7 +271,7 @@ async fn break_things(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant,
 fn add_message_fault(cloud: &MockCloud, which: u64, every: u64) {
     let kind = match which {
         0 => FaultKind::DuplicateMessage,
-        1 => FaultKind::ForeignAnswer,
+        1 => FaultKind::UnsolicitedReply,
         2 => FaultKind::GarbageMessage,
         _ => FaultKind::Abort,
     };
@@ -309,7 +309,7 @@ async fn settle(hub: &Hub, observer: &Hub, shared: &Shared) {
     let mut looks = tokio::time::interval(Duration::from_millis(50));
     loop {
         looks.tick().await;
-        let (mine, truth) = (hub.model().clone(), observer.model().clone());
+        let (mine, truth) = (hub.snapshot().clone(), observer.snapshot().clone());
         let same = mine == truth && hub.status().is_live();
         if same {
             return;

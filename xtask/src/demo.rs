@@ -112,7 +112,7 @@ fn address(url: &str) -> Result<SocketAddr> {
 async fn walk(report: &mut Report) -> Result<()> {
     let cloud = report.step("start the simulated cloud", async { Ok(MockCloud::start().await?) }).await?;
     let ready = cloud.ready();
-    let environment = Environment::mapped(address(&ready.https)?).trust_pem(cloud.ca_pem())?;
+    let environment = Environment::with_host_override(address(&ready.https)?).trust_pem(cloud.ca_pem())?;
     let fresh = ready.hubs.iter().find(|hub| hub.owner.is_none() && hub.ap.is_some()).ok_or("no unclaimed hub")?;
     let serial: Serial = fresh.serial.parse()?;
     let mms = MmsClient::new(environment.clone())?;
@@ -184,7 +184,7 @@ async fn register(report: &mut Report, environment: Environment, serial: &Serial
     report
         .step("change the account", async {
             let billing = Address { first_name: "John".into(), last_name: "Doe".into(), ..Address::default() };
-            account.change(&AccountRecord { billing: billing.into(), ..AccountRecord::default() }).await?;
+            account.update_record(&AccountRecord { billing: billing.into(), ..AccountRecord::default() }).await?;
             let record = account.record().await?;
             let name = record.billing.get().and_then(|billing| billing.first_name.as_deref());
             if name == Some("John") { Ok(()) } else { Err("the change is not there".into()) }

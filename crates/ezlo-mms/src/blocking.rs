@@ -19,49 +19,49 @@ use crate::{Credentials, Environment, EnvironmentError, Error};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Login {
+pub struct BlockingAuthenticator {
     runtime: Runtime,
-    login: crate::Login,
+    login: crate::Authenticator,
 }
 
-impl Login {
+impl BlockingAuthenticator {
     /// With user name and password; nothing is sent yet.
     pub fn new(environment: Environment, credentials: Credentials) -> Result<Self, BlockingError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(BlockingError::Runtime)?;
         let client = crate::MmsClient::new(environment)?;
-        Ok(Self { runtime, login: crate::Login::new(client, credentials) })
+        Ok(Self { runtime, login: crate::Authenticator::new(client, credentials) })
     }
 
     /// Reads the account.
     pub fn account(&self) -> Result<AccountRecord, Error> {
-        self.runtime.block_on(self.login.with(|client, session| async move { client.account(&session).await }))
+        self.runtime.block_on(self.login.call(|client, session| async move { client.account(&session).await }))
     }
 
     /// Changes the account; only the members that are there change.
     pub fn change_account(&self, change: &AccountRecord) -> Result<String, Error> {
         self.runtime
-            .block_on(self.login.with(|client, session| async move { client.change_account(&session, change).await }))
+            .block_on(self.login.call(|client, session| async move { client.change_account(&session, change).await }))
     }
 
     /// Lists the users of the account.
     pub fn users(&self) -> Result<Vec<UserRecord>, Error> {
-        self.runtime.block_on(self.login.with(|client, session| async move { client.users(&session).await }))
+        self.runtime.block_on(self.login.call(|client, session| async move { client.users(&session).await }))
     }
 
     /// Lists the hubs of the account.
     pub fn hubs(&self) -> Result<Vec<HubListEntry>, Error> {
-        self.runtime.block_on(self.login.with(|client, session| async move { client.hubs(&session).await }))
+        self.runtime.block_on(self.login.call(|client, session| async move { client.hubs(&session).await }))
     }
 
     /// Reads what the service knows of a hub.
     pub fn hub(&self, serial: &Serial) -> Result<HubRecord, Error> {
-        self.runtime.block_on(self.login.with(|client, session| async move { client.hub(&session, serial).await }))
+        self.runtime.block_on(self.login.call(|client, session| async move { client.hub(&session, serial).await }))
     }
 
     /// Claims a hub, with serial and MAC address from its label.
     pub fn claim(&self, serial: &Serial, mac: MacAddress) -> Result<(), Error> {
         self.runtime
-            .block_on(self.login.with(|client, session| async move { client.claim(&session, serial, mac).await }))?;
+            .block_on(self.login.call(|client, session| async move { client.claim(&session, serial, mac).await }))?;
         Ok(())
     }
 

@@ -25,8 +25,6 @@ use crate::environment::{Environment, EnvironmentError};
 use crate::error::{Error, ErrorKind};
 use crate::retry::{Budget, RetryPolicy, chance, retry_after};
 
-/// How long a connection may take.
-pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a call may take; public clients use 20 to 30 s.
 const CALL_TIME: Duration = Duration::from_secs(30);
 /// How long the token exchange may take; one public client allows it 60 s.
@@ -79,14 +77,14 @@ pub struct NewAccount {
 
 /// A user who is logged in.
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct LoginSession {
     pair: IdentityPair,
     identity: IdentityDocument,
     account_hosts: (String, String),
     token: Option<SessionToken>,
 }
 
-impl Session {
+impl LoginSession {
     /// From a pair that was kept; the account servers are the vendor's usual ones.
     pub fn from_pair(pair: IdentityPair) -> Result<Self, ezlo_protocol::identity::IdentityError> {
         let identity = pair.decode()?;
@@ -155,60 +153,60 @@ impl MmsClient {
     }
 
     /// Makes an account with its first user, who is logged in then. The password travels in clear text inside the URL.
-    pub async fn create_account(&self, wish: &NewAccount) -> Result<Session, Error> {
+    pub async fn create_account(&self, wish: &NewAccount) -> Result<LoginSession, Error> {
         let Credentials { username, password, oem, app_key } = &wish.credentials;
         let call = CreateAccount { username, email: &wish.email, password, oem: *oem, app_key: app_key.as_ref() };
         session("create_account", self.send(&call, &Environment::hosts(HostRole::Auth)).await?)
     }
 
     /// Logs a user in. Good for 24 hours.
-    pub async fn log_in(&self, credentials: &Credentials) -> Result<Session, Error> {
+    pub async fn log_in(&self, credentials: &Credentials) -> Result<LoginSession, Error> {
         let Credentials { username, password, oem, app_key } = credentials;
         let call = LogIn { username, password, oem: *oem, app_key: app_key.as_ref(), token_version: None };
         session("login", self.send(&call, &Environment::hosts(HostRole::Auth)).await?)
     }
 
     /// Asks the account server for a session token of its own.
-    pub async fn session_token(&self, session: &Session) -> Result<SessionToken, Error> {
+    pub async fn session_token(&self, session: &LoginSession) -> Result<SessionToken, Error> {
         self.send(&GetSessionToken { pair: &session.pair }, &session.account_hosts).await
     }
 
     /// Reads the account.
-    pub async fn account(&self, session: &Session) -> Result<AccountRecord, Error> {
+    pub async fn account(&self, session: &LoginSession) -> Result<AccountRecord, Error> {
         self.send(&GetAccount { auth: session.auth(), account: session.account() }, &session.account_hosts).await
     }
 
     /// Changes the account; only the members that are there change. The answer's text is not described anywhere.
-    pub async fn change_account(&self, session: &Session, change: &AccountRecord) -> Result<String, Error> {
+    pub async fn change_account(&self, session: &LoginSession, change: &AccountRecord) -> Result<String, Error> {
         let call = UpdateAccount { auth: session.auth(), account: session.account(), change };
         self.send(&call, &session.account_hosts).await
     }
 
     /// Lists the users of the account.
-    pub async fn users(&self, session: &Session) -> Result<Vec<UserRecord>, Error> {
+    pub async fn users(&self, session: &LoginSession) -> Result<Vec<UserRecord>, Error> {
         let call = ListUsers { auth: session.auth(), account: session.account() };
         Ok(self.send(&call, &session.account_hosts).await?.users)
     }
 
     /// Lists the hubs of the account.
-    pub async fn hubs(&self, session: &Session) -> Result<Vec<HubListEntry>, Error> {
+    pub async fn hubs(&self, session: &LoginSession) -> Result<Vec<HubListEntry>, Error> {
         let call = ListHubs { auth: session.auth(), account: session.account() };
         Ok(self.send(&call, &session.account_hosts).await?.devices)
     }
 
     /// Claims a hub for the account, with serial and MAC address from its label.
-    pub async fn claim(&self, session: &Session, serial: &Serial, mac: MacAddress) -> Result<ClaimAnswer, Error> {
+    pub async fn claim(&self, session: &LoginSession, serial: &Serial, mac: MacAddress) -> Result<ClaimAnswer, Error> {
         let call = ClaimHub { auth: session.auth(), installation: 0, serial, mac };
         self.send(&call, &session.account_hosts).await
     }
 
     /// Reads what the service knows of a hub, from the account server, which answers for every hub of the account.
-    pub async fn hub(&self, session: &Session, serial: &Serial) -> Result<HubRecord, Error> {
+    pub async fn hub(&self, session: &LoginSession, serial: &Serial) -> Result<HubRecord, Error> {
         self.send(&GetHub { auth: session.auth(), serial }, &session.account_hosts).await
     }
 
     /// Reads what the service knows of a hub, from the device server that the hub list names.
-    pub async fn hub_at(&self, session: &Session, entry: &HubListEntry) -> Result<HubRecord, Error> {
+    pub async fn hub_at(&self, session: &LoginSession, entry: &HubListEntry) -> Result<HubRecord, Error> {
         let text = |host: Option<&str>| host.unwrap_or_default().to_owned();
         let hosts = (text(entry.server_device.as_deref()), text(entry.server_device_alt.as_deref()));
         let hosts = if hosts.0.is_empty() { Environment::hosts(HostRole::Device) } else { hosts };
@@ -222,7 +220,7 @@ impl MmsClient {
     }
 
     /// Exchanges the pair for a token of the cloud API.
-    pub async fn exchange(&self, session: &Session) -> Result<CloudToken, Error> {
+    pub async fn exchange(&self, session: &LoginSession) -> Result<CloudToken, Error> {
         let call = ExchangeToken { pair: &session.pair };
         Ok(self.send(&call, &Environment::hosts(HostRole::Cloud)).await?.token)
     }
@@ -333,7 +331,7 @@ impl MmsClient {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
             if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(ErrorKind::TooLong);
+                return Err(ErrorKind::BodyTooLarge);
             }
             body.extend_from_slice(&chunk);
         }
@@ -362,16 +360,17 @@ fn unanswered(error: reqwest::Error) -> ErrorKind {
     let broke = error.is_request() || error.is_body();
     match () {
         () if error.is_timeout() => ErrorKind::TimedOut,
-        () if broke => ErrorKind::Broken(plain(error)),
-        () => ErrorKind::BadAnswer(plain(error)),
+        () if broke => ErrorKind::ConnectionLost(plain(error)),
+        () => ErrorKind::InvalidResponse(plain(error)),
     }
 }
 
-fn session(call: &'static str, answer: LoginAnswer) -> Result<Session, Error> {
+fn session(call: &'static str, answer: LoginAnswer) -> Result<LoginSession, Error> {
     let pair = answer.pair();
-    let bad =
-        |error: ezlo_protocol::identity::IdentityError| Error::new(call, "", ErrorKind::BadAnswer(error.to_string()));
-    let mut session = Session::from_pair(pair).map_err(bad)?;
+    let bad = |error: ezlo_protocol::identity::IdentityError| {
+        Error::new(call, "", ErrorKind::InvalidResponse(error.to_string()))
+    };
+    let mut session = LoginSession::from_pair(pair).map_err(bad)?;
     let named = |host: Option<&str>, usual: &str| host.filter(|host| !host.is_empty()).unwrap_or(usual).to_owned();
     let (primary, alternate) = session.account_hosts.clone();
     session.account_hosts =
@@ -388,8 +387,9 @@ mod tests {
     async fn log_in(answer: ResponseTemplate) -> Error {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
-        let client =
-            MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap().with_retry(RetryPolicy::never());
+        let client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap())
+            .unwrap()
+            .with_retry(RetryPolicy::never());
         client.log_in(&Credentials::new("demo.user", "hunter2")).await.unwrap_err()
     }
 
@@ -403,10 +403,13 @@ mod tests {
             (ResponseTemplate::new(503), "Unavailable"),
             (ResponseTemplate::new(429), "Unavailable"),
             (ResponseTemplate::new(302).insert_header("location", "http://login.example/"), "Refused"),
-            (ResponseTemplate::new(200), "BadAnswer"),
-            (ResponseTemplate::new(200).set_body_string("<html>captive portal</html>"), "BadAnswer"),
-            (ResponseTemplate::new(200).set_body_string(r#"{"Identity":"!","IdentitySignature":"s"}"#), "BadAnswer"),
-            (ResponseTemplate::new(200).set_body_bytes(vec![b'x'; MAX_ANSWER + 1]), "TooLong"),
+            (ResponseTemplate::new(200), "InvalidResponse"),
+            (ResponseTemplate::new(200).set_body_string("<html>captive portal</html>"), "InvalidResponse"),
+            (
+                ResponseTemplate::new(200).set_body_string(r#"{"Identity":"!","IdentitySignature":"s"}"#),
+                "InvalidResponse",
+            ),
+            (ResponseTemplate::new(200).set_body_bytes(vec![b'x'; MAX_ANSWER + 1]), "BodyTooLarge"),
         ];
         for (answer, expected) in cases {
             let error = log_in(answer).await;
@@ -418,7 +421,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_unreachable() {
-        let client = MmsClient::new(Environment::base("http://127.0.0.1:1").unwrap()).unwrap();
+        let client = MmsClient::new(Environment::from_base_url("http://127.0.0.1:1").unwrap()).unwrap();
         let client = client.with_retry(RetryPolicy::never());
         let error = client.log_in(&Credentials::new("demo.user", "hunter2")).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Unreachable(_)), "{error}");
@@ -434,7 +437,7 @@ mod tests {
         let first = ResponseTemplate::new(503);
         Mock::given(any()).respond_with(first).up_to_n_times(1).expect(1).mount(&server).await;
         Mock::given(any()).respond_with(ResponseTemplate::new(404)).expect(1).mount(&server).await;
-        let mut client = MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap();
+        let mut client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap()).unwrap();
         // Plain HTTP cannot go to vendor names, so the hosts are this server's two names.
         client.environment = Environment::vendor();
         let port = server.address().port();

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ezlo_protocol::cloud::call::HostRole;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the cloud is and whom to trust there. The default is the vendor.
 #[derive(Clone, Default)]
@@ -86,7 +90,7 @@ impl Environment {
     }
 
     /// Every server at one base URL, such as `https://127.0.0.1:8443`.
-    pub fn base(url: &str) -> Result<Self, EnvironmentError> {
+    pub fn from_base_url(url: &str) -> Result<Self, EnvironmentError> {
         let uri: http::Uri = url.parse().map_err(|_| EnvironmentError::BaseUrl(without_user(url)))?;
         let good = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
@@ -98,7 +102,7 @@ impl Environment {
     }
 
     /// The vendor's host names over TLS, every one reached at this address.
-    pub fn mapped(address: SocketAddr) -> Self {
+    pub fn with_host_override(address: SocketAddr) -> Self {
         Self { place: Place::Mapped(address), ..Self::default() }
     }
 
@@ -131,7 +135,7 @@ impl Environment {
     }
 
     /// The address that vendor host names are reached at, if it is not the vendor's own.
-    pub const fn mapped_address(&self) -> Option<SocketAddr> {
+    pub const fn override_address(&self) -> Option<SocketAddr> {
         match self.place {
             Place::Mapped(address) => Some(address),
             Place::Vendor | Place::Base(_) => None,
@@ -171,13 +175,13 @@ impl Environment {
             .with_no_client_auth();
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .connect_timeout(crate::client::CONNECT_TIME)
+            .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none());
         if let Some(proxy) = &self.proxy {
             let wrong = |_| EnvironmentError::Proxy(without_user(proxy.as_str()));
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(wrong)?);
         }
-        if let Some(address) = self.mapped_address() {
+        if let Some(address) = self.override_address() {
             builder = builder.dns_resolver(OneAddress(address)).no_proxy();
         }
         builder.build().map_err(|error| failed(&error))
@@ -200,12 +204,14 @@ mod tests {
 
     #[test]
     fn a_base_url_is_scheme_and_authority() {
-        assert_eq!(Environment::base("http://127.0.0.1:1/").unwrap().url("x"), "http://127.0.0.1:1");
+        assert_eq!(Environment::from_base_url("http://127.0.0.1:1/").unwrap().url("x"), "http://127.0.0.1:1");
         for url in ["", "ftp://x", "https://x/path", "https://", "x"] {
-            assert!(Environment::base(url).is_err(), "{url}");
+            assert!(Environment::from_base_url(url).is_err(), "{url}");
         }
-        let named =
-            Environment::base("http://user:hunter2@127.0.0.1:1").unwrap().proxy("http://u:hunter2@x:1").unwrap();
+        let named = Environment::from_base_url("http://user:hunter2@127.0.0.1:1")
+            .unwrap()
+            .proxy("http://u:hunter2@x:1")
+            .unwrap();
         let shown = format!("{named:?}");
         assert!(shown.contains("127.0.0.1:1") && !shown.contains("hunter2"), "{shown}");
     }

@@ -25,7 +25,7 @@ pub enum ErrorKind {
     BadCredentials,
     /// The token is no longer good.
     #[error("the identity is not accepted any more")]
-    LogInAgain,
+    IdentityExpired,
     /// The service refused.
     #[error("the service refused ({0})")]
     Refused(AnswerError),
@@ -37,16 +37,16 @@ pub enum ErrorKind {
     Unreachable(String),
     /// The connection broke before the answer was whole. The call may have been done.
     #[error("the connection broke ({0})")]
-    Broken(String),
+    ConnectionLost(String),
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
     /// The answer is longer than any real one.
     #[error("the answer is too long")]
-    TooLong,
+    BodyTooLarge,
     /// The answer is not what it should be.
     #[error("{0}")]
-    BadAnswer(String),
+    InvalidResponse(String),
     /// The request cannot be built from what was given.
     #[error("{0}")]
     BadRequest(String),
@@ -56,11 +56,11 @@ impl ErrorKind {
     const fn hint(&self) -> &'static str {
         match self {
             Self::BadCredentials => "check both and log in again",
-            Self::LogInAgain => "log in again",
+            Self::IdentityExpired => "log in again",
             Self::Refused(_) => "the same request will be refused again",
-            Self::Unavailable(_) | Self::Broken(_) | Self::TimedOut => "try again later",
+            Self::Unavailable(_) | Self::ConnectionLost(_) | Self::TimedOut => "try again later",
             Self::Unreachable(_) => "check the network and the address",
-            Self::TooLong | Self::BadAnswer(_) => "is this the right server?",
+            Self::BodyTooLarge | Self::InvalidResponse(_) => "is this the right server?",
             Self::BadRequest(_) => "check what was given",
         }
     }
@@ -101,7 +101,7 @@ impl Error {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Unavailable(_) | ErrorKind::Unreachable(_) | ErrorKind::Broken(_) | ErrorKind::TimedOut
+            ErrorKind::Unavailable(_) | ErrorKind::Unreachable(_) | ErrorKind::ConnectionLost(_) | ErrorKind::TimedOut
         )
     }
 
@@ -115,9 +115,9 @@ impl From<AnswerError> for ErrorKind {
     fn from(error: AnswerError) -> Self {
         match (&error, error.class()) {
             (_, RetryClass::BadCredentials) => Self::BadCredentials,
-            (_, RetryClass::LogInAgain) => Self::LogInAgain,
+            (_, RetryClass::LogInAgain) => Self::IdentityExpired,
             (_, RetryClass::Transient) => Self::Unavailable(error),
-            (AnswerError::Decode(decode), _) => Self::BadAnswer(format!("cannot read the answer: {decode}")),
+            (AnswerError::Decode(decode), _) => Self::InvalidResponse(format!("cannot read the answer: {decode}")),
             _ => Self::Refused(error),
         }
     }

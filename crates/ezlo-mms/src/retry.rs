@@ -12,25 +12,25 @@ use tokio::time::Instant;
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// Attempts in all; 1 = no retries.
-    pub attempts: u32,
+    pub max_attempts: u32,
     /// Wait before the second attempt; doubled for each further one, half of it by chance.
-    pub first_wait: Duration,
+    pub initial_backoff: Duration,
     /// No wait is longer. A service that asks for more time than this is not asked again: the error tells how long.
-    pub longest_wait: Duration,
+    pub max_backoff: Duration,
     /// Retries that all calls of a client together may spend at once.
-    pub budget: u32,
+    pub retry_budget: u32,
     /// Time in which one spent retry comes back.
-    pub refill: Duration,
+    pub budget_refill: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 3,
-            first_wait: Duration::from_millis(300),
-            longest_wait: Duration::from_secs(10),
-            budget: 10,
-            refill: Duration::from_secs(6),
+            max_attempts: 3,
+            initial_backoff: Duration::from_millis(300),
+            max_backoff: Duration::from_secs(10),
+            retry_budget: 10,
+            budget_refill: Duration::from_secs(6),
         }
     }
 }
@@ -38,16 +38,17 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Never tries again.
     pub fn never() -> Self {
-        Self { attempts: 1, ..Self::default() }
+        Self { max_attempts: 1, ..Self::default() }
     }
 
     /// How long to wait after that many failures, for a `spread` between 0.0 and 1.0; `None` when it is enough. What the
     /// service asked for is a floor.
     pub(crate) fn wait(&self, failures: u32, asked: Option<Duration>, spread: f64) -> Option<Duration> {
-        if failures >= self.attempts || asked.is_some_and(|asked| asked > self.longest_wait) {
+        if failures >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_backoff) {
             return None;
         }
-        let doubled = self.first_wait.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.longest_wait);
+        let doubled =
+            self.initial_backoff.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.max_backoff);
         let spread = doubled.mul_f64(0.5f64.mul_add(spread.clamp(0.0, 1.0), 0.5));
         Some(spread.max(asked.unwrap_or_default()))
     }
@@ -65,7 +66,7 @@ struct Bucket {
 
 impl Budget {
     pub(crate) fn new(policy: &RetryPolicy) -> Self {
-        Self(Arc::new(Mutex::new(Bucket { left: f64::from(policy.budget), at: None })))
+        Self(Arc::new(Mutex::new(Bucket { left: f64::from(policy.retry_budget), at: None })))
     }
 
     /// Spends one; false when there is none.
@@ -73,8 +74,8 @@ impl Budget {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = bucket.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         bucket.at = Some(now);
-        let back = passed.as_secs_f64() / policy.refill.as_secs_f64().max(1e-3);
-        bucket.left = (bucket.left + back).min(f64::from(policy.budget));
+        let back = passed.as_secs_f64() / policy.budget_refill.as_secs_f64().max(1e-3);
+        bucket.left = (bucket.left + back).min(f64::from(policy.retry_budget));
         let some = bucket.left >= 1.0;
         if some {
             bucket.left -= 1.0;
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn waits_double_are_spread_and_end() {
-        let policy = RetryPolicy { attempts: 4, first_wait: Duration::from_secs(1), ..RetryPolicy::default() };
+        let policy = RetryPolicy { max_attempts: 4, initial_backoff: Duration::from_secs(1), ..RetryPolicy::default() };
         let wait = |failures, spread| policy.wait(failures, None, spread).map(|wait| wait.as_millis());
         assert_eq!(
             [wait(1, 0.0), wait(1, 1.0), wait(2, 1.0), wait(3, 1.0), wait(4, 1.0)],
@@ -128,7 +129,7 @@ mod tests {
     fn what_the_service_asks_for_is_honoured_or_told() {
         let policy = RetryPolicy::default();
         assert_eq!(policy.wait(1, Some(Duration::from_secs(5)), 0.0), Some(Duration::from_secs(5)));
-        assert_eq!(policy.wait(1, Some(policy.longest_wait), 0.0), Some(policy.longest_wait));
+        assert_eq!(policy.wait(1, Some(policy.max_backoff), 0.0), Some(policy.max_backoff));
         assert_eq!(policy.wait(1, Some(Duration::from_secs(11)), 0.0), None, "nobody waits that long here");
         let header = |text: &str| retry_after(Some(&text.parse().unwrap()), 1_700_000_000);
         assert_eq!(header("7"), Some(Duration::from_secs(7)));
@@ -139,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_budget_runs_out_and_comes_back() {
-        let policy = RetryPolicy { budget: 2, refill: Duration::from_secs(10), ..RetryPolicy::default() };
+        let policy = RetryPolicy { retry_budget: 2, budget_refill: Duration::from_secs(10), ..RetryPolicy::default() };
         let budget = Budget::new(&policy);
         let spend = |budget: &Budget| budget.spend(&policy, Instant::now());
         assert_eq!([spend(&budget), spend(&budget), spend(&budget)], [true, true, false]);

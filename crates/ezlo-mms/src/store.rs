@@ -25,7 +25,7 @@ pub trait TokenStore: Send + Sync + 'static {
 #[non_exhaustive]
 pub enum StoreError {
     /// The file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot access the token store {}", path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum StoreError {
     },
     /// Others can read the file.
     #[error("{} can be read by others (mode {mode:o}); run `chmod 600` on it, and change the password if others were there", path.display())]
-    Open {
+    InsecurePermissions {
         /// Which.
         path: PathBuf,
         /// Its mode.
@@ -89,13 +89,13 @@ pub struct FileStore {
 const MAX_FILE: u64 = 1024 * 1024;
 
 #[derive(Default, Serialize, Deserialize)]
-struct Kept {
+struct StoredFile {
     version: u32,
-    users: HashMap<String, KeptPair>,
+    users: HashMap<String, StoredPair>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptPair {
+struct StoredPair {
     identity: String,
     signature: String,
 }
@@ -117,11 +117,11 @@ impl FileStore {
         StoreError::Io { path: self.path.clone(), source }
     }
 
-    fn read(&self) -> Result<Kept, StoreError> {
+    fn read(&self) -> Result<StoredFile, StoreError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Kept { version: VERSION, ..Kept::default() });
+                return Ok(StoredFile { version: VERSION, ..StoredFile::default() });
             }
             Err(error) => return Err(self.io(error)),
         };
@@ -134,11 +134,11 @@ impl FileStore {
             return Err(damaged());
         }
         // The error would quote what is in the file.
-        let kept: Kept = serde_json::from_slice(&text).map_err(|_| damaged())?;
+        let kept: StoredFile = serde_json::from_slice(&text).map_err(|_| damaged())?;
         if kept.version == VERSION { Ok(kept) } else { Err(damaged()) }
     }
 
-    fn write(&self, kept: &Kept) -> Result<(), StoreError> {
+    fn write(&self, kept: &StoredFile) -> Result<(), StoreError> {
         let folder = self.folder();
         // Made with mode 0600, beside the old file, and put in its place in one step.
         let mut file = tempfile::Builder::new().prefix(".ezlo-").tempfile_in(folder).map_err(|error| self.io(error))?;
@@ -148,7 +148,7 @@ impl FileStore {
         Ok(())
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<String, KeptPair>)) -> Result<(), StoreError> {
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, StoredPair>)) -> Result<(), StoreError> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(self.folder()).map_err(|error| self.io(error))?;
         let _only = lock(self.folder()).map_err(|error| self.io(error))?;
@@ -169,7 +169,7 @@ impl TokenStore for FileStore {
 
     fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError> {
         let kept =
-            KeptPair { identity: pair.identity.expose().to_owned(), signature: pair.signature.expose().to_owned() };
+            StoredPair { identity: pair.identity.expose().to_owned(), signature: pair.signature.expose().to_owned() };
         self.change(|users| {
             users.insert(username.to_lowercase(), kept);
         })
@@ -213,7 +213,7 @@ fn lock(_: &Path) -> std::io::Result<()> {
 fn refuse_open(path: &Path, metadata: &std::fs::Metadata) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(StoreError::Open { path: path.to_owned(), mode }) }
+    if mode & 0o077 == 0 { Ok(()) } else { Err(StoreError::InsecurePermissions { path: path.to_owned(), mode }) }
 }
 
 /// Elsewhere a user's folder is the user's.
@@ -251,7 +251,7 @@ impl TokenStore for KeyringStore {
             Err(error) => return Err(StoreError::Keyring(error.to_string())),
         };
         let damaged = |_| StoreError::Keyring("the entry is not a login of this library".into());
-        let kept: KeptPair = serde_json::from_str(&text).map_err(damaged)?;
+        let kept: StoredPair = serde_json::from_str(&text).map_err(damaged)?;
         Ok(Some(IdentityPair {
             identity: IdentityToken::new(kept.identity),
             signature: IdentitySignature::new(kept.signature),
@@ -260,7 +260,7 @@ impl TokenStore for KeyringStore {
 
     fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError> {
         let kept =
-            KeptPair { identity: pair.identity.expose().to_owned(), signature: pair.signature.expose().to_owned() };
+            StoredPair { identity: pair.identity.expose().to_owned(), signature: pair.signature.expose().to_owned() };
         let text = serde_json::to_string(&kept).map_err(|error| StoreError::Keyring(error.to_string()))?;
         self.entry(username)?.set_password(&text).map_err(|error| StoreError::Keyring(error.to_string()))
     }

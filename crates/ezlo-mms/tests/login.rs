@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use ezlo_mms::{
-    Credentials, Environment, ErrorKind, FileStore, Login, MemoryStore, MmsClient, RetryPolicy, TokenStore,
+    Authenticator, Credentials, Environment, ErrorKind, FileStore, MemoryStore, MmsClient, RetryPolicy, TokenStore,
 };
 use serde_json::json;
 use wiremock::matchers::{any, header, path, path_regex};
@@ -49,12 +49,12 @@ impl Bench {
 
     fn client(&self) -> MmsClient {
         let now = Arc::clone(&self.now);
-        let client = MmsClient::new(Environment::base(&self.server.uri()).unwrap()).unwrap();
+        let client = MmsClient::new(Environment::from_base_url(&self.server.uri()).unwrap()).unwrap();
         client.with_retry(RetryPolicy::never()).with_clock(move || now.load(Ordering::Relaxed))
     }
 
-    fn login(&self) -> Login {
-        Login::new(self.client(), Credentials::new("demo.user", "hunter2"))
+    fn login(&self) -> Authenticator {
+        Authenticator::new(self.client(), Credentials::new("demo.user", "hunter2"))
     }
 
     async fn log_in_gives(&self, generated: i64, times: u64) {
@@ -128,17 +128,17 @@ async fn a_session_that_is_there_is_used_and_replaced_once_for_all() {
     bench.log_in_gives(START, 1).await;
     let first = bench.login().session().await.unwrap();
     let credentials = Some(Credentials::new("demo.user", "hunter2"));
-    let login = Login::from_session(bench.client(), (*first).clone(), credentials);
+    let login = Authenticator::from_session(bench.client(), (*first).clone(), credentials);
     assert_eq!(login.session().await.unwrap().pair(), first.pair(), "nobody logs in");
     bench.log_in_gives(START + 1, 1).await;
-    let second = login.replace(&first).await.unwrap();
-    assert_eq!(login.replace(&first).await.unwrap().pair(), second.pair(), "somebody has replaced it already");
+    let second = login.refresh(&first).await.unwrap();
+    assert_eq!(login.refresh(&first).await.unwrap().pair(), second.pair(), "somebody has replaced it already");
     let before = *login.generation().borrow();
     login.log_out().await.unwrap();
     assert_eq!(*login.generation().borrow(), before + 1);
-    for outcome in [login.session().await, login.replace(&second).await] {
+    for outcome in [login.session().await, login.refresh(&second).await] {
         let error = outcome.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::LogInAgain), "out is out: {error}");
+        assert!(matches!(error.kind(), ErrorKind::IdentityExpired), "out is out: {error}");
     }
     let shown = format!("{login:?}");
     assert!(shown.contains("demo.user") && !shown.contains("hunter2"), "{shown}");
@@ -151,7 +151,7 @@ async fn other_refusals_are_told_and_not_asked_again() {
     let refused =
         Mock::given(path("/account/account/account/1200001/devices")).respond_with(ResponseTemplate::new(403));
     refused.expect(1).mount(&bench.server).await;
-    let error = bench.login().with(|mms, session| async move { mms.hubs(&session).await }).await.unwrap_err();
+    let error = bench.login().call(|mms, session| async move { mms.hubs(&session).await }).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Refused(_)), "{error}");
 }
 
@@ -172,7 +172,7 @@ async fn who_waited_while_a_login_failed_gets_its_error() {
 }
 
 /// That many callers at once: all of them wait before the first one is answered.
-async fn futures(login: &Login, number: usize) -> Vec<Result<Arc<ezlo_mms::Session>, ezlo_mms::Error>> {
+async fn futures(login: &Authenticator, number: usize) -> Vec<Result<Arc<ezlo_mms::LoginSession>, ezlo_mms::Error>> {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..number {
         let login = login.clone();
@@ -197,7 +197,7 @@ async fn a_dead_identity_is_replaced_once_and_the_call_made_again() {
         .expect(1)
         .mount(&bench.server)
         .await;
-    let hubs = login.with(|mms, session| async move { mms.hubs(&session).await }).await.unwrap();
+    let hubs = login.call(|mms, session| async move { mms.hubs(&session).await }).await.unwrap();
     assert!(hubs.is_empty());
 }
 
@@ -210,8 +210,8 @@ async fn a_service_that_takes_no_identity_is_not_asked_for_ever() {
         .expect(2)
         .mount(&bench.server)
         .await;
-    let error = bench.login().with(|mms, session| async move { mms.hubs(&session).await }).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::LogInAgain), "{error}");
+    let error = bench.login().call(|mms, session| async move { mms.hubs(&session).await }).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::IdentityExpired), "{error}");
 }
 
 #[tokio::test]
@@ -244,12 +244,12 @@ async fn a_kept_login_is_taken_while_it_is_good() {
     let path = folder.path().join("tokens.json");
     let credentials = || Credentials::new("demo.user", "hunter2");
     for _ in 0..3 {
-        let login = Login::with_store(bench.client(), credentials(), FileStore::new(&path));
+        let login = Authenticator::with_store(bench.client(), credentials(), FileStore::new(&path));
         assert_eq!(login.session().await.unwrap().identity().generated, START);
     }
     bench.now.store(START + 86_400, Ordering::Relaxed);
     bench.log_in_gives(START + 86_400, 1).await;
-    let login = Login::with_store(bench.client(), credentials(), FileStore::new(&path));
+    let login = Authenticator::with_store(bench.client(), credentials(), FileStore::new(&path));
     assert_eq!(login.session().await.unwrap().identity().generated, START + 86_400);
     login.log_out().await.unwrap();
     assert_eq!(FileStore::new(&path).load("demo.user").unwrap(), None);
@@ -267,13 +267,13 @@ async fn reads_are_tried_again_as_asked_and_the_rest_is_told() {
         .mount(&server)
         .await;
     let mut retry = RetryPolicy::default();
-    retry.first_wait = Duration::from_millis(1);
-    let client = MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap().with_retry(retry);
+    retry.initial_backoff = Duration::from_millis(1);
+    let client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap()).unwrap().with_retry(retry);
     assert!(client.locate().await.unwrap().is_empty());
 
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(busy("3600")).expect(1).mount(&server).await;
-    let client = MmsClient::new(Environment::base(&server.uri()).unwrap()).unwrap().with_retry(retry);
+    let client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap()).unwrap().with_retry(retry);
     let error = client.locate().await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)), "nobody waits an hour here; the caller may");
 }
@@ -292,7 +292,8 @@ fn blocking_calls_do_the_same() {
             .await;
         bench
     });
-    let environment = Environment::base(&bench.server.uri()).unwrap();
-    let login = ezlo_mms::blocking::Login::new(environment, Credentials::new("demo.user", "hunter2")).unwrap();
+    let environment = Environment::from_base_url(&bench.server.uri()).unwrap();
+    let login =
+        ezlo_mms::blocking::BlockingAuthenticator::new(environment, Credentials::new("demo.user", "hunter2")).unwrap();
     assert!(login.hubs().unwrap().is_empty());
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackoffPolicy {
     /// Before the second attempt.
-    pub first: Duration,
+    pub initial: Duration,
     /// Never longer than this.
-    pub longest: Duration,
+    pub max: Duration,
 }
 
 impl Default for BackoffPolicy {
     /// Half a second, doubled up to a minute: a relay that restarts finds its clients spread out, and nobody waits long for
     /// a link that only blinked.
     fn default() -> Self {
-        Self { first: Duration::from_millis(500), longest: Duration::from_secs(60) }
+        Self { initial: Duration::from_millis(500), max: Duration::from_secs(60) }
     }
 }
 
@@ -33,16 +33,16 @@ impl BackoffPolicy {
     /// ```
     pub fn wait(&self, failures: u32, spread: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
-        let whole = self.first.saturating_mul(1 << doublings).min(self.longest);
+        let whole = self.initial.saturating_mul(1 << doublings).min(self.max);
         whole.mul_f64(0.5f64.mul_add(spread.clamp(0.0, 1.0), 0.5))
     }
 }
 
 /// Chance for the spread: small and seeded, so that a run can be repeated. Nothing here is secret.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
+pub(crate) struct Jitter(u64);
 
-impl Chance {
+impl Jitter {
     pub(crate) fn new(seed: Option<u64>) -> Self {
         // The hasher's keys are the one source of entropy in the standard library.
         let drawn = || std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0_u8);
@@ -51,7 +51,7 @@ impl Chance {
 
     /// Between 0.0 and 1.0 (splitmix64).
     #[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
-    pub(crate) fn share(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_longest_and_stay_between_half_and_whole() {
-        let policy = BackoffPolicy { first: Duration::from_secs(1), longest: Duration::from_secs(10) };
+        let policy = BackoffPolicy { initial: Duration::from_secs(1), max: Duration::from_secs(10) };
         let table = [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (6, 10), (u32::MAX, 10)];
         for (failures, seconds) in table {
             let whole = Duration::from_secs(seconds);
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn chance_repeats_by_seed_and_spreads() {
         let draw = |seed| {
-            let mut chance = Chance::new(Some(seed));
-            (0..100).map(|_| chance.share()).collect::<Vec<_>>()
+            let mut chance = Jitter::new(Some(seed));
+            (0..100).map(|_| chance.uniform()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
         // The published generator's first values for seed 1.

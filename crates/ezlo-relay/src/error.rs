@@ -14,7 +14,7 @@ pub enum ConnectError {
     #[error("{0:?} is not a WebSocket URL; write wss://host:port")]
     Url(String),
     /// No connection, or no TLS.
-    #[error("cannot reach {address}: {source}")]
+    #[error("cannot reach {address}")]
     Dial {
         /// Where.
         address: String,
@@ -36,17 +36,17 @@ pub enum ConnectError {
         phase: &'static str,
     },
     /// The user was not let in.
-    #[error("login was refused: {0}")]
-    Login(RpcError),
+    #[error("the login was refused")]
+    Login(#[source] RpcError),
     /// The hub was not given.
-    #[error("the hub was refused: {0}")]
-    Register(RpcError),
+    #[error("the registration at the hub was refused")]
+    Register(#[source] RpcError),
     /// The credentials were refused as stale, and there are no others.
     #[error("the credentials are no longer good, and there are no others")]
-    NoFreshCredentials,
+    CredentialsExhausted,
     /// New credentials or the hub's address could not be got.
     #[error("cannot find the way to the hub: {text}")]
-    Route {
+    Connector {
         /// Why.
         text: String,
         /// Whether trying again is of no use.
@@ -54,7 +54,7 @@ pub enum ConnectError {
     },
     /// The connection was given, and is over.
     #[error("the connection is over and there is no other: {reason}")]
-    NotAgain {
+    NotReconnectable {
         /// Why it ended.
         reason: CloseReason,
     },
@@ -72,38 +72,38 @@ impl ConnectError {
     /// Whether another attempt with the same credentials would end the same.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Url(_) | Self::NoFreshCredentials | Self::NotAgain { .. } => true,
-            Self::Route { permanent, .. } => *permanent,
+            Self::Url(_) | Self::CredentialsExhausted | Self::NotReconnectable { .. } => true,
+            Self::Connector { permanent, .. } => *permanent,
             Self::Login(error) | Self::Register(error) => {
                 // Errors that nobody has described may pass.
                 let known = error.entry().is_some();
                 known
                     && matches!(error.class(), RetryClass::Permanent | RetryClass::BadCredentials)
-                    && !self.may_be_stale()
+                    && !self.may_be_expired()
             }
             Self::Dial { .. } | Self::Upgrade { .. } | Self::TimedOut { .. } | Self::Closed { .. } => false,
         }
     }
 
     /// Whether new credentials may do better.
-    pub fn credentials_are_stale(&self) -> bool {
+    pub fn credentials_expired(&self) -> bool {
         match self {
             Self::Login(error) | Self::Register(error) => {
-                error.class() == RetryClass::LogInAgain || self.may_be_stale()
+                error.class() == RetryClass::LogInAgain || self.may_be_expired()
             }
             _ => false,
         }
     }
 
     /// What a relay says to an Identity that it does not take is not known; bad credentials may be old ones.
-    fn may_be_stale(&self) -> bool {
+    fn may_be_expired(&self) -> bool {
         matches!(self, Self::Login(error) if error.class() == RetryClass::BadCredentials)
     }
 
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {
-            Self::Closed { reason, .. } | Self::NotAgain { reason } => reason.clone(),
-            other => CloseReason::NoLink(other.to_string()),
+            Self::Closed { reason, .. } | Self::NotReconnectable { reason } => reason.clone(),
+            other => CloseReason::ConnectFailed(other.to_string()),
         }
     }
 }
@@ -114,13 +114,13 @@ impl ConnectError {
 pub enum CloseReason {
     /// This side closed it.
     #[error("closed here")]
-    Local,
+    ClosedLocally,
     /// This side left it for a new one.
     #[error("left for a new link")]
     Reconnect,
     /// The other side says that the credentials are no longer good.
     #[error("the credentials are no longer good")]
-    Stale,
+    CredentialsExpired,
     /// The other side closed it.
     #[error("closed by the other side: {text} ({code})")]
     Remote {
@@ -131,13 +131,13 @@ pub enum CloseReason {
     },
     /// None could be made.
     #[error("no link: {0}")]
-    NoLink(String),
+    ConnectFailed(String),
     /// It broke.
     #[error("broken: {0}")]
-    Broken(String),
+    Io(String),
     /// Nothing came for so long that it must be dead.
     #[error("silent for too long")]
-    Silent,
+    IdleTimeout,
 }
 
 /// A call did not succeed.
@@ -145,11 +145,12 @@ pub enum CloseReason {
 #[non_exhaustive]
 pub enum CallError {
     /// The hub or the relay refused.
-    #[error("{method} was refused: {error}")]
+    #[error("the hub refused {method}")]
     Refused {
         /// Which.
         method: String,
-        /// In whose words.
+        /// Refusal of the hub or the relay.
+        #[source]
         error: RpcError,
     },
     /// No answer in time. A command may have been done all the same.
@@ -165,27 +166,30 @@ pub enum CallError {
         method: String,
     },
     /// The session is over; the call was not sent, or changes nothing.
-    #[error("{method} cannot be sent: {reason}")]
+    #[error("{method} was not sent: the session is closed")]
     Closed {
         /// Which.
         method: String,
-        /// Why.
+        /// Cause of the close.
+        #[source]
         reason: Arc<CloseReason>,
     },
     /// The connection went while a command was under way; it may have been done or not.
-    #[error("the outcome of {method} is unknown: {reason}")]
+    #[error("the outcome of {method} is unknown: the connection was lost; check the state before retrying")]
     OutcomeUnknown {
         /// Which.
         method: String,
-        /// Why.
+        /// Cause of the close.
+        #[source]
         reason: Arc<CloseReason>,
     },
     /// The answer is not what it should be.
-    #[error("cannot read the answer to {method}: {error}")]
+    #[error("cannot decode the reply to {method}")]
     Decode {
         /// Which.
         method: String,
-        /// What was wrong.
+        /// Cause.
+        #[source]
         error: DecodeError,
     },
     /// Too many calls are under way.

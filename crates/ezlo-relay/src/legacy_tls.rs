@@ -8,8 +8,8 @@ use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use crate::connect::boxed;
-use crate::tls::{Secured, Securing, TlsConnector};
+use crate::stream::boxed;
+use crate::tls::{TlsConnector, TlsFuture, TlsStream};
 use crate::trust::{Trust, pin_of};
 
 /// The suite that Linux hubs are said to accept and no other (a public client), in OpenSSL's words, after those that are sound.
@@ -21,7 +21,7 @@ const SUITES: &str = "DEFAULT:AES256-SHA256:@SECLEVEL=0";
 pub struct LegacyTls;
 
 impl TlsConnector for LegacyTls {
-    fn connect<'a>(&'a self, stream: TcpStream, _: &'a str, trust: &'a Trust) -> Securing<'a> {
+    fn connect<'a>(&'a self, stream: TcpStream, _: &'a str, trust: &'a Trust) -> TlsFuture<'a> {
         Box::pin(async move {
             if !matches!(trust, Trust::Hub { .. }) {
                 return Err(io::Error::other("the legacy suites are for hubs on the local network only"));
@@ -34,7 +34,7 @@ impl TlsConnector for LegacyTls {
             if !trust.accepts_hub(&certificate) {
                 return Err(io::Error::other("the certificate is not this hub's"));
             }
-            Ok(Secured { certificate: Some(pin_of(&certificate)), stream: boxed(stream) })
+            Ok(TlsStream { certificate: Some(pin_of(&certificate)), stream: boxed(stream) })
         })
     }
 }

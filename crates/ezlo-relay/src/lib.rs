@@ -2,40 +2,43 @@
 
 mod backoff;
 mod config;
-mod connect;
-mod desk;
+mod connection;
+mod connector;
 #[cfg(feature = "discovery")]
 mod discovery;
-mod engine;
+mod endpoint;
 mod error;
-mod ledger;
+mod event;
+#[cfg(test)]
+mod fakes;
 #[cfg(feature = "legacy-tls")]
 mod legacy_tls;
-mod link;
 #[cfg(test)]
-mod properties;
-mod route;
+mod model_tests;
+mod pending_calls;
 mod session;
+mod state;
 mod status;
+mod stream;
 mod supervisor;
-#[cfg(test)]
-mod testing;
 mod tls;
 mod transport;
 mod trust;
 
 pub use backoff::BackoffPolicy;
 pub use config::{KeepAlive, SessionConfig};
-pub use connect::{Endpoint, Login, Stream};
+pub use connector::{ConnectContext, Connection, Connector, StaticConnector};
 #[cfg(feature = "discovery")]
 pub use discovery::{DiscoveryError, FoundHub, discover, find};
+pub use endpoint::{Endpoint, HubCredentials};
 pub use error::{CallError, CloseReason, ConnectError};
+pub use event::{RelayEvent, RelayEvents};
 pub use ezlo_protocol as protocol;
 #[cfg(feature = "legacy-tls")]
 pub use legacy_tls::LegacyTls;
-pub use route::{Arrival, Attempt, FixedRoute, Route, Socket};
-pub use session::{Events, RelayEvent, Session, WeakSession};
+pub use session::{RelaySession, WeakRelaySession};
 pub use status::{Counters, Phase, Status};
-pub use tls::{ModernTls, Secured, Securing, TlsConnector};
-pub use transport::{Incoming, Transport};
+pub use stream::Stream;
+pub use tls::{ModernTls, TlsConnector, TlsFuture, TlsStream};
+pub use transport::{Incoming, Transport, WebSocket};
 pub use trust::Trust;

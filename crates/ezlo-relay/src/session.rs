@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::method::{Kind, Method, spec};
 use ezlo_protocol::wire;
 use serde_json::Value;
@@ -13,15 +12,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::config::{LONGEST, SessionConfig};
-use crate::connect::{Endpoint, Login};
-use crate::desk::{Command, Desk, Voice};
-use crate::engine::Engine;
+use crate::connection::ActiveConnection;
+use crate::connector::{Connector, SingleUse, StaticConnector};
+use crate::endpoint::{Endpoint, HubCredentials};
 use crate::error::{CallError, CloseReason, ConnectError};
-use crate::ledger::NewCall;
-use crate::link::Link;
-use crate::route::{Attempt, FixedRoute, OnlyOnce, Route};
-use crate::status::{Counters, Phase, Status, Tally};
-use crate::supervisor::{Failed, Supervisor, arrive};
+use crate::event::{RelayEvent, RelayEvents};
+use crate::pending_calls::NewCall;
+use crate::state::{Command, EventPublisher, SessionState};
+use crate::status::{AtomicCounters, Counters, Phase, Status};
+use crate::supervisor::{Supervisor, establish_first};
 use crate::transport::Transport;
 
 /// Calls on their way to the task. It takes them as fast as they come, link or none.
@@ -30,207 +29,115 @@ const COMMANDS: usize = 64;
 /// A connection to one hub that outlives its links: over the relay or the local network, made again when it is lost. Cheap to
 /// clone; it closes when the last clone goes.
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct RelaySession {
     commands: mpsc::Sender<Command>,
     events: broadcast::Sender<RelayEvent>,
     status: watch::Receiver<Status>,
-    tally: Arc<Tally>,
-    call_time: Duration,
-    engine: Arc<Engine>,
+    tally: Arc<AtomicCounters>,
+    call_timeout: Duration,
 }
 
 /// A hold on a session that does not keep it open.
 #[derive(Debug, Clone)]
-pub struct WeakSession {
+pub struct WeakRelaySession {
     commands: mpsc::WeakSender<Command>,
     events: broadcast::WeakSender<RelayEvent>,
     status: watch::Receiver<Status>,
-    tally: Arc<Tally>,
-    call_time: Duration,
-    engine: Arc<Engine>,
+    tally: Arc<AtomicCounters>,
+    call_timeout: Duration,
 }
 
-impl WeakSession {
+impl WeakRelaySession {
     /// Watches what the session is doing; its last word is `Closed`.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
     /// The session, if it is still open.
-    pub fn upgrade(&self) -> Option<Session> {
-        Some(Session {
+    pub fn upgrade(&self) -> Option<RelaySession> {
+        Some(RelaySession {
             commands: self.commands.upgrade()?,
             events: self.events.upgrade()?,
             status: self.status.clone(),
             tally: Arc::clone(&self.tally),
-            call_time: self.call_time,
-            engine: Arc::clone(&self.engine),
+            call_timeout: self.call_timeout,
         })
-    }
-}
-
-/// Something that happened on a session. Events come in order and at most once; every gap is told.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum RelayEvent {
-    /// A link came up. What the hub said before and after the last one, nobody knows: read again what you keep.
-    Up,
-    /// The link is lost; another is being made.
-    Down(Arc<CloseReason>),
-    /// The hub, or the relay for it, says something.
-    Hub(Arc<Event>),
-    /// A frame that cannot be read; its text, cut short and without anything that may be a token.
-    BadFrame {
-        /// What came.
-        text: String,
-    },
-    /// An answer to a call that nobody waits for.
-    ForeignAnswer {
-        /// The call's id.
-        id: String,
-    },
-    /// This subscriber was too slow and lost that many events.
-    Lost(u64),
-    /// The session is over.
-    Closed(Arc<CloseReason>),
-}
-
-/// A subscription to what happens, from the moment it was made.
-#[derive(Debug)]
-pub struct Events {
-    receiver: broadcast::Receiver<RelayEvent>,
-    ended: bool,
-}
-
-impl Events {
-    /// Waits for the next event; `None` after the session ended. Safe to cancel.
-    pub async fn next(&mut self) -> Option<RelayEvent> {
-        if self.ended {
-            return None;
-        }
-        match self.receiver.recv().await {
-            Ok(event) => {
-                self.ended = matches!(event, RelayEvent::Closed(_));
-                Some(event)
-            }
-            Err(broadcast::error::RecvError::Lagged(lost)) => Some(RelayEvent::Lost(lost)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-
-    /// An event that is there already.
-    pub fn try_next(&mut self) -> Option<RelayEvent> {
-        if self.ended {
-            return None;
-        }
-        match self.receiver.try_recv() {
-            Ok(event) => {
-                self.ended = matches!(event, RelayEvent::Closed(_));
-                Some(event)
-            }
-            Err(broadcast::error::TryRecvError::Lagged(lost)) => Some(RelayEvent::Lost(lost)),
-            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
-        }
     }
 }
 
 /// How late the ledger may be.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// The first link. Kept credentials may be old ones, and one way may not let us in: the route may have others of both.
-async fn first_link<R: Route>(
-    route: &mut R,
-    voice: &Voice,
-    config: &Arc<SessionConfig>,
-) -> Result<Link<R::Transport>, ConnectError> {
-    let mut attempt = Attempt::default();
-    let mut stale = None;
-    let mut tried_another_way = false;
-    loop {
-        let Failed { error, connected, other_way } = match arrive(route, voice, config, &attempt).await {
-            Ok(link) => return Ok(link),
-            Err(failed) => failed,
-        };
-        attempt.unproven |= connected;
-        attempt.refused = error.credentials_are_stale();
-        if other_way && !tried_another_way {
-            tried_another_way = true;
-        } else if error.credentials_are_stale() && stale.is_none() {
-            attempt.credentials_are_stale = true;
-            stale = Some(error);
-            // With fresh ones each way may be tried again.
-            tried_another_way = false;
-        } else {
-            return Err(if matches!(error, ConnectError::NoFreshCredentials) { stale.unwrap_or(error) } else { error });
-        }
-    }
-}
-
-/// A session before its engine runs.
-struct Parts {
+/// The channels of a session before its task runs.
+struct Channels {
     commands: mpsc::Sender<Command>,
-    desk: Desk,
-    voice: Voice,
+    desk: SessionState,
+    voice: EventPublisher,
 }
 
-impl Parts {
+impl Channels {
     fn new(config: &SessionConfig) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let (events, _) = broadcast::channel(config.event_queue.max(1));
+        let (events, _) = broadcast::channel(config.event_capacity.max(1));
         let (status, _) = watch::channel(Status::new());
-        let voice = Voice { events, status, tally: Arc::default(), serial: None };
-        Self { commands, desk: Desk::new(receiver), voice }
+        let voice = EventPublisher { events, status, tally: Arc::default(), serial: None };
+        Self { commands, desk: SessionState::new(receiver), voice }
     }
 
-    fn start<R: Route>(self, route: R, config: Arc<SessionConfig>, first: Option<Link<R::Transport>>) -> Session {
+    fn start<R: Connector>(
+        self,
+        route: R,
+        config: Arc<SessionConfig>,
+        first: Option<ActiveConnection<R::Transport>>,
+    ) -> RelaySession {
         let Self { commands, desk, voice } = self;
-        Session {
+        let session = RelaySession {
             commands,
             events: voice.events.clone(),
             status: voice.status.subscribe(),
             tally: Arc::clone(&voice.tally),
-            call_time: config.call_time,
-            engine: Engine::start(Supervisor::new(route, desk, voice, config).run(first)),
-        }
+            call_timeout: config.call_timeout,
+        };
+        tokio::spawn(Supervisor::new(route, desk, voice, config).run(first));
+        session
     }
 }
 
-impl Session {
+impl RelaySession {
     /// Connects, logs in and, at the relay, chooses the hub; from then on the session connects again by itself. The first
     /// connection must succeed: its error is told.
-    pub async fn connect(endpoint: &Endpoint, login: &Login) -> Result<Self, ConnectError> {
-        let route = FixedRoute::new(endpoint.clone(), login.clone());
-        Self::connect_by(route, SessionConfig::default()).await
+    pub async fn connect(endpoint: &Endpoint, login: &HubCredentials) -> Result<Self, ConnectError> {
+        let route = StaticConnector::new(endpoint.clone(), login.clone());
+        Self::connect_with(route, SessionConfig::default()).await
     }
 
     /// The same by a route and with settings of one's own.
-    pub async fn connect_by<R: Route>(mut route: R, config: SessionConfig) -> Result<Self, ConnectError> {
+    pub async fn connect_with<R: Connector>(mut route: R, config: SessionConfig) -> Result<Self, ConnectError> {
         let config = Arc::new(config.bounded());
-        let parts = Parts::new(&config);
-        let link = first_link(&mut route, &parts.voice, &config).await?;
-        Ok(parts.start(route, config, Some(link)))
+        let channels = Channels::new(&config);
+        let link = establish_first(&mut route, &channels.voice, &config).await?;
+        Ok(channels.start(route, config, Some(link)))
     }
 
     /// Starts a session without waiting for its first link: calls wait for it within their deadlines.
-    pub fn open<R: Route>(route: R, config: SessionConfig) -> Self {
+    pub fn connect_lazy<R: Connector>(route: R, config: SessionConfig) -> Self {
         let config = Arc::new(config.bounded());
-        Parts::new(&config).start(route, config, None)
+        Channels::new(&config).start(route, config, None)
     }
 
     /// One connection that is there already, and no other after it.
-    pub async fn over<T: Transport>(transport: T, login: &Login) -> Result<Self, ConnectError> {
-        Self::connect_by(OnlyOnce(Some((transport, login.clone()))), SessionConfig::default()).await
+    pub async fn from_transport<T: Transport>(transport: T, login: &HubCredentials) -> Result<Self, ConnectError> {
+        Self::connect_with(SingleUse(Some((transport, login.clone()))), SessionConfig::default()).await
     }
 
     /// A hold that does not keep the session open.
-    pub fn downgrade(&self) -> WeakSession {
-        WeakSession {
+    pub fn downgrade(&self) -> WeakRelaySession {
+        WeakRelaySession {
             commands: self.commands.downgrade(),
             events: self.events.downgrade(),
             status: self.status.clone(),
             tally: Arc::clone(&self.tally),
-            call_time: self.call_time,
-            engine: Arc::clone(&self.engine),
+            call_timeout: self.call_timeout,
         }
     }
 
@@ -262,16 +169,16 @@ impl Session {
     }
 
     /// Listens to what happens from now on.
-    pub fn events(&self) -> Events {
+    pub fn events(&self) -> RelayEvents {
         let receiver = self.events.subscribe();
         // After the end nothing comes any more; the end itself was told before.
         let ended = self.status.borrow().phase == Phase::Closed && receiver.is_empty();
-        Events { receiver, ended }
+        RelayEvents { receiver, ended }
     }
 
     /// Calls a method by its type.
     pub async fn call<M: Method>(&self, _method: M, params: M::Params) -> Result<M::Output, CallError> {
-        let result = self.answer(M::NAME, M::KIND, wire::to_value(&params), self.call_time).await?;
+        let result = self.answer(M::NAME, M::KIND, wire::to_value(&params), self.call_timeout).await?;
         let decoded = wire::from_str(result.get());
         decoded.map_err(|error| CallError::Decode { method: M::NAME.into(), error })
     }
@@ -279,7 +186,7 @@ impl Session {
     /// Calls any method by name. A method that the table does not know counts as a command.
     pub async fn call_raw(&self, method: &str, params: Value) -> Result<Value, CallError> {
         let kind = spec(method).map_or(Kind::Command, |spec| spec.kind);
-        self.call_within(method, kind, params, self.call_time).await
+        self.call_within(method, kind, params, self.call_timeout).await
     }
 
     /// Calls any method by name within a time limit of one's own. While there is no link the call waits for one; it can be
@@ -308,7 +215,7 @@ impl Session {
         let deadline = Instant::now() + limit.min(LONGEST);
         let call = Command::Call(NewCall { method: method.to_owned(), kind, params, deadline, waiter });
         let gone = || CallError::Closed { method: method.to_owned(), reason: self.reason() };
-        match self.engine.with(|| self.commands.try_send(call)) {
+        match self.commands.try_send(call) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return Err(gone()),
             Err(TrySendError::Full(call)) => {
@@ -322,7 +229,7 @@ impl Session {
     }
 
     fn reason(&self) -> Arc<CloseReason> {
-        self.status.borrow().reason.clone().unwrap_or_else(|| Arc::new(CloseReason::Local))
+        self.status.borrow().reason.clone().unwrap_or_else(|| Arc::new(CloseReason::ClosedLocally))
     }
 
     /// Closes in good order and waits until nothing is said or heard any more. `Closed` may be told a moment later.
@@ -336,15 +243,15 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{FakeHub, FakeRoute, PIN, Rig, Step};
+    use crate::fakes::{FakeHub, FakeRoute, PIN, Rig, Step};
     use crate::transport::Incoming;
     use ezlo_protocol::hub::Empty;
     use ezlo_protocol::hub::method::{DevicesList, Kind, Reboot};
     use serde_json::json;
 
-    async fn anonymous() -> (Session, FakeHub) {
+    async fn anonymous() -> (RelaySession, FakeHub) {
         let (pipe, mut hub) = FakeHub::pair();
-        let (session, ()) = tokio::join!(Session::over(pipe, &Login::Anonymous), hub.prove());
+        let (session, ()) = tokio::join!(RelaySession::from_transport(pipe, &HubCredentials::Anonymous), hub.prove());
         (session.unwrap(), hub)
     }
 
@@ -359,7 +266,7 @@ mod tests {
         });
         assert!(matches!(calls.0, Err(CallError::Refused { error, .. }) if error.data() == "ezlo.device.notfound"));
         assert_eq!(calls.1.unwrap(), json!({"for": "b"}));
-        assert_eq!(session.counters().foreign_answers, 1);
+        assert_eq!(session.counters().unsolicited_replies, 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -368,9 +275,9 @@ mod tests {
         let mut events = session.events();
         hub.say.send(Incoming::Text("{not json".into())).await.unwrap();
         hub.say(json!({"msg_subclass": "hub.new", "result": {}})).await;
-        let next = async |events: &mut Events| loop {
+        let next = async |events: &mut RelayEvents| loop {
             match events.next().await {
-                Some(RelayEvent::Up) => {}
+                Some(RelayEvent::Connected) => {}
                 event => return event,
             }
         };
@@ -394,8 +301,8 @@ mod tests {
         assert_eq!(hub.heard().await["method"], "hub.devices.list");
         loop {
             match events.next().await {
-                Some(RelayEvent::Down(reason)) => {
-                    assert_eq!(*reason, CloseReason::Silent);
+                Some(RelayEvent::Disconnected(reason)) => {
+                    assert_eq!(*reason, CloseReason::IdleTimeout);
                     break;
                 }
                 Some(_) => {}
@@ -421,8 +328,8 @@ mod tests {
         for (data, good) in [("user.login.alreadylogged", true), ("user.login.badpassword", false)] {
             let (pipe, mut hub) = FakeHub::pair();
             let credentials = ezlo_protocol::cloud::keys::LocalCredentials { user: "u".into(), token: "t".into() };
-            let login = Login::Local(credentials);
-            let (session, ()) = tokio::join!(Session::over(pipe, &login), async {
+            let login = HubCredentials::Local(credentials);
+            let (session, ()) = tokio::join!(RelaySession::from_transport(pipe, &login), async {
                 let call = hub.heard().await;
                 hub.refuse(&call, data).await;
                 if good {
@@ -471,7 +378,7 @@ mod tests {
         waits.await.unwrap().unwrap();
         assert!(first.hear.try_recv().is_err());
         let attempt = rig.attempts.recv().await.unwrap();
-        assert_eq!((attempt.failures, attempt.last.as_deref()), (0, Some(&CloseReason::Reconnect)));
+        assert_eq!((attempt.failures, attempt.last_close.as_deref()), (0, Some(&CloseReason::Reconnect)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -506,11 +413,11 @@ mod tests {
             for error in errors {
                 steps.send(Step::Fail(error)).await.unwrap();
             }
-            let error = Session::connect_by(route, SessionConfig::default()).await.unwrap_err();
+            let error = RelaySession::connect_with(route, SessionConfig::default()).await.unwrap_err();
             assert!(matches!(error, ConnectError::Register(_)), "{error}");
             let mut stale = Vec::new();
             while let Ok(attempt) = attempts.try_recv() {
-                stale.push(attempt.credentials_are_stale);
+                stale.push(attempt.credentials_expired);
             }
             assert_eq!(stale, [false, true][..attempts_made]);
         }
@@ -518,11 +425,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_no_text_is_told_and_times_without_end_do_not_panic() {
-        let config = SessionConfig { silence: Duration::MAX, call_time: Duration::MAX, ..SessionConfig::default() };
+        let config =
+            SessionConfig { idle_timeout: Duration::MAX, call_timeout: Duration::MAX, ..SessionConfig::default() };
         let rig = Rig::new(config);
         let mut events = rig.session.events();
         let mut hub = rig.link().await;
-        hub.say.send(Incoming::NoText).await.unwrap();
+        hub.say.send(Incoming::NonText).await.unwrap();
         while !matches!(events.next().await, Some(RelayEvent::BadFrame { .. })) {}
         assert_eq!(rig.session.counters().bad_frames, 1);
         let (answer, ()) = tokio::join!(rig.session.call_within("m", Kind::Read, json!({}), Duration::MAX), async {

@@ -17,7 +17,7 @@ pub enum Phase {
     /// Choosing the hub, at the relay.
     Registering,
     /// Proving that the hub answers.
-    Syncing,
+    Verifying,
     /// Carrying calls and events.
     Live,
     /// Waiting before the next attempt.
@@ -28,17 +28,17 @@ pub enum Phase {
 
 impl Phase {
     /// Which phase may follow: everything else is a mistake in this crate, and tests fail by it.
-    pub(crate) const fn may_become(self, next: Self) -> bool {
+    pub(crate) const fn may_follow(self, next: Self) -> bool {
         match self {
             // Credentials that are stale are replaced at once, without a wait.
             Self::Dialing => {
-                matches!(next, Self::Dialing | Self::LoggingIn | Self::Syncing | Self::BackingOff | Self::Closed)
+                matches!(next, Self::Dialing | Self::LoggingIn | Self::Verifying | Self::BackingOff | Self::Closed)
             }
             Self::LoggingIn => {
-                matches!(next, Self::Dialing | Self::Registering | Self::Syncing | Self::BackingOff | Self::Closed)
+                matches!(next, Self::Dialing | Self::Registering | Self::Verifying | Self::BackingOff | Self::Closed)
             }
-            Self::Registering => matches!(next, Self::Dialing | Self::Syncing | Self::BackingOff | Self::Closed),
-            Self::Syncing => matches!(next, Self::Dialing | Self::Live | Self::BackingOff | Self::Closed),
+            Self::Registering => matches!(next, Self::Dialing | Self::Verifying | Self::BackingOff | Self::Closed),
+            Self::Verifying => matches!(next, Self::Dialing | Self::Live | Self::BackingOff | Self::Closed),
             // A link that is left by wish needs no wait.
             Self::Live => matches!(next, Self::Dialing | Self::BackingOff | Self::Closed),
             Self::BackingOff => matches!(next, Self::Dialing | Self::Closed),
@@ -88,11 +88,11 @@ impl Status {
 
 /// What came that should not have, and what was lost; never fatal, always counted.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct AtomicCounters {
     pub(crate) bad_frames: AtomicU64,
     pub(crate) unknown_broadcasts: AtomicU64,
-    pub(crate) foreign_answers: AtomicU64,
-    pub(crate) repeated_broadcasts: AtomicU64,
+    pub(crate) unsolicited_replies: AtomicU64,
+    pub(crate) duplicate_broadcasts: AtomicU64,
     /// The newest broadcasts, by `msg_id`.
     recent: Mutex<VecDeque<String>>,
 }
@@ -113,12 +113,12 @@ pub struct Counters {
     /// Broadcasts that this version does not know; they came as events all the same.
     pub unknown_broadcasts: u64,
     /// Answers to calls that nobody waited for.
-    pub foreign_answers: u64,
+    pub unsolicited_replies: u64,
     /// Broadcasts that came twice and were told once.
-    pub repeated_broadcasts: u64,
+    pub duplicate_broadcasts: u64,
 }
 
-impl Tally {
+impl AtomicCounters {
     pub(crate) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -143,8 +143,8 @@ impl Tally {
         Counters {
             bad_frames: self.bad_frames.load(Ordering::Relaxed),
             unknown_broadcasts: self.unknown_broadcasts.load(Ordering::Relaxed),
-            foreign_answers: self.foreign_answers.load(Ordering::Relaxed),
-            repeated_broadcasts: self.repeated_broadcasts.load(Ordering::Relaxed),
+            unsolicited_replies: self.unsolicited_replies.load(Ordering::Relaxed),
+            duplicate_broadcasts: self.duplicate_broadcasts.load(Ordering::Relaxed),
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn broadcasts_that_come_twice_are_known_for_a_while() {
-        let tally = Tally::default();
+        let tally = AtomicCounters::default();
         let id = |number: usize| format!("{number:024x}");
         assert!(tally.is_new(&id(1)) && !tally.is_new(&id(1)));
         assert!((2..RECENT + 2).all(|number| tally.is_new(&id(number))));

@@ -11,13 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::Chance;
+use crate::backoff::Jitter;
 use crate::config::SessionConfig;
-use crate::desk::{Desk, Voice, Waited};
+use crate::connection::{ActiveConnection, ConnectionEnd};
+use crate::connector::{ConnectContext, Connector};
 use crate::error::{CloseReason, ConnectError};
-use crate::link::{End, Link};
-use crate::route::{Attempt, Route};
-use crate::session::RelayEvent;
+use crate::event::RelayEvent;
+use crate::state::{EventPublisher, SessionState, WaitOutcome};
 use crate::status::Phase;
 use tokio::time::Instant;
 
@@ -28,151 +28,161 @@ const STEADY_TIME: Duration = Duration::from_secs(5);
 /// How often a call may cut a wait short before the waits grow all the same: a caller in a loop must not hammer a relay.
 const EARLY_WAKES: u32 = 3;
 
-pub(crate) struct Supervisor<R: Route> {
+pub(crate) struct Supervisor<R: Connector> {
     route: R,
-    desk: Desk,
-    voice: Voice,
+    desk: SessionState,
+    voice: EventPublisher,
     config: Arc<SessionConfig>,
-    chance: Chance,
-    attempt: Attempt,
-    wakes: u32,
+    chance: Jitter,
+    attempt: ConnectContext,
+    early_retries: u32,
     /// Ways in a row that did not let us in although there was another.
-    other_ways: u32,
+    alternatives_tried: u32,
 }
 
 /// What to do next.
-enum Next {
-    Again,
+enum NextStep {
+    Reconnect,
     Close(CloseReason),
 }
 
-impl<R: Route> Supervisor<R> {
-    pub(crate) fn new(route: R, desk: Desk, voice: Voice, config: Arc<SessionConfig>) -> Self {
-        let chance = Chance::new(config.seed);
-        Self { route, desk, voice, config, chance, attempt: Attempt::default(), wakes: 0, other_ways: 0 }
+impl<R: Connector> Supervisor<R> {
+    pub(crate) fn new(route: R, desk: SessionState, voice: EventPublisher, config: Arc<SessionConfig>) -> Self {
+        let chance = Jitter::new(config.seed);
+        Self {
+            route,
+            desk,
+            voice,
+            config,
+            chance,
+            attempt: ConnectContext::default(),
+            early_retries: 0,
+            alternatives_tried: 0,
+        }
     }
 
     /// Runs until the session is over, from a link that is up already or from none.
-    pub(crate) async fn run(mut self, mut first: Option<Link<R::Transport>>) {
+    pub(crate) async fn run(mut self, mut first: Option<ActiveConnection<R::Transport>>) {
         let reason = loop {
             let arrived = match first.take() {
-                Some(link) => Waited::Done(Ok(link)),
+                Some(link) => WaitOutcome::Done(Ok(link)),
                 None => {
                     let Self { route, desk, voice, config, attempt, .. } = &mut self;
                     // What was wished for begins now; what is wished for from now on is another link.
-                    desk.wants_new_link = false;
-                    desk.waiting(arrive(route, voice, config, attempt), false).await
+                    desk.reconnect_requested = false;
+                    desk.wait_for(establish(route, voice, config, attempt), false).await
                 }
             };
             let next = match arrived {
-                Waited::Done(Ok(link)) => self.live(link).await,
-                Waited::Done(Err(failed)) => self.failed(failed).await,
-                Waited::Closed | Waited::Woken => Next::Close(CloseReason::Local),
+                WaitOutcome::Done(Ok(link)) => self.run_connection(link).await,
+                WaitOutcome::Done(Err(failed)) => self.failed(failed).await,
+                WaitOutcome::Closed | WaitOutcome::Woken => NextStep::Close(CloseReason::ClosedLocally),
             };
-            if let Next::Close(reason) = next {
+            if let NextStep::Close(reason) = next {
                 break Arc::new(reason);
             }
         };
-        self.voice.becomes(Phase::Closed, |status| {
+        self.voice.update_status(Phase::Closed, |status| {
             status.relay = false;
             status.hub = false;
             status.reason = Some(Arc::clone(&reason));
         });
         self.desk.close(&reason).await;
-        self.voice.tell(RelayEvent::Closed(reason));
+        self.voice.publish(RelayEvent::Closed(reason));
     }
 
     /// The link is proven: failures are forgotten, calls go out.
-    async fn live(&mut self, link: Link<R::Transport>) -> Next {
+    async fn run_connection(&mut self, link: ActiveConnection<R::Transport>) -> NextStep {
         let failures = std::mem::take(&mut self.attempt).failures;
-        self.other_ways = 0;
+        self.alternatives_tried = 0;
         let began = Instant::now();
-        self.voice.becomes(Phase::Live, |status| {
+        self.voice.update_status(Phase::Live, |status| {
             status.relay = true;
             status.failures = 0;
             status.connections += 1;
         });
         tracing::info!("the link to the hub is up");
-        self.voice.tell(RelayEvent::Up);
-        match link.converse(&mut self.desk).await {
-            End::Closed => Next::Close(CloseReason::Local),
-            End::Lost(reason) => {
+        self.voice.publish(RelayEvent::Connected);
+        match link.run(&mut self.desk).await {
+            ConnectionEnd::Closed => NextStep::Close(CloseReason::ClosedLocally),
+            ConnectionEnd::Lost(reason) => {
                 tracing::info!(%reason, "the link to the hub is lost");
                 let was_steady = began.elapsed() >= STEADY_TIME;
                 if was_steady {
-                    self.wakes = 0;
+                    self.early_retries = 0;
                 } else {
                     self.attempt.failures = failures;
                 }
                 let reason = Arc::new(reason);
-                self.desk.ledger.link_lost(&reason);
-                self.voice.tell(RelayEvent::Down(Arc::clone(&reason)));
-                self.attempt.credentials_are_stale = *reason == CloseReason::Stale;
+                self.desk.ledger.connection_lost(&reason);
+                self.voice.publish(RelayEvent::Disconnected(Arc::clone(&reason)));
+                self.attempt.credentials_expired = *reason == CloseReason::CredentialsExpired;
                 // A relay that calls fresh credentials stale is not asked, and not logged in for, all the time.
-                let at_once = *reason == CloseReason::Reconnect || *reason == CloseReason::Stale && was_steady;
-                self.voice.unlinked(&reason);
-                self.attempt.last = Some(reason);
-                if at_once { Next::Again } else { self.back_off().await }
+                let at_once =
+                    *reason == CloseReason::Reconnect || *reason == CloseReason::CredentialsExpired && was_steady;
+                self.voice.disconnected(&reason);
+                self.attempt.last_close = Some(reason);
+                if at_once { NextStep::Reconnect } else { self.back_off().await }
             }
         }
     }
 
     /// No link came of the attempt.
-    async fn failed(&mut self, failed: Failed) -> Next {
-        let Failed { error, connected, other_way } = failed;
+    async fn failed(&mut self, failed: FailedAttempt) -> NextStep {
+        let FailedAttempt { error, connected, has_alternative } = failed;
         let reason = error.close_reason();
-        self.attempt.unproven |= connected;
-        self.attempt.refused = error.credentials_are_stale();
-        let gives_up = self.config.attempts.is_some_and(|most| self.attempt.failures.saturating_add(1) >= most);
-        if other_way && !gives_up {
+        self.attempt.previous_unverified |= connected;
+        self.attempt.previous_refused = error.credentials_expired();
+        let gives_up = self.config.max_attempts.is_some_and(|most| self.attempt.failures.saturating_add(1) >= most);
+        if has_alternative && !gives_up {
             tracing::info!(%error, "one way to the hub does not let us in");
-            self.attempt.last = Some(Arc::new(reason));
-            self.other_ways = self.other_ways.saturating_add(1);
-            return if self.other_ways == 1 { Next::Again } else { self.back_off().await };
+            self.attempt.last_close = Some(Arc::new(reason));
+            self.alternatives_tried = self.alternatives_tried.saturating_add(1);
+            return if self.alternatives_tried == 1 { NextStep::Reconnect } else { self.back_off().await };
         }
         // Stale credentials are refreshed at once, but only once: fresh ones that are refused are no use.
-        let was_fresh = std::mem::replace(&mut self.attempt.credentials_are_stale, error.credentials_are_stale());
-        if error.is_permanent() || was_fresh && error.credentials_are_stale() || gives_up {
-            return Next::Close(reason);
+        let was_fresh = std::mem::replace(&mut self.attempt.credentials_expired, error.credentials_expired());
+        if error.is_permanent() || was_fresh && error.credentials_expired() || gives_up {
+            return NextStep::Close(reason);
         }
         tracing::info!(%error, failures = self.attempt.failures.saturating_add(1), "no link to the hub");
-        self.attempt.last = Some(Arc::new(reason));
-        if self.attempt.credentials_are_stale {
+        self.attempt.last_close = Some(Arc::new(reason));
+        if self.attempt.credentials_expired {
             self.attempt.failures = self.attempt.failures.saturating_add(1);
-            return Next::Again;
+            return NextStep::Reconnect;
         }
         self.back_off().await
     }
 
     /// Waits before the next attempt; a call that wants a link cuts it short, a few times.
-    async fn back_off(&mut self) -> Next {
+    async fn back_off(&mut self) -> NextStep {
         self.attempt.failures = self.attempt.failures.saturating_add(1);
-        let wait = self.config.backoff.wait(self.attempt.failures, self.chance.share());
-        self.voice.becomes(Phase::BackingOff, |status| {
+        let wait = self.config.backoff.wait(self.attempt.failures, self.chance.uniform());
+        self.voice.update_status(Phase::BackingOff, |status| {
             status.relay = false;
             status.hub = false;
             status.failures = self.attempt.failures;
-            status.reason = self.attempt.last.clone();
+            status.reason = self.attempt.last_close.clone();
         });
         // A caller who asks at once still lets a relay that just closed the door breathe.
-        let least = wait.min(self.config.backoff.first / 2);
-        match self.desk.waiting(tokio::time::sleep(least), false).await {
-            Waited::Closed => return Next::Close(CloseReason::Local),
-            Waited::Done(()) | Waited::Woken => {}
+        let least = wait.min(self.config.backoff.initial / 2);
+        match self.desk.wait_for(tokio::time::sleep(least), false).await {
+            WaitOutcome::Closed => return NextStep::Close(CloseReason::ClosedLocally),
+            WaitOutcome::Done(()) | WaitOutcome::Woken => {}
         }
         let rest = wait.saturating_sub(least);
-        let may_wake = self.wakes < EARLY_WAKES;
+        let may_wake = self.early_retries < EARLY_WAKES;
         let waits_already = may_wake && self.desk.ledger.next_deadline().is_some();
         let rest = if waits_already { Duration::ZERO } else { rest };
-        match self.desk.waiting(tokio::time::sleep(rest), may_wake).await {
-            Waited::Closed => Next::Close(CloseReason::Local),
-            Waited::Woken => {
-                self.wakes += 1;
-                Next::Again
+        match self.desk.wait_for(tokio::time::sleep(rest), may_wake).await {
+            WaitOutcome::Closed => NextStep::Close(CloseReason::ClosedLocally),
+            WaitOutcome::Woken => {
+                self.early_retries += 1;
+                NextStep::Reconnect
             }
-            Waited::Done(()) => {
-                self.wakes += u32::from(waits_already);
-                Next::Again
+            WaitOutcome::Done(()) => {
+                self.early_retries += u32::from(waits_already);
+                NextStep::Reconnect
             }
         }
     }
@@ -180,27 +190,28 @@ impl<R: Route> Supervisor<R> {
 
 /// An attempt that came to nothing.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct FailedAttempt {
     pub(crate) error: ConnectError,
     /// A connection was made.
     pub(crate) connected: bool,
     /// The route has another way.
-    pub(crate) other_way: bool,
+    pub(crate) has_alternative: bool,
 }
 
 /// Dials, logs in, registers, syncs.
-pub(crate) async fn arrive<R: Route>(
+pub(crate) async fn establish<R: Connector>(
     route: &mut R,
-    voice: &Voice,
+    voice: &EventPublisher,
     config: &Arc<SessionConfig>,
-    attempt: &Attempt,
-) -> Result<Link<R::Transport>, Failed> {
-    voice.phase(Phase::Dialing);
+    attempt: &ConnectContext,
+) -> Result<ActiveConnection<R::Transport>, FailedAttempt> {
+    voice.set_phase(Phase::Dialing);
     let arrival = route.connect(attempt).await;
-    let arrival = arrival.map_err(|error| Failed { error, connected: false, other_way: false })?;
-    let mut link = Link::new(arrival.transport, voice.clone(), Arc::clone(config));
-    let entered = link.enter(&arrival.login).await;
-    let hub = entered.map_err(|error| Failed { error, connected: true, other_way: arrival.other_way })?;
+    let arrival = arrival.map_err(|error| FailedAttempt { error, connected: false, has_alternative: false })?;
+    let mut link = ActiveConnection::new(arrival.transport, voice.clone(), Arc::clone(config));
+    let entered = link.authenticate(&arrival.login).await;
+    let hub =
+        entered.map_err(|error| FailedAttempt { error, connected: true, has_alternative: arrival.has_alternative })?;
     voice.status.send_modify(|status| {
         status.hub = hub;
         status.certificate = arrival.certificate.or(status.certificate);
@@ -208,12 +219,46 @@ pub(crate) async fn arrive<R: Route>(
     Ok(link)
 }
 
+/// The first link. Kept credentials may be old ones, and one way may not let us in: the route may have others of both.
+pub(crate) async fn establish_first<R: Connector>(
+    route: &mut R,
+    voice: &EventPublisher,
+    config: &Arc<SessionConfig>,
+) -> Result<ActiveConnection<R::Transport>, ConnectError> {
+    let mut attempt = ConnectContext::default();
+    let mut stale = None;
+    let mut tried_another_way = false;
+    loop {
+        let FailedAttempt { error, connected, has_alternative } = match establish(route, voice, config, &attempt).await
+        {
+            Ok(link) => return Ok(link),
+            Err(failed) => failed,
+        };
+        attempt.previous_unverified |= connected;
+        attempt.previous_refused = error.credentials_expired();
+        if has_alternative && !tried_another_way {
+            tried_another_way = true;
+        } else if error.credentials_expired() && stale.is_none() {
+            attempt.credentials_expired = true;
+            stale = Some(error);
+            // With fresh ones each way may be tried again.
+            tried_another_way = false;
+        } else {
+            return Err(if matches!(error, ConnectError::CredentialsExhausted) {
+                stale.unwrap_or(error)
+            } else {
+                error
+            });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::CallError;
-    use crate::session::Session;
-    use crate::testing::{FakeHub, Rig, Step};
+    use crate::fakes::{FakeHub, Rig, Step};
+    use crate::session::RelaySession;
     use ezlo_protocol::hub::method::Kind;
     use ezlo_protocol::rpc::RpcError;
     use serde_json::{Value, json};
@@ -222,7 +267,11 @@ mod tests {
         SessionConfig { seed: Some(1), ..SessionConfig::default() }
     }
 
-    fn call(session: &Session, method: &'static str, kind: Kind) -> tokio::task::JoinHandle<Result<Value, CallError>> {
+    fn call(
+        session: &RelaySession,
+        method: &'static str,
+        kind: Kind,
+    ) -> tokio::task::JoinHandle<Result<Value, CallError>> {
         let session = session.clone();
         tokio::spawn(async move { session.call_within(method, kind, json!({}), Duration::from_secs(30)).await })
     }
@@ -306,7 +355,7 @@ mod tests {
         hub.refuse(&heard, "nma.token.expired").await;
         stale.await.unwrap().unwrap_err();
         let attempt = rig.attempts.recv().await.unwrap();
-        assert!(attempt.credentials_are_stale, "{attempt:?}");
+        assert!(attempt.credentials_expired, "{attempt:?}");
         assert!(!rig.session.status().relay && !rig.session.status().hub, "nothing is known without a link");
     }
 
@@ -316,7 +365,7 @@ mod tests {
         for failures in 0..4 {
             assert_eq!(rig.attempts.recv().await.unwrap().failures, failures);
             let (pipe, mut hub) = FakeHub::pair();
-            rig.steps.send(Step::Link(pipe)).await.unwrap();
+            rig.steps.send(Step::ActiveConnection(pipe)).await.unwrap();
             hub.heard().await;
         }
     }
@@ -344,10 +393,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn stale_credentials_are_refreshed_once() {
         let mut rig = Rig::new(config());
-        assert!(!rig.attempts.recv().await.unwrap().credentials_are_stale);
+        assert!(!rig.attempts.recv().await.unwrap().credentials_expired);
         rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
         let second = rig.attempts.recv().await.unwrap();
-        assert!(second.credentials_are_stale && second.failures == 1, "at once, without a wait: {second:?}");
+        assert!(second.credentials_expired && second.failures == 1, "at once, without a wait: {second:?}");
         rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
         let mut status = rig.session.watch_status();
         let closed = status.wait_for(|status| status.phase == Phase::Closed).await.unwrap().clone();
@@ -365,7 +414,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_on_attempts_holds() {
-        let mut rig = Rig::new(SessionConfig { attempts: Some(3), ..config() });
+        let mut rig = Rig::new(SessionConfig { max_attempts: Some(3), ..config() });
         for _ in 0..3 {
             rig.attempts.recv().await.unwrap();
             rig.fail(dial_error()).await;
@@ -377,7 +426,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_waits_hurries_three_attempts_and_no_more() {
-        let short = config().backoff.first;
+        let short = config().backoff.initial;
         // The call comes at once, and while the wait that can be cut short has begun.
         for late in [Duration::ZERO, short] {
             let mut rig = Rig::new(config());
@@ -401,20 +450,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_came_to_nothing_is_told_to_the_route() {
         let mut rig = Rig::new(config());
-        assert!(!rig.attempts.recv().await.unwrap().unproven);
+        assert!(!rig.attempts.recv().await.unwrap().previous_unverified);
         rig.fail(dial_error()).await;
-        assert!(!rig.attempts.recv().await.unwrap().unproven, "there was no connection");
+        assert!(!rig.attempts.recv().await.unwrap().previous_unverified, "there was no connection");
         let (pipe, mut hub) = FakeHub::pair();
-        rig.steps.send(Step::Link(pipe)).await.unwrap();
+        rig.steps.send(Step::ActiveConnection(pipe)).await.unwrap();
         hub.heard().await;
         drop(hub);
         let attempt = rig.attempts.recv().await.unwrap();
-        assert!(attempt.unproven && !attempt.refused, "{attempt:?}");
+        assert!(attempt.previous_unverified && !attempt.previous_refused, "{attempt:?}");
         rig.fail(dial_error()).await;
-        assert!(rig.attempts.recv().await.unwrap().unproven, "still the last connection there was");
+        assert!(rig.attempts.recv().await.unwrap().previous_unverified, "still the last connection there was");
         let hub = rig.link().await;
         drop(hub);
-        assert!(!rig.attempts.recv().await.unwrap().unproven);
+        assert!(!rig.attempts.recv().await.unwrap().previous_unverified);
     }
 
     #[tokio::test(start_paused = true)]
@@ -429,7 +478,7 @@ mod tests {
         backing_off.session.close().await;
         let proving = Rig::new(config());
         let (pipe, mut hub) = FakeHub::pair();
-        proving.steps.send(Step::Link(pipe)).await.unwrap();
+        proving.steps.send(Step::ActiveConnection(pipe)).await.unwrap();
         hub.heard().await;
         proving.session.close().await;
         let live = Rig::new(config());
@@ -439,10 +488,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn events_tell_every_gap() {
-        let rig = Rig::new(SessionConfig { event_queue: 4, ..config() });
+        let rig = Rig::new(SessionConfig { event_capacity: 4, ..config() });
         let mut events = rig.session.events();
         let hub = rig.link().await;
-        assert!(matches!(events.next().await, Some(RelayEvent::Up)));
+        assert!(matches!(events.next().await, Some(RelayEvent::Connected)));
         for at in 0..10 {
             hub.say(json!({"msg_subclass": "hub.new", "result": {"at": at}})).await;
         }
@@ -452,9 +501,9 @@ mod tests {
         let mut told = Vec::new();
         for _ in 0..5 {
             told.push(match events.next().await {
-                Some(RelayEvent::Lost(lost)) => format!("lost {lost}"),
+                Some(RelayEvent::Lagged(lost)) => format!("lost {lost}"),
                 Some(RelayEvent::Hub(event)) => event.content()["at"].to_string(),
-                Some(RelayEvent::Down(_)) => "down".to_owned(),
+                Some(RelayEvent::Disconnected(_)) => "down".to_owned(),
                 other => format!("{other:?}"),
             });
         }
@@ -499,7 +548,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..6 {
             let mut hub = rig.link().await;
-            assert_eq!(rig.attempts.recv().await.unwrap().credentials_are_stale, !waits.is_empty());
+            assert_eq!(rig.attempts.recv().await.unwrap().credentials_expired, !waits.is_empty());
             let read = call(&rig.session, "r", Kind::Read);
             let heard = hub.heard().await;
             hub.refuse(&heard, "nma.token.expired").await;
@@ -517,13 +566,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn another_way_is_taken_at_once_and_its_refusal_says_nothing_of_the_credentials() {
-        let (mut route, steps, mut attempts) = crate::testing::FakeRoute::new();
-        route.other_way = true;
-        let session = Session::open(route, config());
-        let refuse = async |attempts: &mut tokio::sync::mpsc::UnboundedReceiver<Attempt>| {
+        let (mut route, steps, mut attempts) = crate::fakes::FakeRoute::new();
+        route.has_alternative = true;
+        let session = RelaySession::connect_lazy(route, config());
+        let refuse = async |attempts: &mut tokio::sync::mpsc::UnboundedReceiver<ConnectContext>| {
             let attempt = attempts.recv().await.unwrap();
             let (pipe, mut hub) = FakeHub::pair();
-            steps.send(Step::Link(pipe)).await.unwrap();
+            steps.send(Step::ActiveConnection(pipe)).await.unwrap();
             let proof = hub.heard().await;
             hub.refuse(&proof, "nma.token.expired").await;
             attempt
@@ -531,7 +580,7 @@ mod tests {
         let began = Instant::now();
         refuse(&mut attempts).await;
         let second = refuse(&mut attempts).await;
-        assert!(second.unproven && second.refused && !second.credentials_are_stale, "{second:?}");
+        assert!(second.previous_unverified && second.previous_refused && !second.credentials_expired, "{second:?}");
         assert_eq!(began.elapsed(), Duration::ZERO, "at once");
         refuse(&mut attempts).await;
         assert!(began.elapsed() > Duration::ZERO, "but not again and again");
@@ -545,9 +594,9 @@ mod tests {
         rig.session.reconnect().await;
         tokio::task::yield_now().await;
         let (pipe, mut hub) = FakeHub::pair();
-        rig.steps.send(Step::Link(pipe)).await.unwrap();
+        rig.steps.send(Step::ActiveConnection(pipe)).await.unwrap();
         hub.prove().await;
-        assert_eq!(rig.attempts.recv().await.unwrap().last.as_deref(), Some(&CloseReason::Reconnect));
+        assert_eq!(rig.attempts.recv().await.unwrap().last_close.as_deref(), Some(&CloseReason::Reconnect));
         let mut hub = rig.link().await;
         let slow = call(&rig.session, "slow", Kind::Command);
         let heard = hub.heard().await;
@@ -562,7 +611,7 @@ mod tests {
         hub.answer(&heard, json!({})).await;
         slow.await.unwrap().unwrap();
         assert_eq!(
-            rig.attempts.recv().await.unwrap().last.as_deref(),
+            rig.attempts.recv().await.unwrap().last_close.as_deref(),
             Some(&CloseReason::Reconnect),
             "the wish was kept"
         );

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::error::CloseReason;
+use crate::stream::Stream;
 
 /// Something that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub enum Incoming {
     /// A text frame.
     Text(String),
     /// A frame that should have been text and is not.
-    NoText,
+    NonText,
     /// A ping or a pong: proof that the other side lives.
-    Activity,
+    Control,
 }
 
 /// A connection that carries text frames. `receive` must be safe to cancel.
@@ -46,12 +46,24 @@ pub(crate) fn config() -> WebSocketConfig {
         .max_frame_size(Some(MAX_MESSAGE))
 }
 
-impl<S> Transport for WebSocketStream<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+/// A WebSocket over TCP, with TLS or without.
+pub struct WebSocket(WebSocketStream<Box<dyn Stream>>);
+
+impl std::fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebSocket")
+    }
+}
+
+impl WebSocket {
+    pub(crate) const fn new(socket: WebSocketStream<Box<dyn Stream>>) -> Self {
+        Self(socket)
+    }
+}
+
+impl Transport for WebSocket {
     async fn receive(&mut self) -> Result<Incoming, CloseReason> {
-        match self.next().await {
+        match self.0.next().await {
             Some(Ok(Message::Text(text))) => Ok(Incoming::Text(text.as_str().to_owned())),
             Some(Ok(Message::Close(frame))) => Err(match frame {
                 Some(frame) => CloseReason::Remote { code: frame.code.into(), text: frame.reason.as_str().to_owned() },
@@ -59,27 +71,27 @@ where
             }),
             // Nobody documents binary frames; one that holds text is read as text.
             Some(Ok(Message::Binary(bytes))) => {
-                Ok(String::from_utf8(bytes.into()).map_or(Incoming::NoText, Incoming::Text))
+                Ok(String::from_utf8(bytes.into()).map_or(Incoming::NonText, Incoming::Text))
             }
-            Some(Ok(_)) => Ok(Incoming::Activity),
-            Some(Err(error)) => Err(CloseReason::Broken(error.to_string())),
-            None => Err(CloseReason::Broken("the connection ended".into())),
+            Some(Ok(_)) => Ok(Incoming::Control),
+            Some(Err(error)) => Err(CloseReason::Io(error.to_string())),
+            None => Err(CloseReason::Io("the connection ended".into())),
         }
     }
 
     async fn send(&mut self, text: String) -> Result<(), CloseReason> {
-        SinkExt::send(self, Message::text(text)).await.map_err(|error| CloseReason::Broken(error.to_string()))
+        SinkExt::send(&mut self.0, Message::text(text)).await.map_err(|error| CloseReason::Io(error.to_string()))
     }
 
     async fn ping(&mut self) -> Result<(), CloseReason> {
         let ping = Message::Ping(Bytes::new());
-        SinkExt::send(self, ping).await.map_err(|error| CloseReason::Broken(error.to_string()))
+        SinkExt::send(&mut self.0, ping).await.map_err(|error| CloseReason::Io(error.to_string()))
     }
 
     async fn close(&mut self) {
         // The other side may be gone already; then there is nobody to say goodbye to.
-        if Self::close(self, None).await.is_ok() {
-            while let Some(Ok(_)) = self.next().await {}
+        if self.0.close(None).await.is_ok() {
+            while let Some(Ok(_)) = self.0.next().await {}
         }
     }
 }

@@ -20,7 +20,7 @@ pub enum Trust {
     /// The public certificate authorities and these.
     PublicRootsAnd(Vec<CertificateDer<'static>>),
     /// A hub's own certificate: self-signed, with the serial as its common name. With a pin (SHA-256 of the certificate,
-    /// see [`crate::Session::certificate_pin`]) only that very certificate; keep the pin of the first connection.
+    /// see [`crate::RelaySession::certificate_pin`]) only that very certificate; keep the pin of the first connection.
     Hub {
         /// The hub.
         serial: Serial,

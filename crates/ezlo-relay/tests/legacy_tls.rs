@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::method::InfoGet;
-use ezlo_relay::{ConnectError, Endpoint, LegacyTls, Login, ModernTls, Session, Trust};
+use ezlo_relay::{ConnectError, Endpoint, HubCredentials, LegacyTls, ModernTls, RelaySession, Trust};
 use futures_util::{SinkExt as _, StreamExt as _};
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
@@ -82,22 +82,23 @@ fn endpoint(address: SocketAddr, serial: &str, pin: Option<[u8; 32]>) -> Endpoin
 async fn the_old_suite_is_spoken_and_the_certificate_checked() {
     let address = hub().await;
     let legacy = |serial: &str, pin| endpoint(address, serial, pin).tls(Arc::new(LegacyTls));
-    let session = Session::connect(&legacy(SERIAL, None), &Login::Anonymous).await.unwrap();
+    let session = RelaySession::connect(&legacy(SERIAL, None), &HubCredentials::Anonymous).await.unwrap();
     let info = session.call(InfoGet, Empty::default()).await.unwrap();
     assert_eq!(info.model.as_deref(), Some(SUITE));
     let pin = session.certificate_pin();
-    assert!(pin.is_some() && Session::connect(&legacy(SERIAL, pin), &Login::Anonymous).await.is_ok());
+    assert!(pin.is_some() && RelaySession::connect(&legacy(SERIAL, pin), &HubCredentials::Anonymous).await.is_ok());
     for (serial, pin) in [("90000002", None), (SERIAL, Some([0; 32]))] {
-        let refused = Session::connect(&legacy(serial, pin), &Login::Anonymous).await;
+        let refused = RelaySession::connect(&legacy(serial, pin), &HubCredentials::Anonymous).await;
         assert!(matches!(refused, Err(ConnectError::Dial { .. })), "{serial}");
     }
     let public = Endpoint::new(format!("wss://{address}")).tls(Arc::new(LegacyTls));
-    let refused = Session::connect(&public, &Login::Anonymous).await.unwrap_err();
-    assert!(refused.to_string().contains("local network only"), "{refused}");
+    let refused = RelaySession::connect(&public, &HubCredentials::Anonymous).await.unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("local network only"), "{cause}");
 }
 
 #[tokio::test]
 async fn modern_tls_does_not_speak_it() {
     let modern = endpoint(hub().await, SERIAL, None).tls(Arc::new(ModernTls));
-    assert!(matches!(Session::connect(&modern, &Login::Anonymous).await, Err(ConnectError::Dial { .. })));
+    assert!(matches!(RelaySession::connect(&modern, &HubCredentials::Anonymous).await, Err(ConnectError::Dial { .. })));
 }

@@ -19,11 +19,11 @@ async fn main() -> support::Outcome {
         match event {
             HubEvent::Changed(change) => println!("{change:?}"),
             // A press is told when it happens, and never made up from what a resync finds.
-            HubEvent::Happened(edge) => println!("{edge:?}"),
+            HubEvent::Momentary(edge) => println!("{edge:?}"),
             HubEvent::Disconnected(reason) => println!("the link is lost: {reason}"),
-            HubEvent::Synced { changes } => println!("in step again; {changes} differences were told"),
-            HubEvent::Gap => println!("events may be missing; reading the hub again"),
-            HubEvent::Lost(lost) => println!("too slow: {lost} events are lost; the model is whole"),
+            HubEvent::Resynced { changes } => println!("in step again; {changes} differences were told"),
+            HubEvent::ResyncStarted => println!("events may be missing; reading the hub again"),
+            HubEvent::Lagged(lost) => println!("too slow: {lost} events are lost; the model is whole"),
             _ => break,
         }
         shown += 1;

@@ -13,8 +13,8 @@ async fn main() -> support::Outcome {
     while let Some(step) = inclusion.next().await? {
         match step {
             InclusionStep::PressButton => println!("put the device into inclusion now"),
-            InclusionStep::Answered => println!("a device answered"),
-            InclusionStep::ChooseModes(_) => inclusion.choose_modes(["unauthenticated"]).await?,
+            InclusionStep::DeviceFound => println!("a device answered"),
+            InclusionStep::ChooseAuthModes(_) => inclusion.choose_modes(["unauthenticated"]).await?,
             InclusionStep::Progress(percent) => println!("{percent} %"),
             InclusionStep::Done(id) => {
                 let device = hub.devices().await?.into_iter().find(|device| device.id == id);

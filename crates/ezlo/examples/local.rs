@@ -5,20 +5,20 @@
 
 mod support;
 
-use ezlo::{LocalPlace, LocalWay, SessionConfig};
+use ezlo::{LocalAddress, LocalOptions, SessionConfig};
 
 #[tokio::main]
 async fn main() -> support::Outcome {
     let account = support::account().await?;
     let serial = support::serial(&account).await?;
     let place = match std::env::args().nth(1) {
-        Some(address) => LocalPlace::At(address.parse()?),
-        None => LocalPlace::Announced,
+        Some(address) => LocalAddress::Fixed(address.parse()?),
+        None => LocalAddress::Discovered,
     };
     // These change only when the cloud rotates them: an application keeps them, and the pin of the certificate with them.
-    let local = LocalWay::new(place, account.local_credentials(&serial).await?);
+    let local = LocalOptions::new(place, account.local_credentials(&serial).await?);
     let hub = account.connect_with(&serial, Some(local), SessionConfig::default()).await?;
-    println!("{:?}: {} devices", hub.way(), hub.devices().await?.len());
+    println!("{:?}: {} devices", hub.connection_path(), hub.devices().await?.len());
     hub.close().await;
     Ok(())
 }

@@ -11,10 +11,10 @@ async fn main() -> support::Outcome {
     let (device, item) = (support::argument(1, "the device")?, support::argument(2, "the item")?);
     let value: serde_json::Value = serde_json::from_str(&support::argument(3, "the value, as JSON")?)?;
     let hub = support::hub().await?;
-    match hub.device(&device).await?.item(&item)?.set(value).confirmed().await {
+    match hub.device(&device).await?.item(&item)?.set(value).send_and_confirm().await {
         Ok(item) => println!("{device}: {}", item.value.get().map(ToString::to_string).unwrap_or_default()),
         // The link was lost in between: these two tell apart what is known from what is not.
-        Err(error @ (Error::NotApplied { .. } | Error::CannotTell { .. })) => println!("{error}"),
+        Err(error @ (Error::NotApplied { .. } | Error::OutcomeUnknown { .. })) => println!("{error}"),
         Err(error) => return Err(error.into()),
     }
     hub.close().await;

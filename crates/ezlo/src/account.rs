@@ -3,23 +3,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ezlo_mms::{Credentials, Environment, Login, MmsClient, NewAccount, RetryPolicy, TokenStore};
+use ezlo_mms::{Authenticator, Credentials, Environment, MmsClient, NewAccount, RetryPolicy, TokenStore};
 use ezlo_protocol::cloud::account::{AccountRecord, HubListEntry, UserRecord};
 use ezlo_protocol::cloud::hub_record::{HubRecord, Relay};
 use ezlo_protocol::cloud::keys::LocalCredentials;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
-use ezlo_relay::{Endpoint, Login as HubLogin, SessionConfig, Trust};
+use ezlo_relay::{Endpoint, HubCredentials as HubLogin, SessionConfig, Trust};
 
+use crate::account_connector::{self, AccountConnector, LocalOptions};
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::route::{self, AccountRoute, LocalWay};
 
 /// A user who stays logged in: the identity is replaced before it expires, and when the service says that it is dead. Cheap to
 /// clone; clones share the login.
 #[derive(Debug, Clone)]
 pub struct Account {
-    login: Login,
+    login: Authenticator,
 }
 
 /// Sets an account up.
@@ -98,7 +98,7 @@ impl AccountBuilder<NoStore> {
     /// Logs in.
     pub async fn log_in(self) -> Result<Account, Error> {
         let client = Self::client(self.environment, self.retry, self.clock)?;
-        Account::ready(Login::new(client, self.credentials)).await
+        Account::ready(Authenticator::new(client, self.credentials)).await
     }
 }
 
@@ -106,7 +106,7 @@ impl<S: TokenStore> AccountBuilder<S> {
     /// Takes the login that was kept, or logs in and keeps it.
     pub async fn log_in_or_resume(self) -> Result<Account, Error> {
         let client = Self::client(self.environment, self.retry, self.clock)?;
-        Account::ready(Login::with_store(client, self.credentials, self.store)).await
+        Account::ready(Authenticator::with_store(client, self.credentials, self.store)).await
     }
 }
 
@@ -122,7 +122,7 @@ impl Account {
         }
     }
 
-    async fn ready(login: Login) -> Result<Self, Error> {
+    async fn ready(login: Authenticator) -> Result<Self, Error> {
         login.session().await?;
         Ok(Self { login })
     }
@@ -136,49 +136,49 @@ impl Account {
     pub async fn create(environment: Environment, wish: &NewAccount) -> Result<Self, Error> {
         let mms = MmsClient::new(environment)?;
         let session = mms.create_account(wish).await?;
-        Ok(Self { login: Login::from_session(mms, session, Some(wish.credentials.clone())) })
+        Ok(Self { login: Authenticator::from_session(mms, session, Some(wish.credentials.clone())) })
     }
 
     /// The login underneath, for calls that have no method here.
-    pub const fn login(&self) -> &Login {
+    pub const fn login(&self) -> &Authenticator {
         &self.login
     }
 
     /// The session as it is now, with the user's Identity.
-    pub async fn session(&self) -> Result<Arc<ezlo_mms::Session>, Error> {
+    pub async fn session(&self) -> Result<Arc<ezlo_mms::LoginSession>, Error> {
         Ok(self.login.session().await?)
     }
 
     /// Reads the account.
     pub async fn record(&self) -> Result<AccountRecord, Error> {
-        Ok(self.login.with(|mms, session| async move { mms.account(&session).await }).await?)
+        Ok(self.login.call(|mms, session| async move { mms.account(&session).await }).await?)
     }
 
     /// Changes the account; only the members that are there change.
-    pub async fn change(&self, change: &AccountRecord) -> Result<(), Error> {
-        self.login.with(|mms, session| async move { mms.change_account(&session, change).await }).await?;
+    pub async fn update_record(&self, change: &AccountRecord) -> Result<(), Error> {
+        self.login.call(|mms, session| async move { mms.change_account(&session, change).await }).await?;
         Ok(())
     }
 
     /// Lists the users.
     pub async fn users(&self) -> Result<Vec<UserRecord>, Error> {
-        Ok(self.login.with(|mms, session| async move { mms.users(&session).await }).await?)
+        Ok(self.login.call(|mms, session| async move { mms.users(&session).await }).await?)
     }
 
     /// Lists the hubs.
     pub async fn hubs(&self) -> Result<Vec<HubListEntry>, Error> {
-        Ok(self.login.with(|mms, session| async move { mms.hubs(&session).await }).await?)
+        Ok(self.login.call(|mms, session| async move { mms.hubs(&session).await }).await?)
     }
 
     /// Claims a hub, with serial and MAC address from its label.
     pub async fn claim(&self, serial: &Serial, mac: MacAddress) -> Result<(), Error> {
-        self.login.with(|mms, session| async move { mms.claim(&session, serial, mac).await }).await?;
+        self.login.call(|mms, session| async move { mms.claim(&session, serial, mac).await }).await?;
         Ok(())
     }
 
     /// Reads what the cloud knows of a hub.
     pub async fn hub_record(&self, serial: &Serial) -> Result<HubRecord, Error> {
-        Ok(self.login.with(|mms, session| async move { mms.hub(&session, serial).await }).await?)
+        Ok(self.login.call(|mms, session| async move { mms.hub(&session, serial).await }).await?)
     }
 
     /// Connects to a hub through the relay that the cloud names, and stays connected.
@@ -191,27 +191,31 @@ impl Account {
     pub async fn connect_with(
         &self,
         serial: &Serial,
-        local: Option<LocalWay>,
+        local: Option<LocalOptions>,
         config: SessionConfig,
     ) -> Result<Hub, Error> {
-        let mut route = AccountRoute::new(self.login.clone(), serial.clone());
+        let mut route = AccountConnector::new(self.login.clone(), serial.clone());
         if let Some(local) = local.clone() {
             route = route.prefer_local(local);
         } else if !matches!(self.hub_record(serial).await?.relay(), Some(Relay::Nma(_))) {
             return Err(Error::NoRelay(serial.to_string()));
         }
         let taken = route.taken();
-        let session = ezlo_relay::Session::connect_by(route, config).await?;
-        tokio::spawn(route::follow_identity(self.login.clone(), taken.clone(), session.downgrade()));
+        let session = ezlo_relay::RelaySession::connect_with(route, config).await?;
+        tokio::spawn(account_connector::watch_identity_rotation(
+            self.login.clone(),
+            taken.clone(),
+            session.downgrade(),
+        ));
         if let Some(local) = local {
-            tokio::spawn(route::look_for(serial.clone(), local, taken.clone(), session.downgrade()));
+            tokio::spawn(account_connector::probe_local(serial.clone(), local, taken.clone(), session.downgrade()));
         }
-        Ok(Hub::by(session, Some(serial.clone()), taken))
+        Ok(Hub::with_path(session, Some(serial.clone()), taken))
     }
 
     /// Fetches what a hub wants on its local network. Keep it: it changes only when the cloud rotates it.
     pub async fn local_credentials(&self, serial: &Serial) -> Result<LocalCredentials, Error> {
-        let token = self.login.with(|mms, session| async move { mms.exchange(&session).await }).await?;
+        let token = self.login.call(|mms, session| async move { mms.exchange(&session).await }).await?;
         let keys = self.login.client().access_keys(&token).await?;
         keys.local_credentials(serial).ok_or_else(|| Error::NoLocalKey(serial.to_string()))
     }
@@ -226,7 +230,7 @@ impl Account {
     ) -> Result<Hub, Error> {
         let trust = Trust::Hub { serial: serial.clone(), pin };
         let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust);
-        let session = ezlo_relay::Session::connect(&endpoint, &HubLogin::Local(credentials)).await?;
-        Ok(Hub::by(session, None, route::straight()))
+        let session = ezlo_relay::RelaySession::connect(&endpoint, &HubLogin::Local(credentials)).await?;
+        Ok(Hub::with_path(session, None, account_connector::relay_only()))
     }
 }

@@ -38,16 +38,17 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The item does not take the value; nothing was sent.
-    #[error("item {item} does not take the value: {error}")]
-    Value {
+    #[error("item {item} does not accept the value")]
+    InvalidValue {
         /// Which.
         item: String,
-        /// In the hub's own words.
+        /// Refusal of the local check.
+        #[source]
         error: ezlo_protocol::rpc::RpcError,
     },
     /// The device or item is gone.
     #[error("{0} is gone from the hub")]
-    Gone(String),
+    Removed(String),
     /// The link was lost while a command was under way, and the state after it shows that the command did nothing.
     #[error("{what} was not applied: the link was lost, and the hub still has the old state")]
     NotApplied {
@@ -56,17 +57,17 @@ pub enum Error {
     },
     /// The link was lost, or no answer came in time, while a command was under way, and the state after it does not tell
     /// whether it was done.
-    #[error("nobody can tell whether {what} was done: the link was lost or no answer came; look before you try again")]
-    CannotTell {
+    #[error("the outcome of {what} is unknown (connection lost or timeout); check the state before retrying")]
+    OutcomeUnknown {
         /// What was asked for.
         what: String,
     },
     /// The session is over.
     #[error("the session with the hub is over")]
-    Over,
+    SessionClosed,
     /// The hub took the call, but what it leads to did not come in time.
     #[error("the hub took {what} but did not report it within {limit:?}")]
-    NotConfirmed {
+    ConfirmationTimeout {
         /// What was asked for.
         what: String,
         /// How long was waited.

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::broadcast::Event;
-use ezlo_protocol::hub::gateway::{PluginEvent, PluginRun, START_INCLUDE, STOP_INCLUDE, ZwaveEvent};
+use ezlo_protocol::hub::gateway::{PluginEvent, PluginRun, START_EXCLUDE, START_INCLUDE, STOP_INCLUDE, ZwaveEvent};
 use ezlo_protocol::hub::method::PluginScriptRun;
 use ezlo_protocol::wire::Field;
-use ezlo_relay::{CallError, Events, RelayEvent};
+use ezlo_relay::{CallError, RelayEvent, RelayEvents};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::wait::wait_for;
 
 /// Chooses among the authentication modes of a device (guide).
 const SET_MODES: &str = "HUB:zwave/scripts/set_authentication_mode";
@@ -20,6 +21,9 @@ const SET_KEY: &str = "HUB:zwave/scripts/set_device_specific_key";
 /// How long an inclusion may take, somebody walking to the device included.
 const INCLUSION_TIME: Duration = Duration::from_secs(180);
 
+/// How long an exclusion may take, including the walk to the device.
+const EXCLUSION_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// What an inclusion wants or tells.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -27,9 +31,9 @@ pub enum InclusionStep {
     /// The radio listens: put the device into inclusion now.
     PressButton,
     /// A device answered.
-    Answered,
+    DeviceFound,
     /// Choose among these modes: [`Inclusion::choose_modes`].
-    ChooseModes(Vec<String>),
+    ChooseAuthModes(Vec<String>),
     /// The first five digits of the key on the device are wanted: [`Inclusion::enter_key`]. These are the other groups.
     EnterKey(Vec<String>),
     /// Type these digits on the device.
@@ -44,7 +48,7 @@ pub enum InclusionStep {
 #[derive(Debug)]
 pub struct Inclusion {
     hub: Hub,
-    events: Events,
+    events: RelayEvents,
     added: Option<DeviceId>,
     deadline: tokio::time::Instant,
     over: bool,
@@ -64,11 +68,11 @@ impl Inclusion {
         while !self.over {
             let Ok(event) = tokio::time::timeout_at(self.deadline, self.events.next()).await else {
                 self.over = true;
-                return Err(Error::NotConfirmed { what: "the inclusion".into(), limit: INCLUSION_TIME });
+                return Err(Error::ConfirmationTimeout { what: "the inclusion".into(), limit: INCLUSION_TIME });
             };
             let step = match event {
                 Some(RelayEvent::Hub(event)) => self.on_event(&event),
-                Some(RelayEvent::Down(_) | RelayEvent::Lost(_)) => {
+                Some(RelayEvent::Disconnected(_) | RelayEvent::Lagged(_)) => {
                     Some(Err("the link was lost; look at the devices before you try again".to_owned()))
                 }
                 Some(RelayEvent::Closed(_)) | None => Some(Err("the session is over".to_owned())),
@@ -111,8 +115,8 @@ impl Inclusion {
         };
         Some(match plugin.event.get()? {
             ZwaveEvent::IncludeInvoked => Ok(InclusionStep::PressButton),
-            ZwaveEvent::IncludeStarted => Ok(InclusionStep::Answered),
-            ZwaveEvent::SelectAuthenticationModes => Ok(InclusionStep::ChooseModes(texts(member("modes")))),
+            ZwaveEvent::IncludeStarted => Ok(InclusionStep::DeviceFound),
+            ZwaveEvent::SelectAuthenticationModes => Ok(InclusionStep::ChooseAuthModes(texts(member("modes")))),
             ZwaveEvent::RequestDeviceSpecificKey => Ok(InclusionStep::EnterKey(texts(member("key")))),
             ZwaveEvent::ShowDeviceSideKey => {
                 let key = member("key");
@@ -153,5 +157,65 @@ impl Inclusion {
     pub async fn stop(self) -> Result<(), Error> {
         self.hub.session().call(PluginScriptRun, PluginRun::script(STOP_INCLUDE)).await?;
         Ok(())
+    }
+}
+
+impl Hub {
+    /// Includes a Z-Wave device, step by step.
+    pub async fn start_inclusion(&self) -> Result<Inclusion, Error> {
+        Inclusion::start(self.clone()).await
+    }
+
+    /// Includes a Z-Wave device: put the device into inclusion now. Ends when all its items are there, with its id. A device
+    /// that could prove itself by a key is let in without one; use [`Hub::start_inclusion`] to give it.
+    pub async fn include(&self) -> Result<DeviceId, Error> {
+        let mut inclusion = self.start_inclusion().await?;
+        while let Some(step) = inclusion.next().await? {
+            match step {
+                InclusionStep::ChooseAuthModes(modes) => {
+                    let open = modes.into_iter().filter(|mode| mode == "unauthenticated");
+                    inclusion.choose_modes(open).await?;
+                }
+                InclusionStep::Done(id) => return Ok(id),
+                _ => {}
+            }
+        }
+        Err(Error::Failed { what: "the inclusion".into(), text: "it ended without a device".into() })
+    }
+
+    /// Excludes a Z-Wave device: put the device into exclusion now. Ends when it is gone, with the id that went, if the hub
+    /// told one.
+    pub async fn exclude(&self) -> Result<Option<DeviceId>, Error> {
+        let mut removed = None;
+        let gone = self.zwave(START_EXCLUDE, "the exclusion", |event| match event {
+            Event::DeviceRemoved(device) => {
+                removed = Some(device.id.clone());
+                None
+            }
+            Event::Plugin(plugin) => match plugin.event.get()? {
+                ZwaveEvent::ExcludeFinished => Some(Ok(removed.clone())),
+                event @ (ZwaveEvent::ExcludeFinishedError
+                | ZwaveEvent::ExcludeFinishedTimeout
+                | ZwaveEvent::ActionBusy) => Some(Err(event.to_string())),
+                _ => None,
+            },
+            _ => None,
+        });
+        let gone = gone.await?;
+        if let Some(id) = &gone {
+            self.until(|model| !model.devices.contains_key(id)).await;
+        }
+        Ok(gone)
+    }
+
+    async fn zwave<T>(
+        &self,
+        script: &str,
+        what: &str,
+        end: impl FnMut(&Event) -> Option<Result<T, String>>,
+    ) -> Result<T, Error> {
+        let events = self.session().events();
+        self.session().call(PluginScriptRun, PluginRun::script(script)).await?;
+        wait_for(events, what.to_owned(), EXCLUSION_TIMEOUT, end).await
     }
 }

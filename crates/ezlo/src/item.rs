@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::live::{HubEvent, HubEvents, Progress};
 use crate::model::Change;
+use crate::sync::{HubEvent, HubEvents, SyncProgress};
 
 /// How long a value may take to be reported. A sleeping radio node needs seconds.
 const REPORT_TIME: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ impl ItemHandle {
 
     /// The item as it is now; `None` when it is gone.
     pub fn now(&self) -> Option<Item> {
-        self.hub.model().items.get(&self.item.id).cloned()
+        self.hub.snapshot().items.get(&self.item.id).cloned()
     }
 
     /// Watches its value.
@@ -79,32 +79,32 @@ impl SetItem {
     }
 
     /// The value is in that unit.
-    pub fn in_scale(mut self, scale: Scale) -> Self {
+    pub fn unit(mut self, scale: Scale) -> Self {
         self.scale = Some(scale);
         self
     }
 
     /// How long the report of the new value may take; 15 seconds when not said.
-    pub const fn within(mut self, limit: Duration) -> Self {
+    pub const fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
     /// Sends it and waits for the hub's acknowledgement, which says nothing about the device.
-    pub async fn sent(self) -> Result<(), Error> {
+    pub async fn send(self) -> Result<(), Error> {
         self.check()?;
-        self.send().await.map_err(Error::from)
+        self.send_call().await.map_err(Error::from)
     }
 
     /// Sends it and waits until the hub reports the new value. The model is not touched before that. When the link was lost
     /// in between, the state after it decides: [`Error::NotApplied`] and [`Error::CannotTell`] say what it says.
-    pub async fn confirmed(self) -> Result<Item, Error> {
+    pub async fn send_and_confirm(self) -> Result<Item, Error> {
         self.check()?;
-        let in_step = self.hub.progress().borrow().in_step;
+        let in_step = self.hub.progress().borrow().in_sync;
         // What an old model shows proves nothing.
         let before = self.current().filter(|_| in_step);
         let mut events = self.hub.events();
-        match self.send().await {
+        match self.send_call().await {
             Ok(()) => self.reported(&mut events).await,
             Err(CallError::OutcomeUnknown { .. }) => self.reconciled(&mut events, before.as_ref(), true).await,
             // It may still be waiting at the hub.
@@ -115,10 +115,12 @@ impl SetItem {
 
     /// The hub's own rule, applied here before anything is sent.
     fn check(&self) -> Result<(), Error> {
-        let model = self.hub.model();
+        let model = self.hub.snapshot();
         let Some(item) = model.items.get(&self.id) else { return Ok(()) };
-        let wanted = self.in_items_scale(item).map_err(|error| Error::Value { item: self.id.to_string(), error })?;
-        item.check(&wanted).map_err(|error| Error::Value { item: self.id.to_string(), error: refusal(item, error) })
+        let wanted =
+            self.in_items_scale(item).map_err(|error| Error::InvalidValue { item: self.id.to_string(), error })?;
+        item.check(&wanted)
+            .map_err(|error| Error::InvalidValue { item: self.id.to_string(), error: refusal(item, error) })
     }
 
     fn in_items_scale(&self, item: &Item) -> Result<Value, ezlo_protocol::rpc::RpcError> {
@@ -127,7 +129,7 @@ impl SetItem {
         number.map(Value::from).ok_or_else(|| refusal(item, ezlo_protocol::hub::value::ValueError::Scale))
     }
 
-    async fn send(&self) -> Result<(), CallError> {
+    async fn send_call(&self) -> Result<(), CallError> {
         let wish = ItemValueSet {
             scale: self.scale.clone().map_or(Field::Absent, Field::Value),
             ..ItemValueSet::one(self.id.clone(), self.value.clone())
@@ -136,7 +138,7 @@ impl SetItem {
     }
 
     fn current(&self) -> Option<Item> {
-        self.hub.model().items.get(&self.id).cloned()
+        self.hub.snapshot().items.get(&self.id).cloned()
     }
 
     /// Whether the item has the value now. Items that cannot be read never show it; the acknowledgement must do.
@@ -152,11 +154,11 @@ impl SetItem {
         let waiting = async {
             loop {
                 // A model that is out of step may show what was before the gap.
-                let in_step = progress.borrow_and_update().in_step;
+                let in_step = progress.borrow_and_update().in_sync;
                 if in_step {
                     match self.current() {
                         Some(item) if self.has_value(&item) => return Ok(item),
-                        None => return Err(Error::Gone(self.id.to_string())),
+                        None => return Err(Error::Removed(self.id.to_string())),
                         Some(_) => {}
                     }
                 }
@@ -175,13 +177,13 @@ impl SetItem {
                         }
                     }
                     Some(HubEvent::Closed(_)) | None => {
-                        return Err(Error::CannotTell { what: format!("setting {}", self.id) });
+                        return Err(Error::OutcomeUnknown { what: format!("setting {}", self.id) });
                     }
                     Some(_) => {}
                 }
             }
         };
-        let late = |_| Error::NotConfirmed { what: format!("the value of {}", self.id), limit: self.limit };
+        let late = |_| Error::ConfirmationTimeout { what: format!("the value of {}", self.id), limit: self.limit };
         tokio::time::timeout(self.limit, waiting).await.map_err(late)?
     }
 
@@ -196,18 +198,18 @@ impl SetItem {
     /// What the state after the gap says, read after the gap: it has the value and had not before, it has the value of before
     /// and keeps it, or neither.
     async fn reconciled(&self, events: &mut HubEvents, before: Option<&Item>, link_lost: bool) -> Result<Item, Error> {
-        let unknown = || Error::CannotTell { what: format!("setting {}", self.id) };
+        let unknown = || Error::OutcomeUnknown { what: format!("setting {}", self.id) };
         let mut progress = self.hub.progress();
         let wish = self.hub.resync();
         let is_read = async {
-            let read = progress.wait_for(|progress| progress.closed || progress.in_step && progress.answered >= wish);
+            let read = progress.wait_for(|progress| progress.closed || progress.in_sync && progress.answered >= wish);
             read.await.is_ok_and(|progress| !progress.closed)
         };
         if !tokio::time::timeout(self.limit, is_read).await.unwrap_or(false) {
             return Err(unknown());
         }
         let Some(before) = before else { return Err(unknown()) };
-        let Some(item) = self.current() else { return Err(Error::Gone(self.id.to_string())) };
+        let Some(item) = self.current() else { return Err(Error::Removed(self.id.to_string())) };
         match (self.has_value(&item), self.has_value(before)) {
             (true, false) => return Ok(item),
             (true, true) => return Err(unknown()),
@@ -216,12 +218,12 @@ impl SetItem {
         // A device may be slow, and the hub too: as long as a report may take, this one may still come.
         match self.reported(events).await {
             Ok(item) => Ok(item),
-            Err(Error::NotConfirmed { .. })
+            Err(Error::ConfirmationTimeout { .. })
                 if link_lost && self.current().is_some_and(|now| now.value == before.value) =>
             {
                 Err(Error::NotApplied { what: format!("setting {}", self.id) })
             }
-            Err(Error::NotConfirmed { .. }) => Err(unknown()),
+            Err(Error::ConfirmationTimeout { .. }) => Err(unknown()),
             Err(error) => Err(error),
         }
     }
@@ -243,7 +245,7 @@ fn same(shown: &Value, wanted: &Value) -> bool {
 pub struct ItemWatch {
     hub: Hub,
     id: ItemId,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<SyncProgress>,
     seen: Option<Value>,
 }
 
@@ -255,7 +257,7 @@ impl ItemWatch {
 
     /// The value now; `None` while it is not known, or when the item is gone.
     pub fn value(&self) -> Option<Value> {
-        self.hub.model().items.get(&self.id)?.value.get().cloned()
+        self.hub.snapshot().items.get(&self.id)?.value.get().cloned()
     }
 
     /// Waits for a value other than the last one that was returned here; the first call returns the value as it is. `None`

@@ -1,34 +1,40 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod account_connector;
+mod device;
 mod error;
 mod hub;
 mod inclusion;
 mod item;
-mod live;
+mod mode_switch;
 mod model;
 mod onboarding;
 pub mod prelude;
-mod route;
+mod sync;
+mod wait;
 
 pub use account::{Account, AccountBuilder, NoStore};
+pub use account_connector::{AccountConnector, ConnectionPath, LocalAddress, LocalOptions};
+pub use device::Device;
 pub use error::Error;
 pub use ezlo_mms::{
-    Credentials, Environment, FileStore, Login as MmsLogin, MemoryStore, MmsClient, NewAccount, RetryPolicy, TokenStore,
+    Authenticator as MmsLogin, Credentials, Environment, FileStore, MemoryStore, MmsClient, NewAccount, RetryPolicy,
+    TokenStore,
 };
 pub use ezlo_onboarding::{AccessPoint, ClaimError, Cloud, OnboardingError, Plan, Progress, onboard};
 pub use ezlo_protocol as protocol;
 #[cfg(feature = "legacy-tls")]
 pub use ezlo_relay::LegacyTls;
 pub use ezlo_relay::{
-    CallError, ConnectError, Endpoint, Events, Login, ModernTls, Phase, RelayEvent, Session, SessionConfig, Status,
-    TlsConnector, Trust,
+    CallError, ConnectError, Endpoint, HubCredentials, ModernTls, Phase, RelayEvent, RelayEvents, RelaySession,
+    SessionConfig, Status, TlsConnector, Trust,
 };
 #[cfg(feature = "discovery")]
 pub use ezlo_relay::{DiscoveryError, FoundHub, discover, find};
-pub use hub::{Device, Hub, ModeSwitch};
+pub use hub::Hub;
 pub use inclusion::{Inclusion, InclusionStep};
 pub use item::{ItemHandle, ItemWatch, SetItem};
-pub use live::{HubEvent, HubEvents};
-pub use model::{Change, Edge, HubModel};
-pub use route::{AccountRoute, LocalPlace, LocalWay, Way};
+pub use mode_switch::ModeSwitch;
+pub use model::{Change, HubModel, MomentaryEvent};
+pub use sync::{HubEvent, HubEvents};

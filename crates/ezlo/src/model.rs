@@ -68,7 +68,7 @@ pub enum Change {
 /// Something that happened at a moment and is over: only ever told when the hub told it, never made up from a difference.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Edge {
+pub enum MomentaryEvent {
     /// A button, or a doorbell, did something.
     Button {
         /// The device.
@@ -95,11 +95,11 @@ fn is_edge(item: &Item) -> bool {
 
 /// What a broadcast means for the model.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Meaning {
+pub(crate) struct ModelDelta {
     pub(crate) changes: Vec<Change>,
-    pub(crate) edge: Option<Edge>,
+    pub(crate) edge: Option<MomentaryEvent>,
     /// The model and the hub are not the same: something was said of what is not known.
-    pub(crate) out_of_step: bool,
+    pub(crate) needs_resync: bool,
 }
 
 impl HubModel {
@@ -108,8 +108,8 @@ impl HubModel {
         self.items.values().filter(move |item| item.device_id.get() == Some(device))
     }
 
-    pub(crate) fn apply(&mut self, event: &Event) -> Meaning {
-        let mut meaning = Meaning::default();
+    pub(crate) fn apply(&mut self, event: &Event) -> ModelDelta {
+        let mut meaning = ModelDelta::default();
         match event {
             Event::DeviceAdded(device) => self.add_device(device, &mut meaning),
             Event::DeviceUpdated(update) => self.update_device(update, &mut meaning),
@@ -156,26 +156,26 @@ impl HubModel {
         meaning
     }
 
-    fn remove_item(&mut self, id: &ItemId, meaning: &mut Meaning) {
+    fn remove_item(&mut self, id: &ItemId, meaning: &mut ModelDelta) {
         if self.items.shift_remove(id).is_some() {
             meaning.changes.push(Change::ItemRemoved(id.clone()));
         }
     }
 
-    fn put_room(&mut self, room: &Room, meaning: &mut Meaning) {
+    fn put_room(&mut self, room: &Room, meaning: &mut ModelDelta) {
         if self.rooms.insert(room.id.clone(), room.clone()).as_ref() != Some(room) {
             meaning.changes.push(Change::RoomsChanged);
         }
     }
 
-    fn set_mode(&mut self, to: ModeId, meaning: &mut Meaning) {
+    fn set_mode(&mut self, to: ModeId, meaning: &mut ModelDelta) {
         if self.mode != to {
             let from = std::mem::replace(&mut self.mode, to.clone());
             meaning.changes.push(Change::ModeChanged { from, to });
         }
     }
 
-    fn add_device(&mut self, device: &Device, meaning: &mut Meaning) {
+    fn add_device(&mut self, device: &Device, meaning: &mut ModelDelta) {
         let Some(id) = device.id().cloned() else { return };
         let mut device = device.clone();
         device.sync_notification = ezlo_protocol::wire::Field::Absent;
@@ -187,9 +187,9 @@ impl HubModel {
         }
     }
 
-    fn update_device(&mut self, update: &DeviceUpdate, meaning: &mut Meaning) {
+    fn update_device(&mut self, update: &DeviceUpdate, meaning: &mut ModelDelta) {
         let Some(device) = self.devices.get_mut(&update.id) else {
-            meaning.out_of_step = true;
+            meaning.needs_resync = true;
             return;
         };
         let before = device.clone();
@@ -214,10 +214,10 @@ impl HubModel {
         }
     }
 
-    fn put_item(&mut self, item: Item, meaning: &mut Meaning) {
+    fn put_item(&mut self, item: Item, meaning: &mut ModelDelta) {
         let id = item.id.clone();
         if item.device_id.get().is_none_or(|device| !self.devices.contains_key(device)) {
-            meaning.out_of_step = true;
+            meaning.needs_resync = true;
         }
         let value = |item: &Item| item.value.get().cloned().unwrap_or(Value::Null);
         match self.items.insert(id.clone(), item.clone()) {
@@ -229,9 +229,9 @@ impl HubModel {
         }
     }
 
-    fn update_item(&mut self, update: &ItemUpdate, meaning: &mut Meaning) {
+    fn update_item(&mut self, update: &ItemUpdate, meaning: &mut ModelDelta) {
         let Some(item) = self.items.get_mut(&update.id) else {
-            meaning.out_of_step = true;
+            meaning.needs_resync = true;
             return;
         };
         let old = item.clone();
@@ -256,9 +256,9 @@ impl HubModel {
         }
     }
 
-    fn update_dictionary(&mut self, update: &ItemUpdate, meaning: &mut Meaning) {
+    fn update_dictionary(&mut self, update: &ItemUpdate, meaning: &mut ModelDelta) {
         let Some(item) = self.items.get_mut(&update.id) else {
-            meaning.out_of_step = true;
+            meaning.needs_resync = true;
             return;
         };
         let before = item.value.get().cloned().unwrap_or(Value::Null);
@@ -284,7 +284,7 @@ impl HubModel {
     }
 
     /// A room's devices stay and become roomless (guide20:p18).
-    fn remove_room(&mut self, id: &RoomId, meaning: &mut Meaning) {
+    fn remove_room(&mut self, id: &RoomId, meaning: &mut ModelDelta) {
         if self.rooms.shift_remove(id).is_none() {
             return;
         }
@@ -297,7 +297,7 @@ impl HubModel {
         }
     }
 
-    fn put_scene(&mut self, scene: &Scene, meaning: &mut Meaning) {
+    fn put_scene(&mut self, scene: &Scene, meaning: &mut ModelDelta) {
         let Some(id) = scene.id.get().cloned() else { return };
         let mut scene = scene.clone();
         scene.sync_notification = ezlo_protocol::wire::Field::Absent;
@@ -348,16 +348,16 @@ impl HubModel {
     }
 }
 
-fn edge(item: &Item) -> Option<Edge> {
+fn edge(item: &Item) -> Option<MomentaryEvent> {
     let device = item.device_id.get()?.clone();
     let value = item.value.get()?;
     Some(match item.value_type.get() {
-        Some(ValueType::ButtonState) => Edge::Button {
+        Some(ValueType::ButtonState) => MomentaryEvent::Button {
             device,
             number: value["button_number"].as_i64(),
             state: value["button_state"].as_str()?.to_owned(),
         },
-        _ => Edge::Lock { device, operation: value.clone() },
+        _ => MomentaryEvent::Lock { device, operation: value.clone() },
     })
 }
 
@@ -392,10 +392,10 @@ mod tests {
         let meaning =
             model.apply(&event("hub.item.updated", json!({"_id": "s", "value": true, "valueFormatted": "true"})));
         let changed = Change::ItemChanged { id: "s".into(), before: json!(false), after: json!(true) };
-        assert_eq!(meaning, Meaning { changes: vec![changed], ..Meaning::default() });
+        assert_eq!(meaning, ModelDelta { changes: vec![changed], ..ModelDelta::default() });
         let again =
             model.apply(&event("hub.item.updated", json!({"_id": "s", "value": true, "valueFormatted": "true"})));
-        assert_eq!(again, Meaning::default(), "the same again is no change");
+        assert_eq!(again, ModelDelta::default(), "the same again is no change");
         let shown = model.apply(&event("hub.item.updated", json!({"_id": "s", "show": false})));
         assert_eq!((shown.changes.len(), model.items["s"].value.get()), (1, Some(&json!(true))), "the value stays");
         let code = json!({"_id": "c", "operation": "added", "element": {"1": {"value": {"code": "4711"}}}});
@@ -413,7 +413,7 @@ mod tests {
             ("hub.device.updated", json!({"_id": "?", "reachable": false})),
             ("hub.item.added", json!({"_id": "x", "deviceId": "?"})),
         ] {
-            assert!(model.apply(&event(name, content)).out_of_step, "{name}");
+            assert!(model.apply(&event(name, content)).needs_resync, "{name}");
         }
     }
 
@@ -424,7 +424,7 @@ mod tests {
         for _ in 0..2 {
             let meaning = model.apply(&event("hub.item.updated", press.clone()));
             assert!(
-                matches!(meaning.edge, Some(Edge::Button { number: Some(1), state, .. }) if state == "press_1_time")
+                matches!(meaning.edge, Some(MomentaryEvent::Button { number: Some(1), state, .. }) if state == "press_1_time")
             );
         }
         let mut now = model.clone();

@@ -3,5 +3,5 @@
 pub use crate::protocol::hub::value::Scale;
 pub use crate::protocol::serial::Serial;
 pub use crate::{
-    Account, Change, Credentials, Device, Edge, Environment, Error, Hub, HubEvent, InclusionStep, ItemHandle,
+    Account, Change, Credentials, Device, Environment, Error, Hub, HubEvent, InclusionStep, ItemHandle, MomentaryEvent,
 };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ezlo::{Hub, HubEvent};
-use ezlo_relay::{CloseReason, Incoming, Login, Session, Transport};
+use ezlo_relay::{CloseReason, HubCredentials, Incoming, RelaySession, Transport};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ struct Pipe {
 
 impl Transport for Pipe {
     async fn receive(&mut self) -> Result<Incoming, CloseReason> {
-        self.frames.recv().await.map(Incoming::Text).ok_or(CloseReason::Local)
+        self.frames.recv().await.map(Incoming::Text).ok_or(CloseReason::ClosedLocally)
     }
 
     async fn send(&mut self, text: String) -> Result<(), CloseReason> {
@@ -31,7 +31,7 @@ impl Transport for Pipe {
         let mut answer = (self.answer)(method, reading);
         answer["id"] = call["id"].clone();
         answer["method"] = call["method"].clone();
-        self.answers.send(answer.to_string()).await.map_err(|_| CloseReason::Local)
+        self.answers.send(answer.to_string()).await.map_err(|_| CloseReason::ClosedLocally)
     }
 
     async fn close(&mut self) {}
@@ -48,8 +48,8 @@ impl Bench {
         let (say, frames) = mpsc::channel(64);
         let readings = Arc::new(AtomicU32::new(0));
         let pipe = Pipe { answers: say.clone(), frames, answer, readings: Arc::clone(&readings) };
-        let session = Session::over(pipe, &Login::Anonymous).await.unwrap();
-        let hub = Hub::new(session);
+        let session = RelaySession::from_transport(pipe, &HubCredentials::Anonymous).await.unwrap();
+        let hub = Hub::from_session(session);
         hub.synced().await.unwrap();
         Self { hub, say, readings }
     }
@@ -111,7 +111,7 @@ async fn a_difference_that_a_broken_message_hid_is_told() {
         }
     };
     assert!(format!("{changed:?}").contains("Bool(false)"), "{changed:?}");
-    assert!(matches!(events.next().await, Some(HubEvent::Synced { changes: 1 })));
+    assert!(matches!(events.next().await, Some(HubEvent::Resynced { changes: 1 })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use clap::Args;
 use ezlo_mock_cloud::{Evidence, evidence};
 
-use super::say;
+use crate::cli::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let mut entries = evidence::ledger();
     entries.retain(|entry| arguments.from.is_none_or(|from| entry.evidence >= from));
     if arguments.json {
-        let text = serde_json::to_string_pretty(&entries).map_err(|error| error.to_string())?;
+        let text = serde_json::to_string_pretty(&entries).map_err(|error| super::with_causes(&error))?;
         say!("{text}");
         return Ok(());
     }

@@ -9,7 +9,7 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 use serde_json::json;
 
-use super::say;
+use crate::cli::say;
 
 /// Waits between attempts to reach the relay: doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -47,9 +47,9 @@ pub(crate) struct Hub {
 }
 
 pub(crate) async fn run(hub: &Hub) -> Result<(), String> {
-    super::log_to_stderr(&hub.log);
-    let stop = super::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let controller = Controller::new(config(hub)?).map_err(|error| error.to_string())?;
+    crate::cli::log_to_stderr(&hub.log);
+    let stop = crate::cli::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let controller = Controller::new(config(hub)?).map_err(|error| super::with_causes(&error))?;
     tokio::select! {
         () = stop => Ok(()),
         ended = serve(hub, &controller) => ended,
@@ -73,7 +73,7 @@ async fn serve(hub: &Hub, controller: &Controller) -> Result<(), String> {
             Ok(()) if hub.once => return Ok(()),
             // Trying again changes nothing about these.
             Err(error) if hub.once || !matches!(error, ControllerError::Unreachable { .. }) => {
-                return Err(error.to_string());
+                return Err(super::with_causes(&error));
             }
             Ok(()) => "the relay closed the connection".to_owned(),
             Err(error) => error.to_string(),
@@ -89,7 +89,7 @@ fn config(hub: &Hub) -> Result<ControllerConfig, String> {
     let mut config = Config::default();
     config.world = hub.world.clone().unwrap_or(config.world);
     config.seed = hub.seed.unwrap_or(config.seed);
-    config.guesses.living_houses |= hub.living;
+    config.assumptions.simulate_behaviours |= hub.living;
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     };

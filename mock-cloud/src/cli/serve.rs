@@ -75,16 +75,16 @@ pub(crate) struct Serve {
     living: bool,
     /// Refuse answers that are known less well than this: captured, vendor, client-source, community or inferred.
     #[arg(long, value_name = "LEVEL")]
-    only_proven: Option<Evidence>,
+    min_evidence: Option<Evidence>,
     /// What to log on standard error.
     #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     log: String,
 }
 
 pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
-    super::log_to_stderr(&serve.log);
+    crate::cli::log_to_stderr(&serve.log);
     // Before the ready line, so that whoever reads it can already stop us cleanly.
-    let stop = super::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let stop = crate::cli::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let config = config(serve)?;
     ezlo_mock_cloud::raise_descriptor_limit();
     let is_local = config.bind.is_loopback();
@@ -92,7 +92,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     if let Some(second) = serve.frozen_at {
         builder = builder.clock(Clock::frozen(second));
     }
-    let cloud = builder.start().await.map_err(|error| error.to_string())?;
+    let cloud = builder.start().await.map_err(|error| super::with_causes(&error))?;
     if !is_local {
         tracing::warn!(
             "others on the network can reach everything, the control API and the passwords of the world too"
@@ -103,7 +103,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print the ready line: {error}"))?;
     tokio::select! {
         () = stop => Ok(()),
-        why = cloud.lost_its_state() => Err(format!("{why}; nothing would be kept any more, so this ends")),
+        why = cloud.persistence_failed() => Err(format!("{why}; nothing would be kept any more, so this ends")),
     }
 }
 
@@ -133,7 +133,7 @@ impl Drop for EndpointsFile<'_> {
 
 fn config(serve: &Serve) -> Result<Config, String> {
     let mut config = match &serve.config {
-        Some(path) => Config::from_file(path).map_err(|error| error.to_string())?,
+        Some(path) => Config::from_file(path).map_err(|error| super::with_causes(&error))?,
         None => Config::default(),
     };
     let ports = [
@@ -154,8 +154,8 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.framing = serve.framing.unwrap_or(config.framing);
     config.mdns |= serve.mdns;
     config.tls_names.extend(serve.tls_names.iter().cloned());
-    config.guesses.living_houses |= serve.living;
-    config.guesses.only_proven = serve.only_proven.or(config.guesses.only_proven);
+    config.assumptions.simulate_behaviours |= serve.living;
+    config.assumptions.min_evidence = serve.min_evidence.or(config.assumptions.min_evidence);
     config.world = serve.world.clone().unwrap_or(config.world);
     config.cluster = serve.cluster.clone().or(config.cluster);
     config.state_dir = serve.state_dir.clone().or(config.state_dir);

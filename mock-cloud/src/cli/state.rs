@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use ezlo_mock_cloud::state;
 
-use super::say;
+use crate::cli::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct State {
@@ -48,16 +48,16 @@ enum Command {
 pub(crate) fn run(state: &State) -> Result<(), String> {
     match &state.command {
         Command::Show { state_dir, json } => {
-            let summary = state::summary(state_dir).map_err(|error| error.to_string())?;
+            let summary = state::summary(state_dir).map_err(|error| super::with_causes(&error))?;
             if *json {
-                say!("{}", serde_json::to_string(&summary).map_err(|error| error.to_string())?);
+                say!("{}", serde_json::to_string(&summary).map_err(|error| super::with_causes(&error))?);
             } else {
                 say!("{}", told(&summary));
             }
             Ok(())
         }
         Command::Export { state_dir, file } => {
-            let text = state::export(state_dir).map_err(|error| error.to_string())?;
+            let text = state::export(state_dir).map_err(|error| super::with_causes(&error))?;
             match file {
                 Some(path) => write_private(path, &text),
                 None => {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use ezlo_mock_cloud::worlds::{self, Summary};
 use serde::Serialize;
 
-use super::say;
+use crate::cli::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct World {
@@ -61,17 +61,17 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
         Task::Check { file } => {
             let text =
                 std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            let summary = worlds::check(file, &text).map_err(|error| error.to_string())?;
+            let summary = worlds::check(file, &text).map_err(|error| super::with_causes(&error))?;
             say!("{} is good: {}", file.display(), totals(&summary));
             Ok(())
         }
         Task::Show { world, json } => {
-            let summary = worlds::summary(world).map_err(|error| error.to_string())?;
+            let summary = worlds::summary(world).map_err(|error| super::with_causes(&error))?;
             if *json { print_json(&summary) } else { show(world, &summary) }
         }
         Task::Templates { json } => templates(*json),
         Task::FromDump { dir, output } => {
-            let text = worlds::from_dump(dir).map_err(|error| error.to_string())?;
+            let text = worlds::from_dump(dir).map_err(|error| super::with_causes(&error))?;
             match output {
                 Some(path) => {
                     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
@@ -86,17 +86,17 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), String> {
-    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string(value).map_err(|error| super::with_causes(&error))?;
     say!("{text}");
     Ok(())
 }
 
 fn list(json: bool) -> Result<(), String> {
     if json {
-        return print_json(&worlds::shipped().collect::<Vec<_>>());
+        return print_json(&worlds::bundled().collect::<Vec<_>>());
     }
-    for name in worlds::shipped() {
-        let summary = worlds::summary(name).map_err(|error| error.to_string())?;
+    for name in worlds::bundled() {
+        let summary = worlds::summary(name).map_err(|error| super::with_causes(&error))?;
         say!("{name:8}  {}", totals(&summary));
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! wrote last. A process that another one took for dead finds that out by the revision: what it did since is not
 //! acknowledged, and whoever listens to the hub there is cut off.
 
+use crate::cluster::nats::shared_rows::SharedRows;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -21,18 +22,16 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::{Backplane, Done, Errand, Home, Node, Passage, Turn, Unreachable, Visit, Waiting};
-use crate::state::Row;
+use crate::cluster::{AccountLock, Backplane, Done, Home, Node, OpenTunnel, RemoteCall, Tunnel, Unreachable, Waiting};
+use crate::persistence::rows::Row;
 use crate::world::World;
 
-mod errands;
-mod homes;
-mod parcels;
-mod passages;
-mod rows;
-mod turns;
-
-pub(crate) use rows::SharedRows;
+pub(crate) mod account_lock;
+pub(crate) mod chunking;
+pub(crate) mod hub_leases;
+pub(crate) mod remote_control;
+pub(crate) mod shared_rows;
+pub(crate) mod tunnels;
 
 /// How often a process says that it is there.
 const BEAT: Duration = Duration::from_millis(500);
@@ -85,11 +84,11 @@ struct Inner {
     revisions: Mutex<HashMap<String, u64>>,
     /// Held while it is this process's turn to change accounts.
     turns: Arc<tokio::sync::Mutex<()>>,
-    heard: Mutex<Heard>,
+    heard: Mutex<WsMessage>,
     line: Arc<Line>,
     /// Revision of the last row that was seen here.
     seen: watch::Sender<u64>,
-    passages: passages::Open,
+    passages: tunnels::Open,
     /// Counts the times that messages may have got lost.
     breaks: watch::Sender<u64>,
 }
@@ -118,7 +117,7 @@ impl Line {
 
 /// Which processes are there.
 #[derive(Debug, Default)]
-struct Heard {
+struct WsMessage {
     /// When each was heard last.
     last: HashMap<Node, Instant>,
     /// Those that said that they go. No other ever has their number.
@@ -191,7 +190,7 @@ impl Nats {
     pub(crate) async fn begins_with(&self, rows: Vec<Row>) -> Result<(), Unreachable> {
         for row in rows {
             if let Some(value) = row.value {
-                self.inner.put(&rows::name(&row.key), &value).await?;
+                self.inner.put(&shared_rows::name(&row.key), &value).await?;
             }
         }
         self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
@@ -223,7 +222,7 @@ impl Nats {
         runtime.spawn(Arc::clone(&self.inner).hear(beats));
         runtime.spawn(Arc::clone(&self.inner).see(news));
         runtime.spawn(Arc::clone(&self.inner).watch_homes(homes));
-        runtime.spawn(Arc::clone(&self.inner).let_in(visits));
+        runtime.spawn(Arc::clone(&self.inner).accept_tunnels(visits));
         Ok(())
     }
 
@@ -262,14 +261,14 @@ impl Inner {
             world: OnceLock::new(),
             mine: Mutex::default(),
             moments: AtomicU64::new(0),
-            claims: std::iter::repeat_with(tokio::sync::Mutex::default).take(homes::CLAIMS).collect(),
+            claims: std::iter::repeat_with(tokio::sync::Mutex::default).take(hub_leases::CLAIMS).collect(),
             revisions: Mutex::default(),
             turns: Arc::default(),
             heard: Mutex::default(),
             breaks: line.breaks.clone(),
             line,
             seen: watch::Sender::default(),
-            passages: passages::Open::default(),
+            passages: tunnels::Open::default(),
         })
     }
 
@@ -289,7 +288,7 @@ impl Inner {
         self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, WsMessage> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -368,19 +367,19 @@ impl Backplane for Nats {
         Box::pin(self.inner.home(serial))
     }
 
-    fn comes_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>> {
-        Box::pin(self.inner.comes_here(serial))
+    fn register_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>> {
+        Box::pin(self.inner.register_here(serial))
     }
 
-    fn open(&self, node: Node, visit: Visit) -> Waiting<'_, Result<Passage, ezlo_protocol::rpc::RpcError>> {
+    fn open(&self, node: Node, visit: OpenTunnel) -> Waiting<'_, Result<Tunnel, ezlo_protocol::rpc::RpcError>> {
         Box::pin(Inner::open(Arc::clone(&self.inner), node, visit))
     }
 
-    fn residence(&self, serial: &Serial) -> Option<u64> {
-        self.inner.residence(serial)
+    fn lease(&self, serial: &Serial) -> Option<u64> {
+        self.inner.lease(serial)
     }
 
-    fn errand(&self, node: Node, errand: Errand) -> Waiting<'_, Result<Done, Unreachable>> {
+    fn errand(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>> {
         Box::pin(self.inner.errand(node, errand))
     }
 
@@ -388,7 +387,7 @@ impl Backplane for Nats {
         Box::pin(self.inner.caught_up())
     }
 
-    fn turn(&self) -> Waiting<'_, Result<Turn, Unreachable>> {
+    fn turn(&self) -> Waiting<'_, Result<AccountLock, Unreachable>> {
         Box::pin(async {
             let runtime = self.runtime.as_ref().ok_or_else(|| unreachable("it ended"))?.handle().clone();
             Inner::turn(Arc::clone(&self.inner), runtime).await

@@ -1,14 +1,15 @@
 //! Profiles as named sets of faults: nothing that cannot be wished for one by one.
 
-use super::{Fault, FaultKind, Trigger};
 use crate::config::Profile;
+use crate::faults::kinds::FaultKind;
+use crate::faults::spec::{Fault, Trigger};
 
 /// How long an Identity lives in the hostile profile, in seconds.
 const SHORT_LIFE: u32 = 120;
 
 /// The faults of a profile. How often the real service does such things is not known: each often enough for a test to meet it,
 /// and seldom enough that a client that tries again gets through.
-pub(super) fn faults(profile: Profile) -> Vec<Fault> {
+pub(crate) fn faults(profile: Profile) -> Vec<Fault> {
     let cloud = |mut fault: Fault| {
         fault.matching.listener = Some("cloud".into());
         fault

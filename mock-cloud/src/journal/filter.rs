@@ -1,6 +1,6 @@
 //! Which entries somebody wants.
 
-use super::{Entry, EntryKind};
+use crate::journal::{Entry, EntryKind};
 
 /// Which entries are meant; what is absent does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -42,7 +42,7 @@ impl Filter {
         self
     }
 
-    pub(super) fn holds(&self, entry: &Entry) -> bool {
+    pub(crate) fn holds(&self, entry: &Entry) -> bool {
         entry.seq > self.since
             && self.kind.is_none_or(|kind| kind == entry.kind)
             && self.name.as_ref().is_none_or(|name| *name == entry.name)

@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::EntryKind;
+use crate::journal::EntryKind;
 
 /// Entries that are kept, and bytes of messages in them, each counted whole; the oldest go first, a block at a time.
-pub(super) const MOST_ENTRIES: usize = 16_384;
-pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MOST_ENTRIES: usize = 16_384;
+pub(crate) const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Entries of one block, and bytes as they stand in it. What is longer has a block for itself.
-pub(super) const BLOCK_ENTRIES: usize = 64;
+pub(crate) const BLOCK_ENTRIES: usize = 64;
 const BLOCK_BYTES: usize = 16 * 1024;
 /// Fewest bytes that a message refers to in one before; half of it at least.
 const WORTHWHILE: usize = 64;
@@ -25,7 +25,7 @@ const FRONTS: usize = 8;
 
 /// What the bytes of an entry are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Message,
     Request,
     /// The path of the request.
@@ -38,13 +38,13 @@ pub(super) enum Form {
 
 /// An entry without its bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub(super) seq: u64,
-    pub(super) at_ms: i64,
-    pub(super) cause: Option<u64>,
-    pub(super) kind: EntryKind,
-    pub(super) form: Form,
-    pub(super) status: Option<u16>,
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    pub(crate) at_ms: i64,
+    pub(crate) cause: Option<u64>,
+    pub(crate) kind: EntryKind,
+    pub(crate) form: Form,
+    pub(crate) status: Option<u16>,
     connection: Span,
     /// Bytes of the name, which comes before the rest.
     name: u32,
@@ -75,11 +75,11 @@ impl Span {
 
 /// An entry as it is kept: looked into only when somebody asks. Not `Debug`, as all that has its text: paths and queries may
 /// hold tokens and passwords.
-pub(super) struct Kept<'a> {
-    pub(super) head: &'a Head,
-    pub(super) connection: &'a str,
-    pub(super) name: &'a str,
-    pub(super) rest: Cow<'a, str>,
+pub(crate) struct Kept<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) connection: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) rest: Cow<'a, str>,
 }
 
 impl Kept<'_> {
@@ -92,16 +92,16 @@ impl Kept<'_> {
 
 /// What is to be kept.
 #[derive(Clone, Copy)]
-pub(super) struct News<'a> {
-    pub(super) at_ms: i64,
-    pub(super) cause: Option<u64>,
-    pub(super) kind: EntryKind,
-    pub(super) form: Form,
-    pub(super) status: Option<u16>,
-    pub(super) connection: &'a str,
-    pub(super) name: &'a str,
+pub(crate) struct News<'a> {
+    pub(crate) at_ms: i64,
+    pub(crate) cause: Option<u64>,
+    pub(crate) kind: EntryKind,
+    pub(crate) form: Form,
+    pub(crate) status: Option<u16>,
+    pub(crate) connection: &'a str,
+    pub(crate) name: &'a str,
     /// One after the other.
-    pub(super) rest: &'a [&'a str],
+    pub(crate) rest: &'a [&'a str],
 }
 
 impl News<'_> {
@@ -275,7 +275,7 @@ impl Full {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Ring {
+pub(crate) struct Ring {
     next: AtomicU64,
     fronts: [Front; FRONTS],
     full: Mutex<Full>,
@@ -301,7 +301,7 @@ fn own() -> usize {
 
 impl Ring {
     /// Keeps an entry; gives its number.
-    pub(super) fn keep(&self, news: &News<'_>) -> u64 {
+    pub(crate) fn keep(&self, news: &News<'_>) -> u64 {
         let mut front = lock(&self.fronts[own()].0);
         let front = &mut *front;
         if !front.block.has_room(news.bytes()) {
@@ -316,16 +316,16 @@ impl Ring {
     }
 
     /// Number of the newest entry.
-    pub(super) fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.next.load(Ordering::Acquire)
     }
 
     /// Number of the newest entry that is forgotten.
-    pub(super) fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         lock(&self.full).forgotten
     }
 
-    pub(super) fn counts(&self) -> [u64; EntryKind::ALL.len()] {
+    pub(crate) fn counts(&self) -> [u64; EntryKind::ALL.len()] {
         let mut counts = [0; EntryKind::ALL.len()];
         for front in &self.fronts {
             let of_one = lock(&front.0).counts;
@@ -335,7 +335,7 @@ impl Ring {
     }
 
     /// What is kept after that number, as it is now: copied under all locks, looked into without.
-    pub(super) fn since(&self, since: u64) -> Cut {
+    pub(crate) fn since(&self, since: u64) -> Cut {
         let fronts: Vec<_> = self.fronts.iter().map(|front| lock(&front.0)).collect();
         let full = lock(&self.full);
         let is_wanted = |block: &Block| block.last() > since;
@@ -348,14 +348,14 @@ impl Ring {
 
 /// What was kept at a moment.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(crate) struct Cut {
     blocks: Vec<Arc<Block>>,
     since: u64,
 }
 
 impl Cut {
     /// In order, the oldest first.
-    pub(super) fn kept(&self) -> Vec<Kept<'_>> {
+    pub(crate) fn kept(&self) -> Vec<Kept<'_>> {
         let mut kept: Vec<_> = self.blocks.iter().flat_map(|block| block.kept_since(self.since)).collect();
         kept.sort_unstable_by_key(|kept| kept.head.seq);
         kept

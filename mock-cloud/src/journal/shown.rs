@@ -11,7 +11,7 @@ const SHOWN_NAMES: usize = 32;
 const SHOWN_NAME: usize = 64;
 
 /// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
-pub(super) fn query_names(query: &str) -> Vec<String> {
+pub(crate) fn query_names(query: &str) -> Vec<String> {
     let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
     named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
 }
@@ -20,7 +20,7 @@ pub(crate) fn shown_name(name: &str) -> String {
     masked(name).chars().take(SHOWN_NAME).collect()
 }
 
-/// Members whose values nobody else needs to see, by name in lower case.
+/// JsonObjectWriter whose values nobody else needs to see, by name in lower case.
 const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "value_code"];
 /// Parts of such names.
 const SECRET_PARTS: &[&str] = &[
@@ -60,7 +60,7 @@ pub(crate) fn shown_path(path: &str) -> String {
 }
 
 /// A message as it is shown.
-pub(super) fn shown(text: &str) -> Value {
+pub(crate) fn shown(text: &str) -> Value {
     if text.len() > SHOWN_TEXT * 16 {
         let envelope = Envelope::parse(text).unwrap_or_default();
         let id = envelope.id.and_then(|id| serde_json::from_str::<Value>(id.get()).ok());

@@ -7,25 +7,23 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::Shared;
-use super::http::{Reply, Request};
-use crate::hub::HubHandle;
-use crate::journal::{EntryKind, because_of, shown_path};
+use crate::journal::shown::shown_path;
+use crate::journal::{EntryKind, with_cause};
+use crate::server::Shared;
+use crate::server::http::{Reply, Request};
+use crate::world::hub_handle::HubHandle;
 
-mod calls;
-mod clock;
-mod faults;
-mod hubs;
-mod journal;
-mod metrics;
-mod openapi;
-mod users;
-mod worlds;
+pub(crate) mod calls;
+pub(crate) mod clock;
+pub(crate) mod faults;
+pub(crate) mod hubs;
+pub(crate) mod journal;
+pub(crate) mod metrics;
+pub(crate) mod openapi;
+pub(crate) mod users;
+pub(crate) mod worlds;
 
 #[cfg(feature = "cluster")]
-pub(crate) use hubs::{away, run};
-pub(super) use journal::line;
-pub(super) use worlds::Kept;
 
 /// One call.
 struct Call {
@@ -36,14 +34,14 @@ struct Call {
     does: &'static str,
     /// A body that it takes; empty when it takes none.
     body: &'static str,
-    act: Act,
+    act: Action,
 }
 
 /// An answer that is waited for.
 type Waiting<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 
 /// How it is done.
-enum Act {
+enum Action {
     /// Without waiting.
     Now(fn(&Shared, &Request) -> Reply),
     /// Waiting for something.
@@ -58,7 +56,7 @@ enum Act {
     Hub(fn(&HubHandle, &[u8], &'static str) -> Reply),
 }
 
-pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
+pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
     if !is_local(request) {
         // A page in a browser must not reach this by a name that it made point here.
         return refusal(StatusCode::FORBIDDEN, "the control API answers to localhost and addresses only");
@@ -68,7 +66,9 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
     }
     let path = request.path.trim_end_matches('/');
     // What a copy copied would have numbers of its own, which names do not tell apart.
-    if path.starts_with("/worlds") && super::http::world_number(&request.host.name()).is_some_and(|number| number > 0) {
+    if path.starts_with("/worlds")
+        && crate::server::http::world_routing::world_number(&request.host.name()).is_some_and(|number| number > 0)
+    {
         return refusal(StatusCode::CONFLICT, "copies are made, kept and ended by the first world's name");
     }
     let mut allowed = Vec::new();
@@ -83,23 +83,23 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
         if let Some(refused) = unknown_query(call, request).or_else(|| unwanted_body(call, request)) {
             return refused;
         }
-        let seq = is_deed(call).then(|| {
+        let seq = is_mutation(call).then(|| {
             let journal = &shared.world.journal;
             let name = shown_path(path);
             journal.named(EntryKind::Control, "", &name, None, &json!({"method": call.method.as_str()}))
         });
         return match call.act {
-            Act::Now(act) => because_of(seq, || act(shared, request)),
-            Act::Later(act) => act(shared, request).await,
-            Act::With(act) => because_of(seq, || act(shared, part)),
-            Act::Of(act) => because_of(seq, || act(shared, part, request)),
-            Act::LaterWith(act) => act(shared, part).await,
-            Act::Hub(act) => {
+            Action::Now(act) => with_cause(seq, || act(shared, request)),
+            Action::Later(act) => act(shared, request).await,
+            Action::With(act) => with_cause(seq, || act(shared, part)),
+            Action::Of(act) => with_cause(seq, || act(shared, part, request)),
+            Action::LaterWith(act) => act(shared, part).await,
+            Action::Hub(act) => {
                 hubs::wherever(
                     shared,
                     part,
                     call,
-                    |hub| because_of(seq, || act(hub, &request.body, call.body)),
+                    |hub| with_cause(seq, || act(hub, &request.body, call.body)),
                     request,
                 )
                 .await
@@ -116,7 +116,7 @@ pub(super) async fn answer(shared: &Shared, request: &Request) -> Reply {
 }
 
 /// Whether a call does something to the world; looking and waiting do not.
-fn is_deed(call: &Call) -> bool {
+fn is_mutation(call: &Call) -> bool {
     call.method != Method::GET && call.path != "/expectations"
 }
 
@@ -158,7 +158,7 @@ fn is_from_elsewhere(request: &Request) -> bool {
 fn is_local(request: &Request) -> bool {
     let name = request.host.name();
     name == "localhost"
-        || super::http::world_number(&name).is_some()
+        || crate::server::http::world_routing::world_number(&name).is_some()
         || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
 }
 
@@ -181,6 +181,6 @@ fn unwanted_body(call: &Call, request: &Request) -> Option<Reply> {
     unwanted.then(|| refusal(StatusCode::BAD_REQUEST, &format!("{} {} takes no body", call.method, call.path)))
 }
 
-pub(super) fn refusal(status: StatusCode, text: &str) -> Reply {
+pub(crate) fn refusal(status: StatusCode, text: &str) -> Reply {
     Reply::new(status, "application/json", json!({"error": text}).to_string())
 }

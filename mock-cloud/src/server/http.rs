@@ -1,5 +1,10 @@
 //! Requests and answers as the handlers see them, with the limits that hold for every listener.
 
+use crate::journal::shown::shown_name;
+use crate::journal::shown::shown_path;
+use crate::server::http::fault_responses::replacement_response;
+use crate::server::ws::upgrade::accept;
+use crate::server::ws::upgrade::is_upgrade;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,21 +23,23 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
 
-use broken::disturbed;
-pub(super) use broken::in_place;
-pub(super) use meant::world_number;
-use meant::{Meant, agree, meant, turn};
+use crate::server::http::fault_responses::apply_response_fault;
+use crate::server::http::world_routing::{RoutedWorld, acquire_account_lock, ensure_local, route_world};
 
-use super::{Exchange, Shared, Surface, access_point, control, lan, route, socket};
-use crate::cluster::Turn;
-use crate::faults::{Facts, FaultKind, Place};
-use crate::journal::{self, Asked};
-use crate::report;
-use crate::world::hub::OpenRequest;
+use crate::cluster::AccountLock;
+use crate::faults::kinds::FaultKind;
+use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::journal;
+use crate::journal::RequestRecord;
+use crate::journal::usage_report;
+use crate::server::hub_ports::{access_point, lan};
+use crate::server::vendor::routes;
+use crate::server::{ConnectionSlot, ListenerKind, Shared, control};
+use crate::world::hub_actor::OpenHttpRequest;
 
-mod broken;
-mod events;
-mod meant;
+pub(crate) mod fault_responses;
+pub(crate) mod sse;
+pub(crate) mod world_routing;
 
 /// Longest request body, in bytes. The longest real one is a scene of a few kB.
 const MAX_BODY: usize = 256 * 1024;
@@ -47,24 +54,24 @@ const USUAL_HEADERS: usize = 6;
 /// Names of a query that are told when nobody looked at them.
 const MOST_TOLD: usize = 32;
 
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A request, read whole. Not `Debug`: it holds passwords and tokens.
-pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) path: String,
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
     /// Names and values, decoded.
-    pub(super) query: Vec<(String, String)>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) host: Host,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) host: Host,
     /// Which of the query's parameters somebody has looked at.
     looked_at: Vec<AtomicBool>,
 }
 
 impl Request {
     /// A parameter of the query; the first of that name.
-    pub(super) fn param(&self, name: &str) -> Option<&str> {
+    pub(crate) fn param(&self, name: &str) -> Option<&str> {
         let (at, (_, value)) = self.query.iter().enumerate().find(|(_, (key, _))| key == name)?;
         self.looked_at[at].store(true, Ordering::Relaxed);
         Some(value)
@@ -73,26 +80,26 @@ impl Request {
     /// Names of the query that nobody has looked at, as the journal shows them.
     fn ignored(&self) -> Vec<String> {
         let unread = self.query.iter().zip(&self.looked_at).filter(|(_, looked)| !looked.load(Ordering::Relaxed));
-        unread.take(MOST_TOLD).map(|((name, _), _)| journal::shown_name(name)).collect()
+        unread.take(MOST_TOLD).map(|((name, _), _)| shown_name(name)).collect()
     }
 
     /// What is not UTF-8 counts as not there.
-    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok())
     }
 }
 
 /// The name a caller used, which the names in answers follow.
 #[derive(Debug, Clone)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// As sent, port included.
-    pub(super) authority: String,
-    pub(super) tls: bool,
+    pub(crate) authority: String,
+    pub(crate) tls: bool,
 }
 
 impl Host {
     /// Without port, in lower case.
-    pub(super) fn name(&self) -> Cow<'_, str> {
+    pub(crate) fn name(&self) -> Cow<'_, str> {
         let name = match self.authority.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
             _ => &self.authority,
@@ -105,23 +112,23 @@ impl Host {
     }
 
     /// Whether the caller thinks it talks to the vendor.
-    pub(super) fn is_vendors(&self) -> bool {
+    pub(crate) fn is_vendors(&self) -> bool {
         let name = self.name();
         name.ends_with(".mios.com") || name.ends_with(".ezlo.com")
     }
 
     /// That vendor host for a caller who uses vendor names, else the caller's own authority.
-    pub(super) fn server<'a>(&'a self, vendor: &'a str) -> &'a str {
+    pub(crate) fn server<'a>(&'a self, vendor: &'a str) -> &'a str {
         if self.is_vendors() { vendor } else { &self.authority }
     }
 }
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
 }
 
 fn full(bytes: impl Into<Bytes>) -> Body {
@@ -129,36 +136,36 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 impl Reply {
-    pub(super) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self { status, headers, body: full(body) }
     }
 
-    pub(super) fn json(document: &impl Serialize) -> Self {
+    pub(crate) fn json(document: &impl Serialize) -> Self {
         Self::json_text(serde_json::to_vec(document).unwrap_or_default())
     }
 
     /// A document that is written already.
-    pub(super) fn json_text(text: impl Into<Bytes>) -> Self {
+    pub(crate) fn json_text(text: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, "application/json", text)
     }
 
-    pub(super) fn text(text: impl Into<Bytes>) -> Self {
+    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, "text/plain", text)
     }
 
     /// A refusal as the MMS family words it: plain text that begins with `ERROR:` (seen on the legacy relay; that the
     /// other servers do the same is inferred).
-    pub(super) fn error(status: StatusCode, text: &str) -> Self {
+    pub(crate) fn error(status: StatusCode, text: &str) -> Self {
         Self::new(status, "text/plain", format!("ERROR:{text}"))
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::error(StatusCode::NOT_FOUND, "Not found")
     }
 
-    pub(super) fn method_not_allowed(allowed: &[Method]) -> Self {
+    pub(crate) fn method_not_allowed(allowed: &[Method]) -> Self {
         let mut reply = Self::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
         let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         reply.headers.extend(HeaderValue::from_str(&names).ok().map(|names| (ALLOW, names)));
@@ -197,60 +204,60 @@ impl Reply {
 }
 
 /// Answers a request of any listener.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     shared: &Arc<Shared>,
-    surface: &Surface,
+    surface: &ListenerKind,
     tls: bool,
-    exchange: &Exchange,
+    exchange: &ConnectionSlot,
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let head_only = request.method() == Method::HEAD;
     let host = host_of(&request, tls);
     // A hub's own ports are its own.
-    let of_many = matches!(surface, Surface::Cloud { .. } | Surface::Control);
-    let meant = if of_many { meant(shared, host.as_ref()) } else { Meant::This };
+    let of_many = matches!(surface, ListenerKind::Cloud { .. } | ListenerKind::Control);
+    let meant = if of_many { route_world(shared, host.as_ref()) } else { RoutedWorld::This };
     let shared = match &meant {
-        Meant::This => shared,
-        Meant::Copy(copy) => copy,
-        Meant::Nobody if matches!(surface, Surface::Control) => {
+        RoutedWorld::This => shared,
+        RoutedWorld::Copy(copy) => copy,
+        RoutedWorld::Nobody if matches!(surface, ListenerKind::Control) => {
             let refusal = control::refusal(StatusCode::NOT_FOUND, "no copy has that number; GET /worlds lists them");
             return Ok(refusal.into_response(shared, head_only));
         }
-        Meant::Nobody => {
+        RoutedWorld::Nobody => {
             return Ok(Reply::error(StatusCode::NOT_FOUND, "No such world").into_response(shared, head_only));
         }
     };
-    let home = match agree(shared, surface).await {
+    let home = match ensure_local(shared, surface).await {
         Ok(home) => home,
         Err(apart) => return Ok(apart.reply().into_response(shared, head_only)),
     };
     // Held until what it changes is kept.
     let mut own_turn = None;
-    let reply = if matches!(surface, Surface::Control) {
-        controlled(shared, host, request, &mut own_turn).await
+    let reply = if matches!(surface, ListenerKind::Control) {
+        serve_control(shared, host, request, &mut own_turn).await
     } else {
-        journalled(shared, (surface, exchange), host, request, &mut own_turn).await
+        serve_with_journal(shared, (surface, exchange), host, request, &mut own_turn).await
     };
-    let is_kept = shared.world.is_kept().await && home.is_still(&shared.world);
-    let reply = if is_kept { reply } else { not_kept() };
+    let flush = shared.world.flush().await && home.is_still(&shared.world);
+    let reply = if flush { reply } else { not_persisted() };
     drop(own_turn);
     Ok(reply.into_response(shared, head_only))
 }
 
 /// Nothing that says a change is done may go out when the change is lost with the program.
-fn not_kept() -> Reply {
+fn not_persisted() -> Reply {
     Reply::error(StatusCode::SERVICE_UNAVAILABLE, "The state cannot be kept")
 }
 
 /// The control API is not part of the world: nothing of it is in the journal, and what it refuses is JSON.
-async fn controlled(
+async fn serve_control(
     shared: &Shared,
     host: Option<Host>,
     request: http::Request<Incoming>,
-    own_turn: &mut Option<Turn>,
+    own_turn: &mut Option<AccountLock>,
 ) -> Reply {
     let Some(host) = host else { return control::refusal(StatusCode::BAD_REQUEST, "missing or malformed Host") };
-    if socket::is_upgrade(&request) {
+    if is_upgrade(&request) {
         return control::refusal(StatusCode::BAD_REQUEST, "the control API has no WebSockets; GET /journal?follow=1");
     }
     let request = match read(request, host, BODY_TIME).await {
@@ -259,7 +266,7 @@ async fn controlled(
             return control::refusal(reply.status, &format!("the request cannot be read: {}", reply.status));
         }
     };
-    match turn(shared, &Surface::Control, &request).await {
+    match acquire_account_lock(shared, &ListenerKind::Control, &request).await {
         Ok(got) => *own_turn = got,
         Err(_) => return control::refusal(StatusCode::SERVICE_UNAVAILABLE, "the other processes cannot be asked"),
     }
@@ -267,16 +274,16 @@ async fn controlled(
 }
 
 /// The answer to a request, both with their place in the journal from its head on, whatever becomes of it.
-async fn journalled(
+async fn serve_with_journal(
     shared: &Shared,
-    (surface, exchange): (&Surface, &Exchange),
+    (surface, exchange): (&ListenerKind, &ConnectionSlot),
     host: Option<Host>,
     request: http::Request<Incoming>,
-    own_turn: &mut Option<Turn>,
+    own_turn: &mut Option<AccountLock>,
 ) -> Reply {
     let journal = &shared.world.journal;
     let uri = request.uri().clone();
-    let seq = journal.request(&Asked {
+    let seq = journal.request(&RequestRecord {
         host: host.as_ref().map(Host::name).as_deref(),
         method: request.method().as_str(),
         path: uri.path(),
@@ -286,26 +293,28 @@ async fn journalled(
     });
     let reply = match host {
         None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
-        Some(_) if socket::is_upgrade(&request) => {
-            journal::because_of(Some(seq), || socket::accept(shared, surface, exchange, request))
+        Some(_) if is_upgrade(&request) => {
+            journal::with_cause(Some(seq), || accept(shared, surface, exchange, request))
         }
         Some(host) => match read_whole(surface, host, request).await {
-            Ok((request, open)) => answered(seq, shared, (surface, exchange), (&request, open), own_turn).await,
+            Ok((request, open)) => {
+                handle_with_faults(seq, shared, (surface, exchange), (&request, open), own_turn).await
+            }
             Err(reply) => reply,
         },
     };
-    journal::because_of(Some(seq), || journal.answer(uri.path(), reply.status.as_u16()));
+    journal::with_cause(Some(seq), || journal.answer(uri.path(), reply.status.as_u16()));
     reply
 }
 
 /// The whole of a request. One to a hub is open from its head on.
 async fn read_whole(
-    surface: &Surface,
+    surface: &ListenerKind,
     host: Host,
     request: http::Request<Incoming>,
-) -> Result<(Request, Option<OpenRequest>), Reply> {
+) -> Result<(Request, Option<OpenHttpRequest>), Reply> {
     let (open, limit) = match surface {
-        Surface::Lan { hub, .. } => match hub.open_request() {
+        ListenerKind::Lan { hub, .. } => match hub.open_request() {
             Some(open) => (Some(open), LAN_BODY_TIME),
             None => return Err(Reply::error(StatusCode::TOO_MANY_REQUESTS, "Too many open requests")),
         },
@@ -315,50 +324,50 @@ async fn read_whole(
 }
 
 /// The answer, with what goes wrong about it.
-async fn answered(
+async fn handle_with_faults(
     seq: u64,
     shared: &Shared,
-    (surface, exchange): (&Surface, &Exchange),
-    (request, open): (&Request, Option<OpenRequest>),
-    own_turn: &mut Option<Turn>,
+    (surface, exchange): (&ListenerKind, &ConnectionSlot),
+    (request, open): (&Request, Option<OpenHttpRequest>),
+    own_turn: &mut Option<AccountLock>,
 ) -> Reply {
-    let fault = journal::because_of(Some(seq), || fault_of(shared, surface, request));
-    if let Some(reply) = fault.as_ref().and_then(in_place) {
+    let fault = journal::with_cause(Some(seq), || request_fault(shared, surface, request));
+    if let Some(reply) = fault.as_ref().and_then(replacement_response) {
         return reply;
     }
     if let Some(FaultKind::SlowAnswer { millis }) = fault {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
-    match turn(shared, surface, request).await {
+    match acquire_account_lock(shared, surface, request).await {
         Ok(got) => *own_turn = got,
         Err(apart) => return apart.reply(),
     }
-    let reply = route_to(seq, shared, surface, request, open);
+    let reply = dispatch(seq, shared, surface, request, open);
     match fault {
-        Some(fault) => disturbed(&fault, shared, exchange, reply).await,
+        Some(fault) => apply_response_fault(&fault, shared, exchange, reply).await,
         None => reply,
     }
 }
 
-fn fault_of(shared: &Shared, surface: &Surface, request: &Request) -> Option<FaultKind> {
-    if !surface.has_faults() || !shared.world.faults.are_there() {
+fn request_fault(shared: &Shared, surface: &ListenerKind, request: &Request) -> Option<FaultKind> {
+    if !surface.has_faults() || !shared.world.faults.any_active() {
         return None;
     }
     let own = surface.hub().map(|hub| hub.serial.to_string());
     let hub = own.or_else(|| hub_in(&request.path)).unwrap_or_default();
     let host = request.host.name();
     let params = request.query.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-    let facts = Facts {
+    let facts = InjectionContext {
         host: &host,
         path: &request.path,
         method: request.method.as_str(),
         hub: &hub,
         listener: surface.listener(),
-        user: &route::user_of(&shared.world, request),
+        user: &routes::user_of(&shared.world, request),
         params: Some(&params),
-        ..Facts::default()
+        ..InjectionContext::default()
     };
-    shared.world.fault(Place::Request, &facts)
+    shared.world.fault(InjectionPoint::Request, &facts)
 }
 
 /// The hub that a request to the cloud is about, where its path says so.
@@ -370,31 +379,37 @@ fn hub_in(path: &str) -> Option<String> {
 }
 
 /// Handlers do not wait, so everything they lead to has that request as its cause.
-fn route_to(seq: u64, shared: &Shared, surface: &Surface, request: &Request, open: Option<OpenRequest>) -> Reply {
-    journal::because_of(Some(seq), || match surface {
-        Surface::Cloud { .. } => {
-            let reply = route::cloud(shared, request);
+fn dispatch(
+    seq: u64,
+    shared: &Shared,
+    surface: &ListenerKind,
+    request: &Request,
+    open: Option<OpenHttpRequest>,
+) -> Reply {
+    journal::with_cause(Some(seq), || match surface {
+        ListenerKind::Cloud { .. } => {
+            let reply = routes::cloud(shared, request);
             // What was refused may not have been read to its end.
             let ignored = if reply.status.is_success() { request.ignored() } else { Vec::new() };
             if !ignored.is_empty() {
-                report::ignored(&shared.world, &journal::shown_path(&request.path), &ignored);
+                usage_report::record_unknown_fields(&shared.world.journal, &shown_path(&request.path), &ignored);
             }
             reply
         }
-        Surface::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
-        Surface::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
-        Surface::Lan { hub, .. } => match open {
+        ListenerKind::AccessPoint(hub) => access_point::api(&shared.world, hub, request),
+        ListenerKind::AccessPointRoot(hub) => access_point::root(&shared.world, hub, request),
+        ListenerKind::Lan { hub, .. } => match open {
             Some(open) => lan::answer(&shared.world, hub, request, open),
             None => Reply::not_found(),
         },
         // Answered before.
-        Surface::Control => Reply::not_found(),
+        ListenerKind::Control => Reply::not_found(),
     })
 }
 
 /// The authority the caller used: from the request line or the `Host` header; letters, digits and `.:-[]_` only, since it
 /// goes into answers.
-pub(super) fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
+pub(crate) fn host_of<B>(request: &http::Request<B>, tls: bool) -> Option<Host> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (first, more) = (hosts.next(), hosts.next());
     // Nobody knows which of several is meant.
@@ -430,12 +445,12 @@ async fn read(request: http::Request<Incoming>, host: Host, limit: Duration) -> 
 }
 
 /// A query as parameters that a fault can match.
-pub(super) fn query_params(query: &str) -> Value {
+pub(crate) fn query_params(query: &str) -> Value {
     pairs(query).unwrap_or_default().into_iter().map(|(name, value)| (name, Value::from(value))).collect()
 }
 
 /// The pairs of a query string or form; `None` when one is not UTF-8. A plus is a space, as every form encoder means it.
-pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+pub(crate) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let decode = |text: &str| {
         if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
             return Some(text.to_owned());

@@ -8,12 +8,13 @@ use rustls_pki_types::pem::PemObject as _;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{DAY, LEAF_DAYS, TlsError, TlsNames, leaf_params, params};
-use crate::clock::Clock;
+use crate::core::clock::Clock;
+use crate::tls::names::TlsNames;
+use crate::tls::{DAY, LEAF_DAYS, TlsError, leaf_params, params};
 
 /// The key and the certificate of an authority, and what it signs server certificates for.
 #[derive(Debug)]
-pub(super) struct CertificateIssuer {
+pub(crate) struct CertificateIssuer {
     issuer: Issuer<'static, KeyPair>,
     der: CertificateDer<'static>,
     names: TlsNames,
@@ -21,7 +22,7 @@ pub(super) struct CertificateIssuer {
 }
 
 impl CertificateIssuer {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         issuer: Issuer<'static, KeyPair>,
         der: CertificateDer<'static>,
         names: TlsNames,
@@ -31,30 +32,30 @@ impl CertificateIssuer {
     }
 
     /// An authority that no client trusts, for the same names.
-    pub(super) fn unknown(names: &TlsNames, clock: &Clock) -> Result<Self, TlsError> {
-        let (issuer, certificate) = new_issuer("unknown test authority", names, super::authority_validity(clock))?;
+    pub(crate) fn unknown(names: &TlsNames, clock: &Clock) -> Result<Self, TlsError> {
+        let (issuer, certificate) = new_issuer("unknown test authority", names, crate::tls::authority_validity(clock))?;
         Ok(Self::new(issuer, certificate.der().clone(), names.clone(), clock.clone()))
     }
 
-    pub(super) const fn names(&self) -> &TlsNames {
+    pub(crate) const fn names(&self) -> &TlsNames {
         &self.names
     }
 
-    pub(super) const fn clock(&self) -> &Clock {
+    pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    pub(super) fn key_pem(&self) -> String {
+    pub(crate) fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
     /// Validity of a server certificate that is signed now.
-    pub(super) fn leaf_validity(&self) -> (i64, i64) {
+    pub(crate) fn leaf_validity(&self) -> (i64, i64) {
         leaf_validity(self.clock.unix_seconds(), Clock::real().unix_seconds())
     }
 
     /// Signs a server certificate with a new key; the chain ends with the authority.
-    pub(super) fn sign(
+    pub(crate) fn sign(
         &self,
         names: &TlsNames,
         validity: (i64, i64),
@@ -71,7 +72,7 @@ impl CertificateIssuer {
 
 /// A window of at most a year around the world's time. It includes the machine's time, by which most clients check; when both are
 /// further apart than the window is long, the machine's time decides.
-pub(super) fn leaf_validity(world: i64, machine: i64) -> (i64, i64) {
+pub(crate) fn leaf_validity(world: i64, machine: i64) -> (i64, i64) {
     let half = LEAF_DAYS * DAY / 2;
     // Two days on either side, because dates are rounded and clocks differ.
     let reach = 2 * half - 4 * DAY;
@@ -85,7 +86,7 @@ pub(super) fn leaf_validity(world: i64, machine: i64) -> (i64, i64) {
 }
 
 /// A new authority that may sign these names only, and its certificate.
-pub(super) fn new_issuer(
+pub(crate) fn new_issuer(
     name: &str,
     names: &TlsNames,
     validity: (i64, i64),
@@ -100,7 +101,7 @@ pub(super) fn new_issuer(
 }
 
 /// The authority with this certificate and key.
-pub(super) fn from_pem(
+pub(crate) fn from_pem(
     certificate: &str,
     key: &str,
 ) -> Result<(Issuer<'static, KeyPair>, CertificateDer<'static>), TlsError> {
@@ -111,7 +112,7 @@ pub(super) fn from_pem(
 }
 
 /// Describes the first property for which strict verifiers refuse an authority or what it would sign.
-pub(super) fn defect(pem: &str, names: &TlsNames, clock: &Clock) -> Option<String> {
+pub(crate) fn defect(pem: &str, names: &TlsNames, clock: &Clock) -> Option<String> {
     let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else {
         return Some("it is not a certificate in PEM".into());
     };

@@ -7,16 +7,17 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::issuer::{CertificateIssuer, leaf_validity};
-use super::{TlsError, TlsNames};
-use crate::clock::Clock;
+use crate::core::clock::Clock;
+use crate::tls::TlsError;
+use crate::tls::issuer::{CertificateIssuer, leaf_validity};
+use crate::tls::names::TlsNames;
 
 /// Certificates of requested names that are cached; a client chooses the names, so they are bounded.
 const CACHED_LEAVES: usize = 64;
 
 /// Presents a server certificate that is valid at the world's time, and signs a new one when the present one is not.
 #[derive(Debug)]
-pub(super) struct LeafResolver {
+pub(crate) struct LeafResolver {
     issuer: Arc<CertificateIssuer>,
     /// By requested name; the common certificate has an empty one.
     leaves: Mutex<HashMap<String, Leaf>>,
@@ -46,7 +47,7 @@ impl Leaf {
 }
 
 impl LeafResolver {
-    pub(super) fn new(issuer: Arc<CertificateIssuer>) -> Result<Self, TlsError> {
+    pub(crate) fn new(issuer: Arc<CertificateIssuer>) -> Result<Self, TlsError> {
         let common = Leaf::sign(&issuer, issuer.names())?;
         Ok(Self { issuer, leaves: Mutex::new(HashMap::from([(String::new(), common)])) })
     }
@@ -90,7 +91,7 @@ mod tests {
     fn a_leaf_is_stale_when_a_new_one_would_cover_more() {
         let clock = Clock::real();
         let names = TlsNames::new(std::net::Ipv4Addr::LOCALHOST.into(), &[]);
-        let authority = super::super::Authority::new(&clock, names).unwrap();
+        let authority = crate::tls::Authority::new(&clock, names).unwrap();
         let leaf = Leaf::sign(&authority.issuer, authority.issuer.names()).unwrap();
         let (now, day) = (clock.unix_seconds(), 86_400);
         assert!(!leaf.is_stale(now, now));
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn requested_names_share_a_bounded_cache() {
         let names = TlsNames::new(std::net::Ipv4Addr::LOCALHOST.into(), &[]);
-        let authority = super::super::Authority::new(&Clock::real(), names).unwrap();
+        let authority = crate::tls::Authority::new(&Clock::real(), names).unwrap();
         let resolver = LeafResolver::new(Arc::clone(&authority.issuer)).unwrap();
         let common = resolver.leaf("vera-us-oem-autha.mios.com").unwrap();
         assert!(Arc::ptr_eq(&common, &resolver.leaf("").unwrap()));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints, SanType};
 
-use super::TlsError;
+use crate::tls::TlsError;
 
 /// Host names of the vendor that a simulated cloud serves. A star stands for one label.
 const VENDOR_NAMES: &[&str] =
@@ -43,7 +43,7 @@ impl TlsNames {
     }
 
     /// These names with one that the client asks for, if it is below a top-level domain and has a single label there.
-    pub(super) fn with_requested(&self, name: &str) -> Option<Self> {
+    pub(crate) fn with_requested(&self, name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let (label, domain) = name.split_once('.')?;
         let is_served = self.top_level.iter().any(|top| top == domain) && Self::check(label).is_ok();
@@ -51,11 +51,11 @@ impl TlsNames {
     }
 
     /// One DNS name and no address.
-    pub(super) fn only(name: &str) -> Self {
+    pub(crate) fn only(name: &str) -> Self {
         Self { dns: vec![name.to_owned()], top_level: Vec::new(), addresses: BTreeSet::new() }
     }
 
-    pub(super) fn alternative_names(&self) -> Result<Vec<SanType>, TlsError> {
+    pub(crate) fn alternative_names(&self) -> Result<Vec<SanType>, TlsError> {
         let dns = self.dns.iter().map(|name| Ok(SanType::DnsName(name.as_str().try_into()?)));
         let addresses = self.addresses.iter().map(|address| Ok(SanType::IpAddress(*address)));
         dns.chain(addresses).collect()
@@ -70,7 +70,7 @@ impl TlsNames {
     }
 
     /// Constraints of an authority that may sign these names only.
-    pub(super) fn constraints(&self) -> NameConstraints {
+    pub(crate) fn constraints(&self) -> NameConstraints {
         let domains = self.domains().into_iter().map(|domain| GeneralSubtree::DnsName(domain.to_owned()));
         let subnet = |address: &IpAddr| {
             let bits = if address.is_ipv4() { 32 } else { 128 };
@@ -81,7 +81,7 @@ impl TlsNames {
     }
 
     /// The first name that these permitted domains and addresses do not cover.
-    pub(super) fn first_outside(&self, domains: &[&str], addresses: &[IpAddr]) -> Option<String> {
+    pub(crate) fn first_outside(&self, domains: &[&str], addresses: &[IpAddr]) -> Option<String> {
         let outside = |name: &&str| !domains.iter().any(|domain| is_below(name, domain));
         let name = self.domains().into_iter().find(outside).map(str::to_owned);
         name.or_else(|| self.addresses.iter().find(|own| !addresses.contains(own)).map(ToString::to_string))

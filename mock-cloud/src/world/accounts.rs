@@ -1,5 +1,6 @@
 //! Users, accounts, and which hub belongs to which account.
 
+use crate::world::accounts::owners::Ownership;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,22 +13,22 @@ use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::Loose;
 use jiff::Timestamp;
 
-use super::file::UserFile;
-use super::serials::Serials;
+use crate::core::rng::Random;
 use crate::journal::Journal;
-use crate::random::Random;
-use crate::state::{Keeper, Touch};
+use crate::persistence::rows::RowKey;
+use crate::persistence::writer::StateWriter;
+use ezlo_hub_sim::SerialRange;
+use ezlo_hub_sim::world_file::UserFile;
 
-mod index;
-mod kept;
-mod local_access;
-mod owners;
-mod written;
+use crate::world::accounts::index::Index;
+use crate::world::accounts::owners::Owners;
+use crate::world::accounts::response_cache::Written;
 
-use index::Index;
-use owners::Owners;
-pub(crate) use owners::Ownership;
-use written::Written;
+pub(crate) mod index;
+pub(crate) mod local_access;
+pub(crate) mod owners;
+pub(crate) mod response_cache;
+pub(crate) mod rows;
 
 /// All users and accounts.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ pub(crate) struct Accounts {
     end: u64,
     logins: i64,
     /// Hears of every change.
-    keeper: Option<Arc<Keeper>>,
+    keeper: Option<Arc<StateWriter>>,
     journal: Option<Arc<Journal>>,
     written: Written,
 }
@@ -195,7 +196,7 @@ impl Accounts {
         let id = self.next;
         self.next += 1;
         let user = User::new(id, random.uuid(), wish, id);
-        self.note([Touch::Counters, Touch::Account(id), Touch::User(key.clone())]);
+        self.note([RowKey::Counters, RowKey::Account(id), RowKey::User(key.clone())]);
         self.accounts.insert(id, Account::new(id));
         self.add_user(key, user.clone());
         Ok(user)
@@ -211,7 +212,7 @@ impl Accounts {
 
     /// Counts a login.
     pub(crate) fn next_login(&mut self) -> i64 {
-        self.note([Touch::Counters]);
+        self.note([RowKey::Counters]);
         self.logins += 1;
         self.logins
     }
@@ -219,7 +220,7 @@ impl Accounts {
     /// What earlier logins of that user gave out is no longer good.
     pub(crate) fn evict(&mut self, user: &User, seq: i64) {
         let key = user.username.to_lowercase();
-        self.note([Touch::User(key.clone())]);
+        self.note([RowKey::User(key.clone())]);
         if let Some(user) = self.users.get_mut(&key) {
             user.first_login = seq;
         }
@@ -236,7 +237,7 @@ impl Accounts {
         if !self.users.contains_key(&key) {
             return false;
         }
-        self.note([Touch::User(key.clone())]);
+        self.note([RowKey::User(key.clone())]);
         let Some(user) = self.users.get_mut(&key) else { return false };
         let name = user.username.clone();
         let wish = NewAccount { username: &name, email: "", password };
@@ -279,7 +280,7 @@ impl Accounts {
         if merged.to_string().len() > MAX_RECORD {
             return false;
         }
-        self.note([Touch::Account(account)]);
+        self.note([RowKey::Account(account)]);
         // Both were records, so what they make is one.
         if let Ok(record) = ezlo_protocol::wire::from_value::<AccountRecord>(&merged)
             && let Some(stored) = self.accounts.get_mut(&account)
@@ -301,7 +302,7 @@ impl Accounts {
     /// Gives so many hubs, with serials from that one on, to the account of a user who is in the world file.
     pub(crate) fn adopt(&mut self, username: &str, first: &Serial, count: u32, now: Timestamp) {
         let Some(account) = self.users.get(&username.to_lowercase()).map(|user| user.account) else { return };
-        match Serials::from(first, count) {
+        match SerialRange::from(first, count) {
             Some(serials) => self.owners.add_row(serials, account, now),
             None => self.owners.add(first, account, now),
         }
@@ -320,7 +321,7 @@ impl Accounts {
             Some(_) => Ok(installation),
             None => {
                 self.owners.add(claim.serial, claim.account, now);
-                self.note([Touch::Owner(claim.serial.clone())]);
+                self.note([RowKey::Owner(claim.serial.clone())]);
                 Ok(installation)
             }
         }
@@ -359,7 +360,9 @@ mod tests {
     }
 
     fn create(accounts: &mut Accounts, username: &str, email: &str) -> Result<User, CreateError> {
-        accounts.create(&NewAccount { username, email, password: &"secret-1".into() }, &Random::new(1))
+        // A seed of its own for each user: one seed would give all users one uuid.
+        let seed = username.bytes().map(u64::from).sum();
+        accounts.create(&NewAccount { username, email, password: &"secret-1".into() }, &Random::new(seed))
     }
 
     #[test]
@@ -377,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_hub_opens_for_users_of_its_account_only() {
-        let (mut accounts, tokens) = (accounts(), crate::world::Tokens::new(&Random::new(1)));
+        let (mut accounts, tokens) = (accounts(), crate::world::tokens::Tokens::new(&Random::new(1)));
         let owner = create(&mut accounts, "first", "a@example.com").unwrap();
         let other = create(&mut accounts, "second", "b@example.com").unwrap();
         let serial = "90000002".parse().unwrap();

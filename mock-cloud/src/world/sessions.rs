@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use ezlo_protocol::secret::SessionToken;
 
-use super::tokens::{AuthError, Caller};
-use crate::random::Random;
-use crate::state::{Keeper, Row, Rows, Touch};
+use crate::core::rng::Random;
+use crate::persistence::rows::{Row, RowKey, Rows};
+use crate::persistence::writer::StateWriter;
+use crate::world::tokens::{AuthError, Caller};
 
 /// Most session tokens that are kept; the one that expires first makes room. A client needs a handful.
 const MAX_SESSIONS: usize = 100_000;
@@ -18,7 +19,7 @@ pub(crate) struct Sessions {
     by_token: HashMap<SessionToken, Session>,
     by_expiry: BTreeSet<(i64, String)>,
     /// Hears of every change.
-    keeper: Option<Arc<Keeper>>,
+    keeper: Option<Arc<StateWriter>>,
 }
 
 /// What a session token stands for.
@@ -46,23 +47,23 @@ impl Sessions {
 
     fn note(&self, token: &str) {
         if let Some(keeper) = &self.keeper {
-            keeper.note(Touch::Session(token.to_owned()));
+            keeper.mark_row(RowKey::Session(token.to_owned()));
         }
     }
 
     /// Who hears of every change from now on.
-    pub(crate) fn heard_by(&mut self, keeper: Option<&Arc<Keeper>>) {
+    pub(crate) fn attach_writer(&mut self, keeper: Option<&Arc<StateWriter>>) {
         self.keeper = keeper.cloned();
     }
 
     /// Everything that is kept of them, in an order of its own.
-    pub(crate) fn touches(&self) -> BTreeSet<Touch> {
-        self.by_token.keys().map(|token| Touch::Session(token.expose().to_owned())).collect()
+    pub(crate) fn touches(&self) -> BTreeSet<RowKey> {
+        self.by_token.keys().map(|token| RowKey::Session(token.expose().to_owned())).collect()
     }
 
     /// What is kept of that; `None` when it is not there.
-    pub(crate) fn row(&self, touch: &Touch) -> Option<Vec<u8>> {
-        let Touch::Session(token) = touch else { return None };
+    pub(crate) fn row(&self, touch: &RowKey) -> Option<Vec<u8>> {
+        let RowKey::Session(token) = touch else { return None };
         let session = self.by_token.get(&SessionToken::new(token.as_str()))?;
         Row::new(touch.key(), session).value
     }

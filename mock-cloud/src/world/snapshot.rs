@@ -6,10 +6,15 @@ use std::sync::{Arc, PoisonError};
 
 use ezlo_protocol::serial::Serial;
 
-use super::file::WorldFile;
-use super::hub::cell::HubShot;
-use super::{Accounts, Beginnings, Copies, HubCell, Sessions, Tokens, World};
-use crate::random::Random;
+use crate::core::rng::Random;
+use crate::world::accounts::Accounts;
+use crate::world::hub_actor::HubActor;
+use crate::world::hub_actor::hub_snapshot::HubSnapshot;
+use crate::world::hub_registry::Copies;
+use crate::world::sessions::Sessions;
+use crate::world::tokens::Tokens;
+use crate::world::{World, WorldConfig};
+use ezlo_hub_sim::world_file::WorldFile;
 
 /// A state of a world. The time is not part of it: what was due in ten seconds is due in ten seconds again.
 pub(crate) struct Snapshot {
@@ -17,7 +22,7 @@ pub(crate) struct Snapshot {
     pub(crate) tokens: Tokens,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
-    pub(crate) hubs: Vec<HubShot>,
+    pub(crate) hubs: Vec<HubSnapshot>,
     /// Those that nobody had touched, beside those.
     pub(crate) copies: Arc<[Copies]>,
 }
@@ -31,8 +36,9 @@ impl std::fmt::Debug for Snapshot {
 
 impl Snapshot {
     /// The state that a world begins with.
-    pub(crate) fn beginning(beginnings: &Beginnings) -> Self {
-        let Beginnings { clock, seed, guesses, file, .. } = beginnings;
+    pub(crate) fn beginning(world_config: &WorldConfig) -> Self {
+        let WorldConfig { clock, seed, assumptions, file, .. } = world_config;
+        let assumptions = assumptions.hub();
         let random = Random::new(*seed);
         let tokens = Tokens::new(&random);
         let mut accounts = Accounts::new(&file.users, &random);
@@ -47,12 +53,12 @@ impl Snapshot {
                     accounts.adopt(&owner, &hub.serial_of(from), step, now);
                 }
             }
-            let begun = |n| HubCell::from_file(hub, n, *seed, guesses, now_ms).begun(now_ms, guesses);
+            let begun = |n| HubSnapshot::from_file(hub, n, *seed, &assumptions, now_ms);
             let first = begun(0);
             // Those that have something to do of their own begin at once, all of them.
-            match Copies::of(file, at, now_ms).filter(|_| first.is_at_rest()) {
+            match Copies::of(file, at, now_ms).filter(|_| first.is_idle()) {
                 Some(row) => copies.push(row),
-                None => hubs.extend((1..hub.count()).map(begun).map(|shot| (shot.serial().clone(), shot))),
+                None => hubs.extend((1..hub.count()).map(begun).map(|snapshot| (snapshot.serial().clone(), snapshot))),
             }
             hubs.insert(first.serial().clone(), first);
         }
@@ -78,7 +84,7 @@ impl World {
             tokens: self.tokens.clone(),
             accounts: self.accounts().clone(),
             sessions: self.sessions().clone(),
-            hubs: self.touched_hubs().iter().map(|cell| cell.shot(now_ms)).collect(),
+            hubs: self.materialised_hubs().iter().map(|cell| cell.snapshot(now_ms)).collect(),
             copies: Arc::clone(&self.hubs.read().unwrap_or_else(PoisonError::into_inner).copies),
         }
     }
@@ -86,23 +92,25 @@ impl World {
     /// Puts a state back that was taken of this world, or of one that it was made from. Connections that listen to a hub are
     /// closed: what they know is no longer so. Hubs that came since are gone; faults and the journal stay.
     pub(crate) fn restore(self: &Arc<Self>, snapshot: &Snapshot) {
-        let _held = self.keeper.as_ref().map(|keeper| keeper.note_all());
+        let _held = self.keeper.as_ref().map(|keeper| keeper.mark_all());
         self.random.become_like(&snapshot.random);
         self.accounts().clone_from(&snapshot.accounts);
         self.sessions().clone_from(&snapshot.sessions);
-        self.is_heard();
-        let mut before: BTreeMap<Serial, Arc<HubCell>> =
-            self.touched_hubs().into_iter().map(|cell| (cell.serial.clone(), cell)).collect();
-        for shot in &snapshot.hubs {
-            let cell = before.remove(shot.serial()).unwrap_or_else(|| self.put_hub(HubCell::from_shot(shot)));
-            cell.restore(self, shot);
+        self.attach_writer();
+        let mut before: BTreeMap<Serial, Arc<HubActor>> =
+            self.materialised_hubs().into_iter().map(|cell| (cell.serial.clone(), cell)).collect();
+        for snapshot in &snapshot.hubs {
+            let cell = before
+                .remove(snapshot.serial())
+                .unwrap_or_else(|| self.put_hub(HubActor::from_shot(&self.env, snapshot)));
+            cell.restore(snapshot);
         }
         for gone in before.into_values() {
             // One of many that nobody had touched then is as it was at the beginning; its ports are still its own.
             // Whom nobody holds beside this list and that of the world is forgotten: a number again.
             let is_held = Arc::strong_count(&gone) > 2;
-            match is_held.then(|| self.untouched(&snapshot.copies, &gone.serial)).flatten() {
-                Some(shot) => gone.restore(self, &shot),
+            match is_held.then(|| self.template_snapshot(&snapshot.copies, &gone.serial)).flatten() {
+                Some(snapshot) => gone.restore(&snapshot),
                 None => self.remove_hub(&gone),
             }
         }

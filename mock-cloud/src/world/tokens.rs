@@ -19,9 +19,10 @@ use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::accounts::User;
-use crate::json_text::JsonText;
-use crate::random::{Random, hex};
+use crate::core::rng::Random;
+use crate::world::accounts::User;
+use ezlo_hub_sim::encoding::hex;
+use ezlo_hub_sim::json::RawJson;
 
 /// Makes and checks tokens.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl serde::Serialize for Tokens {
 
 impl<'de> serde::Deserialize<'de> for Tokens {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let key = crate::random::bytes(&String::deserialize(deserializer)?);
+        let key = ezlo_hub_sim::encoding::bytes(&String::deserialize(deserializer)?);
         key.map(|key| Self { key, known: Arc::default() })
             .ok_or_else(|| serde::de::Error::custom("a key is 64 hexadecimal digits"))
     }
@@ -221,10 +222,10 @@ fn text(user: &User, issue: &Issue<'_>) -> Vec<u8> {
 fn permissions(short: bool) -> String {
     let all = identity::owner_permissions();
     if short {
-        let enabled = JsonText::of(&all.map(enabled).collect::<Vec<_>>());
+        let enabled = RawJson::of(&all.map(enabled).collect::<Vec<_>>());
         format!(",\"PermissionsEnabled\":{},\"PermissionsDisabled\":[],\"Version\":2", enabled.as_str())
     } else {
-        format!(",\"Permissions\":{}", JsonText::of(&all.map(permission).collect::<Vec<_>>()).as_str())
+        format!(",\"Permissions\":{}", RawJson::of(&all.map(permission).collect::<Vec<_>>()).as_str())
     }
 }
 

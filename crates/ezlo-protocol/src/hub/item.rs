@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::value::{Scale, ValueType};
+use super::catalogue::{Scale, ValueType};
 use super::{DeviceId, ItemId};
 use crate::wire::{Extra, Field};
 

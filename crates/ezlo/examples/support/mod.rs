@@ -35,7 +35,7 @@ pub(crate) fn argument(at: usize, what: &str) -> Result<String, String> {
 
 pub(crate) fn environment() -> Result<Environment, Failure> {
     match std::env::var("EZLO_CLOUD") {
-        Ok(base) => Ok(Environment::base(&base)?),
+        Ok(base) => Ok(Environment::from_base_url(&base)?),
         Err(_) => Ok(Environment::vendor()),
     }
 }

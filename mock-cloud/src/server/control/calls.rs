@@ -3,19 +3,19 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Act, Call, clock, faults, hubs, journal, metrics, openapi, refusal, users, worlds};
 use crate::server::Shared;
+use crate::server::control::{Action, Call, clock, faults, hubs, journal, metrics, openapi, refusal, users, worlds};
 use crate::server::http::{Reply, Request};
 
 macro_rules! calls {
     ($( $method:ident $path:literal $does:literal $body:literal $act:ident($handler:expr); )*) => {
         /// Every call of the control API.
-        pub(super) static CALLS: &[Call] = &[$( Call {
+        pub(crate) static CALLS: &[Call] = &[$( Call {
             method: Method::$method,
             path: $path,
             does: $does,
             body: $body,
-            act: Act::$act($handler),
+            act: Action::$act($handler),
         } ),*];
     };
 }
@@ -24,7 +24,7 @@ macro_rules! calls {
 type Query = (&'static str, &'static str, &'static str);
 
 /// Calls with a query, by path; all of them are GET.
-pub(super) const QUERIES: &[(&str, &[Query])] = &[
+pub(crate) const QUERIES: &[(&str, &[Query])] = &[
     (
         "/journal",
         &[
@@ -130,11 +130,11 @@ fn healthz(_: &Shared, _: &Request) -> Reply {
 
 fn endpoints(shared: &Shared, _: &Request) -> Reply {
     match shared.ready.get() {
-        Some(ready) => Reply::json(&shared.world.as_it_is(ready)),
+        Some(ready) => Reply::json(&shared.world.with_current_passwords(ready)),
         None => refusal(StatusCode::SERVICE_UNAVAILABLE, "still starting"),
     }
 }
 
 fn evidence(_: &Shared, _: &Request) -> Reply {
-    Reply::json(&crate::evidence::ledger())
+    Reply::json(&crate::evidence::ledger::ledger())
 }

@@ -6,12 +6,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{refusal, wish};
-use crate::clock::Clock;
+use crate::core::clock::Clock;
 use crate::server::Shared;
+use crate::server::control::{refusal, wish};
 use crate::server::http::{Reply, Request};
 
-pub(super) fn read(shared: &Shared, _: &Request) -> Reply {
+pub(crate) fn read(shared: &Shared, _: &Request) -> Reply {
     Reply::json(&now(shared))
 }
 
@@ -32,11 +32,11 @@ struct Speed {
 }
 
 /// Lets the time stand still (0), run as the machine's (1), or faster.
-pub(super) fn set_speed(shared: &Shared, request: &Request) -> Reply {
+pub(crate) fn set_speed(shared: &Shared, request: &Request) -> Reply {
     match wish::<Speed>(&request.body, r#"{"speed": 60}"#) {
         Ok(wish) if wish.speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&wish.speed) => {
             shared.world.clock.set_speed(wish.speed);
-            shared.world.note_time();
+            shared.world.mark_clock();
             Reply::json(&now(shared))
         }
         Ok(_) => refusal(
@@ -57,7 +57,7 @@ struct Advance {
 const LONGEST_STEP: f64 = 315_360_000.0;
 
 /// Moves the time on. The answer comes when everything that became due has happened, in order.
-pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
+pub(crate) async fn advance(shared: &Shared, request: &Request) -> Reply {
     let step = match wish::<Advance>(&request.body, r#"{"seconds": 86400}"#) {
         Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => Duration::from_secs_f64(step.seconds),
         Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
@@ -71,7 +71,7 @@ pub(super) async fn advance(shared: &Shared, request: &Request) -> Reply {
     let moving = shared.world.clock.clone();
     let moved = tokio::spawn(async move { moving.advance(step).await });
     let moved = moved.await;
-    shared.world.note_time();
+    shared.world.mark_clock();
     match moved {
         Ok(true) => Reply::json(&now(shared)),
         Ok(false) => {

@@ -12,15 +12,20 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 #[cfg(feature = "cluster")]
-use super::{Act, calls::CALLS};
-use super::{Call, refusal};
-#[cfg(feature = "cluster")]
 use crate::cluster::Done;
-use crate::cluster::{Errand, Home, Residence};
-use crate::hub::{HubError, HubHandle};
+use crate::cluster::{Home, LeaseGuard, RemoteCall};
 use crate::server::Shared;
+#[cfg(feature = "cluster")]
+use crate::server::control::Action;
+#[cfg(feature = "cluster")]
+use crate::server::control::calls::CALLS;
+use crate::server::control::{Call, refusal};
 use crate::server::http::{Reply, Request};
-use crate::world::{HubCell, SetupFault, World};
+use crate::world::World;
+use crate::world::hub_actor::HubActor;
+use crate::world::hub_handle::HubHandle;
+use ezlo_hub_sim::HubError;
+use ezlo_hub_sim::SetupFault;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,22 +100,22 @@ struct Nothing {}
 /// Hubs that one answer lists; each can be asked for by its serial.
 const MOST_LISTED: usize = 1000;
 
-pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
+pub(crate) fn list(shared: &Shared, request: &Request) -> Reply {
     let after = request.param("after").map(str::parse::<Serial>).transpose();
     let limit = request.param("limit").map_or(Ok(MOST_LISTED), str::parse::<usize>);
     let (Ok(after), Ok(limit @ 1..=MOST_LISTED)) = (after, limit) else {
         return refusal(StatusCode::BAD_REQUEST, "after is a serial, limit between 1 and 1000");
     };
-    let mut cells = shared.world.look_at_hubs(after.as_ref(), limit + 1);
+    let mut cells = shared.world.list_hubs(after.as_ref(), limit + 1);
     let is_more = cells.len() > limit;
     cells.truncate(limit);
     let mut reply = Reply::json(&cells.iter().map(|cell| brief(cell)).collect::<Vec<_>>());
-    reply.headers.extend(is_more.then_some((super::journal::MORE, HeaderValue::from_static("1"))));
+    reply.headers.extend(is_more.then_some((crate::server::control::journal::MORE, HeaderValue::from_static("1"))));
     reply
 }
 
 /// To the hub of that serial, in whichever process it lives.
-pub(super) async fn wherever(
+pub(crate) async fn wherever(
     shared: &Shared,
     serial: &str,
     call: &Call,
@@ -123,15 +128,15 @@ pub(super) async fn wherever(
         match backplane.home(&serial).await {
             Ok(Home::Nowhere) => return nowhere(),
             Ok(Home::Here(since)) => {
-                let home = Residence::since(&serial, since);
+                let home = LeaseGuard::since(&serial, since);
                 let reply = at_hub(&shared.world, &serial, act);
-                return if shared.world.is_kept().await && home.is_still(&shared.world) { reply } else { away(&MOVED) };
+                return if shared.world.flush().await && home.is_still(&shared.world) { reply } else { away(&MOVED) };
             }
             Ok(Home::There(node)) => {
                 let Ok(body) = String::from_utf8(request.body.to_vec()) else {
                     return refusal(StatusCode::BAD_REQUEST, &format!("send {}, in UTF-8", call.body));
                 };
-                let errand = Errand { serial, method: call.method.to_string(), path: call.path.to_owned(), body };
+                let errand = RemoteCall { serial, method: call.method.to_string(), path: call.path.to_owned(), body };
                 return match backplane.errand(node, errand).await {
                     Ok(done) => {
                         let status = StatusCode::from_u16(done.status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -151,7 +156,7 @@ const MOVED: &str = "the hub lives elsewhere by now, and what was done is not ke
 
 fn at_hub(world: &Arc<World>, serial: &Serial, act: impl FnOnce(&HubHandle) -> Reply) -> Reply {
     match world.hub(serial) {
-        Some(cell) => act(&HubHandle { world: Arc::clone(world), cell }),
+        Some(cell) => act(&HubHandle { cell }),
         None => nowhere(),
     }
 }
@@ -168,16 +173,16 @@ fn nowhere() -> Reply {
 
 /// Does what another process of the cluster was asked for; what comes of it is kept then.
 #[cfg(feature = "cluster")]
-pub(crate) async fn run(world: &Arc<World>, errand: &Errand, home: &Residence) -> Done {
+pub(crate) async fn run(world: &Arc<World>, errand: &RemoteCall, home: &LeaseGuard) -> Done {
     let call = CALLS.iter().find(|call| call.path == errand.path && call.method.as_str() == errand.method);
     let reply = match call.map(|call| (&call.act, call.body)) {
-        Some((Act::Hub(act), example)) => {
+        Some((Action::Hub(act), example)) => {
             at_hub(world, &errand.serial, |hub| act(hub, errand.body.as_bytes(), example))
         }
         // Of another version.
         _ => refusal(StatusCode::NOT_IMPLEMENTED, "the process that the hub lives in does not know this call"),
     };
-    if !(world.is_kept().await && home.is_still(world)) {
+    if !(world.flush().await && home.is_still(world)) {
         return away(&MOVED);
     }
     let status = reply.status.as_u16();
@@ -188,73 +193,73 @@ pub(crate) async fn run(world: &Arc<World>, errand: &Errand, home: &Residence) -
     Done { status, body }
 }
 
-pub(super) fn read(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
+pub(crate) fn read(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
     Reply::json(&detailed(hub))
 }
 
-pub(super) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Include| hub.press_include(&wish.template))
 }
 
-pub(super) fn exclude(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn exclude(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Exclude| hub.press_exclude(&wish.device))
 }
 
-pub(super) fn press(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn press(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Press| match wish {
         Press::New(wish) => hub.press_include(&wish.template),
         Press::Known(wish) => hub.press(&wish.device),
     })
 }
 
-pub(super) fn trip(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn trip(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Trip| hub.trip(&wish.device, wish.tripped))
 }
 
-pub(super) fn report(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn report(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
 }
 
-pub(super) fn reachable(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn reachable(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
 }
 
-pub(super) fn setup_fault(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn setup_fault(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Setup| {
         hub.set_setup_fault(wish.fault);
         Ok(())
     })
 }
 
-pub(super) fn internet(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn internet(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Internet| {
         hub.set_internet(wish.there);
         Ok(())
     })
 }
 
-pub(super) fn offline(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn offline(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |wish: Offline| {
         hub.set_internet(!wish.offline);
         Ok(())
     })
 }
 
-pub(super) fn unplug(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn unplug(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: Nothing| {
         hub.unplug();
         Ok(())
     })
 }
 
-pub(super) fn plug_in(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn plug_in(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: Nothing| {
         hub.plug_in();
         Ok(())
     })
 }
 
-pub(super) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: Nothing| {
         hub.restart();
         Ok(())
@@ -264,7 +269,7 @@ pub(super) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
 fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
     // Where nothing has to be said, nothing may be.
     let body = if body.is_empty() && example == "{}" { b"{}" } else { body };
-    let wish = match super::wish(body, example) {
+    let wish = match crate::server::control::wish(body, example) {
         Ok(wish) => wish,
         Err(refused) => return refused,
     };
@@ -283,12 +288,12 @@ fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> 
 fn detailed(hub: &HubHandle) -> Value {
     let mut about = brief(&hub.cell);
     about["zwave"] = json!({"state": hub.radio_state(), "device_specific_key": hub.device_specific_key()});
-    about["unplugged"] = hub.cell.read(crate::world::hub::Hub::is_unplugged).into();
+    about["unplugged"] = hub.cell.read(ezlo_hub_sim::Hub::is_unplugged).into();
     about
 }
 
 /// A hub as lists show it.
-fn brief(cell: &HubCell) -> Value {
+fn brief(cell: &HubActor) -> Value {
     let online = cell.is_online();
     cell.read(|hub| {
         json!({

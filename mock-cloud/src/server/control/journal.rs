@@ -8,22 +8,23 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{refusal, wish};
-use crate::journal::{Entry, Filter, Journal};
+use crate::journal::filter::Filter;
+use crate::journal::{Entry, Journal};
 use crate::server::Shared;
+use crate::server::control::{refusal, wish};
 use crate::server::http::{Reply, Request};
 
 /// Entries of the journal that one answer holds when nobody says how many.
 const USUAL_ENTRIES: usize = 1000;
 
 /// There are later entries than these.
-pub(super) const MORE: HeaderName = HeaderName::from_static("x-more");
+pub(crate) const MORE: HeaderName = HeaderName::from_static("x-more");
 
 /// So many entries after that number are forgotten.
 const LOST: HeaderName = HeaderName::from_static("x-lost");
 
 /// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
-pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
+pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     let mut filter = Map::new();
     let (mut most, mut follow) = (None, false);
     for (name, value) in &request.query {
@@ -66,13 +67,13 @@ pub(super) fn entries(shared: &Shared, request: &Request) -> Reply {
 }
 
 /// What a client's developer should hear of.
-pub(super) fn report(shared: &Shared, _: &Request) -> Reply {
+pub(crate) fn report(shared: &Shared, _: &Request) -> Reply {
     let entries = shared.world.journal.entries(&Filter::default(), usize::MAX);
-    Reply::json(&crate::report::summary(&entries))
+    Reply::json(&crate::journal::usage_report::summary(&entries))
 }
 
 /// An entry as a line of JSON.
-pub(in crate::server) fn line(entry: &Entry) -> String {
+pub(crate) fn line(entry: &Entry) -> String {
     serde_json::to_string(entry).unwrap_or_default()
 }
 
@@ -92,7 +93,7 @@ struct Expectation {
 const LONGEST_EXPECTATION: f64 = 60.0;
 
 /// Answers with the entry that was expected; 417 when it did not come in time, with what came instead.
-pub(super) async fn expect(shared: &Shared, request: &Request) -> Reply {
+pub(crate) async fn expect(shared: &Shared, request: &Request) -> Reply {
     let wish = match wish::<Expectation>(&request.body, r#"{"match": {"kind": "request"}, "within": 5}"#) {
         Ok(wish) if (0.0..=LONGEST_EXPECTATION).contains(&wish.within) => wish,
         Ok(_) => return refusal(StatusCode::BAD_REQUEST, "within is between 0 and 60 seconds"),

@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::server::Shared;
 use crate::server::http::{Reply, Request};
 
-pub(super) fn text(shared: &Shared, _: &Request) -> Reply {
+pub(crate) fn text(shared: &Shared, _: &Request) -> Reply {
     let world = &shared.world;
     let mut text = String::new();
     let mut count = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
@@ -18,7 +18,7 @@ pub(super) fn text(shared: &Shared, _: &Request) -> Reply {
     };
     let entries = world.journal.counts().map(|(kind, number)| (format!("{{kind=\"{kind}\"}}"), number));
     count("entries_total", "counter", "What happened, by kind.", &entries.collect::<Vec<_>>());
-    let hubs = world.touched_hubs();
+    let hubs = world.materialised_hubs();
     let online = hubs.iter().filter(|hub| hub.is_online()).count();
     count("hubs", "gauge", "Hubs of the world.", &[(String::new(), world.hub_count() as u64)]);
     count("hubs_touched", "gauge", "Hubs that somebody has asked for.", &[(String::new(), hubs.len() as u64)]);

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Call;
-use super::calls::{CALLS, QUERIES};
 use crate::server::Shared;
+use crate::server::control::Call;
+use crate::server::control::calls::{CALLS, QUERIES};
 use crate::server::http::{Reply, Request};
 
-pub(super) fn document(_: &Shared, _: &Request) -> Reply {
+pub(crate) fn document(_: &Shared, _: &Request) -> Reply {
     let mut paths: Map<String, Value> = Map::new();
     for call in CALLS {
         let name = if call.path.starts_with("/hubs/") { "serial" } else { "id" };

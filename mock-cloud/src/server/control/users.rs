@@ -5,8 +5,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{refusal, wish};
 use crate::server::Shared;
+use crate::server::control::{refusal, wish};
 use crate::server::http::{Reply, Request};
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct NewPassword {
 /// Longest password, in characters, as when an account is made.
 const LONGEST: usize = 128;
 
-pub(super) fn password(shared: &Shared, name: &str, request: &Request) -> Reply {
+pub(crate) fn password(shared: &Shared, name: &str, request: &Request) -> Reply {
     let wish: NewPassword = match wish(&request.body, "") {
         Ok(wish) => wish,
         // What serde says may show what it read.

@@ -8,9 +8,9 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{refusal, wish};
-use crate::cloud::{MockCloud, Snapshot};
+use crate::mock_cloud::{MockCloud, Snapshot};
 use crate::server::Shared;
+use crate::server::control::{refusal, wish};
 use crate::server::http::{Reply, Request};
 
 /// Copies of a world that may run at once; each has listeners of its own.
@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 64;
 
 /// Copies of the world and states of it.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Kept(Mutex<Inner>);
+pub(crate) struct Kept(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -34,7 +34,7 @@ struct Inner {
 
 impl Kept {
     /// The copy of that number.
-    pub(in crate::server) fn copy(&self, id: u64) -> Option<Arc<Shared>> {
+    pub(crate) fn copy(&self, id: u64) -> Option<Arc<Shared>> {
         self.lock().copies.get(&id).map(|copy| Arc::clone(copy.shared()))
     }
 
@@ -49,11 +49,13 @@ struct Named {
     name: String,
 }
 
-pub(super) fn list(shared: &Shared, _: &Request) -> Reply {
+pub(crate) fn list(shared: &Shared, _: &Request) -> Reply {
     let kept = shared.kept.lock();
-    let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": shared.world.as_it_is(ready)}));
-    let copies =
-        kept.copies.iter().map(|(id, copy)| json!({"id": id, "ready": copy.shared().world.as_it_is(copy.ready())}));
+    let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": shared.world.with_current_passwords(ready)}));
+    let copies = kept
+        .copies
+        .iter()
+        .map(|(id, copy)| json!({"id": id, "ready": copy.shared().world.with_current_passwords(copy.ready())}));
     let worlds: Vec<_> = own.into_iter().chain(copies).collect();
     Reply::json(&json!({"worlds": worlds, "states": kept.states.keys().collect::<Vec<_>>()}))
 }
@@ -75,7 +77,7 @@ fn on<R>(shared: &Shared, id: &str, act: impl FnOnce(&Shared) -> R) -> Option<R>
     }
 }
 
-pub(super) async fn fork(shared: &Shared, id: &str) -> Reply {
+pub(crate) async fn fork(shared: &Shared, id: &str) -> Reply {
     // Before anything is copied.
     if shared.kept.lock().copies.len() >= MOST_COPIES {
         let text = format!("there are {MOST_COPIES} copies already; DELETE /worlds/1 ends one");
@@ -101,7 +103,7 @@ fn named(request: &Request) -> Result<String, Reply> {
     if is_name { Ok(name) } else { Err(refusal(StatusCode::BAD_REQUEST, "a name is 1 to 64 bytes, without /")) }
 }
 
-pub(super) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
+pub(crate) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
     let name = match named(request) {
         Ok(name) => name,
         Err(refused) => return refused,
@@ -124,7 +126,7 @@ fn is_one_of_many(shared: &Shared, id: &str) -> Option<Reply> {
     })
 }
 
-pub(super) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
+pub(crate) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
     if let Some(refused) = is_one_of_many(shared, id) {
         return refused;
     }
@@ -141,14 +143,14 @@ pub(super) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
     }
 }
 
-pub(super) fn export(shared: &Shared, id: &str) -> Reply {
+pub(crate) fn export(shared: &Shared, id: &str) -> Reply {
     match on(shared, id, Shared::export) {
         Some(document) => Reply::new(StatusCode::OK, "application/json", document),
         None => nowhere(),
     }
 }
 
-pub(super) fn reset(shared: &Shared, id: &str) -> Reply {
+pub(crate) fn reset(shared: &Shared, id: &str) -> Reply {
     if let Some(refused) = is_one_of_many(shared, id) {
         return refused;
     }
@@ -158,7 +160,7 @@ pub(super) fn reset(shared: &Shared, id: &str) -> Reply {
     }
 }
 
-pub(super) fn end(shared: &Shared, id: &str) -> Reply {
+pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
     match number(id) {
         Some(0) => refusal(StatusCode::CONFLICT, "this world ends with the program"),
         Some(id) => match shared.kept.lock().copies.remove(&id) {
@@ -172,7 +174,7 @@ pub(super) fn end(shared: &Shared, id: &str) -> Reply {
     }
 }
 
-pub(super) fn forget(shared: &Shared, name: &str) -> Reply {
+pub(crate) fn forget(shared: &Shared, name: &str) -> Reply {
     let name = percent_decode_str(name).decode_utf8_lossy();
     match shared.kept.lock().states.remove(&*name) {
         Some(_) => Reply::json(&json!({"forgotten": name})),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::User;
+use crate::world::accounts::User;
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// Keys of users.
     by_id: HashMap<u64, String>,
     by_uuid: HashMap<String, String>,
@@ -15,27 +15,27 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn add_user(&mut self, key: &str, user: &User) {
+    pub(crate) fn add_user(&mut self, key: &str, user: &User) {
         self.by_id.insert(user.id, key.to_owned());
         self.by_uuid.insert(user.uuid.clone(), key.to_owned());
         self.by_account.entry(user.account).or_default().insert(key.to_owned());
         self.emails.insert(user.email.to_ascii_lowercase());
     }
 
-    pub(super) fn by_id(&self, id: u64) -> Option<&str> {
+    pub(crate) fn by_id(&self, id: u64) -> Option<&str> {
         self.by_id.get(&id).map(String::as_str)
     }
 
-    pub(super) fn by_uuid(&self, uuid: &str) -> Option<&str> {
+    pub(crate) fn by_uuid(&self, uuid: &str) -> Option<&str> {
         self.by_uuid.get(uuid).map(String::as_str)
     }
 
     /// Keys of the account's users, in order.
-    pub(super) fn members(&self, account: u64) -> impl Iterator<Item = &String> {
+    pub(crate) fn members(&self, account: u64) -> impl Iterator<Item = &String> {
         self.by_account.get(&account).into_iter().flatten()
     }
 
-    pub(super) fn has_email(&self, email: &str) -> bool {
+    pub(crate) fn has_email(&self, email: &str) -> bool {
         self.emails.contains(&email.to_ascii_lowercase())
     }
 }

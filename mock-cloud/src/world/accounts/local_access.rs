@@ -4,8 +4,8 @@
 use ezlo_protocol::secret::LocalToken;
 use ezlo_protocol::serial::Serial;
 
-use super::Accounts;
-use crate::world::Tokens;
+use crate::world::accounts::Accounts;
+use crate::world::tokens::Tokens;
 
 impl Accounts {
     /// The user's token for a hub; `None` when the hub is not the account's.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use ezlo_protocol::serial::Serial;
 use jiff::Timestamp;
 
-use crate::world::serials::{Serials, plain};
+use ezlo_hub_sim::{SerialRange, plain_number};
 
 /// Which account a hub belongs to, since when.
 #[derive(Debug, Clone, Copy)]
@@ -14,14 +14,14 @@ pub(crate) struct Ownership {
     pub(crate) account: u64,
     pub(crate) since: Timestamp,
     /// Orders what was given away.
-    pub(super) place: u64,
+    pub(crate) place: u64,
 }
 
 #[derive(Debug, Default, Clone)]
-pub(super) struct Owners {
+pub(crate) struct Owners {
     single: HashMap<Serial, Ownership>,
     /// By the number of the first.
-    rows: BTreeMap<u64, (Serials, Ownership)>,
+    rows: BTreeMap<u64, (SerialRange, Ownership)>,
     /// What belongs to an account, by its place, which is the order of the hub list.
     by_account: BTreeMap<u64, BTreeMap<u64, Property>>,
     next_place: u64,
@@ -36,9 +36,9 @@ enum Property {
 }
 
 impl Owners {
-    pub(super) fn get(&self, serial: &Serial) -> Option<Ownership> {
+    pub(crate) fn get(&self, serial: &Serial) -> Option<Ownership> {
         let in_row = || {
-            let (_, (serials, ownership)) = self.rows.range(..=plain(serial)?).next_back()?;
+            let (_, (serials, ownership)) = self.rows.range(..=plain_number(serial)?).next_back()?;
             let number = serials.number(serial)?;
             Some(Ownership { place: ownership.place + u64::from(number), ..*ownership })
         };
@@ -46,14 +46,14 @@ impl Owners {
     }
 
     /// Gives a hub away, unless it is given already.
-    pub(super) fn add(&mut self, serial: &Serial, account: u64, since: Timestamp) {
+    pub(crate) fn add(&mut self, serial: &Serial, account: u64, since: Timestamp) {
         if self.get(serial).is_none() {
             self.add_single(serial, account, since);
         }
     }
 
     /// Gives a hub to an account, whoever had it: another process of the cluster knows better.
-    pub(super) fn put(&mut self, serial: &Serial, account: u64, since: Timestamp) {
+    pub(crate) fn put(&mut self, serial: &Serial, account: u64, since: Timestamp) {
         let is_own = |owners: &Self| owners.get(serial).is_some_and(|known| known.account == account);
         if is_own(self) {
             return;
@@ -77,7 +77,7 @@ impl Owners {
     }
 
     /// Gives many away, none of which is given already.
-    pub(super) fn add_row(&mut self, serials: Serials, account: u64, since: Timestamp) {
+    pub(crate) fn add_row(&mut self, serials: SerialRange, account: u64, since: Timestamp) {
         let place = self.take_places(serials.count());
         self.by_account.entry(account).or_default().insert(place, Property::Row(serials.first()));
         self.rows.insert(serials.first(), (serials, Ownership { account, since, place }));
@@ -90,7 +90,7 @@ impl Owners {
     }
 
     /// The account's hubs, in the order in which they came to it.
-    pub(super) fn of(&self, account: u64) -> impl Iterator<Item = (Serial, Ownership)> {
+    pub(crate) fn of(&self, account: u64) -> impl Iterator<Item = (Serial, Ownership)> {
         let properties = self.by_account.get(&account).into_iter().flat_map(BTreeMap::values);
         let serials = properties.flat_map(|property| {
             let (one, row) = match property {
@@ -105,7 +105,7 @@ impl Owners {
     }
 
     /// Every hub that belongs to somebody; one that has left its row twice.
-    pub(super) fn all(&self) -> impl Iterator<Item = Serial> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Serial> {
         let in_rows = self.rows.values().flat_map(|(serials, _)| serials.after(None, usize::MAX));
         self.single.keys().cloned().chain(in_rows)
     }
@@ -128,7 +128,7 @@ mod tests {
             let (mut rows, mut singles, mut first) = (Owners::default(), Owners::default(), 90_000_000);
             for (count, account) in given {
                 // A gap after each, of hubs that are nobody's.
-                match Serials::from(&serial(first), count) {
+                match SerialRange::from(&serial(first), count) {
                     Some(row) => rows.add_row(row, account, Timestamp::UNIX_EPOCH),
                     None => rows.add(&serial(first), account, Timestamp::UNIX_EPOCH),
                 }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_another_process_knows_counts() {
         let mut owners = Owners::default();
-        owners.add_row(Serials::from(&serial(90_000_000), 3).unwrap(), 1, Timestamp::UNIX_EPOCH);
+        owners.add_row(SerialRange::from(&serial(90_000_000), 3).unwrap(), 1, Timestamp::UNIX_EPOCH);
         owners.add(&serial(90_000_007), 1, Timestamp::UNIX_EPOCH);
         for number in [90_000_001, 90_000_007] {
             owners.put(&serial(number), 2, Timestamp::UNIX_EPOCH);
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn serials_with_a_zero_before_them_are_others() {
         let mut owners = Owners::default();
-        owners.add_row(Serials::from(&serial(90_000_000), 10).unwrap(), 1, Timestamp::UNIX_EPOCH);
+        owners.add_row(SerialRange::from(&serial(90_000_000), 10).unwrap(), 1, Timestamp::UNIX_EPOCH);
         assert!(owners.get(&serial(90_000_009)).is_some() && owners.get(&serial(90_000_010)).is_none());
         assert!(owners.get(&"090000001".parse().unwrap()).is_none());
-        assert!(Serials::from(&"00000001".parse().unwrap(), 2).is_none());
+        assert!(SerialRange::from(&"00000001".parse().unwrap(), 2).is_none());
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 
-use super::{AnswerError, Builder, Call, CallSpec, HostRole, RequestError, mms_success};
 use crate::cloud::access_point::{WifiConnect, WifiNetworks, WifiStatus};
+use crate::cloud::call::common::{AnswerError, Builder, Call, CallSpec, HostRole, RequestError, mms_success};
 use crate::error::RetryClass;
 use crate::evidence::Evidence::{Inferred, Vendor};
 use crate::secret::Passkey;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{AnswerError, Builder, Call, CallSpec, HostRole, RequestError, mms_success, said};
 use crate::cloud::api::{ApiAnswer, ControllerList, TokenAnswer};
+use crate::cloud::call::common::{AnswerError, Builder, Call, CallSpec, HostRole, RequestError, mms_success, said};
 use crate::cloud::keys::AccessKeys;
 use crate::error::RetryClass;
 use crate::evidence::Evidence::{ClientSource, Vendor};

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 
-use super::{
+use crate::cloud::account::{AccountRecord, ClaimAnswer, HubList, LoginAnswer, UserList};
+use crate::cloud::call::common::{
     AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, encode, login_success, mms_success, said,
 };
-use crate::cloud::account::{AccountRecord, ClaimAnswer, HubList, LoginAnswer, UserList};
 use crate::cloud::hub_record::{HubRecord, LocatorAnswer};
 use crate::error::RetryClass;
 use crate::evidence::Evidence::{ClientSource, Inferred, Vendor};

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::validate::{Problem, problems};
-use super::view::BlockValue;
-use super::{
-    Block, BlockField, BlockMethod, BlockOptions, Comparator, Delay, HmsInterval, Interval, Scene, SunEvent, SunTiming,
-    TimeOfDay,
-};
+use crate::hub::scene::document::{Block, BlockField, BlockMethod, BlockOptions, Delay, Scene};
+use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
+use crate::hub::scene::validate::{Problem, problems};
+use crate::hub::scene::view::BlockValue;
+use crate::hub::scene::view::{Comparator, SunEvent, SunTiming};
 use crate::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
-use crate::wire::{self, Extra, Field};
+use crate::wire;
+use crate::wire::{Extra, Field};
 
 /// A scene in the making. Conditions are OR-ed; actions run in order.
 ///
@@ -283,8 +283,8 @@ pub fn http_get(url: &str) -> Block {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Action, Condition};
     use super::*;
+    use crate::hub::scene::view::{Action, Condition};
 
     #[test]
     fn what_is_built_reads_as_what_was_meant() {

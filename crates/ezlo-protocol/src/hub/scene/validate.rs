@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::view::{MAX_DEPTH, block};
-use super::vocabulary::{Argument, ArgumentKind, Place, block_spec};
-use super::{Block, BlockField, Comparator, HmsInterval, Interval, Scene, SunEvent, SunTiming, TimeOfDay};
 use crate::hub::catalogue::{THEN_METHODS, WHEN_METHODS};
+use crate::hub::scene::document::{Block, BlockField, Scene};
+use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
+use crate::hub::scene::view::{Comparator, SunEvent, SunTiming};
+use crate::hub::scene::view::{MAX_DEPTH, block};
+use crate::hub::scene::vocabulary::{Argument, ArgumentKind, Place, block_spec};
 use crate::hub::value::{ItemValue, Shape, ValueType};
 use crate::rpc::RpcError;
 
@@ -142,7 +144,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
         return;
     };
     match argument.kind {
-        ArgumentKind::Block => match super::view::block(value) {
+        ArgumentKind::Block => match crate::hub::scene::view::block(value) {
             Some(inner) => check(&inner, place, &format!("{at}.block"), depth + 1, found),
             None => found.push(wrong("\"block\" holds no block".into())),
         },
@@ -150,7 +152,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
             Some(blocks) if !blocks.is_empty() => {
                 for (index, inner) in blocks.iter().enumerate() {
                     let at = format!("{at}.blocks[{index}]");
-                    match super::view::block(inner) {
+                    match crate::hub::scene::view::block(inner) {
                         Some(inner) => check(&inner, place, &at, depth + 1, found),
                         None => found.push(Problem { at, data: place.wrong(), text: "it is no block".into() }),
                     }
@@ -251,8 +253,8 @@ fn meet(one: &Block, other: &Block) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{SceneBuilder, all, any, button, every, item_compares, item_is, not, set_item};
     use super::*;
+    use crate::hub::scene::build::{SceneBuilder, all, any, button, every, item_compares, item_is, not, set_item};
     use serde_json::json;
 
     fn first(scene: &SceneBuilder) -> (String, &'static str) {

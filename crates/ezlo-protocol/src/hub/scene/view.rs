@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Block, BlockField, HmsInterval, Interval, TimeOfDay};
-use crate::hub::value::Scale;
+use crate::hub::catalogue::Scale;
+use crate::hub::scene::document::{Block, BlockField};
+use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
 use crate::hub::{DeviceId, ItemId, ModeId, SceneId};
 
 /// How deep conditions may nest; deeper ones are read as unknown.

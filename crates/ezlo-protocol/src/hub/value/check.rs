@@ -3,46 +3,18 @@
 use regex_lite::RegexBuilder;
 use serde_json::Value;
 
-use super::{ItemValue, Shape, ValueType};
 use crate::error::code;
+use crate::hub::catalogue::ValueType;
 use crate::hub::catalogue::tokens::WeekDays;
 use crate::hub::item::Item;
+use crate::hub::value::typed::ItemValue;
+use crate::hub::value::types::{Shape, ValueError};
 use crate::rpc::RpcError;
 
 /// Longest pattern that is followed, in bytes; a hub's are a dozen.
 const MAX_PATTERN: usize = 1024;
 /// Most memory one pattern may take, in bytes.
 const PATTERN_MEMORY: usize = 256 * 1024;
-
-/// Why an item does not take a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ValueError {
-    /// The item has no setter.
-    #[error("the item cannot be set")]
-    NoSetter,
-    /// The JSON is of another type.
-    #[error("the value has the wrong type")]
-    WrongType,
-    /// The token is not in the item's list.
-    #[error("the token is not one of the item's")]
-    UnknownToken,
-    /// Below the least or above the greatest value.
-    #[error("the value is out of range")]
-    OutOfRange,
-    /// The text does not match the item's pattern.
-    #[error("the text does not match the item's pattern")]
-    Pattern,
-    /// More elements than the item takes.
-    #[error("there are too many elements")]
-    TooMany,
-    /// Too near to the value of another item.
-    #[error("the value is too near to that of another item")]
-    Indent,
-    /// The value's unit cannot be turned into the item's.
-    #[error("the item does not have this scale")]
-    Scale,
-}
 
 /// The hub's words for a value that an item does not take. The codes for a bad value are not public; these are the nearest
 /// that the vendor's lists have.

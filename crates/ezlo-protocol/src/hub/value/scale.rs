@@ -1,6 +1,6 @@
 //! Units and how they convert.
 
-use super::Scale;
+use crate::hub::catalogue::Scale;
 
 /// What a unit measures; units of one dimension convert into each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

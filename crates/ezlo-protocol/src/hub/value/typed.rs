@@ -3,8 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
-use super::{Scale, Shape, ValueError, ValueType};
-use crate::wire::{self, Field};
+use crate::hub::catalogue::{Scale, ValueType};
+use crate::hub::value::types::{Shape, ValueError};
+use crate::wire;
+use crate::wire::Field;
 
 /// The value of an item. Whatever it is read from, [`ItemValue::write`] gives it back equal.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,141 @@
+//! Dictionary items: user codes, schedules, lists of sounds.
+
+use ezlo_protocol::hub::item::{DictionaryChange, Element, Item};
+use ezlo_protocol::hub::value::refusal;
+use ezlo_protocol::hub::{Empty, ItemId};
+use ezlo_protocol::rpc::RpcError;
+use serde_json::{Map, Value};
+
+use super::item_broadcast::ElementChange;
+use crate::answer::{Answer, done, missing, not_found};
+use crate::context::Context;
+use crate::hub::Hub;
+use crate::state::scene_events::Event;
+
+/// Most elements of a dictionary that says no limit of its own.
+const MAX_ELEMENTS: usize = 1000;
+
+impl Hub {
+    /// The hub makes the key: the least number that is free.
+    pub(crate) fn dictionary_add(&mut self, request: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
+        let element = request.element.into_option().ok_or_else(|| missing("element"))?;
+        let item = self.dictionary(&request.id)?;
+        check_element(item, &element)?;
+        let elements = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
+        let most = item
+            .elements_max_number
+            .get()
+            .and_then(|most| usize::try_from(*most).ok())
+            .map_or(MAX_ELEMENTS, |most| most.min(MAX_ELEMENTS));
+        if elements.len() >= most {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        let key = (1..).map(|key: usize| key.to_string()).find(|key| !elements.contains_key(key)).unwrap_or_default();
+        self.dictionary_put(&request.id, key, element, "added", context);
+        done()
+    }
+
+    pub(crate) fn dictionary_set(&mut self, request: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
+        let key = request.key.into_option().ok_or_else(|| missing("key"))?;
+        let element = request.element.into_option().ok_or_else(|| missing("element"))?;
+        let item = self.dictionary(&request.id)?;
+        check_element(item, &element)?;
+        if item.value.get().is_none_or(|elements| elements.get(&key).is_none()) {
+            return Err(not_found("generic.object.not.found"));
+        }
+        self.dictionary_put(&request.id, key, element, "updated", context);
+        done()
+    }
+
+    pub(crate) fn dictionary_remove(&mut self, request: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
+        let key = request.key.into_option().ok_or_else(|| missing("key"))?;
+        self.dictionary(&request.id)?;
+        let elements =
+            self.items.get_mut(&request.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
+        let before = elements.as_deref().cloned();
+        let gone = elements.and_then(|elements| elements.shift_remove(&key));
+        let gone = gone.ok_or_else(|| not_found("generic.object.not.found"))?;
+        self.dictionary_changed(&request.id, before.unwrap_or_default());
+        self.broadcast_dictionary(&request.id, "removed", &key, &gone, context);
+        done()
+    }
+
+    pub(crate) fn is_dictionary(&self, id: &ItemId) -> bool {
+        self.dictionary(id).is_ok()
+    }
+
+    /// Sets elements by `hub.item.value.set`: all are checked before the first one is set (hub reference 5.5).
+    pub(crate) fn dictionary_from(
+        &mut self,
+        id: &ItemId,
+        elements: Map<String, Value>,
+        context: &mut Context<'_>,
+    ) -> Answer<Empty> {
+        let item = self.dictionary(id)?;
+        let now = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
+        let most = item.elements_max_number.get().and_then(|most| usize::try_from(*most).ok());
+        let new = elements.keys().filter(|key| !now.contains_key(*key)).count();
+        if now.len() + new > most.map_or(MAX_ELEMENTS, |most| most.min(MAX_ELEMENTS)) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        for value in elements.values() {
+            item.holds_element(value).map_err(|error| refusal(item, error))?;
+        }
+        for (key, value) in elements {
+            let operation = if now.contains_key(&key) { "updated" } else { "added" };
+            self.dictionary_put(id, key, Element { value: value.into(), ..Element::default() }, operation, context);
+        }
+        done()
+    }
+
+    fn dictionary(&self, id: &ItemId) -> Answer<&Item> {
+        let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
+        let is_dictionary = item.value.get().is_some_and(Value::is_object) && !item.element_type.is_absent();
+        if is_dictionary { Ok(item) } else { Err(RpcError::known("rpc.params.invalid")) }
+    }
+
+    fn dictionary_put(
+        &mut self,
+        id: &ItemId,
+        key: String,
+        element: Element,
+        operation: &str,
+        context: &mut Context<'_>,
+    ) {
+        let value = element.value.into_option().unwrap_or(Value::Null);
+        if let Some(Value::Object(elements)) = self.items.get_mut(id).and_then(|item| item.value.get_mut()) {
+            let before = elements.clone();
+            elements.insert(key.clone(), value.clone());
+            self.dictionary_changed(id, before);
+        }
+        self.broadcast_dictionary(id, operation, &key, &value, context);
+    }
+
+    /// Scenes may wait for it.
+    fn dictionary_changed(&mut self, id: &ItemId, before: Map<String, Value>) {
+        let after = self.items.get(id).and_then(|item| item.value.get()).cloned().unwrap_or(Value::Null);
+        self.events.push_back(Event::Item { item: id.clone(), before: before.into(), after });
+    }
+
+    /// Sent in place of `hub.item.updated`; still holds the element when it was removed.
+    fn broadcast_dictionary(
+        &self,
+        id: &ItemId,
+        operation: &str,
+        key: &str,
+        element: &Value,
+        context: &mut Context<'_>,
+    ) {
+        let Some(item) = self.items.get(id) else { return };
+        let change = ElementChange { operation, key, element };
+        context.broadcast_raw("hub.item.dictionary.updated", self.item_update_element(item, change));
+    }
+}
+
+fn check_element(item: &Item, element: &Element) -> Answer<()> {
+    let value = element.value.get().ok_or_else(|| missing("value"))?;
+    if element.kind.as_deref() != item.element_type.as_deref() {
+        return Err(RpcError::known("rpc.params.invalid"));
+    }
+    item.holds_element(value).map_err(|error| refusal(item, error))
+}

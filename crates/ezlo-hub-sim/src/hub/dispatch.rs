@@ -1,0 +1,190 @@
+//! From method name to handler.
+
+use ezlo_protocol::hub::method::{self as m, Method};
+use ezlo_protocol::rpc::RpcError;
+
+use crate::answer::{Answer, decode};
+use crate::context::Context;
+use crate::hub::Hub;
+use crate::json::RawJson;
+
+macro_rules! dispatch {
+    ($( $method:ident => $handler:ident; )*) => {
+        /// Methods that a simulated hub answers.
+        pub const SIMULATED_METHODS: &[&str] = &[$( <m::$method as Method>::NAME ),*];
+
+        impl Hub {
+            fn dispatch(&mut self, name: &str, params: Option<&str>, context: &mut Context<'_>) -> Answer<RawJson> {
+                match name {
+                    $( <m::$method as Method>::NAME => {
+                        let params = decode::<<m::$method as Method>::Params>(params)?;
+                        let result: <m::$method as Method>::Output = self.$handler(params, context)?;
+                        Ok(RawJson::of(&result))
+                    } )*
+                    _ => Err(RpcError::known("rpc.method.notfound")),
+                }
+            }
+        }
+    };
+}
+
+dispatch! {
+    InfoGet => info_get;
+    DataListGet => data_list;
+    DevicesList => devices_list;
+    ItemsList => items_list;
+    ItemSet => item_set;
+    DictionaryAdd => dictionary_add;
+    DictionarySet => dictionary_set;
+    DictionaryRemove => dictionary_remove;
+    DeviceNameSet => device_name_set;
+    DeviceRoomSet => device_room_set;
+    DeviceArmedSet => device_armed_set;
+    DeviceCheckRun => device_check;
+    DeviceForceRemove => device_force_remove;
+    DeviceGroupsList => device_groups_list;
+    DeviceSettingsList => device_settings_list;
+    DeviceSettingValueSet => device_setting_set;
+    DeviceSettingReset => device_setting_reset;
+    SettingsList => settings_list;
+    SettingSet => setting_set;
+    RoomsList => rooms_list;
+    RoomAdd => room_create;
+    RoomNameSet => room_name_set;
+    RoomOrderSet => room_order_set;
+    RoomDelete => room_delete;
+    ModesGet => modes_get;
+    ModesCurrent => modes_current;
+    ModesSwitch => modes_switch;
+    ModesCancelSwitch => modes_cancel_switch;
+    ModesDisarmedAdd => disarmed_add;
+    ModesDisarmedRemove => disarmed_remove;
+    ModesAlarmsOffAdd => alarms_off_add;
+    ModesAlarmsOffRemove => alarms_off_remove;
+    ModesCamerasOffAdd => cameras_off_add;
+    ModesCamerasOffRemove => cameras_off_remove;
+    ModesBypassAdd => bypass_add;
+    ModesBypassRemove => bypass_remove;
+    ModesProtectDevicesAdd => protect_add;
+    ModesProtectDevicesRemove => protect_remove;
+    ModesSwitchDelaySet => switch_delay_set;
+    ModesAlarmDelaySet => alarm_delay_set;
+    ModesNotificationsSet => notifications_set;
+    ModesDisarmedDefaultSet => mode_flags_set;
+    ModesProtectSet => mode_flags_set;
+    ModesProtectButtonsSet => protect_button_set;
+    ModesEntryDelaySet => entry_delay_set;
+    ModesEntryDelayReset => entry_delay_reset;
+    ModesEntryDelayCancel => entry_delay_cancel;
+    ModesEntryDelaySkip => entry_delay_skip;
+    ModesLocalAlarmOff => local_alarm_off;
+    ModesForceDisarm => force_disarm;
+    ScenesList => scenes_list;
+    SceneGet => scene_get;
+    SceneCreate => scene_create;
+    SceneEditRun => scene_edit;
+    SceneDelete => scene_delete;
+    SceneRunNow => scene_run;
+    SceneStop => scene_stop;
+    SceneBlocksList => scene_blocks_list;
+    SceneEnabledSet => scene_enabled_set;
+    SceneNotificationAdd => scene_user_add;
+    SceneNotificationRemove => scene_user_remove;
+    SceneRoomSet => scene_room_set;
+    SceneNameSet => scene_name_set;
+    SceneModesSet => scene_modes_set;
+    SceneBlockEnabledSet => scene_block_enabled_set;
+    GatewaysList => gateways_list;
+    PluginScriptRun => plugin_run;
+    NetworkGet => network_get;
+    NetworkReset => network_reset;
+    WifiScanStart => scan_start;
+    WifiScanStop => scan_stop;
+    AnonymousAccessSet => anonymous_access_set;
+    InsecureAccessSet => insecure_access_set;
+    Reboot => reboot;
+    ResetRun => reset;
+    SoftwareInfoGet => software_info;
+    FirmwareUpdateStart => firmware_update;
+    SoftwareUpdateRun => software_update;
+    LuupSwitch => luup_switch;
+    LocationsList => locations_list;
+    LocationGet => location_get;
+    LocationSet => location_set;
+    CoordinatesGet => coordinates_get;
+    CoordinatesSet => coordinates_set;
+    FavoritesList => favorites_list;
+    FavoritesSet => favorites_set;
+}
+
+impl Hub {
+    /// Answers a call, and lets it have its consequences.
+    /// Parameters are JSON.
+    pub fn call(&mut self, name: &str, params: Option<&str>, context: &mut Context<'_>) -> Answer<RawJson> {
+        let name = m::current_name(name);
+        if let Some(refused) = crate::evidence::refuse_method(context.assumptions.min_evidence, name) {
+            return Err(refused);
+        }
+        let mut outcome = self.dispatch(name, params, context);
+        if self.family.never_refuses_values && name == <m::ItemSet as Method>::NAME {
+            // Not even parameters that cannot be read.
+            outcome = outcome.or_else(|_| Ok(RawJson::empty()));
+        }
+        if let Err(error) = &mut outcome
+            && error.data() == "rpc.method.notfound"
+        {
+            error.code = self.family.unknown_method.into();
+        }
+        self.settle(context);
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assumptions::HubAssumptions;
+    use crate::world_file::HubKind;
+    use serde_json::{Value, json};
+
+    fn call(name: &str, params: &Value) -> Answer<RawJson> {
+        let assumptions = HubAssumptions::default();
+        let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
+        hub.call(name, Some(&params.to_string()), &mut Context::new(0, &assumptions))
+    }
+
+    #[test]
+    fn what_is_known_less_well_than_was_asked_for_is_refused() {
+        let assumptions = HubAssumptions {
+            min_evidence: Some(ezlo_protocol::evidence::Evidence::Captured),
+            ..HubAssumptions::default()
+        };
+        let mut hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
+        let mut outcome = |method: &str| {
+            let answer = hub.call(method, Some("{}"), &mut Context::new(0, &assumptions));
+            answer.map_or_else(|error| error.data().to_owned(), |_| String::new())
+        };
+        let by = |captured: bool| {
+            let known = |name: &&&str| {
+                let evidence = m::spec(name).unwrap().evidence;
+                (evidence == ezlo_protocol::evidence::Evidence::Captured) == captured && !name.contains("reset")
+            };
+            SIMULATED_METHODS.iter().find(known).unwrap()
+        };
+        assert_eq!(outcome(by(false)), "mock.unproven");
+        assert_ne!(outcome(by(true)), "mock.unproven");
+    }
+
+    #[test]
+    fn refusals_are_in_the_hubs_words() {
+        let data = |name: &str, params: Value| {
+            let error = call(name, &params).unwrap_err();
+            (error.code.get().copied().unwrap(), error.data().to_owned())
+        };
+        assert_eq!(data("hub.nothing", json!({})), (-32601, "rpc.method.notfound".into()));
+        assert_eq!(data("hub.room.create", json!({})), (-32600, "rpc.params.notfound.name".into()));
+        assert_eq!(data("hub.room.create", json!({"name": 1})), (-32602, "rpc.params.invalid".into()));
+        assert_eq!(data("hub.room.create", json!([])), (-32602, "rpc.params.invalid".into()));
+        assert_eq!(data("hub.modes.switch", json!({"modeId": 1})), (-32602, "rpc.params.invalid".into()));
+    }
+}

@@ -1,0 +1,199 @@
+//! What a hub says of itself, its settings and its switches.
+
+use ezlo_protocol::hub::Empty;
+use ezlo_protocol::hub::gateway::{Gateway, GatewayList};
+use ezlo_protocol::hub::info::{Build, HubInfo, Location};
+use ezlo_protocol::hub::login::Switch;
+use ezlo_protocol::hub::maintenance::{DataList, DataQuery, SoftwareInfo};
+use ezlo_protocol::hub::setting::{HubSetting, HubSettingList, HubSettingSet};
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::{self, Extra, Field, Loose};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Number, Value, json};
+
+use crate::answer::{Answer, done};
+use crate::context::Context;
+use crate::hub::Hub;
+
+impl Hub {
+    pub(crate) fn info_get(&self, _: Empty, context: &Context<'_>) -> Answer<HubInfo> {
+        let degrees = |degrees: f64| Number::from_f64(degrees).map_or(Field::Absent, Field::Value);
+        let up = context.now_ms.saturating_sub(self.booted_ms).max(0) / 1000;
+        let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
+        Ok(HubInfo {
+            model: self.model.as_str().into(),
+            architecture: self.family.architecture.into(),
+            firmware: self.firmware.version.as_str().into(),
+            kernel: "4.14.180".into(),
+            hardware: "rev1".into(),
+            serial: self
+                .serial
+                .parse()
+                .map(|serial| if self.family.serial_is_number { Loose::number(serial) } else { Loose::text(serial) })
+                .map_or(Field::Absent, Field::Value),
+            uuid: self.uuid.as_str().into(),
+            offline_anonymous_access: self.anonymous_access.into(),
+            offline_insecure_access: self.insecure_access.into(),
+            location: Location {
+                latitude: degrees(self.place.latitude),
+                longitude: degrees(self.place.longitude),
+                timezone: self.place.timezone.as_str().into(),
+                state: self.location_state.clone().into(),
+                ..Location::default()
+            }
+            .into(),
+            build: Build {
+                time: "2021-01-01T00:00:00+0000".into(),
+                builder: "builder@buildhost".into(),
+                branch: "live".into(),
+                commit: "0000000000000000000000000000000000000000".into(),
+                ..Build::default()
+            }
+            .into(),
+            localtime: local_time(context.now_ms, self.place.zone()).into(),
+            uptime: format!("{days}d {hours}h {minutes}m {seconds}s").into(),
+            ..HubInfo::default()
+        })
+    }
+
+    /// Each collection that was asked for, keyed by id. Empty `ids` and `include` mean all (inferred from a public client).
+    pub(crate) fn data_list(&self, query: DataQuery, _: &Context<'_>) -> Answer<DataList> {
+        let asked = [&query.devices, &query.items, &query.rooms, &query.scenes, &query.settings];
+        if asked.iter().all(|collection| collection.is_absent()) {
+            return Err(RpcError::known("rpc.params.notfound"));
+        }
+        let by_name = self.settings.iter().map(|(name, setting)| (name.clone(), json!({"value": setting.0})));
+        Ok(DataList {
+            devices: collect(
+                &query.devices,
+                "ids",
+                &mut self.devices.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            items: collect(
+                &query.items,
+                "ids",
+                &mut self.items.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            rooms: collect(
+                &query.rooms,
+                "ids",
+                &mut self.rooms.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            scenes: collect(
+                &query.scenes,
+                "ids",
+                &mut self.scenes.iter().map(|(id, v)| (id.to_string(), wire::to_value(v))),
+            ),
+            settings: collect(&query.settings, "names", &mut by_name.into_iter()),
+            ..DataList::default()
+        })
+    }
+
+    pub(crate) fn settings_list(&self, _: Empty, _: &Context<'_>) -> Answer<HubSettingList> {
+        let settings = self.settings.iter().map(|(name, (value, kind, tokens))| HubSetting {
+            name: name.as_str().into(),
+            value: value.clone().into(),
+            value_type: (*kind).into(),
+            tokens: tokens.iter().map(|token| (*token).to_owned()).collect::<Vec<_>>().into(),
+            ..HubSetting::default()
+        });
+        Ok(HubSettingList { settings: settings.collect(), ..HubSettingList::default() })
+    }
+
+    pub(crate) fn setting_set(&mut self, request: HubSettingSet, context: &mut Context<'_>) -> Answer<Empty> {
+        let (stored, _, tokens) =
+            self.settings.get_mut(&request.name).ok_or_else(|| RpcError::known("generic.object.not.found"))?;
+        if !request.value.as_str().is_some_and(|value| tokens.contains(&value)) {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        stored.clone_from(&request.value);
+        context.broadcast("hub.setting.updated", &json!({"name": request.name, "value": request.value}));
+        done()
+    }
+
+    pub(crate) fn gateways_list(&self, _: Empty, _: &Context<'_>) -> Answer<GatewayList> {
+        Ok(GatewayList { gateways: vec![self.gateway_record(true)], ..GatewayList::default() })
+    }
+
+    /// The hub's one gateway. EzloPi lists every command flat (its firmware's source).
+    pub(crate) fn gateway_record(&self, ready: bool) -> Gateway {
+        let mut gateway = Gateway {
+            id: self.gateway.clone().into(),
+            label: "Z-Wave".into(),
+            name: "zwave".into(),
+            plugin_id: "zwave".into(),
+            reason: "".into(),
+            ready: ready.into(),
+            status: if ready { "ready" } else { "starting" }.into(),
+            set_item_value_command: "HUB:zwave/scripts/set_item_value".into(),
+            ..Gateway::default()
+        };
+        if self.family.flat_gateways {
+            gateway.settings = json!(0).into();
+            gateway.extra.insert("addDeviceCommand", "HUB:zwave/scripts/start_include".into());
+            gateway.extra.insert("removeDeviceCommand", "HUB:zwave/scripts/start_exclude".into());
+            gateway.extra.insert("manualDeviceAdding", "no".into());
+        } else {
+            gateway.settings = json!([]).into();
+            gateway.operations = json!({
+                "deviceAdding": "ZWAVE:/start_include.template",
+                "deviceRemoving": "ZWAVE:/start_exclude.template",
+                "deviceSettings": [],
+            })
+            .into();
+        }
+        gateway
+    }
+
+    /// Takes effect with the next restart (ezclient:719).
+    pub(crate) fn anonymous_access_set(&mut self, request: Switch, _: &mut Context<'_>) -> Answer<Empty> {
+        self.wifi.anonymous_access_next = Some(request.enabled);
+        done()
+    }
+
+    /// Drops local connections at once (ezclient:731).
+    pub(crate) fn insecure_access_set(&mut self, request: Switch, context: &mut Context<'_>) -> Answer<Empty> {
+        self.insecure_access = request.enabled;
+        context.effects.drop_local = true;
+        done()
+    }
+
+    pub(crate) fn software_info(&self, _: Empty, _: &Context<'_>) -> Answer<SoftwareInfo> {
+        Ok(SoftwareInfo { firmware: self.firmware.version.as_str().into(), ..SoftwareInfo::default() })
+    }
+}
+
+/// ISO 8601 with `+hhmm`, as hubs write it.
+pub(crate) fn local_time(now_ms: i64, zone: TimeZone) -> String {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned_datetime(zone);
+    now.strftime("%Y-%m-%dT%H:%M:%S%z").to_string()
+}
+
+/// The collection's objects that were asked for, with the members that were asked for. An id that is not there is null.
+fn collect(query: &Field<Value>, ids: &str, objects: &mut dyn Iterator<Item = (String, Value)>) -> Field<Extra> {
+    if query.is_absent() {
+        return Field::Absent;
+    }
+    let list = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    };
+    let query = query.get().unwrap_or(&Value::Null);
+    let (wanted, include) = (list(&query[ids]), list(&query["fields"]["include"]));
+    let mut found: Extra = wanted.iter().map(|id| (id.clone(), Value::Null)).collect();
+    for (id, object) in objects {
+        if wanted.is_empty() || wanted.contains(&id) {
+            found.insert(id, trim(object, &include));
+        }
+    }
+    Field::Value(found)
+}
+
+fn trim(object: Value, include: &[String]) -> Value {
+    match object {
+        Value::Object(members) if !include.is_empty() => {
+            members.into_iter().filter(|(name, _)| include.contains(name)).collect()
+        }
+        object => object,
+    }
+}

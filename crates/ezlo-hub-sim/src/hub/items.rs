@@ -1,0 +1,188 @@
+//! Items: reading and setting values.
+
+use ezlo_protocol::error::code;
+use ezlo_protocol::hub::item::{Item, ItemList, ItemQuery, ItemValueSet};
+use ezlo_protocol::hub::value::{Scale, Shape, ValueError, ValueType, refusal};
+use ezlo_protocol::hub::{Empty, ItemId};
+use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::Field;
+use serde_json::{Value, json};
+
+use super::alarm::may_alarm;
+use crate::answer::{Answer, done, missing, not_found};
+use crate::context::Context;
+use crate::hub::Hub;
+use crate::state::scene_events::Event;
+
+/// The hub's internal bus takes no longer value (hub reference, section 6), in bytes of JSON.
+const BUS_LIMIT: usize = 100 * 1024;
+
+impl Hub {
+    /// Items of all devices, or of those that are named. An unknown device has none; that is no error.
+    pub(crate) fn items_list(&self, query: ItemQuery, _: &Context<'_>) -> Answer<ItemList> {
+        let wanted = |item: &&Item| {
+            let device = item.device_id.get();
+            query.device_ids.get().is_none_or(|devices| device.is_some_and(|device| devices.contains(device)))
+        };
+        Ok(ItemList { items: self.items.values().filter(wanted).cloned().collect(), ..ItemList::default() })
+    }
+
+    /// All values are checked before the first is set, so a refusal changes nothing.
+    pub(crate) fn item_set(&mut self, request: ItemValueSet, context: &mut Context<'_>) -> Answer<Empty> {
+        let requested_values = requested_values(request);
+        if self.family.never_refuses_values {
+            // What cannot be done is not done, without a word (EzloPi's firmware).
+            for (id, value, scale) in requested_values.unwrap_or_default() {
+                if let Ok(value) = self.accepted(&id, value, scale.as_ref()) {
+                    self.set_value(&id, value, context);
+                }
+            }
+            return done();
+        }
+        let requested_values = requested_values?;
+        if let [(id, Value::Object(elements), _)] = requested_values.as_slice()
+            && self.is_dictionary(id)
+        {
+            return self.dictionary_from(id, elements.clone(), context);
+        }
+        let accepted = requested_values.into_iter().map(|(id, value, scale)| {
+            let value = self.typed(&id, value, scale.as_ref())?;
+            Ok((id, value))
+        });
+        let accepted = accepted.collect::<Answer<Vec<_>>>()?;
+        for (id, value) in &accepted {
+            self.check_neighbours(id, value, &accepted)?;
+        }
+        for (id, value) in accepted {
+            self.set_value(&id, value, context);
+        }
+        done()
+    }
+
+    /// The value as the item takes it, or the hub's refusal; for calls and scenes alike.
+    pub(crate) fn accepted(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
+        let value = self.typed(id, value, scale)?;
+        self.check_neighbours(id, &value, &[])?;
+        Ok(value)
+    }
+
+    /// Keeps its distance to other items, as they will be once all of these are set.
+    fn check_neighbours(&self, id: &ItemId, value: &Value, together: &[(ItemId, Value)]) -> Answer<()> {
+        let Some(item) = self.items.get(id) else { return Ok(()) };
+        let other = |id: &str| {
+            let new = together.iter().find(|(item, _)| item.as_str() == id).and_then(|(_, value)| value.as_f64());
+            let now = self.items.get(id)?.value.get()?.as_f64()?;
+            Some((now, new.unwrap_or(now)))
+        };
+        item.check_indent(value, other).map_err(|error| refusal(item, error))
+    }
+
+    fn typed(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
+        let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
+        let may_be_long = value.is_string() || value.is_array() || value.is_object();
+        if may_be_long && value.to_string().len() > BUS_LIMIT {
+            return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Bus message is too long"));
+        }
+        let mut value = whole_color(item, soften(item, value));
+        if let Some(scale) = scale.filter(|scale| item.scale.get() != Some(scale)) {
+            value = converted(item, &value, scale).ok_or_else(|| refusal(item, ValueError::Scale))?;
+        }
+        item.check(&value).map_err(|error| refusal(item, error))?;
+        let device = item.device_id.get().and_then(|device| self.devices.get(device));
+        if device.is_some_and(|device| device.reachable.get() == Some(&false)) {
+            return Err(RpcError::known("ezlo.gateway.send.error"));
+        }
+        Ok(value)
+    }
+
+    /// Sets a value and tells everybody. Used by calls, scenes and behaviours alike.
+    pub(crate) fn set_value(&mut self, id: &ItemId, value: Value, context: &mut Context<'_>) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        if self.family.formatted_values {
+            item.value_formatted = item.value_type.get().map(|kind| kind.format(&value)).unwrap_or_default().into();
+        }
+        let before = std::mem::replace(&mut item.value, value.clone().into()).into_option().unwrap_or(Value::Null);
+        let is_code = item.name.as_deref() == Some("user_lock_operation");
+        let name = item.name.as_deref().filter(|name| may_alarm(name));
+        let watched = name.and_then(|name| Some((name.to_owned(), item.device_id.get()?.clone())));
+        self.broadcast_item(id, context);
+        if !self.scenes.is_empty() {
+            self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
+        }
+        self.follow(id, context);
+        if is_code {
+            self.notify_of_code(id, &value, context);
+        }
+        if let Some((name, device)) = watched {
+            self.watch_for_alarm(&device, &name, &value, context);
+        }
+    }
+
+    fn broadcast_item(&self, id: &ItemId, context: &mut Context<'_>) {
+        let Some(item) = self.items.get(id) else { return };
+        context.broadcast_raw("hub.item.updated", self.item_update_value(item));
+    }
+
+    /// Another item of the same device.
+    pub(crate) fn sibling(&self, id: &ItemId, name: &str) -> Option<&Item> {
+        let device = self.items.get(id)?.device_id.get()?;
+        self.items_of(device).find(|item| item.name.as_deref() == Some(name))
+    }
+}
+
+type RequestedValue = (ItemId, Value, Option<Scale>);
+
+/// The three shapes of `hub.item.value.set` as one list.
+fn requested_values(request: ItemValueSet) -> Answer<Vec<RequestedValue>> {
+    if let Some(items) = request.items.get() {
+        let one = |(id, entry): (&String, &Value)| {
+            let value = entry.get("value").cloned().ok_or_else(|| missing("value"))?;
+            Ok((ItemId::from(id.as_str()), value, entry["scale"].as_str().map(Scale::from)))
+        };
+        return items.iter().map(one).collect();
+    }
+    let value = |value| match value {
+        Field::Absent => Err(missing("value")),
+        Field::Null => Ok(Value::Null),
+        Field::Value(value) => Ok(value),
+    };
+    let scale = request.scale.into_option();
+    match (request.id.into_option(), request.ids.into_option()) {
+        (Some(id), _) => Ok(vec![(id, value(request.value)?, scale)]),
+        (None, Some(ids)) => {
+            let value = value(request.value)?;
+            Ok(ids.into_iter().map(|id| (id, value.clone(), scale.clone())).collect())
+        }
+        (None, None) => Err(missing("_id")),
+    }
+}
+
+/// What clients send for other types and hubs take: 0 and 1 for bool (users, over HTTP), bool for the actions that are int
+/// (bridge), structured values as JSON text (ezclient; that hubs take it is inferred).
+fn soften(item: &Item, value: Value) -> Value {
+    let shape = item.value_type.get().map_or(Shape::Unknown, ValueType::shape);
+    match (shape, &value) {
+        (Shape::Bool, Value::Number(number)) if matches!(number.as_u64(), Some(0 | 1)) => {
+            json!(number.as_u64() == Some(1))
+        }
+        (Shape::Integer, Value::Bool(flag)) => json!(i32::from(*flag)),
+        (Shape::Object | Shape::Array, Value::String(text)) => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    }
+}
+
+/// A device keeps the components of a colour that are not named.
+fn whole_color(item: &Item, value: Value) -> Value {
+    match (item.value_type.get(), &value, item.value.get()) {
+        (Some(ValueType::Rgb), Value::Object(named), Some(Value::Object(now))) => {
+            Value::Object(now.iter().chain(named).map(|(name, level)| (name.clone(), level.clone())).collect())
+        }
+        _ => value,
+    }
+}
+
+/// A number in the item's unit, rounded to what a float can say of it.
+fn converted(item: &Item, value: &Value, scale: &Scale) -> Option<Value> {
+    let number = scale.convert(value.as_f64()?, item.scale.get()?)?;
+    Some(json!((number * 1e6).round() / 1e6))
+}

@@ -1,0 +1,388 @@
+//! What starts scenes: something happens, and conditions that did not hold before it hold after it.
+//!
+//! Every condition is evaluated twice, as things were before the event and as they are after it. That makes comparisons
+//! fire once each time they begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without memory. Events
+//! are looked at one by one: those still in the queue have not happened yet.
+
+use std::collections::{HashMap, VecDeque};
+
+use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::scene::{BlockValue, Condition, Scene, SunTiming};
+use ezlo_protocol::hub::value::ValueType;
+use ezlo_protocol::hub::{DeviceId, ItemId, SceneId};
+use jiff::civil::Time;
+use jiff::{Timestamp, ToSpan};
+use serde_json::Value;
+
+use crate::context::{Context, Timer};
+use crate::hub::Hub;
+use crate::state::scene_events::{Event, Watched};
+use crate::sun;
+
+/// Runs that the events of one call or timer may start, so that scenes that start each other end.
+const MAX_CHAIN: usize = 128;
+
+/// Conditions that one call or timer may evaluate before the hub is released: about 10 ms. The events that are left then wait for
+/// a timer that is due at once.
+const MAX_EVALUATIONS: usize = 100_000;
+
+/// Values before the events that are still queued: they have not happened yet for the event that is evaluated.
+struct Pending<'a> {
+    items: HashMap<&'a ItemId, &'a Value>,
+    devices: HashMap<&'a DeviceId, (Option<bool>, Option<bool>)>,
+}
+
+impl<'a> Pending<'a> {
+    fn new(events: &'a VecDeque<Event>) -> Self {
+        let mut pending = Self { items: HashMap::new(), devices: HashMap::new() };
+        for event in events {
+            match event {
+                Event::Item { item, before, .. } => {
+                    pending.items.entry(item).or_insert(before);
+                }
+                Event::Device { device, armed, reachable } => {
+                    pending.devices.entry(device).or_insert((*armed, *reachable));
+                }
+                Event::Mode { .. } | Event::Tick { .. } => {}
+            }
+        }
+        pending
+    }
+}
+
+/// Where a condition is looked at from: before the event or after it.
+struct Moment<'a> {
+    hub: &'a Hub,
+    pending: &'a Pending<'a>,
+    scene: &'a SceneId,
+    event: &'a Event,
+    after: bool,
+    /// Time conditions met so far; they are told apart by their order.
+    ticks: usize,
+}
+
+impl Moment<'_> {
+    fn value(&self, item: &ItemId) -> Option<&Value> {
+        if let Event::Item { item: changed, before, after } = self.event
+            && changed == item
+        {
+            return Some(if self.after { after } else { before });
+        }
+        self.pending.items.get(item).copied().or_else(|| self.hub.items.get(item)?.value.get())
+    }
+
+    /// A device's flags as the event found or left them.
+    fn device(&self, device: &DeviceId) -> Option<(Option<bool>, Option<bool>)> {
+        let own = match self.event {
+            Event::Device { device: changed, armed, reachable } if changed == device && !self.after => {
+                Some((*armed, *reachable))
+            }
+            _ => None,
+        };
+        let now = || {
+            let device = self.hub.devices.get(device)?;
+            Some((device.armed.get().copied(), device.reachable.get().copied()))
+        };
+        own.or_else(|| self.pending.devices.get(device).copied()).or_else(now)
+    }
+
+    fn tick(&mut self) -> bool {
+        self.ticks += 1;
+        let due = matches!(self.event, Event::Tick { scene, tick } if scene == self.scene && *tick + 1 == self.ticks);
+        self.after && due
+    }
+
+    fn is_event_item(&self, item: &ItemId) -> bool {
+        matches!(self.event, Event::Item { item: changed, .. } if changed == item)
+    }
+
+    fn armed(&self, device: &DeviceId) -> Option<bool> {
+        self.device(device)?.0
+    }
+
+    fn reachable(&self, device: &DeviceId) -> Option<bool> {
+        self.device(device)?.1
+    }
+
+    /// No short cuts inside groups: each time condition must be counted.
+    fn count(&mut self, conditions: &[Condition]) -> usize {
+        conditions.iter().map(|condition| usize::from(self.holds(condition))).sum()
+    }
+
+    fn holds(&mut self, condition: &Condition) -> bool {
+        match condition {
+            Condition::ItemIs { item, value, armed } => self.item_is(item, value, *armed),
+            Condition::DictionaryHas { item, token } => self
+                .value(item)
+                .and_then(Value::as_object)
+                .is_some_and(|all| all.values().any(|element| element.as_str() == Some(token))),
+            Condition::Compares { item, comparator, value } => {
+                let scale = self.hub.items.get(item).and_then(|item| item.scale.get());
+                let wanted = value.value.as_f64().and_then(|number| match (&value.scale, scale) {
+                    (Some(from), Some(to)) => from.convert(number, to),
+                    _ => Some(number),
+                });
+                match (self.value(item).and_then(Value::as_f64), wanted) {
+                    (Some(number), Some(wanted)) => comparator.holds(number, wanted),
+                    _ => false,
+                }
+            }
+            Condition::ItemChanged { item, from, to } => match self.event {
+                Event::Item { item: changed, before, after } if self.after && changed == item => {
+                    let fits = |wanted: &Option<BlockValue>, value: &Value| {
+                        wanted.as_ref().is_none_or(|wanted| same(&wanted.value, value))
+                    };
+                    before != after && fits(from, before) && fits(to, after)
+                }
+                _ => false,
+            },
+            Condition::Button { item, number, state } => {
+                let pressed = self.after && self.is_event_item(item);
+                pressed
+                    && self.value(item).is_some_and(|press| {
+                        press["button_state"].as_str() == Some(state)
+                            && number.is_none_or(|number| press["button_number"].as_i64() == Some(number))
+                    })
+            }
+            Condition::DeviceIs { device, reachable, armed } => {
+                reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
+                    && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
+            }
+            Condition::Every(_) | Condition::At { .. } | Condition::Sun { .. } => self.tick(),
+            Condition::ModeChangedTo(mode) => self.after && matches!(self.event, Event::Mode { to, .. } if to == mode),
+            Condition::ModeChangedFrom(mode) => {
+                self.after && matches!(self.event, Event::Mode { from, .. } if from == mode)
+            }
+            Condition::All(all) => self.count(all) == all.len(),
+            Condition::Any(any) => self.count(any) > 0,
+            Condition::OneOf(one) => self.count(one) == 1,
+            // What nobody knows is not the less known for being denied.
+            Condition::Not(inner) => !self.holds(inner) && !inner.has_unknown(),
+            Condition::Unknown(_) | _ => false,
+        }
+    }
+
+    fn item_is(&self, id: &ItemId, wanted: &BlockValue, armed: Option<bool>) -> bool {
+        let Some(item) = self.hub.items.get(id) else { return false };
+        // A press is over at once; the same one again is a new one.
+        let is_event = item.value_type.get() == Some(&ValueType::ButtonState);
+        let there = !is_event || self.after && self.is_event_item(id);
+        let device_armed = || item.device_id.get().and_then(|device| self.armed(device)).unwrap_or(false);
+        there
+            && self.value(id).is_some_and(|value| same(&wanted.value, value))
+            && armed.is_none_or(|armed| device_armed() == armed)
+    }
+}
+
+/// Equal as users mean it: 1 is 1.0, and the state of a button stands for the whole press.
+fn same(wanted: &Value, value: &Value) -> bool {
+    match (wanted, value) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::String(state), Value::Object(press)) => {
+            press.get("button_state").and_then(Value::as_str) == Some(state)
+        }
+        (wanted, value) => wanted == value,
+    }
+}
+
+impl Hub {
+    /// Lets everything that happened have its consequences: runs of scenes, which make more happen.
+    ///
+    /// Events that are left when the bound is reached wait for a timer, which other hubs and calls do not wait for.
+    pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+        let mut evaluations = 0;
+        let size: usize = self.conditions.values().map(|watched| 2 * watched.size).sum();
+        while let Some(event) = self.events.pop_front() {
+            evaluations += size + self.events.len() + 1;
+            // First of all: whatever comes of this time, the next one comes too.
+            if let Event::Tick { scene, tick } = &event {
+                self.set_tick(scene, *tick, context);
+            }
+            for (scene, otherwise) in self.triggered(&event) {
+                context.work.triggered += 1;
+                if context.work.triggered > MAX_CHAIN {
+                    if context.work.triggered == MAX_CHAIN + 1 {
+                        tracing::warn!(hub = %self.serial, "scenes set off each other without end; the rest does not run");
+                    }
+                } else if !self.start_run(&scene, otherwise, context) {
+                    context.work.warn_once(&self.serial, &scene);
+                }
+            }
+            if evaluations > MAX_EVALUATIONS && !self.events.is_empty() {
+                self.defer_events(context);
+                return;
+            }
+        }
+    }
+
+    /// Leaves the queued events to a timer, with the work that caused them: their consequences count as those of the call.
+    fn defer_events(&mut self, context: &mut Context<'_>) {
+        match &mut self.deferred {
+            Some(work) => *work = work.max(context.work),
+            None => {
+                self.deferred = Some(context.work);
+                context.later(0, Timer::Settle);
+            }
+        }
+    }
+
+    /// Bytes of JSON that all scenes take.
+    pub(crate) fn scene_bytes(&self) -> usize {
+        self.conditions.values().map(|watched| watched.bytes).sum()
+    }
+
+    /// Bytes of JSON that one scene takes; 0 for one that does not exist.
+    pub(crate) fn bytes_of_scene(&self, id: &SceneId) -> usize {
+        self.conditions.get(id).map_or(0, |watched| watched.bytes)
+    }
+
+    /// Scenes that the event starts, and whether by their `else`.
+    fn triggered(&self, event: &Event) -> Vec<(SceneId, bool)> {
+        let mode = self.modes.current_id();
+        let rehydrate = |scene: &&Scene| {
+            let modes = scene.house_modes.get();
+            scene.enabled.get() != Some(&false) && modes.is_none_or(|modes| modes.is_empty() || modes.contains(&mode))
+        };
+        let scenes = self.scenes.values().filter(rehydrate);
+        let pending = Pending::new(&self.events);
+        scenes.filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event, &pending)?))).collect()
+    }
+
+    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>) -> Option<bool> {
+        let id = scene.id.get()?;
+        let conditions = &self.conditions.get(id)?.conditions;
+        let look = |after| {
+            let mut moment = Moment { hub: self, pending, scene: id, event, after, ticks: 0 };
+            conditions.iter().map(|condition| moment.holds(condition)).collect::<Vec<_>>()
+        };
+        let (before, after) = (look(false), look(true));
+        if before.iter().zip(&after).any(|(before, after)| !before && *after) {
+            return Some(false);
+        }
+        let ended = before.contains(&true) && !after.contains(&true);
+        (ended && scene.otherwise.get().is_some_and(|blocks| !blocks.is_empty())).then_some(true)
+    }
+
+    /// Reads a scene's conditions and sets the timers of those on time. To be called whenever a scene changed.
+    pub(crate) fn watch_scene(&mut self, id: &SceneId, context: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(id) else {
+            self.conditions.shift_remove(id);
+            self.scene_generations.remove(id);
+            return;
+        };
+        let watched = Watched::new(scene);
+        let number = times(&watched.conditions).len();
+        self.conditions.insert(id.clone(), watched);
+        self.counter += 1;
+        self.scene_generations.insert(id.clone(), self.counter);
+        for tick in 0..number {
+            self.set_tick(id, tick, context);
+        }
+    }
+
+    /// Reads the conditions of every scene that is watched.
+    pub(crate) fn read_conditions(&mut self) {
+        let watched = self.scenes.iter().filter(|(id, _)| self.scene_generations.contains_key(*id));
+        self.conditions = watched.map(|(id, scene)| (id.clone(), Watched::new(scene))).collect();
+    }
+
+    pub(crate) fn watch_scenes(&mut self, context: &mut Context<'_>) {
+        for id in self.scenes.keys().cloned().collect::<Vec<_>>() {
+            self.watch_scene(&id, context);
+        }
+    }
+
+    /// Sets the timers of scenes at times of day anew: the time is another than when they were set.
+    pub fn watch_times_of_day(&mut self, context: &mut Context<'_>) {
+        let by_day = |condition: &&Condition| matches!(condition, Condition::At { .. } | Condition::Sun { .. });
+        let has = |conditions: &[Condition]| times(conditions).iter().any(by_day);
+        let scenes = self.conditions.iter().filter(|(_, watched)| has(&watched.conditions));
+        for id in scenes.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.watch_scene(&id, context);
+        }
+    }
+
+    fn set_tick(&self, id: &SceneId, tick: usize, context: &mut Context<'_>) {
+        let enabled = self.scenes.get(id).is_some_and(|scene| scene.enabled.get() != Some(&false));
+        let condition = self.conditions.get(id).and_then(|watched| times(&watched.conditions).get(tick).copied());
+        let Some(due) = condition.filter(|_| enabled).and_then(|condition| self.next_time(condition, context.now_ms))
+        else {
+            return;
+        };
+        let generation = self.scene_generations.get(id).copied().unwrap_or_default();
+        let wait = u64::try_from(due - context.now_ms).unwrap_or_default();
+        context.later(wait, Timer::SceneTick { scene: id.clone(), generation, tick });
+    }
+
+    /// Whether that timer would still do something; those that cannot be told would.
+    pub fn waits_for(&self, timer: &Timer) -> bool {
+        match timer {
+            Timer::SceneTick { scene, generation, .. } => self.scene_generations.get(scene) == Some(generation),
+            _ => true,
+        }
+    }
+
+    pub(crate) fn scene_tick(&mut self, scene: &SceneId, generation: u64, tick: usize) {
+        if self.scene_generations.get(scene) == Some(&generation) {
+            self.events.push_back(Event::Tick { scene: scene.clone(), tick });
+        }
+    }
+
+    /// When a condition on time holds next, in Unix milliseconds.
+    fn next_time(&self, condition: &Condition, now_ms: i64) -> Option<i64> {
+        match condition {
+            Condition::Every(interval) => {
+                let wait = i64::try_from(interval.seconds()).ok()?.checked_mul(1000)?;
+                now_ms.checked_add(wait)
+            }
+            Condition::At { time, weekdays } => {
+                let minute = i8::try_from(time.minute_of_day() % 60).ok()?;
+                let time = Time::new(i8::try_from(time.minute_of_day() / 60).ok()?, minute, 0, 0).ok()?;
+                self.next_clock_time(time, weekdays, now_ms)
+            }
+            Condition::Sun { event, timing, offset } => {
+                let offset = i64::from(offset.seconds()) * 1000;
+                let offset = match timing {
+                    SunTiming::Before => -offset,
+                    SunTiming::After => offset,
+                    _ => 0,
+                };
+                sun::next_ms(event, offset, now_ms, self.place.latitude, self.place.longitude)
+            }
+            _ => None,
+        }
+    }
+
+    fn next_clock_time(&self, time: Time, weekdays: &[u8], now_ms: i64) -> Option<i64> {
+        let zone = self.place.zone();
+        let now = Timestamp::from_millisecond(now_ms).ok()?.to_zoned_datetime(zone.clone());
+        let wanted = |day: jiff::civil::Date| {
+            let number = u8::try_from(day.weekday().to_monday_one_offset()).unwrap_or_default();
+            weekdays.is_empty() || weekdays.contains(&number)
+        };
+        (0..9).find_map(|ahead| {
+            let day = now.date().checked_add(i64::from(ahead).days()).ok()?;
+            let at = day.to_datetime(time).to_zoned_datetime(zone.clone()).ok()?.timestamp().as_millisecond();
+            (wanted(day) && at > now_ms).then_some(at)
+        })
+    }
+
+    /// An item's value by the device it belongs to and its name.
+    pub(crate) fn item_named(&self, device: &DeviceId, name: &str) -> Option<&Item> {
+        self.items_of(device).find(|item| item.name.as_deref() == Some(name))
+    }
+}
+
+/// The conditions on time in these, in the order in which they are evaluated.
+fn times(conditions: &[Condition]) -> Vec<&Condition> {
+    let mut found = Vec::new();
+    for condition in conditions {
+        match condition {
+            Condition::Every(_) | Condition::At { .. } | Condition::Sun { .. } => found.push(condition),
+            Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => found.extend(times(inner)),
+            Condition::Not(inner) => found.extend(times(std::slice::from_ref(inner))),
+            _ => {}
+        }
+    }
+    found
+}

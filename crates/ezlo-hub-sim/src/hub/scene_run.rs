@@ -1,0 +1,199 @@
+//! Scenes that run: their actions one after another, with delays, and what is told of it.
+
+use ezlo_protocol::hub::device::DeviceUpdate;
+use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, SceneProgress, SceneRun};
+use ezlo_protocol::hub::{Empty, ItemId, SceneId};
+use ezlo_protocol::rpc::RpcError;
+use serde_json::Value;
+
+use crate::answer::{Answer, done, not_found};
+use crate::context::{Context, HttpCall, Timer};
+use crate::hub::Hub;
+use crate::state::modes;
+use crate::state::scene_runs::Run;
+
+/// Scenes that run at the same time; one that is started beyond them is refused.
+const MAX_RUNS: usize = 100;
+/// A step of `decreaseDimmer`, in percent (inferred).
+const DIMMER_STEP: i64 = 10;
+
+impl Hub {
+    pub(crate) fn scene_run(&mut self, request: SceneRun, context: &mut Context<'_>) -> Answer<Empty> {
+        if !self.scenes.contains_key(&request.scene_id) {
+            return Err(not_found("ezlo.scenes.not.exist"));
+        }
+        if self.start_run(&request.scene_id, false, context) {
+            done()
+        } else {
+            Err(RpcError::known("ezlo.rpc.call.queue.overflow"))
+        }
+    }
+
+    /// Starts a scene's actions, or those of its `else`; false when too many scenes run.
+    pub(crate) fn start_run(&mut self, id: &SceneId, otherwise: bool, context: &mut Context<'_>) -> bool {
+        let Some(scene) = self.scenes.get(id) else { return true };
+        // A run that executes its actions right now is not in the map.
+        if self.runs.running.len() + context.nested >= MAX_RUNS {
+            return false;
+        }
+        let blocks = if otherwise { &scene.otherwise } else { &scene.then };
+        if !context.work.take_actions(blocks.get().map_or(&[], Vec::as_slice)) {
+            return false;
+        }
+        let counts = |block: &&Block| block.enabled.get() != Some(&false);
+        let actions: Vec<Block> = blocks.get().into_iter().flatten().filter(counts).cloned().collect();
+        let room = scene.parent_id.get().filter(|room| !room.is_none());
+        let progress = SceneProgress {
+            scene_id: id.clone().into(),
+            scene_name: scene.name.as_deref().unwrap_or_default().into(),
+            notifications: scene.user_notifications.get().cloned().unwrap_or_default().into(),
+            room_id: room.cloned().into(),
+            room_name: room.map(|room| self.room_name(Some(room)).to_owned()).into(),
+            ..SceneProgress::default()
+        };
+        let run = Run { scene: id.clone(), progress, actions, at: 0, failed: false };
+        run.broadcast(RunStatus::Started, context);
+        self.runs.next += 1;
+        let number = self.runs.next;
+        let wait = run.actions.first().map_or(0, wait_ms);
+        self.runs.running.insert(number, run);
+        if wait == 0 {
+            self.scene_step(number, context);
+        } else {
+            context.later(wait, Timer::SceneAction(number));
+        }
+        true
+    }
+
+    /// Does the actions that are due, up to the next delay or the end.
+    pub(crate) fn scene_step(&mut self, number: u64, context: &mut Context<'_>) {
+        while let Some(mut run) = self.runs.running.remove(&number) {
+            let Some(action) = run.actions.get(run.at).cloned() else {
+                run.broadcast(if run.failed { RunStatus::Failed } else { RunStatus::Finished }, context);
+                return;
+            };
+            let restarts = self.runs.restarts;
+            run.failed |= !self.execute_action(&action, context);
+            if self.runs.restarts != restarts {
+                return;
+            }
+            run.at += 1;
+            let wait = run.actions.get(run.at).map_or(0, wait_ms);
+            self.runs.running.insert(number, run);
+            if wait > 0 {
+                context.later(wait, Timer::SceneAction(number));
+                return;
+            }
+        }
+    }
+
+    /// Ends all runs of a scene; timers that still wait for them do nothing.
+    pub(crate) fn scene_stop(&mut self, request: SceneRun, context: &mut Context<'_>) -> Answer<Empty> {
+        if !self.scenes.contains_key(&request.scene_id) {
+            return Err(not_found("ezlo.scenes.not.exist"));
+        }
+        self.stop_runs(&request.scene_id, context);
+        done()
+    }
+
+    /// Forgets what runs, without a word: the hub restarts.
+    pub(crate) fn stop_everything(&mut self) {
+        self.runs.running.clear();
+        self.runs.restarts += 1;
+        self.zwave.interrupt();
+    }
+
+    pub(crate) fn stop_runs(&mut self, scene: &SceneId, context: &mut Context<'_>) {
+        let numbers: Vec<u64> =
+            self.runs.running.iter().filter(|(_, run)| run.scene == *scene).map(|(number, _)| *number).collect();
+        for number in numbers {
+            if let Some(run) = self.runs.running.remove(&number) {
+                run.broadcast(RunStatus::Stopped, context);
+            }
+        }
+    }
+
+    /// Does one action; false when it cannot be done.
+    fn execute_action(&mut self, action: &Block, context: &mut Context<'_>) -> bool {
+        match action.action() {
+            Action::Set { item, value } => self.set_by_scene(&item, &value, context),
+            Action::Toggle(item) => match self.items.get(&item).and_then(|item| item.value.get()) {
+                Some(Value::Bool(on)) => {
+                    let turned = BlockValue::from(!on);
+                    self.set_by_scene(&item, &turned, context)
+                }
+                _ => false,
+            },
+            Action::DecreaseDimmer(item) => {
+                match self.items.get(&item).and_then(|item| item.value.get()).and_then(Value::as_i64) {
+                    Some(level) => self.set_by_scene(&item, &BlockValue::from((level - DIMMER_STEP).max(0)), context),
+                    None => false,
+                }
+            }
+            Action::SetArmed { device, armed } => {
+                self.change_device(&device, DeviceUpdate { armed: armed.into(), ..DeviceUpdate::default() }, context)
+            }
+            Action::SwitchMode(mode) => match modes::position(&mode) {
+                Some(to) => {
+                    self.switch_mode(to, context);
+                    true
+                }
+                None => false,
+            },
+            // A scene that runs itself would never end.
+            Action::RunScene(scene) => {
+                let known = self.scenes.contains_key(&scene) && context.nested < MAX_NESTED;
+                context.nested += 1;
+                let started = known && self.start_run(&scene, false, context);
+                context.nested -= 1;
+                started
+            }
+            Action::SetSceneEnabled { scene, enabled } => self.enable_scene(&scene, enabled, context),
+            Action::HttpRequest { method, url, content_type, content } => {
+                let known = HTTP_METHODS.contains(&method.as_str());
+                let goes = known && context.effects.http.len() < MAX_RUNS;
+                if goes {
+                    context.effects.http.push(HttpCall { method, url, content_type, content });
+                }
+                goes
+            }
+            Action::Reboot => {
+                self.restart(context);
+                true
+            }
+            Action::Unknown(_) | _ => false,
+        }
+    }
+
+    fn set_by_scene(&mut self, id: &ItemId, wanted: &BlockValue, context: &mut Context<'_>) -> bool {
+        match self.accepted(id, wanted.value.clone(), wanted.scale.as_ref()) {
+            Ok(value) => {
+                self.set_value(id, value, context);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// Runs inside runs.
+const MAX_NESTED: usize = 32;
+
+/// Methods of HTTP that an action may use.
+const HTTP_METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"];
+
+fn wait_ms(action: &Block) -> u64 {
+    action.delay.get().map_or(0, |delay| delay.total_seconds().saturating_mul(1000))
+}
+
+impl Run {
+    /// `userNotification` is false for the start only (captures).
+    fn broadcast(&self, status: RunStatus, context: &mut Context<'_>) {
+        let progress = SceneProgress {
+            user_notification: (status != RunStatus::Started).into(),
+            status: status.into(),
+            ..self.progress.clone()
+        };
+        context.broadcast("hub.scene.run.progress", &progress);
+    }
+}

@@ -1,0 +1,35 @@
+#![allow(missing_docs)]
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod assumptions;
+mod context;
+pub mod describe;
+pub mod encoding;
+mod error;
+pub mod evidence;
+mod family;
+mod from_dump;
+mod hub;
+pub mod json;
+mod serial_range;
+mod simulated_hub;
+mod state;
+mod sun;
+pub mod templates;
+mod timers;
+pub mod world_file;
+
+pub use answer::decode;
+pub use assumptions::HubAssumptions;
+pub use context::{Context, Effects, HttpCall, Timer};
+pub use error::HubError;
+pub use family::{Family, Local};
+pub use from_dump::{DumpError, from_dump};
+pub use hub::Hub;
+pub use hub::dispatch::SIMULATED_METHODS;
+pub use serial_range::{SerialRange, plain_number};
+pub use simulated_hub::{Reply, SimulatedHub};
+pub use state::setup_fault::SetupFault;
+pub use state::wifi::{ConnectError, Wifi};
+pub use timers::{Timers, Waiting};

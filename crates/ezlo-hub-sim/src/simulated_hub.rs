@@ -1,0 +1,180 @@
+//! A hub with its own time and timers.
+
+use std::time::Duration;
+
+use ezlo_protocol::rpc::RpcError;
+use serde_json::Value;
+
+use crate::assumptions::HubAssumptions;
+use crate::context::{Context, Effects};
+use crate::hub::Hub;
+use crate::timers::{Timers, Waiting};
+use crate::world_file::{HubFile, WifiFile, WorldFile};
+
+/// A hub that runs by itself: it keeps the time, fires its timers and collects its broadcasts.
+///
+/// Time passes only in [`SimulatedHub::advance`]. The same house, seed and calls give the same replies and broadcasts.
+///
+/// ```
+/// use ezlo_hub_sim::SimulatedHub;
+/// use ezlo_hub_sim::world_file::WorldFile;
+/// use serde_json::json;
+///
+/// let world = WorldFile::bundled("demo").expect("a bundled world");
+/// let mut hub = SimulatedHub::new(&world, "90000001", 1).expect("a hub of the world");
+/// let modes = hub.call("hub.modes.current.get", &json!({}))?;
+/// assert_eq!(modes["modeId"], "1");
+/// # Ok::<(), ezlo_protocol::rpc::RpcError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SimulatedHub {
+    hub: Hub,
+    timers: Timers,
+    now_ms: i64,
+    assumptions: HubAssumptions,
+    networks: Vec<WifiFile>,
+    broadcasts: Vec<Broadcast>,
+}
+
+/// A broadcast of a hub.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broadcast {
+    /// Simulated time of the broadcast, in Unix milliseconds.
+    pub at_ms: i64,
+    /// Name, such as `hub.item.updated`.
+    pub name: &'static str,
+    /// The member `result` of the message.
+    pub content: Value,
+}
+
+/// Reply of a hub: the member `result`, or the member `error`.
+pub type Reply = Result<Value, RpcError>;
+
+/// Broadcasts that are kept until they are read; the oldest are dropped beyond that.
+const MAX_BROADCASTS: usize = 100_000;
+
+impl SimulatedHub {
+    /// Creates a hub of a world with the default assumptions, at Unix second 0. Returns `None` if the world has no hub with that
+    /// serial.
+    pub fn new(world: &WorldFile, serial: &str, seed: u64) -> Option<Self> {
+        Self::with_assumptions(world, serial, seed, HubAssumptions::default())
+    }
+
+    /// Creates a hub of a world with changed assumptions.
+    pub fn with_assumptions(world: &WorldFile, serial: &str, seed: u64, assumptions: HubAssumptions) -> Option<Self> {
+        let serial = serial.parse().ok()?;
+        let file = world.hubs.iter().find(|hub: &&HubFile| hub.has(&serial))?;
+        let hub = Hub::from_file(file, &serial, seed, &assumptions, 0);
+        let networks = world.wifi.clone();
+        let mut simulated =
+            Self { hub, timers: Timers::default(), now_ms: 0, assumptions, networks, broadcasts: Vec::new() };
+        simulated.change(Hub::start);
+        Some(simulated)
+    }
+
+    /// Answers a method call. Its immediate consequences are queued as broadcasts.
+    ///
+    /// # Errors
+    ///
+    /// Returns the refusal that a real hub would send as `error`.
+    pub fn call(&mut self, method: &str, params: &Value) -> Reply {
+        let params = params.to_string();
+        let reply = self.change(|hub, context| hub.call(method, Some(&params), context))?;
+        Ok(serde_json::from_str(reply.as_str()).unwrap_or_default())
+    }
+
+    /// Applies a physical action to the hub, such as [`Hub::report`] or [`Hub::press`].
+    pub fn change<R>(&mut self, action: impl FnOnce(&mut Hub, &mut Context<'_>) -> R) -> R {
+        let mut context = Context::new(self.now_ms, &self.assumptions);
+        context.networks = &self.networks;
+        let result = action(&mut self.hub, &mut context);
+        let effects = context.effects;
+        self.apply(effects);
+        result
+    }
+
+    /// Advances the time and fires all timers that become due, in order.
+    pub fn advance(&mut self, duration: Duration) {
+        let end = self.now_ms.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+        while let Some((due, waiting)) = self.timers.next_due_with_time(end) {
+            self.now_ms = self.now_ms.max(due);
+            if waiting.epoch == self.hub.epoch {
+                self.change(|hub, context| hub.fire(&waiting.timer, context));
+            }
+        }
+        self.now_ms = end;
+    }
+
+    /// Removes and returns the broadcasts since the last call. At most 100,000 are kept.
+    pub fn take_broadcasts(&mut self) -> Vec<Broadcast> {
+        std::mem::take(&mut self.broadcasts)
+    }
+
+    /// Returns the simulated time in Unix milliseconds.
+    pub const fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Returns the state of the hub.
+    pub const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    fn apply(&mut self, effects: Effects) {
+        for (name, content) in effects.broadcasts {
+            let content = serde_json::from_str(content.as_str()).unwrap_or_default();
+            self.broadcasts.push(Broadcast { at_ms: self.now_ms, name, content });
+        }
+        let excess = self.broadcasts.len().saturating_sub(MAX_BROADCASTS);
+        self.broadcasts.drain(..excess);
+        for (ms, timer) in effects.timers {
+            let due = self.now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+            self.timers.add(due, Waiting { timer, epoch: self.hub.epoch, cause: None });
+        }
+        let hub = &self.hub;
+        self.timers.sweep(|waiting| waiting.epoch == hub.epoch && hub.waits_for(&waiting.timer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn demo() -> SimulatedHub {
+        SimulatedHub::new(&WorldFile::bundled("demo").unwrap(), "90000001", 1).unwrap()
+    }
+
+    #[test]
+    fn mode_switch_completes_when_its_delay_has_passed() {
+        let mut hub = demo();
+        hub.call("hub.modes.switch", &json!({"modeId": "2"})).unwrap();
+        let current = |hub: &mut SimulatedHub| hub.call("hub.modes.current.get", &json!({})).unwrap();
+        assert_eq!(current(&mut hub)["modeId"], "1");
+        hub.advance(Duration::from_secs(60));
+        assert_eq!(current(&mut hub)["modeId"], "2");
+        let broadcasts = hub.take_broadcasts();
+        let done = broadcasts.iter().find(|broadcast| broadcast.content["status"] == "done").unwrap();
+        assert_eq!((done.name, done.at_ms), ("hub.modes.switched", 30_000));
+        assert!(hub.take_broadcasts().is_empty());
+    }
+
+    #[test]
+    fn refusal_is_that_of_a_real_hub() {
+        assert_eq!(demo().call("hub.nothing", &json!({})).unwrap_err().data(), "rpc.method.notfound");
+        assert!(SimulatedHub::new(&WorldFile::bundled("demo").unwrap(), "12345678", 1).is_none());
+    }
+
+    #[test]
+    fn same_calls_give_same_broadcasts() {
+        let run = || {
+            let mut hub = demo();
+            hub.call("hub.extensions.plugin.run", &json!({"script": "HUB:zwave/scripts/start_include"})).unwrap();
+            hub.advance(Duration::from_secs(60));
+            hub.take_broadcasts()
+        };
+        let first = run();
+        assert!(first.iter().any(|broadcast| broadcast.name == "hub.device.added"));
+        assert_eq!(first, run());
+    }
+}

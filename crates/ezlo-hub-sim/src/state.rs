@@ -1,0 +1,23 @@
+//! Data of a hub that its handlers share. Nothing here depends on the hub itself.
+
+use ezlo_protocol::hub::SettingId;
+use ezlo_protocol::hub::setting::DeviceSetting;
+use indexmap::IndexMap;
+
+pub(crate) mod alarm;
+pub(crate) mod behaviours;
+pub(crate) mod firmware;
+pub(crate) mod modes;
+pub(crate) mod scene_events;
+pub(crate) mod scene_runs;
+pub(crate) mod scene_work;
+pub(crate) mod settings;
+pub(crate) mod setup_fault;
+pub(crate) mod wifi;
+pub(crate) mod zwave;
+
+/// Identifiers of favourite devices, items and scenes.
+pub(crate) type FavoriteLists = [Vec<String>; 3];
+
+/// Settings of all devices.
+pub(crate) type DeviceSettings = IndexMap<SettingId, DeviceSetting>;

@@ -1,0 +1,289 @@
+//! Device templates: what a device of a kind is and can do. Items, types and defaults are the guide's catalogue; which items
+//! belong to a category is not in it (hub reference, section 15), so the sets are inferred from real devices.
+
+use ezlo_protocol::hub::catalogue;
+use ezlo_protocol::hub::device::{Category, Device};
+use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::value::{Scale, ValueType};
+use ezlo_protocol::hub::{DeviceId, GatewayId, ItemId, RoomId};
+use serde_json::{Value, json};
+
+mod table;
+
+pub use table::TEMPLATES;
+
+/// A kind of device.
+#[derive(Debug)]
+pub struct Template {
+    pub name: &'static str,
+    category: &'static str,
+    subcategory: &'static str,
+    kind: &'static str,
+    type_id: &'static str,
+    battery: bool,
+    pub items: &'static [ItemTemplate],
+    /// Parts that are devices of their own: the channels of a multi-channel node.
+    pub parts: &'static [&'static str],
+    /// How it agrees on keys; `None` when it has none.
+    pub secure: Option<Secure>,
+    pub settings: &'static [SettingTemplate],
+}
+
+impl Template {
+    /// What devices of it say as their `type`.
+    pub const fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
+/// Two templates are one when they have one name.
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// How a device agrees on keys (Security 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Secure {
+    /// Lights and sensors.
+    Authenticated,
+    /// Locks and garage doors.
+    AccessControl,
+    /// Devices with keys to type digits on.
+    WithKeypad,
+}
+
+impl Secure {
+    /// What it can be given, strongest first.
+    pub const fn modes(self) -> &'static [&'static str] {
+        match self {
+            Self::Authenticated => &["authenticated", "unauthenticated"],
+            Self::AccessControl | Self::WithKeypad => &["accessControl", "authenticated", "unauthenticated"],
+        }
+    }
+}
+
+/// An item of a kind of device. What is empty here is taken from the guide's catalogue.
+#[derive(Debug)]
+pub struct ItemTemplate {
+    pub name: &'static str,
+    value_type: &'static str,
+    access: Option<Access>,
+    /// JSON.
+    default: &'static str,
+    scale: &'static str,
+    tokens: &'static [&'static str],
+    range: Option<(i64, i64)>,
+    element_type: &'static str,
+    /// Item of the same device to keep a distance of two degrees to.
+    apart_from: &'static str,
+}
+
+/// A setting of a kind of device: a parameter that lives in the device.
+#[derive(Debug)]
+pub struct SettingTemplate {
+    pub label: &'static str,
+    pub parameter: u16,
+    /// Bytes.
+    pub size: u8,
+    pub kind: &'static str,
+    /// JSON.
+    pub default: &'static str,
+    pub range: Option<(i64, i64)>,
+    pub tokens: &'static [&'static str],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    ReadWrite,
+    Write,
+}
+
+/// Lock and code numbers of a real lock's capture.
+const USER_CODES: i64 = 30;
+const USER_CODE_PATTERN: &str = r"^\d{4,10}$";
+
+/// The template of that name.
+pub fn find(name: &str) -> Option<&'static Template> {
+    TEMPLATES.iter().find(|template| template.name == name)
+}
+
+/// Templates as their names, in kept states.
+pub mod by_name {
+    use std::collections::VecDeque;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Template;
+
+    pub fn serialize<S: Serializer>(templates: &VecDeque<&'static Template>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(templates.iter().map(|template| template.name))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VecDeque<&'static Template>, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        let found = |name: &String| super::find(name).ok_or_else(|| D::Error::custom(format!("no kind {name:?}")));
+        names.iter().map(found).collect()
+    }
+}
+
+/// The first template of that category.
+pub fn of_category(category: &str) -> Option<&'static Template> {
+    TEMPLATES.iter().find(|template| template.category == category)
+}
+
+/// A device with all that every device has.
+pub fn blank(id: &DeviceId, name: &str, room: RoomId, gateway: GatewayId) -> Device {
+    Device {
+        object_id: id.clone().into(),
+        parent_device_id: DeviceId::default().into(),
+        category: Category::SaidUnknown.into(),
+        subcategory: "".into(),
+        device_type_id: "".into(),
+        gateway_id: gateway.into(),
+        name: name.into(),
+        kind: "device".into(),
+        battery_powered: false.into(),
+        reachable: true.into(),
+        room_id: room.into(),
+        persistent: false.into(),
+        service_notification: false.into(),
+        security: "no".into(),
+        ready: true.into(),
+        status: "idle".into(),
+        ..Device::default()
+    }
+}
+
+impl Template {
+    /// A device of this kind.
+    pub fn device(&self, id: &DeviceId, name: &str, room: RoomId, gateway: GatewayId, node: u64) -> Device {
+        let mut ids = self.type_id.split('_');
+        let manufacturer = ids.next().unwrap_or_default();
+        let blank = blank(id, name, room, gateway);
+        // JsonObjectWriter stand in the order of the captures.
+        Device {
+            category: Category::from(self.category).into(),
+            subcategory: self.subcategory.into(),
+            device_type_id: self.type_id.into(),
+            kind: self.kind.into(),
+            battery_powered: self.battery.into(),
+            armed: if self.category == "security_sensor" { false.into() } else { None.into() },
+            info: json!({
+                "firmware.stack": "3.42",
+                "hardware": "1",
+                "manufacturer": manufacturer,
+                "model": self.name,
+                "protocol": "zwave",
+                "zwave.node": node.to_string(),
+                "zwave.smartstart": "no",
+            })
+            .into(),
+            ..blank
+        }
+    }
+
+    /// Category and, after a slash, subcategory.
+    pub fn full_category(&self) -> String {
+        let Self { category, subcategory, .. } = self;
+        if subcategory.is_empty() { (*category).to_owned() } else { format!("{category}/{subcategory}") }
+    }
+
+    /// Devices and items that one of this kind brings, parts included.
+    pub fn size(&self) -> (usize, usize) {
+        let parts = self.parts.iter().filter_map(|part| find(part)).map(Self::size);
+        parts.fold((1, self.items.len()), |(devices, items), part| (devices + part.0, items + part.1))
+    }
+
+    /// An item of this kind of device, by its name, without ids.
+    pub fn item(&self, name: &str) -> Option<Item> {
+        let parts = self.parts.iter().filter_map(|part| find(part)).flat_map(|part| part.items);
+        let spec = self.items.iter().chain(parts).find(|item| item.name == name)?;
+        Some(spec.item(ItemId::default(), DeviceId::default()))
+    }
+}
+
+impl ItemTemplate {
+    /// An item of this kind.
+    pub fn item(&self, id: ItemId, device: DeviceId) -> Item {
+        let known = catalogue::item(self.name);
+        let or = |own: &'static str, guide: Option<&'static str>| {
+            if own.is_empty() { guide.unwrap_or_default() } else { own }
+        };
+        let value_type = ValueType::from(or(self.value_type, known.and_then(|known| known.value_type)));
+        let tokens = match (self.tokens, known) {
+            ([], Some(known)) => known.tokens(),
+            (own, _) => own,
+        };
+        let access = self.access.unwrap_or(match known.map(|known| (known.getter, known.setter)) {
+            Some((true, true)) => Access::ReadWrite,
+            Some((false, true)) => Access::Write,
+            _ => Access::Read,
+        });
+        let scale = or(self.scale, known.and_then(|known| known.scales.first().copied()));
+        let element_type = or(self.element_type, known.and_then(|known| known.element_type));
+        let default = or(self.default, known.map(|known| known.default));
+        // "First token of the enumeration" is the guide's rule where it prints no default; it once prints one that is no
+        // token (`sound_playback`).
+        let fits = |value: &Value| tokens.is_empty() || value.as_str().is_none_or(|token| tokens.contains(&token));
+        let value =
+            serde_json::from_str(default).ok().filter(fits).or_else(|| tokens.first().map(|first| json!(first)));
+        let value: Value = value.unwrap_or(Value::Null);
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let codes = self.name == "user_codes";
+        Item {
+            id,
+            device_id: device.into(),
+            name: self.name.into(),
+            has_getter: (access != Access::Write).into(),
+            has_setter: (access != Access::Read).into(),
+            show: true.into(),
+            value_formatted: value_type.format(&value).into(),
+            value_type: value_type.into(),
+            value: value.into(),
+            scale: text(scale).map(|scale| Scale::from(scale.as_str())).into(),
+            tokens: (!tokens.is_empty()).then(|| tokens.iter().map(|token| (*token).to_owned()).collect()).into(),
+            min_value: self.range.map(|(low, _)| low.into()).into(),
+            max_value: self.range.map(|(_, high)| high.into()).into(),
+            element_type: text(element_type).into(),
+            elements_max_number: codes.then_some(USER_CODES).into(),
+            user_code_restriction: codes.then(|| USER_CODE_PATTERN.to_owned()).into(),
+            value_indent: text(self.apart_from).map(|other| json!({"item": other, "minIndent": 2})).into(),
+            ..Item::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_template_is_made_of_known_words_and_good_defaults() {
+        for (at, template) in TEMPLATES.iter().enumerate() {
+            assert!(TEMPLATES[..at].iter().all(|earlier| earlier.name != template.name), "{}", template.name);
+            assert!(Category::from(template.category).is_known(), "{}", template.name);
+            assert!(template.parts.iter().all(|part| find(part).is_some()), "{}", template.name);
+            for spec in template.items {
+                let item = spec.item("i".into(), "d".into());
+                assert!(item.value_type.get().unwrap().is_known(), "{}", spec.name);
+                assert!(item.scale.get().is_none_or(Scale::is_known), "{}", spec.name);
+                let value = item.value.get().unwrap().clone();
+                assert_eq!(item.holds(&value), Ok(()), "{} of {}", spec.name, template.name);
+                assert!(catalogue::ItemName::from(spec.name).is_known(), "{} is no item name", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_category_of_the_guide_has_a_template() {
+        let covered: BTreeSet<&str> = TEMPLATES.iter().map(|template| template.category).collect();
+        for category in catalogue::CATEGORIES {
+            assert!(covered.contains(category.name), "{}", category.name);
+        }
+        assert!(TEMPLATES.len() >= 25);
+    }
+}

@@ -1,0 +1,100 @@
+//! The one source of chance: a named algorithm from one seed, so that the same seed gives the same run everywhere.
+
+use std::sync::{Mutex, PoisonError};
+
+use ezlo_hub_sim::encoding::{hex, rng_state, uuid};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// Random numbers of one simulated cloud.
+#[derive(Debug)]
+pub struct Random(Mutex<ChaCha8Rng>);
+
+impl serde::Serialize for Random {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        rng_state::serialize(&self.0.lock().unwrap_or_else(PoisonError::into_inner), serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Random {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        rng_state::deserialize(deserializer).map(|numbers| Self(Mutex::new(numbers)))
+    }
+}
+
+impl Clone for Random {
+    /// Both go on alike.
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    }
+}
+
+impl Random {
+    /// The numbers of that seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
+    }
+
+    /// Goes on as that one does.
+    pub(crate) fn become_like(&self, other: &Self) {
+        let numbers = other.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
+    }
+
+    /// Fills the bytes.
+    pub fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+    }
+
+    /// That many hexadecimal digits, lower case.
+    pub fn hex(&self, digits: usize) -> String {
+        let mut bytes = vec![0; digits.div_ceil(2)];
+        self.fill(&mut bytes);
+        let mut text = hex(&bytes);
+        text.truncate(digits);
+        text
+    }
+
+    /// A random uuid, version 4.
+    pub fn uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        uuid(bytes)
+    }
+
+    /// True in that share of cases, 0.0 to 1.0. Takes a number even for 0.0, so that a knob does not shift what follows.
+    pub fn chance(&self, share: f64) -> bool {
+        self.share() < share
+    }
+
+    /// Between 0 and 1, all as likely.
+    pub(crate) fn share(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seed_one_run() {
+        let run = |seed| {
+            let random = Random::new(seed);
+            (random.hex(24), random.uuid(), random.chance(0.5))
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1).0, run(2).0);
+        assert_eq!(run(1).0.len(), 24);
+        assert_eq!(&run(1).1[14..15], "4");
+    }
+
+    #[test]
+    fn chance_has_ends() {
+        let random = Random::new(1);
+        assert!((0..100).all(|_| !random.chance(0.0)));
+        assert!((0..100).all(|_| random.chance(1.0)));
+    }
+}

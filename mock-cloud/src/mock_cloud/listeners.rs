@@ -1,0 +1,116 @@
+//! The ports of a world, and the ready line that tells of them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ezlo_protocol::serial::Serial;
+
+use crate::config::Ports;
+use crate::core::ready_line::{Ready, ReadyHub, ReadyUser, ReadyWifi};
+use crate::mock_cloud::{CloudContext, StartError};
+use crate::server;
+use crate::server::mdns::Announcer;
+use crate::server::{ListenerKind, Shared};
+use ezlo_hub_sim::Local;
+use ezlo_hub_sim::world_file::HubKind;
+
+/// Hubs that get ports of their own; four listeners each.
+const HUBS_WITH_PORTS: usize = 16;
+
+/// Hubs of the ready line; the first ones of the world file. All can be asked for by serial.
+const MOST_READY: usize = 1000;
+
+/// What a world listens on.
+pub(crate) struct Listeners<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) origin: &'a CloudContext,
+    pub(crate) ports: Ports,
+    pub(crate) announce: Option<&'a Announcer>,
+}
+
+impl Listeners<'_> {
+    pub(crate) fn start(&self) -> Result<Ready, StartError> {
+        let (ports, CloudContext { config, file, authority, ca_path, .. }) = (self.ports, self.origin);
+        let tls = authority.cloud()?;
+        let https = self.listen("https", ports.https, ListenerKind::Cloud { tls: Some(tls) })?;
+        let http = self.listen("http", ports.http, ListenerKind::Cloud { tls: None })?;
+        let control = self.listen("control", ports.control, ListenerKind::Control)?;
+        let count = file.hubs.iter().map(|hub| hub.count() as usize).sum::<usize>();
+        let mut hubs = Vec::with_capacity(count.min(MOST_READY));
+        let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
+        for (at, (hub, n)) in all.take(MOST_READY).enumerate() {
+            let ready = self.shared.world.told(hub, n);
+            let ready = ReadyHub { owner: self.owner(&hub.serial_of(n)), ..ready };
+            hubs.push(if at < HUBS_WITH_PORTS { self.with_ports(ready, &hub.serial_of(n), at)? } else { ready });
+        }
+        let users = file.users.iter().map(|user| ReadyUser {
+            username: user.username.clone(),
+            password: Some(user.password.expose().to_owned()),
+            account: user.account,
+        });
+        let wifi = file.wifi.iter().filter(|network| network.published).filter_map(|network| {
+            let passkey = network.passkey.as_ref()?.expose().to_owned();
+            Some(ReadyWifi { ssid: network.ssid.clone(), passkey })
+        });
+        Ok(Ready {
+            ready: true,
+            version: env!("CARGO_PKG_VERSION"),
+            seed: config.seed,
+            profile: config.profile.as_str(),
+            https: format!("https://{https}"),
+            http: format!("http://{http}"),
+            relay: format!("wss://{https}"),
+            control: format!("http://{control}"),
+            ca_pem: ca_path.clone(),
+            users: users.collect(),
+            wifi: wifi.collect(),
+            hubs,
+        })
+    }
+
+    fn listen(&self, what: &str, port: u16, surface: ListenerKind) -> Result<SocketAddr, StartError> {
+        let bind = self.origin.config.bind;
+        let address = SocketAddr::new(bind, port);
+        let bound = server::bind(address, self.shared.is_port_shared(&surface));
+        let (listener, address) =
+            bound.map_err(|source| StartError::Bind { what: what.to_owned(), address, source })?;
+        self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, surface));
+        Ok(address)
+    }
+
+    /// The first user of the account that has it now.
+    fn owner(&self, serial: &Serial) -> Option<String> {
+        let accounts = self.shared.world.accounts();
+        let account = accounts.ownership(serial)?.account;
+        accounts.users_of(account).min_by_key(|user| user.id).map(|user| user.username.clone())
+    }
+
+    fn with_ports(&self, mut ready: ReadyHub, serial: &Serial, at: usize) -> Result<ReadyHub, StartError> {
+        let cell = &self.shared.world.hub(serial);
+        if let Some(cell) = cell.as_ref().filter(|cell| cell.kind != HubKind::Vera) {
+            let ports = self.ports;
+            let lan = || ListenerKind::Lan { hub: Arc::clone(cell) };
+            let name = |what: &str| format!("{what} of hub {}", cell.serial);
+            // Fixed ports are counted up from hub to hub; 0 stays "any".
+            let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
+            let ap = self.listen(&name("access point"), port(ports.ap), ListenerKind::AccessPoint(Arc::clone(cell)))?;
+            let root = ListenerKind::AccessPointRoot(Arc::clone(cell));
+            let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root)?;
+            ready.ap = Some(format!("http://{ap}"));
+            ready.ap_root = Some(format!("http://{ap_root}"));
+            if cell.local != Local::None {
+                let address = self.listen(&name("local port"), port(ports.lan), lan())?;
+                if let Some(announcer) = self.announce {
+                    self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::mdns)?);
+                }
+                let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
+                ready.lan = Some(format!("{scheme}://{address}"));
+            }
+            if cell.local == Local::Full {
+                let address = self.listen(&name("local HTTP port"), port(ports.lan_http), lan())?;
+                ready.lan_http = Some(format!("https://{address}"));
+            }
+        }
+        Ok(ready)
+    }
+}

@@ -1,0 +1,37 @@
+//! A kept state as one readable file: the rows as a JSON object, those of a kind together.
+
+use serde_json::{Map, Value};
+
+use crate::persistence::rows::{PersistedState, Row};
+
+pub(crate) fn write(kept: &PersistedState) -> String {
+    let mut document = Map::new();
+    for Row { key, value } in kept.rows() {
+        let value = value.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or(Value::Null);
+        match key.split_once('/') {
+            None => drop(document.insert(key, value)),
+            Some((kind, name)) => {
+                let kind = document.entry(kind).or_insert_with(|| Value::Object(Map::new()));
+                kind[name] = value;
+            }
+        }
+    }
+    // A map of text always can be written.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+pub(crate) fn read(text: &str) -> Result<PersistedState, String> {
+    let document: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut rows = Vec::new();
+    for (kind, value) in document {
+        match value {
+            Value::Object(named) if PersistedState::KINDS.contains(&kind.as_str()) => {
+                rows.extend(named.iter().map(|(name, value)| Row::new(format!("{kind}/{name}"), value)));
+            }
+            value => rows.push(Row::new(kind, &value)),
+        }
+    }
+    PersistedState::from_rows(rows)
+}

@@ -1,0 +1,186 @@
+//! The database in a state folder: one table of rows, changed in transactions.
+
+use std::fs::OpenOptions;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, StorageError, TableDefinition};
+
+use crate::persistence::rows::{PersistedState, Row};
+use crate::persistence::writer::Store;
+use crate::persistence::{FILE, StateError};
+
+/// Where a new file is made, before it takes its place.
+const BESIDE: &str = "state.redb.new";
+/// Where a file goes that was damaged, when another takes its place.
+const ASIDE: &str = "state.redb.damaged";
+
+const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
+
+/// Memory for pages. Rows are written more than read, and all at once at the start.
+const CACHE: usize = 16 * 1024 * 1024;
+
+/// An open state file; nobody else has it open.
+pub(crate) struct StateFile {
+    path: PathBuf,
+    database: Database,
+}
+
+impl std::fmt::Debug for StateFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store for StateFile {
+    fn write(&self, rows: &[Row], _: u64) -> Result<(), StateError> {
+        self.transact(rows, false)
+    }
+
+    fn replace(&self, rows: &[Row], _: u64) -> Result<(), StateError> {
+        self.transact(rows, true)
+    }
+}
+
+impl StateFile {
+    /// Whether the folder has a state, good or not.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
+    /// Opens the state of a folder. Every page is checked against its sum.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StateError> {
+        let path = folder.join(FILE);
+        let io = |source| StateError::Io { path: path.clone(), source };
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
+        // The library would make a new database of an empty file.
+        if file.metadata().map_err(io)?.len() == 0 {
+            return Err(StateError::Damaged { path, reason: "it is empty".into() });
+        }
+        let database = database(&path, file)?;
+        Ok(Self { path, database })
+    }
+
+    /// Makes the state of a folder that has none. It is there whole, or not at all.
+    pub(crate) fn create(folder: &Path, rows: &[Row]) -> Result<Self, StateError> {
+        let (path, beside) = (folder.join(FILE), folder.join(BESIDE));
+        let io = |source| StateError::Io { path: path.clone(), source };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&beside).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StateError::InUse { path: beside }),
+            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        }
+        // What somebody left who was killed while making it.
+        file.set_len(0).map_err(io)?;
+        let made = Self { database: database(&beside, file)?, path: beside.clone() };
+        made.write(rows, 0)?;
+        drop(made);
+        // Not over a state that came meanwhile.
+        match std::fs::hard_link(&beside, &path) {
+            Ok(()) => std::fs::remove_file(&beside).map_err(io)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(StateError::Exists { path }),
+            // There are file systems without links.
+            Err(_) => std::fs::rename(&beside, &path).map_err(io)?,
+        }
+        #[cfg(unix)]
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+        Self::open(folder)
+    }
+
+    /// Moves what is in a folder aside, whatever it is, and says where to.
+    pub(crate) fn move_aside(folder: &Path) -> Result<PathBuf, StateError> {
+        let (path, aside) = (folder.join(FILE), folder.join(ASIDE));
+        std::fs::rename(&path, &aside).map_err(|source| StateError::Io { path, source })?;
+        Ok(aside)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state that is kept.
+    pub(crate) fn read(&self) -> Result<PersistedState, StateError> {
+        PersistedState::from_rows(self.rows()?).map_err(|reason| self.damaged(reason))
+    }
+
+    fn rows(&self) -> Result<Vec<Row>, StateError> {
+        careful(&self.path, || {
+            let reading = self.database.begin_read()?;
+            let table = match reading.open_table(ROWS) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(redb::Error::from(error)),
+            };
+            let mut rows = Vec::new();
+            for row in table.iter()? {
+                let (key, value) = row?;
+                rows.push(Row { key: key.value().to_owned(), value: Some(value.value().to_owned()) });
+            }
+            Ok(rows)
+        })?
+        .map_err(|error| self.damaged(error.to_string()))
+    }
+
+    fn transact(&self, rows: &[Row], clear: bool) -> Result<(), StateError> {
+        let written = || -> Result<(), redb::Error> {
+            let mut writing = self.database.begin_write()?;
+            writing.set_durability(Durability::Immediate)?;
+            if clear {
+                writing.delete_table(ROWS)?;
+            }
+            {
+                let mut table = writing.open_table(ROWS)?;
+                for Row { key, value } in rows {
+                    match value {
+                        Some(value) => drop(table.insert(key.as_str(), value.as_slice())?),
+                        None => drop(table.remove(key.as_str())?),
+                    }
+                }
+            }
+            writing.commit()?;
+            Ok(())
+        };
+        let io = |error: redb::Error| match error {
+            redb::Error::Io(source) => source,
+            other => std::io::Error::other(other.to_string()),
+        };
+        careful(&self.path, written)?.map_err(|error| StateError::Io { path: self.path.clone(), source: io(error) })
+    }
+
+    fn damaged(&self, reason: String) -> StateError {
+        StateError::Damaged { path: self.path.clone(), reason }
+    }
+}
+
+/// The database in that file, which is nobody else's.
+fn database(path: &Path, file: std::fs::File) -> Result<Database, StateError> {
+    let backend = FileBackend::new(file).map_err(|error| refused(path, error))?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+    let opened = careful(path, || builder.create_with_backend(backend))?;
+    opened.map_err(|error| refused(path, error))
+}
+
+/// The library answers a damaged file with an error, or so it means to; a panic is one too.
+fn careful<R>(path: &Path, act: impl FnOnce() -> R) -> Result<R, StateError> {
+    catch_unwind(AssertUnwindSafe(act))
+        .map_err(|_| StateError::Damaged { path: path.to_owned(), reason: "its pages contradict each other".into() })
+}
+
+fn refused(path: &Path, error: DatabaseError) -> StateError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StateError::InUse { path },
+        DatabaseError::Storage(StorageError::Io(source)) if source.kind() != std::io::ErrorKind::InvalidData => {
+            StateError::Io { path, source }
+        }
+        other => StateError::Damaged { path, reason: other.to_string() },
+    }
+}

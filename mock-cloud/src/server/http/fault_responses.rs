@@ -1,0 +1,110 @@
+//! What goes wrong with answers: others in their place, and some that no library would write.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use http_body_util::BodyExt as _;
+
+use crate::faults::http_raw::Raw;
+use crate::faults::kinds::FaultKind;
+use crate::server::http::{Reply, full};
+use crate::server::{ConnectionSlot, Shared};
+
+/// Pieces that a slow head comes in.
+const PIECES: usize = 10;
+/// What comes after the end of an answer that is longer than it says.
+const MORE: &str = "{\"and\": \"more\"}";
+/// A length that is none.
+const NO_LENGTH: &str = "many";
+
+/// What comes in place of the answer, whatever that would be.
+pub(crate) fn replacement_response(fault: &FaultKind) -> Option<Reply> {
+    Some(match fault {
+        FaultKind::Status { status, retry_after } => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut reply = Reply::error(status, status.canonical_reason().unwrap_or("Failed"));
+            reply.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+            reply
+        }
+        FaultKind::HtmlPage => {
+            let page = "<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>";
+            Reply::new(StatusCode::OK, "text/html", page)
+        }
+        FaultKind::CaptivePortal => {
+            let mut reply = Reply::new(StatusCode::FOUND, "text/html", "<html><body>Log in to go on</body></html>");
+            reply.headers.insert(LOCATION, HeaderValue::from_static("http://login.portal.invalid/"));
+            reply
+        }
+        FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
+        _ => return None,
+    })
+}
+
+/// The answer with what goes wrong about its bytes.
+pub(crate) async fn apply_response_fault(
+    fault: &FaultKind,
+    shared: &Shared,
+    exchange: &ConnectionSlot,
+    answer: Reply,
+) -> Reply {
+    match fault {
+        FaultKind::TruncatedBody => answer.truncated().await,
+        FaultKind::SlowHeaders { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
+            let (raw, reply) = raw(fault, answer, shared).await;
+            exchange.tamper.answer(raw);
+            reply
+        }
+        // The others come before the answer, or in place of it.
+        _ => answer,
+    }
+}
+
+/// The bytes of the answer with that fault, and the answer itself for the library.
+async fn raw(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
+    let Reply { status, headers, body } = reply;
+    // A body without end has a beginning.
+    let body = match hyper::body::Body::size_hint(&body).exact() {
+        Some(_) => body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
+        None => Bytes::new(),
+    };
+    let mut head = format!("HTTP/1.1 {status}\r\n");
+    for (name, value) in &headers {
+        head.push_str(&format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
+    }
+    let date = shared.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    head.push_str(&format!("date: {date}\r\n"));
+    let now = |text: String| (Duration::ZERO, Bytes::from(text));
+    let pieces = match fault {
+        FaultKind::SlowHeaders { millis } => {
+            slowly(&format!("{head}content-length: {}\r\n\r\n", body.len()), *millis, &body)
+        }
+        FaultKind::BadChunk => {
+            let (first, second) = body.split_at(body.len() / 2);
+            let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
+            vec![now(format!(
+                "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{}\r\nno length\r\n{}\r\n0\r\n\r\n",
+                first.len(),
+                text(first),
+                text(second)
+            ))]
+        }
+        FaultKind::WrongLength => {
+            vec![now(format!("{head}content-length: {NO_LENGTH}\r\n\r\n")), (Duration::ZERO, body.clone())]
+        }
+        _ => vec![
+            now(format!("{head}content-length: {}\r\n\r\n", body.len())),
+            (Duration::ZERO, body.clone()),
+            now(MORE.into()),
+        ],
+    };
+    (Raw { pieces }, Reply { status, headers, body: full(body) })
+}
+
+fn slowly(head: &str, millis: u64, body: &Bytes) -> Vec<(Duration, Bytes)> {
+    let pause = Duration::from_millis(millis) / u32::try_from(PIECES).unwrap_or(1);
+    let length = head.len().div_ceil(PIECES).max(1);
+    let pieces = head.as_bytes().chunks(length).map(|piece| (pause, Bytes::copy_from_slice(piece)));
+    pieces.chain([(Duration::ZERO, body.clone())]).collect()
+}

@@ -1,0 +1,115 @@
+//! Hubs announced on the local network, as real ones announce themselves.
+
+use std::net::{IpAddr, SocketAddr};
+
+use mdns_sd::{ServiceDaemon, ServiceInfo};
+
+use crate::world::hub_actor::HubActor;
+use ezlo_hub_sim::world_file::HubKind;
+
+/// What hubs call themselves (the vendor's guide, three clients).
+const SERVICE: &str = "_ezlo._tcp.local.";
+
+/// Announces hubs until it is dropped.
+pub(crate) struct Announcer(ServiceDaemon);
+
+impl std::fmt::Debug for Announcer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Announcer")
+    }
+}
+
+impl Announcer {
+    pub(crate) fn new() -> Result<Self, mdns_sd::Error> {
+        ServiceDaemon::new().map(Self)
+    }
+
+    /// Announces a hub whose local port is at that address, while it is on its network.
+    pub(crate) fn announce(
+        &self,
+        hub: &HubActor,
+        address: SocketAddr,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, mdns_sd::Error> {
+        let (daemon, service) = (self.0.clone(), service(hub, address)?);
+        let mut on_network = hub.on_network.subscribe();
+        on_network.mark_changed();
+        Ok(async move {
+            while on_network.changed().await.is_ok() {
+                let there = *on_network.borrow_and_update();
+                // The daemon ends with the cloud; then nobody is told any more.
+                if there {
+                    let _ = daemon.register(service.clone());
+                } else {
+                    let _ = daemon.unregister(service.get_fullname());
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        // Says goodbye for every hub; the daemon's own thread does it.
+        let _ = self.0.shutdown();
+    }
+}
+
+/// Linux hubs: guide20:p3, spaces in the names of TXT members included, with `serial` beside `Serial` for a client that
+/// reads it so. EzloPi: its firmware's source.
+fn service(hub: &HubActor, address: SocketAddr) -> Result<ServiceInfo, mdns_sd::Error> {
+    let serial = hub.serial.as_str();
+    let model = hub.read(|hub| hub.model.clone());
+    let last = serial.len().saturating_sub(4);
+    let (instance, host, members) = match hub.kind {
+        HubKind::Ezlopi => (
+            "EzloPi".to_owned(),
+            format!("ezlopi_{}.local.", &serial[last..]),
+            vec![("Serial", serial.to_owned()), ("ezlopi_device_type", model)],
+        ),
+        _ => (
+            format!("eZLO {model} controller ({serial})"),
+            format!("HUB{serial}.local."),
+            vec![
+                ("Hub Type", model),
+                ("Vendor", "eZLO".to_owned()),
+                ("Firmware Version", hub.family.firmware.to_owned()),
+                ("Serial", serial.to_owned()),
+            ],
+        ),
+    };
+    let members: Vec<(&str, &str)> = members.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let bound: Option<IpAddr> = (!address.ip().is_unspecified()).then(|| address.ip());
+    let ip = bound.map(|ip| ip.to_string()).unwrap_or_default();
+    let info = ServiceInfo::new(SERVICE, &instance, &host, ip.as_str(), address.port(), members.as_slice())?;
+    // Bound to every address: whatever this machine has.
+    Ok(if bound.is_none() { info.enable_addr_auto() } else { info })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::hub_actor::hub_snapshot::HubSnapshot;
+    use crate::world::hub_env::HubEnv;
+    use ezlo_hub_sim::HubAssumptions;
+    use ezlo_hub_sim::world_file::WorldFile;
+
+    fn hub(serial: &str) -> HubActor {
+        let world = WorldFile::bundled("hostile").unwrap();
+        let file = world.hubs.iter().find(|hub| hub.serial.as_str() == serial).unwrap();
+        let snapshot = HubSnapshot::from_file(file, 0, 1, &HubAssumptions::default(), 0);
+        HubActor::from_shot(&HubEnv::for_tests(), &snapshot)
+    }
+
+    #[test]
+    fn names_are_those_that_clients_look_for() {
+        let info = service(&hub("90000001"), "127.0.0.1:17000".parse().unwrap()).unwrap();
+        // The dot is escaped in the written form of a DNS name, not on the wire.
+        assert_eq!(info.get_fullname(), r"eZLO h2\.1 controller (90000001)._ezlo._tcp.local.");
+        assert_eq!((info.get_hostname(), info.get_port()), ("HUB90000001.local.", 17000));
+        assert_eq!(info.get_property_val_str("serial"), Some("90000001"), "a client reads it in lower case");
+        assert_eq!(info.get_property_val_str("Hub Type"), Some("h2.1"));
+        assert_eq!(info.get_addresses_v4().len(), 1);
+        let info = service(&hub("105000001"), "0.0.0.0:17001".parse().unwrap()).unwrap();
+        assert_eq!((info.get_hostname(), info.is_addr_auto()), ("ezlopi_0001.local.", true));
+    }
+}

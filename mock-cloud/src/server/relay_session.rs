@@ -1,0 +1,392 @@
+//! The NMA relay, without sockets: what a connection says and what it gets.
+//!
+//! A connection is nothing until it logs in as a user or registers as a controller. A user then chooses a hub with
+//! `register` and talks to it; a controller speaks for its hub.
+
+use crate::evidence::error_table;
+use crate::evidence::policy;
+use crate::evidence::policy::LOGIN_CONTROLLER;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ezlo_protocol::hub::login::{LoginUserMios, Register};
+use ezlo_protocol::hub::method::{Method as _, RelayLogin, RelayRegister};
+use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::rpc::{Envelope, FrameKind, REGISTERED, RpcError};
+use ezlo_protocol::serial::Serial;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::cluster::{Backplane, OpenTunnel, RemoteHub};
+use crate::config::Profile;
+use crate::wire::frame_scan::{FrameHeader, scan_header};
+use crate::wire::frame_writer;
+use crate::wire::frame_writer::ReplyRoute;
+use crate::world::World;
+use crate::world::hub_actor::HubActor;
+use crate::world::outbox::Link;
+use crate::world::tokens::{AuthError, Caller, ShownPair};
+use ezlo_hub_sim::decode;
+use ezlo_hub_sim::json::RawJson;
+use ezlo_hub_sim::world_file::HubKind;
+/// Fewest digits of a serial.
+const SHORTEST_SERIAL: usize = 8;
+
+/// Waits until there is room for what comes next.
+pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A connection to the relay.
+#[derive(Debug)]
+pub(crate) struct RelaySession {
+    link: Link,
+    /// The name that the client used for the relay.
+    host: Box<str>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Unknown,
+    User {
+        caller: Caller,
+        hub: Option<Arc<HubActor>>,
+    },
+    /// A user whose hub lives in whichever process of the cluster.
+    RemoteClient {
+        caller: Caller,
+        far: RemoteHub,
+    },
+    Controller(Arc<HubActor>),
+}
+
+impl RelaySession {
+    pub(crate) fn new(link: Link, host: &str) -> Self {
+        Self { link, host: host.into(), state: State::Unknown }
+    }
+
+    /// When the user's Identity expires, Unix seconds.
+    pub(crate) const fn expires(&self) -> Option<i64> {
+        match &self.state {
+            State::User { caller, .. } | State::RemoteClient { caller, .. } => Some(caller.expires),
+            State::Unknown | State::Controller(_) => None,
+        }
+    }
+
+    /// Number of the user who has logged in.
+    pub(crate) const fn user(&self) -> Option<u64> {
+        match &self.state {
+            State::User { caller, .. } | State::RemoteClient { caller, .. } => Some(caller.user),
+            State::Unknown | State::Controller(_) => None,
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &str {
+        &self.link.conn_id
+    }
+
+    /// The hub that the connection talks to, or speaks for.
+    pub(crate) const fn hub(&self) -> Option<&Arc<HubActor>> {
+        match &self.state {
+            State::User { hub: Some(hub), .. } | State::Controller(hub) => Some(hub),
+            State::User { hub: None, .. } | State::RemoteClient { .. } | State::Unknown => None,
+        }
+    }
+
+    /// The serial of that hub, wherever it lives.
+    pub(crate) fn serial(&self) -> Option<&Serial> {
+        match &self.state {
+            State::RemoteClient { far, .. } => Some(far.serial()),
+            _ => self.hub().map(|hub| &hub.serial),
+        }
+    }
+
+    /// Waits until what comes next can be passed on; `None` when it can now.
+    pub(crate) fn room(&self) -> Option<Room> {
+        match &self.state {
+            State::RemoteClient { far, .. } if !far.has_room() => Some(Box::pin(far.room())),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn on_text(&mut self, world: &Arc<World>, text: &str) {
+        let came = world.journal.came(&self.link.conn_id, text);
+        came.as_cause(|| self.on_message(world, text));
+    }
+
+    /// What is only passed on is looked at, not read; true when it was.
+    fn try_forward(&self, world: &Arc<World>, text: &str) -> bool {
+        if world.profile == Profile::Strict || world.faults.any_active() {
+            return false;
+        }
+        match &self.state {
+            State::Controller(hub) => match scan_header(text) {
+                Some(seen) if seen.kind != FrameKind::Request => {
+                    hub.forward_to_clients(seen.kind, seen.sender, text);
+                    true
+                }
+                _ => false,
+            },
+            State::User { hub: Some(hub), .. } => {
+                let Some(controller) = hub.controller() else { return false };
+                let passes = |seen: FrameHeader<'_>| {
+                    seen.kind == FrameKind::Request && seen.sender.is_none() && !is_own(seen.method)
+                };
+                let is_passed = scan_header(text).is_some_and(passes);
+                if is_passed {
+                    hub.forward_to_controller(&controller, &self.link, text);
+                }
+                is_passed
+            }
+            _ => false,
+        }
+    }
+
+    fn on_message(&mut self, world: &Arc<World>, text: &str) {
+        if self.try_forward(world, text) {
+            return;
+        }
+        let envelope = match Envelope::parse(text) {
+            Ok(envelope) => envelope,
+            Err(_) => {
+                self.link.send(&frame_writer::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Relay));
+                return;
+            }
+        };
+        match (&self.state, envelope.kind()) {
+            (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => {
+                hub.forward_to_clients(envelope.kind(), envelope.sender.map(RawValue::get), text);
+            }
+            (_, FrameKind::Request) => self.on_request(world, &envelope, text),
+            _ => {
+                self.link.send(&frame_writer::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Relay));
+            }
+        }
+    }
+
+    fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
+        let method = request.method.as_deref().unwrap_or_default();
+        if is_own(method)
+            && let Some(refused) = policy::refuse_method(world.assumptions.min_evidence, method)
+        {
+            self.reply(world, request, method, &Err(refused));
+            return;
+        }
+        match method {
+            RelayLogin::NAME => {
+                let outcome = self.log_in(world, request);
+                self.reply(world, request, method, &outcome);
+            }
+            RelayRegister::NAME if self.is_user() && world.backplane().is_some() => {
+                if let Err(error) = self.visit(world, request, text) {
+                    self.reply(world, request, method, &Err(error));
+                }
+            }
+            RelayRegister::NAME | LOGIN_CONTROLLER => {
+                let outcome = self.register(world, request);
+                let method = if outcome.is_ok() && method == RelayRegister::NAME { REGISTERED } else { method };
+                match (world.backplane(), &self.state) {
+                    (Some(backplane), State::Controller(hub)) if outcome.is_ok() => {
+                        let answer = frame_writer::reply(request, method, &outcome, ReplyRoute::Relay);
+                        register_here(world, backplane, hub, &self.link, answer);
+                    }
+                    _ => self.reply(world, request, method, &outcome),
+                }
+            }
+            _ => match &self.state {
+                State::User { hub: Some(hub), caller } => {
+                    hub.relayed_call(request, text, &self.link, || world.user_name(caller.user));
+                }
+                State::RemoteClient { far, .. } => {
+                    if !far.call(text) {
+                        self.refuse(world, request, method, "nma.ezlo.unavailable");
+                    }
+                }
+                State::User { hub: None, .. } => self.refuse(world, request, method, "nma.ezlo.notregistered"),
+                State::Unknown => self.refuse(world, request, method, "nma.user.notlogged"),
+                State::Controller(_) => self.refuse(world, request, method, "rpc.method.notfound"),
+            },
+        }
+    }
+
+    fn reply(&self, world: &World, request: &Envelope<'_>, method: &str, outcome: &Result<RawJson, RpcError>) {
+        let weak = outcome.as_ref().err();
+        let weak = weak.and_then(|error| error_table::replacement_for(world.assumptions.min_evidence, error)).map(Err);
+        self.link.send(&frame_writer::reply(request, method, weak.as_ref().unwrap_or(outcome), ReplyRoute::Relay));
+    }
+
+    fn refuse(&self, world: &World, request: &Envelope<'_>, method: &str, data: &str) {
+        self.reply(world, request, method, &Err(RpcError::known(data)));
+    }
+
+    fn log_in(&mut self, world: &World, request: &Envelope<'_>) -> Result<RawJson, RpcError> {
+        let login: LoginUserMios = params(request)?;
+        match &self.state {
+            State::User { .. } | State::RemoteClient { .. } => {
+                return Err(RpcError::known("user.login.alreadylogged"));
+            }
+            State::Controller(_) => return Err(RpcError::known("rpc.method.notfound")),
+            State::Unknown => {}
+        }
+        let pair = ShownPair { identity: login.identity.expose(), signature: login.signature.expose() };
+        let checked = world.tokens.check_pair(pair, world.clock.unix_seconds());
+        match checked.and_then(|caller| world.admit(caller, &self.host, "/nma")) {
+            Ok(caller) => {
+                self.state = State::User { caller, hub: None };
+                Ok(RawJson::empty())
+            }
+            Err(AuthError::Expired) => Err(RpcError::known("cloud.error.mms_autha_token_expired")),
+            Err(AuthError::Bad | AuthError::Missing) => Err(RpcError::known("user.login.badpassword")),
+        }
+    }
+
+    fn register(&mut self, world: &Arc<World>, request: &Envelope<'_>) -> Result<RawJson, RpcError> {
+        match &self.state {
+            State::User { caller, hub } => {
+                let chosen = world.hub_for(caller.account, &wanted(request)?)?;
+                let (caller, before) = (caller.clone(), hub.clone());
+                self.watch(before.as_ref(), &chosen)?;
+                self.state = State::User { caller, hub: Some(chosen) };
+            }
+            State::RemoteClient { .. } | State::Unknown | State::Controller(_) => {
+                let register: Register = params(request)?;
+                if !register.is_controller() {
+                    return Err(RpcError::known("nma.user.notlogged"));
+                }
+                self.register_controller(world, &register)?;
+            }
+        }
+        Ok(RawJson::empty())
+    }
+
+    const fn is_user(&self) -> bool {
+        matches!(self.state, State::User { .. } | State::RemoteClient { .. })
+    }
+
+    /// Turns to a hub that lives in whichever process of the cluster; it is answered once that is known.
+    fn visit(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) -> Result<(), RpcError> {
+        let serial = wanted(request)?;
+        let (State::User { caller, .. } | State::RemoteClient { caller, .. }, Some(backplane)) =
+            (&self.state, world.backplane())
+        else {
+            return Err(RpcError::known("nma.user.notlogged"));
+        };
+        if let State::RemoteClient { far, .. } = &self.state
+            && far.is_at(&serial)
+        {
+            self.reply(world, request, REGISTERED, &Ok(RawJson::empty()));
+            return Ok(());
+        }
+        let caller = caller.clone();
+        // Of its own each time: the one that went is not the one that came.
+        let conn_id = world.random.uuid();
+        let visit = OpenTunnel { serial, account: caller.account, user: caller.user, conn_id };
+        let far = RemoteHub::go(world, backplane, &self.link, visit, text.into());
+        self.state = State::RemoteClient { caller, far };
+        Ok(())
+    }
+
+    /// A second `register` turns the connection to the other hub (inferred).
+    fn watch(&self, before: Option<&Arc<HubActor>>, chosen: &Arc<HubActor>) -> Result<(), RpcError> {
+        if before.is_some_and(|before| before.serial == chosen.serial) {
+            return Ok(());
+        }
+        if !chosen.attach(self.link.clone()) {
+            return Err(RpcError::known("nma.ezlo.unavailable"));
+        }
+        if let Some(before) = before {
+            before.detach(&self.link.conn_id);
+        }
+        Ok(())
+    }
+
+    /// A hub that is a process of its own. Real ones prove themselves with a client certificate; here a strange serial is
+    /// welcome, so that a board on the desk can join, except in the strict profile.
+    fn register_controller(&mut self, world: &Arc<World>, register: &Register) -> Result<(), RpcError> {
+        let serial = register.serial.get();
+        let known = world.hub(serial);
+        let said = register.mac_address.as_deref().and_then(|mac| mac.parse::<MacAddress>().ok());
+        let hub = match known {
+            // Real hubs prove themselves by certificate; here the label's address has to do.
+            Some(hub) if said != Some(hub.mac) || hub.kind == HubKind::Vera => return Err(refused_controller()),
+            Some(hub) => hub,
+            None if world.profile == Profile::Strict => return Err(refused_controller()),
+            None => {
+                let mac = said.unwrap_or_default();
+                let model = register.hub_type.as_deref().unwrap_or_default();
+                let cell = HubActor::foreign(&world.env, serial.clone(), mac, model, 0);
+                world.add_hub(cell).ok_or_else(refused_controller)?
+            }
+        };
+        if let State::Controller(before) = &self.state {
+            before.controller_disconnected(&self.link.conn_id);
+        }
+        hub.controller_registered(self.link.clone());
+        self.state = State::Controller(hub);
+        Ok(())
+    }
+}
+
+/// Whether it is the relay that answers to that.
+fn is_own(method: &str) -> bool {
+    matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER)
+}
+
+/// Tells the other processes that a hub lives here; its controller is answered once they know.
+fn register_here(world: &World, backplane: &Arc<dyn Backplane>, hub: &HubActor, link: &Link, answer: String) {
+    let (backplane, serial, link) = (Arc::clone(backplane), hub.serial.clone(), link.clone());
+    world.spawn(async move {
+        match backplane.register_here(&serial).await {
+            Ok(()) => drop(link.send(&answer)),
+            Err(error) => {
+                tracing::warn!(%error, %serial, "the other processes cannot be told of a controller");
+                link.close(1013, "try again");
+            }
+        }
+    });
+}
+
+/// The vendor's sample of a refused controller.
+fn refused_controller() -> RpcError {
+    RpcError::new(1, "cloud.error.login_controller_failed", "Login controller failed")
+}
+
+impl Drop for RelaySession {
+    fn drop(&mut self) {
+        match &self.state {
+            State::User { hub: Some(hub), .. } => hub.detach(&self.link.conn_id),
+            State::Controller(hub) => hub.controller_disconnected(&self.link.conn_id),
+            State::User { hub: None, .. } | State::RemoteClient { .. } | State::Unknown => {}
+        }
+    }
+}
+
+fn raw_params(request: &Envelope<'_>) -> Result<Value, RpcError> {
+    let params = request.params.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    params.ok_or_else(|| RpcError::known("rpc.params.notfound"))
+}
+
+fn params<T: serde::de::DeserializeOwned>(request: &Envelope<'_>) -> Result<T, RpcError> {
+    let params = request.params.ok_or_else(|| RpcError::known("rpc.params.notfound"))?;
+    decode(Some(params.get()))
+}
+
+/// The hub a user wants. The errors are the vendor's own list of 2018; which of them the service sends today is not known.
+fn wanted(request: &Envelope<'_>) -> Result<Serial, RpcError> {
+    let params = raw_params(request)?;
+    let serial = match &params["serial"] {
+        Value::String(serial) => serial,
+        Value::Null => {
+            return Err(RpcError::new(-32600, "rpc.params.notfound.serial", "Bad request, serial does not exist"));
+        }
+        // Clients take care to send text.
+        _ => return Err(RpcError::known("rpc.params.invalid")),
+    };
+    if serial.len() < SHORTEST_SERIAL {
+        return Err(RpcError::new(-32602, "rpc.params.tooshort.serial", "Serial is too short"));
+    }
+    serial.parse().map_err(|_| RpcError::known("nma.invalid.ezlo.serial"))
+}

@@ -1,0 +1,159 @@
+//! The account server: the account, its users and hubs, and claiming a hub.
+
+use ezlo_protocol::cloud::account::{AccountRecord, ClaimAnswer, HubList, HubListEntry, UserList, UserRecord};
+use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::{self, Loose};
+use http::StatusCode;
+
+use crate::server::http::{Host, Reply, Request};
+use crate::server::vendor::routes::authenticate;
+use crate::world::World;
+use crate::world::accounts::owners::Ownership;
+use crate::world::accounts::{Account, Claim, ClaimError};
+use crate::world::hub_registry::HubSummary;
+use crate::world::tokens::Caller;
+use ezlo_hub_sim::json::is_too_deep;
+use ezlo_hub_sim::world_file::HubKind;
+
+/// The caller, if the account in the path is theirs.
+fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller, Reply> {
+    let caller = authenticate(world, request)?;
+    match account.parse::<u64>() {
+        Err(_) => Err(Reply::error(StatusCode::BAD_REQUEST, "Invalid account")),
+        Ok(account) if account != caller.account => Err(Reply::error(StatusCode::FORBIDDEN, "Not your account")),
+        Ok(_) => Ok(caller),
+    }
+}
+
+pub(crate) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    match own_account(world, request, parts[0]) {
+        Ok(caller) => {
+            let write = |account: &_| serde_json::to_vec(&with_servers(account, &request.host)).unwrap_or_default();
+            match world.accounts().account_text(caller.account, &request.host.authority, write) {
+                Some(text) => Reply::json_text(text),
+                None => Reply::not_found(),
+            }
+        }
+        Err(reply) => reply,
+    }
+}
+
+/// Servers that nobody changed are those of the caller's world of names.
+fn with_servers(account: &Account, host: &Host) -> AccountRecord {
+    let mut record = account.record.clone();
+    let servers = [
+        (&mut record.server_event, "vera-us-oem-event11.mios.com"),
+        (&mut record.server_event_alt, "vera-us-oem-event12.mios.com"),
+        (&mut record.server_account, "vera-us-oem-account11.mios.com"),
+        (&mut record.server_account_alt, "vera-us-oem-account12.mios.com"),
+    ];
+    for (member, vendor) in servers {
+        if member.is_absent() {
+            *member = host.server(vendor).into();
+        }
+    }
+    record
+}
+
+/// The change is JSON in the query. The answer is inferred: the changed record.
+pub(crate) fn change(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let caller = match own_account(world, request, parts[0]) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    let Some(json) = request.param("json") else {
+        return Reply::error(StatusCode::BAD_REQUEST, "json is required");
+    };
+    if is_too_deep(json) {
+        return Reply::error(StatusCode::BAD_REQUEST, "json is nested too deeply");
+    }
+    let change: AccountRecord = match wire::from_slice(json.as_bytes()) {
+        Ok(change) => change,
+        Err(error) => return Reply::error(StatusCode::BAD_REQUEST, &format!("Invalid json: {error}")),
+    };
+    if !world.accounts().update(caller.account, &change) {
+        return Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Account record too long");
+    }
+    read(world, request, parts)
+}
+
+pub(crate) fn users(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let caller = match own_account(world, request, parts[0]) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    let accounts = world.accounts();
+    let users = accounts.users_of(caller.account).map(|user| UserRecord {
+        user: Loose::number(user.id),
+        username: user.username.as_str().into(),
+        permission_role: Loose::number(user.role).into(),
+        email: user.email.as_str().into(),
+        ..UserRecord::default()
+    });
+    Reply::json(&UserList { users: users.collect(), ..UserList::default() })
+}
+
+pub(crate) fn hubs(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let caller = match own_account(world, request, parts[0]) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    let accounts = world.accounts();
+    let Some(account) = accounts.account(caller.account) else { return Reply::not_found() };
+    let hubs = accounts.hubs_of(caller.account).filter_map(|(serial, ownership)| {
+        let hub = world.hub_summary(&serial)?;
+        Some(entry(&serial, hub, ownership, account, &request.host))
+    });
+    Reply::json(&HubList { devices: hubs.collect(), ..HubList::default() })
+}
+
+/// Numbers are text, except `Blocked`; `Name` and `Using_2G` are there for Vera firmware only.
+fn entry(serial: &Serial, hub: HubSummary, ownership: Ownership, account: &Account, host: &Host) -> HubListEntry {
+    let vera = hub.kind == HubKind::Vera;
+    HubListEntry {
+        serial: Loose::text(serial.clone()),
+        device_type: Loose::text(if vera { 1 } else { 7 }).into(),
+        device_sub_type: Loose::text(2).into(),
+        mac: hub.mac.into(),
+        server_device: host.server("vera-us-oem-device11.mios.com").into(),
+        server_device_alt: host.server("vera-us-oem-device12.mios.com").into(),
+        installation: Loose::text(account.installation).into(),
+        name: vera.then(|| "Home".to_owned()).into(),
+        using_2g: vera.then(|| Loose::text(0)).into(),
+        device_assigned: ownership.since.strftime("%Y-%m-%d %H:%M:%S").to_string().into(),
+        blocked: Loose::number(0).into(),
+        ..HubListEntry::default()
+    }
+}
+
+/// Answers are inferred: 404 unknown serial, 403 wrong MAC or installation, 409 owned by somebody else.
+pub(crate) fn claim(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let caller = match authenticate(world, request) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    let Ok(installation) = parts[0].parse() else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Invalid installation");
+    };
+    let Some(mac) = request.param("MacAddress") else {
+        return Reply::error(StatusCode::BAD_REQUEST, "MacAddress is required");
+    };
+    let Ok(mac) = mac.parse::<MacAddress>() else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Invalid MacAddress");
+    };
+    let hub = parts[1].parse::<Serial>().ok().and_then(|serial| world.hub(&serial));
+    let Some(hub) = hub else { return Reply::error(StatusCode::NOT_FOUND, "Unknown device") };
+    let claim = Claim { account: caller.account, installation, serial: &hub.serial, mac, label: hub.mac };
+    let claimed = world.accounts().claim(&claim, world.clock.timestamp());
+    match claimed {
+        Ok(installation) => Reply::json(&ClaimAnswer {
+            installation: Loose::text(installation).into(),
+            serial: Loose::text(hub.serial.clone()).into(),
+            ..ClaimAnswer::default()
+        }),
+        Err(ClaimError::Installation) => Reply::error(StatusCode::FORBIDDEN, "Not your installation"),
+        Err(ClaimError::Mac) => Reply::error(StatusCode::FORBIDDEN, "MacAddress does not match"),
+        Err(ClaimError::Owned) => Reply::error(StatusCode::CONFLICT, "Device belongs to another account"),
+    }
+}

@@ -1,0 +1,199 @@
+//! The auth server: accounts are made, users log in, hosts give out session tokens.
+
+use ezlo_protocol::identity::IdentityPair;
+use ezlo_protocol::secret::Password;
+use http::StatusCode;
+
+use crate::config::Profile;
+use crate::faults::kinds::FaultKind;
+use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::server::http::{Host, Reply, Request, pairs};
+use crate::server::vendor::routes::{pair, unauthorized};
+use crate::world::World;
+use crate::world::accounts::{CreateError, NewAccount, User};
+use crate::world::sessions::Session;
+use crate::world::tokens::{AuthError, Issue};
+use ezlo_hub_sim::json::JsonObjectWriter;
+
+/// `PK_App` of an account that was made with an AppKey, as in the vendor's note.
+const APP: i64 = 482;
+
+/// Success as the vendor's note describes it; failures are inferred.
+pub(crate) fn create_account(world: &World, request: &Request, _: &[&str]) -> Reply {
+    let params = Params::new(request);
+    let (Some(username), Some(email), Some(password)) =
+        (params.get("Username"), params.get("Email"), params.get("Password"))
+    else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Username, Email and Password are required");
+    };
+    let (oem, app) = match (oem(&params), app(world, &params, true)) {
+        (Err(reply), _) | (_, Err(reply)) => return reply,
+        (Ok(oem), Ok(app)) => (oem, app),
+    };
+    let password = Password::new(password);
+    let wish = NewAccount { username, email, password: &password };
+    let created = world.accounts().create(&wish, &world.random);
+    match created {
+        Ok(user) => {
+            let (pair, _) = issue(world, &user, request, 1, oem, app);
+            login_answer(&pair, &request.host, Some(user.id))
+        }
+        Err(error) => refusal(error),
+    }
+}
+
+fn refusal(error: CreateError) -> Reply {
+    let (status, text) = match error {
+        CreateError::Username => (StatusCode::BAD_REQUEST, "Invalid Username"),
+        CreateError::Email => (StatusCode::BAD_REQUEST, "Invalid Email"),
+        CreateError::Password => (StatusCode::BAD_REQUEST, "Invalid Password"),
+        CreateError::Exists => (StatusCode::CONFLICT, "Username or Email already exists"),
+        CreateError::Full => (StatusCode::SERVICE_UNAVAILABLE, "Too many accounts"),
+    };
+    Reply::error(status, text)
+}
+
+/// A wrong name and a wrong password are the same 404, as on the real service.
+pub(crate) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let params = Params::new(request);
+    let Some(hash) = params.get("SHA1Password") else {
+        return Reply::error(StatusCode::BAD_REQUEST, "SHA1Password is required");
+    };
+    let (oem, app) = match (oem(&params), app(world, &params, false)) {
+        (Err(reply), _) | (_, Err(reply)) => return reply,
+        (Ok(oem), Ok(app)) => (oem, app),
+    };
+    let version = if params.get("TokenVersion") == Some("2") { 2 } else { 1 };
+    let user = world.accounts().log_in(parts[0], hash, params.get("SHA1PasswordCS"));
+    match user {
+        Some(user) => {
+            let (pair, _) = issue(world, &user, request, version, oem, app);
+            login_answer(&pair, &request.host, None)
+        }
+        None => Reply::error(StatusCode::NOT_FOUND, "Invalid username or password"),
+    }
+}
+
+/// A login: its number, and what goes wrong with it of what can.
+fn log_in(world: &World, user: &User, request: &Request, can: impl Fn(&FaultKind) -> bool) -> (i64, Option<FaultKind>) {
+    let seq = world.accounts().next_login();
+    let (host, path) = (request.host.name(), request.path.as_str());
+    let facts =
+        InjectionContext { host: &host, path, user: &user.username, listener: "cloud", ..InjectionContext::default() };
+    let fault = world.fault_if(InjectionPoint::Login, &facts, can);
+    if fault == Some(FaultKind::EvictOthers) {
+        world.accounts().evict(user, seq);
+    }
+    (seq, fault)
+}
+
+/// The number of a login that gives out no Identity.
+pub(crate) fn login_number(world: &World, user: &User, request: &Request) -> i64 {
+    log_in(world, user, request, |fault| *fault == FaultKind::EvictOthers).0
+}
+
+/// The Identity of a login, with its signature and the login's number.
+pub(crate) fn issue(
+    world: &World,
+    user: &User,
+    request: &Request,
+    version: u8,
+    oem: i64,
+    app: i64,
+) -> (IdentityPair, i64) {
+    let (seq, fault) = log_in(world, user, request, |_| true);
+    let (skew, lifetime) = match fault {
+        Some(FaultKind::ClockSkew { seconds }) => (seconds, world.assumptions.identity_seconds),
+        Some(FaultKind::EarlyExpiry { seconds }) => (0, i64::from(seconds)),
+        _ => (0, world.assumptions.identity_seconds),
+    };
+    let issue = Issue {
+        now: world.clock.unix_seconds().saturating_add(skew),
+        lifetime,
+        seq,
+        version,
+        oem,
+        app,
+        server: request.host.server("vera-us-oem-autha11.mios.com"),
+    };
+    let mut pair = world.tokens.issue_pair(user, &issue);
+    if fault == Some(FaultKind::BadSignature) {
+        // That of what it says a second later.
+        pair.signature = world.tokens.issue_pair(user, &Issue { now: issue.now + 1, ..issue }).signature;
+    }
+    (pair, seq)
+}
+
+/// Beside the tokens: names, and what holds them together.
+const LOGIN_ROOM: usize = 512;
+
+/// A [`LoginAnswer`](ezlo_protocol::cloud::account::LoginAnswer), with the phone record that an account was made with.
+fn login_answer(pair: &IdentityPair, host: &Host, phone_user: Option<u64>) -> Reply {
+    let mut members =
+        JsonObjectWriter::with_room(pair.identity.expose().len() + pair.signature.expose().len() + LOGIN_ROOM);
+    members.text("Identity", pair.identity.expose());
+    members.text("IdentitySignature", pair.signature.expose());
+    members.text("Server_Event", host.server("vera-us-oem-event11.mios.com"));
+    members.text("Server_Event_Alt", host.server("vera-us-oem-event12.mios.com"));
+    members.text("Server_Account", host.server("vera-us-oem-account11.mios.com"));
+    members.text("Server_Account_Alt", host.server("vera-us-oem-account12.mios.com"));
+    if let Some(user) = phone_user {
+        members.json("PK_Phone_User", &user.to_string());
+    }
+    Reply::json_text(members.end().into_bytes())
+}
+
+/// Bare text. Needs the pair; a session token is not enough.
+pub(crate) fn session_token(world: &World, request: &Request, _: &[&str]) -> Reply {
+    let now = world.clock.unix_seconds();
+    let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(pair, now));
+    match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
+        Ok(mut caller) => {
+            caller.expires = now.saturating_add(world.assumptions.session_seconds);
+            let session = Session { caller, host: request.host.name().into_owned() };
+            let token = world.sessions().issue(session, &world.random);
+            Reply::text(token.expose().to_owned())
+        }
+        Err(error) => unauthorized(error),
+    }
+}
+
+/// Parameters from the query or, since one public client sends a form, from the body.
+struct Params<'a> {
+    request: &'a Request,
+    form: Vec<(String, String)>,
+}
+
+impl<'a> Params<'a> {
+    fn new(request: &'a Request) -> Self {
+        let is_form =
+            request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let form = std::str::from_utf8(&request.body).ok().filter(|_| is_form).and_then(pairs).unwrap_or_default();
+        Self { request, form }
+    }
+
+    /// The value of a parameter that is there and not empty.
+    fn get(&self, name: &str) -> Option<&str> {
+        let in_form = || self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        self.request.param(name).or_else(in_form).filter(|value| !value.is_empty())
+    }
+}
+
+fn oem(params: &Params<'_>) -> Result<i64, Reply> {
+    match params.get("PK_Oem") {
+        None => Ok(1),
+        Some(text) => text.parse().map_err(|_| Reply::error(StatusCode::BAD_REQUEST, "Invalid PK_Oem")),
+    }
+}
+
+/// The vendor's note says an AppKey is needed, ten public clients log in without. The strict profile asks for a well-formed
+/// one when an account is made and refuses malformed ones always; the others take what comes.
+fn app(world: &World, params: &Params<'_>, needed: bool) -> Result<i64, Reply> {
+    let key = params.get("AppKey");
+    let well_formed = |key: &str| key.len() == 40 && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let good = key.map_or(!needed, well_formed);
+    match world.profile {
+        Profile::Strict if !good => Err(Reply::error(StatusCode::FORBIDDEN, "Invalid AppKey")),
+        _ => Ok(if key.is_some() { APP } else { 0 }),
+    }
+}

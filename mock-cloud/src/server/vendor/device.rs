@@ -1,0 +1,195 @@
+//! The device server: what the cloud knows of a hub, and the locator.
+
+use ezlo_protocol::cloud::hub_record::{HubRecord, LocatedHub, LocatorAnswer};
+use ezlo_protocol::secret::SessionToken;
+use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::{Field, Loose};
+use http::StatusCode;
+
+use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::server::http::world_routing::world_number;
+use crate::server::http::{Host, Reply, Request};
+use crate::server::vendor::routes::{authenticate, unauthorized};
+use crate::world::World;
+use crate::world::hub_actor::HubActor;
+use crate::world::tokens::{AuthError, Caller};
+use ezlo_hub_sim::world_file::HubKind;
+
+/// An address of the block for documentation: what the outside would see.
+const EXTERNAL_IP: &str = "203.0.113.10";
+const INTERNAL_IP: &str = "192.168.1.50";
+
+/// Unknown serial 404, somebody else's hub 403 (inferred).
+pub(crate) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
+    let caller = match authenticate(world, request) {
+        Ok(caller) => caller,
+        Err(reply) => return reply,
+    };
+    let hub = parts[0].parse::<Serial>().ok().and_then(|serial| world.hub(&serial));
+    let Some(hub) = hub else { return Reply::error(StatusCode::NOT_FOUND, "Unknown device") };
+    let owner = world.accounts().ownership(&hub.serial).map(|ownership| ownership.account);
+    if owner != Some(caller.account) {
+        return Reply::error(StatusCode::FORBIDDEN, "Not your device");
+    }
+    Reply::json(&match hub.kind {
+        HubKind::Vera => vera_record(&hub, world, &request.host),
+        HubKind::Linux | HubKind::Rtos | HubKind::Ezlopi => ezlo_record(&hub, world, request, &caller),
+    })
+}
+
+/// Relays that hubs are spread over.
+const RELAYS: u32 = 8;
+
+fn relay_number(hub: &HubActor) -> u32 {
+    hub.serial.as_str().bytes().map(u32::from).sum::<u32>() % RELAYS + 1
+}
+
+/// The relay a hub is at: one of a few by serial, so that a client cannot count on one name.
+pub(crate) fn relay_url(hub: &HubActor, host: &Host) -> String {
+    if host.is_vendors() {
+        format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub))
+    } else {
+        format!("{}://{}", if host.tls { "wss" } else { "ws" }, host.authority)
+    }
+}
+
+/// Another relay than the one the hub was at.
+fn moved(hub: &HubActor, host: &Host) -> String {
+    if host.is_vendors() {
+        return format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub) % RELAYS + 1);
+    }
+    // Another name for this machine, and for the same world on it.
+    let (name, port) = match host.authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, format!(":{port}")),
+        _ => (host.authority.as_str(), String::new()),
+    };
+    let other = match (world_number(&name.to_ascii_lowercase()), name) {
+        (Some(number), _) => format!("w0{number}.localhost"),
+        (None, "localhost") => "127.0.0.1".to_owned(),
+        (None, _) => "localhost".to_owned(),
+    };
+    format!("{}://{other}{port}", if host.tls { "wss" } else { "ws" })
+}
+
+fn ezlo_record(hub: &HubActor, world: &World, request: &Request, caller: &Caller) -> HubRecord {
+    let host = &request.host;
+    let (name, user) = (host.name(), world.user_name(caller.user));
+    let hub_of = hub.serial.as_str();
+    let facts = InjectionContext {
+        host: &name,
+        path: &request.path,
+        user: &user,
+        hub: hub_of,
+        listener: "cloud",
+        ..InjectionContext::default()
+    };
+    let has_moved = world.fault(InjectionPoint::Record, &facts).is_some();
+    let relay = if has_moved { moved(hub, host) } else { relay_url(hub, host) };
+    HubRecord {
+        serial: Loose::text(hub.serial.clone()),
+        mac: hub.mac.into(),
+        server_relay: relay.into(),
+        nma_controller_status: Loose::number(i64::from(hub.is_online())).into(),
+        nma_uuid: hub.read(|hub| hub.uuid.clone()).into(),
+        linux_firmware: Loose::number(1).into(),
+        ui: Loose::text(4).into(),
+        engine_status: Loose::text(0).into(),
+        branding: Loose::text(1).into(),
+        has_alarm_panel: Loose::text(0).into(),
+        has_wifi: Loose::text(0).into(),
+        public_key_android: "".into(),
+        public_key_ios: "".into(),
+        ..HubRecord::default()
+    }
+}
+
+fn vera_record(hub: &HubActor, world: &World, host: &Host) -> HubRecord {
+    let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    HubRecord {
+        serial: Loose::text(hub.serial.clone()),
+        mac: hub.mac.into(),
+        server_relay: host.server("vera-us-oem-relay31.mios.com").into(),
+        linux_firmware: Loose::number(0).into(),
+        ui: Loose::text(7).into(),
+        engine_status: Loose::text(1).into(),
+        branding: Loose::text(1).into(),
+        has_alarm_panel: Loose::text(0).into(),
+        has_wifi: Loose::text(1).into(),
+        external_ip: EXTERNAL_IP.into(),
+        accessible_port: Loose::text(80).into(),
+        internal_ip: INTERNAL_IP.into(),
+        alive_date: now.into(),
+        firmware_version: "1.7.5185".into(),
+        prior_firmware_version: "1.7.4970".into(),
+        upgrade_date: "2023-01-01 00:00:00".into(),
+        uptime: "0".into(),
+        server_device: host.server("vera-us-oem-device11.mios.com").into(),
+        server_event: host.server("vera-us-oem-event11.mios.com").into(),
+        server_support: host.server("vera-us-oem-support11.mios.com").into(),
+        server_storage: host.server("vera-us-oem-storage11.mios.com").into(),
+        wifi_ssid: "".into(),
+        timezone: "Etc/UTC".into(),
+        local_port: Loose::text(3480).into(),
+        zwave_locale: "US".into(),
+        zwave_version: "4.5".into(),
+        platform: "Sercomm G450".into(),
+        ui_language: "en".into(),
+        ui_skin: "mios".into(),
+        using_2g: Loose::number(0).into(),
+        distribution_build: "7.0.31".into(),
+        access_permissions: "".into(),
+        ..HubRecord::default()
+    }
+}
+
+/// Hubs that the locator tells of: far more than are behind any real address.
+const MOST_LOCATED: usize = 1000;
+
+/// Hubs behind the caller's address. Everybody here is behind the same one; no authentication is needed.
+pub(crate) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
+    let host = &request.host;
+    let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let hubs = world.list_hubs(None, MOST_LOCATED);
+    let accounts = world.accounts();
+    let hubs = hubs.into_iter().filter(|hub| hub.read(|hub| hub.wifi.on_network())).map(|hub| LocatedHub {
+        serial: Loose::number(hub.serial.clone()),
+        mac: hub.mac.into(),
+        device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
+        device_sub_type: Loose::number(2).into(),
+        firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
+        server_device: host.server("vera-us-oem-device11.mios.com").into(),
+        server_event: host.server("vera-us-oem-event11.mios.com").into(),
+        server_account: host.server("vera-us-oem-account11.mios.com").into(),
+        account: match accounts.ownership(&hub.serial) {
+            Some(ownership) => Loose::number(ownership.account).into(),
+            None => Field::Null,
+        },
+        internal_ip: INTERNAL_IP.into(),
+        last_alive_reported: now.as_str().into(),
+        platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
+        ..LocatedHub::default()
+    });
+    Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
+}
+
+/// [`legacy_relay`] with the session token in the path.
+pub(crate) fn legacy_relay_by_path(world: &World, _: &Request, parts: &[&str]) -> Reply {
+    let token = SessionToken::new(parts.get(1).copied().unwrap_or_default());
+    let checked = world.sessions().check(&token, world.clock.unix_seconds()).map(drop);
+    match checked {
+        Ok(()) => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "Tunnel not found"),
+        Err(error) => unauthorized(error),
+    }
+}
+
+/// The legacy HTTP relay of Vera hubs, as far as it goes without one: it wants a session token, and no tunnel is up. Both
+/// answers are coded into a public client; what a hub itself says there is not simulated.
+pub(crate) fn legacy_relay(world: &World, request: &Request, _: &[&str]) -> Reply {
+    if request.header("mmssession").is_none() {
+        return unauthorized(AuthError::Missing);
+    }
+    match authenticate(world, request) {
+        Ok(_) => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "Tunnel not found"),
+        Err(reply) => reply,
+    }
+}

@@ -1,0 +1,85 @@
+//! A connection whose answers wait for a disk that stands still.
+
+use std::net::SocketAddr;
+
+use ezlo_protocol::password::sha1_password;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::MockCloud;
+
+const CALLS: usize = 3000;
+
+type Client = WebSocketStream<TcpStream>;
+
+async fn identity(to: SocketAddr) -> Value {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let hash = sha1_password("demo.user", &"demo-password".into());
+    let path = format!("/autha/auth/username/demo.user?SHA1Password={}&PK_Oem=1", hash.expose());
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+async fn at_the_hub(cloud: &MockCloud) -> Client {
+    let to: SocketAddr = cloud.ready().http.trim_start_matches("http://").parse().unwrap();
+    let pair = identity(to).await;
+    let stream = TcpStream::connect(to).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async("ws://localhost/", stream).await.unwrap();
+    for (method, params) in [
+        ("loginUserMios", json!({"MMSAuth": pair["Identity"], "MMSAuthSig": pair["IdentitySignature"]})),
+        ("register", json!({"serial": "90000001"})),
+    ] {
+        let call = json!({"id": 1, "method": method, "params": params}).to_string();
+        socket.send(Message::text(call)).await.unwrap();
+        assert_eq!(next(&mut socket).await["error"], Value::Null, "{method}");
+    }
+    socket
+}
+
+async fn next(socket: &mut Client) -> Value {
+    match socket.next().await {
+        Some(Ok(Message::Text(text))) => serde_json::from_str(&text).unwrap(),
+        Some(Ok(Message::Ping(_))) => Value::Null,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Far more calls than the queue of answers has room for: they wait with the client, and nobody is cut off as too slow.
+#[tokio::test]
+async fn calls_wait_while_the_disk_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = MockCloud::builder().state_dir(folder.path()).start().await.unwrap();
+    let mut socket = at_the_hub(&cloud).await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (holds, held) = tokio::sync::oneshot::channel();
+    let world = std::sync::Arc::clone(&cloud.shared().world);
+    let disk = std::thread::spawn(move || {
+        let standing_still = world.keeper.as_ref().unwrap().mark_all();
+        holds.send(()).unwrap();
+        let _ = released.recv();
+        drop(standing_still);
+    });
+    held.await.unwrap();
+    let call = |id: usize| json!({"id": id, "method": "hub.modes.current.get", "params": {}}).to_string();
+    for id in 0..CALLS {
+        socket.feed(Message::text(call(id))).await.unwrap();
+    }
+    socket.flush().await.unwrap();
+    // The cloud runs on this thread: after so many turns it has read what it is going to.
+    for _ in 0..10 * CALLS {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    disk.join().unwrap();
+    let mut answered = 0;
+    while answered < CALLS {
+        answered += usize::from(next(&mut socket).await["id"] == answered);
+    }
+}

@@ -1,0 +1,121 @@
+//! The upgrade of a request to a WebSocket, and what can go wrong with it.
+
+use crate::server::http::fault_responses::replacement_response;
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::faults::kinds::FaultKind;
+use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::server::http as answers;
+use crate::server::http::Reply;
+use crate::server::hub_ports::lan::LocalSession;
+use crate::server::relay_session::RelaySession;
+use crate::server::ws::connection::Accepted;
+use crate::server::ws::session::Session;
+use crate::server::{ConnectionSlot, ListenerKind, Shared};
+use crate::world::outbox::{Link, LinkKind};
+
+pub(crate) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
+    let wanted = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
+    wanted.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+/// Answers an upgrade request; on success the session waits in the slot.
+pub(crate) fn accept(
+    shared: &Shared,
+    surface: &ListenerKind,
+    exchange: &ConnectionSlot,
+    request: http::Request<Incoming>,
+) -> Reply {
+    let headers = request.headers();
+    let version = headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
+    let Some(key) = headers.get(SEC_WEBSOCKET_KEY).filter(|_| request.method() == Method::GET) else {
+        return Reply::error(StatusCode::BAD_REQUEST, "Not a WebSocket handshake");
+    };
+    if version != Some(b"13") {
+        let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is required");
+        reply.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return reply;
+    }
+    let host = answers::host_of(&request, false).map(|host| host.name().into_owned()).unwrap_or_default();
+    let no_pong = match refused(shared, surface, &request, &host) {
+        Ok(no_pong) => no_pong,
+        Err(refusal) => return refusal,
+    };
+    let accept_key = derive_accept_key(key.as_bytes());
+    let world = &shared.world;
+    let conn_id = world.random.uuid();
+    let (session, outbox) = match (surface, request.uri().path()) {
+        (ListenerKind::Cloud { .. }, "/" | "/nma") => {
+            let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Relay);
+            (Session::Relay(RelaySession::new(link, &host)), outbox)
+        }
+        (ListenerKind::Lan { hub, .. }, "/") => {
+            let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Local);
+            (Session::Local(LocalSession::new(Arc::clone(hub), link)), outbox)
+        }
+        _ => return Reply::not_found(),
+    };
+    let upgrade = hyper::upgrade::on(request);
+    // Only once it is certain that frames follow.
+    if no_pong {
+        exchange.tamper.no_pong();
+    }
+    *exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(Accepted { world: Arc::clone(world), upgrade, session, outbox });
+    switching(&accept_key)
+}
+
+/// What goes wrong with the upgrade: a refusal, or whether nobody is to answer its pings.
+fn refused(
+    shared: &Shared,
+    surface: &ListenerKind,
+    request: &http::Request<Incoming>,
+    host: &str,
+) -> Result<bool, Reply> {
+    if !shared.world.faults.any_active() {
+        return Ok(false);
+    }
+    let query = answers::query_params(request.uri().query().unwrap_or_default());
+    let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
+    let facts = InjectionContext {
+        host,
+        path: request.uri().path(),
+        method: request.method().as_str(),
+        hub: &hub,
+        listener: surface.listener(),
+        params: Some(&query),
+        ..InjectionContext::default()
+    };
+    let is_there =
+        matches!((surface, facts.path), (ListenerKind::Cloud { .. }, "/" | "/nma") | (ListenerKind::Lan { .. }, "/"));
+    let can = |fault: &FaultKind| is_there || *fault != FaultKind::NoPong;
+    match shared.world.fault_if(InjectionPoint::Upgrade, &facts, can) {
+        Some(FaultKind::NoPong) => Ok(true),
+        Some(FaultKind::UpgradeRefused { status }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            Err(Reply::error(status, status.canonical_reason().unwrap_or("No")))
+        }
+        // An upgrade is a request too, and can be answered by anything else than what an upgrade is.
+        _ => {
+            let can = |fault: &FaultKind| replacement_response(fault).is_some();
+            let instead = shared.world.fault_if(InjectionPoint::Request, &facts, can);
+            instead.as_ref().and_then(replacement_response).map_or(Ok(false), Err)
+        }
+    }
+}
+
+fn switching(accept_key: &str) -> Reply {
+    let mut reply = Reply::text(Bytes::new());
+    reply.status = StatusCode::SWITCHING_PROTOCOLS;
+    reply.headers.clear();
+    reply.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    reply.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    reply.headers.extend(HeaderValue::from_str(accept_key).ok().map(|key| (SEC_WEBSOCKET_ACCEPT, key)));
+    reply
+}

@@ -1,0 +1,430 @@
+//! A hub under its own lock, with the connections that listen to it and the clock that moves it.
+//!
+//! One lock per hub makes the documented order a property of the code: an answer is queued before the broadcasts that its
+//! call caused, and every connection gets broadcasts in the same order.
+
+use crate::evidence::error_table;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ezlo_protocol::hub::broadcast::HUB_STATE_CHANGED;
+use ezlo_protocol::hub::method::{self, Kind};
+use ezlo_protocol::mac::MacAddress;
+use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
+use ezlo_protocol::serial::Serial;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::journal;
+use crate::journal::usage_report;
+use crate::persistence::rows::RowKey;
+use crate::wire::frame_scan::conn_id;
+use crate::wire::frame_writer;
+use crate::wire::frame_writer::{MessageId, ReplyRoute};
+use crate::world::hub_env::HubEnv;
+use crate::world::outbound_http;
+use crate::world::outbox::{Link, LinkKind};
+use ezlo_hub_sim::json::{RawJson, is_too_deep};
+use ezlo_hub_sim::world_file::HubKind;
+use ezlo_hub_sim::{Context, Effects, Family, Hub, Local};
+use ezlo_hub_sim::{Timers, Waiting};
+
+pub(crate) mod hub_snapshot;
+pub(crate) mod relay_calls;
+
+/// HTTP requests that may be open at one hub (the vendor's note on the HTTP server).
+const OPEN_REQUESTS: usize = 100;
+
+/// Connections that may listen to one hub.
+const MAX_LINKS: usize = 20_000;
+
+/// A hub and who listens to it.
+#[derive(Debug)]
+pub(crate) struct HubActor {
+    env: Arc<HubEnv>,
+    pub(crate) serial: Serial,
+    pub(crate) mac: MacAddress,
+    pub(crate) kind: HubKind,
+    pub(crate) family: &'static Family,
+    /// What is open on the local network.
+    pub(crate) local: Local,
+    state: Mutex<State>,
+    open_requests: AtomicUsize,
+    /// Messages that went out, for families that count them.
+    messages: AtomicU64,
+    /// Counts the times that the hub dropped its local connections.
+    pub(crate) drops: watch::Sender<u64>,
+    /// Whether the hub is on its local network.
+    pub(crate) on_network: watch::Sender<bool>,
+    /// Whether somebody has logged in, for families where that opens the hub to all.
+    pub(crate) unlocked: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Shared with the snapshots that were taken of it; copied when it changes after one.
+    hub: Arc<Hub>,
+    timers: Timers,
+    links: Vec<Link>,
+    /// A process of its own that speaks for this hub in place of the simulated one.
+    controller: Option<Link>,
+    /// The last broadcast about each item, and what it took the place of, while there are faults.
+    told: BTreeMap<String, Utf8Bytes>,
+    stale: Option<Utf8Bytes>,
+}
+
+impl State {
+    fn remember(&mut self, content: &str, text: &str) {
+        let content: Value = serde_json::from_str(content).unwrap_or_default();
+        let item = content["_id"].as_str().unwrap_or_default().to_owned();
+        // An item that is gone is not told of any more; a house has so many at most.
+        if self.told.len() > MOST_TOLD {
+            self.told.clear();
+        }
+        if let Some(before) = self.told.insert(item, text.into()) {
+            self.stale = Some(before);
+        }
+    }
+}
+
+/// Broadcasts that are remembered while there are faults.
+const MOST_TOLD: usize = 10_000;
+
+/// Holds one of the hub's open HTTP requests.
+#[derive(Debug)]
+pub(crate) struct OpenHttpRequest(Arc<HubActor>);
+
+impl Drop for OpenHttpRequest {
+    fn drop(&mut self) {
+        self.0.open_requests.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl HubActor {
+    /// A hub that brought itself, by registering as a controller.
+    pub(crate) fn foreign(env: &Arc<HubEnv>, serial: Serial, mac: MacAddress, model: &str, seed: u64) -> Self {
+        let hub = Hub::bare(serial.as_str(), HubKind::Linux, model, seed, env.clock.now_ms());
+        Self::new(env, serial, mac, HubKind::Linux, Arc::new(hub))
+    }
+
+    fn new(env: &Arc<HubEnv>, serial: Serial, mac: MacAddress, kind: HubKind, hub: Arc<Hub>) -> Self {
+        let family = Family::of(kind);
+        let on_network = watch::Sender::new(hub.wifi.on_network());
+        Self {
+            env: Arc::clone(env),
+            drops: watch::Sender::new(0),
+            on_network,
+            serial,
+            mac,
+            kind,
+            family,
+            local: family.local,
+            state: Mutex::new(State {
+                hub,
+                timers: Timers::default(),
+                links: Vec::new(),
+                controller: None,
+                told: BTreeMap::new(),
+                stale: None,
+            }),
+            open_requests: AtomicUsize::new(0),
+            messages: AtomicU64::new(0),
+            unlocked: AtomicBool::new(false),
+        }
+    }
+
+    /// An answer as text, in the family's manner.
+    pub(crate) fn reply_text(
+        &self,
+        request: &Envelope<'_>,
+        outcome: &Result<RawJson, RpcError>,
+        way: ReplyRoute<'_>,
+    ) -> String {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
+        let counted = self.family.counted_messages.then_some(number);
+        let method = request.method.as_deref().unwrap_or_default();
+        let weak = outcome.as_ref().err();
+        let weak =
+            weak.and_then(|error| error_table::replacement_for(self.env.assumptions.min_evidence, error)).map(Err);
+        let mut text = frame_writer::counted_reply(request, method, weak.as_ref().unwrap_or(outcome), way, counted);
+        let every = self.env.assumptions.rtos_truncate_every_nth_reply;
+        if self.kind == HubKind::Rtos && every > 0 && number.is_multiple_of(every) {
+            text.pop();
+        }
+        text
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the hub.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&Hub) -> R) -> R {
+        look(&self.lock().hub)
+    }
+
+    /// Whether the hub can be reached through the relay.
+    pub(crate) fn is_online(&self) -> bool {
+        let state = self.lock();
+        state.controller.is_some() || state.hub.wifi.at_relay()
+    }
+
+    /// Adds a listener; false when there are too many.
+    pub(crate) fn attach(&self, link: Link) -> bool {
+        let mut state = self.lock();
+        let room = state.links.len() < MAX_LINKS;
+        if room {
+            state.links.push(link);
+        }
+        room
+    }
+
+    pub(crate) fn detach(&self, conn_id: &str) {
+        self.lock().links.retain(|link| &*link.conn_id != conn_id);
+    }
+
+    /// Takes one of the hub's open HTTP requests; `None` when all are taken.
+    pub(crate) fn open_request(self: &Arc<Self>) -> Option<OpenHttpRequest> {
+        let taken = self
+            .open_requests
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < OPEN_REQUESTS).then_some(open + 1));
+        taken.ok().map(|_| OpenHttpRequest(Arc::clone(self)))
+    }
+
+    /// Lets something happen to the hub. `answer` runs before the broadcasts it caused are queued.
+    pub(crate) fn change<R>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
+        answer: impl FnOnce(&R),
+    ) -> R {
+        let mut state = self.lock();
+        self.mark_dirty();
+        self.change_locked(&mut state, None, act, answer)
+    }
+
+    /// To be called under this hub's lock, before anything that says what has become of it.
+    fn mark_dirty(&self) {
+        if let Some(keeper) = &self.env.keeper {
+            keeper.mark_row(RowKey::Hub(self.serial.clone()));
+        }
+    }
+
+    fn change_locked<R>(
+        self: &Arc<Self>,
+        state: &mut State,
+        request_id: Option<&RawValue>,
+        act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
+        answer: impl FnOnce(&R),
+    ) -> R {
+        let mut context = Context::new(self.env.clock.now_ms(), &self.env.hub_assumptions);
+        (context.networks, context.request_id) = (&self.env.networks, request_id);
+        let result = act(Arc::make_mut(&mut state.hub), &mut context);
+        answer(&result);
+        self.apply(state, context.now_ms, context.effects);
+        result
+    }
+
+    /// Answers a call of the simulated hub.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        request: &Envelope<'_>,
+        answer: impl FnOnce(&Result<RawJson, RpcError>),
+    ) -> Result<RawJson, RpcError> {
+        if [request.id, request.params].into_iter().flatten().any(|raw| is_too_deep(raw.get())) {
+            let refused = Err(RpcError::known("rpc.params.invalid"));
+            answer(&refused);
+            return refused;
+        }
+        let params = request.params.map(RawValue::get);
+        let name = request.method.as_deref().unwrap_or_default();
+        let spec = method::spec(method::current_name(name));
+        usage_report::record_unknown_members(&self.env.journal, name, spec, params);
+        let mut state = self.lock();
+        if spec.is_none_or(|spec| spec.kind != Kind::Read) {
+            self.mark_dirty();
+        }
+        let act = |hub: &mut Hub, context: &mut Context<'_>| hub.call(name, params, context);
+        let outcome = self.change_locked(&mut state, request.id, act, answer);
+        if let Err(error) = &outcome
+            && error.data() == "rpc.method.notfound"
+        {
+            usage_report::record_unmatched(
+                &self.env.journal,
+                name,
+                name,
+                ezlo_hub_sim::SIMULATED_METHODS.iter().map(|known| (*known).to_owned()),
+            );
+        }
+        outcome
+    }
+
+    /// A process begins to speak for this hub; the one before it, if any, is told to go.
+    pub(crate) fn controller_registered(&self, link: Link) {
+        let mut state = self.lock();
+        let was_online = state.controller.is_some() || state.hub.wifi.at_relay();
+        if let Some(before) = state.controller.replace(link) {
+            before.close(1000, "another controller registered");
+        }
+        if !was_online {
+            self.broadcast_presence(&mut state, true);
+        }
+    }
+
+    /// The process that spoke for this hub is gone.
+    pub(crate) fn controller_disconnected(&self, conn_id: &str) {
+        let mut state = self.lock();
+        if state.controller.as_ref().is_some_and(|controller| &*controller.conn_id == conn_id) {
+            state.controller = None;
+            if !state.hub.wifi.at_relay() {
+                self.broadcast_presence(&mut state, false);
+            }
+        }
+    }
+
+    /// Passes on what a process says for this hub: broadcasts to everybody, answers to who asked.
+    pub(crate) fn forward_to_clients(&self, kind: FrameKind, sender: Option<&str>, text: &str) {
+        let mut state = self.lock();
+        match kind {
+            FrameKind::Broadcast => send_matching(&mut state.links, |_| true, text),
+            FrameKind::Reply => {
+                let read = |sender| serde_json::from_str::<Sender<'_>>(sender).ok().map(|sender| sender.conn_id);
+                let seen = sender.and_then(|sender| conn_id(sender).map(Cow::Borrowed).or_else(|| read(sender)));
+                let conn_id = seen.unwrap_or_default();
+                send_matching(&mut state.links, |link| *link.conn_id == *conn_id, text);
+            }
+            FrameKind::Request | FrameKind::Unknown => {}
+        }
+    }
+
+    fn apply(self: &Arc<Self>, state: &mut State, now_ms: i64, effects: Effects) {
+        if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
+            let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
+            let told = effects.broadcasts.iter().map(|(name, _)| *name).chain(presence);
+            self.env.journal.hub_changed(&self.serial, told);
+        }
+        for (name, content) in &effects.broadcasts {
+            let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
+            let text =
+                frame_writer::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), name, content.as_str(), told);
+            if self.env.faults.any_active() && *name == "hub.item.updated" {
+                state.remember(content.as_str(), &text);
+            }
+            // Through the relay only while the hub is there.
+            let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
+            send_matching(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text);
+        }
+        for call in effects.http {
+            self.env.tasks.spawn(outbound_http::run(call, self.env.assumptions.allow_external_scene_http));
+        }
+        if effects.drop_local {
+            drop_local(&mut state.links);
+            self.drops.send_modify(|drops| *drops += 1);
+        }
+        let on_network = state.hub.wifi.on_network();
+        self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
+        if let Some(connected) = effects.at_relay.filter(|_| state.controller.is_none()) {
+            self.broadcast_presence(state, connected);
+        }
+        for (ms, timer) in effects.timers {
+            let due = self.env.clock.now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+            // What comes later has the same cause as what was asked for now.
+            state.timers.add(due, Waiting { timer, epoch: state.hub.epoch, cause: journal::cause() });
+        }
+        let State { hub, timers, .. } = state;
+        timers.sweep(|waiting| waiting.epoch == hub.epoch && hub.waits_for(&waiting.timer));
+        self.wake_in_time(state);
+    }
+
+    /// Sees to it that somebody wakes this hub when its next timer is due.
+    fn wake_in_time(self: &Arc<Self>, state: &mut State) {
+        let Some(due) = state.timers.claim_waking() else { return };
+        let wait = due.saturating_sub(self.env.clock.now_ms());
+        let timer = self.env.clock.timer(Duration::from_millis(u64::try_from(wait).unwrap_or_default()));
+        let cell = Arc::clone(self);
+        self.env.tasks.spawn(async move {
+            // Held until everything that it leads to is done.
+            let _woken = timer.await;
+            cell.woken(due).await;
+        });
+    }
+
+    /// Fires all due timers in order. Other tasks run between two of them: a busy hub must not hold a worker thread.
+    async fn woken(self: &Arc<Self>, due: i64) {
+        self.lock().timers.on_woken(due);
+        while self.fire_next() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Fires the next due timer; false when none is due and the next waking is arranged.
+    fn fire_next(self: &Arc<Self>) -> bool {
+        // Removed and done under one lock: a snapshot that is taken meanwhile has all of it or none.
+        let mut state = self.lock();
+        let Some(waiting) = state.timers.next_due(self.env.clock.now_ms()) else {
+            self.wake_in_time(&mut state);
+            return false;
+        };
+        self.mark_dirty();
+        let fire = |hub: &mut Hub, context: &mut Context<'_>| {
+            if hub.epoch == waiting.epoch {
+                hub.fire(&waiting.timer, context);
+            }
+        };
+        journal::with_cause(waiting.cause, || self.change_locked(&mut state, None, fire, |()| ()));
+        true
+    }
+
+    /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.
+    fn next_msg_id(&self, unix_seconds: i64) -> MessageId {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.family.counted_messages {
+            return MessageId::Counter(number);
+        }
+        let low = u32::try_from(unix_seconds & i64::from(u32::MAX)).unwrap_or_default();
+        MessageId::Digits(low, number)
+    }
+
+    /// The relay tells that the hub came or went (case and content by one public client).
+    fn broadcast_presence(&self, state: &mut State, connected: bool) {
+        let content = json!({"serial": self.serial, "connected": connected});
+        let text = frame_writer::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content.to_string(), None);
+        send_matching(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
+    }
+}
+
+/// Whom an answer is for.
+#[derive(serde::Deserialize)]
+struct Sender<'a> {
+    #[serde(borrow)]
+    conn_id: Cow<'a, str>,
+}
+
+/// The method that EzloPi leaves on these broadcasts.
+fn room_method(name: &str) -> Option<&'static str> {
+    match name {
+        "hub.room.deleted" => Some("hub.room.delete"),
+        "hub.room.reordered" => Some("hub.room.order.set"),
+        _ => None,
+    }
+}
+
+/// Sends to those links; one that is gone or too slow is cut off.
+fn send_matching(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
+    links.retain(|link| !wanted(link) || link.send(text));
+}
+
+fn drop_local(links: &mut Vec<Link>) {
+    links.retain(|link| {
+        // A hub that is a process of its own drops its relay too.
+        let own = link.kind != LinkKind::Relay;
+        if own {
+            link.close(1001, "hub drops local connections");
+        }
+        !own
+    });
+}

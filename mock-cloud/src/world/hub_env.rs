@@ -1,0 +1,91 @@
+//! The environment that the hubs of a world share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ezlo_hub_sim::HubAssumptions;
+use ezlo_hub_sim::world_file::WifiFile;
+use tokio::task::JoinSet;
+
+use crate::config::Assumptions;
+use crate::core::clock::Clock;
+use crate::faults::injector::{Decision, Faults};
+use crate::faults::kinds::FaultKind;
+use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::journal::{EntryKind, Journal};
+use crate::persistence::writer::StateWriter;
+
+/// Everything outside a hub that it uses: time, journal, faults, persistence, tasks.
+#[derive(Debug)]
+pub(crate) struct HubEnv {
+    pub(crate) clock: Clock,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) keeper: Option<Arc<StateWriter>>,
+    pub(crate) assumptions: Assumptions,
+    pub(crate) hub_assumptions: HubAssumptions,
+    pub(crate) networks: Vec<WifiFile>,
+    pub(crate) tasks: Tasks,
+}
+
+impl HubEnv {
+    /// An environment with a frozen clock, for tests of parts that need a hub.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Arc<Self> {
+        let (clock, assumptions) = (Clock::frozen(0), Assumptions::default());
+        Arc::new(Self {
+            journal: Arc::new(Journal::new(clock.clone(), false)),
+            clock,
+            faults: Arc::new(Faults::new(1)),
+            keeper: None,
+            hub_assumptions: assumptions.hub(),
+            assumptions,
+            networks: Vec::new(),
+            tasks: Tasks::new(),
+        })
+    }
+
+    /// Decides whether a fault is injected. Decisions by chance are recorded in the journal either way.
+    pub(crate) fn fault_if(
+        &self,
+        place: InjectionPoint,
+        facts: &InjectionContext<'_>,
+        can: impl Fn(&FaultKind) -> bool,
+    ) -> Option<FaultKind> {
+        let Decision { fired, skipped } = self.faults.decide(place, facts, can);
+        for (id, name, chance) in skipped {
+            let content = serde_json::json!({"id": id, "chance": chance, "hub": facts.hub, "method": facts.method});
+            self.journal.named(EntryKind::Spared, facts.connection, &name, None, &content);
+        }
+        let (id, fault) = fired?;
+        let mut content = serde_json::to_value(&fault).unwrap_or_default();
+        content["id"] = id.into();
+        content["hub"] = facts.hub.into();
+        content["method"] = facts.method.into();
+        self.journal.named(EntryKind::Fault, facts.connection, &fault.name(), None, &content);
+        Some(fault)
+    }
+}
+
+/// Tasks of a world. All are aborted when the world stops.
+#[derive(Debug)]
+pub(crate) struct Tasks(Mutex<Option<JoinSet<()>>>);
+
+impl Tasks {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Some(JoinSet::new())))
+    }
+
+    /// Spawns a task; does nothing after the world has stopped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tasks) = tasks.as_mut() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
+    }
+
+    /// Aborts all tasks, and spawns none from now on.
+    pub(crate) fn stop(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
