@@ -1,4 +1,4 @@
-//! Bad input on every listener: an answer in the vendor's own dialect, and the listener goes on.
+//! Invalid input on every listener: it is refused in the vendor's format, and the listener continues to serve.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{HUB, frozen, http, pair, registered, started};
 
-/// Plain listeners of a cloud: all hosts, control, access point and its root.
+/// Returns the plain HTTP listeners of a cloud: all hosts, control API, access point and its restart port.
 fn listeners(cloud: &MockCloud) -> Vec<SocketAddr> {
     let ready = cloud.ready();
     let fresh = &ready.hubs[1];
@@ -21,7 +21,7 @@ fn status(answer: &[u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn broken_http_on_every_listener() {
+async fn malformed_http_is_refused_on_every_listener() {
     let cloud = frozen().await;
     for to in listeners(&cloud) {
         let long_head = format!("GET / HTTP/1.1\r\nhost: {to}\r\nx: {}\r\n\r\n", "x".repeat(200_000));
@@ -47,7 +47,7 @@ async fn broken_http_on_every_listener() {
 }
 
 #[tokio::test]
-async fn wrong_methods_and_bodies_are_refused_by_name() {
+async fn wrong_methods_and_bodies_are_refused_with_the_expected_text() {
     let cloud = frozen().await;
     let to = http(&cloud);
     let access_point = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
@@ -94,7 +94,7 @@ async fn wrong_methods_and_bodies_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn tampered_and_foreign_identities() {
+async fn tampered_and_foreign_identities_are_refused() {
     let cloud = frozen().await;
     let pair = pair(&cloud).await;
     let read = "GET /account/account/account/1200001";
@@ -123,14 +123,14 @@ async fn tampered_and_foreign_identities() {
 }
 
 #[tokio::test]
-async fn bad_frames_at_the_relay() {
+async fn invalid_frames_at_the_relay_are_answered_with_errors() {
     let cloud = frozen().await;
     let mut socket = Socket::connect(http(&cloud)).await;
     for text in ["", "not json", "[]", "{}", "7", r#"{"id":"#] {
         let answer = socket.ask(text).await;
         assert_eq!(answer["error"]["code"], -32700, "{text}: {answer}");
     }
-    // An object that is no request gets its id back, so that nobody waits for it.
+    // An object that is not a request is answered with its id, so that the client does not wait for a reply.
     for text in [r#"{"id":"1"}"#, r#"{"id":"1","method":5}"#, r#"{"id":"1","msg_subclass":"x","result":{}}"#] {
         let answer = socket.ask(text).await;
         assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("1"), &json!(-32600)), "{text}");
@@ -141,14 +141,14 @@ async fn bad_frames_at_the_relay() {
     assert_eq!(socket.json().await["error"]["data"], "nma.user.notlogged");
     socket.text("x".repeat(2 * 1024 * 1024)).await;
     assert!(matches!(socket.next().await, Came::Closed(1009) | Came::Gone));
-    // The relay goes on.
+    // The relay continues to serve new connections.
     let mut socket = registered(&cloud).await;
     let refused = socket.ask(r#"{"id":"1","method":"hub.item.value.set","params":"text"}"#).await;
     assert_eq!(refused["error"]["data"], "rpc.params.invalid");
 }
 
 #[tokio::test]
-async fn a_raw_invalid_utf8_frame_ends_in_1007() {
+async fn invalid_utf8_frame_is_closed_with_1007() {
     let cloud = frozen().await;
     let mut socket = RawSocket::connect(http(&cloud), "x").await;
     socket.send(&frame(TEXT, &[0xff, 0xfe])).await;
@@ -157,7 +157,7 @@ async fn a_raw_invalid_utf8_frame_ends_in_1007() {
 }
 
 #[tokio::test]
-async fn handshakes_that_are_none() {
+async fn invalid_websocket_handshakes_are_refused() {
     let cloud = frozen().await;
     let to = http(&cloud);
     let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
@@ -170,7 +170,7 @@ async fn handshakes_that_are_none() {
 }
 
 #[tokio::test]
-async fn unknown_hosts_are_followed_except_by_the_strict_profile() {
+async fn unknown_host_names_are_accepted_except_by_the_strict_profile() {
     let head = b"GET /locator/locator/locator HTTP/1.1\r\nhost: my.own.name:8080\r\nconnection: close\r\n\r\n";
     let calm = frozen().await;
     let answer = raw(http(&calm), head).await;
@@ -180,7 +180,7 @@ async fn unknown_hosts_are_followed_except_by_the_strict_profile() {
 }
 
 #[tokio::test]
-async fn garbage_where_tls_belongs() {
+async fn garbage_on_tls_listeners_gets_no_http_response() {
     let cloud = started(MockCloud::builder()).await;
     let lan = cloud.ready().hubs[0].lan.clone().unwrap();
     for url in [&cloud.ready().https, &lan] {
@@ -189,23 +189,23 @@ async fn garbage_where_tls_belongs() {
         }
     }
     let again = ezlo::Account::log_in(crate::support::mapped(&cloud), &crate::support::demo()).await;
-    assert!(again.is_ok(), "the listener goes on");
+    assert!(again.is_ok(), "the listener refuses connections after the garbage");
 }
 
 #[tokio::test]
-async fn truncated_requests_end_at_once() {
+async fn truncated_requests_do_not_stop_a_listener() {
     let cloud = frozen().await;
     for to in listeners(&cloud) {
         let half_body = format!("POST /v1/request HTTP/1.1\r\nhost: {to}\r\ncontent-length: 100\r\n\r\n{{\"call\":");
         for bytes in [&b""[..], b"GET", b"GET / HTTP/1.1\r\nhost: x", half_body.as_bytes()] {
             assert!([0, 400, 404, 405].contains(&status(&raw(to, bytes).await)), "{to}");
         }
-        assert_ne!(ask(to, "GET /", &[], b"").await.status, 0, "{to} goes on");
+        assert_ne!(ask(to, "GET /", &[], b"").await.status, 0, "{to} stopped serving");
     }
 }
 
 #[tokio::test]
-async fn a_hubs_local_port_takes_clear_text_only_when_told_to() {
+async fn hub_local_port_accepts_plaintext_only_with_insecure_access() {
     let cloud = frozen().await;
     let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
     assert!(raw(lan, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.is_empty());
@@ -216,7 +216,7 @@ async fn a_hubs_local_port_takes_clear_text_only_when_told_to() {
 }
 
 #[tokio::test]
-async fn bad_requests_on_a_hubs_local_ports() {
+async fn requests_on_hub_local_ports_get_the_expected_status() {
     let cloud = frozen().await;
     let open = r#"{"id":"1","method":"hub.offline.insecure_access.enabled.set","params":{"enabled":true}}"#;
     registered(&cloud).await.ask(open).await;

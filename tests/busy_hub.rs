@@ -1,4 +1,4 @@
-//! Hubs whose scenes ask for more work than any house needs: the calls end, and the rest of the process keeps answering.
+//! Hubs with scenes that cause excessive work: the calls end, and the rest of the process stays responsive.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::seed::Program;
 use crate::support::{HUB, demo, http, login_text, register_text, registered};
 
-fn frozen_call(id: &str, method: &str, params: &Value) -> String {
+fn call_text(id: &str, method: &str, params: &Value) -> String {
     json!({"id": id, "method": method, "params": params}).to_string()
 }
 
-/// Sends a call and returns its reply; broadcasts on the way are dropped.
+/// Sends a call and returns its reply; broadcasts are dropped.
 async fn call(socket: &mut Socket, method: &str, params: Value) -> Value {
-    socket.text(frozen_call("call", method, &params)).await;
+    socket.text(call_text("call", method, &params)).await;
     loop {
         let frame = socket.json().await;
         if frame["id"] == "call" {
@@ -31,7 +31,7 @@ async fn scene_id(socket: &mut Socket, name: &str) -> String {
     scene["_id"].as_str().unwrap().to_owned()
 }
 
-/// Replaces the actions of a scene, creating it first.
+/// Creates an empty scene and edits it, so that its actions can refer to its own id.
 async fn define(socket: &mut Socket, name: &str, actions: impl Fn(&str) -> Vec<Block>) -> String {
     let empty = wire::to_value(&SceneBuilder::new(name).build().unwrap());
     assert_eq!(call(socket, "hub.scenes.create", empty).await["error"], Value::Null);
@@ -49,7 +49,7 @@ async fn scene_that_runs_itself_twice_ends() {
     let id = define(&mut socket, "Bomb", |own| vec![run_scene(own), run_scene(own)]).await;
     assert_eq!(call(&mut socket, "hub.scenes.run", json!({"sceneId": id})).await["error"], Value::Null);
     let mut broadcasts = 0;
-    socket.text(frozen_call("end", "hub.modes.current.get", &json!({}))).await;
+    socket.text(call_text("end", "hub.modes.current.get", &json!({}))).await;
     while socket.json().await["id"] != "end" {
         broadcasts += 1;
     }
@@ -57,7 +57,7 @@ async fn scene_that_runs_itself_twice_ends() {
 }
 
 #[tokio::test]
-async fn scenes_that_run_the_next_one_ten_times_end() {
+async fn nested_scenes_with_ten_runs_each_end() {
     let cloud = crate::support::frozen().await;
     let mut socket = registered(&cloud).await;
     let mut next = define(&mut socket, "Level 0", |_| Vec::new()).await;
@@ -84,7 +84,7 @@ async fn scenes_of_a_hub_are_bounded_in_bytes() {
             break reply;
         }
         created += 1;
-        assert!(created < 100, "no bound");
+        assert!(created < 100, "the size of all scenes is not bounded");
     };
     assert_eq!(refused["error"]["data"], "rpc.params.invalid");
     assert!(refused["error"]["reason"].as_str().unwrap().contains("4194304 bytes"), "{refused}");
@@ -103,7 +103,7 @@ async fn app(program: &Program, user: &str, hub: &str) -> Socket {
     socket
 }
 
-/// A thousand scenes that start each other, run from eight connections, while another hub and the control API answer.
+/// Eight connections run a thousand scenes that start each other. Another hub and the control API must stay responsive.
 #[tokio::test(flavor = "multi_thread")]
 async fn thousand_hostile_scenes_leave_the_rest_responsive() {
     let program = tokio::task::spawn_blocking(|| Program::start(&["--world", "block"])).await.unwrap();
@@ -126,10 +126,10 @@ async fn thousand_hostile_scenes_leave_the_rest_responsive() {
         let mut socket = app(&program, "tenant1", HUB).await;
         for round in 0..10 {
             let params = json!({"_id": switch, "value": round % 2 == 0});
-            socket.text(frozen_call("set", "hub.item.value.set", &params)).await;
-            socket.text(frozen_call("run", "hub.scenes.run", &json!({"sceneId": bomb}))).await;
+            socket.text(call_text("set", "hub.item.value.set", &params)).await;
+            socket.text(call_text("run", "hub.scenes.run", &json!({"sceneId": bomb}))).await;
         }
-        // Held open, so that the hub broadcasts to it.
+        // The connection stays open, so that the hub broadcasts to it.
         runners.push(socket);
     }
     let control = address(program.ready["control"].as_str().unwrap());
@@ -145,9 +145,9 @@ async fn thousand_hostile_scenes_leave_the_rest_responsive() {
     drop(runners);
 }
 
-/// The loop that a user is most likely to write by accident ends as well, and the hub keeps working.
+/// The most likely accident of a user, a scene that runs itself, ends too.
 #[tokio::test]
-async fn hub_works_after_a_loop_was_cut() {
+async fn hub_works_after_an_endless_scene_was_cut() {
     let cloud = crate::support::frozen().await;
     let mut socket = Socket::connect(http(&cloud)).await;
     drop(std::mem::replace(&mut socket, registered(&cloud).await));

@@ -1,5 +1,5 @@
-//! Secrets stay where they belong: a run with every log level on, every error and everything printed for debugging, searched
-//! for each secret that was issued or typed in it.
+//! Redaction of secrets: logs at all levels, errors and `Debug` output of a run are searched for every secret that was issued
+//! or entered in it.
 
 use std::fmt::Debug;
 use std::io::Write;
@@ -15,11 +15,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{HUB, demo, http, plain, serial, started};
 
-/// Everything that was printed.
+/// A shared buffer of all log, error and `Debug` output.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+struct Capture(Arc<Mutex<Vec<u8>>>);
 
-impl Paper {
+impl Capture {
     fn print(&mut self, thing: impl Debug) {
         writeln!(self, "{thing:?}").unwrap();
         writeln!(self, "{thing:#?}").unwrap();
@@ -39,7 +39,7 @@ impl Paper {
     }
 }
 
-impl Write for Paper {
+impl Write for Capture {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -49,7 +49,7 @@ impl Write for Paper {
     }
 }
 
-impl<'a> MakeWriter<'a> for Paper {
+impl<'a> MakeWriter<'a> for Capture {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -57,85 +57,88 @@ impl<'a> MakeWriter<'a> for Paper {
     }
 }
 
-/// Secrets of a run, and what each one is.
+/// The secrets of a run, each with a description.
 type Secrets = Vec<(&'static str, String)>;
 
 #[tokio::test]
-async fn no_secret_is_ever_printed() {
-    let mut paper = Paper::default();
-    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(paper.clone()).finish();
+async fn logs_errors_and_debug_output_contain_no_secret() {
+    let mut capture = Capture::default();
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(capture.clone()).finish();
     let _guard = tracing::subscriber::set_default(log);
     let cloud = started(MockCloud::builder()).await;
     let digest = ezlo_protocol::password::sha1_password("demo.user", &"demo-password".into());
     let mut secrets: Secrets =
         vec![("password", "demo-password".into()), ("digest of the password", digest.expose().to_owned())];
-    account(&cloud, &mut paper, &mut secrets).await;
-    hub(&cloud, &mut paper, &mut secrets).await;
-    wifi(&cloud, &mut paper, &mut secrets).await;
-    paper.print(cloud.ready());
-    paper.print(&cloud);
-    let text = paper.text();
-    assert!(text.contains("ezlo_mms") && text.contains("ezlo_relay"), "the log is empty");
+    account(&cloud, &mut capture, &mut secrets).await;
+    hub(&cloud, &mut capture, &mut secrets).await;
+    wifi(&cloud, &mut capture, &mut secrets).await;
+    capture.print(cloud.ready());
+    capture.print(&cloud);
+    let text = capture.text();
+    assert!(
+        text.contains("ezlo_mms") && text.contains("ezlo_relay"),
+        "the log contains no entries of ezlo_mms or ezlo_relay"
+    );
     for (what, secret) in &secrets {
-        assert!(secret.len() >= 4, "{what} is too short to be looked for");
-        assert!(!text.contains(secret.as_str()), "the {what} was printed: {}", around(&text, secret));
+        assert!(secret.len() >= 4, "the {what} is too short to search for");
+        assert!(!text.contains(secret.as_str()), "the {what} is in the output: {}", around(&text, secret));
     }
-    assert!(secrets.len() >= 14, "{} secrets are looked for", secrets.len());
+    assert!(secrets.len() >= 14, "only {} secrets were collected", secrets.len());
 }
 
-/// Where it stands, without itself.
+/// Returns the line that contains a secret, with the secret masked.
 fn around(text: &str, secret: &str) -> String {
     let line = text.lines().find(|line| line.contains(secret)).unwrap_or_default();
     line.replace(secret, "<here>").chars().take(400).collect()
 }
 
-async fn account(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
-    let wish = NewAccount {
+async fn account(cloud: &MockCloud, capture: &mut Capture, secrets: &mut Secrets) {
+    let new_account = NewAccount {
         credentials: Credentials::new("canary.user", "canary-password-1"),
         email: "canary.user@example.com".into(),
     };
     secrets.push(("password of a new account", "canary-password-1".into()));
-    paper.print(&wish);
-    let made = within(Account::create(plain(cloud), &wish)).await.unwrap();
-    pair(made.session().await.unwrap().pair(), secrets);
-    paper.error(&within(Account::create(plain(cloud), &wish)).await.unwrap_err());
+    capture.print(&new_account);
+    let created = within(Account::create(plain(cloud), &new_account)).await.unwrap();
+    pair(created.session().await.unwrap().pair(), secrets);
+    capture.error(&within(Account::create(plain(cloud), &new_account)).await.unwrap_err());
     secrets.push(("wrong password", "wrong-password-2".into()));
     let wrong = Credentials::new("demo.user", "wrong-password-2");
-    paper.print(&wrong);
-    paper.error(&within(Account::log_in(plain(cloud), &wrong)).await.unwrap_err());
-    paper.error(&within(Account::log_in(nowhere(), &demo())).await.unwrap_err());
+    capture.print(&wrong);
+    capture.error(&within(Account::log_in(plain(cloud), &wrong)).await.unwrap_err());
+    capture.error(&within(Account::log_in(nowhere(), &demo())).await.unwrap_err());
     secrets.push(("proxy password", "proxy-password-6".into()));
-    let proxied = nowhere().proxy("http://somebody:proxy-password-6@127.0.0.1:1").unwrap();
-    paper.print(&proxied);
-    paper.error(&within(Account::log_in(proxied, &demo())).await.unwrap_err());
-    paper.error(&nowhere().proxy("http://somebody:proxy-password-6@ no proxy").unwrap_err());
-    paper.error(&within(Account::log_in(echo().await, &demo())).await.unwrap_err());
+    let proxied = nowhere().proxy("http://proxy-user:proxy-password-6@127.0.0.1:1").unwrap();
+    capture.print(&proxied);
+    capture.error(&within(Account::log_in(proxied, &demo())).await.unwrap_err());
+    capture.error(&nowhere().proxy("http://proxy-user:proxy-password-6@ no proxy").unwrap_err());
+    capture.error(&within(Account::log_in(echo().await, &demo())).await.unwrap_err());
     let account = within(Account::log_in(plain(cloud), &demo())).await.unwrap();
     let session = account.session().await.unwrap();
     pair(session.pair(), secrets);
-    paper.print(&account);
-    paper.print(&session);
+    capture.print(&account);
+    capture.print(&session);
     let mms = account.login().client();
     let token = within(mms.session_token(&session)).await.unwrap();
     secrets.push(("session token", token.expose().to_owned()));
-    paper.print(&token);
-    paper.print((*session).clone().with_session_token(token));
+    capture.print(&token);
+    capture.print((*session).clone().with_session_token(token));
     let token = within(mms.exchange(&session)).await.unwrap();
     secrets.push(("cloud token", token.expose().to_owned()));
-    paper.print(&token);
+    capture.print(&token);
     let keys = within(mms.access_keys(&token)).await.unwrap();
-    paper.print(&keys);
-    paper.print(within(account.record()).await.unwrap());
-    paper.print(within(account.hub_record(&serial(HUB))).await.unwrap());
-    paper.error(&within(account.hub_record(&serial("99999999"))).await.unwrap_err());
-    paper.error(&within(account.claim(&serial(HUB), "AA:BB:CC:00:00:99".parse().unwrap())).await.unwrap_err());
+    capture.print(&keys);
+    capture.print(within(account.record()).await.unwrap());
+    capture.print(within(account.hub_record(&serial(HUB))).await.unwrap());
+    capture.error(&within(account.hub_record(&serial("99999999"))).await.unwrap_err());
+    capture.error(&within(account.claim(&serial(HUB), "AA:BB:CC:00:00:99".parse().unwrap())).await.unwrap_err());
 }
 
 fn nowhere() -> Environment {
     Environment::from_base_url("http://127.0.0.1:1").unwrap()
 }
 
-/// A server whose page about an error repeats the request, as some do.
+/// Starts a server whose error page repeats the request line, as some proxies do.
 async fn echo() -> Environment {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -157,31 +160,31 @@ fn pair(pair: &IdentityPair, secrets: &mut Secrets) {
     secrets.push(("signature", pair.signature.expose().to_owned()));
 }
 
-async fn hub(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
+async fn hub(cloud: &MockCloud, capture: &mut Capture, secrets: &mut Secrets) {
     let account = within(Account::log_in(plain(cloud), &demo())).await.unwrap();
     pair(account.session().await.unwrap().pair(), secrets);
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     within(hub.synced()).await.unwrap();
-    paper.print(&hub);
+    capture.print(&hub);
     let lamp = within(hub.device("Kitchen light")).await.unwrap();
-    paper.print(within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap());
-    paper.error(&within(lamp.item("switch").unwrap().set("bright").send_and_confirm()).await.unwrap_err());
+    capture.print(within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap());
+    capture.error(&within(lamp.item("switch").unwrap().set("bright").send_and_confirm()).await.unwrap_err());
     let raw = within(hub.session().call_raw("hub.no.such.method", json!({"password": "in-a-call-3"}))).await;
     secrets.push(("password in a call", "in-a-call-3".into()));
-    paper.error(&raw.unwrap_err());
+    capture.error(&raw.unwrap_err());
     let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
     secrets.push(("hub token", credentials.token.expose().to_owned()));
     let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
     let local = LocalOptions::new(LocalAddress::Fixed(lan), credentials.clone());
-    paper.print(&local);
+    capture.print(&local);
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
-    paper.print(&hub);
+    capture.print(&hub);
     within(hub.close()).await;
     let mut wrong = credentials;
     wrong.token = "a-wrong-hub-token".into();
     secrets.push(("wrong hub token", "a-wrong-hub-token".into()));
-    paper.error(&within(Account::connect_local(&serial(HUB), lan, wrong, None)).await.unwrap_err());
-    // A foreign client with a broken pair, so that the relay's own log is looked at too.
+    capture.error(&within(Account::connect_local(&serial(HUB), lan, wrong, None)).await.unwrap_err());
+    // A client without the SDK sends a broken pair, so that the relay's log is checked too.
     let mut socket = ezlo_testkit::Socket::connect(http(cloud)).await;
     let login = json!({"id": 1, "method": "loginUserMios", "params": {"MMSAuth": "broken-identity-4", "MMSAuthSig": "broken-signature-4"}});
     assert_ne!(socket.ask(login.to_string()).await["error"], Value::Null);
@@ -189,20 +192,20 @@ async fn hub(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
     secrets.push(("broken signature", "broken-signature-4".into()));
 }
 
-async fn wifi(cloud: &MockCloud, paper: &mut Paper, secrets: &mut Secrets) {
+async fn wifi(cloud: &MockCloud, capture: &mut Capture, secrets: &mut Secrets) {
     let fresh = &cloud.ready().hubs[1];
     let access_point = ezlo::AccessPoint::at(fresh.ap.as_deref().unwrap(), fresh.ap_root.as_deref().unwrap()).unwrap();
     secrets.push(("Wi-Fi key", "wrong-wifi-key-5".into()));
     let mut plan = Plan::new("NETWORK_SSID", Some("wrong-wifi-key-5".into()));
     plan.appear_time = Duration::ZERO;
-    paper.print(&plan);
-    paper.print(&access_point);
-    paper.error(&within(ezlo::onboard(&access_point, plan, &mut Nobody, |_| ())).await.unwrap_err());
+    capture.print(&plan);
+    capture.print(&access_point);
+    capture.error(&within(ezlo::onboard(&access_point, plan, &mut OfflineCloud, |_| ())).await.unwrap_err());
 }
 
-struct Nobody;
+struct OfflineCloud;
 
-impl ezlo::Cloud for Nobody {
+impl ezlo::Cloud for OfflineCloud {
     async fn is_online(&mut self) -> bool {
         false
     }

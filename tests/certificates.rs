@@ -1,4 +1,4 @@
-//! Certificates, as strict verifiers see them: OpenSSL here, Python with the feature `python`.
+//! Certificates under strict verification, by OpenSSL and, with the feature `python`, by Python clients.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::seed::Program;
 use crate::support::Folder;
 
-/// Seconds.
+/// A year in seconds.
 const YEAR: i64 = 365 * 86_400;
 
 fn ca(program: &Program) -> PathBuf {
@@ -17,7 +17,7 @@ fn openssl(arguments: &[&str]) -> Output {
     Command::new("openssl").args(arguments).stdin(Stdio::null()).output().expect("openssl is installed")
 }
 
-/// A strict handshake for that name; the server's certificate on success.
+/// Performs a strict handshake for a host name and returns the output of `openssl`, which contains the server's certificate.
 fn handshake(program: &Program, name: &str) -> Result<String, String> {
     let address = format!("127.0.0.1:{}", program.port("/https"));
     let ca = ca(program);
@@ -30,7 +30,7 @@ fn handshake(program: &Program, name: &str) -> Result<String, String> {
 }
 
 #[test]
-fn openssl_accepts_the_certificate_for_each_name_strictly() {
+fn openssl_accepts_the_certificate_for_each_name() {
     let program = Program::start(&["--tls-name", "hub.example.org", "--tls-name", "*.test"]);
     let names =
         ["vera-us-oem-autha.mios.com", "nma-server7-ui-cloud.ezlo.com", "localhost", "hub.example.org", "a.test"];
@@ -41,7 +41,7 @@ fn openssl_accepts_the_certificate_for_each_name_strictly() {
 }
 
 #[test]
-fn openssl_verify_accepts_the_chain_strictly() {
+fn openssl_verify_accepts_the_chain() {
     let folder = Folder::new("strict-chain");
     std::fs::create_dir_all(&folder.0).unwrap();
     let program = Program::start(&[]);
@@ -64,10 +64,10 @@ fn openssl_verify_accepts_the_chain_strictly() {
         assert!(own.contains(part), "{part}: {own}");
     }
     let dates = openssl(&["x509", "-in", path, "-checkend", &YEAR.to_string()]);
-    assert!(!dates.status.success(), "the certificate expires within a year");
+    assert!(!dates.status.success(), "the certificate is valid for more than a year");
 }
 
-/// The same authority after a restart; another one, with a warning, when it does not permit a name.
+/// A restart keeps the persisted authority, unless its name constraints exclude a `--tls-name`.
 #[test]
 fn persisted_authority_is_replaced_once_when_it_does_not_permit_a_name() {
     let folder = Folder::new("authority");
@@ -86,19 +86,19 @@ fn persisted_authority_is_replaced_once_when_it_does_not_permit_a_name() {
     handshake(&other, "hub.example.org").unwrap();
     other.stop("-TERM");
     let last = start(&named);
-    assert_eq!(read(&last), after, "replaced once");
+    assert_eq!(read(&last), after, "the authority was replaced twice");
     handshake(&last, "hub.example.org").unwrap();
     last.stop("-TERM");
 }
 
 #[test]
-fn name_that_is_no_host_name_is_refused() {
+fn invalid_tls_name_is_refused() {
     let (code, _, text) = crate::support::mock_cloud(&["serve", "--tls-name", "https://hub"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("\"https://hub\" is neither a host name nor an IP address"), "{text}");
 }
 
-/// `cargo xtask ci` installs the packages; see `tests/python/strict_tls.py`.
+/// Needs the Python packages that `cargo xtask ci` installs. The client is `tests/python/strict_tls.py`.
 #[cfg(feature = "python")]
 #[test]
 fn python_clients_connect_with_strict_verification() {

@@ -1,4 +1,4 @@
-//! Several processes that are one cloud, through a real NATS server.
+//! Clusters: several processes that serve one cloud through a real NATS server.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::support::{Folder, HUB, login_text, register_text, serial};
 
 mod moves;
 
-/// A NATS server of its own for one test.
+/// A NATS server for one test.
 struct Nats {
     child: Child,
     url: String,
@@ -57,13 +57,13 @@ impl Nats {
             .unwrap()
     }
 
-    /// Ends it without a word.
+    /// Kills the server without a clean shutdown.
     fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts it again, with what it had on disk.
+    /// Starts the server again on the same port and store directory.
     fn start_again(&mut self) {
         let port = self.url.rsplit(':').next().unwrap().to_owned();
         self.child = Self::run(&self.folder, &port);
@@ -83,7 +83,7 @@ async fn logged_in(program: &Program, user: &str, password: &str) -> Account {
     within(Account::log_in(environment, &Credentials::new(user, password))).await.unwrap()
 }
 
-/// An app at that process, registered at a hub of the demo user.
+/// Connects an app to a process and registers it for a hub of the demo user.
 async fn app(program: &Program, hub: &str) -> Socket {
     let pair = logged_in(program, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
     let mut socket = Socket::connect(address(url(program))).await;
@@ -93,7 +93,7 @@ async fn app(program: &Program, hub: &str) -> Socket {
     socket
 }
 
-/// The answer to a call; what else comes before it is passed over.
+/// Sends a call and returns its reply. Other messages are dropped.
 async fn answer(socket: &mut Socket, id: &str, method: &str, params: Value) -> Value {
     socket.text(json!({"id": id, "method": method, "params": params}).to_string()).await;
     loop {
@@ -110,54 +110,55 @@ async fn rooms(socket: &mut Socket) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_one_process_was_told_all_know() {
+async fn accounts_and_claims_are_visible_in_every_process() {
     let nats = Nats::start("cluster-accounts").await;
     let (first, second, third) = (nats.node(), nats.node(), nats.node());
     let credentials = Credentials::new("new.user", "new-password");
-    let wish = NewAccount { credentials: credentials.clone(), email: "new@example.com".into() };
-    let made = within(Account::create(Environment::from_base_url(url(&first)).unwrap(), &wish)).await.unwrap();
-    let there = logged_in(&second, "new.user", "new-password").await;
-    within(there.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await.unwrap();
+    let request = NewAccount { credentials: credentials.clone(), email: "new@example.com".into() };
+    let created = within(Account::create(Environment::from_base_url(url(&first)).unwrap(), &request)).await.unwrap();
+    let claimant = logged_in(&second, "new.user", "new-password").await;
+    within(claimant.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await.unwrap();
     let hubs = within(logged_in(&third, "new.user", "new-password").await.hubs()).await.unwrap();
     assert_eq!(hubs.iter().map(|hub| hub.serial.get().to_string()).collect::<Vec<_>>(), ["90000002"]);
-    assert_eq!(within(made.hubs()).await.unwrap().len(), 1);
-    // Two accounts made in two processes are two.
+    assert_eq!(within(created.hubs()).await.unwrap().len(), 1);
+    // Account numbers are unique across processes.
     let mut numbers = BTreeSet::new();
     for (program, name) in [(&first, "a.user"), (&second, "b.user"), (&third, "c.user")] {
-        let wish =
+        let request =
             NewAccount { credentials: Credentials::new(name, "password-1"), email: format!("{name}@example.com") };
-        let account = within(Account::create(Environment::from_base_url(url(program)).unwrap(), &wish)).await.unwrap();
+        let account =
+            within(Account::create(Environment::from_base_url(url(program)).unwrap(), &request)).await.unwrap();
         numbers.insert(account.session().await.unwrap().pair().decode().unwrap().account);
     }
     assert_eq!(numbers.len(), 3);
-    let again = Account::create(Environment::from_base_url(url(&third)).unwrap(), &wish);
-    assert!(within(again).await.is_err(), "the name is taken, wherever it was");
+    let duplicate = Account::create(Environment::from_base_url(url(&third)).unwrap(), &request);
+    assert!(within(duplicate).await.is_err(), "the user name was accepted twice");
     for program in [first, second, third] {
         program.stop("-TERM");
     }
 }
 
 #[tokio::test]
-async fn a_hub_in_one_process_is_controlled_from_another() {
+async fn hub_of_one_process_is_controlled_from_another() {
     let nats = Nats::start("cluster-control").await;
     let (first, second, third) = (nats.node(), nats.node(), nats.node());
-    let mut at_home = app(&first, HUB).await;
-    let mut elsewhere = app(&second, HUB).await;
-    let made = answer(&mut elsewhere, "1", "hub.room.create", json!({"name": "Attic"})).await;
-    assert_eq!(made["error"], Value::Null, "{made}");
-    assert!(rooms(&mut at_home).await.contains(&"Attic".to_owned()));
-    let hears_of = async |socket: &mut Socket, name: &str| loop {
+    let mut near = app(&first, HUB).await;
+    let mut far = app(&second, HUB).await;
+    let created = answer(&mut far, "1", "hub.room.create", json!({"name": "Attic"})).await;
+    assert_eq!(created["error"], Value::Null, "{created}");
+    assert!(rooms(&mut near).await.contains(&"Attic".to_owned()));
+    let wait_for_room = async |socket: &mut Socket, name: &str| loop {
         let frame = within(socket.json()).await;
         if frame["msg_subclass"] == "hub.room.created" && frame["result"]["name"] == name {
             return;
         }
     };
     let cellar = json!({"id": "2", "method": "hub.room.create", "params": {"name": "Cellar"}}).to_string();
-    at_home.text(cellar).await;
-    hears_of(&mut at_home, "Cellar").await;
-    hears_of(&mut elsewhere, "Cellar").await;
+    near.text(cellar).await;
+    wait_for_room(&mut near, "Cellar").await;
+    wait_for_room(&mut far, "Cellar").await;
 
-    // A hub that is a process of its own, connected to the third.
+    // A hub outside the simulator, connected to the third process.
     let mut hub = Socket::connect(address(url(&third))).await;
     let register = json!({"id": "_", "method": "register", "params": {"serial": "92000001", "firmware": "3.x",
         "timeOffset": 0, "media": "radio", "hubType": "32.1", "mac_address": "AA:BB:CC:00:00:03",
@@ -166,10 +167,10 @@ async fn a_hub_in_one_process_is_controlled_from_another() {
     let mut user = app(&first, "92000001").await;
     user.text(r#"{"id":"a","method":"hub.info.get","params":{}}"#).await;
     let call = within(hub.json()).await;
-    let told =
+    let reply =
         json!({"id": "a", "method": "hub.info.get", "error": null, "result": {"x": 1}, "sender": call["sender"]});
-    hub.text(told.to_string()).await;
-    assert_eq!(within(user.json()).await, told);
+    hub.text(reply.to_string()).await;
+    assert_eq!(within(user.json()).await, reply);
     hub.text(r#"{"id":"ui_broadcast","msg_subclass":"hub.item.updated","result":{"_id":"x"}}"#).await;
     assert_eq!(within(user.json()).await["result"]["_id"], "x");
     for program in [first, second, third] {
@@ -177,19 +178,19 @@ async fn a_hub_in_one_process_is_controlled_from_another() {
     }
 }
 
-/// Whoever takes a name, or a hub, in several processes at once, gets it in one.
+/// A user name or a hub that is requested in several processes at once is granted in one of them.
 #[tokio::test]
-async fn what_can_be_had_once_is_had_once() {
+async fn concurrent_registrations_and_claims_succeed_once() {
     let nats = Nats::start("cluster-once").await;
     let nodes = [nats.node(), nats.node(), nats.node()];
     for round in 0..5 {
         let name = format!("user.{round}");
         let create = async |program: &Program| {
-            let wish = NewAccount {
+            let request = NewAccount {
                 credentials: Credentials::new(&name, "password-1"),
                 email: format!("{round}.{}@example.com", program.port("/http")),
             };
-            within(Account::create(Environment::from_base_url(url(program)).unwrap(), &wish)).await.is_ok()
+            within(Account::create(Environment::from_base_url(url(program)).unwrap(), &request)).await.is_ok()
         };
         let (a, b, c) = tokio::join!(create(&nodes[0]), create(&nodes[1]), create(&nodes[2]));
         assert_eq!([a, b, c].into_iter().filter(|made| *made).count(), 1, "{a} {b} {c}");
@@ -206,13 +207,13 @@ async fn what_can_be_had_once_is_had_once() {
     }
 }
 
-/// Far more calls than any queue on the way holds wait with the client, at home and a hop away.
+/// More pipelined calls than any queue can hold are answered, both by the hub's own process and through another one.
 #[tokio::test]
-async fn thousands_of_calls_at_once_are_answered_one_by_one() {
+async fn thousands_of_pipelined_calls_are_answered_in_order() {
     let nats = Nats::start("cluster-many").await;
     let (first, second) = (nats.node(), nats.node());
-    let (mut at_home, mut elsewhere) = (app(&first, HUB).await, app(&second, HUB).await);
-    for socket in [&mut at_home, &mut elsewhere] {
+    let (mut near, mut far) = (app(&first, HUB).await, app(&second, HUB).await);
+    for socket in [&mut near, &mut far] {
         for id in 0..5000 {
             let call = json!({"id": id, "method": "hub.modes.current.get", "params": {}}).to_string();
             socket.text(call).await;
@@ -227,11 +228,11 @@ async fn thousands_of_calls_at_once_are_answered_one_by_one() {
     }
 }
 
-/// Whatever was acknowledged before a process was killed is there in the next one the hub comes to, and there once.
+/// Changes acknowledged before a kill are present exactly once in the process that takes over the hub.
 #[tokio::test]
-async fn hubs_of_a_process_that_was_killed_live_on_in_another() {
+async fn hubs_of_a_killed_process_continue_in_another() {
     let nats = Nats::start("cluster-kill").await;
-    let mut told = BTreeSet::new();
+    let mut acknowledged = BTreeSet::new();
     let mut number = 0_usize;
     let mut home = nats.node();
     drop(app(&home, HUB).await);
@@ -241,7 +242,7 @@ async fn hubs_of_a_process_that_was_killed_live_on_in_another() {
         let create = |number: &mut usize| {
             *number += 1;
             let name = format!("Scene {number}");
-            // One that is created twice is there twice.
+            // Scene names need not be unique, so a scene that is created twice is listed twice.
             let scene = json!({"name": name, "enabled": true, "when": [], "then": []});
             json!({"id": name, "method": "hub.scenes.create", "params": scene}).to_string()
         };
@@ -252,48 +253,52 @@ async fn hubs_of_a_process_that_was_killed_live_on_in_another() {
         while left > 0 {
             let frame = within(socket.json()).await;
             if frame.get("error").is_some_and(Value::is_null) {
-                told.insert(frame["id"].as_str().unwrap().to_owned());
+                acknowledged.insert(frame["id"].as_str().unwrap().to_owned());
                 left -= 1;
                 socket.text(create(&mut number)).await;
             }
         }
         home.stop("-KILL");
-        // Its apps in other processes are told to come again.
+        // Apps in other processes are closed with 1012, so that they reconnect.
         loop {
             match within(socket.next()).await {
                 Came::Json(frame) if frame.get("error").is_some_and(Value::is_null) => {
-                    told.insert(frame["id"].as_str().unwrap().to_owned());
+                    acknowledged.insert(frame["id"].as_str().unwrap().to_owned());
                 }
                 Came::Json(_) => {}
                 Came::Closed(code) => break assert_eq!(code, 1012),
-                came => panic!("{came:?}"),
+                other => panic!("unexpected message: {other:?}"),
             }
         }
         let mut again = app(&other, HUB).await;
         let list = answer(&mut again, "scenes", "hub.scenes.list", json!({})).await;
         let list = list["result"]["scenes"].as_array().unwrap();
-        let there: Vec<String> = list.iter().map(|scene| scene["name"].as_str().unwrap().to_owned()).collect();
-        let once: BTreeSet<String> = there.iter().cloned().collect();
-        assert_eq!(once.len(), there.len(), "done twice: {there:?}");
-        assert!(told.is_subset(&once), "lost: {:?}", told.difference(&once));
-        assert!(once.iter().all(|name| !name.starts_with("Scene ") || name[6..].parse::<usize>().unwrap() <= number));
+        let names: Vec<String> = list.iter().map(|scene| scene["name"].as_str().unwrap().to_owned()).collect();
+        let unique: BTreeSet<String> = names.iter().cloned().collect();
+        assert_eq!(unique.len(), names.len(), "scenes were created twice: {names:?}");
+        assert!(
+            acknowledged.is_subset(&unique),
+            "acknowledged scenes were lost: {:?}",
+            acknowledged.difference(&unique)
+        );
+        assert!(unique.iter().all(|name| !name.starts_with("Scene ") || name[6..].parse::<usize>().unwrap() <= number));
         home = other;
     }
-    assert!(told.len() >= 47, "{}", told.len());
+    assert!(acknowledged.len() >= 47, "{}", acknowledged.len());
     home.stop("-TERM");
 }
 
-/// A process that was away for so long that another has its hubs finds that out, and acknowledges nothing more of them.
+/// A process that was paused while another process took over its hubs acknowledges no more changes of them.
 #[tokio::test]
-async fn a_process_that_comes_back_from_a_pause_has_lost_its_hubs() {
+async fn paused_process_loses_its_hubs() {
     let nats = Nats::start("cluster-pause").await;
     let (first, second) = (nats.node(), nats.node());
     let mut before = app(&first, HUB).await;
     first.signal("-STOP");
-    // Sent while nobody listens: it is heard when the process goes on, and must not be acknowledged then.
+    // The process reads this call after the pause and must not acknowledge it.
     before.text(json!({"id": "late", "method": "hub.room.create", "params": {"name": "Late"}}).to_string()).await;
     let mut after = loop {
-        // Until the first counts as gone.
+        // Repeats until the first process is considered unreachable.
         let pair = logged_in(&second, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
         let mut socket = Socket::connect(address(url(&second))).await;
         assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
@@ -301,18 +306,18 @@ async fn a_process_that_comes_back_from_a_pause_has_lost_its_hubs() {
             break socket;
         }
     };
-    let made = answer(&mut after, "1", "hub.room.create", json!({"name": "Attic"})).await;
-    assert_eq!(made["error"], Value::Null, "{made}");
+    let created = answer(&mut after, "1", "hub.room.create", json!({"name": "Attic"})).await;
+    assert_eq!(created["error"], Value::Null, "{created}");
     first.signal("-CONT");
     loop {
         match within(before.next()).await {
             Came::Json(frame) => assert!(frame["id"] != "late" || !frame["error"].is_null(), "{frame}"),
             Came::Closed(_) | Came::Gone => break,
-            came => panic!("{came:?}"),
+            other => panic!("unexpected message: {other:?}"),
         }
     }
-    let there = rooms(&mut after).await;
-    assert!(there.contains(&"Attic".to_owned()) && !there.contains(&"Late".to_owned()), "{there:?}");
+    let names = rooms(&mut after).await;
+    assert!(names.contains(&"Attic".to_owned()) && !names.contains(&"Late".to_owned()), "{names:?}");
     let mut again = app(&first, HUB).await;
     assert!(rooms(&mut again).await.contains(&"Attic".to_owned()));
     for program in [first, second] {
@@ -320,7 +325,7 @@ async fn a_process_that_comes_back_from_a_pause_has_lost_its_hubs() {
     }
 }
 
-/// One port for all: whichever process takes a connection, it is the same cloud.
+/// Processes that share a port serve the same cloud, whichever of them accepts a connection.
 #[tokio::test]
 async fn processes_share_a_port() {
     let nats = Nats::start("cluster-port").await;
@@ -331,15 +336,15 @@ async fn processes_share_a_port() {
     let mut sockets = Vec::new();
     for n in 0..12 {
         let mut socket = app(&first, HUB).await;
-        let made = answer(&mut socket, "made", "hub.room.create", json!({"name": format!("Room {n}")})).await;
-        assert_eq!(made["error"], Value::Null, "{made}");
+        let created = answer(&mut socket, "created", "hub.room.create", json!({"name": format!("Room {n}")})).await;
+        assert_eq!(created["error"], Value::Null, "{created}");
         sockets.push(socket);
     }
     for socket in &mut sockets {
-        let there = rooms(socket).await;
-        assert_eq!(there.iter().filter(|name| name.starts_with("Room ")).count(), 12, "{there:?}");
+        let names = rooms(socket).await;
+        assert_eq!(names.iter().filter(|name| name.starts_with("Room ")).count(), 12, "{names:?}");
     }
-    // More than one of them serves: with twelve apps and more logins it is next to certain.
+    // With twelve apps and their logins, it is almost certain that more than one process accepts connections.
     let mut serving = 0;
     for program in more.iter().chain([&first]) {
         let control = ezlo_testkit::Control::at(program.ready["control"].as_str().unwrap());

@@ -1,4 +1,4 @@
-//! The control API, as scripts in any language use it.
+//! The control API over plain HTTP.
 
 use std::time::Duration;
 
@@ -20,25 +20,29 @@ async fn get(cloud: &MockCloud, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn so_often_and_not_more_often() {
+async fn expectation_requires_the_exact_count() {
     let cloud = frozen().await;
     for _ in 0..2 {
         ask(http(&cloud), "GET /locator/locator/locator", &[], b"").await;
     }
-    let expect = async |wish: Value| post(&cloud, "/expectations", &wish).await;
+    let expect = async |body: Value| post(&cloud, "/expectations", &body).await;
     let located = json!({"kind": "request", "path": "/locator", "method": "GET"});
     for (times, status) in [(0, 417), (1, 417), (2, 200), (3, 417)] {
-        let (answered, said) = expect(json!({"match": located, "times": times})).await;
-        assert_eq!(answered, status, "{times}: {said}");
+        let (returned, reply) = expect(json!({"match": located, "times": times})).await;
+        assert_eq!(returned, status, "{times}: {reply}");
     }
-    let (_, said) = expect(json!({"match": located, "times": 2})).await;
-    assert_eq!(said["entries"].as_array().unwrap().len(), 2);
-    let (_, said) = expect(json!({"match": located, "times": 1})).await;
-    assert!(said["error"].as_str().unwrap().contains("more often"), "{said}");
-    let last = said["came_instead"].as_array().unwrap().len();
-    assert!(last >= 2, "{said}");
+    let (_, reply) = expect(json!({"match": located, "times": 2})).await;
+    assert_eq!(reply["entries"].as_array().unwrap().len(), 2);
+    let (_, reply) = expect(json!({"match": located, "times": 1})).await;
+    assert!(reply["error"].as_str().unwrap().contains("more than 1 entries matched"), "{reply}");
+    let listed = reply["came_instead"].as_array().unwrap().len();
+    assert!(listed >= 2, "{reply}");
     let later = json!({"kind": "request", "path": "/locator", "since": 1_000_000});
-    assert_eq!(expect(json!({"match": later, "times": 0, "within": 0.01})).await.0, 200, "never, from there on");
+    assert_eq!(
+        expect(json!({"match": later, "times": 0, "within": 0.01})).await.0,
+        200,
+        "`since` does not exclude earlier entries"
+    );
     for (name, value, found) in [("host", "127.0.0.1", 2), ("method", "PUT", 0), ("hub", HUB, 0), ("path", "/loc", 2)] {
         let lines = get(&cloud, &format!("/journal?kind=request&{name}={value}")).await.body;
         assert_eq!(lines.lines().count(), found, "{name}={value}: {lines}");
@@ -46,14 +50,14 @@ async fn so_often_and_not_more_often() {
 }
 
 #[tokio::test]
-async fn what_is_done_by_it_is_what_leads_to_things() {
+async fn control_calls_are_journalled_as_causes() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     let (status, _) = post(&cloud, &format!("/hubs/{HUB}/trip"), &json!({"device": "Front door"})).await;
     assert_eq!(status, 200);
     assert_eq!(within(socket.json()).await["msg_subclass"], "hub.item.updated");
-    let done = cloud.journal(&Filter::kind(EntryKind::Control).name(format!("/hubs/{HUB}/trip")));
-    let led_to = cloud.journal(&Filter { cause: Some(done[0].seq), ..Filter::default() });
+    let calls = cloud.journal(&Filter::kind(EntryKind::Control).name(format!("/hubs/{HUB}/trip")));
+    let led_to = cloud.journal(&Filter { cause: Some(calls[0].seq), ..Filter::default() });
     let kinds: Vec<_> = led_to.iter().map(|entry| (entry.kind, entry.name.as_str())).collect();
     let changed = format!("hubs/{HUB}");
     assert_eq!(
@@ -71,13 +75,21 @@ async fn what_is_done_by_it_is_what_leads_to_things() {
     assert!(about.contains(&"change") && about.contains(&"control"), "{about:?}");
     let (status, _) = post(&cloud, "/users/demo.user/password", &json!({"password": "another"})).await;
     assert_eq!(status, 200);
-    let told: Vec<_> = cloud.journal(&Filter::kind(EntryKind::Change)).into_iter().map(|entry| entry.name).collect();
-    assert_eq!(told.last().map(String::as_str), Some("users/demo.user"));
-    assert_eq!(post(&cloud, "/users/nobody/password", &json!({"password": "another"})).await.0, 404);
-    assert_eq!(cloud.journal(&Filter::kind(EntryKind::Change)).len(), told.len(), "nobody changed");
-    let looks = cloud.journal(&Filter::kind(EntryKind::Control)).len();
+    let changes: Vec<_> = cloud.journal(&Filter::kind(EntryKind::Change)).into_iter().map(|entry| entry.name).collect();
+    assert_eq!(changes.last().map(String::as_str), Some("users/demo.user"));
+    assert_eq!(post(&cloud, "/users/no.such.user/password", &json!({"password": "another"})).await.0, 404);
+    assert_eq!(
+        cloud.journal(&Filter::kind(EntryKind::Change)).len(),
+        changes.len(),
+        "a refused password change is journalled as a change"
+    );
+    let control_calls = cloud.journal(&Filter::kind(EntryKind::Control)).len();
     get(&cloud, "/hubs").await;
-    assert_eq!(cloud.journal(&Filter::kind(EntryKind::Control)).len(), looks, "looking is no deed");
+    assert_eq!(
+        cloud.journal(&Filter::kind(EntryKind::Control)).len(),
+        control_calls,
+        "a read is journalled as a control call"
+    );
 
     let worlds = get(&cloud, "/worlds").await.json();
     let password = |name: &str| {
@@ -88,7 +100,7 @@ async fn what_is_done_by_it_is_what_leads_to_things() {
 }
 
 #[tokio::test]
-async fn whoever_closes_is_in_the_journal() {
+async fn journal_records_which_side_closed_the_connection() {
     let cloud = frozen().await;
     let mut broken = RawSocket::connect(http(&cloud), "relay").await;
     broken.send(&frame(0x81, b"\xff\xfe")).await;
@@ -96,28 +108,29 @@ async fn whoever_closes_is_in_the_journal() {
     assert_eq!((close.status, close.name.as_str()), (Some(1007), "invalid UTF-8"));
     let mut polite = RawSocket::connect(http(&cloud), "relay").await;
     polite.send(&frame(0x88, &4321_u16.to_be_bytes())).await;
-    let closed = within(cloud.expect_within(&Filter::kind(EntryKind::Closed), Duration::from_secs(20))).await.unwrap();
+    let closed =
+        within(cloud.expect_within(&Filter::kind(EntryKind::PeerClosed), Duration::from_secs(20))).await.unwrap();
     assert_eq!(closed.status, Some(4321));
     assert!(!closed.connection.is_empty() && closed.connection != close.connection);
 }
 
 #[tokio::test]
-async fn bodies_that_make_no_sense_do_nothing() {
+async fn invalid_bodies_are_refused() {
     let cloud = frozen().await;
-    for (call, body, said) in [
-        ("/clock", "[1]", "no object"),
-        ("/clock/advance", "[5]", "no object"),
+    for (call, body, expected) in [
+        ("/clock", "[1]", "not a JSON object"),
+        ("/clock/advance", "[5]", "not a JSON object"),
         ("/clock/advance", "", "empty"),
-        ("/worlds", "garbage", "takes no body"),
+        ("/worlds/0/fork", "garbage", "takes no body"),
         ("/worlds/0/reset", "{\"x\": 1}", "takes no body"),
-        ("/worlds/0/snapshot", "[\"a\"]", "no object"),
+        ("/worlds/0/snapshot", "[\"a\"]", "not a JSON object"),
         ("/worlds/0/snapshot", "{\"name\": \"a/b\"}", "without /"),
         ("/users/demo.user/password", "[\"another\"]", "password"),
-        ("/faults", "[]", "no object"),
+        ("/faults", "[]", "not a JSON object"),
     ] {
         let answer = ask(address(&cloud.ready().control), &format!("POST {call}"), &[], body.as_bytes()).await;
         let text = answer.json()["error"].as_str().unwrap_or_default().to_owned();
-        assert!(answer.status == 400 && text.contains(said), "{call} {body}: {} {}", answer.status, answer.body);
+        assert!(answer.status == 400 && text.contains(expected), "{call} {body}: {} {}", answer.status, answer.body);
     }
     for id in ["+0", "00", "x"] {
         assert_eq!(post(&cloud, &format!("/worlds/{id}/reset"), &Value::Null).await.0, 404, "{id}");
@@ -128,7 +141,7 @@ async fn bodies_that_make_no_sense_do_nothing() {
 }
 
 #[tokio::test]
-async fn states_are_forgotten() {
+async fn deleted_snapshot_cannot_be_restored() {
     let cloud = frozen().await;
     let control = address(&cloud.ready().control);
     assert_eq!(post(&cloud, "/worlds/0/snapshot", &json!({"name": "a b"})).await.0, 200);
@@ -137,9 +150,9 @@ async fn states_are_forgotten() {
     assert_eq!(post(&cloud, "/worlds/0/restore", &json!({"name": "a b"})).await.0, 404);
 }
 
-/// Whoever reads on from a number hears of what was forgotten since.
+/// A reader that continues from a number is informed about entries that were dropped since.
 #[tokio::test]
-async fn a_gap_in_the_journal_is_told() {
+async fn journal_reports_dropped_entries() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     let call = json!({"id": 1, "method": "x".repeat(60_000), "params": {}}).to_string();
@@ -147,34 +160,34 @@ async fn a_gap_in_the_journal_is_told() {
         socket.ask(call.clone()).await;
     }
     let head = async |query: &str| get(&cloud, &format!("/journal?limit=1{query}")).await.head.to_lowercase();
-    assert!(head("&since=1").await.contains("x-lost: "));
-    assert!(!head("").await.contains("x-lost"), "from the beginning of what is kept");
+    assert!(head("&since=1").await.contains("x-dropped: "));
+    assert!(!head("").await.contains("x-dropped"), "a read without `since` reports dropped entries");
     assert_eq!(get(&cloud, "/journal?follow=1&limit=1").await.status, 400);
     assert_eq!(get(&cloud, &format!("/journal?since={}", u64::MAX)).await.status, 200);
 }
 
-/// A step of the time that takes too long for somebody ends when a speed is set.
+/// Setting the speed interrupts a running advance of the clock.
 #[tokio::test]
-async fn a_step_of_the_time_can_be_ended() {
+async fn clock_advance_is_interrupted_by_a_speed_change() {
     let mut config = Config { world: "villa".into(), ..Config::default() };
     config.assumptions.simulate_behaviours = true;
     let cloud = started(MockCloud::builder().config(config).clock(Clock::frozen(START))).await;
     let ten_years = json!({"seconds": 315_360_000});
-    let ended = async {
-        let on_its_way = Filter { since: 0, ..Filter::kind(EntryKind::Change) };
-        within(cloud.expect_within(&on_its_way, Duration::from_secs(20))).await.unwrap();
+    let interrupt = async {
+        let running = Filter { since: 0, ..Filter::kind(EntryKind::Change) };
+        within(cloud.expect_within(&running, Duration::from_secs(20))).await.unwrap();
         post(&cloud, "/clock", &json!({"speed": 0})).await
     };
-    let ((status, said), (set, _)) = tokio::join!(post(&cloud, "/clock/advance", &ten_years), ended);
-    assert_eq!((status, set), (409, 200), "{said}");
+    let ((status, reply), (set, _)) = tokio::join!(post(&cloud, "/clock/advance", &ten_years), interrupt);
+    assert_eq!((status, set), (409, 200), "{reply}");
     let now = cloud.clock().now_ms();
     assert!(now < (START + 315_360_000) * 1000);
-    assert_eq!(post(&cloud, "/clock/advance", &json!({"seconds": 0})).await.0, 200, "the next one goes");
-    assert_eq!(cloud.clock().now_ms(), now, "nothing goes on by itself");
+    assert_eq!(post(&cloud, "/clock/advance", &json!({"seconds": 0})).await.0, 200, "the next advance is refused");
+    assert_eq!(cloud.clock().now_ms(), now, "the clock advances although its speed is 0");
 }
 
 #[tokio::test]
-async fn metrics_name_what_went_wrong() {
+async fn metrics_count_faults_after_their_removal() {
     let cloud = frozen().await;
     post(&cloud, "/faults", &json!({"fault": "empty_answer", "when": {"first": 1}})).await;
     ask(http(&cloud), "GET /locator/locator/locator", &[], b"").await;
@@ -183,9 +196,9 @@ async fn metrics_name_what_went_wrong() {
     assert!(metrics.contains("mock_cloud_fault_fired_total{fault=\"empty_answer\"} 1"), "{metrics}");
 }
 
-/// What nobody answers is told of every listener.
+/// The report covers unmatched requests and unknown fields of all listeners.
 #[tokio::test]
-async fn every_listener_has_near_misses() {
+async fn report_covers_every_listener() {
     let cloud = frozen().await;
     let hub = cloud.ready().hubs.iter().find(|hub| hub.ap.is_some()).unwrap();
     let ap = address(hub.ap.as_ref().unwrap());
@@ -194,7 +207,7 @@ async fn every_listener_has_near_misses() {
     assert_eq!(ask(ap, "POST /wifi/network/connect", &[], join).await.status, 200);
     ask(http(&cloud), "POST /v1/request", &[], br#"{"call":"access_keys_snc"}"#).await;
     let report = cloud.report();
-    let unanswered: Vec<_> = report["unanswered"].as_array().unwrap().iter().map(|told| &told["nearest"][0]).collect();
-    assert_eq!(unanswered, ["GET /wifi/networks", "access_keys_sync"], "{report}");
-    assert_eq!(report["ignored"][0]["member"], "psk");
+    let nearest: Vec<_> = report["unmatched"].as_array().unwrap().iter().map(|entry| &entry["nearest"][0]).collect();
+    assert_eq!(nearest, ["GET /wifi/networks", "access_keys_sync"], "{report}");
+    assert_eq!(report["unknown_fields"][0]["member"], "psk");
 }

@@ -1,4 +1,4 @@
-//! The controller side of the relay: a hub that is a process of its own.
+//! The controller side of the relay: hubs outside the simulator.
 
 use ezlo_testkit::Socket;
 use serde_json::{Value, json};
@@ -13,9 +13,9 @@ fn controller_register(serial: &str, mac: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_hub_on_a_socket_answers_in_place_of_the_simulated_one() {
+async fn controller_answers_for_its_hub_until_it_disconnects() {
     let cloud = frozen().await;
-    // An offline hub of the demo user comes to life on a socket; a stranger with another label does not speak for it.
+    // A controller with another hardware address is refused for an offline hub of the demo user.
     let mut hub = Socket::connect(http(&cloud)).await;
     let stranger = hub.ask(controller_register("92000001", "AA:BB:CC:00:00:09")).await;
     assert_eq!(stranger["error"]["data"], "cloud.error.login_controller_failed");
@@ -36,14 +36,17 @@ async fn a_hub_on_a_socket_answers_in_place_of_the_simulated_one() {
     hub.text(r#"{"id":"ui_broadcast","msg_subclass":"hub.item.updated","result":{"_id":"x"}}"#).await;
     assert_eq!(app.json().await["result"]["_id"], "x");
     drop(hub);
-    let gone = app.json().await;
-    assert_eq!((&gone["msg_subclass"], &gone["result"]["connected"]), (&json!("EzloStateChanged"), &json!(false)));
+    let disconnected = app.json().await;
+    assert_eq!(
+        (&disconnected["msg_subclass"], &disconnected["result"]["connected"]),
+        (&json!("EzloStateChanged"), &json!(false))
+    );
     let refused = app.ask(r#"{"id":"b","method":"hub.info.get","params":{}}"#).await;
     assert_eq!(refused["error"]["data"], "nma.ezlo.notconnected");
 }
 
 #[tokio::test]
-async fn a_strange_hub_joins_and_can_be_claimed() {
+async fn unknown_hub_registers_and_can_be_claimed() {
     let cloud = frozen().await;
     let mut hub = Socket::connect(http(&cloud)).await;
     assert_eq!(hub.ask(controller_register("105000001", "AA:BB:CC:00:00:09")).await["error"], Value::Null);

@@ -1,4 +1,4 @@
-//! A world from a hub's own answers: nothing personal comes out, and the house is the same.
+//! World files made from the replies of a hub: they contain no personal data and describe the same house.
 
 use ezlo_mock_cloud::{Clock, Config, MockCloud, worlds};
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use crate::support::{START, frozen, http, mock_cloud, pair, registered, started}
 const METHODS: [&str; 6] =
     ["hub.info.get", "hub.devices.list", "hub.items.list", "hub.room.list", "hub.scenes.list", "hub.modes.get"];
 
-/// What must be the same of an item: everything but ids and what somebody wrote.
+/// Returns the comparable members of all items, without ids and user-defined texts.
 fn kinds(items: &Value) -> Vec<String> {
     let kind = |item: &Value| {
         let plain = |member: &str| item.get(member).cloned().unwrap_or(Value::Null);
-        // Members of a TOML table have no order.
+        // TOML tables are unordered.
         let value = match plain("value") {
             _ if item["valueType"] == "dictionary" => json!("…"),
             Value::Object(members) => json!(members.into_iter().collect::<std::collections::BTreeMap<_, _>>()),
@@ -26,7 +26,7 @@ fn kinds(items: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_dump_becomes_a_world_without_names() {
+async fn world_from_a_dump_has_the_same_items_without_names() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     let mut ask = async |method: &str, params: Value| {
@@ -47,7 +47,7 @@ async fn a_dump_becomes_a_world_without_names() {
         before.push(answer["result"].clone());
     }
     let text = worlds::from_dump(&folder).unwrap();
-    assert_eq!(worlds::from_dump(&folder).unwrap(), text, "the same every time");
+    assert_eq!(worlds::from_dump(&folder).unwrap(), text, "two conversions of one dump differ");
     for secret in ["483726", "Grandmother", "Front door", "Living room", "Good night", "Ceiling"] {
         assert!(!text.contains(secret), "{secret} is in the world");
     }
@@ -73,13 +73,13 @@ async fn a_dump_becomes_a_world_without_names() {
     let blocks = |result: &Value| result["scenes"][1]["then"].as_array().unwrap().len();
     assert_eq!(blocks(&after[4]), blocks(&before[4]));
     std::fs::remove_dir_all(folder).unwrap();
-    // The pair of the demo user opens the copy too: the world that comes out has that user.
+    // The new world also contains the demo user.
     assert!(!pair(&copy).await.identity.expose().is_empty() && http(&copy).port() > 0);
 }
 
-/// Everything personal that a dump can hold, in places where it does not belong; and nulls, which TOML has not.
+/// Converts a dump with personal data in unusual members and with nulls, which TOML cannot represent.
 #[test]
-fn nothing_personal_comes_out_of_odd_places() {
+fn world_from_a_dump_omits_personal_data_in_unusual_members() {
     let folder = std::env::temp_dir().join(format!("ezlo-test-odd-dump-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, value: Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
@@ -110,7 +110,7 @@ fn nothing_personal_comes_out_of_odd_places() {
     let run = json!({"blockType": "then", "blockOptions": {"method": {"name": "runScene", "args": {"sceneId": "sceneId"}}},
         "fields": [{"name": "sceneId", "type": "sceneId", "value": "s1"}]});
     let action = |method: &str, args: Value, fields: Value| json!({"blockType": "secret", "blockOptions": {"method": {"name": method, "args": args}}, "fields": fields});
-    // The codes of a lock as a scene sets them, and the words of somebody's own between those of the language.
+    // A scene that sets lock codes and has user-defined names beside the vendor's names.
     let code = action(
         "setItemValue",
         json!({"item": "secret_item", "value": "secret_value", "secret": "secret"}),
@@ -132,7 +132,7 @@ fn nothing_personal_comes_out_of_odd_places() {
     for secret in ["ecret", "4711", "52.5"] {
         assert!(!text.contains(secret), "{secret} is in the world: {text}");
     }
-    for kept in [
+    for expected in [
         "lying_on_bed",
         "monday",
         "08:00:00",
@@ -143,12 +143,12 @@ fn nothing_personal_comes_out_of_odd_places() {
         "setItemValue",
         "{4,8}",
     ] {
-        assert!(text.contains(kept), "{kept} is gone: {text}");
+        assert!(text.contains(expected), "{expected} is missing: {text}");
     }
 }
 
 #[test]
-fn what_is_no_dump_is_said() {
+fn invalid_dump_is_refused_with_the_reason() {
     let folder = std::env::temp_dir().join(format!("ezlo-test-no-dump-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let error = |folder: &std::path::Path| ezlo_testkit::with_causes(&worlds::from_dump(folder).unwrap_err());
@@ -162,7 +162,7 @@ fn what_is_no_dump_is_said() {
 }
 
 #[test]
-fn world_files_are_told_what_is_wrong_with_them() {
+fn invalid_world_file_is_refused_with_the_reason() {
     let hub = "[[hubs]]\nserial = \"90000001\"\nmac = \"AA:BB:CC:00:00:01\"\nkind = \"linux\"\nmodel = \"h2.1\"\n";
     let door = "devices = [{ template = \"door_sensor\", name = \"Door\" }]\n";
     let wrong = |rest: &str| {
@@ -176,20 +176,20 @@ fn world_files_are_told_what_is_wrong_with_them() {
         ),
         ("behaviours = [{ kind = \"door\", device = \"Door\", hours = [24], per_hour = 1.0 }]", "hour 24"),
         ("behaviours = [{ kind = \"dance\", device = \"Door\" }]", "dance"),
-        ("location = { latitude = 91.0, longitude = 0.0, timezone = \"UTC\" }", "latitude is within 90"),
+        ("location = { latitude = 91.0, longitude = 0.0, timezone = \"UTC\" }", "latitude must be from -90 to 90"),
         ("location = { latitude = 9.0, longitude = 0.0, timezone = \"Mars/Olympus\" }", "location"),
         ("mode = \"5\"", "house modes are"),
         ("zwave = [\"toaster\"]", "no template \"toaster\""),
         ("copies = 0", "copies = 0"),
         ("copies = 20000000", "copies = 20000000 is not between"),
-        ("rooms = [\"A\", \"A\"]", "room \"A\" is there twice"),
+        ("rooms = [\"A\", \"A\"]", "room \"A\" is defined twice"),
         ("[[hubs.scenes]]\nname = \"x\"\nmodes = [\"9\"]", "house modes are"),
         ("[[hubs.scenes]]\nname = \"x\"\nroom = \"Attic\"", "line 9: hub 90000001: scene \"x\": no room \"Attic\""),
         (
             "[[hubs.scenes]]\nname = \"x\"\nthen = [{ device = \"Door\", item = \"battery\", value = 5 }]",
-            "cannot be set",
+            "has no setter",
         ),
-        ("[[hubs.scenes]]\nname = \"x\"\nwhen = [{ evry = \"5m\" }]", "one of these is needed"),
+        ("[[hubs.scenes]]\nname = \"x\"\nwhen = [{ evry = \"5m\" }]", "expected one of the keys"),
         ("[[hubs.scenes]]\nname = \"x\"\nwhen = [{ every = \"5m\", device = \"Door\" }]", "unknown field `device`"),
         (
             "[[hubs.scenes]]\nname = \"x\"\nwhen = [{ device = \"Door\", item = \"nothing\", value = true }]",
@@ -204,7 +204,7 @@ fn world_files_are_told_what_is_wrong_with_them() {
     assert!(error.contains("line "), "{error}");
     let longer = format!("{}copies = 2\n", hub.replace("90000001", "99999999"));
     let error = worlds::check(std::path::Path::new("w.toml"), &longer).unwrap_err().to_string();
-    assert!(error.contains("100000000, which has a digit more"), "{error}");
+    assert!(error.contains("100000000, which has more digits"), "{error}");
     for (rest, wanted) in cases {
         let text = wrong(rest);
         assert!(text.starts_with("w.toml: ") && text.contains(wanted), "{rest}: {text}");
@@ -212,7 +212,7 @@ fn world_files_are_told_what_is_wrong_with_them() {
 }
 
 #[test]
-fn worlds_as_commands() {
+fn world_commands_list_show_convert_and_check_worlds() {
     let (code, text, _) = mock_cloud(&["world", "list", "--json"]);
     assert_eq!((code, text.trim()), (Some(0), r#"["demo","bare","villa","block","hostile"]"#));
     for (world, member, number) in
@@ -223,7 +223,7 @@ fn worlds_as_commands() {
         assert_eq!((code, &summary[member]), (Some(0), &json!(number)), "{world}: {member}");
     }
     let (code, text, _) = mock_cloud(&["world", "show", "bare"]);
-    assert!(code == Some(0) && text.contains("owned by nobody"), "{text}");
+    assert!(code == Some(0) && text.contains("owned by no user"), "{text}");
     let folder = std::env::temp_dir().join(format!("ezlo-test-commands-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let devices = json!({"devices": [{"_id": "d1", "category": "switch", "name": "Secret"}]});
@@ -231,9 +231,9 @@ fn worlds_as_commands() {
     let (folder_name, file) = (folder.to_str().unwrap(), folder.join("world.toml"));
     let (code, text, _) = mock_cloud(&["world", "from-dump", folder_name]);
     assert!(code == Some(0) && text.contains("[[hubs") && !text.contains("Secret"), "{text}");
-    let made = mock_cloud(&["world", "from-dump", folder_name, "--output", file.to_str().unwrap()]);
-    assert_eq!((made.0, made.1.as_str()), (Some(0), ""));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), text.trim(), "the same pseudonyms again");
+    let written = mock_cloud(&["world", "from-dump", folder_name, "--output", file.to_str().unwrap()]);
+    assert_eq!((written.0, written.1.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), text.trim(), "two conversions of one dump differ");
     let (code, text, _) = mock_cloud(&["world", "check", file.to_str().unwrap()]);
     assert!(code == Some(0) && text.contains("1 devices"), "{text}");
     std::fs::write(&file, "[[hubs]]\nserial = 7\n").unwrap();

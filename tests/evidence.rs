@@ -1,4 +1,4 @@
-//! What is known and how well; and that weaker answers can be refused.
+//! Evidence levels, and the refusal of answers below a minimum level.
 
 use ezlo_mock_cloud::{Evidence, MockCloud, evidence};
 use ezlo_testkit::{address, http as ask, within};
@@ -7,35 +7,38 @@ use serde_json::{Value, json};
 use crate::support::{HUB, account, demo, frozen, plain, registered, started};
 
 #[tokio::test]
-async fn weaker_answers_are_refused_on_every_surface() {
+async fn answers_below_min_evidence_are_refused_on_every_surface() {
     let cloud = started(
         MockCloud::builder().assumptions(|assumptions| assumptions.min_evidence = Some(Evidence::ClientSource)),
     )
     .await;
     let account = account(&cloud).await;
-    assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "three clients read this list");
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "the hub list has the evidence of client sources");
     let refused = within(account.users()).await.unwrap_err().to_string();
     assert!(refused.contains("users is inferred") && refused.contains("client-source or better"), "{refused}");
     let fresh = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
     assert_eq!(ask(fresh, "GET /wifi/networks", &[], b"").await.status, 501);
     let mut socket = registered(&cloud).await;
-    // So are weaker errors, and no others.
+    // Errors are subject to the same minimum.
     for (serial, data) in [(json!("90000002"), "mock.unproven"), (json!(7), "rpc.params.invalid")] {
         let refused = socket.ask(crate::support::register_text(&serial)).await;
         assert_eq!(refused["error"]["data"], data, "{serial}: {refused}");
     }
     let wrong = ezlo::Credentials::new("demo.user", "wrong");
     let refused = within(ezlo::Account::log_in(plain(&cloud), &wrong)).await.unwrap_err();
-    assert!(!refused.to_string().contains("min-evidence"), "everybody knows this one: {refused}");
-    let wish = "POST /autha/auth/username?Username=demo.user&Email=x@example.com&Password=password-1";
-    let taken = ask(crate::support::http(&cloud), wish, &[], b"").await;
+    assert!(
+        !refused.to_string().contains("min-evidence"),
+        "the error of a wrong password has sufficient evidence: {refused}"
+    );
+    let create = "POST /autha/auth/username?Username=demo.user&Email=x@example.com&Password=password-1";
+    let taken = ask(crate::support::http(&cloud), create, &[], b"").await;
     assert_eq!(taken.status, 501, "{}", taken.body);
     let strong = socket.ask(json!({"id": 2, "method": "hub.devices.list", "params": {}}).to_string()).await;
     assert_eq!(strong["error"], Value::Null);
 }
 
 #[tokio::test]
-async fn the_control_api_tells_the_same_and_moves_the_time() {
+async fn control_api_lists_evidence_and_advances_the_clock() {
     let cloud = frozen().await;
     let control = address(&cloud.ready().control);
     let listed = ask(control, "GET /evidence", &[], b"").await.json();
@@ -45,7 +48,7 @@ async fn the_control_api_tells_the_same_and_moves_the_time() {
     let switch = within(hub.switch_mode("Away")).await.unwrap();
     let clock = ask(control, "POST /clock/advance", &[], br#"{"seconds": 86400}"#).await.json();
     assert_eq!((&clock["frozen"], &clock["speed"]), (&json!(true), &json!(0.0)));
-    // The answer came after everything that became due.
+    // The reply is sent after everything that became due.
     within(switch.reached()).await.unwrap();
     let fast = ask(control, "POST /clock", &[], br#"{"speed": 3600}"#).await.json();
     assert_eq!((&fast["frozen"], &fast["speed"]), (&json!(false), &json!(3600.0)));
@@ -54,9 +57,9 @@ async fn the_control_api_tells_the_same_and_moves_the_time() {
     }
 }
 
-/// The 24-hour login, in milliseconds and without a sleep: SDK and simulated cloud share one clock.
+/// The expiry of an Identity after 24 hours, tested without a delay: the SDK uses the clock of the simulated cloud.
 #[tokio::test]
-async fn the_sdk_shares_the_clock() {
+async fn sdk_renews_the_identity_by_the_shared_clock() {
     let cloud = frozen().await;
     let clock = cloud.clock().clone();
     let account = ezlo::Account::builder(demo()).environment(plain(&cloud)).clock(move || clock.unix_seconds());
@@ -69,9 +72,9 @@ async fn the_sdk_shares_the_clock() {
     assert_ne!(account.session().await.unwrap().pair().identity.expose(), first.pair().identity.expose());
 }
 
-/// As in `mock-cloud evidence | head -0`: nobody reads from the beginning.
+/// The reader of standard output has closed it before the first line, as with `mock-cloud evidence | head -0`.
 #[test]
-fn a_listing_whose_reader_has_gone_ends_without_a_word() {
+fn listing_to_a_closed_pipe_exits_silently() {
     use std::process::{Command, Stdio};
     for listing in [&["evidence"][..], &["world", "templates"], &["world", "show", "villa", "--json"]] {
         let mut command = Command::new(crate::program());
@@ -86,9 +89,9 @@ fn a_listing_whose_reader_has_gone_ends_without_a_word() {
     }
 }
 
-/// The legacy relay takes the session token in the header and, from older clients, in the path; behind it is no tunnel.
+/// The legacy relay accepts the session token in the header and, from older clients, in the path. The hub has no tunnel.
 #[tokio::test]
-async fn the_legacy_relay_takes_a_token_in_its_path() {
+async fn legacy_relay_accepts_a_session_token_in_the_path() {
     let cloud = frozen().await;
     let to = crate::support::http(&cloud);
     let pair = crate::support::pair(&cloud).await;

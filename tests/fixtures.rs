@@ -1,4 +1,4 @@
-//! Every recorded and printed message comes back equal and is known by name.
+//! Every captured and vendor-documented message is decoded into its type and encoded without a difference.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use ezlo_protocol::message::{Outcome, round_trip};
 
 #[test]
-fn every_fixture_is_typed() {
+fn every_fixture_round_trips_as_a_typed_message() {
     let mut count = 0;
     for folder in ["captures", "vendor-samples"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/wire").join(folder);
@@ -21,5 +21,5 @@ fn every_fixture_is_typed() {
             }
         }
     }
-    assert!(count >= 140, "{count}");
+    assert!(count >= 140, "only {count} fixtures were found");
 }

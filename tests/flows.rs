@@ -1,4 +1,4 @@
-//! The SDK's whole way, and each way it can fail.
+//! Flows of the SDK from login to hub calls, with their failures.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn refusal(error: &ConnectError) -> String {
 }
 
 #[tokio::test]
-async fn the_vendors_names_over_verified_tls() {
+async fn sdk_connects_to_the_vendors_host_names_over_verified_tls() {
     let cloud = started(MockCloud::builder()).await;
     let account = within(Account::log_in(mapped(&cloud), &demo())).await.unwrap();
     let record = within(account.hub_record(&serial(HUB))).await.unwrap();
@@ -30,7 +30,7 @@ async fn the_vendors_names_over_verified_tls() {
 }
 
 #[tokio::test]
-async fn names_in_answers_follow_the_caller() {
+async fn host_names_in_replies_follow_the_request() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let record = within(account.record()).await.unwrap();
@@ -40,7 +40,7 @@ async fn names_in_answers_follow_the_caller() {
 }
 
 #[tokio::test]
-async fn a_session_token_stands_for_the_pair() {
+async fn session_token_authorises_without_the_identity() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let mms = account.login().client();
@@ -53,7 +53,7 @@ async fn a_session_token_stands_for_the_pair() {
 }
 
 #[tokio::test]
-async fn the_gateway_and_v4_logins_lead_to_the_same_hubs() {
+async fn gateway_and_v4_logins_give_access_to_the_hubs() {
     let cloud = frozen().await;
     let mms = MmsClient::new(plain(&cloud)).unwrap();
     let password = "demo-password".into();
@@ -69,16 +69,16 @@ async fn the_gateway_and_v4_logins_lead_to_the_same_hubs() {
 }
 
 #[tokio::test]
-async fn wrong_names_and_passwords_are_the_same_404() {
+async fn unknown_user_and_wrong_password_give_the_same_error() {
     let cloud = frozen().await;
-    for credentials in [Credentials::new("demo.user", "wrong"), Credentials::new("nobody", "demo-password")] {
+    for credentials in [Credentials::new("demo.user", "wrong"), Credentials::new("no.such.user", "demo-password")] {
         let error = within(Account::log_in(plain(&cloud), &credentials)).await.unwrap_err();
         assert!(matches!(error, Error::Cloud(error) if matches!(error.kind(), ErrorKind::BadCredentials)));
     }
 }
 
 #[tokio::test]
-async fn claims_fail_each_in_their_own_way() {
+async fn claim_failures_have_distinct_statuses() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let other = within(Account::log_in(plain(&cloud), &Credentials::new("test4521", "Ezlo@2021"))).await.unwrap();
@@ -94,28 +94,28 @@ async fn claims_fail_each_in_their_own_way() {
     assert!(claim(&account, "99999999", mac).await.contains("HTTP 404"));
     assert!(claim(&other, HUB, "AA:BB:CC:00:00:01").await.contains("HTTP 409"));
     assert_eq!(claim(&account, "90000002", mac).await, "");
-    assert_eq!(claim(&account, "90000002", mac).await, "", "claiming one's own again changes nothing");
+    assert_eq!(claim(&account, "90000002", mac).await, "", "a repeated claim by the owner is refused");
     assert!(claim(&other, "90000002", mac).await.contains("HTTP 409"));
 }
 
 #[tokio::test]
-async fn a_day_later_the_identity_is_dead_everywhere() {
+async fn expired_identity_is_refused_and_refreshed_once() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
-    let (mms, dead) = (account.login().client().clone(), account.session().await.unwrap());
+    let (mms, expired) = (account.login().client().clone(), account.session().await.unwrap());
     cloud.advance(Duration::from_secs(86_400)).await;
-    let error = within(mms.hubs(&dead)).await.unwrap_err();
+    let error = within(mms.hubs(&expired)).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::IdentityExpired));
-    // The account logs in again by itself, once, for everybody who asks at the same time.
+    // Concurrent calls share a single new login.
     let mut generation = account.login().generation();
     generation.mark_unchanged();
     let (first, second, third) = tokio::join!(account.hubs(), account.users(), account.record());
     assert!(first.is_ok() && second.is_ok() && third.is_ok());
-    assert_eq!(*generation.borrow(), 2, "one login in place of the first");
-    // An open connection goes on by default; nobody knows what the real one does.
+    assert_eq!(*generation.borrow(), 2, "the account logged in more than once");
+    // An open connection continues by default (assumption).
     assert!(within(hub.info()).await.is_ok());
-    let pair = dead.pair().clone();
+    let pair = expired.pair().clone();
     let login = ezlo::HubCredentials::Relay { pair, serial: serial(HUB) };
     let endpoint = ezlo::Endpoint::new(format!("ws://{}", address(&cloud.ready().http)));
     let error = within(ezlo::RelaySession::connect(&endpoint, &login)).await.unwrap_err();
@@ -123,7 +123,7 @@ async fn a_day_later_the_identity_is_dead_everywhere() {
 }
 
 #[tokio::test]
-async fn an_open_connection_ends_with_its_identity_when_told_to() {
+async fn relay_closes_at_identity_expiry_when_configured() {
     let builder = MockCloud::builder().clock(ezlo_mock_cloud::Clock::frozen(crate::support::START));
     let cloud = started(builder.assumptions(|assumptions| assumptions.close_at_expiry = Some(4401))).await;
     let account = account(&cloud).await;
@@ -140,13 +140,13 @@ async fn an_open_connection_ends_with_its_identity_when_told_to() {
     })
     .await;
     assert!(closed.contains("4401"), "{closed}");
-    // The relay does not take the old pair any more: the session gets a new one and goes on.
+    // The relay refuses the old pair, so the session reconnects with a new one.
     assert!(within(hub.info()).await.is_ok());
     assert_eq!(hub.status().connections, 2);
 }
 
 #[tokio::test]
-async fn hubs_that_cannot_be_had_say_why() {
+async fn connection_to_an_unavailable_hub_fails_with_the_reason() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let offline = within(account.connect(&serial("92000001"))).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn hubs_that_cannot_be_had_say_why() {
 }
 
 #[tokio::test]
-async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
+async fn sessions_on_relay_and_lan_receive_each_others_changes() {
     let cloud = started(MockCloud::builder()).await;
     let account = account(&cloud).await;
     let first = within(account.connect(&serial(HUB))).await.unwrap();
@@ -181,8 +181,8 @@ async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
     let listeners = [second.events(), local.events()];
     within(first.set(&item, true.into())).await.unwrap();
     for mut events in listeners {
-        let told = within(events.next()).await;
-        let Some(HubEvent::Changed(change)) = told else { panic!("{told:?}") };
+        let event = within(events.next()).await;
+        let Some(HubEvent::Changed(change)) = event else { panic!("{event:?}") };
         assert!(matches!(&*change, Change::ItemChanged { id, after, .. } if *id == item && *after == true));
     }
     let refused = within(first.set(&item, "on".into())).await.unwrap_err();
@@ -190,7 +190,7 @@ async fn two_sessions_of_one_user_see_each_others_changes_on_relay_and_lan() {
 }
 
 #[tokio::test]
-async fn a_mode_switch_takes_its_delay_of_the_worlds_time() {
+async fn mode_switch_completes_after_its_delay_of_world_time() {
     let cloud = frozen().await;
     let hub = within(account(&cloud).await.connect(&serial(HUB))).await.unwrap();
     let switch = within(hub.switch_mode("Away")).await.unwrap();
@@ -203,13 +203,13 @@ async fn a_mode_switch_takes_its_delay_of_the_worlds_time() {
 }
 
 #[tokio::test]
-async fn several_clouds_do_not_see_each_other_and_end_when_dropped() {
+async fn clouds_are_isolated_and_end_when_dropped() {
     let (first, second) = (frozen().await, frozen().await);
-    let wish =
+    let new_account =
         ezlo::NewAccount { credentials: Credentials::new("only.here", "password-1"), email: "o@example.com".into() };
-    within(Account::create(plain(&first), &wish)).await.unwrap();
-    assert!(within(Account::log_in(plain(&second), &wish.credentials)).await.is_err());
+    within(Account::create(plain(&first), &new_account)).await.unwrap();
+    assert!(within(Account::log_in(plain(&second), &new_account.credentials)).await.is_err());
     let environment = plain(&first);
     drop(first);
-    within(async { while Account::log_in(environment.clone(), &wish.credentials).await.is_ok() {} }).await;
+    within(async { while Account::log_in(environment.clone(), &new_account.credentials).await.is_ok() {} }).await;
 }

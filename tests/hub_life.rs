@@ -1,4 +1,4 @@
-//! What a simulated hub does, as a client at the relay hears it: transcripts in the vendor's order.
+//! Behaviour of simulated hubs as a client at the relay observes it: transcripts in the vendor's order.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ mod scenes;
 mod values;
 mod zwave;
 
-/// A client that logged in and registered, with what it needs to name things.
+/// A registered client of a hub, with the names of all ids for transcripts.
 struct House {
     cloud: MockCloud,
     socket: Socket,
     devices: Value,
     items: Value,
-    /// What each id stands for.
+    /// Ids with the names of their devices, items and scenes.
     names: Vec<(String, String)>,
 }
 
@@ -36,7 +36,7 @@ impl House {
         Self::of(frozen().await).await
     }
 
-    /// Devices press their buttons only when the test says so.
+    /// Creates a house whose devices press no buttons by themselves.
     async fn by_hand() -> Self {
         let builder = MockCloud::builder()
             .clock(Clock::frozen(START))
@@ -51,7 +51,7 @@ impl House {
         house
     }
 
-    /// Learns what there is.
+    /// Reads devices, items and scenes.
     async fn look(&mut self) {
         self.devices = self.call("hub.devices.list", json!({})).await["result"]["devices"].clone();
         self.items = self.call("hub.items.list", json!({})).await["result"]["items"].clone();
@@ -71,9 +71,10 @@ impl House {
     }
 
     fn id(&self, name: &str) -> &str {
-        &self.names.iter().find(|(_, known)| known == name).unwrap_or_else(|| panic!("nothing is called {name}")).0
+        &self.names.iter().find(|(_, known)| known == name).unwrap_or_else(|| panic!("unknown name {name}")).0
     }
 
+    /// Sends a call and returns its reply; broadcasts are dropped.
     async fn call(&mut self, method: &str, params: Value) -> Value {
         self.socket.text(json!({"id": "call", "method": method, "params": params}).to_string()).await;
         loop {
@@ -84,39 +85,41 @@ impl House {
         }
     }
 
-    /// An item's value.
+    /// Returns the value of an item.
     async fn item(&mut self, id: &str) -> Value {
         let items = self.call("hub.items.list", json!({})).await["result"]["items"].clone();
         items.as_array().unwrap().iter().find(|item| item["_id"] == id).unwrap()["value"].clone()
     }
 
+    /// Sends a call that must succeed.
     async fn good(&mut self, method: &str, params: Value) {
         let reply = self.call(method, params).await;
         assert_eq!(reply["error"], Value::Null, "{method}: {reply}");
     }
 
-    /// Sends a call and waits so long; everything that came, in order, in short.
+    /// Sends a call, advances the clock and returns a line for each frame that was received.
     async fn transcript(&mut self, method: &str, params: Value, wait: Duration) -> Vec<String> {
         self.socket.text(json!({"id": "call", "method": method, "params": params}).to_string()).await;
-        let mut told = vec![short(&self.socket.json().await)];
-        told.extend(self.heard(wait).await);
-        told
+        let mut lines = vec![short(&self.socket.json().await)];
+        lines.extend(self.heard(wait).await);
+        lines
     }
 
-    /// What came within that time.
+    /// Advances the clock and returns a line for each frame that was received.
     async fn heard(&mut self, wait: Duration) -> Vec<String> {
         self.cloud.advance(wait).await;
         self.socket.text(r#"{"id":"sync","method":"hub.modes.current.get","params":{}}"#).await;
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         loop {
             let frame = self.socket.json().await;
             if frame["id"] == "sync" {
-                return told.iter().map(|line: &String| self.named(line)).collect();
+                return lines.iter().map(|line: &String| self.named(line)).collect();
             }
-            told.push(short(&frame));
+            lines.push(short(&frame));
         }
     }
 
+    /// Replaces ids by names.
     fn named(&self, line: &str) -> String {
         self.names
             .iter()
@@ -134,7 +137,7 @@ impl House {
     }
 }
 
-/// What a frame says, without what every frame of its kind has.
+/// Returns a frame as one line with its distinctive members.
 fn short(frame: &Value) -> String {
     let Some(name) = frame["msg_subclass"].as_str() else {
         let outcome = if frame["error"].is_null() { &frame["result"] } else { &frame["error"]["data"] };
@@ -152,14 +155,14 @@ fn short(frame: &Value) -> String {
         "hub.scene.run.progress" => &["scene_name", "status"],
         _ => &[],
     };
-    let said =
+    let text =
         members.iter().filter_map(|member| frame["result"].get(member).map(|value| format!(" {member}={value}")));
-    format!("{name}{}", said.collect::<String>())
+    format!("{name}{}", text.collect::<String>())
 }
 
-fn snapshot(name: &str, told: &[String]) {
+fn snapshot(name: &str, lines: &[String]) {
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false }, {
-        insta::assert_snapshot!(format!("life__{name}"), told.join("\n"));
+        insta::assert_snapshot!(format!("life__{name}"), lines.join("\n"));
     });
 }
 

@@ -1,8 +1,8 @@
-//! What came, what went, and what led to what.
+//! The journal: recorded traffic, causes, expectations and the report.
 
 use std::time::Duration;
 
-use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
+use ezlo_mock_cloud::faults::{FaultKind, FaultSpec, Trigger};
 use ezlo_mock_cloud::journal::{Entry, EntryKind, Filter};
 use ezlo_mock_cloud::{Config, MockCloud, Profile};
 use ezlo_testkit::{Control, address, http as ask, within};
@@ -16,24 +16,28 @@ fn names(entries: &[Entry]) -> Vec<(EntryKind, &str)> {
 }
 
 #[tokio::test]
-async fn a_call_leads_to_its_answer_and_its_broadcasts_also_to_those_that_come_later() {
+async fn call_is_the_cause_of_its_reply_and_of_later_broadcasts() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     let call = json!({"id": 7, "method": "hub.modes.switch", "params": {"modeId": "2"}});
     assert_eq!(socket.ask(call.to_string()).await["error"], Value::Null);
     cloud.advance(Duration::from_secs(60)).await;
-    let asked = cloud.journal(&Filter::kind(EntryKind::MessageIn).name("hub.modes.switch"));
-    let led_to = cloud.journal(&Filter { cause: Some(asked[0].seq), ..Filter::default() });
+    let calls = cloud.journal(&Filter::kind(EntryKind::MessageIn).name("hub.modes.switch"));
+    let led_to = cloud.journal(&Filter { cause: Some(calls[0].seq), ..Filter::default() });
     let kinds = names(&led_to);
-    assert_eq!(kinds[0], (EntryKind::MessageOut, "hub.modes.switch"), "the answer first");
+    assert_eq!(kinds[0], (EntryKind::MessageOut, "hub.modes.switch"), "the first effect is not the reply");
     let switched: Vec<_> = led_to.iter().filter(|entry| entry.name == "hub.modes.switched").collect();
     assert!(switched.len() >= 2, "{kinds:?}");
-    assert_eq!(switched.last().unwrap().at_ms - asked[0].at_ms, 30_000, "by the world's clock, with the same cause");
-    assert_eq!(asked[0].content["params"]["modeId"], "2");
+    assert_eq!(
+        switched.last().unwrap().at_ms - calls[0].at_ms,
+        30_000,
+        "the mode did not switch after 30 s of world time"
+    );
+    assert_eq!(calls[0].content["params"]["modeId"], "2");
 }
 
 #[tokio::test]
-async fn requests_are_there_and_no_secret() {
+async fn journal_contains_requests_and_no_secrets() {
     let cloud = started(MockCloud::builder()).await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(crate::support::HUB))).await.unwrap();
@@ -52,16 +56,18 @@ async fn requests_are_there_and_no_secret() {
 }
 
 #[tokio::test]
-async fn faults_are_there_with_what_they_hit() {
+async fn journal_contains_faults_with_their_cause() {
     let cloud = started(MockCloud::builder()).await;
-    cloud.add_fault(Fault::new(FaultKind::EmptyAnswer).path("/locator").when(Trigger::Nth(1))).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::EmptyAnswer).path("/locator").when(Trigger::Nth(1))).unwrap();
     let http = address(&cloud.ready().http);
     ask(http, "GET /locator/locator/locator", &[], b"").await;
     let fault = cloud.journal(&Filter::kind(EntryKind::Fault).name("empty_answer"));
     let request = cloud.journal(&Filter::kind(EntryKind::Request).name("/locator/locator/locator"));
     assert_eq!(fault[0].cause, Some(request[0].seq));
-    // The hub's own port too.
-    cloud.add_fault(Fault::new(FaultKind::Status { status: 500, retry_after: None }).hub(crate::support::HUB)).unwrap();
+    // Requests at the hub's local port are recorded too.
+    cloud
+        .add_fault(FaultSpec::new(FaultKind::Status { status: 500, retry_after: None }).hub(crate::support::HUB))
+        .unwrap();
     let mut socket = registered(&cloud).await;
     let clear = json!({"id": 1, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});
     assert_eq!(socket.ask(clear.to_string()).await["error"], Value::Null);
@@ -71,12 +77,12 @@ async fn faults_are_there_with_what_they_hit() {
     assert_eq!(request[0].content["hub"], crate::support::HUB);
 }
 
-/// Two clouds with one seed and one clock, asked the same: the journals are the same to the byte.
+/// Two clouds with the same seed, clock and requests write byte-identical journals.
 #[tokio::test]
-async fn one_seed_gives_one_journal() {
+async fn same_seed_gives_the_same_journal() {
     let run = async || {
         let cloud = frozen().await;
-        let chance = Fault::new(FaultKind::UnsolicitedReply).when(Trigger::Chance(0.5));
+        let chance = FaultSpec::new(FaultKind::UnsolicitedReply).when(Trigger::Chance(0.5));
         let mut socket = registered(&cloud).await;
         cloud.add_fault(chance).unwrap();
         for number in 0..20 {
@@ -94,19 +100,19 @@ async fn one_seed_gives_one_journal() {
 }
 
 #[tokio::test]
-async fn by_the_control_api() {
+async fn control_api_returns_and_streams_the_journal() {
     let cloud = started(MockCloud::builder()).await;
     let (control, http) = (address(&cloud.ready().control), address(&cloud.ready().http));
     let expected = tokio::spawn(async move {
-        let wish = br#"{"match": {"kind": "request", "name": "/nobody/answers"}, "within": 20}"#;
-        ask(control, "POST /expectations", &[], wish).await
+        let expectation = br#"{"match": {"kind": "request", "name": "/no/handler"}, "within": 20}"#;
+        ask(control, "POST /expectations", &[], expectation).await
     });
-    ask(http, "GET /nobody/answers", &[], b"").await;
+    ask(http, "GET /no/handler", &[], b"").await;
     let entry = within(expected).await.unwrap().json();
-    assert_eq!(entry["name"], "/nobody/answers");
+    assert_eq!(entry["name"], "/no/handler");
     let unmet = br#"{"match": {"kind": "request", "name": "/never"}}"#;
     let unmet = ask(control, "POST /expectations", &[], unmet).await;
-    assert_eq!((unmet.status, &unmet.json()["came_instead"]), (417, &json!(["/nobody/answers"])));
+    assert_eq!((unmet.status, &unmet.json()["came_instead"]), (417, &json!(["/no/handler"])));
     let lines = ask(control, "GET /journal?kind=answer&limit=1", &[], b"").await.body;
     assert_eq!(serde_json::from_str::<Value>(lines.trim()).unwrap()["status"], 404);
     assert_eq!(ask(control, "GET /journal?kind=nothing", &[], b"").await.status, 400);
@@ -121,18 +127,18 @@ async fn by_the_control_api() {
             break serde_json::from_str::<Value>(data).unwrap()["name"].as_str().unwrap().to_owned();
         }
     };
-    assert_eq!(next().await, "/nobody/answers", "what was there");
+    assert_eq!(next().await, "/no/handler", "earlier entries are not streamed first");
     ask(http, "GET /later", &[], b"").await;
-    assert_eq!(next().await, "/later", "and what comes");
+    assert_eq!(next().await, "/later", "new entries are not streamed");
 }
 
 #[tokio::test]
-async fn expectations_are_looked_for_when_they_are_dropped() {
+async fn expectation_is_verified_when_dropped() {
     let cloud = started(MockCloud::builder()).await;
     let http = address(&cloud.ready().http);
     ask(http, "GET /before", &[], b"").await;
     let once = cloud.expect(Filter::kind(EntryKind::Request).name("/before"), 1);
-    assert!(once.verify().unwrap_err().contains("happened 0 times"), "what was before does not count");
+    assert!(once.verify().unwrap_err().contains("found 0"), "an earlier request counts");
     ask(http, "GET /before", &[], b"").await;
     drop(once);
     let never = cloud.expect(Filter::kind(EntryKind::Request).name("/never"), 0);
@@ -141,15 +147,15 @@ async fn expectations_are_looked_for_when_they_are_dropped() {
     ask(http, "GET /near", &[], b"").await;
     let text = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(missed))).unwrap_err();
     let text = text.downcast_ref::<String>().unwrap();
-    assert!(text.contains("expected 1 times") && text.contains("/near"), "{text}");
+    assert!(text.contains("expected 1 matching entries") && text.contains("/near"), "{text}");
 }
 
 #[tokio::test]
-async fn the_control_api_describes_itself_and_counts() {
+async fn control_api_matches_its_description_and_counts_entries() {
     let cloud = started(MockCloud::builder()).await;
     let control = address(&cloud.ready().control);
     let described = ask(control, "GET /openapi.json", &[], b"").await.json();
-    // What a query is said to take is taken.
+    // Every documented query parameter is accepted.
     let mut queries = 0;
     for (path, call) in described["paths"].as_object().unwrap() {
         for parameter in call["get"]["parameters"].as_array().into_iter().flatten() {
@@ -180,15 +186,15 @@ async fn the_control_api_describes_itself_and_counts() {
     let unknown = ask(control, "GET /nothing", &[], b"").await;
     assert!(unknown.status == 404 && unknown.body.contains("/clock/advance"), "{}", unknown.body);
     assert_eq!(ask(control, "PUT /faults", &[], b"").await.status, 405);
-    ask(address(&cloud.ready().http), "GET /nobody/answers", &[], b"").await;
+    ask(address(&cloud.ready().http), "GET /no/handler", &[], b"").await;
     let metrics = ask(control, "GET /metrics", &[], b"").await.body;
     assert!(metrics.contains("mock_cloud_entries_total{kind=\"request\"} "), "{metrics}");
     assert!(metrics.contains("# TYPE mock_cloud_hubs gauge\nmock_cloud_hubs 4"), "{metrics}");
 }
 
-/// Two processes with one seed and one clock, asked the same: their journals are the same to the byte.
+/// Two processes with the same seed, clock and requests write byte-identical journals.
 #[tokio::test]
-async fn two_processes_with_one_seed_write_one_journal() {
+async fn processes_with_the_same_seed_write_the_same_journal() {
     let run = async || {
         let arguments = ["--seed", "7", "--frozen-at", "1700000000"];
         let program = tokio::task::spawn_blocking(move || crate::seed::Program::start(&arguments)).await.unwrap();
@@ -204,38 +210,45 @@ async fn two_processes_with_one_seed_write_one_journal() {
     };
     let (first, second) = (run().await, run().await);
     let fired = first.matches("\"kind\":\"fault\"").count();
-    let spared = first.matches("\"kind\":\"spared\"").count();
-    assert!((1..20).contains(&fired) && fired + spared == 20, "{fired} and {spared} of 20 decisions");
-    // Requests, answers and decisions, and what was done by the control API.
+    let skipped = first.matches("\"kind\":\"fault-skipped\"").count();
+    assert!((1..20).contains(&fired) && fired + skipped == 20, "{fired} and {skipped} of 20 decisions");
+    // A request, a response and a fault decision of each round, and the control calls.
     assert_eq!(first.lines().count(), 60 + 21);
     assert!(first == second, "two journals of {} and {} bytes differ", first.len(), second.len());
 }
 
 #[tokio::test]
-async fn upgrades_and_what_profiles_do_are_there_too() {
+async fn journal_contains_upgrades_and_faults_of_profiles() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
-    cloud.add_fault(Fault::new(FaultKind::DropMessage).method("hub.info.get")).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::DropMessage).method("hub.info.get")).unwrap();
     socket.text(json!({"id": 1, "method": "hub.info.get", "params": {}}).to_string()).await;
     let hit = within(cloud.expect_within(&Filter::kind(EntryKind::Fault), Duration::from_secs(5))).await.unwrap();
-    let led = cloud.journal(&Filter::kind(EntryKind::MessageOut).name("hub.info.get"));
-    assert_eq!((hit.cause, &hit.connection), (Some(led[0].seq), &led[0].connection), "which message was not sent");
+    let dropped = cloud.journal(&Filter::kind(EntryKind::MessageOut).name("hub.info.get"));
+    assert_eq!(
+        (hit.cause, &hit.connection),
+        (Some(dropped[0].seq), &dropped[0].connection),
+        "the fault does not name the dropped message"
+    );
     assert_eq!((&hit.content["id"], &hit.content["hub"]), (&json!(1), &json!(crate::support::HUB)));
     let upgrade = cloud.journal(&Filter { status: Some(101), ..Filter::kind(EntryKind::Answer) });
-    assert_eq!(upgrade.len(), 1, "the way into the relay is a request");
+    assert_eq!(upgrade.len(), 1, "the upgrade is not recorded once");
 
     let hostile = started(MockCloud::builder().config(Config { profile: Profile::Hostile, ..Config::default() })).await;
     let mut refused = 0;
     for _ in 0..100 {
         refused += u32::from(ask(http(&hostile), "GET /locator/locator/locator", &[], b"").await.status == 503);
     }
-    let told = hostile.journal(&Filter::kind(EntryKind::Fault).name("status")).len();
+    let recorded = hostile.journal(&Filter::kind(EntryKind::Fault).name("status")).len();
     let requests = hostile.journal(&Filter::kind(EntryKind::Request)).len();
-    assert!(refused > 0 && told == refused as usize && requests == 100, "{refused} refused, {told} told of {requests}");
+    assert!(
+        refused > 0 && recorded == refused as usize && requests == 100,
+        "{refused} refused, {recorded} recorded of {requests}"
+    );
 }
 
 #[tokio::test]
-async fn pages_of_other_places_move_nothing_and_errors_are_json() {
+async fn cross_origin_requests_are_refused_and_errors_are_json() {
     let cloud = frozen().await;
     let control = address(&cloud.ready().control);
     let own = format!("http://{control}");
@@ -249,9 +262,12 @@ async fn pages_of_other_places_move_nothing_and_errors_are_json() {
         let answer = ask(control, "POST /clock/advance", &[(header, value)], br#"{"seconds": 1}"#).await;
         assert_eq!(answer.status, status, "{header}: {value}");
     }
-    for (request, status, said) in [
+    for (request, status, expected) in [
         ("PUT /clock", 405, "GET, POST"),
-        ("POST /hubs/90000001/internet", 400, r#"send {"there": true}"#),
+        ("POST /hubs/90000001/offline", 400, r#"send {"offline": true}"#),
+        ("POST /hubs/90000001/internet", 404, "is now `POST /hubs/{serial}/offline`"),
+        ("POST /hubs/90000001/restart", 404, "is now `POST /hubs/{serial}/reboot`"),
+        ("GET /journal?kind=spared", 400, "`spared` is now `fault-skipped`"),
         ("GET /journal?follow=true", 400, "follow=1"),
         ("GET /journal?colour=red", 400, "limit"),
         ("GET /hubs?colour=red", 400, "after, limit"),
@@ -260,40 +276,48 @@ async fn pages_of_other_places_move_nothing_and_errors_are_json() {
     ] {
         let answer = ask(control, request, &[], b"").await;
         let text = answer.json()["error"].as_str().unwrap().to_owned();
-        assert!(answer.status == status && text.contains(said), "{request}: {} {text}", answer.status);
+        assert!(answer.status == status && text.contains(expected), "{request}: {} {text}", answer.status);
     }
     assert_eq!(ask(control, "HEAD /healthz", &[], b"").await.status, 200);
     let far = ask(control, "POST /clock/advance", &[], br#"{"seconds": 315360000}"#).await;
-    assert_eq!(far.status, 200, "ten years are quiet");
+    assert_eq!(far.status, 200, "an advance of ten years is refused");
 }
 
 #[tokio::test]
-async fn a_restart_does_not_bring_the_internet_back() {
+async fn offline_hub_stays_offline_after_a_reboot() {
     let cloud = frozen().await;
     let control = address(&cloud.ready().control);
     let hub = |call: &str| format!("POST /hubs/{}/{call}", crate::support::HUB);
-    assert_eq!(ask(control, &hub("internet"), &[], br#"{"there": false}"#).await.status, 200);
-    assert_eq!(ask(control, &hub("restart"), &[], b"").await.status, 200);
+    assert_eq!(ask(control, &hub("offline"), &[], br#"{"offline": true}"#).await.status, 200);
+    assert_eq!(ask(control, &hub("reboot"), &[], b"").await.status, 200);
     cloud.advance(Duration::from_secs(120)).await;
     let online =
         async || ask(control, &format!("GET /hubs/{}", crate::support::HUB), &[], b"").await.json()["online"].clone();
     assert_eq!(online().await, json!(false));
-    assert_eq!(ask(control, &hub("restart"), &[], b"{}").await.status, 200);
-    assert_eq!(ask(control, &hub("internet"), &[], br#"{"there": true}"#).await.status, 200, "while it restarts");
+    assert_eq!(ask(control, &hub("reboot"), &[], b"{}").await.status, 200);
+    assert_eq!(
+        ask(control, &hub("offline"), &[], br#"{"offline": false}"#).await.status,
+        200,
+        "the hub is not controllable during its reboot"
+    );
     cloud.advance(Duration::from_secs(120)).await;
     assert_eq!(online().await, json!(true));
 }
 
-/// What a client's developer should hear of: what nobody answers, and what makes no difference.
+/// The report informs a client's developer about requests without a handler and members without an effect.
 #[tokio::test]
-async fn near_misses_and_what_is_ignored() {
+async fn report_lists_near_misses_and_unknown_fields() {
     let cloud = frozen().await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     let lamp = within(hub.device("Ceiling light")).await.unwrap();
     within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap();
     within(account.users()).await.unwrap();
-    assert_eq!(cloud.report(), json!({"unanswered": [], "ignored": []}), "the SDK says nothing that nobody knows");
+    assert_eq!(
+        cloud.report(),
+        json!({"unmatched": [], "unknown_fields": []}),
+        "the SDK sends unknown requests or members"
+    );
 
     let address = http(&cloud);
     for path in ["GET /locator/locator/locater", "POST /info/session/token", "GET /locator/locator/locator?colour=red"]
@@ -309,26 +333,26 @@ async fn near_misses_and_what_is_ignored() {
         socket.ask(json!({"id": 1, "method": method, "params": params}).to_string()).await;
     }
     let report = Control::at(&cloud.ready().control).report().await.unwrap();
-    let unanswered = |name: &str| {
-        let mut all = report["unanswered"].as_array().unwrap().iter();
+    let unmatched = |name: &str| {
+        let mut all = report["unmatched"].as_array().unwrap().iter();
         all.find(|entry| entry["name"] == name).map(|entry| (entry["times"].clone(), entry["nearest"][0].clone()))
     };
     assert_eq!(
-        unanswered("/locator/locator/locater"),
+        unmatched("/locator/locator/locater"),
         Some((json!(1), json!("GET /locator/locator/locator"))),
         "{report}"
     );
-    assert_eq!(unanswered("/info/session/token"), Some((json!(1), json!("GET /info/session/token"))));
-    assert_eq!(unanswered("hub.device.list"), Some((json!(1), json!("hub.devices.list"))));
+    assert_eq!(unmatched("/info/session/token"), Some((json!(1), json!("GET /info/session/token"))));
+    assert_eq!(unmatched("hub.device.list"), Some((json!(1), json!("hub.devices.list"))));
     assert_eq!(
-        report["ignored"],
+        report["unknown_fields"],
         json!([
             {"name": "/locator/locator/locator", "member": "colour", "times": 1},
             {"name": "hub.room.list", "member": "colour", "times": 2},
             {"name": "hub.room.list", "member": "size", "times": 1},
         ])
     );
-    let cause = cloud.journal(&Filter { kind: Some(EntryKind::Ignored), ..Filter::default() })[1].cause.unwrap();
-    let because = cloud.journal(&Filter { since: cause - 1, ..Filter::default() })[0].clone();
-    assert_eq!((because.kind, because.name.as_str()), (EntryKind::MessageIn, "hub.room.list"));
+    let cause = cloud.journal(&Filter { kind: Some(EntryKind::UnknownFields), ..Filter::default() })[1].cause.unwrap();
+    let origin = cloud.journal(&Filter { since: cause - 1, ..Filter::default() })[0].clone();
+    assert_eq!((origin.kind, origin.name.as_str()), (EntryKind::MessageIn, "hub.room.list"));
 }

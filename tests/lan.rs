@@ -1,4 +1,4 @@
-//! A hub's local ports: who gets in, what is dropped when, and how much is too much.
+//! Local ports of a hub: access, closed connections and limits.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn lan(cloud: &ezlo_mock_cloud::MockCloud) -> std::net::SocketAddr {
     address(cloud.ready().hubs[0].lan.as_deref().unwrap())
 }
 
-/// Lets clear text in.
+/// Enables plaintext connections.
 async fn insecure(cloud: &ezlo_mock_cloud::MockCloud) {
     let mut relay = registered(cloud).await;
     let on = json!({"id": 1, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});
@@ -22,30 +22,30 @@ async fn insecure(cloud: &ezlo_mock_cloud::MockCloud) {
 }
 
 #[tokio::test]
-async fn connections_that_never_logged_in_are_dropped_too() {
+async fn reboot_closes_connections_without_a_login() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let mut guest = Socket::connect(lan(&cloud)).await;
     let info = guest.ask(r#"{"id":1,"method":"hub.info.get","params":{}}"#).await;
     assert_eq!(info["result"]["serial"], HUB);
-    let mut kept = TcpStream::connect(lan(&cloud)).await.unwrap();
-    kept.write_all(b"GET /v1/method/hub/info/get HTTP/1.1\r\nhost: hub\r\n\r\n").await.unwrap();
+    let mut idle = TcpStream::connect(lan(&cloud)).await.unwrap();
+    idle.write_all(b"GET /v1/method/hub/info/get HTTP/1.1\r\nhost: hub\r\n\r\n").await.unwrap();
     let mut buffer = [0; 1024];
-    assert!(within(kept.read(&mut buffer)).await.unwrap() > 0);
+    assert!(within(idle.read(&mut buffer)).await.unwrap() > 0);
     let mut relay = registered(&cloud).await;
     relay.text(r#"{"id":1,"method":"hub.reboot","params":{}}"#).await;
     assert!(matches!(guest.next().await, Came::Closed(1001)));
-    assert_eq!(within(kept.read(&mut buffer)).await.unwrap_or(0), 0, "the kept connection ends");
+    assert_eq!(within(idle.read(&mut buffer)).await.unwrap_or(0), 0, "the keep-alive connection stays open");
     let mut early = TcpStream::connect(lan(&cloud)).await.unwrap();
     let _ = early.write_all(b"GET / HTTP/1.1\r\nhost: hub\r\n\r\n").await;
-    assert_eq!(within(early.read(&mut buffer)).await.unwrap_or(0), 0, "nobody is there while it restarts");
+    assert_eq!(within(early.read(&mut buffer)).await.unwrap_or(0), 0, "the port responds during the reboot");
     cloud.advance(Duration::from_secs(1)).await;
     let mut again = Socket::connect(lan(&cloud)).await;
     assert_eq!(again.ask(r#"{"id":1,"method":"hub.info.get","params":{}}"#).await["result"]["serial"], HUB);
 }
 
 #[tokio::test]
-async fn credentials_by_basic_and_by_headers_and_none_with_anonymous_access() {
+async fn http_accepts_basic_header_and_anonymous_credentials() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
@@ -56,11 +56,15 @@ async fn credentials_by_basic_and_by_headers_and_none_with_anonymous_access() {
     assert_eq!(get(&[]).await, 401);
     assert_eq!(get(&[("authorization", &basic)]).await, 200);
     assert_eq!(get(&[("user", user), ("token", token)]).await, 200);
-    assert_eq!(get(&[("authorization", "Basic bm86bm8="), ("user", user), ("token", token)]).await, 401, "Basic first");
+    assert_eq!(
+        get(&[("authorization", "Basic bm86bm8="), ("user", user), ("token", token)]).await,
+        401,
+        "Basic does not take precedence"
+    );
     let mut relay = registered(&cloud).await;
     let on = json!({"id": 1, "method": "hub.offline.anonymous_access.enabled.set", "params": {"enabled": true}});
     relay.ask(on.to_string()).await;
-    assert_eq!(get(&[]).await, 401, "it takes effect with a restart");
+    assert_eq!(get(&[]).await, 401, "the setting takes effect before a reboot");
     relay.text(r#"{"id":2,"method":"hub.reboot","params":{}}"#).await;
     relay.json().await;
     cloud.advance(Duration::from_secs(1)).await;
@@ -68,7 +72,7 @@ async fn credentials_by_basic_and_by_headers_and_none_with_anonymous_access() {
 }
 
 #[tokio::test]
-async fn more_than_a_hundred_open_requests_are_too_many() {
+async fn more_than_100_open_requests_are_refused() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let head = b"POST /v1/request HTTP/1.1\r\nhost: hub\r\ncontent-length: 10\r\n\r\n";
@@ -78,7 +82,7 @@ async fn more_than_a_hundred_open_requests_are_too_many() {
         stream.write_all(head).await.unwrap();
         open.push(stream);
     }
-    // The hundred have been seen once the next one is refused; each is its own connection.
+    // The server has read all 100 requests when the next one is refused.
     let refused = within(async {
         loop {
             let status = ask(lan(&cloud), "GET /v1/method/hub/room/list", &[], b"").await.status;
@@ -101,7 +105,7 @@ async fn more_than_a_hundred_open_requests_are_too_many() {
 }
 
 #[tokio::test]
-async fn broadcasts_come_as_lines_over_http() {
+async fn broadcasts_are_streamed_as_lines_over_http() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
@@ -129,12 +133,12 @@ async fn broadcasts_come_as_lines_over_http() {
 }
 
 #[tokio::test]
-async fn the_server_pings_every_twenty_seconds_by_the_worlds_clock() {
+async fn hub_sends_empty_pings_by_the_world_clock() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let mut socket = RawSocket::connect(lan(&cloud), "hub").await;
     let mut buffer = [0; 1024];
-    // The timer is set once the connection is a WebSocket; time is moved until the ping is there.
+    // The ping timer starts after the upgrade, so the clock is advanced until a ping arrives.
     let ping = within(async {
         loop {
             cloud.advance(Duration::from_secs(5)).await;
@@ -144,12 +148,12 @@ async fn the_server_pings_every_twenty_seconds_by_the_worlds_clock() {
         }
     })
     .await;
-    assert_eq!(ping[..2], [0x89, 0], "an empty ping");
+    assert_eq!(ping[..2], [0x89, 0], "the frame is not an empty ping");
 }
 
-/// Clients that go give their place free, also those that are told nothing.
+/// Disconnected clients release their slots, also when no broadcast is sent.
 #[tokio::test]
-async fn listeners_that_went_are_not_counted() {
+async fn disconnected_listeners_are_not_counted() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
@@ -160,7 +164,7 @@ async fn listeners_that_went_are_not_counted() {
         let mut stream = TcpStream::connect(lan(&cloud)).await.unwrap();
         stream.write_all(listen.as_bytes()).await.unwrap();
         let mut head = [0; 12];
-        // Whoever is refused meanwhile found the others still going.
+        // A refusal is possible while earlier connections are still closing.
         within(stream.read_exact(&mut head)).await.unwrap();
         assert!(head.starts_with(b"HTTP/1.1 "), "{head:?}");
     }
@@ -172,34 +176,34 @@ async fn listeners_that_went_are_not_counted() {
     .await;
 }
 
-/// The hub's port speaks TLS 1.3, with a certificate whose common name is the serial.
+/// The hub's port supports TLS 1.3 with a certificate whose common name is the serial.
 #[test]
-fn tls_of_a_hub() {
+fn hub_port_supports_tls_1_3_with_its_serial_as_name() {
     let program = crate::seed::Program::start(&[]);
     let url = format!("https://127.0.0.1:{}/v1/method/hub.info.get", program.port("/hubs/0/lan"));
     let curl = std::process::Command::new("curl")
         .args(["--silent", "--insecure", "--verbose", "--tlsv1.3", "--write-out", "%{http_code}", &url])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&curl.stderr).into_owned();
+    let log = String::from_utf8_lossy(&curl.stderr).into_owned();
     assert_eq!(
         String::from_utf8_lossy(&curl.stdout).lines().last().map(|line| line.ends_with("401")),
         Some(true),
-        "{said}"
+        "{log}"
     );
-    assert!(said.contains("TLSv1.3") && said.contains(&format!("CN={HUB}")), "{said}");
+    assert!(log.contains("TLSv1.3") && log.contains(&format!("CN={HUB}")), "{log}");
 }
 
-/// The first login is taken, also where nobody has to log in; the second one on the same connection has logged in already.
+/// Logins are also checked with anonymous access. A second login on one connection is refused as already logged in.
 #[tokio::test]
-async fn a_login_beside_anonymous_access() {
+async fn login_is_checked_with_anonymous_access() {
     let cloud = frozen().await;
     insecure(&cloud).await;
     let mut relay = registered(&cloud).await;
     let open = json!({"id": 9, "method": "hub.offline.anonymous_access.enabled.set", "params": {"enabled": true}});
     assert_eq!(relay.ask(open.to_string()).await["error"], Value::Null);
     let control = address(&cloud.ready().control);
-    assert_eq!(ask(control, &format!("POST /hubs/{HUB}/restart"), &[], b"").await.status, 200);
+    assert_eq!(ask(control, &format!("POST /hubs/{HUB}/reboot"), &[], b"").await.status, 200);
     cloud.advance(Duration::from_secs(120)).await;
     let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
     let login = |token: &str| {

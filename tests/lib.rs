@@ -1,4 +1,4 @@
-//! Whole flows live in `main.rs`; here is what `cargo xtask soak` runs for longer than a test may.
-#![allow(clippy::expect_used, reason = "a run that cannot go on has failed")]
+//! The soak run of `cargo xtask soak`. The integration tests are in `main.rs`.
+#![allow(clippy::expect_used, reason = "a soak run that cannot continue has failed")]
 
 pub mod soak;

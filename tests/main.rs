@@ -1,5 +1,5 @@
-//! Whole flows: the SDK and foreign clients against mock-cloud.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a flow that cannot go on has failed")]
+//! End-to-end tests: the SDK and independent clients against mock-cloud.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ mod survival;
 mod ways;
 mod worlds;
 
-/// The `mock-cloud` program of this build.
+/// Returns the path of the `mock-cloud` program of this build.
 fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();

@@ -1,4 +1,4 @@
-//! Bringing a hub in: each way it fails, and every place where it can be cut short.
+//! Onboarding of a hub: each failure, and cancellation after every step.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ struct Rig {
 
 impl Rig {
     async fn new() -> Self {
-        // Long enough to be seen away.
+        // Long enough for the procedure to notice the absence of the hub.
         let cloud = started(MockCloud::builder().assumptions(|assumptions| assumptions.restart_ms = 250)).await;
         let account = account(&cloud).await;
         let fresh = &cloud.ready().hubs[1];
@@ -48,37 +48,37 @@ impl Rig {
         }
     }
 
-    fn switch(&self, fault: impl Into<Option<SetupFault>>) {
+    fn inject(&self, fault: impl Into<Option<SetupFault>>) {
         self.cloud.hub(&self.serial).unwrap().set_setup_fault(fault.into());
     }
 }
 
 #[tokio::test]
-async fn each_failure_has_its_switch_and_its_error() {
+async fn each_setup_fault_has_its_own_error() {
     let rig = Rig::new().await;
     let wrong = |ssid: &str, key: &str| Plan { ssid: ssid.into(), passkey: Some(key.into()), ..Rig::plan() };
     assert!(matches!(rig.error(wrong("Nowhere", "x")).await, OnboardingError::NoSuchNetwork { .. }));
     assert!(matches!(rig.error(wrong("NETWORK_SSID", "wrong-key")).await, OnboardingError::WrongPasskey { .. }));
-    rig.switch(SetupFault::NoAccessPoint);
+    rig.inject(SetupFault::NoAccessPoint);
     assert!(matches!(rig.error(Rig::plan()).await, OnboardingError::NoAccessPoint(_)));
-    rig.switch(SetupFault::EmptyScan);
+    rig.inject(SetupFault::EmptyScan);
     assert_eq!(rig.error(Rig::plan()).await, OnboardingError::EmptyScan);
-    rig.switch(SetupFault::FiveGigahertzOnly);
+    rig.inject(SetupFault::FiveGigahertzOnly);
     assert!(matches!(rig.error(Rig::plan()).await, OnboardingError::FiveGigahertzOnly { .. }));
-    rig.switch(SetupFault::WeakSignal);
+    rig.inject(SetupFault::WeakSignal);
     assert!(matches!(rig.error(Rig::plan()).await, OnboardingError::WeakSignal { rssi: -94, .. }));
-    rig.switch(SetupFault::KeepsRestarting);
+    rig.inject(SetupFault::KeepsRestarting);
     assert!(matches!(rig.error(Rig::plan()).await, OnboardingError::KeepsRestarting { times: 3 }));
-    rig.switch(SetupFault::AddressUnstable);
+    rig.inject(SetupFault::AddressUnstable);
     assert!(matches!(rig.error(Rig::plan()).await, OnboardingError::AddressUnstable { .. }));
-    rig.switch(SetupFault::AccessPointVanishes);
+    rig.inject(SetupFault::AccessPointVanishes);
     assert!(matches!(rig.error(Rig::plan()).await, OnboardingError::AccessPointVanished(_)));
 }
 
 #[tokio::test]
-async fn a_hub_that_never_appears() {
+async fn a_hub_that_never_appears_is_reported() {
     let rig = Rig::new().await;
-    rig.switch(SetupFault::NeverAppears);
+    rig.inject(SetupFault::NeverAppears);
     assert_eq!(rig.error(Rig::plan()).await, OnboardingError::NeverAppeared);
 }
 
@@ -88,7 +88,7 @@ async fn each_refusal_of_a_claim_has_its_own_error() {
     let right = (rig.serial.clone(), rig.mac);
     rig.mac = "AA:BB:CC:DD:EE:FF".parse().unwrap();
     assert_eq!(rig.error(Rig::plan()).await, OnboardingError::Claim(ClaimError::WrongMac));
-    // The access point went with the restart; only what is behind it is left to do.
+    // The restart closed the access point, so the next attempts resume after that step.
     (rig.serial, rig.mac) = ("99999999".into(), right.1);
     assert_eq!(rig.error(Rig::plan().resume()).await, OnboardingError::Claim(ClaimError::UnknownSerial));
     let owner = rig.account;
@@ -101,48 +101,48 @@ async fn each_refusal_of_a_claim_has_its_own_error() {
 }
 
 #[tokio::test]
-async fn what_can_be_got_over_is_got_over() {
+async fn a_restart_and_an_address_change_are_recovered_from() {
     let rig = Rig::new().await;
-    rig.switch(SetupFault::RestartsOnce);
-    let mut told = Vec::new();
-    rig.run(Rig::plan(), |progress| told.push(progress)).await.unwrap();
-    assert!(told.contains(&Progress::JoiningAgain), "{told:?}");
+    rig.inject(SetupFault::RestartsOnce);
+    let mut steps = Vec::new();
+    rig.run(Rig::plan(), |progress| steps.push(progress)).await.unwrap();
+    assert!(steps.contains(&Progress::JoiningAgain), "{steps:?}");
     let rig = Rig::new().await;
-    rig.switch(SetupFault::AddressChanges);
-    let mut told = Vec::new();
-    rig.run(Rig::plan(), |progress| told.push(progress)).await.unwrap();
+    rig.inject(SetupFault::AddressChanges);
+    let mut steps = Vec::new();
+    rig.run(Rig::plan(), |progress| steps.push(progress)).await.unwrap();
     let changed = Progress::AddressChanged { from: "192.168.1.50".into(), to: "192.168.1.51".into() };
-    assert!(told.contains(&changed), "{told:?}");
+    assert!(steps.contains(&changed), "{steps:?}");
 }
 
 #[tokio::test]
-async fn cut_short_anywhere_it_starts_again_and_finishes() {
+async fn onboarding_resumes_after_cancellation_at_any_step() {
     let whole = {
-        let mut told = 0;
-        Rig::new().await.run(Rig::plan(), |_| told += 1).await.unwrap();
-        told
+        let mut steps = 0;
+        Rig::new().await.run(Rig::plan(), |_| steps += 1).await.unwrap();
+        steps
     };
     assert!(whole >= 7, "{whole} steps");
     for cut in 1..=whole {
         let rig = Rig::new().await;
-        let (tell, mut told) = tokio::sync::mpsc::channel(100);
-        let run = rig.run(Rig::plan(), move |progress| tell.try_send(progress).unwrap());
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
+        let run = rig.run(Rig::plan(), move |progress| sender.try_send(progress).unwrap());
         tokio::pin!(run);
         for _ in 0..cut {
             tokio::select! {
-                // The news first: the procedure is dropped at that very step.
+                // Progress is received first, so the procedure is dropped at exactly that step.
                 biased;
-                progress = told.recv() => drop(progress),
+                progress = receiver.recv() => drop(progress),
                 done = &mut run => assert_eq!((cut, done.is_ok()), (whole, true)),
             }
         }
         let hub = rig.run(Rig::plan().resume(), |_| ()).await;
-        assert!(hub.is_ok(), "cut after step {cut}: {:?}", hub.err());
+        assert!(hub.is_ok(), "cancelled after step {cut}: {:?}", hub.err());
     }
 }
 
 #[tokio::test]
-async fn the_control_api_has_the_switches() {
+async fn the_control_api_sets_and_clears_setup_faults() {
     let rig = Rig::new().await;
     let control = ezlo_testkit::address(&rig.cloud.ready().control);
     let post = async |body: &'static str| {

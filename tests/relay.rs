@@ -1,4 +1,4 @@
-//! The relay as a foreign client sees it: raw text by a WebSocket library that is neither ours nor the server's.
+//! The relay as an independent client sees it: raw text through a WebSocket library that neither the SDK nor the server uses.
 
 use ezlo_testkit::{Came, Socket};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{HUB, frozen, http, login_text, pair, register_text, registered};
 
 #[tokio::test]
-async fn the_notes_messages_as_raw_text() {
+async fn messages_of_the_vendor_note_work_as_raw_text() {
     let cloud = frozen().await;
     let pair = pair(&cloud).await;
     let mut socket = Socket::connect(http(&cloud)).await;
@@ -20,7 +20,7 @@ async fn the_notes_messages_as_raw_text() {
 }
 
 #[tokio::test]
-async fn ids_come_back_with_their_type() {
+async fn reply_ids_keep_their_json_type() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     for id in [json!("_ID_"), json!(0.6133), json!(null), json!({"a": 1}), json!([1])] {
@@ -30,7 +30,7 @@ async fn ids_come_back_with_their_type() {
 }
 
 #[tokio::test]
-async fn calls_out_of_turn_are_refused_in_the_vendors_words() {
+async fn calls_out_of_order_are_refused_with_the_errors_of_the_vendor() {
     let cloud = frozen().await;
     let mut socket = Socket::connect(http(&cloud)).await;
     let data = |reply: &Value| reply["error"]["data"].as_str().unwrap_or("none").to_owned();
@@ -64,7 +64,7 @@ async fn calls_out_of_turn_are_refused_in_the_vendors_words() {
 }
 
 #[tokio::test]
-async fn the_answer_comes_before_the_broadcast_it_caused() {
+async fn a_reply_precedes_the_broadcast_that_it_causes() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     let items = socket.ask(r#"{"id":"1","method":"hub.items.list","params":{}}"#).await;
@@ -72,23 +72,23 @@ async fn the_answer_comes_before_the_broadcast_it_caused() {
         items["result"]["items"].as_array().unwrap().iter().find(|item| item["name"] == "switch").unwrap().clone();
     let set = json!({"id": "2", "method": "hub.item.value.set", "params": {"_id": item["_id"], "value": true}});
     assert_eq!(socket.ask(set.to_string()).await["id"], "2");
-    let told = socket.json().await;
-    assert_eq!((&told["id"], &told["msg_subclass"]), (&json!("ui_broadcast"), &json!("hub.item.updated")));
-    assert_eq!((&told["result"]["_id"], &told["result"]["value"]), (&item["_id"], &json!(true)));
-    assert_eq!(told["msg_id"].as_str().unwrap().len(), 24);
-    // 0 and 1 stand for a bool, as users send them over HTTP; the broadcast says a bool.
+    let broadcast = socket.json().await;
+    assert_eq!((&broadcast["id"], &broadcast["msg_subclass"]), (&json!("ui_broadcast"), &json!("hub.item.updated")));
+    assert_eq!((&broadcast["result"]["_id"], &broadcast["result"]["value"]), (&item["_id"], &json!(true)));
+    assert_eq!(broadcast["msg_id"].as_str().unwrap().len(), 24);
+    // Users send 0 and 1 for a bool over HTTP. The broadcast carries a bool.
     let zero = json!({"id": "3", "method": "hub.item.value.set", "params": {"_id": item["_id"], "value": 0}});
     socket.ask(zero.to_string()).await;
     assert_eq!(socket.json().await["result"]["value"], json!(false));
 }
 
-/// Whoever does not take what is for him is not left with a gap that nobody told of: the connection ends.
+/// A client that does not read its broadcasts is disconnected, so that no broadcast is lost unnoticed.
 #[tokio::test]
-async fn a_listener_that_is_too_slow_is_cut_off() {
+async fn a_client_that_reads_too_slowly_is_disconnected() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     let hub = cloud.hub(HUB).unwrap();
-    // More than its queue holds, before its connection gets a turn.
+    // More reports than the queue of the connection holds, before its task runs.
     for number in 0..1200 {
         hub.report("Bedroom temperature", "temp", json!(f64::from(number) / 100.0)).unwrap();
     }

@@ -1,4 +1,5 @@
-//! The vendor's note, run by the real `curl` against the `mock-cloud` program, by the vendor's host names over verified TLS.
+//! The requests of the vendor's note, sent by `curl` to the `mock-cloud` program. They use the vendor's host names and
+//! verified TLS.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,8 +10,7 @@ use ezlo_protocol::identity::IdentityDocument;
 use ezlo_testkit::{Socket, address};
 use serde_json::{Value, json};
 
-/// The program, killed if the test ends early.
-/// `mock-cloud serve` as a process; killed when it is dropped.
+/// A `mock-cloud serve` process that is killed on drop.
 pub(crate) struct Program {
     child: Child,
     pub(crate) ready: Value,
@@ -40,7 +40,7 @@ impl Program {
         Self { child, ready: serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) }
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
@@ -60,10 +60,10 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/seed")
 }
 
-/// Of an answer without an Identity.
+/// The user name and account for a reply without an Identity.
 const NOBODY: (&str, u64) = ("", 0);
 
-/// What `{{NAME}}` stands for.
+/// The values that replace `{{NAME}}` in the files of the note.
 struct Values {
     identity: String,
     signature: String,
@@ -95,7 +95,7 @@ impl Values {
     }
 }
 
-/// The arguments in a `.curl` file.
+/// Returns the arguments in a `.curl` file.
 fn arguments(name: &str, values: &Values) -> Vec<String> {
     let text = fs::read_to_string(folder().join(format!("{name}.curl"))).unwrap();
     let mut arguments = Vec::new();
@@ -115,7 +115,7 @@ fn arguments(name: &str, values: &Values) -> Vec<String> {
     arguments
 }
 
-/// Runs a file of the note; the real host names reach the program's ports.
+/// Runs a `.curl` file. The vendor's host names are redirected to the ports of the program.
 fn curl(program: &Program, name: &str, values: &Values) -> String {
     let ca = program.ready["ca_pem"].as_str().unwrap();
     let output = Command::new("curl")
@@ -132,7 +132,7 @@ fn curl(program: &Program, name: &str, values: &Values) -> String {
     body.to_owned()
 }
 
-/// The shape `2023-01-22 23:25:54`.
+/// Returns true for a text in the format `2023-01-22 23:25:54`.
 fn is_date(text: &str) -> bool {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     shape == "0000-00-00 00:00:00"
@@ -159,7 +159,7 @@ fn snapshot(name: &str, body: &str, (username, account): (&str, u64)) {
 }
 
 #[tokio::test]
-async fn the_whole_note_by_curl() {
+async fn every_request_of_the_vendor_note_works_with_curl() {
     let program = Program::start(&[]);
     let mut values = Values::new();
     for name in ["01-wifi-networks", "02-wifi-status", "03-wifi-connect"] {
@@ -169,7 +169,7 @@ async fn the_whole_note_by_curl() {
         let body = curl(&program, "02-wifi-status", &values);
         body.contains("\"connected\"").then_some(body)
     });
-    snapshot("02-wifi-status-connected", &joined.expect("the hub did not join"), NOBODY);
+    snapshot("02-wifi-status-connected", &joined.expect("the hub did not join the network"), NOBODY);
     for name in ["04-wifi-close", "05-restart"] {
         snapshot(name, &curl(&program, name, &values), NOBODY);
     }
@@ -182,12 +182,12 @@ async fn the_whole_note_by_curl() {
     for name in ["07-claim", "09-account", "10-change-account", "11-users", "12-devices"] {
         snapshot(name, &curl(&program, name, &values), NOBODY);
     }
-    // The restarted hub is back at the relay in a moment.
+    // The restarted hub reconnects to the relay after a short time.
     let online = (0..2000).find_map(|_| {
         let body = curl(&program, "13-device-info", &values);
         body.contains("\"NMAControllerStatus\":1").then_some(body)
     });
-    snapshot("13-device-info", &online.expect("the hub did not come back"), NOBODY);
+    snapshot("13-device-info", &online.expect("the hub did not reconnect to the relay"), NOBODY);
     relay(&program, &values).await;
     assert_eq!(program.stop("-TERM"), Some(0));
 }
@@ -203,7 +203,7 @@ async fn relay(program: &Program, values: &Values) {
 }
 
 #[test]
-fn the_program_ends_cleanly_and_says_what_is_wrong() {
+fn the_program_exits_cleanly_and_reports_start_errors() {
     let file = std::env::temp_dir().join(format!("mock-cloud-endpoints-{}.json", std::process::id()));
     let program = Program::start(&["--world", "bare", "--seed", "7", "--endpoints-file", file.to_str().unwrap()]);
     assert_eq!((&program.ready["seed"], &program.ready["hubs"][0]["owner"]), (&json!(7), &Value::Null));
@@ -216,10 +216,10 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
     let no_world = Command::new(crate::program()).args(["serve", "--world", "nowhere"]).output().unwrap();
     assert!(String::from_utf8_lossy(&no_world.stderr).contains("bundled worlds: demo, bare"));
     let no_folder = Command::new(crate::program()).args(["serve", "--state-dir", "/dev/null/x"]).output().unwrap();
-    let said = String::from_utf8_lossy(&no_folder.stderr).into_owned();
-    assert!(no_folder.status.code() == Some(1) && said.contains("/dev/null/x"), "{said}");
+    let stderr = String::from_utf8_lossy(&no_folder.stderr).into_owned();
+    assert!(no_folder.status.code() == Some(1) && stderr.contains("/dev/null/x"), "{stderr}");
     assert_eq!(program.stop("-INT"), Some(0));
-    assert!(!file.exists(), "nobody reads the ports of a program that is gone");
+    assert!(!file.exists(), "the endpoints file is deleted on exit");
     for second in ["-70000000000", "9223372036854775807"] {
         let frozen = Command::new(crate::program()).args(["serve", &format!("--frozen-at={second}")]).output().unwrap();
         assert_eq!(frozen.status.code(), Some(2), "{second}");
@@ -228,7 +228,7 @@ fn the_program_ends_cleanly_and_says_what_is_wrong() {
 }
 
 #[test]
-fn logs_hold_no_secret_at_any_level() {
+fn logs_contain_no_secret_at_any_level() {
     let file = tempfile();
     let program = Program::start_logging(&["--log", "trace"], fs::File::create(&file).unwrap().into());
     let mut values = Values::new();

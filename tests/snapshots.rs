@@ -1,4 +1,4 @@
-//! Every simulated answer, named after host role and call. Tokens are checked before they are hidden.
+//! Snapshots of the simulated replies, named after host role and call. Tokens are verified before they are masked.
 
 use ezlo_mock_cloud::MockCloud;
 use ezlo_protocol::identity::IdentityDocument;
@@ -14,7 +14,7 @@ fn snapshot(name: &str, value: &Value) {
     });
 }
 
-/// Hides the pair after checking that it says who it should.
+/// Verifies user, times and signature length of an identity pair, then masks it.
 fn hide_pair(answer: &mut Value, username: &str) {
     for (identity, signature) in [("Identity", "IdentitySignature"), ("auth", "sig")] {
         if let Some(text) = answer[identity].as_str() {
@@ -28,7 +28,7 @@ fn hide_pair(answer: &mut Value, username: &str) {
     }
 }
 
-/// Ports differ from run to run; addresses must be this cloud's.
+/// Masks the address of this cloud, because its port differs from run to run.
 fn hide_ports(cloud: &MockCloud, value: &Value) -> Value {
     let text = value.to_string().replace(&http(cloud).to_string(), "[authority]");
     serde_json::from_str(&text).unwrap()
@@ -41,7 +41,7 @@ async fn get(cloud: &MockCloud, head: &str, headers: &[(&str, &str)]) -> Answer 
 }
 
 #[tokio::test]
-async fn auth_server() {
+async fn auth_server_replies_match_their_snapshots() {
     let cloud = frozen().await;
     let mut created = get(
         &cloud,
@@ -62,7 +62,7 @@ async fn auth_server() {
 }
 
 #[tokio::test]
-async fn account_and_device_servers() {
+async fn account_and_device_server_replies_match_their_snapshots() {
     let cloud = frozen().await;
     let pair = pair(&cloud).await;
     let auth = [("MMSAuth", pair.identity.expose()), ("MMSAuthSig", pair.signature.expose())];
@@ -87,7 +87,7 @@ async fn account_and_device_servers() {
 }
 
 #[tokio::test]
-async fn cloud_api() {
+async fn cloud_api_replies_match_their_snapshots() {
     let cloud = frozen().await;
     let pair = pair(&cloud).await;
     let auth = [("MMSAuth", pair.identity.expose()), ("MMSAuthSig", pair.signature.expose())];
@@ -139,7 +139,7 @@ async fn cloud_api() {
 }
 
 #[tokio::test]
-async fn access_point() {
+async fn access_point_replies_match_their_snapshots() {
     let cloud = frozen().await;
     let fresh = &cloud.ready().hubs[1];
     let (api, root) = (address(fresh.ap.as_deref().unwrap()), address(fresh.ap_root.as_deref().unwrap()));
@@ -152,17 +152,17 @@ async fn access_point() {
     cloud.advance(std::time::Duration::from_secs(1)).await;
     snapshot("access_point__status_connected", &ask(api, "GET /wifi/status", &[], b"").await.json());
     snapshot("access_point__close", &ask(api, "POST /wifi/network/close", &[], b"").await.json());
-    assert_eq!(ask(api, "GET /wifi/status", &[], b"").await.status, 0, "closed means gone");
+    assert_eq!(ask(api, "GET /wifi/status", &[], b"").await.status, 0, "the closed access point does not answer");
     snapshot("access_point__restart", &ask(root, "POST /restart", &[], b"").await.json());
 }
 
 #[tokio::test]
-async fn hub_transcripts() {
+async fn hub_replies_and_transcripts_match_their_snapshots() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     for (method, list) in [("hub.devices.list", "devices"), ("hub.items.list", "items")] {
         let reply = socket.ask(json!({"id": "_ID_", "method": method, "params": {}}).to_string()).await;
-        // One of each is enough to read: the rest is of the same make.
+        // The first entry is enough: the others have the same structure.
         snapshot(&format!("hub__{}_first", method.replace('.', "_")), &reply["result"][list][0]);
     }
     let calls = [
@@ -185,14 +185,14 @@ async fn hub_transcripts() {
     {
         let call = json!({"id": "run", "method": "hub.extensions.plugin.run", "params": {"script": format!("HUB:zwave/scripts/{script}")}});
         socket.text(call.to_string()).await;
-        let mut told = vec![socket.json().await["method"].as_str().unwrap().to_owned()];
+        let mut transcript = vec![socket.json().await["method"].as_str().unwrap().to_owned()];
         cloud.advance(std::time::Duration::from_secs(1)).await;
-        while !told.last().unwrap().ends_with(last) {
+        while !transcript.last().unwrap().ends_with(last) {
             let frame = socket.json().await;
             let event = frame["result"]["event"].as_str().map(|event| format!(" {event}")).unwrap_or_default();
-            told.push(format!("{}{event}", frame["msg_subclass"].as_str().unwrap()));
+            transcript.push(format!("{}{event}", frame["msg_subclass"].as_str().unwrap()));
         }
         assert_eq!(socket.json().await["msg_subclass"], "hub.extensions.plugin.run.progress");
-        snapshot(&format!("hub__transcript_{name}"), &json!(told));
+        snapshot(&format!("hub__transcript_{name}"), &json!(transcript));
     }
 }

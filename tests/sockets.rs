@@ -1,9 +1,9 @@
-//! WebSockets at their edges: what comes together, too fast, too deep or not at all, written frame by frame.
+//! Edge cases of WebSockets, written frame by frame: pipelined calls, floods, deep nesting and abrupt ends.
 
 use std::time::Duration;
 
 use ezlo_mock_cloud::MockCloud;
-use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
+use ezlo_mock_cloud::faults::{FaultKind, FaultSpec, Trigger};
 use ezlo_testkit::{CLOSE, Came, Control, PING, PONG, RawSocket, Socket, TEXT, address, frame, within};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -19,8 +19,8 @@ fn answers(frames: &[(u8, Vec<u8>)]) -> Vec<Value> {
     texts.map(|(_, payload)| serde_json::from_slice(payload).unwrap()).collect()
 }
 
-/// Logged in and registered, frame by frame.
-async fn at_the_hub(cloud: &MockCloud) -> RawSocket {
+/// Opens a raw socket that has logged in and registered with the demo hub.
+async fn registered_raw(cloud: &MockCloud) -> RawSocket {
     let pair = pair(cloud).await;
     let mut socket = RawSocket::connect(http(cloud), "x").await;
     for text in [login_text(&pair), register_text(&json!(HUB))] {
@@ -30,33 +30,33 @@ async fn at_the_hub(cloud: &MockCloud) -> RawSocket {
     socket
 }
 
-/// Whoever asks, and says goodbye in the same breath, or says nothing more, is answered.
+/// Calls are answered although the client sends a close frame, or ends its stream, directly after them.
 #[tokio::test]
-async fn what_was_asked_before_a_close_is_answered() {
+async fn calls_sent_before_a_close_are_answered() {
     let cloud = frozen().await;
-    let mut polite = at_the_hub(&cloud).await;
+    let mut closing = registered_raw(&cloud).await;
     let close = frame(CLOSE, &1000_u16.to_be_bytes());
-    polite.send(&[frame(TEXT, call(1).as_bytes()), frame(TEXT, call(2).as_bytes()), close].concat()).await;
-    let frames = polite.rest().await;
+    closing.send(&[frame(TEXT, call(1).as_bytes()), frame(TEXT, call(2).as_bytes()), close].concat()).await;
+    let frames = closing.rest().await;
     let ids: Vec<Value> = answers(&frames).iter().map(|answer| answer["id"].clone()).collect();
     assert_eq!(ids, [1, 2], "{frames:?}");
     assert_eq!(frames.last().map(|(code, payload)| (*code, &payload[..2])), Some((CLOSE, &[0x03, 0xe8][..])));
 
-    let mut silent = at_the_hub(&cloud).await;
-    silent.send(&frame(TEXT, call(3).as_bytes())).await;
-    silent.stream().shutdown().await.unwrap();
-    assert_eq!(answers(&silent.rest().await)[0]["id"], 3);
+    let mut half_closed = registered_raw(&cloud).await;
+    half_closed.send(&frame(TEXT, call(3).as_bytes())).await;
+    half_closed.stream().shutdown().await.unwrap();
+    assert_eq!(answers(&half_closed.rest().await)[0]["id"], 3);
 }
 
-/// Far more at once than the queue of what goes out holds, of which each has to wait for the disk.
+/// The calls are more than the outgoing queue holds, and each of them waits for the disk.
 #[tokio::test]
-async fn thousands_of_calls_at_once_are_answered_one_by_one() {
+async fn thousands_of_pipelined_calls_are_answered_in_order() {
     let folder = Folder::new("pipelined");
     let cloud = started(MockCloud::builder().state_dir(&folder.0)).await;
     let items = registered(&cloud).await.ask(r#"{"id":1,"method":"hub.items.list","params":{}}"#).await;
     let is_dimmer = |item: &&Value| item["name"] == "dimmer";
     let dimmer = items["result"]["items"].as_array().unwrap().iter().find(is_dimmer).unwrap()["_id"].clone();
-    let mut socket = at_the_hub(&cloud).await;
+    let mut socket = registered_raw(&cloud).await;
     let set = |id: usize| {
         json!({"id": id, "method": "hub.item.value.set", "params": {"_id": dimmer, "value": id % 100}}).to_string()
     };
@@ -71,14 +71,14 @@ async fn thousands_of_calls_at_once_are_answered_one_by_one() {
     }
 }
 
-/// Pings whose pongs nobody reads stop being read themselves: the system's own buffers are all they fill.
+/// The server stops reading pings while its pongs are not read. They fill only the socket buffers of the system.
 #[tokio::test]
-async fn pings_without_end_are_held_back() {
+async fn a_flood_of_pings_gets_backpressure() {
     let cloud = frozen().await;
     let mut socket = RawSocket::connect(http(&cloud), "x").await;
     let flood = frame(PING, &[b'p'; 125]).repeat(500);
     let mut sent = 0_usize;
-    let held_back = loop {
+    let is_limited = loop {
         match tokio::time::timeout(Duration::from_secs(2), socket.stream().write_all(&flood)).await {
             Ok(Ok(())) => sent += flood.len(),
             _ => break true,
@@ -87,19 +87,19 @@ async fn pings_without_end_are_held_back() {
             break false;
         }
     };
-    assert!(held_back, "{sent} bytes were taken, and as many wait to be read");
+    assert!(is_limited, "the server accepted {sent} bytes of pings without backpressure");
     let mut other = RawSocket::connect(http(&cloud), "x").await;
     other.send(&frame(PING, b"p")).await;
-    assert_eq!(other.next().await, Some((PONG, b"p".to_vec())), "the others go on");
+    assert_eq!(other.next().await, Some((PONG, b"p".to_vec())), "other connections still work");
 }
 
 #[tokio::test]
-async fn frames_of_every_shape_are_answered_while_contents_are_changed() {
+async fn malformed_messages_get_errors_under_content_faults() {
     let cloud = frozen().await;
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
     for kind in [FaultKind::UnknownMember, FaultKind::UnknownToken, FaultKind::WrongSerial, FaultKind::NullLists] {
         cloud.remove_fault(None);
-        cloud.add_fault(Fault::new(kind.clone())).unwrap();
+        cloud.add_fault(FaultSpec::new(kind.clone())).unwrap();
         let mut socket = Socket::connect(http(&cloud)).await;
         for text in ["[]", "[1,[2]]", "null", r#""text""#, "{}", r#"[{"id":1,"method":"register"}]"#, &deep] {
             let answer = within(socket.ask(text)).await;
@@ -110,11 +110,11 @@ async fn frames_of_every_shape_are_answered_while_contents_are_changed() {
     }
 }
 
-/// What nobody is to answer pings of is a WebSocket: a refusal keeps its body.
+/// The fault `no_pong` applies to WebSockets only: the response to a refused upgrade keeps its body.
 #[tokio::test]
-async fn an_upgrade_that_is_refused_is_refused_whole() {
+async fn a_refused_upgrade_keeps_its_body_under_no_pong() {
     let cloud = frozen().await;
-    cloud.add_fault(Fault::new(FaultKind::NoPong)).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::NoPong)).unwrap();
     let elsewhere = "GET /elsewhere HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: websocket\r\n\
         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let answer = String::from_utf8(ezlo_testkit::raw(http(&cloud), elsewhere.as_bytes()).await).unwrap();
@@ -124,9 +124,9 @@ async fn an_upgrade_that_is_refused_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn a_websocket_ends_slowly_too() {
+async fn slow_close_delays_the_end_of_a_websocket() {
     let cloud = frozen().await;
-    cloud.add_fault(Fault::new(FaultKind::SlowClose { millis: 150 }).when(Trigger::First(1))).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::SlowClose { millis: 150 }).when(Trigger::First(1))).unwrap();
     let mut socket = RawSocket::connect(http(&cloud), "x").await;
     let began = std::time::Instant::now();
     socket.send(&frame(CLOSE, &1000_u16.to_be_bytes())).await;
@@ -134,24 +134,24 @@ async fn a_websocket_ends_slowly_too() {
     assert!(began.elapsed() >= Duration::from_millis(150), "{:?}", began.elapsed());
 }
 
-/// What is connected to a copy by its name ends with the copy, and what is connected to the world does not.
+/// Connections to a fork by its host name end with the fork. Connections to the original world do not.
 #[tokio::test]
-async fn connections_by_name_end_with_their_world() {
+async fn connections_by_host_name_end_with_their_world() {
     let cloud = frozen().await;
     let control = Control::at(&cloud.ready().control);
     within(control.fork(0)).await.unwrap();
-    let mut copy = RawSocket::connect(http(&cloud), "w1.localhost").await;
+    let mut fork = RawSocket::connect(http(&cloud), "w1.localhost").await;
     let mut world = RawSocket::connect(http(&cloud), "localhost").await;
     within(control.end(1)).await.unwrap();
-    let (code, payload) = copy.next().await.unwrap();
+    let (code, payload) = fork.next().await.unwrap();
     assert_eq!((code, &payload[..2]), (CLOSE, &1001_u16.to_be_bytes()[..]));
     world.send(&frame(PING, b"p")).await;
     assert_eq!(world.next().await, Some((PONG, b"p".to_vec())));
 }
 
-/// By whatever name the cloud is asked, a relay that has moved is somewhere else, and there.
+/// A moved relay has a different, reachable address, whichever host name the request uses.
 #[tokio::test]
-async fn a_moved_relay_is_found_by_every_name() {
+async fn a_moved_relay_is_reachable_by_every_host_name() {
     let cloud = frozen().await;
     let control = Control::at(&cloud.ready().control);
     within(control.fork(0)).await.unwrap();
@@ -183,9 +183,9 @@ async fn a_moved_relay_is_found_by_every_name() {
     }
 }
 
-/// Local ports are held to the same.
+/// The same rules apply to the local port of a hub.
 #[tokio::test]
-async fn a_local_port_answers_before_it_closes() {
+async fn a_local_port_answers_calls_before_it_closes() {
     let cloud = frozen().await;
     let mut relay = registered(&cloud).await;
     let open = json!({"id": 5, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});

@@ -1,5 +1,4 @@
-//! State that outlives the program: whatever ends it, nothing that a client was told is done is lost, and nothing comes that
-//! nobody did.
+//! Persisted state: a killed program loses no acknowledged change, and no change appears that was not requested.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,7 +27,7 @@ async fn logged_in(program: &Program, user: &str, password: &str) -> Account {
     within(Account::log_in(environment, &Credentials::new(user, password))).await.unwrap()
 }
 
-/// A foreign client at the demo hub.
+/// Opens an independent client that is registered with the demo hub.
 async fn connected(program: &Program) -> Socket {
     let account = logged_in(program, "demo.user", "demo-password").await;
     let pair = account.session().await.unwrap().pair().clone();
@@ -49,15 +48,15 @@ async fn result(socket: &mut Socket, method: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_killed_program_goes_on_where_it_was() {
+async fn a_killed_program_resumes_from_its_persisted_state() {
     let folder = std::env::temp_dir().join(format!("ezlo-state-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     let before = start(&folder);
     let environment = Environment::from_base_url(url(&before)).unwrap();
-    let wish =
+    let new_account =
         NewAccount { credentials: Credentials::new("new.user", "new-password"), email: "new@example.com".into() };
-    let made = Account::create(environment, &wish);
-    let new = within(made).await.unwrap();
+    let created = Account::create(environment, &new_account);
+    let new = within(created).await.unwrap();
     within(new.claim(&serial("90000002"), "AA:BB:CC:00:00:02".parse().unwrap())).await.unwrap();
     let hub = within(logged_in(&before, "demo.user", "demo-password").await.connect(&serial(HUB))).await.unwrap();
     let lamp = within(hub.device("Ceiling light")).await.unwrap();
@@ -70,7 +69,7 @@ async fn a_killed_program_goes_on_where_it_was() {
     before.stop("-KILL");
 
     let after = start(&folder);
-    assert_eq!(authority, std::fs::read(folder.join("ca.pem")).unwrap(), "who trusted it goes on to");
+    assert_eq!(authority, std::fs::read(folder.join("ca.pem")).unwrap(), "the certificate authority stays the same");
     let new = logged_in(&after, "NEW.user", "new-password").await;
     let hubs: Vec<String> = within(new.hubs()).await.unwrap().iter().map(|hub| hub.serial.get().to_string()).collect();
     assert_eq!(hubs, ["90000002"]);
@@ -79,7 +78,7 @@ async fn a_killed_program_goes_on_where_it_was() {
     let hub = within(logged_in(&after, "demo.user", "demo-password").await.connect(&serial(HUB))).await.unwrap();
     let lamp = within(hub.device("Ceiling light")).await.unwrap();
     assert_eq!(lamp.item("switch").unwrap().value.get().and_then(Value::as_bool), Some(!was_on));
-    // An identity of before is checked by the same key; by the time, which did not go back, it has expired.
+    // The signing key is the same, so the old identity is recognised. The clock did not go back, so it has expired.
     let mut socket = Socket::connect(address(url(&after))).await;
     let refused = socket.ask(login_text(&pair)).await;
     assert_eq!(refused["error"]["data"], "cloud.error.mms_autha_token_expired", "{refused}");
@@ -87,27 +86,30 @@ async fn a_killed_program_goes_on_where_it_was() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Calls of one connection, many under way at a time; the program is killed after so many answers.
+/// Pipelined calls of one connection to a program that is killed after a number of replies.
 struct Load {
     folder: std::path::PathBuf,
-    /// Names of rooms that were asked for, and those that a client was told are there.
+    /// Names of the rooms whose creation was requested.
     asked: BTreeSet<String>,
+    /// Names of the rooms whose creation was acknowledged.
     told: BTreeSet<String>,
+    /// Number of calls so far.
     number: usize,
-    /// Values of one item in the order in which they were asked for; the last that was confirmed.
+    /// Last value requested for one item. The values count up from 1 and are sent modulo 100.
     level: usize,
+    /// Last value acknowledged for that item.
     confirmed: usize,
 }
 
-/// Calls that are under way at a time.
+/// Calls in flight.
 const AT_ONCE: usize = 16;
 
 impl Load {
-    /// Loads the program and kills it after that many answers.
+    /// Sends calls to the program and kills it after a number of replies.
     async fn until_killed(&mut self, answers: usize) {
         let program = start(&self.folder);
         let mut socket = connected(&program).await;
-        self.is_whole(&mut socket).await;
+        self.check_state(&mut socket).await;
         let items = result(&mut socket, "hub.items.list").await;
         let is_dimmer = |item: &&Value| item["name"] == "dimmer";
         let dimmer = items["items"].as_array().unwrap().iter().find(is_dimmer).unwrap().clone();
@@ -127,7 +129,7 @@ impl Load {
             self.ask(&mut socket, &dimmer).await;
         }
         program.stop("-KILL");
-        // What had left the program before it ended was said too.
+        // Replies that the program sent before it ended count as acknowledgements too.
         while let Came::Json(frame) = socket.next().await {
             match frame["id"].as_str().and_then(|id| id.split_once(' ')) {
                 Some(("room", name)) if frame.get("result").is_some() => drop(self.told.insert(name.to_owned())),
@@ -151,26 +153,26 @@ impl Load {
         socket.text(call.to_string()).await;
     }
 
-    /// What is there now is what was told, and nothing that was never asked for.
-    async fn is_whole(&mut self, socket: &mut Socket) {
+    /// Checks that every acknowledged change is present and that every present change was requested.
+    async fn check_state(&mut self, socket: &mut Socket) {
         let rooms = result(socket, "hub.room.list").await;
         let names = rooms.as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap().to_owned());
-        let there: BTreeSet<String> = names.filter(|name| name.starts_with("Room ")).collect();
-        assert!(self.told.is_subset(&there), "lost: {:?}", self.told.difference(&there));
-        assert!(there.is_subset(&self.asked), "invented: {:?}", there.difference(&self.asked));
+        let present: BTreeSet<String> = names.filter(|name| name.starts_with("Room ")).collect();
+        assert!(self.told.is_subset(&present), "lost: {:?}", self.told.difference(&present));
+        assert!(present.is_subset(&self.asked), "invented: {:?}", present.difference(&self.asked));
         let items = result(socket, "hub.items.list").await;
         let item = items["items"].as_array().unwrap().iter().find(|item| item["name"] == "dimmer").unwrap();
         if self.level > 0 {
             let value = item["value"].as_u64().unwrap() as usize;
             let possible = (self.confirmed..=self.level).any(|at| at % 100 == value);
-            assert!(possible, "{value} is none of {}..={}", self.confirmed, self.level);
+            assert!(possible, "{value} is not a value of {}..={} modulo 100", self.confirmed, self.level);
         }
         self.confirmed = self.level.min(self.confirmed);
     }
 }
 
 #[test]
-fn nothing_that_was_told_is_lost_whenever_the_program_is_killed() {
+fn no_acknowledged_change_is_lost_when_the_program_is_killed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = std::env::temp_dir().join(format!("ezlo-killed-{}", std::process::id()));
     let mut runner = TestRunner::new(Config { cases: 1, failure_persistence: None, ..Config::default() });
@@ -191,8 +193,8 @@ fn nothing_that_was_told_is_lost_whenever_the_program_is_killed() {
             }
             let program = start(&load.folder);
             let mut socket = connected(&program).await;
-            load.is_whole(&mut socket).await;
-            assert!(load.told.len() > 8, "too little happened: {}", load.told.len());
+            load.check_state(&mut socket).await;
+            assert!(load.told.len() > 8, "too few acknowledged changes: {}", load.told.len());
         });
         Ok(())
     });

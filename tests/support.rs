@@ -1,4 +1,4 @@
-//! What the flows share.
+//! Helpers shared by the integration tests.
 
 use std::net::SocketAddr;
 
@@ -9,17 +9,17 @@ use ezlo_protocol::serial::Serial;
 use ezlo_testkit::{Socket, address, within};
 use serde_json::{Value, json};
 
-/// A second long ago, so that snapshots with times never change.
+/// The start time of frozen clocks in Unix seconds, fixed so that snapshots with times are stable.
 pub(crate) const START: i64 = 1_700_000_000;
 
-/// The online hub of demo.user.
+/// The serial of the online hub of `demo.user`.
 pub(crate) const HUB: &str = "90000001";
 
 pub(crate) fn serial(text: &str) -> Serial {
     text.parse().unwrap()
 }
 
-/// A cloud whose time stands still.
+/// Starts a cloud with a frozen clock.
 pub(crate) async fn frozen() -> MockCloud {
     started(MockCloud::builder().clock(Clock::frozen(START))).await
 }
@@ -32,12 +32,12 @@ pub(crate) fn http(cloud: &MockCloud) -> SocketAddr {
     address(&cloud.ready().http)
 }
 
-/// Everything at one plain address.
+/// Returns the environment that uses the plain HTTP address for all services.
 pub(crate) fn plain(cloud: &MockCloud) -> Environment {
     Environment::from_base_url(&cloud.ready().http).unwrap()
 }
 
-/// The vendor's names over verified TLS.
+/// Returns the environment with the vendor's host names over verified TLS.
 pub(crate) fn mapped(cloud: &MockCloud) -> Environment {
     Environment::with_host_override(address(&cloud.ready().https)).trust_pem(cloud.ca_pem()).unwrap()
 }
@@ -54,7 +54,7 @@ pub(crate) async fn pair(cloud: &MockCloud) -> IdentityPair {
     account(cloud).await.session().await.unwrap().pair().clone()
 }
 
-/// The text of a `loginUserMios`.
+/// Returns the text of a `loginUserMios` call.
 pub(crate) fn login_text(pair: &IdentityPair) -> String {
     json!({
         "method": "loginUserMios",
@@ -68,7 +68,7 @@ pub(crate) fn register_text(serial: &Value) -> String {
     json!({"method": "register", "id": "reg", "params": {"serial": serial}}).to_string()
 }
 
-/// A foreign client that has logged in and registered.
+/// Connects a client without the SDK, logs in and registers for [`HUB`].
 pub(crate) async fn registered(cloud: &MockCloud) -> Socket {
     let pair = pair(cloud).await;
     let mut socket = Socket::connect(http(cloud)).await;
@@ -77,14 +77,14 @@ pub(crate) async fn registered(cloud: &MockCloud) -> Socket {
     socket
 }
 
-/// Runs the program to its end: its exit code, what it printed, and what it said.
+/// Runs `mock-cloud` to its end and returns the exit code, standard output and standard error.
 pub(crate) fn mock_cloud(arguments: &[&str]) -> (Option<i32>, String, String) {
     let done = std::process::Command::new(crate::program()).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (done.status.code(), text(done.stdout), text(done.stderr))
 }
 
-/// A folder for one test, gone with it.
+/// The path of a temporary directory for one test, removed on drop.
 pub(crate) struct Folder(pub(crate) std::path::PathBuf);
 
 impl Folder {

@@ -1,9 +1,9 @@
-//! The ways to a hub: the local network where it is there, the relay where it is not, and back.
+//! Connection paths of a hub: the local network while it is reachable, otherwise the relay.
 
 use std::time::Duration;
 
 use ezlo::{ConnectionPath, Hub, LocalAddress, LocalOptions, SessionConfig};
-use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
+use ezlo_mock_cloud::faults::{FaultKind, FaultSpec, Trigger};
 use ezlo_mock_cloud::{Config, MockCloud};
 use ezlo_testkit::{address, within};
 use ezlo_tests::soak::proxy::Proxy;
@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::support::{HUB, account, serial, started};
 
-/// Waits until the link is live on that way.
-async fn goes(hub: &Hub, way: ConnectionPath) {
+/// Waits until the session is live on a connection path.
+async fn wait_for_path(hub: &Hub, path: ConnectionPath) {
     let mut status = hub.session().watch_status();
-    let live = status.wait_for(|status| status.is_live() && hub.connection_path() == way);
+    let live = status.wait_for(|status| status.is_live() && hub.connection_path() == path);
     within(live).await.unwrap();
 }
 
@@ -28,7 +28,7 @@ async fn toggle(hub: &Hub, on: bool) {
 }
 
 #[tokio::test]
-async fn the_relay_takes_over_and_the_local_network_again() {
+async fn the_relay_replaces_a_lost_local_network_until_it_returns() {
     let cloud = started(MockCloud::builder()).await;
     let account = account(&cloud).await;
     let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
@@ -36,16 +36,16 @@ async fn the_relay_takes_over_and_the_local_network_again() {
     let mut local = LocalOptions::new(LocalAddress::Fixed(proxy.address()), credentials);
     local.probe_interval = Duration::from_millis(20);
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
-    goes(&hub, ConnectionPath::Local).await;
+    wait_for_path(&hub, ConnectionPath::Local).await;
     toggle(&hub, true).await;
     proxy.refuse(Duration::from_secs(3600));
-    goes(&hub, ConnectionPath::Relay).await;
+    wait_for_path(&hub, ConnectionPath::Relay).await;
     toggle(&hub, false).await;
     proxy.mend();
-    goes(&hub, ConnectionPath::Local).await;
+    wait_for_path(&hub, ConnectionPath::Local).await;
     toggle(&hub, true).await;
     assert_eq!(hub.status().connections, 3);
-    // Another hub's certificate at that address is not taken, whatever it announces.
+    // A certificate that does not match the pin is rejected, so the relay is used.
     let other = LocalOptions::new(
         LocalAddress::Fixed(proxy.address()),
         within(account.local_credentials(&serial(HUB))).await.unwrap(),
@@ -57,7 +57,7 @@ async fn the_relay_takes_over_and_the_local_network_again() {
 }
 
 #[tokio::test]
-async fn a_local_key_that_is_not_taken_leaves_the_relay_working() {
+async fn a_refused_local_key_falls_back_to_the_relay() {
     let cloud = started(MockCloud::builder()).await;
     let account = account(&cloud).await;
     let mut credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
@@ -68,11 +68,11 @@ async fn a_local_key_that_is_not_taken_leaves_the_relay_working() {
     let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
     assert_eq!(hub.connection_path(), ConnectionPath::Relay);
     toggle(&hub, true).await;
-    assert_eq!(account.session().await.unwrap().pair(), before.pair(), "the login was not to blame");
+    assert_eq!(account.session().await.unwrap().pair(), before.pair(), "the login is unchanged");
 }
 
 #[tokio::test]
-async fn a_link_follows_the_identity() {
+async fn a_session_follows_identity_refresh_and_logout() {
     let cloud = crate::support::frozen().await;
     let clock = cloud.clock().clone();
     let account = ezlo::Account::builder(crate::support::demo())
@@ -87,32 +87,32 @@ async fn a_link_follows_the_identity() {
     toggle(&hub, true).await;
     account.login().log_out().await.unwrap();
     within(status.wait_for(|status| status.phase == ezlo_relay::Phase::Closed)).await.unwrap();
-    assert!(within(hub.set(&"any".into(), true.into())).await.is_err(), "out is out");
+    assert!(within(hub.set(&"any".into(), true.into())).await.is_err(), "calls fail after the logout");
 }
 
-/// A new identity may be too old before it is used: the clock of the service was set, or it was long under way.
+/// A fresh identity can be refused too, for example because the clock of the cloud was changed.
 #[tokio::test]
-async fn a_link_outlives_a_new_identity_that_is_refused() {
+async fn a_session_survives_a_refused_fresh_identity() {
     let cloud = started(MockCloud::builder()).await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();
     let mut status = hub.session().watch_status();
     let unauthorized = FaultKind::Status { status: 401, retry_after: None };
     for fault in [
-        Fault::new(unauthorized).path("/device/device/device").when(Trigger::First(2)),
-        Fault::new(FaultKind::UpgradeRefused { status: 503 }).when(Trigger::First(1)),
-        Fault::new(FaultKind::Abort).when(Trigger::First(1)),
+        FaultSpec::new(unauthorized).path("/device/device/device").when(Trigger::First(2)),
+        FaultSpec::new(FaultKind::UpgradeRefused { status: 503 }).when(Trigger::First(1)),
+        FaultSpec::new(FaultKind::Abort).when(Trigger::First(1)),
     ] {
         cloud.add_fault(fault).unwrap();
     }
     let _ = within(hub.set(&"any".into(), true.into())).await;
     within(status.wait_for(|status| status.connections == 2 && status.is_live())).await.unwrap();
-    assert_eq!(cloud.faults()[0].fired, 2, "it was refused twice");
+    assert_eq!(cloud.faults()[0].fired, 2, "the identity was refused twice");
     toggle(&hub, true).await;
 }
 
 #[tokio::test]
-async fn hubs_are_found_by_what_they_announce() {
+async fn hubs_are_discovered_by_their_mdns_announcements() {
     let config = Config { mdns: true, ..Config::default() };
     let cloud = started(MockCloud::builder().config(config)).await;
     let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
@@ -128,9 +128,9 @@ async fn hubs_are_found_by_what_they_announce() {
     assert!(error.to_string().contains("99999999"), "{error}");
 }
 
-/// A value that is set before the model was read for the first time is confirmed all the same, on however many threads.
+/// A value that is set before the first read of the model is confirmed, also on several threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn what_is_set_while_the_model_is_first_read_is_confirmed() {
+async fn a_set_during_the_first_model_read_is_confirmed() {
     let cloud = started(MockCloud::builder()).await;
     let account = account(&cloud).await;
     let hub = within(account.connect(&serial(HUB))).await.unwrap();

@@ -1,4 +1,4 @@
-//! Worlds at run time: states that are kept and put back, copies that go their own way.
+//! Worlds at run time: snapshots, restores, resets and independent forks.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{HUB, START, account, frozen, http, registered, serial, started};
 
-/// Two tests of one process write two files.
+/// Makes the file names of concurrent tests unique.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ async fn answer(socket: &mut Socket, method: &str, params: Value) -> Value {
     }
 }
 
-/// Everything that the lists of the demo hub say.
+/// Returns the results of all list calls of the demo hub.
 async fn everything(cloud: &MockCloud) -> Vec<Value> {
     let mut socket = registered(cloud).await;
     let mut all = Vec::new();
@@ -43,7 +43,7 @@ async fn everything(cloud: &MockCloud) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_state_is_put_back_with_what_is_yet_to_come() {
+async fn a_restore_includes_pending_timers() {
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
     call(&mut socket, "hub.room.create", json!({"name": "Attic"})).await;
@@ -62,14 +62,14 @@ async fn a_state_is_put_back_with_what_is_yet_to_come() {
         cloud.restore(&state);
         assert_eq!(everything(&cloud).await, before, "round {round}");
         cloud.advance(19 * SECOND).await;
-        assert_eq!(everything(&cloud).await[4]["current"], "1", "a second is left");
+        assert_eq!(everything(&cloud).await[4]["current"], "1", "one second is left before the switch");
         cloud.advance(SECOND).await;
         assert_eq!(everything(&cloud).await[4]["current"], "2");
     }
     loop {
         match within(socket.next()).await {
             Came::Closed(code) => {
-                assert_eq!(code, 1012, "who listened is told");
+                assert_eq!(code, 1012, "connected clients receive a close code");
                 break;
             }
             Came::Json(_) => {}
@@ -78,13 +78,13 @@ async fn a_state_is_put_back_with_what_is_yet_to_come() {
     }
 }
 
-/// What comes at a time of day comes at that time, whatever the time was when the state was taken.
+/// A restore does not change the clock, so a daily scene still runs at its time of day.
 #[tokio::test]
-async fn times_of_day_are_kept_by_the_clock() {
+async fn daily_scenes_run_at_their_time_after_a_restore() {
     use ezlo_protocol::hub::scene::{SceneBuilder, daily_at};
     let cloud = frozen().await;
     let mut socket = registered(&cloud).await;
-    // START is 22:13:20 UTC, and the demo hub's place has no other.
+    // START is 22:13:20 UTC, which is also the local time of the demo hub.
     let scene = SceneBuilder::new("Late").when(daily_at("23:00".parse().unwrap())).build().unwrap();
     call(&mut socket, "hub.scenes.create", ezlo_protocol::wire::to_value(&scene)).await;
     let state = cloud.snapshot();
@@ -107,11 +107,11 @@ async fn times_of_day_are_kept_by_the_clock() {
     cloud.advance(60 * SECOND).await;
     assert_eq!(runs(&mut socket).await, 1, "23:00");
     cloud.advance(60 * 60 * SECOND).await;
-    assert_eq!(runs(&mut socket).await, 0, "and once");
+    assert_eq!(runs(&mut socket).await, 0, "the scene runs once a day");
 }
 
 #[tokio::test]
-async fn a_reset_is_the_beginning() {
+async fn a_reset_returns_to_the_initial_world() {
     let cloud = frozen().await;
     let before = everything(&cloud).await;
     let account = account(&cloud).await;
@@ -122,32 +122,32 @@ async fn a_reset_is_the_beginning() {
     within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap();
     assert_eq!(within(account.hubs()).await.unwrap().len(), 4);
     cloud.reset();
-    assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "the identity is still good, the claim is gone");
+    assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "the identity is valid, the claim is undone");
     assert_eq!(everything(&cloud).await, before);
-    // Whoever was connected comes back and sees the house as it is.
+    // The connected session reconnects and reads the reset state.
     within(hub.synced()).await.unwrap();
     let mut watch = lamp.item("switch").unwrap().watch();
     within(async { while watch.changed().await != Some(json!(false)) {} }).await;
 }
 
 #[tokio::test]
-async fn copies_by_the_control_api() {
+async fn forks_are_made_and_ended_by_the_control_api() {
     let cloud = frozen().await;
     let control = address(&cloud.ready().control);
     let post = async |path: &str, body: &str| ask(control, &format!("POST {path}"), &[], body.as_bytes()).await;
     assert_eq!(post("/worlds/0/snapshot", r#"{"name": "fresh"}"#).await.json(), json!({"kept": "fresh"}));
-    let copy = post("/worlds/0/fork", "").await.json();
-    assert_eq!(copy["id"], 1);
-    let its_http = address(copy["ready"]["http"].as_str().unwrap());
-    assert_ne!(its_http, http(&cloud), "on a port of its own");
+    let fork = post("/worlds/0/fork", "").await.json();
+    assert_eq!(fork["id"], 1);
+    let fork_http = address(fork["ready"]["http"].as_str().unwrap());
+    assert_ne!(fork_http, http(&cloud), "the fork has its own port");
     let create = "GET /autha/auth/username/somebody?SHA1Password=x&PK_Oem=1";
-    assert_eq!(ask(its_http, create, &[], b"").await.status, ask(http(&cloud), create, &[], b"").await.status);
-    let its_control = address(copy["ready"]["control"].as_str().unwrap());
-    let moved = ask(its_control, "POST /clock/advance", &[], br#"{"seconds": 60}"#).await.json();
+    assert_eq!(ask(fork_http, create, &[], b"").await.status, ask(http(&cloud), create, &[], b"").await.status);
+    let fork_control = address(fork["ready"]["control"].as_str().unwrap());
+    let moved = ask(fork_control, "POST /clock/advance", &[], br#"{"seconds": 60}"#).await.json();
     assert_eq!(moved["unix"], START + 60);
-    assert_eq!(cloud.clock().unix_seconds(), START, "a clock of its own");
+    assert_eq!(cloud.clock().unix_seconds(), START, "the fork has its own clock");
     let press = json!({"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}).to_string();
-    assert_eq!(ask(its_control, &format!("POST /hubs/{HUB}/report"), &[], press.as_bytes()).await.status, 200);
+    assert_eq!(ask(fork_control, &format!("POST /hubs/{HUB}/report"), &[], press.as_bytes()).await.status, 200);
     let listed = ask(control, "GET /worlds", &[], b"").await.json();
     assert_eq!((listed["worlds"].as_array().unwrap().len(), &listed["states"]), (2, &json!(["fresh"])));
     for (path, body, status) in [
@@ -163,13 +163,13 @@ async fn copies_by_the_control_api() {
     }
     assert_eq!(ask(control, "DELETE /worlds/0", &[], b"").await.status, 409);
     assert_eq!(ask(control, "DELETE /worlds/1", &[], b"").await.status, 200);
-    assert!(tokio::net::TcpStream::connect(its_http).await.is_err(), "it is gone");
+    assert!(tokio::net::TcpStream::connect(fork_http).await.is_err(), "the port is closed");
     assert_eq!(ask(control, "DELETE /worlds/1", &[], b"").await.status, 404);
 }
 
-/// A whole test by the control API, as one in another language would be.
+/// A complete test that uses the control API only, as a test in another language does.
 #[tokio::test]
-async fn a_test_from_outside() {
+async fn a_complete_test_works_through_the_control_api() {
     let cloud = frozen().await;
     let control = Control::at(&cloud.ready().control);
     let (number, ready) = control.fork(0).await.unwrap();
@@ -192,18 +192,18 @@ async fn a_test_from_outside() {
     assert_eq!(own.set_speed(0.0).await.unwrap()["frozen"], true);
     own.restore(0, "before").await.unwrap();
     own.reset(0).await.unwrap();
-    let refused = own.hub("90000099", "restart", json!({})).await.unwrap_err();
+    let refused = own.hub("90000099", "reboot", json!({})).await.unwrap_err();
     assert!(refused.status == 404 && refused.text.contains("GET /hubs"), "{refused}");
-    assert_eq!(own.hubs().await.unwrap(), control.hubs().await.unwrap(), "as at the beginning");
-    assert_eq!(own.clock().await.unwrap()["unix"], START + 90, "only the time went on");
+    assert_eq!(own.hubs().await.unwrap(), control.hubs().await.unwrap(), "the hubs are in their initial state");
+    assert_eq!(own.clock().await.unwrap()["unix"], START + 90, "a reset does not change the clock");
     assert_eq!(control.evidence().await.unwrap(), own.evidence().await.unwrap());
     control.end(number).await.unwrap();
     assert_eq!(control.worlds().await.unwrap()["worlds"].as_array().unwrap().len(), 1);
-    let gone = tokio::net::TcpStream::connect(address(ready["control"].as_str().unwrap())).await;
-    assert!(gone.is_err(), "it is gone");
+    let connection = tokio::net::TcpStream::connect(address(ready["control"].as_str().unwrap())).await;
+    assert!(connection.is_err(), "the port is closed");
 }
 
-/// What is done to one of two worlds.
+/// An operation on a world.
 #[derive(Debug, Clone)]
 enum Deed {
     Set(bool),
@@ -213,7 +213,7 @@ enum Deed {
     Inclusion,
 }
 
-fn any_deed() -> impl Strategy<Value = Deed> {
+fn any_operation() -> impl Strategy<Value = Deed> {
     prop_oneof![
         any::<bool>().prop_map(Deed::Set),
         Just(Deed::Room),
@@ -223,68 +223,68 @@ fn any_deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-async fn does(cloud: &MockCloud, deed: &Deed, lamp: &Value) {
+async fn apply(cloud: &MockCloud, operation: &Deed, lamp: &Value) {
     let mut socket = registered(cloud).await;
-    let (method, params) = match deed {
+    let (method, params) = match operation {
         Deed::Set(on) => ("hub.item.value.set", json!({"_id": lamp, "value": on})),
         Deed::Room => ("hub.room.create", json!({"name": "Room"})),
         Deed::Mode(mode) => ("hub.modes.switch", json!({"modeId": mode.to_string()})),
         Deed::Inclusion => ("hub.extensions.plugin.run", json!({"script": "HUB:zwave/scripts/start_include"})),
         Deed::Wait(seconds) => return cloud.advance(Duration::from_secs(*seconds)).await,
     };
-    // The mode that the house is in already is refused.
+    // The reply can be an error: a switch to the current mode is refused.
     answer(&mut socket, method, params).await;
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    /// Whatever is done to a world or to its copy, the other one does not see it; and the same deeds lead to the same.
+    /// A world and its forks do not affect each other, and equal operations lead to equal states.
     #[test]
-    fn copies_are_worlds_of_their_own(
-        before in prop::collection::vec(any_deed(), 0..6),
-        first in prop::collection::vec(any_deed(), 1..6),
-        second in prop::collection::vec(any_deed(), 1..6),
+    fn forks_are_independent_and_deterministic(
+        before in prop::collection::vec(any_operation(), 0..6),
+        first in prop::collection::vec(any_operation(), 1..6),
+        second in prop::collection::vec(any_operation(), 1..6),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let cloud = started(MockCloud::builder().clock(Clock::frozen(START))).await;
             let lamp = everything(&cloud).await[1]["items"].as_array().unwrap().iter()
                 .find(|item| item["name"] == "switch").unwrap()["_id"].clone();
-            for deed in &before {
-                does(&cloud, deed, &lamp).await;
+            for operation in &before {
+                apply(&cloud, operation, &lamp).await;
             }
             let shared = everything(&cloud).await;
-            let (copy, twin) = (cloud.fork().await.unwrap(), cloud.fork().await.unwrap());
-            for deed in &first {
-                does(&cloud, deed, &lamp).await;
+            let (fork, twin) = (cloud.fork().await.unwrap(), cloud.fork().await.unwrap());
+            for operation in &first {
+                apply(&cloud, operation, &lamp).await;
             }
-            assert_eq!(everything(&copy).await, shared, "the copy is as the world was");
+            assert_eq!(everything(&fork).await, shared, "the fork has the state of the original");
             let changed = everything(&cloud).await;
-            for deed in &second {
-                does(&copy, deed, &lamp).await;
+            for operation in &second {
+                apply(&fork, operation, &lamp).await;
             }
-            assert_eq!(everything(&cloud).await, changed, "the world is as it was");
-            for deed in &first {
-                does(&twin, deed, &lamp).await;
+            assert_eq!(everything(&cloud).await, changed, "the original is not affected by the fork");
+            for operation in &first {
+                apply(&twin, operation, &lamp).await;
             }
-            assert_eq!(everything(&twin).await, changed, "the same deeds lead to the same");
+            assert_eq!(everything(&twin).await, changed, "equal operations lead to equal states");
         });
     }
 }
 
-/// Many worlds behind one port: the host name says which.
+/// Several worlds share one port. The host name selects the world.
 #[tokio::test]
-async fn a_copy_answers_to_its_name_too() {
+async fn a_fork_is_reachable_by_its_host_name() {
     let cloud = frozen().await;
     let control = Control::at(&cloud.ready().control);
-    let made = control.call("POST", "/worlds", &Value::Null).await.unwrap();
+    let made = control.call("POST", "/worlds/0/fork", &Value::Null).await.unwrap();
     assert_eq!(made["id"], 1);
     let named = |host: &str| format!("{host}:{}", http(&cloud).port());
     let get = async |host: &str, path: &str| {
         let text = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", named(host));
         String::from_utf8(ezlo_testkit::raw(http(&cloud), text.as_bytes()).await).unwrap()
     };
-    // A new user in the copy only.
+    // Creates a user in the fork only.
     let body = "Username=only.there&Email=o%40example.com&Password=password-1";
     let make = format!(
         "POST /autha/auth/username HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
@@ -294,7 +294,7 @@ async fn a_copy_answers_to_its_name_too() {
     );
     let made = String::from_utf8(ezlo_testkit::raw(http(&cloud), make.as_bytes()).await).unwrap();
     assert!(made.starts_with("HTTP/1.1 200 "), "{made}");
-    assert!(made.contains(&named("w1.localhost")), "names in answers lead back to it: {made}");
+    assert!(made.contains(&named("w1.localhost")), "addresses in replies contain the host name of the fork: {made}");
     let hash = ezlo_protocol::password::sha1_password("only.there", &"password-1".into());
     let log_in = format!("/autha/auth/username/only.there?SHA1Password={}&PK_Oem=1", hash.expose());
     assert!(get("w1.localhost", &log_in).await.starts_with("HTTP/1.1 200 "));
@@ -302,11 +302,18 @@ async fn a_copy_answers_to_its_name_too() {
     assert!(get("w2.localhost", &log_in).await.contains("No such world"));
     let fork = "POST /worlds/0/fork HTTP/1.1\r\nhost: w1.localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let forked = ezlo_testkit::raw(address(&cloud.ready().control), fork.as_bytes()).await;
-    assert!(forked.starts_with(b"HTTP/1.1 409 "), "its number would be taken: {}", String::from_utf8_lossy(&forked));
-    assert!(get("w1.evil.example", &log_in).await.starts_with("HTTP/1.1 404 "), "another name is the first world's");
+    assert!(
+        forked.starts_with(b"HTTP/1.1 409 "),
+        "a fork of a fork has no host name of its own: {}",
+        String::from_utf8_lossy(&forked)
+    );
+    assert!(
+        get("w1.evil.example", &log_in).await.starts_with("HTTP/1.1 404 "),
+        "unknown host names belong to the first world"
+    );
 }
 
-/// A cloud with 5,000 hubs of one kind.
+/// Starts a cloud with 5,000 equal hubs.
 async fn many_hubs() -> MockCloud {
     let path =
         std::env::temp_dir().join(format!("ezlo-many-{}-{}.toml", std::process::id(), NEXT.fetch_add(1, Relaxed)));
@@ -334,9 +341,9 @@ async fn many_hubs() -> MockCloud {
     cloud
 }
 
-/// Hubs of which a world has many are made when somebody asks; whatever is put back, their ports stay theirs.
+/// The hubs of a large group are created on demand. They have the same ports after a restore or a reset.
 #[tokio::test]
-async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
+async fn hubs_of_a_large_group_are_created_on_demand() {
     let cloud = many_hubs().await;
     let control = Control::at(&cloud.ready().control);
     let rooms = async |serial: &str| control.call("GET", &format!("/hubs/{serial}"), &Value::Null).await.map(drop);
@@ -344,26 +351,26 @@ async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
     let account = account(&cloud).await;
     assert_eq!(within(account.hubs()).await.unwrap().len(), 5000);
     let state = cloud.snapshot();
-    // The third has ports of its own; the last one nobody has touched.
+    // The third hub has its own ports, the last hub has none.
     for serial in ["90000003", "90005000"] {
         let hub = within(account.connect(&serial.parse().unwrap())).await.unwrap();
         let lamp = within(hub.device("Lamp")).await.unwrap();
         within(lamp.item("switch").unwrap().set(true).send_and_confirm()).await.unwrap();
     }
-    let copy = within(cloud.fork()).await.unwrap();
+    let fork = within(cloud.fork()).await.unwrap();
     let is_on = async |cloud: &MockCloud, serial: &str| {
         let account = crate::support::account(cloud).await;
         let hub = within(account.connect(&serial.parse().unwrap())).await.unwrap();
         within(hub.device("Lamp")).await.unwrap().item("switch").unwrap().value.get() == Some(&json!(true))
     };
-    for put_back in [true, false] {
-        if put_back {
+    for is_restored in [true, false] {
+        if is_restored {
             cloud.restore(&state)
         } else {
             cloud.reset()
         }
-        assert!(!is_on(&cloud, "90000003").await && !is_on(&cloud, "90005000").await, "{put_back}");
-        // On its local port it is the same hub.
+        assert!(!is_on(&cloud, "90000003").await && !is_on(&cloud, "90005000").await, "{is_restored}");
+        // The local port serves the same hub.
         let lan = address(cloud.ready().hubs[2].lan.as_deref().unwrap());
         let handle = cloud.hub("90000003").unwrap();
         let relay = within(account.connect(&"90000003".parse().unwrap())).await.unwrap();
@@ -377,24 +384,24 @@ async fn one_of_many_hubs_is_there_when_it_is_asked_for() {
             }
             let items = ask(lan, "GET /v1/method/hub.items.list", &keys, b"").await.json();
             let lamp = items["result"]["items"].as_array().unwrap().iter().find(|item| item["name"] == "switch");
-            assert_eq!(lamp.unwrap()["value"], json!(on), "{put_back}");
+            assert_eq!(lamp.unwrap()["value"], json!(on), "{is_restored}");
         }
     }
-    assert!(is_on(&copy, "90000003").await && is_on(&copy, "90005000").await, "the copy goes its own way");
+    assert!(is_on(&fork, "90000003").await && is_on(&fork, "90005000").await, "the fork is not affected");
 }
 
-/// Lists tell of hubs page by page, and of none that nobody touches is more made than its number.
+/// Lists report hubs page by page and create none of the hubs that they report.
 #[tokio::test]
-async fn whoever_only_looks_makes_no_hubs() {
+async fn listing_hubs_does_not_create_them() {
     let cloud = many_hubs().await;
     let control = address(&cloud.ready().control);
-    let touched = async || {
+    let created = async || {
         let metrics = ask(control, "GET /metrics", &[], b"").await.body;
         let line = metrics.lines().find(|line| line.contains("hubs_touched") && !line.starts_with('#')).unwrap();
         line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()
     };
-    let before = touched().await;
-    assert!(before <= 1000, "those that have ports: {before}");
+    let before = created().await;
+    assert!(before <= 1000, "only hubs with ports exist: {before}");
     assert_eq!(within(account(&cloud).await.hubs()).await.unwrap().len(), 5000);
     assert_eq!(ask(http(&cloud), "GET /locator/locator/locator", &[], b"").await.status, 200);
     let (mut serials, mut after) = (Vec::new(), String::new());
@@ -404,14 +411,14 @@ async fn whoever_only_looks_makes_no_hubs() {
         let hubs = hubs.as_array().unwrap();
         assert!(hubs.iter().all(|hub| hub["devices"] == hubs[0]["devices"] && hub["model"] == "h2.1"));
         serials.extend(hubs.iter().map(|hub| hub["serial"].as_str().unwrap().to_owned()));
-        match page.head.contains("\r\nx-more: ") {
+        match page.head.contains("\r\nx-has-more: ") {
             true => after = format!("&after={}", serials.last().unwrap()),
             false => break,
         }
     }
     let all: Vec<String> = (90_000_001..=90_005_000).map(|serial: u32| serial.to_string()).collect();
     assert_eq!(serials, all);
-    assert_eq!(touched().await, before);
+    assert_eq!(created().await, before);
     for query in ["after=x", "limit=0", "limit=1001", "limit=x"] {
         assert_eq!(ask(control, &format!("GET /hubs?{query}"), &[], b"").await.status, 400, "{query}");
     }

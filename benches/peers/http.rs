@@ -1,4 +1,4 @@
-//! One fixed answer, by hyper alone and by wiremock.
+//! Servers with one fixed response: hyper and wiremock.
 
 use std::convert::Infallible;
 
@@ -18,7 +18,7 @@ fn text(error: impl std::fmt::Display) -> String {
 pub(super) async fn hyper(length: usize) -> Result<(), String> {
     let body = Bytes::from(vec![b'x'; length]);
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
-    super::listens(listener.local_addr().map_err(text)?)?;
+    super::print_address(listener.local_addr().map_err(text)?)?;
     loop {
         let (stream, _) = listener.accept().await.map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;
@@ -37,6 +37,6 @@ pub(super) async fn wiremock(length: usize) -> Result<(), String> {
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_bytes(vec![b'x'; length]);
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    super::listens(*server.address())?;
+    super::print_address(*server.address())?;
     std::future::pending().await
 }

@@ -1,5 +1,5 @@
-//! What the operating system alone allows: one thread, epoll, bytes copied from socket to socket. Frames are unmasked by a
-//! mask of zeros, so that what comes is what goes; nothing is read of it.
+//! The limit that the operating system sets: one thread and epoll, which copy bytes from socket to socket. The mask of the
+//! received frames is zero, so payloads are forwarded without changes and without parsing.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -19,7 +19,7 @@ struct Pair {
 struct Connection {
     stream: TcpStream,
     head: Vec<u8>,
-    /// Number and whether it is the hub; `None` before the upgrade.
+    /// The number of the pair and true for its hub; `None` before the upgrade.
     role: Option<(String, bool)>,
     out: Vec<u8>,
 }
@@ -31,7 +31,7 @@ fn text(error: impl std::fmt::Display) -> String {
 pub(super) fn run() -> Result<(), String> {
     let mut poll = Poll::new().map_err(text)?;
     let mut listener = TcpListener::bind("127.0.0.1:0".parse().map_err(text)?).map_err(text)?;
-    super::listens(listener.local_addr().map_err(text)?)?;
+    super::print_address(listener.local_addr().map_err(text)?)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(text)?;
     let mut connections: HashMap<usize, Connection> = HashMap::new();
     let mut pairs: HashMap<String, Pair> = HashMap::new();
@@ -61,7 +61,7 @@ pub(super) fn run() -> Result<(), String> {
     }
 }
 
-/// Takes what is there and passes it on; false when the connection is over.
+/// Reads the available bytes and forwards them. Returns false when the connection has ended.
 fn readable(
     token: usize,
     connections: &mut HashMap<usize, Connection>,
@@ -96,7 +96,7 @@ fn readable(
     }
 }
 
-/// Whole frames without their masks, which are zeros: the driver's reads and writes are frames.
+/// Removes the zero masks of whole frames. The driver writes whole frames only.
 fn unmasked(mut bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     while bytes.len() >= 6 {

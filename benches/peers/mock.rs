@@ -1,4 +1,4 @@
-//! mock-cloud itself, as a process to be measured.
+//! mock-cloud as a measured process.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Small reference programs: what the bare libraries and the operating system do with the same work. Each runs as a process
-//! of its own, so that its processor time can be told from the driver's, and says where it listens in one line.
+//! Small reference programs that do the same work with bare libraries or the operating system alone. Each runs as a separate
+//! process, so that its processor time is separate from the driver's, and prints its address in one line.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ mod relay;
 /// Runs one of the reference programs until it is killed.
 #[derive(Debug, Args)]
 pub(crate) struct Peer {
-    /// Only on that core.
+    /// Run on this core only.
     #[arg(long)]
     core: Option<usize>,
     #[command(subcommand)]
@@ -22,20 +22,20 @@ pub(crate) struct Peer {
 
 #[derive(Debug, Subcommand)]
 enum Which {
-    /// hyper alone: one fixed answer of so many bytes.
+    /// Serve one fixed response of a number of bytes with hyper.
     Hyper { bytes: usize },
-    /// wiremock with one mock: the same answer.
+    /// Serve the same response with wiremock-rs.
     Wiremock { bytes: usize },
-    /// tokio-tungstenite alone: passes on between `/hub/N` and `/app/N`, with a read buffer of so many bytes.
+    /// Forward between `/hub/N` and `/app/N` with tokio-tungstenite and a read buffer of a number of bytes.
     Relay { buffer: usize },
-    /// hyper with an upgrade to tokio-tungstenite that says everything again, message by message.
+    /// Echo each message with hyper and an upgrade to tokio-tungstenite.
     Echo,
-    /// epoll and bytes: the same, without reading what passes.
+    /// Forward bytes with epoll, without parsing them.
     Limit,
-    /// mock-cloud, with that configuration.
+    /// Serve mock-cloud with a configuration file.
     Mock {
         config: std::path::PathBuf,
-        /// Without the line of a whole world: the first hubs only.
+        /// Print only the two addresses of the cloud instead of the whole ready line.
         #[arg(long)]
         quiet: bool,
     },
@@ -61,14 +61,14 @@ pub(crate) fn run(peer: &Peer) -> Result<(), String> {
     })
 }
 
-/// This process runs on that core alone.
+/// Binds this process to one core.
 pub(crate) fn pin(core: usize) -> Result<(), String> {
     let mut cores = rustix::thread::CpuSet::new();
     cores.set(core);
-    rustix::thread::sched_setaffinity(None, &cores).map_err(|error| format!("cannot stay on core {core}: {error}"))
+    rustix::thread::sched_setaffinity(None, &cores).map_err(|error| format!("cannot bind to core {core}: {error}"))
 }
 
-/// This process runs on every core again.
+/// Allows this process to use every core again.
 pub(crate) fn unpin() -> Result<(), String> {
     let mut cores = rustix::thread::CpuSet::new();
     let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).max(2);
@@ -76,7 +76,7 @@ pub(crate) fn unpin() -> Result<(), String> {
     rustix::thread::sched_setaffinity(None, &cores).map_err(|error| error.to_string())
 }
 
-/// Says where it listens.
-fn listens(address: std::net::SocketAddr) -> Result<(), String> {
+/// Prints the address of the server as a line of JSON.
+fn print_address(address: std::net::SocketAddr) -> Result<(), String> {
     writeln!(std::io::stdout(), "{{\"http\":\"http://{address}\"}}").map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-// Node's ws: passes on between /hub/N and /app/N, or says everything again at /echo; every message is parsed.
+// Node's ws: forwards between /hub/N and /app/N, or replies at /echo. Every message is parsed.
 const { WebSocketServer } = require('ws');
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
 const ends = new Map();
@@ -21,5 +21,5 @@ server.on('connection', (socket, request) => {
     else pair.hub?.send(data, { binary: false });
   });
 });
-// Nobody measures any more.
+// Ends with the benchmark program, which holds the other end of standard input.
 process.stdin.resume().on('end', () => process.exit());

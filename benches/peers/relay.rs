@@ -1,4 +1,4 @@
-//! Bare tokio-tungstenite: a relay that reads of each message what a relay has to, and an echo behind hyper.
+//! Servers with bare tokio-tungstenite: a relay that parses the envelope of each message, and an echo behind hyper.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,14 +21,14 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-/// Messages that wait for one connection.
+/// Capacity of the queue of one connection, in messages.
 const QUEUE: usize = 1024;
 
 type Queue = mpsc::Sender<Utf8Bytes>;
-/// Hubs and apps by number.
+/// The queues of hub and clients, by the number of the pair.
 type Ends = Arc<Mutex<HashMap<String, (Option<Queue>, Vec<Queue>)>>>;
 
-/// What a relay reads of a message.
+/// The members of a message that a relay parses.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "id")]
@@ -47,7 +47,7 @@ fn text(error: impl std::fmt::Display) -> String {
 
 pub(super) async fn relay(buffer: usize) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
-    super::listens(listener.local_addr().map_err(text)?)?;
+    super::print_address(listener.local_addr().map_err(text)?)?;
     let ends = Ends::default();
     loop {
         let (stream, _) = listener.accept().await.map_err(text)?;
@@ -60,8 +60,8 @@ async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
     let (queue, mut outbox) = mpsc::channel::<Utf8Bytes>(QUEUE);
     let (mut is_hub, mut number) = (false, String::new());
     let config = WebSocketConfig::default().read_buffer_size(buffer);
-    // Known before it is told that it is there: what comes next may be for it.
-    let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+    // Registers the connection before the upgrade is confirmed, so that it receives the next message.
+    let register = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let path = request.uri().path();
         (is_hub, number) = match path.strip_prefix("/hub/") {
             Some(number) => (true, number.to_owned()),
@@ -76,7 +76,7 @@ async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
         }
         Ok(response)
     };
-    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, look, Some(config)).await;
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, register, Some(config)).await;
     let Ok(mut socket) = accepted else { return };
     loop {
         tokio::select! {
@@ -115,7 +115,7 @@ async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
 
 pub(super) async fn echo() -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
-    super::listens(listener.local_addr().map_err(text)?)?;
+    super::print_address(listener.local_addr().map_err(text)?)?;
     loop {
         let (stream, _) = listener.accept().await.map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;

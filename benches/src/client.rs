@@ -1,4 +1,4 @@
-//! The simplest client there is: text out, text in, nothing parsed that need not be.
+//! A minimal WebSocket client that sends and receives text without parsing it.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use ezlo_mock_cloud::MockCloud;
 
-/// Read buffer as in the SDK; the library's default is zeroed on every read.
+/// Size of the read buffer in bytes, as in the SDK. The library zeroes its larger default buffer on every read.
 const READ_BUFFER: usize = 4 * 1024;
 
 pub(crate) struct Client(WebSocketStream<TcpStream>);
@@ -31,7 +31,7 @@ impl Client {
         Ok(Self(socket))
     }
 
-    /// Logged in as that user at the cloud's relay, with that hub.
+    /// Connects to the relay of the cloud, logs in and registers with a hub.
     pub(crate) async fn at_hub(cloud: &MockCloud, user: (&str, &str), serial: &str) -> Result<Self, String> {
         let environment = Environment::from_base_url(&cloud.ready().http).map_err(text)?;
         let account = Account::log_in(environment, &Credentials::new(user.0, user.1)).await.map_err(text)?;

@@ -1,4 +1,4 @@
-//! Several processes as one cloud, beside one process alone: what sharing costs, and what a hop does.
+//! Several processes as one cloud, compared with one process: the cost of shared state and of a hop between processes.
 
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::virtual_hub::switches;
 const CLIENTS: u64 = 60;
 const WISH: Wish = Wish { virtual_hubs: CLIENTS, ..Wish::NOTHING };
 
-/// A NATS server with JetStream; killed when it is dropped.
+/// A NATS server with JetStream, killed on drop.
 struct Nats {
     child: Child,
     url: String,
@@ -45,7 +45,7 @@ impl Nats {
             let written: Value = serde_json::from_slice(&std::fs::read(&ports).unwrap_or_default()).unwrap_or_default();
             written["nats"][0].as_str().unwrap_or_default().clone_into(&mut nats.url);
             if Instant::now() > until {
-                return Err("nats-server says no port".into());
+                return Err("nats-server reported no port within 10 s".into());
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
@@ -53,7 +53,7 @@ impl Nats {
     }
 }
 
-/// What clients do.
+/// The operation of the clients.
 #[derive(Clone, Copy, PartialEq)]
 enum Deed {
     Read,
@@ -64,15 +64,15 @@ struct Lane {
     name: &'static str,
     mocks: Vec<Mock>,
     driver: Driver<Talker>,
-    /// Connections that only hold hubs where they are.
+    /// Idle connections that bind the hubs to their processes.
     _homes: Driver<Talker>,
     _nats: Option<Rc<Nats>>,
     rates: Vec<f64>,
 }
 
 impl Lane {
-    /// So many processes; the clients at the one that their hub lives in, or one further.
-    fn new(name: &'static str, processes: usize, deed: Deed, at_once: usize, hops: usize) -> Result<Self, String> {
+    /// Starts the processes (0: one process without a cluster) and connects each client `hops` processes away from its hub.
+    fn new(name: &'static str, processes: usize, operation: Deed, at_once: usize, hops: usize) -> Result<Self, String> {
         let nats = (processes > 0).then(Nats::start).transpose()?.map(Rc::new);
         let url = nats.as_ref().map(|nats| nats.url.as_str());
         let mocks = (0..processes.max(1)).map(|_| Mock::start_in(WISH, url)).collect::<Result<Vec<_>, _>>()?;
@@ -87,10 +87,10 @@ impl Lane {
                 homes.connect(home.contestant.address, idle)?;
             }
             let setup = [client.at_hub(VIRTUAL + n), vec![list.clone()]].concat();
-            let frames = if deed == Deed::Read { vec![current.clone()] } else { Vec::new() };
-            let per_operation = if deed == Deed::Read { 1 } else { 2 };
+            let frames = if operation == Deed::Read { vec![current.clone()] } else { Vec::new() };
+            let per_operation = if operation == Deed::Read { 1 } else { 2 };
             let talker = Talker::new("/", setup, Role::Ask { frames, at_once, per_operation, timed: false });
-            let talker = if deed == Deed::Set { talker.after(Box::new(switches)) } else { talker };
+            let talker = if operation == Deed::Set { talker.after(Box::new(switches)) } else { talker };
             driver.connect(client.contestant.address, talker)?;
         }
         driver.begin()?;
@@ -103,7 +103,7 @@ impl Lane {
     }
 }
 
-/// Measures the first of the lanes' rate, and every other one's beside it.
+/// Measures all lanes and compares every other lane with the first.
 fn compare(scale: Scale, name: &str, mut lanes: Vec<Lane>) -> Result<Vec<Measure>, String> {
     let mut costs = vec![Vec::new(); lanes.len()];
     for _ in 0..scale.rounds() {
@@ -113,18 +113,18 @@ fn compare(scale: Scale, name: &str, mut lanes: Vec<Lane>) -> Result<Vec<Measure
             costs.push((lane.cost() - cpu) / crate::http::count(lane.driver.tally.done - done) * 1e6);
         }
     }
-    let told: Vec<(f64, f64)> =
+    let results: Vec<(f64, f64)> =
         lanes.iter().zip(costs).map(|(lane, costs)| (median(lane.rates.clone()), median(costs))).collect();
-    let (rate, cost) = told[0];
+    let (rate, cost) = results[0];
     Ok(lanes[1..]
         .iter()
-        .zip(&told[1..])
+        .zip(&results[1..])
         .map(|(lane, (own_rate, own_cost))| Measure {
             name: format!("{name}, {}", lane.name),
             peer: lanes[0].name.into(),
             ratio: own_rate / rate,
             goal: Goal::None,
-            detail: format!("{own_rate:.0}/s {own_cost:.2} us beside {rate:.0}/s {cost:.2} us"),
+            detail: format!("{own_rate:.0}/s {own_cost:.2} us against {rate:.0}/s {cost:.2} us"),
         })
         .collect())
 }
@@ -135,9 +135,9 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         return Ok(Vec::new());
     }
     let mut measures = Vec::new();
-    for (name, deed, at_once) in [("reads", Deed::Read, 16), ("sets", Deed::Set, 16)] {
+    for (name, operation, at_once) in [("reads", Deed::Read, 16), ("sets", Deed::Set, 16)] {
         let lanes = [("one alone", 0), ("1 process", 1), ("2 processes", 2), ("3 processes", 3)];
-        let lanes = lanes.map(|(lane, processes)| Lane::new(lane, processes, deed, at_once, 0));
+        let lanes = lanes.map(|(lane, processes)| Lane::new(lane, processes, operation, at_once, 0));
         measures.extend(compare(scale, name, lanes.into_iter().collect::<Result<_, _>>()?)?);
     }
     for (name, at_once) in [("reads, one at a time", 1), ("reads, 16 at a time", 16)] {

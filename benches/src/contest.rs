@@ -1,4 +1,4 @@
-//! Who is measured: a program that runs beside the driver, with what it costs.
+//! The measured processes, with their processor time and memory.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// A program that serves; killed when it is dropped.
+/// A server process, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Where it speaks TLS, if it does.
+    /// The TLS address, if the server has one.
     pub(crate) https: Option<SocketAddr>,
 }
 
-/// How long a program may take that does not say when it is there.
+/// Time limit for the start of a program that prints no ready line, and for its replies.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Drop for Contestant {
@@ -29,12 +29,12 @@ impl Drop for Contestant {
 }
 
 impl Contestant {
-    /// One of the reference programs, or mock-cloud; on one core if wished.
+    /// Starts a reference program or mock-cloud, optionally bound to one core.
     pub(crate) fn peer(name: &'static str, core: Option<usize>, arguments: &[&str]) -> Result<Self, String> {
         Self::started(name, core, arguments, None)
     }
 
-    /// The same under valgrind, which writes to that file what it has counted.
+    /// Starts a program under valgrind, which writes its counts to the file `out`.
     pub(crate) fn counted(name: &'static str, arguments: &[&str], out: &Path) -> Result<Self, String> {
         Self::started(name, None, arguments, Some(out))
     }
@@ -63,13 +63,13 @@ impl Contestant {
         Self::start(name, command)
     }
 
-    /// A script for Node; `None` where there is no Node or its package cannot be had.
+    /// Starts a script with Node. Returns `None` if Node or its package is not available.
     pub(crate) fn node(name: &'static str, script: &str, arguments: &[&str]) -> Option<Self> {
         let folder = node_folder()?;
         let mut command = Command::new("node");
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script)).args(arguments);
         command.env("NODE_PATH", folder.join("node_modules"));
-        // It ends when its input does: also when whoever measures is killed.
+        // The script ends with its standard input, so it ends also when this process is killed.
         command.stdin(Stdio::piped());
         Self::begun(name, command).ok()
     }
@@ -93,7 +93,8 @@ impl Contestant {
         Ok(Self { name, child, address, https })
     }
 
-    /// WireMock with one stub that answers everything with so many bytes; `None` where there is no Java, or it cannot be had.
+    /// Starts WireMock with one stub that answers every request with a body of `bytes` bytes. Returns `None` if Java or
+    /// WireMock is not available.
     pub(crate) fn wiremock_jar(bytes: usize) -> Option<Self> {
         let jar = wiremock_jar()?;
         let listener = TcpListener::bind("127.0.0.1:0").ok()?;
@@ -102,7 +103,7 @@ impl Contestant {
         let mut command = Command::new("java");
         command.arg("-jar").arg(jar).args(["--port", &address.port().to_string(), "--disable-banner"]);
         command.args(["--bind-address", "127.0.0.1", "--use-chunked-encoding", "never", "--disable-gzip"]);
-        // It makes folders where it stands.
+        // WireMock creates folders in its working directory.
         command.current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let contestant = Self { name: "WireMock", child: command.spawn().ok()?, address, https: None };
@@ -115,7 +116,7 @@ impl Contestant {
         );
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            if said(address, add.as_bytes()).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 201")) {
+            if exchange(address, add.as_bytes()).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 201")) {
                 return Some(contestant);
             }
             std::thread::yield_now();
@@ -123,14 +124,14 @@ impl Contestant {
         None
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits for the end of the process.
     pub(crate) fn end(mut self) -> Result<(), String> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        asked.map_err(|error| error.to_string())?;
+        let signalled = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        signalled.map_err(|error| error.to_string())?;
         self.child.wait().map(drop).map_err(|error| error.to_string())
     }
 
-    /// Seconds of processor time that it has had.
+    /// Returns the processor time of all threads in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let nanos = tasks.into_iter().flatten().flatten().filter_map(|task| {
@@ -140,7 +141,7 @@ impl Contestant {
         nanos.sum::<f64>() / 1e9
     }
 
-    /// Bytes of memory that it has.
+    /// Returns the resident memory in bytes.
     pub(crate) fn memory(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -149,8 +150,8 @@ impl Contestant {
     }
 }
 
-/// Everything that is said to a request that closes its connection.
-fn said(address: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
+/// Sends a request with `connection: close` and returns the whole response.
+fn exchange(address: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(request).ok()?;
@@ -159,7 +160,7 @@ fn said(address: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// The jar in WireMock's npm package; `None` where that cannot be had.
+/// Returns the jar in WireMock's npm package, or `None` if the package is not available.
 pub(crate) fn wiremock_jar() -> Option<PathBuf> {
     let build = package("wiremock", "wiremock@3")?.join("node_modules/wiremock/build");
     let is_jar = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "jar");
@@ -170,7 +171,7 @@ fn node_folder() -> Option<PathBuf> {
     package("ws", "ws@8")
 }
 
-/// A folder with that package of npm's, fetched once a machine; `None` where that cannot be.
+/// Returns a folder with an npm package, which is fetched once per machine, or `None` if that fails.
 fn package(name: &str, wanted: &str) -> Option<PathBuf> {
     let folder = std::env::temp_dir().join(format!("ezlo-bench-{name}"));
     if folder.join("node_modules").join(name).is_dir() {

@@ -1,5 +1,5 @@
-//! The load: one thread, epoll, connections that ask, answer or listen. It costs as little as it can, for it shares the
-//! machine with what it measures.
+//! The load generator: one thread and epoll, with connections that request, reply or listen. Its own cost is low, because it
+//! shares the machine with the measured process.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -16,41 +16,42 @@ mod tls;
 
 use tls::Stream;
 
-/// What a connection does with what comes.
+/// The behaviour of one connection.
 pub(crate) trait Side {
-    /// Takes whole units from the front of what has come; says how many bytes it took. What it writes to `out` is sent.
+    /// Consumes whole messages from the front of the received bytes and returns the number of consumed bytes. Bytes written
+    /// to `out` are sent.
     fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>, tally: &mut Tally) -> Result<usize, String>;
 
-    /// The first bytes that go out.
+    /// Writes the first bytes that are sent.
     fn greet(&mut self, out: &mut Vec<u8>);
 
-    /// Begins with what is measured, once every connection is ready.
+    /// Starts the measured operations. Called when every connection is ready.
     fn begin(&mut self, _out: &mut Vec<u8>, _tally: &mut Tally) {}
 }
 
-/// What the connections together have done.
+/// The totals of all connections.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Connections that are ready to begin.
+    /// Connections that are ready to start.
     pub(crate) ready: usize,
-    /// Operations that are through.
+    /// Completed operations.
     pub(crate) done: u64,
-    /// When each of the last ones was begun and how long it took, if somebody measures that.
+    /// Durations of the timed operations in seconds.
     pub(crate) times: Vec<f64>,
-    /// Messages that still have to come before the source goes on.
+    /// Deliveries that are pending before the source sends again.
     pub(crate) outstanding: u64,
-    /// The source may go on.
+    /// Greater than 0 if the source may send again.
     pub(crate) due: u64,
-    /// When the oldest event that is under way went out.
+    /// Send times of the events in flight, oldest first.
     pub(crate) sent: std::collections::VecDeque<Instant>,
-    /// What began before does not count: others were measured meanwhile.
+    /// Operations that started before this time are not timed, because other processes were measured in between.
     pub(crate) since: Option<Instant>,
 }
 
 struct Connection<S> {
     stream: Stream,
     side: S,
-    /// The beginning of a unit that is not whole.
+    /// The start of an incomplete message.
     rest: Vec<u8>,
     out: Vec<u8>,
 }
@@ -58,7 +59,7 @@ struct Connection<S> {
 /// Connections to one server.
 pub(crate) struct Driver<S> {
     poll: Poll,
-    /// What connections speak TLS with, if they do.
+    /// The TLS configuration, if the connections use TLS.
     tls: Option<Arc<rustls::ClientConfig>>,
     events: Events,
     connections: Vec<Connection<S>>,
@@ -66,7 +67,7 @@ pub(crate) struct Driver<S> {
     pub(crate) tally: Tally,
 }
 
-/// How long anything may take that is no measurement.
+/// Time limit for everything that is not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -74,7 +75,7 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl Tally {
-    /// How long something took that began then.
+    /// Records the duration of an operation that started at `began`.
     pub(crate) fn took(&mut self, began: Option<Instant>) {
         let counts = |began: &Instant| self.since.is_none_or(|since| *began >= since);
         self.times.extend(began.filter(counts).map(|began| began.elapsed().as_secs_f64()));
@@ -88,19 +89,19 @@ impl<S: Side> Driver<S> {
         Ok(Self { poll, tls: None, events, connections, scratch: vec![0; 256 * 1024], tally })
     }
 
-    /// With TLS, whatever certificate the server shows.
+    /// Creates a driver for TLS connections that accept every certificate.
     pub(crate) fn with_tls() -> Result<Self, String> {
         Ok(Self { tls: Some(tls::config()?), ..Self::new()? })
     }
 
-    /// Connects one more, and waits until it is ready.
+    /// Adds one connection and waits until it is ready.
     pub(crate) fn connect(&mut self, to: SocketAddr, side: S) -> Result<(), String> {
         self.start(to, side)?;
         let wanted = self.connections.len();
         self.until(PATIENCE, |tally| tally.ready >= wanted)
     }
 
-    /// Connects that many, and waits until all are ready; a hundred at a time.
+    /// Adds connections in groups of 100 and waits until all are ready.
     pub(crate) fn connect_all(&mut self, to: SocketAddr, sides: impl Iterator<Item = S>) -> Result<(), String> {
         for side in sides {
             self.start(to, side)?;
@@ -129,7 +130,7 @@ impl<S: Side> Driver<S> {
         flush(&mut self.connections[token.0])
     }
 
-    /// Lets every connection begin.
+    /// Starts the measured operations of every connection.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
         for connection in &mut self.connections {
             connection.side.begin(&mut connection.out, &mut self.tally);
@@ -138,7 +139,7 @@ impl<S: Side> Driver<S> {
         Ok(())
     }
 
-    /// Goes on for that long; gives operations a second.
+    /// Runs for a time and returns the operations per second.
     #[expect(clippy::cast_precision_loss, reason = "counts of a second fit")]
     pub(crate) fn run(&mut self, time: Duration) -> Result<f64, String> {
         let (began, before) = (Instant::now(), self.tally.done);
@@ -149,12 +150,15 @@ impl<S: Side> Driver<S> {
         Ok((self.tally.done - before) as f64 / began.elapsed().as_secs_f64())
     }
 
-    /// Goes on until that is so.
+    /// Runs until a condition holds.
+    ///
+    /// # Errors
+    /// If the condition does not hold within `limit`, or a connection fails.
     pub(crate) fn until(&mut self, limit: Duration, is_so: impl Fn(&Tally) -> bool) -> Result<(), String> {
         let began = Instant::now();
         while !is_so(&self.tally) {
             if began.elapsed() > limit {
-                return Err(format!("stuck: {:?} after {limit:?}", self.tally));
+                return Err(format!("condition not reached within {limit:?}: {:?}", self.tally));
             }
             self.turn(Duration::from_millis(20))?;
         }
@@ -174,7 +178,7 @@ impl<S: Side> Driver<S> {
             }
             flush(connection)?;
         }
-        // Whoever may go on because of what others got.
+        // The source, which is the first connection, sends again when all deliveries have arrived.
         if tally.due > 0
             && let Some(source) = connections.first_mut()
         {
@@ -202,7 +206,7 @@ fn receive<S: Side>(connection: &mut Connection<S>, scratch: &mut [u8], tally: &
             let taken = all(side, rest, out, tally)?;
             rest.drain(..taken);
         }
-        // One with TLS may have more that it has read already.
+        // A TLS stream can hold more decrypted bytes.
         if read < scratch.len() && matches!(stream, Stream::Plain(_)) {
             return Ok(());
         }

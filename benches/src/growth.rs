@@ -1,4 +1,4 @@
-//! Whether an operation costs more where there is more of everything: hubs, users, connections, a longer journal.
+//! The cost of an operation with more hubs, more users, more connections or more earlier calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::http::count;
 use crate::measure::{Goal, Measure, Scale, median};
 use crate::mock::{self, Mock, VIRTUAL, Wish};
 
-/// Connections that ask.
+/// Connections that send calls.
 const CLIENTS: u64 = 16;
-/// How long a million calls may take.
+/// Time limit for a million calls.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What an operation may cost more than in the smallest world.
+/// Highest cost relative to the smallest world.
 const FLAT: Goal = Goal::AtMost(1.25);
 
 const SMALL: Wish = Wish { virtual_hubs: 100, ..Wish::NOTHING };
 
-/// A world with calls or logins under way.
+/// The operations of a lane.
 enum Load {
     Calls(Driver<Talker>),
     Logins(Driver<Asker>),
@@ -32,30 +32,30 @@ struct Lane {
     name: String,
     mock: Mock,
     load: Load,
-    /// Connections that say nothing.
+    /// Idle connections.
     _idle: Option<Driver<Talker>>,
     costs: Vec<f64>,
 }
 
 impl Lane {
-    fn calls(name: String, wish: Wish, idle: u64) -> Result<Self, String> {
-        let mock = Mock::start(wish)?;
+    fn calls(name: String, world: Wish, idle: u64) -> Result<Self, String> {
+        let mock = Mock::start(world)?;
         let to = mock.contestant.address;
         let mut waiting = Driver::new()?;
         waiting.connect_all(to, (0..idle).map(|_| Talker::new("/", mock.at_hub(VIRTUAL), Role::Idle)))?;
         let mut driver = Driver::new()?;
         let call = masked(&json!({"id": "b", "method": "hub.modes.current.get", "params": {}}).to_string());
         let role = || Role::Ask { frames: vec![call.clone()], at_once: 4, per_operation: 1, timed: false };
-        // Spread over all of them.
-        let step = wish.virtual_hubs / CLIENTS;
+        // The calls are spread over all hubs.
+        let step = world.virtual_hubs / CLIENTS;
         driver.connect_all(to, (0..CLIENTS).map(|n| Talker::new("/", mock.at_hub(VIRTUAL + n * step), role())))?;
         driver.begin()?;
         driver.run(Duration::from_millis(100))?;
         Ok(Self { name, mock, load: Load::Calls(driver), _idle: Some(waiting), costs: Vec::new() })
     }
 
-    fn logins(name: String, wish: Wish) -> Result<Self, String> {
-        let mock = Mock::start(wish)?;
+    fn logins(name: String, world: Wish) -> Result<Self, String> {
+        let mock = Mock::start(world)?;
         let requests = Arc::new(vec![mock::login_request(), mock::account_request(&mock.identity)]);
         let mut driver = Driver::new()?;
         driver.connect_all(mock.contestant.address, (0..CLIENTS).map(|_| Asker::new(Arc::clone(&requests))))?;
@@ -80,10 +80,10 @@ fn passed<S: crate::drive::Side>(driver: &mut Driver<S>, time: Duration) -> Resu
     Ok(driver.tally.done - before)
 }
 
-/// What something costs each time it was looked at.
+/// The name of a lane and its cost in each round.
 type Costs = (String, Vec<f64>);
 
-/// Each beside the first, in interleaved rounds.
+/// Measures all lanes in interleaved rounds and compares each with the first.
 fn compare(scale: Scale, mut lanes: Vec<Lane>) -> Result<Vec<Measure>, String> {
     for _ in 0..scale.rounds() {
         for lane in &mut lanes {
@@ -93,8 +93,8 @@ fn compare(scale: Scale, mut lanes: Vec<Lane>) -> Result<Vec<Measure>, String> {
     Ok(beside_first(&lanes.into_iter().map(|lane| (lane.name, lane.costs)).collect::<Vec<_>>()))
 }
 
-/// Calls to one process early in its life, when its journal has just become full, and late, when it has heard of many more; a new
-/// process each round.
+/// Measures calls of one process after 50,000 earlier calls, when its journal has just become full, and after many more. Each
+/// round has a new process.
 fn ages(scale: Scale) -> Result<Vec<Measure>, String> {
     let mut ages = [50_000_u64, 200_000, 1_000_000].map(|calls| (calls, Vec::new()));
     for _ in 0..scale.rounds() {
@@ -119,7 +119,7 @@ fn beside_first(lanes: &[Costs]) -> Vec<Measure> {
             peer: lanes[0].0.clone(),
             ratio: cost / least,
             goal: FLAT,
-            detail: format!("{cost:.2} us of processor time beside {least:.2} us"),
+            detail: format!("{cost:.2} us of processor time against {least:.2} us"),
         }
     };
     lanes[1..].iter().map(beside).collect()

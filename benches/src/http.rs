@@ -1,4 +1,4 @@
-//! Logins and account reads over kept HTTP connections, the journal on, beside servers that have nothing to do.
+//! Logins and account reads over keep-alive connections with the journal on, compared with servers of a fixed response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use crate::drive::http::Asker;
 use crate::measure::{Goal, Measure, Scale, median};
 use crate::mock::{self, Mock, Wish};
 
-/// Kept connections, each with one request under way.
+/// Keep-alive connections, each with one request in flight.
 const CONNECTIONS: usize = 64;
-/// How long WireMock is asked before it counts: its machine compiles meanwhile.
+/// Warm-up time of WireMock, in which its virtual machine compiles.
 const WARM: Duration = Duration::from_secs(5);
 
 struct Lane<'a> {
     contestant: &'a Contestant,
     driver: Driver<Asker>,
     rates: Vec<f64>,
-    /// Microseconds of processor time a request.
+    /// Processor time per request in microseconds.
     costs: Vec<f64>,
 }
 
@@ -45,7 +45,6 @@ impl<'a> Lane<'a> {
         self.rates.push(self.driver.run(time)?);
         let cost = (self.contestant.cpu() - cpu) / count(self.driver.tally.done - done);
         self.costs.push(cost * 1e6);
-        // What is under way is answered before the next one has the machine.
         Ok(())
     }
 }
@@ -56,8 +55,8 @@ pub(crate) fn count(number: u64) -> f64 {
 }
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
-    let wish = Wish { virtual_hubs: 1, ..Wish::NOTHING };
-    let ours = Mock::start(wish)?;
+    let world = Wish { virtual_hubs: 1, ..Wish::NOTHING };
+    let ours = Mock::start(world)?;
     let requests = vec![mock::login_request(), mock::account_request(&ours.identity)];
     let lengths = requests.iter().map(|request| mock::once(ours.contestant.address, request).map(|body| body.len()));
     let length = lengths.sum::<Result<usize, _>>()? / requests.len();
@@ -69,21 +68,21 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     for peer in &peers {
         lanes.push(Lane::new(peer, requests.clone())?);
     }
-    // Until the journal has forgotten something, and the allocator has what it needs.
+    // Fills the journal and the pools of the allocator before the first memory reading.
     lanes[0].driver.run(scale.round() * 4)?;
     let (before, begun) = (ours.contestant.memory(), lanes[0].driver.tally.done);
     for _ in 0..scale.rounds() {
         for lane in &mut lanes {
-            // The load of one at a time: the others' connections wait.
+            // Only one lane has load at a time: the connections of the others wait.
             lane.round(scale.round())?;
         }
     }
     let (growth, done) = (ours.contestant.memory() - before, count(lanes[0].driver.tally.done - begun));
-    let told = |lane: &Lane<'_>| (median(lane.rates.clone()), median(lane.costs.clone()));
-    let (rate, cost) = told(&lanes[0]);
+    let medians = |lane: &Lane<'_>| (median(lane.rates.clone()), median(lane.costs.clone()));
+    let (rate, cost) = medians(&lanes[0]);
     let mut measures = Vec::new();
     for lane in &lanes[1..] {
-        let (their_rate, their_cost) = told(lane);
+        let (their_rate, their_cost) = medians(lane);
         let least = match lane.contestant.name {
             "bare hyper" => 0.85,
             "wiremock-rs" => 3.0,
@@ -94,7 +93,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
             peer: format!("{}'s rate", lane.contestant.name),
             ratio: rate / their_rate,
             goal: Goal::AtLeast(least),
-            detail: format!("{rate:.0}/s beside {their_rate:.0}/s, {length} bytes"),
+            detail: format!("{rate:.0}/s against {their_rate:.0}/s, {length} bytes"),
         });
         if lane.contestant.name == "bare hyper" {
             measures.push(Measure {
@@ -102,7 +101,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
                 peer: "bare hyper's processor time".into(),
                 ratio: cost / their_cost,
                 goal: Goal::AtMost(1.25),
-                detail: format!("{cost:.1} us beside {their_cost:.1} us a request"),
+                detail: format!("{cost:.1} us against {their_cost:.1} us a request"),
             });
         }
     }
@@ -121,7 +120,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     Ok(measures)
 }
 
-/// The same beside WireMock, by itself: its virtual machine goes on working when nobody asks it for anything.
+/// Compares the same requests with WireMock. WireMock runs alone, because its virtual machine works also without requests.
 fn beside_wiremock(
     ours: &Contestant,
     requests: &[Vec<u8>],
@@ -147,11 +146,11 @@ fn beside_wiremock(
         peer: "WireMock's rate".into(),
         ratio: rate / their_rate,
         goal: Goal::AtLeast(5.0),
-        detail: format!("{rate:.0}/s beside {their_rate:.0}/s, one after the other"),
+        detail: format!("{rate:.0}/s against {their_rate:.0}/s, one after the other"),
     }))
 }
 
-/// The same over kept connections with TLS, beside those without.
+/// Compares keep-alive connections with TLS and without.
 fn with_tls(ours: &Contestant, requests: Vec<Vec<u8>>, scale: Scale) -> Result<Measure, String> {
     let address = ours.https.ok_or("no TLS")?;
     let mut plain = Lane::new(ours, requests.clone())?;
@@ -160,13 +159,13 @@ fn with_tls(ours: &Contestant, requests: Vec<Vec<u8>>, scale: Scale) -> Result<M
         plain.round(scale.round())?;
         tls.round(scale.round())?;
     }
-    let told = |lane: &Lane<'_>| (median(lane.rates.clone()), median(lane.costs.clone()));
-    let ((rate, cost), (their_rate, their_cost)) = (told(&tls), told(&plain));
+    let medians = |lane: &Lane<'_>| (median(lane.rates.clone()), median(lane.costs.clone()));
+    let ((rate, cost), (their_rate, their_cost)) = (medians(&tls), medians(&plain));
     Ok(Measure {
         name: "login and account read, TLS".into(),
         peer: "our own without".into(),
         ratio: rate / their_rate,
         goal: Goal::AtLeast(0.7),
-        detail: format!("{rate:.0}/s beside {their_rate:.0}/s, {cost:.1} us beside {their_cost:.1} us a request"),
+        detail: format!("{rate:.0}/s against {their_rate:.0}/s, {cost:.1} us against {their_cost:.1} us a request"),
     })
 }

@@ -1,4 +1,4 @@
-//! One hub with 1,000 items beside a small one, and beside writing the same list with serde alone.
+//! A hub with 1,000 items, compared with a small hub and with serde_json writing the same list.
 
 use std::hint::black_box;
 
@@ -20,7 +20,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
 struct House {
     _cloud: MockCloud,
     client: Client,
-    /// A call that sets a switch and is answered with an answer and a broadcast.
+    /// A call that sets an item and causes a reply and one broadcast.
     set: String,
     items: Value,
 }
@@ -34,7 +34,7 @@ impl House {
         let answer: Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
         let items = answer["result"].clone();
         let all = items["items"].as_array().ok_or("no items")?;
-        // The last colour: nothing follows it, so that one broadcast comes.
+        // The last colour item has no linked items, so one set causes one broadcast.
         let colour = all.iter().rev().find(|item| item["valueType"] == "rgb").ok_or("no colour")?;
         let set =
             json!({"id": 1, "method": "hub.item.value.set", "params": {"_id": colour["_id"], "value": {"red": 1}}});
@@ -61,7 +61,7 @@ async fn compare(scale: Scale) -> Result<Vec<Measure>, String> {
         small_sets.push(rate(scale.round(), async || small.set().await).await?);
         lists.push(rate(scale.round(), async || large.list().await).await?);
         let written = rate(scale.round(), async || {
-            // What any answer costs at the least: the list written out once.
+            // The lower bound for any reply: the list is serialised once.
             black_box(black_box(&large.items).to_string());
             Ok::<_, String>(())
         });

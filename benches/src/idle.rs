@@ -1,4 +1,4 @@
-//! What a connection costs that has logged in, is at its hub, and says nothing.
+//! The memory of an idle connection that has logged in and registered with a hub.
 
 use serde_json::json;
 
@@ -8,16 +8,15 @@ use crate::drive::socket::{Role, Talker};
 use crate::http::count;
 use crate::measure::{Goal, Measure, Scale};
 use crate::mock::{Mock, VIRTUAL, Wish};
-use crate::relay::FRAMINGS;
 
 const CONNECTIONS: u64 = 4_000;
 const WITH_TLS: u64 = 2_000;
 
-/// Bytes of each connection, without and with TLS.
-fn ours(own_framing: bool) -> Result<(f64, f64), String> {
-    let wish = Wish { virtual_hubs: 1, own_framing, ..Wish::NOTHING };
-    let mock = Mock::start(wish)?;
-    // The journal is full, and the allocator has what it needs.
+/// Returns the bytes per connection, without and with TLS.
+fn ours() -> Result<(f64, f64), String> {
+    let world = Wish { virtual_hubs: 1, ..Wish::NOTHING };
+    let mock = Mock::start(world)?;
+    // Fills the journal and the pools of the allocator before the first memory reading.
     let call = json!({"id": "s", "method": "hub.info.get", "params": {}}).to_string();
     let mut warm = Driver::new()?;
     let setup = || [mock.at_hub(VIRTUAL), vec![call.clone(); 200]].concat();
@@ -33,27 +32,21 @@ fn ours(own_framing: bool) -> Result<(f64, f64), String> {
     Ok((each, (mock.contestant.memory() - before) / count(WITH_TLS)))
 }
 
-/// Most bytes, without and with TLS, by tokio-tungstenite and by our own framing.
-const GOALS: [[(&str, f64); 2]; 2] =
-    [[("6 KiB", 6_144.0), ("24 KiB", 24_576.0)], [("2 KiB", 2_048.0), ("17 KiB", 17_408.0)]];
+/// Highest number of bytes per connection, without and with TLS.
+const GOALS: [(&str, f64); 2] = [("6 KiB", 6_144.0), ("24 KiB", 24_576.0)];
 
 pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
     let mut measures = Vec::new();
-    let (plain, secret) = ours(false)?;
-    for ((framing, goals), sizes) in FRAMINGS.iter().zip(GOALS).zip([(plain, secret), ours(true)?]) {
-        for ((name, (peer, most)), each) in ["idle connection with its session", "idle connection with TLS"]
-            .into_iter()
-            .zip(goals)
-            .zip([sizes.0, sizes.1])
-        {
-            measures.push(Measure {
-                name: format!("{name}{framing}"),
-                peer: peer.into(),
-                ratio: each / most,
-                goal: Goal::AtMost(1.0),
-                detail: format!("{each:.0} bytes each"),
-            });
-        }
+    let (plain, secret) = ours()?;
+    let names = ["idle connection with its session", "idle connection with TLS"];
+    for ((name, (peer, most)), each) in names.into_iter().zip(GOALS).zip([plain, secret]) {
+        measures.push(Measure {
+            name: name.into(),
+            peer: peer.into(),
+            ratio: each / most,
+            goal: Goal::AtMost(1.0),
+            detail: format!("{each:.0} bytes each"),
+        });
     }
     for (name, buffer) in [("tungstenite, 4 KiB buffers", "4096"), ("tungstenite, its defaults", "131072")] {
         let peer = Contestant::peer(name, None, &["relay", buffer])?;
@@ -67,7 +60,7 @@ pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
             peer: name.into(),
             ratio: plain / theirs,
             goal: Goal::None,
-            detail: format!("{plain:.0} bytes beside {theirs:.0}"),
+            detail: format!("{plain:.0} bytes against {theirs:.0}"),
         });
     }
     Ok(measures)

@@ -1,5 +1,5 @@
-//! Instructions that the hot paths take, counted by valgrind: the same for the same program and the same work, whatever else the
-//! machine does. A number says nothing by itself; what it was before stands in `benches/instructions.json`.
+//! Instructions of the hot paths, counted by valgrind. The counts depend on the program only, not on the load of the machine.
+//! They are compared with the previous counts in `benches/instructions.json`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use crate::measure::{Goal, Measure, Scale};
 use crate::mock::{self, FOREIGN, Mock, VIRTUAL, Wish};
 use crate::{relay, virtual_hub};
 
-/// Operations of the short run; the long one has three times as many, and what both have beside them falls out.
+/// Operations of the short run. The long run has three times as many, and the difference excludes the cost of the start.
 const OPERATIONS: u64 = 2_000;
-/// A program under valgrind is fifty times as slow.
+/// Time limit of a run. A program under valgrind is about fifty times slower.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Does so many operations, one at a time on one connection.
+/// A function that runs a number of operations, one at a time on one connection.
 type Operation = fn(&Mock, u64) -> Result<(), String>;
 
 const PATHS: &[(&str, Operation)] = &[
@@ -60,15 +60,15 @@ fn set(mock: &Mock, times: u64) -> Result<(), String> {
     driver.until(PATIENCE, |tally| tally.done >= times)
 }
 
-/// What a run of so many operations took, from start to end.
+/// Returns the instructions of a whole run with a number of operations.
 fn counted(path: Operation, times: u64, out: &Path) -> Result<u64, String> {
-    let wish = Wish { virtual_hubs: 1, foreign_hubs: 1, ..Wish::NOTHING };
-    let mock = Mock::start_counted(wish, out)?;
+    let world = Wish { virtual_hubs: 1, foreign_hubs: 1, ..Wish::NOTHING };
+    let mock = Mock::start_counted(world, out)?;
     path(&mock, times)?;
     mock.into_parts().0.end()?;
     let text = std::fs::read_to_string(out).map_err(|error| format!("{}: {error}", out.display()))?;
     let total = text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
-    total.and_then(|total| total.trim().parse().ok()).ok_or_else(|| "valgrind counted nothing".into())
+    total.and_then(|total| total.trim().parse().ok()).ok_or_else(|| "valgrind reported no total".into())
 }
 
 fn before() -> (PathBuf, BTreeMap<String, f64>) {
@@ -77,18 +77,20 @@ fn before() -> (PathBuf, BTreeMap<String, f64>) {
     (path, serde_json::from_str(&text).unwrap_or_default())
 }
 
-/// Whether this is the build of which the numbers before are: those of others are no comparison.
+/// Returns true if this is the build profile `counted`. Counts of other profiles are not comparable.
 fn is_counted() -> bool {
     std::env::current_exe().is_ok_and(|path| path.parent().is_some_and(|folder| folder.ends_with("counted")))
 }
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     if !is_counted() {
-        eprintln!("bench: `cargo xtask bench instructions` counts instructions, in a build of their own");
+        eprintln!(
+            "bench: instructions are counted only by `cargo xtask bench instructions`, in the build profile `counted`"
+        );
         return Ok(Vec::new());
     }
-    let there = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    if !there.is_ok_and(|status| status.success()) {
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    if !valgrind.is_ok_and(|status| status.success()) {
         eprintln!("bench: valgrind is not installed; no instructions were counted");
         return Ok(Vec::new());
     }
@@ -97,19 +99,22 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     let out = folder.path().join("counts");
     let (path, before) = before();
     let (mut measures, mut now) = (Vec::new(), BTreeMap::new());
-    for (name, does) in PATHS {
-        let (short, long) = (counted(*does, operations, &out)?, counted(*does, 3 * operations, &out)?);
+    for (name, operation) in PATHS {
+        let (short, long) = (counted(*operation, operations, &out)?, counted(*operation, 3 * operations, &out)?);
         let each = count(long.saturating_sub(short)) / count(2 * operations);
         now.insert((*name).to_owned(), each.round());
-        let known = before.get(*name);
+        let previous = before.get(*name);
         measures.push(Measure {
             name: format!("instructions: {name}"),
             peer: "the number before".into(),
-            ratio: known.map_or(1.0, |known| each / known),
+            ratio: previous.map_or(1.0, |previous| each / previous),
             goal: Goal::None,
-            detail: format!("{each:.0}, before {}", known.map_or("unknown".into(), |known| format!("{known:.0}"))),
+            detail: format!(
+                "{each:.0}, before {}",
+                previous.map_or("unknown".into(), |previous| format!("{previous:.0}"))
+            ),
         });
     }
-    eprintln!("bench: to be the numbers before, in {}: {}", path.display(), json!(now));
+    eprintln!("bench: new content of {}: {}", path.display(), json!(now));
     Ok(measures)
 }

@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what we do beside what something else does, in interleaved rounds of one run. Ratios, medians, no
-//! gate: a number says how it is, not whether the build is good.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
+//! `cargo xtask bench`: compares mock-cloud and the SDK with other programs in interleaved rounds of one run. It reports
+//! ratios of medians, and no result fails the build.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program")]
 
 use std::process::ExitCode;
 
@@ -30,22 +30,22 @@ mod world;
 use measure::{Measure, Scale};
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench", about = "Measures us beside something else in the same run.")]
+#[command(name = "cargo xtask bench", about = "Compares mock-cloud and the SDK with other programs in the same run.")]
 struct Arguments {
-    /// Only benchmarks whose name contains this.
+    /// Run only the benchmarks whose name contains this text.
     name: Option<String>,
-    /// Few, short rounds: a look, not a result.
+    /// Run few short rounds, for a rough estimate (3 rounds of 150 ms; default: 7 of 500 ms).
     #[arg(long)]
     quick: bool,
-    /// Many, long rounds: for the tables.
+    /// Run many long rounds, for published tables (11 rounds of 1 s).
     #[arg(long, conflicts_with = "quick")]
     full: bool,
-    /// Print one JSON object a measure.
+    /// Print one JSON object per measure.
     #[arg(long)]
     json: bool,
 }
 
-/// A benchmark: its name and what it measures.
+/// A benchmark: its name and its function.
 type Benchmark = (&'static str, fn(Scale) -> Result<Vec<Measure>, String>);
 
 const BENCHMARKS: &[Benchmark] = &[
@@ -64,7 +64,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("cluster", cluster::run),
 ];
 
-/// The program as one of the things that are measured.
+/// The arguments of this program when it runs as a measured process.
 #[derive(Debug, Parser)]
 struct AsPeer {
     #[command(flatten)]
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     let chosen: Vec<_> = BENCHMARKS.iter().filter(|(name, _)| wanted(name)).collect();
     if chosen.is_empty() {
         let names: Vec<_> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
-        eprintln!("bench: no benchmark has that name; there are {}", names.join(", "));
+        eprintln!("bench: no benchmark has that name; the benchmarks are {}", names.join(", "));
         return ExitCode::FAILURE;
     }
     let mut failed = false;

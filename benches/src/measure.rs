@@ -1,10 +1,10 @@
-//! Rounds, medians, ratios.
+//! Rounds, medians and ratios.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-/// How much is measured.
+/// The number and length of the rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
     Quick,
@@ -13,7 +13,7 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    /// Rounds of each contestant.
+    /// Returns the number of rounds of each process.
     pub(crate) const fn rounds(self) -> usize {
         match self {
             Self::Quick => 3,
@@ -22,7 +22,7 @@ impl Scale {
         }
     }
 
-    /// Length of a round.
+    /// Returns the length of a round.
     pub(crate) const fn round(self) -> Duration {
         match self {
             Self::Quick => Duration::from_millis(150),
@@ -32,29 +32,29 @@ impl Scale {
     }
 }
 
-/// One number: ours beside a peer's.
+/// The result of one comparison.
 #[derive(Debug)]
 pub(crate) struct Measure {
     pub(crate) name: String,
     pub(crate) peer: String,
-    /// Ours divided by the peer's.
+    /// Our value divided by that of the peer.
     pub(crate) ratio: f64,
     pub(crate) goal: Goal,
-    /// What stands behind the ratio, for people.
+    /// The absolute values, as text.
     pub(crate) detail: String,
 }
 
-/// What the ratio should be.
+/// The goal for a ratio.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
-    /// Reported, and nobody's goal.
+    /// No goal: the ratio is only reported.
     None,
 }
 
 impl Goal {
-    /// Whether it is reached; nothing where there is none.
+    /// Returns true if the ratio reaches the goal, or `None` without a goal.
     fn met(self, ratio: f64) -> Option<bool> {
         match self {
             Self::AtLeast(least) => Some(ratio >= least),
@@ -96,7 +96,7 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Operations a second of repeating an operation for that long.
+/// Repeats an operation for a round and returns the operations per second.
 #[expect(clippy::cast_precision_loss, reason = "counts of a second fit")]
 pub(crate) async fn rate<E>(round: Duration, mut operation: impl AsyncFnMut() -> Result<(), E>) -> Result<f64, E> {
     let start = Instant::now();

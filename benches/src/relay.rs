@@ -1,4 +1,4 @@
-//! Calls from an app through the relay to a hub that is a process of its own, and back; beside bare relays.
+//! Calls from a client through the relay to an external hub and back, compared with bare relays.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::mock::{FOREIGN, Mock, Wish};
 
 const PAIRS: u64 = 64;
 
-/// About 300 bytes each way, as a call with its answer.
+/// Returns a call of about 300 bytes. Its reply has about the same size.
 pub(crate) fn request() -> String {
     let params = json!({"_id": "5f0c2a7d1234567890abcdef", "value": 50, "padding": "x".repeat(170)});
     json!({"id": "b", "method": "hub.item.value.set", "api": "1.0", "params": params}).to_string()
@@ -27,7 +27,7 @@ pub(crate) fn answer() -> String {
     )
 }
 
-/// A server with its pairs of connections.
+/// A server with its pairs of client and hub connections.
 pub(crate) struct Lane {
     _mock: Option<Mock>,
     _peer: Option<Contestant>,
@@ -41,13 +41,13 @@ impl Lane {
     fn new(server: Server, pairs: u64, at_once: usize, timed: bool) -> Result<Self, String> {
         let mut driver = Driver::new()?;
         let ask = || Role::Ask { frames: vec![masked(&request())], at_once, per_operation: 1, timed };
-        let tell = || Role::Answer { text: answer() };
+        let reply = || Role::Answer { text: answer() };
         let (mock, peer) = match server {
-            Server::Mock { core, own_framing } => {
-                let wish = Wish { foreign_hubs: pairs, core, own_framing, ..Wish::NOTHING };
-                let mock = Mock::start(wish)?;
+            Server::Mock { core } => {
+                let world = Wish { foreign_hubs: pairs, core, ..Wish::NOTHING };
+                let mock = Mock::start(world)?;
                 let to = mock.contestant.address;
-                let hubs = (0..pairs).map(|n| Talker::new("/", mock.as_hub(FOREIGN + n), tell()));
+                let hubs = (0..pairs).map(|n| Talker::new("/", mock.as_hub(FOREIGN + n), reply()));
                 driver.connect_all(to, hubs)?;
                 let apps = (0..pairs).map(|n| Talker::new("/", mock.at_hub(FOREIGN + n), ask()));
                 driver.connect_all(to, apps)?;
@@ -55,7 +55,7 @@ impl Lane {
             }
             Server::Peer(peer) => {
                 let to = peer.address;
-                driver.connect_all(to, (0..pairs).map(|n| Talker::new(format!("/hub/{n}"), Vec::new(), tell())))?;
+                driver.connect_all(to, (0..pairs).map(|n| Talker::new(format!("/hub/{n}"), Vec::new(), reply())))?;
                 driver.connect_all(to, (0..pairs).map(|n| Talker::new(format!("/app/{n}"), Vec::new(), ask())))?;
                 (None, Some(peer))
             }
@@ -81,15 +81,14 @@ impl Lane {
 }
 
 enum Server {
-    Mock { core: Option<usize>, own_framing: bool },
+    Mock { core: Option<usize> },
     Peer(Contestant),
 }
 
-/// Who takes part: ours first, with either framing.
+/// Starts the servers of one comparison. mock-cloud is the first.
 fn servers(core: Option<usize>) -> Result<Vec<Server>, String> {
     let mut servers = vec![
-        Server::Mock { core, own_framing: false },
-        Server::Mock { core, own_framing: true },
+        Server::Mock { core },
         Server::Peer(Contestant::peer("tungstenite, 4 KiB buffers", core, &["relay", "4096"])?),
         Server::Peer(Contestant::peer("tungstenite, its defaults", core, &["relay", "131072"])?),
         Server::Peer(Contestant::peer("epoll alone", core, &["limit"])?),
@@ -100,19 +99,11 @@ fn servers(core: Option<usize>) -> Result<Vec<Server>, String> {
     Ok(servers)
 }
 
-/// How many of a contest are ours.
-const OURS: usize = 2;
-/// What the framings add to the name of a measure.
-pub(crate) const FRAMINGS: [&str; OURS] = ["", ", own framing"];
-
-/// What the ratio to each of them is to be, one and sixteen at a time; the same of our own framing.
-const GOALS: &[(&str, [[Goal; 2]; OURS])] = &[
-    (
-        "tungstenite, 4 KiB buffers",
-        [[Goal::AtLeast(0.95), Goal::AtLeast(1.0)], [Goal::AtLeast(1.1), Goal::AtLeast(1.8)]],
-    ),
-    ("tungstenite, its defaults", [[Goal::AtLeast(1.3), Goal::None], [Goal::AtLeast(1.5), Goal::None]]),
-    ("Node ws", [[Goal::AtLeast(1.7), Goal::AtLeast(12.0)], [Goal::AtLeast(2.0), Goal::AtLeast(24.0)]]),
+/// Goals for the ratio to each peer, with one and with sixteen calls in flight.
+const GOALS: &[(&str, [Goal; 2])] = &[
+    ("tungstenite, 4 KiB buffers", [Goal::AtLeast(0.95), Goal::AtLeast(1.0)]),
+    ("tungstenite, its defaults", [Goal::AtLeast(1.3), Goal::None]),
+    ("Node ws", [Goal::AtLeast(1.7), Goal::AtLeast(12.0)]),
 ];
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
@@ -125,28 +116,26 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
                 lane.round(scale.round())?;
             }
         }
-        let told = |lane: &Lane| (median(lane.rates.clone()), median(lane.costs.clone()));
-        let (ours, peers) = lanes.split_at(OURS);
-        for (at, own) in ours.iter().enumerate() {
-            let (rate, cost) = told(own);
-            for lane in peers {
-                let (their_rate, their_cost) = told(lane);
-                let goals = GOALS.iter().find(|(peer, _)| *peer == lane.name);
-                measures.push(Measure {
-                    name: format!("{name}{}", FRAMINGS[at]),
-                    peer: lane.name.into(),
-                    ratio: rate / their_rate,
-                    goal: goals.map_or(Goal::None, |(_, goals)| goals[at][usize::from(at_once > 1)]),
-                    detail: format!("{rate:.0}/s {cost:.2} us beside {their_rate:.0}/s {their_cost:.2} us"),
-                });
-            }
+        let medians = |lane: &Lane| (median(lane.rates.clone()), median(lane.costs.clone()));
+        let (ours, peers) = lanes.split_at(1);
+        let (rate, cost) = medians(&ours[0]);
+        for lane in peers {
+            let (their_rate, their_cost) = medians(lane);
+            let goals = GOALS.iter().find(|(peer, _)| *peer == lane.name);
+            measures.push(Measure {
+                name: name.into(),
+                peer: lane.name.into(),
+                ratio: rate / their_rate,
+                goal: goals.map_or(Goal::None, |(_, goals)| goals[usize::from(at_once > 1)]),
+                detail: format!("{rate:.0}/s {cost:.2} us against {their_rate:.0}/s {their_cost:.2} us"),
+            });
         }
     }
     measures.extend(pinned(scale)?);
     Ok(measures)
 }
 
-/// One connection with one call under way, everything on one core.
+/// Measures the latency of one connection with one call in flight, with all processes on one core.
 fn pinned(scale: Scale) -> Result<Vec<Measure>, String> {
     crate::peers::pin(0)?;
     let lanes = servers(Some(0))?.into_iter().map(|server| Lane::new(server, 1, 1, true));
@@ -158,19 +147,17 @@ fn pinned(scale: Scale) -> Result<Vec<Measure>, String> {
     }
     crate::peers::unpin()?;
     let middle = |lane: &Lane| median(lane.driver.tally.times.clone()) * 1e6;
-    let (ours, peers) = lanes.split_at(OURS);
-    let each = ours.iter().zip(FRAMINGS).zip([1.4, 1.25]).flat_map(|((own, framing), most)| {
-        let ours = middle(own);
-        peers.iter().map(move |lane| {
-            let theirs = middle(lane);
-            Measure {
-                name: format!("relay, p50 on one core{framing}"),
-                peer: lane.name.into(),
-                ratio: ours / theirs,
-                goal: if lane.name == "epoll alone" { Goal::AtMost(most) } else { Goal::None },
-                detail: format!("{ours:.1} us beside {theirs:.1} us"),
-            }
-        })
+    let (ours, peers) = lanes.split_at(1);
+    let ours = middle(&ours[0]);
+    let each = peers.iter().map(|lane| {
+        let theirs = middle(lane);
+        Measure {
+            name: "relay, p50 on one core".into(),
+            peer: lane.name.into(),
+            ratio: ours / theirs,
+            goal: if lane.name == "epoll alone" { Goal::AtMost(1.4) } else { Goal::None },
+            detail: format!("{ours:.1} us against {theirs:.1} us"),
+        }
     });
     Ok(each.collect())
 }

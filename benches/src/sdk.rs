@@ -1,5 +1,5 @@
-//! The SDK beside what it is made of: lists as types and as `Value`, calls beside a bare WebSocket, and the way from nothing
-//! to the first answer beside the same by hand.
+//! The SDK compared with the libraries below it: typed lists with `serde_json::Value`, calls with a bare WebSocket client, and
+//! the path from login to the first reply with the same requests written by hand.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::measure::{Goal, Measure, Scale, median, rate};
 
 const USER: (&str, &str) = ("demo.user", "demo-password");
 const SERIAL: &str = "90000001";
-/// Flows in a round.
+/// Flows per round.
 const FLOWS: usize = 30;
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -75,12 +75,11 @@ async fn decoded<T: DeserializeOwned>(name: &str, list: &str, scale: Scale) -> R
         peer: "serde_json::Value".into(),
         ratio: typed / values,
         goal: Goal::AtLeast(1.8),
-        detail: format!("{typed:.0}/s beside {values:.0}/s, {} bytes", list.len()),
+        detail: format!("{typed:.0}/s against {values:.0}/s, {} bytes", list.len()),
     })
 }
 
-/// What the SDK adds to a call, by one with a short answer; and by one whose answer has something to be read, which the bare client
-/// does not do.
+/// Measures the cost that the SDK adds to a call, for a short reply and for a longer reply that only the SDK decodes.
 async fn calls(cloud: &MockCloud, scale: Scale) -> Result<[Measure; 2], String> {
     let environment = Environment::from_base_url(&cloud.ready().http).map_err(text)?;
     let account = Account::log_in(environment, &Credentials::new(USER.0, USER.1)).await.map_err(text)?;
@@ -103,7 +102,7 @@ async fn calls(cloud: &MockCloud, scale: Scale) -> Result<[Measure; 2], String> 
         peer: "a bare tungstenite client".into(),
         ratio: ours / theirs,
         goal,
-        detail: format!("{ours:.0}/s beside {theirs:.0}/s"),
+        detail: format!("{ours:.0}/s against {theirs:.0}/s"),
     };
     Ok([
         measure("calls of the SDK, one at a time", ours, theirs, Goal::AtLeast(0.9)),
@@ -134,11 +133,11 @@ async fn flows(cloud: &MockCloud, scale: Scale) -> Result<Measure, String> {
         peer: "the same by hand".into(),
         ratio: ours / theirs,
         goal: Goal::AtMost(1.3),
-        detail: format!("{ours:.2} ms beside {theirs:.2} ms"),
+        detail: format!("{ours:.2} ms against {theirs:.2} ms"),
     })
 }
 
-/// The least that does it: three connections, every request written out.
+/// A hand-written client with the fewest steps: three connections and literal requests.
 struct ByHand {
     connector: TlsConnector,
     address: String,
@@ -176,7 +175,7 @@ impl ByHand {
             let read = stream.read(&mut buffer).await.map_err(text)?;
             bytes.extend_from_slice(&buffer[..read]);
             if read == 0 {
-                return Err("no answer".into());
+                return Err("the connection ended without a reply".into());
             }
         }
     }
@@ -197,7 +196,7 @@ impl ByHand {
             json!({"id": 3, "method": "hub.info.get", "params": {}}),
         ] {
             socket.send(Message::text(call.to_string())).await.map_err(text)?;
-            socket.next().await.ok_or("no answer")?.map_err(text)?;
+            socket.next().await.ok_or("the connection ended without a reply")?.map_err(text)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! From nothing to the first answer, and what many hubs cost that nobody has touched.
+//! The time from the start of a process to its first response, and the memory of many unused hubs.
 
 use std::time::Instant;
 
@@ -9,19 +9,19 @@ use crate::mock::{self, Mock, Wish};
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     let mut measures = Vec::new();
-    let wish = |virtual_hubs| Wish { virtual_hubs, ..Wish::NOTHING };
+    let world = |virtual_hubs| Wish { virtual_hubs, ..Wish::NOTHING };
     let (mut ours, mut idle, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.rounds() {
-        // To the answer of a login.
+        // Ends with the response to a login.
         let began = Instant::now();
-        let mock = Mock::start(wish(10_000))?;
+        let mock = Mock::start(world(10_000))?;
         ours.push(began.elapsed().as_secs_f64());
         drop(mock);
         let began = Instant::now();
         let peer = Contestant::peer("bare hyper", None, &["hyper", "100"])?;
         mock::once(peer.address, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
         bare.push(began.elapsed().as_secs_f64());
-        idle.push(Mock::start(wish(1))?.contestant.memory());
+        idle.push(Mock::start(world(1))?.contestant.memory());
     }
     let (ours, bare, idle) = (median(ours), median(bare), median(idle));
     measures.push(Measure {
@@ -29,7 +29,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         peer: "10 ms".into(),
         ratio: ours / 0.010,
         goal: Goal::AtMost(1.0),
-        detail: format!("{:.1} ms; bare hyper {:.1} ms to its first answer", ours * 1e3, bare * 1e3),
+        detail: format!("{:.1} ms; bare hyper {:.1} ms to its first response", ours * 1e3, bare * 1e3),
     });
     measures.extend(beside_wiremock(ours));
     measures.push(Measure {
@@ -41,7 +41,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     });
     let base = idle;
     for hubs in [1_000, 10_000, 50_000, 1_000_000] {
-        let (mock, time) = started(wish(hubs), if hubs == 50_000 { scale.rounds() } else { 1 })?;
+        let (mock, time) = started(world(hubs), if hubs == 50_000 { scale.rounds() } else { 1 })?;
         let each = (mock.contestant.memory() - base) / count(hubs);
         let goal = if hubs == 1_000_000 { Goal::AtMost(1.0) } else { Goal::None };
         if hubs == 50_000 {
@@ -53,7 +53,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
             ratio: each / 512.0,
             goal,
             detail: format!(
-                "{each:.0} bytes each, {:.1} MB in all, there after {:.1} ms",
+                "{each:.0} bytes each, {:.1} MB in all, ready after {:.1} ms",
                 mock.contestant.memory() / 1e6,
                 time * 1e3
             ),
@@ -62,12 +62,12 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     Ok(measures)
 }
 
-/// The last of so many starts, and how long they took to a login.
-fn started(wish: Wish, times: usize) -> Result<(Mock, f64), String> {
+/// Starts mock-cloud several times and returns the last process and the median time to a login in seconds.
+fn started(world: Wish, times: usize) -> Result<(Mock, f64), String> {
     let mut took = Vec::new();
     loop {
         let began = Instant::now();
-        let mock = Mock::start(wish)?;
+        let mock = Mock::start(world)?;
         took.push(began.elapsed().as_secs_f64());
         if took.len() >= times {
             return Ok((mock, median(took)));
@@ -75,7 +75,7 @@ fn started(wish: Wish, times: usize) -> Result<(Mock, f64), String> {
     }
 }
 
-/// What many hubs take in all, with the whole start of the program.
+/// Returns time and memory of a process with many hubs, including the start of the program.
 fn all_made(hubs: u64, time: f64, memory: f64) -> [Measure; 2] {
     let measure = |name: &str, peer: &str, ratio: f64, detail: String| Measure {
         name: format!("{hubs} hubs made, {name}"),
@@ -85,12 +85,17 @@ fn all_made(hubs: u64, time: f64, memory: f64) -> [Measure; 2] {
         detail,
     };
     [
-        measure("to a login", "50 ms", time / 0.050, format!("{:.1} ms, the start of the program in it", time * 1e3)),
+        measure(
+            "to a login",
+            "50 ms",
+            time / 0.050,
+            format!("{:.1} ms, including the start of the program", time * 1e3),
+        ),
         measure("memory of the process", "32 MB", memory / 32e6, format!("{:.1} MB", memory / 1e6)),
     ]
 }
 
-/// The same beside WireMock's way from nothing to its first answer.
+/// Compares the start with that of WireMock up to its first response.
 fn beside_wiremock(ours: f64) -> Option<Measure> {
     let theirs: Option<Vec<f64>> = (0..3)
         .map(|_| {
@@ -106,6 +111,6 @@ fn beside_wiremock(ours: f64) -> Option<Measure> {
         peer: "WireMock to its first answer".into(),
         ratio: ours / theirs,
         goal: Goal::AtMost(0.01),
-        detail: format!("{:.1} ms beside {:.0} ms", ours * 1e3, theirs * 1e3),
+        detail: format!("{:.1} ms against {:.0} ms", ours * 1e3, theirs * 1e3),
     })
 }

@@ -1,4 +1,4 @@
-//! A world as a whole: started, copied, moved in time, and what its journal costs.
+//! Start, fork and simulated time of a whole world, and the cost of its journal.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use crate::measure::{Goal, Measure, Scale, median, rate};
 
 const USER: (&str, &str) = ("demo.user", "demo-password");
 const SERIAL: &str = "90000001";
-/// When frozen worlds begin.
+/// Start time of the frozen worlds, as a Unix time in seconds.
 const START: i64 = 1_700_000_000;
-/// Copies, starts and steps in a round.
+/// Operations per round.
 const TIMES: usize = 20;
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
@@ -29,7 +29,7 @@ async fn cloud(world: &str, journal: bool) -> Result<MockCloud, String> {
     builder.start().await.map_err(|error| error.to_string())
 }
 
-/// The median time of something, beside what it may take.
+/// Measures the median time of an operation relative to a limit.
 async fn within(
     scale: Scale,
     (name, peer, limit): (&'static str, &'static str, Duration),
@@ -74,7 +74,7 @@ async fn days(scale: Scale) -> Result<Measure, String> {
     .await
 }
 
-/// Relayed calls with the journal and without it.
+/// Compares relayed calls with the journal and without it.
 async fn journal(scale: Scale) -> Result<Measure, String> {
     let (with, without) = (cloud("demo", true).await?, cloud("demo", false).await?);
     let (mut on, mut off) = (Client::at_hub(&with, USER, SERIAL).await?, Client::at_hub(&without, USER, SERIAL).await?);

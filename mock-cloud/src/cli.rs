@@ -1,4 +1,4 @@
-//! The subcommands, and what they share.
+//! The subcommands and their shared helpers.
 
 pub(crate) mod evidence;
 pub(crate) mod hub;
@@ -6,25 +6,25 @@ pub(crate) mod serve;
 pub(crate) mod state;
 pub(crate) mod world;
 
-/// Prints a line for whoever reads; ends when nobody does any more, as in `… | head`.
+/// Prints a line to standard output. A closed pipe, as in `… | head`, ends the program with success.
 pub(crate) fn print_line(line: std::fmt::Arguments<'_>) {
     use std::io::Write as _;
     if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        let nobody_reads = error.kind() == std::io::ErrorKind::BrokenPipe;
-        if !nobody_reads {
-            eprintln!("cannot print: {error}");
+        let is_closed_pipe = error.kind() == std::io::ErrorKind::BrokenPipe;
+        if !is_closed_pipe {
+            eprintln!("cannot write to standard output: {error}");
         }
-        std::process::exit(i32::from(!nobody_reads));
+        std::process::exit(i32::from(!is_closed_pipe));
     }
 }
 
-/// `println!` that does not panic when nobody reads.
+/// `println!` without its panic on a closed pipe.
 macro_rules! say {
     ($($part:tt)*) => { crate::cli::print_line(format_args!($($part)*)) };
 }
 pub(crate) use say;
 
-/// An error with its causes, separated by colons.
+/// Returns the text of an error and of its causes, separated by colons.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -44,7 +44,7 @@ pub(crate) fn log_to_stderr(level: &str) {
     }
 }
 
-/// Ends with Ctrl-C, or SIGTERM where there is one.
+/// Returns a future that completes on Ctrl-C or SIGTERM.
 #[cfg(unix)]
 pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -57,7 +57,7 @@ pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ends with Ctrl-C.
+/// Returns a future that completes on Ctrl-C.
 #[cfg(not(unix))]
 pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async {

@@ -1,5 +1,6 @@
-//! The one configuration: filled from flags, a file or code, and checked before anything starts.
+//! The configuration of a simulated cloud, from flags, a file or code. It is checked before anything starts.
 
+use crate::core::renamed;
 use ezlo_hub_sim::HubAssumptions;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -8,58 +9,48 @@ use std::time::Duration;
 use ezlo_protocol::evidence::Evidence;
 use serde::Deserialize;
 
-use crate::tls::names::TlsNames;
-use ezlo_hub_sim::world_file::WorldFile;
+use crate::core::host_name::check_host_name;
 
-/// How a simulated cloud is set up.
+/// The configuration of a simulated cloud.
+///
+/// The configuration file is TOML with the same keys. Unknown keys are errors, and every key is optional.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address to bind. Everything here is for tests; keep it on loopback.
+    /// Address that all ports bind to (default: 127.0.0.1). The control API has no credentials, so use a loopback address.
     pub bind: IpAddr,
-    /// Where all chance comes from.
+    /// Random seed (default: 1).
     pub seed: u64,
-    /// Set of manners.
+    /// Behaviour profile (default: `calm`).
     pub profile: Profile,
-    /// Ports; 0 = any free one.
+    /// Ports (default: 0 for each, which is any free port).
     pub ports: Ports,
-    /// Name of a shipped world, or path of a world file.
+    /// Name of a bundled world, or path of a world file (default: `demo`).
     pub world: String,
-    /// Folder that the state is kept in, through any end of the program; nothing is kept when absent.
+    /// Directory that persists the state, also across a crash (default: none, nothing is persisted).
     pub state_dir: Option<PathBuf>,
-    /// Address of a NATS server: all processes that name it are one cloud. Such a cloud keeps its state there.
+    /// URL of a NATS server (default: none). All processes with the same URL serve one cloud, whose state is stored there. It
+    /// requires the feature `cluster`.
     pub cluster: Option<ClusterUrl>,
-    /// Further host names and addresses that the server certificate is valid for. A host name may begin with `*.`.
+    /// Further host names and IP addresses of the server certificate (default: none). A host name may begin with `*.`.
     pub tls_names: Vec<String>,
-    /// Announce the hubs on the local network by mDNS.
+    /// Announces the hubs on the local network by mDNS (default: false).
     pub mdns: bool,
-    /// Keep a journal. Without it expectations never come true.
+    /// Records the journal (default: true). Without it expectations never succeed.
     pub journal: bool,
-    /// What reads and writes WebSocket frames.
-    pub framing: Framing,
-    /// What the vendor never published.
+    /// Values that the vendor has not published.
     pub assumptions: Assumptions,
 }
 
-/// What reads and writes WebSocket frames. Both read the same and say the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Framing {
-    /// That of tokio-tungstenite.
-    #[cfg_attr(not(feature = "own-framing"), default)]
-    Tungstenite,
-    /// Our own: less memory for a connection that is idle, fewer reads for one that is busy.
-    #[cfg_attr(feature = "own-framing", default)]
-    Own,
-}
-
-/// Address of a NATS server, which may hold a password: it is shown without.
+/// The URL of a NATS server.
+///
+/// It may contain a user name and a password. `Display` and `Debug` omit everything before the host.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct ClusterUrl(String);
 
 impl ClusterUrl {
-    /// With everything in it.
+    /// Returns the URL with its password.
     #[cfg(feature = "cluster")]
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -97,27 +88,26 @@ impl Default for Config {
             tls_names: Vec::new(),
             mdns: false,
             journal: true,
-            framing: Framing::default(),
             assumptions: Assumptions::default(),
         }
     }
 }
 
-/// A set of manners.
+/// A behaviour profile: a named set of settings and faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// Friendly; the default for tests.
+    /// No faults (default).
     #[default]
     Calm,
-    /// Rejects what is only inferred to be allowed.
+    /// Refuses what is only inferred to be allowed. No faults.
     Strict,
-    /// Refuses some requests, drops some connections and expires early, by the seed.
+    /// Refuses and delays some requests, drops some connections and expires the Identity after 120 s. The random seed decides.
     Hostile,
 }
 
 impl Profile {
-    /// Its name.
+    /// Returns the name, as in the configuration file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Calm => "calm",
@@ -127,62 +117,78 @@ impl Profile {
     }
 }
 
-/// Ports to bind; 0 = any free one. Each hub has access-point and LAN ports of its own, counted up from these.
+/// The ports of a simulated cloud.
+///
+/// The value 0 binds any free port (default). The first 16 hubs of the world have access-point and local ports of their own,
+/// except Vera hubs. The hub at index `n` of the world uses the configured port plus `n`.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ports {
-    /// All vendor host names, with TLS.
+    /// TLS port of all vendor host names (default: 0).
     pub https: u16,
-    /// The same in clear text.
+    /// Clear-text port of all vendor host names (default: 0).
     pub http: u16,
-    /// The control API.
+    /// Port of the control API (default: 0).
     pub control: u16,
-    /// The first hub's Wi-Fi API (54540 on a real hub).
+    /// Port of the Wi-Fi API of the first hub's access point (default: 0; 54540 on a real hub).
     pub ap: u16,
-    /// The first hub's access-point root (80 on a real hub).
+    /// Port of the root of the first hub's access point (default: 0; 80 on a real hub).
     pub ap_root: u16,
-    /// The first hub's local WebSocket and HTTP port (17000 on a real hub).
+    /// Local WebSocket and HTTP port of the first hub (default: 0; 17000 on a real hub).
     pub lan: u16,
-    /// The first hub's local HTTP port (16000 on a real hub).
+    /// Local HTTP port of the first hub, which uses TLS (default: 0; 16000 on a real hub).
     pub lan_http: u16,
 }
 
-/// Behaviour that the vendor never published: chosen because clients can live with it, and open to change.
+/// Values and behaviours that the vendor has not published.
+///
+/// The defaults are plausible values that known clients cope with. Durations are in simulated time. Unless a field names other
+/// evidence, its default is inferred.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Assumptions {
-    /// Lifetime of an Identity. Known to be 86 400 s; shorter in tests of expiry.
+    /// Lifetime of an Identity, in seconds (default: 86,400; allowed: 1 to 31,536,000). The default is captured; a shorter
+    /// lifetime is for tests of the expiry.
     pub identity_seconds: i64,
-    /// Lifetime of a session token. Clients treat it as living as long as the Identity.
+    /// Lifetime of a session token, in seconds (default: 86,400; allowed: 1 to 31,536,000). Clients assume the lifetime of the
+    /// Identity (client-source).
     pub session_seconds: i64,
-    /// Lifetime of a cloud token. About a day by one client's habits.
+    /// Lifetime of a cloud token, in seconds (default: 86,400; allowed: 1 to 31,536,000). One client renews it about daily
+    /// (client-source).
     pub cloud_token_seconds: i64,
-    /// Whether a relay connection is closed when its Identity expires, with this code.
+    /// Close code of a relay connection whose Identity expires: 1000, or 3000 to 4999 (default: none, the connection stays
+    /// open; 1000 in the profile `hostile`). Inferred.
     pub close_at_expiry: Option<u16>,
-    /// From the request to join a network to the outcome, in milliseconds.
+    /// Time from a request to join a Wi-Fi network to its outcome, in milliseconds (default: 150; at most 3,600,000). Inferred.
     pub wifi_join_ms: u64,
-    /// From joined to connected to the relay, in milliseconds.
+    /// Time from joining a network to connecting to the relay, in milliseconds (default: 50; at most 3,600,000). Inferred.
     pub relay_attach_ms: u64,
-    /// How long a restart takes, in milliseconds.
+    /// Duration of a restart and of each step of a firmware update, in milliseconds (default: 100; at most 3,600,000).
+    /// Inferred.
     pub restart_ms: u64,
-    /// Between the steps of a Z-Wave inclusion or exclusion, in milliseconds.
+    /// Time between the steps of a Z-Wave inclusion or exclusion, in milliseconds (default: 40; at most 3,600,000). Inferred.
     pub zwave_step_ms: u64,
-    /// How long a Z-Wave inclusion or exclusion waits for a device, in milliseconds.
+    /// Timeout of a Z-Wave inclusion or exclusion that no device answers, in milliseconds (default: 60,000; at most 3,600,000).
+    /// Inferred.
     pub zwave_timeout_ms: u64,
-    /// Whether a device presses its button by itself when an inclusion or exclusion starts.
+    /// A device answers automatically when an inclusion or exclusion starts (default: true). Inferred.
     pub zwave_auto_press: bool,
-    /// Whether the access point of a hub that is online already is open. The vendor does not say; open lets the vendor's
-    /// note run against any hub of the world.
+    /// The access point is also open on a hub that is online (default: true; false in the profile `strict`). Inferred: the
+    /// default lets the steps of the vendor's note run against any hub of the world.
     pub access_point_always_open: bool,
-    /// Whether the behaviours of the world's houses run.
+    /// The behaviours of the world file run (default: false). A setting of the simulator without evidence.
     pub simulate_behaviours: bool,
-    /// Whether `sendHttpRequest` of scenes may call other machines; this one alone otherwise.
+    /// The scene action `sendHttpRequest` may call other machines (default: false, loopback addresses only). A setting of the
+    /// simulator without evidence.
     pub allow_external_scene_http: bool,
-    /// Each n-th answer of an RTOS hub is cut, as a public client has seen them; 0 = none.
+    /// A reply of an RTOS hub lacks its last byte if it is every n-th message of the hub, with broadcasts counted (default: 0,
+    /// none). One public client handles such replies (client-source); the rate is inferred.
     pub rtos_truncate_every_nth_reply: u64,
-    /// Whether RTOS hubs write a device's id as `id`, as once seen by a public client.
+    /// RTOS hubs send the id of a device as `id` instead of `_id` (default: false). One public client expects it
+    /// (client-source).
     pub rtos_device_id: bool,
-    /// Answers that are known less well than this are refused, so that a test that passes counts.
+    /// Lowest evidence level of replies that are sent; others are refused (default: none, nothing is refused). It restricts a
+    /// test to documented behaviour. A setting of the simulator without evidence.
     pub min_evidence: Option<Evidence>,
 }
 
@@ -228,14 +234,26 @@ impl Assumptions {
 }
 
 impl Config {
-    /// Reads a configuration file (TOML). The error names file, line and key.
+    /// Reads a configuration file in TOML. Absent keys have their defaults.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConfigError::Read`] if the file cannot be read.
+    /// - [`ConfigError::Syntax`] if it is not TOML or has an unknown or malformed key. The text names line and key.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.to_string() })
+        toml::from_str(&text).map_err(|error| {
+            // The full text of the error quotes the source, which may contain backticks. Only the message is examined.
+            let text = match renamed::explain(renamed::CONFIG_KEYS, error.message().to_owned()).split_once('\n') {
+                Some((_, hint)) => format!("{error}{hint}"),
+                None => error.to_string(),
+            };
+            ConfigError::Syntax { path: path.to_owned(), text }
+        })
     }
 
-    /// What the profile makes of the assumptions.
+    /// Returns the assumptions with the changes of the profile.
     pub(crate) fn effective_guesses(&self) -> Assumptions {
         let mut assumptions = self.assumptions.clone();
         match self.profile {
@@ -248,14 +266,13 @@ impl Config {
         assumptions
     }
 
-    /// The world to start with.
-    pub(crate) fn load_world(&self) -> Result<WorldFile, ConfigError> {
-        crate::worlds::load(&self.world)
-    }
-
-    /// Refuses what cannot work, before anything is bound.
+    /// Checks the bounds of all values.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] for the first value that is out of its bounds.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if let Some(text) = self.tls_names.iter().find_map(|name| TlsNames::check(name).err()) {
+        if let Some(text) = self.tls_names.iter().find_map(|name| check_host_name(name).err()) {
             return Err(ConfigError::Value { key: "tls_names", text });
         }
         let lifetimes = [
@@ -264,11 +281,11 @@ impl Config {
             ("cloud_token_seconds", self.assumptions.cloud_token_seconds),
         ];
         if let Some((name, value)) = lifetimes.into_iter().find(|(_, value)| !(1..=31_536_000).contains(value)) {
-            return Err(ConfigError::Value { key: name, text: format!("{value} is not between 1 s and a year") });
+            return Err(ConfigError::Value { key: name, text: format!("{value} s is not between 1 s and a year") });
         }
         let code = self.assumptions.close_at_expiry;
         if code.is_some_and(|code| code != 1000 && !(3000..5000).contains(&code)) {
-            let text = "a close code is 1000 or 3000 to 4999".into();
+            let text = "the close code must be 1000, or 3000 to 4999".into();
             return Err(ConfigError::Value { key: "close_at_expiry", text });
         }
         let longest = Duration::from_secs(3600).as_millis();
@@ -280,46 +297,49 @@ impl Config {
             self.assumptions.zwave_timeout_ms,
         ];
         if waits.iter().any(|wait| u128::from(*wait) > longest) {
-            return Err(ConfigError::Value { key: "assumptions.*_ms", text: "a wait is at most an hour".into() });
+            return Err(ConfigError::Value {
+                key: "assumptions.*_ms",
+                text: "a duration is at most 3600000 ms".into(),
+            });
         }
         Ok(())
     }
 }
 
-/// The configuration cannot be used.
+/// The error of a configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has a syntax error, or an unknown or malformed key.
     #[error("{}: {text}", path.display())]
     Syntax {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
         /// Line, key and reason.
         text: String,
     },
-    /// A value cannot work.
+    /// A value is out of its bounds.
     #[error("{key}: {text}")]
     Value {
-        /// Which.
+        /// Key of the value.
         key: &'static str,
-        /// Why.
+        /// Reason and bounds.
         text: String,
     },
-    /// No world has that name, and no file is there.
+    /// The world is neither a bundled world nor the path of a file.
     #[error("no world is called {name:?} and no such file exists; bundled worlds: {bundled}")]
     NoWorld {
-        /// What was asked for.
+        /// Requested name or path.
         name: String,
-        /// What there is.
+        /// Names of the bundled worlds.
         bundled: String,
     },
 }
@@ -329,26 +349,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_name_line_and_key() {
+    fn a_syntax_error_names_line_and_key() {
         let error = toml::from_str::<Config>("seed = 1\nsede = 2\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("sede"), "{error}");
     }
 
     #[test]
-    fn framings_are_chosen_by_name() {
-        for (name, framing) in [("own", Framing::Own), ("tungstenite", Framing::Tungstenite)] {
-            let config: Config = toml::from_str(&format!("framing = \"{name}\"")).unwrap();
-            assert_eq!(config.framing, framing);
-        }
-        let error = toml::from_str::<Config>("framing = \"ours\"").unwrap_err().to_string();
-        assert!(error.contains("tungstenite") && error.contains("own"), "{error}");
-    }
-
-    #[test]
-    fn values_are_refused_not_clipped() {
+    fn values_out_of_bounds_are_refused() {
         let mut config = Config::default();
         config.assumptions.identity_seconds = 0;
-        assert!(config.check().unwrap_err().to_string().starts_with("identity_seconds: 0 is not"));
+        assert!(config.check().unwrap_err().to_string().starts_with("identity_seconds: 0 s is not"));
         let mut config = Config::default();
         config.assumptions.close_at_expiry = Some(1006);
         assert!(config.check().is_err());

@@ -1,6 +1,8 @@
-//! Building blocks without knowledge of the protocol.
+//! Building blocks that are independent of the protocol.
 
 pub(crate) mod clock;
 pub(crate) mod fd_limit;
+pub(crate) mod host_name;
 pub(crate) mod ready_line;
+pub(crate) mod renamed;
 pub(crate) mod rng;

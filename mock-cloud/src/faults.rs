@@ -1,4 +1,4 @@
-//! Fault injection: what can be injected, when, and how it is done to bytes.
+//! Fault injection: the catalogue, triggers and matchers of faults, and the code that applies them to bytes.
 
 pub(crate) mod http_raw;
 pub(crate) mod injector;
@@ -9,7 +9,7 @@ pub(crate) mod spec;
 pub(crate) mod tcp;
 pub(crate) mod ws_message;
 
-pub use injector::ActiveFault;
-pub use kinds::{CATALOGUE, CatalogueEntry, FaultKind, FaultParameter};
-pub use point::InjectionPoint;
-pub use spec::{Fault, FaultError, Match, Trigger};
+pub use crate::faults::injector::ActiveFault;
+pub use crate::faults::kinds::{CATALOGUE, CatalogueEntry, FaultKind, FaultParameter};
+pub use crate::faults::point::InjectionPoint;
+pub use crate::faults::spec::{FaultError, FaultSpec, Matcher, Trigger};

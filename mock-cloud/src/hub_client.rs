@@ -1,4 +1,4 @@
-//! A hub that is a process of its own: it registers at a relay by the controller side and answers what comes through it.
+//! A simulated hub that runs on its own, registers at a relay as a controller and answers the relayed calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,68 +31,70 @@ use crate::world::{World, WorldConfig};
 use ezlo_hub_sim::json::RawJson;
 use ezlo_hub_sim::world_file::HubKind;
 
-/// Longest message taken, in bytes, as at the relay.
+/// Maximum length of a received message, in bytes, as at the relay.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// How long connecting and registering may take.
+/// Timeout of connecting, and of registering.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
-/// A relay pings every 20 s; one that says nothing for so long is gone.
+/// Idle timeout: the relay sends a ping every 20 s.
 const SILENCE: Duration = Duration::from_secs(70);
-/// How long a message may take to go out.
+/// Timeout of sending one message.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 
-/// A hub that brings itself.
+/// The settings of a [`Controller`].
 #[derive(Debug, Clone)]
 pub struct ControllerConfig {
-    /// `ws://` or `wss://` address of the relay.
+    /// Address of the relay, beginning with `ws://` or `wss://` (default port: 80 or 443).
     pub relay: String,
-    /// Its serial.
+    /// Serial of the hub.
     pub serial: Serial,
-    /// The address on its label; that of the world file when absent.
+    /// MAC address on the label of the hub (default: that of the hub in the world file).
     pub mac: Option<MacAddress>,
-    /// The authority that signed the relay's certificate, in PEM; needed for `wss://`.
+    /// Certificate of the CA that signed the relay's certificate, in PEM. Required for `wss://`.
     pub ca_pem: Option<String>,
-    /// World, seed and assumptions, as for a whole cloud.
+    /// World, seed, profile and assumptions, as for a whole cloud.
     pub config: Config,
 }
 
-/// A hub process cannot go on.
+/// The errors of a [`Controller`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControllerError {
-    /// The configuration cannot be used.
+    /// The configuration is not valid, or its world cannot be loaded.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The relay's address is no WebSocket address.
-    #[error("{0:?} is not a relay: give ws://HOST[:PORT] or wss://HOST[:PORT]")]
+    /// The address of the relay is not a WebSocket address.
+    #[error("{0:?} is not the address of a relay; expected ws://HOST[:PORT] or wss://HOST[:PORT]")]
     Address(String),
-    /// TLS needs to know whom to trust.
-    #[error("wss:// needs the relay's authority; give --ca FILE, the ca_pem of its ready line")]
+    /// The address begins with `wss://`, and no CA certificate is configured.
+    #[error("wss:// requires the relay's CA certificate; give --ca FILE, the ca_pem of its ready line")]
     NoAuthority,
-    /// The authority's certificate cannot be used.
-    #[error("the authority's certificate cannot be used: {0}")]
+    /// The CA certificate cannot be used. The text is the cause.
+    #[error("the CA certificate cannot be used: {0}")]
     Authority(String),
-    /// The world has no hub to play.
-    #[error("the world {0:?} has no hub that speaks to this relay")]
+    /// The world has no hub that can register at this relay. Vera hubs cannot.
+    #[error("world {0:?} has no hub that can register at this relay; Vera hubs cannot")]
     NoHub(String),
-    /// The relay cannot be reached.
-    #[error("cannot reach the relay at {relay}: {reason}")]
+    /// The connection to the relay could not be opened, or was lost.
+    #[error("connection to the relay at {relay} failed: {reason}")]
     Unreachable {
-        /// Its address.
+        /// Address of the relay.
         relay: String,
-        /// Why.
+        /// Cause of the failure.
         reason: String,
     },
-    /// The relay does not want this hub.
-    #[error("the relay refused hub {serial}: {text}; does the MAC address match the one it knows?")]
+    /// The relay refused the registration of the hub.
+    #[error("the relay refused hub {serial}: {text}; check that the MAC address is the one that the relay expects")]
     Refused {
-        /// Whose registration it was.
+        /// Serial of the hub.
         serial: String,
-        /// What it said.
+        /// Error text of the relay.
         text: String,
     },
 }
 
-/// A hub at a relay.
+/// A simulated hub that registers at a relay, with a world of its own.
+///
+/// Dropping it stops the tasks of that world.
 #[derive(Debug)]
 pub struct Controller {
     config: ControllerConfig,
@@ -100,7 +102,6 @@ pub struct Controller {
     cell: Arc<HubActor>,
 }
 
-/// Ends everything that runs in the hub's world when it goes.
 impl Drop for Controller {
     fn drop(&mut self) {
         self.world.stop();
@@ -113,21 +114,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
 impl Controller {
-    /// Makes the hub: that of the world file with its serial, else the first one there, under this serial.
+    /// Creates the hub from the world of the configuration. No network traffic.
+    ///
+    /// Uses the hub of the world with the configured serial or, if there is none, the first hub under this serial. Vera hubs
+    /// are skipped.
+    ///
+    /// # Errors
+    ///
+    /// - [`ControllerError::Config`] if the configuration is not valid or the world cannot be loaded.
+    /// - [`ControllerError::NoHub`] if the world has no hub except Vera hubs.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a Tokio runtime.
     pub fn new(config: ControllerConfig) -> Result<Self, ControllerError> {
         config.config.check()?;
-        let mut file = config.config.load_world()?;
-        let playable = |hub: &&ezlo_hub_sim::world_file::HubFile| hub.kind != HubKind::Vera;
-        let known = file.hubs.iter().find(|hub| hub.has(&config.serial)).filter(playable);
+        let mut file = crate::worlds::load(&config.config.world)?;
+        let can_register = |hub: &&ezlo_hub_sim::world_file::HubFile| hub.kind != HubKind::Vera;
+        let known = file.hubs.iter().find(|hub| hub.has(&config.serial)).filter(can_register);
         let mut hub = known
-            .or_else(|| file.hubs.iter().find(playable))
+            .or_else(|| file.hubs.iter().find(can_register))
             .cloned()
             .ok_or_else(|| ControllerError::NoHub(config.config.world.clone()))?;
         hub.serial = config.serial.clone();
         hub.mac = config.mac.unwrap_or(hub.mac);
         hub.owner = None;
         hub.copies = None;
-        // A process that reaches a relay is on a network.
+        // A hub that reaches a relay is on a network.
         hub.online = true;
         file.hubs = vec![hub];
         file.users.clear();
@@ -136,7 +149,6 @@ impl Controller {
             seed: config.config.seed,
             assumptions: config.config.effective_guesses(),
             profile: config.config.profile,
-            framing: config.config.framing,
             file: file.into(),
             journal: false,
             keeper: None,
@@ -148,32 +160,54 @@ impl Controller {
         Ok(Self { config, world, cell })
     }
 
-    /// Waits until the hub is back from a restart; at once when it is there.
+    /// Waits until the hub is on its network: until a restart has ended. Returns at once if it does not restart.
+    ///
+    /// Reads the local state; no network traffic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future has no effect.
     pub async fn wait_until_up(&self) {
         let mut on_network = self.cell.on_network.subscribe();
-        // The hub lives as long as this does.
-        let _ = on_network.wait_for(|there| *there).await;
+        // Fails only if the sender is dropped, and `self.cell` owns it.
+        let _ = on_network.wait_for(|is_on_network| *is_on_network).await;
     }
 
-    /// Whether the hub is away because it restarts.
+    /// Returns whether the hub is off its network because it restarts. Reads the local state.
     pub fn is_restarting(&self) -> bool {
         !*self.cell.on_network.borrow()
     }
 
-    /// Connects, registers, and answers until the connection ends. `ready` runs once the relay has taken the hub. A hub that
-    /// restarts lets go of its relay: that is a good end too; [`Controller::wait_until_up`], then serve again.
+    /// Connects to the relay, registers the hub and answers calls until the connection ends.
+    ///
+    /// Opens one WebSocket connection and sends one `register` call. `ready` runs once when the relay has accepted the
+    /// registration. Connecting and registering have a timeout of 15 s each; the connection ends after 70 s without traffic.
+    ///
+    /// Returns `Ok` if the relay closed the connection, or if the hub did because it restarts: then call
+    /// [`Controller::wait_until_up`] and serve again. There is no reconnection.
+    ///
+    /// # Errors
+    ///
+    /// - [`ControllerError::Address`] if the address is not a WebSocket address.
+    /// - [`ControllerError::NoAuthority`] or [`ControllerError::Authority`] if the CA certificate is missing or not usable.
+    /// - [`ControllerError::Unreachable`] if the connection cannot be opened, times out or is lost.
+    /// - [`ControllerError::Refused`] if the relay refuses the registration.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future closes the connection; calls that were received may stay unanswered.
     pub async fn serve(&self, ready: impl FnOnce()) -> Result<(), ControllerError> {
         let unreachable = |reason: String| ControllerError::Unreachable { relay: self.config.relay.clone(), reason };
         let connect = tokio::time::timeout(CONNECT_TIME, self.connect()).await;
-        let mut socket = connect.map_err(|_| unreachable("it took too long".into()))??;
+        let mut socket = connect.map_err(|_| unreachable("connecting timed out".into()))??;
         let (link, mut outbox) = Link::new(&self.world.journal, None, self.world.random.uuid(), LinkKind::Controller);
         let registered = tokio::time::timeout(CONNECT_TIME, self.register(&mut socket)).await;
-        registered.map_err(|_| unreachable("it does not answer".into()))??;
+        registered.map_err(|_| unreachable("the registration timed out".into()))??;
         if !self.cell.attach(link.clone()) {
-            return Err(unreachable("too many connections".into()));
+            return Err(unreachable("the hub has too many connections".into()));
         }
         ready();
-        let ended = self.converse(&mut socket, &link, &mut outbox).await;
+        let ended = self.run_connection(&mut socket, &link, &mut outbox).await;
         self.cell.detach(&link.conn_id);
         ended.map_err(unreachable)
     }
@@ -196,7 +230,7 @@ impl Controller {
         let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| unreachable(&error))?;
         let stream: Box<dyn Stream> = if tls {
             let name = ServerName::try_from(host).map_err(|_| wrong())?;
-            let connector = TlsConnector::from(Arc::new(self.trust()?));
+            let connector = TlsConnector::from(Arc::new(self.tls_config()?));
             Box::new(connector.connect(name, stream).await.map_err(|error| unreachable(&error))?)
         } else {
             Box::new(stream)
@@ -206,7 +240,7 @@ impl Controller {
         opened.map(|(socket, _)| socket).map_err(|error| unreachable(&error))
     }
 
-    fn trust(&self) -> Result<ClientConfig, ControllerError> {
+    fn tls_config(&self) -> Result<ClientConfig, ControllerError> {
         let wrong = |error: &dyn std::fmt::Display| ControllerError::Authority(error.to_string());
         let pem = self.config.ca_pem.as_ref().ok_or(ControllerError::NoAuthority)?;
         let mut roots = RootCertStore::empty();
@@ -218,7 +252,7 @@ impl Controller {
         Ok(versions.map_err(|error| wrong(&error))?.with_root_certificates(roots).with_no_client_auth())
     }
 
-    /// The members of a controller's registration are those of the EzloPi capture.
+    /// Registers the hub. The members of the request are those of a captured registration of EzloPi (captures).
     async fn register(&self, socket: &mut Socket) -> Result<(), ControllerError> {
         let (uuid, model) = self.cell.read(|hub| (hub.uuid.clone(), hub.model.clone()));
         let request = json!({
@@ -235,25 +269,25 @@ impl Controller {
                 "maxFrameSize": MAX_MESSAGE,
             },
         });
-        let lost =
+        let failed =
             |reason: &str| ControllerError::Unreachable { relay: self.config.relay.clone(), reason: reason.into() };
-        socket.send(Message::text(request.to_string())).await.map_err(|error| lost(&error.to_string()))?;
+        socket.send(Message::text(request.to_string())).await.map_err(|error| failed(&error.to_string()))?;
         while let Some(message) = socket.next().await {
-            let Message::Text(text) = message.map_err(|error| lost(&error.to_string()))? else { continue };
+            let Message::Text(text) = message.map_err(|error| failed(&error.to_string()))? else { continue };
             let answer: Value = serde_json::from_str(&text).unwrap_or_default();
             if answer["method"] == REGISTERED && answer["error"].is_null() {
                 return Ok(());
             }
             if !answer["error"].is_null() {
-                let text = answer["error"]["data"].as_str().unwrap_or("without a reason").to_owned();
+                let text = answer["error"]["data"].as_str().unwrap_or("no reason given").to_owned();
                 return Err(ControllerError::Refused { serial: self.cell.serial.to_string(), text });
             }
         }
-        Err(lost("it closed the connection"))
+        Err(failed("the relay closed the connection"))
     }
 
-    /// Answers until the connection ends; the reason, if it is one.
-    async fn converse(&self, socket: &mut Socket, link: &Link, outbox: &mut Outbox) -> Result<(), String> {
+    /// Sends and answers messages until the connection ends. Returns an error text if it ended irregularly.
+    async fn run_connection(&self, socket: &mut Socket, link: &Link, outbox: &mut Outbox) -> Result<(), String> {
         loop {
             tokio::select! {
                 biased;
@@ -263,15 +297,15 @@ impl Controller {
                         let _ = tokio::time::timeout(WRITE_TIME, socket.close(None)).await;
                         return Ok(());
                     }
-                    None => return Err("the hub let go of the connection".into()),
+                    None => return Err("the outgoing queue overflowed or was closed".into()),
                 },
                 message = tokio::time::timeout(SILENCE, socket.next()) => match message {
-                    Err(_) => return Err("it has gone silent".into()),
+                    Err(_) => return Err("the relay sent no message within the idle timeout".into()),
                     Ok(None) => return Ok(()),
                     Ok(Some(Err(error))) => return Err(error.to_string()),
                     Ok(Some(Ok(Message::Close(_)))) => return Ok(()),
                     Ok(Some(Ok(Message::Text(text)))) => self.on_text(&text, link),
-                    // The library answers pings when it is next written to.
+                    // The library sends its pong only with the next write, so a write is forced.
                     Ok(Some(Ok(Message::Ping(_)))) => send(socket, Message::Pong(Bytes::new())).await?,
                     Ok(Some(Ok(_))) => {}
                 },
@@ -282,7 +316,7 @@ impl Controller {
     fn on_text(&self, text: &str, link: &Link) {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
-            // Answers to nothing we asked and broadcasts of others are no business of a hub.
+            // A hub sends no requests of its own after the registration, and ignores broadcasts.
             Ok(_) => return,
             Err(_) => {
                 link.send(&frame_writer::not_a_request(None, text, ReplyRoute::Local));
@@ -293,7 +327,7 @@ impl Controller {
         let answer = |outcome: &Result<RawJson, RpcError>| {
             link.send(&self.cell.reply_text(&envelope, outcome, ReplyRoute::Passed(sender)));
         };
-        // The outcome has gone out already.
+        // `answer` has sent the outcome.
         let _ = self.cell.call(&envelope, answer);
     }
 }
@@ -301,6 +335,6 @@ impl Controller {
 async fn send(socket: &mut Socket, message: Message) -> Result<(), String> {
     match tokio::time::timeout(WRITE_TIME, socket.send(message)).await {
         Ok(sent) => sent.map_err(|error| error.to_string()),
-        Err(_) => Err("it does not take what is sent".into()),
+        Err(_) => Err("sending a message timed out".into()),
     }
 }

@@ -1,127 +1,31 @@
-//! What came, what went, and what caused it: the newest entries, in order. Nothing secret is in what is shown.
+//! The journal: the newest requests, replies, messages, changes and faults of a cloud, in order and with causes. Secrets are
+//! masked.
 
+use crate::journal::cause::because;
+use crate::journal::cause::{NOW, Received, cause};
 use crate::journal::shown::shown_path;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ezlo_protocol::serial::Serial;
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::core::clock::Clock;
 
+pub use crate::journal::entry::{Entry, EntryKind};
 pub use crate::journal::filter::Filter;
 use crate::journal::ring::{Form, Kept, News, Ring};
 use crate::journal::shown::{query_names, shown};
 
+pub(crate) mod cause;
+pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod ring;
 pub(crate) mod shown;
 pub(crate) mod usage_report;
 
-/// What an entry is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum EntryKind {
-    /// An HTTP request.
-    Request,
-    /// The answer to one.
-    Answer,
-    /// A message from a client or a controller.
-    MessageIn,
-    /// A message to one: an answer or a broadcast.
-    MessageOut,
-    /// A connection with messages was closed from here.
-    Close,
-    /// The other side closed a connection with messages in form; the status is its close code.
-    Closed,
-    /// What is kept of a hub or of accounts became another: the name says what of, the content what a hub tells of it, whether
-    /// somebody listens or not.
-    Change,
-    /// Somebody did something by the control API.
-    Control,
-    /// Something went wrong, as wished.
-    Fault,
-    /// Something might have gone wrong by chance, and did not.
-    Spared,
-    /// Nobody answers what was asked for; the content says what comes near.
-    Unanswered,
-    /// JsonObjectWriter of parameters, or of a query, that made no difference: the simulated side does not know them.
-    Ignored,
-}
-
-impl EntryKind {
-    /// Every kind.
-    pub const ALL: &[Self] = &[
-        Self::Request,
-        Self::Answer,
-        Self::MessageIn,
-        Self::MessageOut,
-        Self::Close,
-        Self::Closed,
-        Self::Change,
-        Self::Control,
-        Self::Fault,
-        Self::Spared,
-        Self::Unanswered,
-        Self::Ignored,
-    ];
-
-    /// The word used in listings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Answer => "answer",
-            Self::MessageIn => "message-in",
-            Self::MessageOut => "message-out",
-            Self::Close => "close",
-            Self::Closed => "closed",
-            Self::Change => "change",
-            Self::Control => "control",
-            Self::Fault => "fault",
-            Self::Spared => "spared",
-            Self::Unanswered => "unanswered",
-            Self::Ignored => "ignored",
-        }
-    }
-}
-
-/// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Entry {
-    /// Counts from 1; never used twice.
-    pub seq: u64,
-    /// By the world's clock, Unix milliseconds.
-    pub at_ms: i64,
-    /// What it is.
-    pub kind: EntryKind,
-    /// Number of what led to it: of the request for its answer, of a call for its broadcasts, also of those that come later.
-    pub cause: Option<u64>,
-    /// Uuid of the connection, for messages.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub connection: String,
-    /// Path of a request, method of a call or answer, name of a broadcast, name of a fault.
-    pub name: String,
-    /// HTTP status of an answer, or close code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The rest: the message, the host and method of a request, the fault.
-    pub content: Value,
-}
-
-impl Entry {
-    /// Whether it names that hub: in what it is about, or in its content.
-    fn is_about(&self, hub: &str) -> bool {
-        self.content["hub"] == *hub || self.name.split('/').any(|part| part == hub)
-    }
-}
-
-/// The head of a request. What it may show of itself is made out when somebody looks: path and query may hold tokens and
-/// passwords.
+/// The header of a request. Path and query may contain tokens and passwords, which are masked when an entry is read.
 pub(crate) struct RequestRecord<'a> {
     pub(crate) host: Option<&'a str>,
     pub(crate) method: &'a str,
@@ -132,21 +36,21 @@ pub(crate) struct RequestRecord<'a> {
 }
 
 impl<'a> RequestRecord<'a> {
-    /// Its parts, of which none has a line break; what is not there is empty.
+    /// Returns the parts, separated by line breaks. None of them contains a line break, and absent ones are empty.
     fn parts(&self) -> [&'a str; 9] {
         let (host, hub) = (self.host.unwrap_or_default(), self.hub.unwrap_or_default());
         [self.method, "\n", self.listener, "\n", host, "\n", hub, "\n", self.query]
     }
 
-    /// What is shown of those parts.
+    /// Returns the content of the entry from the parts.
     fn shown(parts: &str) -> Value {
         let mut parts = parts.splitn(5, '\n');
         let mut part = || parts.next().unwrap_or_default();
         let (method, listener, host, hub, query) = (part(), part(), part(), part(), part());
-        let there = |part: &str| if part.is_empty() { Value::Null } else { part.into() };
+        let optional = |part: &str| if part.is_empty() { Value::Null } else { part.into() };
         json!({
-            "host": there(host), "method": method, "listener": listener,
-            "query": query_names(query), "hub": there(hub),
+            "host": optional(host), "method": method, "listener": listener,
+            "query": query_names(query), "hub": optional(hub),
         })
     }
 }
@@ -154,7 +58,7 @@ impl<'a> RequestRecord<'a> {
 impl Kept<'_> {
     fn entry(&self) -> Entry {
         let (name, content) = match self.head.form {
-            Form::Message => (crate::faults::injector::name_of(&self.rest), shown(&self.rest)),
+            Form::Message => (crate::wire::frame_scan::name_of(&self.rest), shown(&self.rest)),
             Form::Request => (shown_path(self.name), RequestRecord::shown(&self.rest)),
             Form::Answer => (shown_path(self.name), Value::Null),
             Form::Hub => (format!("hubs/{}", self.name), json!({"tells": self.rest.lines().collect::<Vec<_>>()})),
@@ -183,69 +87,22 @@ pub(crate) struct Journal {
     newest: watch::Sender<u64>,
 }
 
-thread_local! {
-    /// The time of what is being handled, in Unix milliseconds: handling it takes none.
-    static NOW: Cell<Option<i64>> = const { Cell::new(None) };
-    /// What is being handled on this thread right now. Handlers do not wait, so it holds for all that they lead to.
-    static CAUSE: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-/// A message that came, and when: handling it takes no time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Received {
-    seq: Option<u64>,
-    at_ms: Option<i64>,
-}
-
-impl Received {
-    /// Does something because of it.
-    pub(crate) fn as_cause<R>(self, act: impl FnOnce() -> R) -> R {
-        because(self.seq, self.at_ms, act)
-    }
-}
-
-/// What is being handled right now.
-pub(crate) fn cause() -> Option<u64> {
-    CAUSE.get()
-}
-
-/// Does something at that time.
-pub(crate) fn at<R>(now_ms: i64, act: impl FnOnce() -> R) -> R {
-    because(cause(), Some(now_ms), act)
-}
-
-/// Does something because of that entry.
-pub(crate) fn with_cause<R>(cause: Option<u64>, act: impl FnOnce() -> R) -> R {
-    because(cause, None, act)
-}
-
-fn because<R>(cause: Option<u64>, now: Option<i64>, act: impl FnOnce() -> R) -> R {
-    struct Restore(Option<u64>, Option<i64>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            CAUSE.set(self.0);
-            NOW.set(self.1);
-        }
-    }
-    let _restore = Restore(CAUSE.replace(cause), NOW.replace(now));
-    act()
-}
-
 impl Journal {
     pub(crate) fn new(clock: Clock, is_on: bool) -> Self {
         Self { clock, is_on, ring: Ring::default(), newest: watch::Sender::new(0) }
     }
 
+    /// Records a message; returns the number of the entry.
     pub(crate) fn message(&self, kind: EntryKind, connection: &str, text: &str) -> u64 {
         self.keep(kind, Form::Message, (connection, ""), None, &[text])
     }
 
-    /// What is being handled takes no time.
+    /// Returns the time of the handled event, or the present time. Handling an event takes no simulated time.
     fn now_ms(&self) -> i64 {
         NOW.get().unwrap_or_else(|| self.clock.now_ms())
     }
 
-    /// A message came on that connection.
+    /// Records a message that was received on a connection.
     pub(crate) fn came(&self, connection: &str, text: &str) -> Received {
         if !self.is_on {
             return Received { seq: None, at_ms: NOW.get() };
@@ -255,24 +112,25 @@ impl Journal {
         Received { seq: Some(seq), at_ms }
     }
 
-    /// The head of a request came.
-    pub(crate) fn request(&self, asked: &RequestRecord<'_>) -> u64 {
-        self.keep(EntryKind::Request, Form::Request, ("", asked.path), None, &asked.parts())
+    /// Records the header of a request; returns the number of the entry.
+    pub(crate) fn request(&self, head: &RequestRecord<'_>) -> u64 {
+        self.keep(EntryKind::Request, Form::Request, ("", head.path), None, &head.parts())
     }
 
-    /// The request to that path was answered.
+    /// Records the response to a request.
     pub(crate) fn answer(&self, path: &str, status: u16) {
         self.keep(EntryKind::Answer, Form::Answer, ("", path), Some(status), &[]);
     }
 
-    /// A hub became another.
-    pub(crate) fn hub_changed(&self, serial: &Serial, told: impl Iterator<Item = &'static str>) {
+    /// Records a change of a hub with the names of its broadcasts.
+    pub(crate) fn hub_changed(&self, serial: &Serial, broadcasts: impl Iterator<Item = &'static str>) {
         if self.is_on {
-            let told: Vec<_> = told.flat_map(|name| [name, "\n"]).collect();
-            self.keep(EntryKind::Change, Form::Hub, ("", serial.as_str()), None, &told);
+            let broadcasts: Vec<_> = broadcasts.flat_map(|name| [name, "\n"]).collect();
+            self.keep(EntryKind::Change, Form::Hub, ("", serial.as_str()), None, &broadcasts);
         }
     }
 
+    /// Records an entry with a name and content; returns its number.
     pub(crate) fn named(
         &self,
         kind: EntryKind,
@@ -301,9 +159,9 @@ impl Journal {
         }
         let at_ms = self.now_ms();
         let seq = self.ring.keep(&News { at_ms, cause: cause(), kind, form, status, connection, name, rest });
-        // Who looks from now on finds the entry; only those who wait already have to be told.
+        // Later readers find the entry, so only present waiters need a notification.
         if self.newest.receiver_count() > 0 {
-            // Another thread may have told of a later one already.
+            // Another thread may have published a later number already.
             self.newest.send_if_modified(|newest| {
                 let is_news = seq > *newest;
                 *newest = seq.max(*newest);
@@ -313,40 +171,40 @@ impl Journal {
         seq
     }
 
-    /// The entries that are meant, oldest first, that many at most.
+    /// Returns the matching entries, oldest first, at most `most`.
     pub(crate) fn entries(&self, filter: &Filter, most: usize) -> Vec<Entry> {
         let cut = self.ring.since(filter.since);
         let kept = cut.kept().into_iter().filter(|kept| filter.kind.is_none_or(|kind| kind == kept.head.kind));
         kept.map(|kept| kept.entry()).filter(|entry| filter.holds(entry)).take(most).collect()
     }
 
-    /// How many entries after that one are forgotten already; none after 0, which is the beginning of what is kept.
+    /// Returns the number of dropped entries after `since`. For 0 it is `None`, because 0 means the first stored entry.
     pub(crate) fn lost_since(&self, since: u64) -> Option<u64> {
-        let lost = self.ring.forgotten().saturating_sub(since);
-        (since > 0 && lost > 0).then_some(lost)
+        let dropped = self.ring.forgotten().saturating_sub(since);
+        (since > 0 && dropped > 0).then_some(dropped)
     }
 
-    /// How many there were of each kind.
+    /// Returns the number of recorded entries of each kind, including dropped ones.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         EntryKind::ALL.iter().map(|kind| kind.as_str()).zip(self.ring.counts())
     }
 
-    /// Number of the newest entry.
+    /// Returns the number of the newest entry.
     fn last(&self) -> u64 {
         self.ring.last()
     }
 
-    /// Number of the newest entry, as it grows; while nobody has this, it stays.
+    /// Returns a receiver of the number of the newest entry. The number is updated only while receivers exist.
     pub(crate) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
 
-    /// Waits for an entry that is meant, there already or to come.
+    /// Waits for a matching entry, stored or new. Returns `None` after `limit` of machine time.
     pub(crate) async fn wait_for(&self, filter: &Filter, limit: Duration) -> Option<Entry> {
         self.wait_for_many(filter, 1, limit).await.pop()
     }
 
-    /// Waits for so many; those that are there when the time is over.
+    /// Waits for `most` matching entries. Returns those that exist after `limit` of machine time.
     pub(crate) async fn wait_for_many(&self, filter: &Filter, most: usize, limit: Duration) -> Vec<Entry> {
         let (mut newest, mut filter, mut found) = (self.newest(), filter.clone(), Vec::new());
         let waiting = async {
@@ -360,16 +218,21 @@ impl Journal {
                 filter.since = filter.since.max(seen).max(last);
             }
         };
-        // What is there is found without any time, too.
+        // The timeout polls the future first, so stored entries are found with a limit of zero too.
         let _ = tokio::time::timeout(limit, waiting).await;
         found
     }
 }
 
-/// Something that has to happen, so often and not more often, until this is dropped. Dropping it without it panics, in a test
-/// that is not failing already.
+/// An expectation of an exact number of matching entries, from its creation to its drop.
+///
+/// [`MockCloud::expect`](crate::MockCloud::expect) returns it. Reads the journal in memory; no network traffic.
+///
+/// # Panics
+///
+/// The drop panics if the number differs, unless the thread is panicking already.
 #[derive(Debug)]
-#[must_use = "what is expected is looked for when this is dropped"]
+#[must_use = "the expectation is verified when it is dropped"]
 pub struct Expectation {
     journal: Arc<Journal>,
     filter: Filter,
@@ -382,19 +245,24 @@ impl Expectation {
         Self { journal: Arc::clone(journal), filter, times }
     }
 
-    /// Says now what dropping it would say.
+    /// Verifies the expectation now. The drop verifies it again.
+    ///
+    /// # Errors
+    ///
+    /// Returns the expected and the actual number of entries, the filter, and up to 50 names of entries that match all other
+    /// conditions.
     pub fn verify(&self) -> Result<(), String> {
         let found = self.journal.entries(&self.filter, usize::MAX).len();
         if found == self.times {
             return Ok(());
         }
         let near = Filter { name: None, ..self.filter.clone() };
-        let came: Vec<String> = self.journal.entries(&near, 50).into_iter().map(|entry| entry.name).collect();
+        let names: Vec<String> = self.journal.entries(&near, 50).into_iter().map(|entry| entry.name).collect();
         Err(format!(
-            "expected {} times, happened {found} times: {:?}; there were {}",
+            "expected {} matching entries, found {found}: {:?}; entries with other names: {}",
             self.times,
             self.filter,
-            came.join(", ")
+            names.join(", ")
         ))
     }
 }
@@ -412,6 +280,7 @@ impl Drop for Expectation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::cause::with_cause;
 
     fn journal() -> Journal {
         Journal::new(Clock::frozen(1_700_000_000), true)
@@ -424,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_led_to_what_is_told_and_no_secret() {
+    fn entries_have_causes_and_no_secrets() {
         let journal = journal();
         let first = call(&journal, "a");
         with_cause(Some(first), || {
@@ -443,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_hidden_wherever_they_stand() {
+    fn secrets_are_masked_in_every_position() {
         let message = json!({
             "error": {"code": -32500, "data": "x"},
             "params": {
@@ -469,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_ends_with_the_entry_or_with_the_time() {
+    async fn waiting_ends_with_the_entry_or_after_the_limit() {
         let journal = Arc::new(journal());
         let filter = Filter::kind(EntryKind::MessageIn).name("wanted");
         assert_eq!(journal.wait_for(&filter, Duration::from_millis(20)).await, None);
@@ -481,6 +350,6 @@ mod tests {
         call(&journal, "another");
         let wanted = call(&journal, "wanted");
         assert_eq!(waiting.await.unwrap().unwrap().seq, wanted);
-        assert_eq!(journal.wait_for(&filter, Duration::ZERO).await.unwrap().seq, wanted, "there already");
+        assert_eq!(journal.wait_for(&filter, Duration::ZERO).await.unwrap().seq, wanted, "already stored");
     }
 }

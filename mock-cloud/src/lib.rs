@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::missing_errors_doc)]
 
 pub mod config;
 pub mod evidence;
@@ -19,29 +20,35 @@ mod world;
 pub use ezlo_hub_sim::{HubError, SetupFault};
 pub use ezlo_protocol::evidence::Evidence;
 
-pub use crate::config::{Assumptions, ClusterUrl, Config, ConfigError, Framing, Profile};
+pub use crate::config::{Assumptions, ClusterUrl, Config, ConfigError, Profile};
 pub use crate::core::clock::Clock;
 pub use crate::core::fd_limit::raise_descriptor_limit;
 pub use crate::hub_client::{Controller, ControllerConfig, ControllerError};
-pub use crate::mock_cloud::{Builder, MockCloud, Snapshot, StartError};
+pub use crate::mock_cloud::builder::Builder;
+pub use crate::mock_cloud::error::StartError;
+pub use crate::mock_cloud::{MockCloud, Snapshot};
 pub use crate::world::hub_handle::HubHandle;
 
-/// The JSON start-up line.
+/// The ready line: the addresses, users and hubs of a running cloud.
 pub mod ready {
     pub use crate::core::ready_line::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 }
 
-/// Random numbers from one seed.
+/// Reproducible random numbers from a seed.
 pub mod random {
     pub use crate::core::rng::Random;
 }
 
-/// Persisted state: inspection, export and import.
+/// Inspection, export and import of a state directory.
 pub mod state {
-    pub use crate::persistence::{StateError, Summary, export, import, summary};
+    pub use crate::mock_cloud::state_files::{export, import, summary};
+    pub use crate::persistence::error::StateError;
+    pub use crate::world::persisted_state::Summary;
 }
 
-/// Methods that simulated hubs and the relay answer, by name.
+/// Returns the names of all methods that simulated hubs and the relay answer.
+///
+/// The list is static; no network traffic.
 pub fn simulated_methods() -> Vec<&'static str> {
     use ezlo_protocol::hub::method::{LocalLogin, Method as _, RelayLogin, RelayRegister};
     let elsewhere = [RelayLogin::NAME, RelayRegister::NAME, LocalLogin::NAME];

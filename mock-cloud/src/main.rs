@@ -1,5 +1,5 @@
 //! The `mock-cloud` program.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints its results")]
 
 use std::process::ExitCode;
 
@@ -11,7 +11,8 @@ mod cli;
 #[command(
     name = "mock-cloud",
     version,
-    about = "Simulates the Ezlo and Vera cloud, relay, access points and hubs, offline. For tests only."
+    about = "Simulates the Ezlo and Vera cloud, relay, access points and hubs, offline. For tests only.",
+    after_help = "Run `mock-cloud COMMAND --help` for the flags and examples of a command."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -20,19 +21,58 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until interrupted. Prints one line of JSON when ready, and nothing else on standard output.
+    /// Serve a simulated cloud until Ctrl-C or SIGTERM.
+    ///
+    /// The program prints one line of JSON with all addresses, users and hubs when the cloud is ready. Nothing else is written
+    /// to standard output. Flags take precedence over the configuration file.
+    #[command(after_help = cli::serve::EXAMPLES)]
     Serve(Box<cli::serve::Serve>),
-    /// Be one hub, at a relay somewhere else. Prints one line of JSON each time the relay has taken it.
+    /// Run one hub that connects to the relay of another process.
+    ///
+    /// The program prints one line of JSON each time the relay has registered the hub. It reconnects after 1 s, and after up to
+    /// 30 s when attempts keep failing.
+    #[command(after_help = cli::hub::EXAMPLES)]
     Hub(Box<cli::hub::Hub>),
-    /// Look at worlds: list, check, show, make one from a real hub's answers.
+    /// List, show and check worlds; create a world file from the answers of a real hub.
+    #[command(after_help = cli::world::EXAMPLES)]
     World(cli::world::World),
-    /// Look at a kept state, write it out as one readable file, read such a file in.
+    /// Show, export and import persisted state.
+    ///
+    /// The commands work on a state directory that no running process has open. `GET /worlds/0/export` of the control API
+    /// exports a running world.
+    #[command(after_help = cli::state::EXAMPLES)]
     State(cli::state::State),
-    /// Say how each simulated answer is known, and where from.
+    /// List the evidence level and the source of every simulated answer.
+    ///
+    /// Levels, from strongest to weakest: captured (a real message), vendor (vendor documents), client-source (source code of a
+    /// working client or firmware), community (reports of users), inferred (no source).
+    #[command(after_help = cli::evidence::EXAMPLES)]
     Evidence(cli::evidence::Arguments),
 }
 
+/// Former spellings of flags, and the text that replaces each.
+const FORMER_FLAGS: &[(&str, &str)] = &[
+    ("--living", "is now --simulate-behaviours"),
+    ("--only-proven", "is now --min-evidence"),
+    ("--framing", "was removed: tungstenite reads and writes all WebSocket frames"),
+];
+
+/// Returns the error for the first argument that is a former flag.
+fn former_flag(arguments: impl Iterator<Item = String>) -> Option<String> {
+    arguments.take_while(|argument| argument != "--").find_map(|argument| {
+        let name = argument.split('=').next().unwrap_or_default();
+        let (_, text) = FORMER_FLAGS.iter().find(|(former, _)| *former == name)?;
+        Some(format!("{name} {text}"))
+    })
+}
+
 fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok());
+    if let Some(text) = former_flag(arguments) {
+        eprintln!("mock-cloud: {text}");
+        // The exit code of clap for a wrong command line.
+        return ExitCode::from(2);
+    }
     let outcome = match Arguments::parse().command {
         Command::Evidence(arguments) => cli::evidence::run(&arguments),
         Command::World(world) => cli::world::run(&world),
@@ -51,5 +91,5 @@ fn main() -> ExitCode {
 
 fn in_runtime(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(work)
+    runtime.map_err(|error| format!("cannot start the Tokio runtime: {error}"))?.block_on(work)
 }

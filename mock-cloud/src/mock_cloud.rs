@@ -1,33 +1,71 @@
-//! The simulated cloud as a value: started, asked, moved in time, dropped.
+//! The running simulated cloud. [`MockCloud`] owns its listeners, connections and timers, and stops them when it is dropped.
 
-use std::net::SocketAddr;
+use crate::server::context::CloudContext;
+use crate::server::shared::Fork;
+use crate::server::shared::Services;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ClusterUrl, Config, ConfigError, Ports, Profile};
+use crate::config::{Config, Ports};
 use crate::core::clock::Clock;
 use crate::core::ready_line::Ready;
-use crate::persistence::StateError;
-use crate::persistence::rows::StateHeader;
 use crate::server::mdns::Announcer;
-use crate::server::{ListenerKind, Shared};
-use crate::tls::names::TlsNames;
-use crate::tls::{Authority, TlsError};
+use crate::server::shared::Shared;
+use crate::world::World;
 use crate::world::hub_handle::HubHandle;
-use crate::world::{World, WorldConfig};
-use ezlo_hub_sim::world_file::WorldFile;
 
+use crate::mock_cloud::builder::Builder;
+use crate::mock_cloud::error::StartError;
 use crate::mock_cloud::listeners::Listeners;
-use crate::mock_cloud::persisted::Kept;
 
+pub(crate) mod builder;
 #[cfg(feature = "cluster")]
 pub(crate) mod clustered;
+pub(crate) mod error;
 pub(crate) mod listeners;
 pub(crate) mod persisted;
+pub(crate) mod state_files;
+#[cfg(test)]
+mod state_tests;
 
-/// A running simulated cloud. Dropping it stops it: listeners, connections and timers.
+/// A running simulated cloud with its listeners, connections and timers.
+///
+/// All methods act in the process; only clients cause network traffic. Dropping the value stops everything and persists
+/// outstanding changes.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ezlo_mock_cloud::MockCloud;
+/// use ezlo_mock_cloud::faults::{FaultKind, FaultSpec, Trigger};
+/// use ezlo_mock_cloud::journal::{EntryKind, Filter};
+/// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cloud = MockCloud::start().await?;
+/// println!("log in at {} as {}", cloud.ready().https, cloud.ready().users[0].username);
+///
+/// // The first request below this path is refused.
+/// let fault = FaultKind::Status { status: 503, retry_after: None };
+/// cloud.add_fault(FaultSpec::new(fault).path("/autha").when(Trigger::First(1)))?;
+///
+/// // The client under test sends a request.
+/// let mut client = tokio::net::TcpStream::connect(cloud.ready().http.trim_start_matches("http://")).await?;
+/// client.write_all(b"GET /autha/auth/username/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+/// let mut response = String::new();
+/// client.read_to_string(&mut response).await?;
+/// assert!(response.starts_with("HTTP/1.1 503"));
+///
+/// // The journal names the fault that hit it.
+/// assert_eq!(cloud.journal(&Filter::kind(EntryKind::Fault))[0].name, "status");
+///
+/// // A day passes, and every token expires.
+/// cloud.advance(Duration::from_secs(86_400)).await;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct MockCloud {
     shared: Arc<Shared>,
@@ -36,278 +74,105 @@ pub struct MockCloud {
     _announcer: Option<Announcer>,
 }
 
-/// What a cloud was made from; its copies share it.
-#[derive(Debug)]
-pub(crate) struct CloudContext {
-    config: Config,
-    file: Arc<WorldFile>,
-    pub(crate) authority: Authority,
-    /// Keeps the certificate's folder for as long as a cloud runs.
-    _folder: Option<tempfile::TempDir>,
-    ca_path: String,
-    /// When the world began, Unix milliseconds.
-    begun_ms: i64,
-}
-
-impl CloudContext {
-    fn about(&self) -> StateHeader {
-        let Config { world, seed, assumptions, .. } = &self.config;
-        StateHeader::new(world, &self.file.digest, *seed, self.begun_ms, assumptions.simulate_behaviours)
-    }
-
-    fn world_config(&self, clock: Clock) -> WorldConfig {
-        WorldConfig {
-            clock,
-            seed: self.config.seed,
-            assumptions: self.config.effective_guesses(),
-            profile: self.config.profile,
-            framing: self.config.framing,
-            file: Arc::clone(&self.file),
-            journal: self.config.journal,
-            keeper: None,
-            asleep: false,
-        }
-    }
-}
-
-/// A state of a cloud, taken by [`MockCloud::snapshot`]. Cheap to clone.
+/// The state of a cloud at one moment, without the time, the faults and the journal.
+///
+/// [`MockCloud::snapshot`] takes it and [`MockCloud::restore`] applies it. A clone shares the data.
 #[derive(Debug, Clone)]
 pub struct Snapshot(Arc<crate::world::snapshot::Snapshot>);
 
-/// Sets a simulated cloud up.
-#[derive(Debug, Clone, Default)]
-#[must_use = "call start() to run it"]
-pub struct Builder {
-    config: Config,
-    clock: Option<Clock>,
-}
-
-/// A simulated cloud could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A port could not be bound.
-    #[error("cannot listen on {address} for {what}; choose another port, or 0 for any free one")]
-    Bind {
-        /// What the port is for.
-        what: String,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The hubs cannot be announced.
-    #[error("cannot announce hubs by mDNS")]
-    Mdns(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The state folder cannot be used.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The other processes cannot be joined.
-    #[error("cannot join the cluster: {0}")]
-    Cluster(String),
-    /// Certificates could not be made or kept.
-    #[error("cannot set up TLS")]
-    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl StartError {
-    fn mdns(error: mdns_sd::Error) -> Self {
-        Self::Mdns(Box::new(error))
-    }
-}
-
-impl From<TlsError> for StartError {
-    fn from(error: TlsError) -> Self {
-        Self::Tls(Box::new(error))
-    }
-}
-
-impl Builder {
-    /// Starts from this configuration.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Where all chance comes from.
-    pub const fn seed(mut self, seed: u64) -> Self {
-        self.config.seed = seed;
-        self
-    }
-
-    /// Set of manners.
-    pub const fn profile(mut self, profile: Profile) -> Self {
-        self.config.profile = profile;
-        self
-    }
-
-    /// A shipped world by name, or a world file by path.
-    pub fn world(mut self, world: impl Into<String>) -> Self {
-        self.config.world = world.into();
-        self
-    }
-
-    /// The NATS server at which the processes of one cloud meet; for builds with the feature `cluster`.
-    pub fn cluster(mut self, url: impl Into<ClusterUrl>) -> Self {
-        self.config.cluster = Some(url.into());
-        self
-    }
-
-    /// A folder that the state is kept in, through any end of the program.
-    pub fn state_dir(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
-        self.config.state_dir = Some(folder.into());
-        self
-    }
-
-    /// The clock that everything waits and expires by; the machine's when not set.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Changes what the vendor never published.
-    pub fn assumptions(mut self, change: impl FnOnce(&mut crate::config::Assumptions)) -> Self {
-        change(&mut self.config.assumptions);
-        self
-    }
-
-    /// Binds everything and runs.
-    pub async fn start(self) -> Result<MockCloud, StartError> {
-        let Self { mut config, clock } = self;
-        config.check()?;
-        let file = config.load_world()?;
-        if let Some(url) = config.cluster.clone() {
-            return Self::start_joined(config, file, clock, &url).await;
-        }
-        let kept = config.state_dir.as_deref().map(|folder| Kept::open(folder, &file, &config)).transpose()?;
-        let clock = match &kept {
-            Some(kept) => kept.clock(clock),
-            None => clock.unwrap_or_else(Clock::real),
-        };
-        let names = TlsNames::new(config.bind, &config.tls_names);
-        let (authority, begun_ms) = match kept.as_ref().and_then(Kept::state) {
-            Some(before) => {
-                // Its hubs are made by the seed that it was made with.
-                config.seed = before.about.seed;
-                (Authority::restore(&before.authority, &clock, names)?, before.about.begun_ms)
-            }
-            None => (Authority::new(&clock, names)?, clock.now_ms()),
-        };
-        let (folder, ca_path) = write_certificate(&config, authority.pem())?;
-        let origin =
-            Arc::new(CloudContext { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms });
-        let world = match kept {
-            Some(kept) => kept.resume(&origin, clock)?,
-            None => World::new(origin.world_config(clock)),
-        };
-        MockCloud::run(world, origin.config.ports, origin).await
-    }
-
-    #[cfg(feature = "cluster")]
-    async fn start_joined(
-        config: Config,
-        file: WorldFile,
-        clock: Option<Clock>,
-        url: &ClusterUrl,
-    ) -> Result<MockCloud, StartError> {
-        let (world, origin) = clustered::join(config, file, clock, url).await?;
-        MockCloud::run(world, origin.config.ports, origin).await
-    }
-
-    #[cfg(not(feature = "cluster"))]
-    #[expect(clippy::unused_async, reason = "it waits where it can join")]
-    async fn start_joined(
-        _: Config,
-        _: WorldFile,
-        _: Option<Clock>,
-        url: &ClusterUrl,
-    ) -> Result<MockCloud, StartError> {
-        Err(StartError::Cluster(format!("{url}: this build knows no NATS; build it with --features cluster")))
-    }
-}
-
 impl MockCloud {
-    /// Binds what a world needs and lets its time go.
-    #[expect(clippy::unused_async, reason = "it binds in the runtime that awaits it")]
+    /// Binds the listeners of a world and starts its clock.
+    #[expect(clippy::unused_async, reason = "the listeners must be bound inside the runtime")]
     async fn run(world: Arc<World>, ports: Ports, origin: Arc<CloudContext>) -> Result<Self, StartError> {
-        // From here on, leaving early stops what was started.
+        // Stops the world on an early return.
         let stop = Stop(Arc::clone(&world));
-        let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin)));
+        let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin), services()));
         let announcer = origin.config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
         let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_ref() };
         let ready = world.with_current_passwords(&listeners.start()?);
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
-        // Set once, here.
+        // Nothing else sets it, so it is empty here.
         let _ = shared.ready.set(ready.clone());
         Ok(Self { shared, ready, _stop: stop, _announcer: announcer })
     }
 
-    /// Takes the state as it is now. Takes no time: hubs are shared with it until they change.
+    /// Takes a snapshot of the present state.
+    ///
+    /// The snapshot shares each hub with the world until the hub changes, so it is cheap to take.
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.snapshot()
+        Snapshot(Arc::new(self.shared.world.snapshot()))
     }
 
-    pub(crate) const fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    /// Puts a state back that was taken of this cloud, or of one that it was copied from. The time goes on: what was due in
-    /// ten seconds is due in ten seconds. Connections that listen to a hub are closed, faults and journal stay.
+    /// Restores a snapshot of this cloud, or of the cloud that it is a fork of.
+    ///
+    /// The time does not change: a timer that was due ten seconds after the snapshot is due in ten seconds. Relay and local
+    /// connections to hubs are closed. Faults and the journal stay.
     pub fn restore(&self, snapshot: &Snapshot) {
-        self.shared.restore(snapshot);
+        self.shared.world.restore(&snapshot.0);
     }
 
-    /// Puts the state back that the world began with. The time stays what it is.
+    /// Restores the initial state of the world file. The time, the faults and the journal stay.
+    ///
+    /// Connections to hubs are closed.
     pub fn reset(&self) {
         self.shared.reset();
     }
 
-    /// A copy of this cloud as it is now, on ports of its own, with a clock that shows the same time and goes its own way.
-    /// Neither knows of the other. What was given out by this one (identities, session tokens) is good there too.
+    /// Starts a fork: an independent copy of this cloud on free ports.
+    ///
+    /// The fork has the same state, certificate authority, time and speed at first. Identities and session tokens of this cloud
+    /// are valid in it. Its journal is empty, its faults are those of the profile, and it is not persisted. It ends when the
+    /// returned value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Bind`], [`StartError::Tls`] or [`StartError::Mdns`] if its listeners cannot start.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves no fork behind.
     pub async fn fork(&self) -> Result<Self, StartError> {
-        self.shared.forking().await
+        fork(&self.shared).await
     }
 }
 
-/// A copy of a world that gets its listeners.
-type Forking = Pin<Box<dyn Future<Output = Result<MockCloud, StartError>> + Send>>;
+/// Starts a fork of a world, on ports of its own. The world is copied at once; its listeners start later.
+fn fork(shared: &Shared) -> impl Future<Output = Result<MockCloud, StartError>> + Send + 'static {
+    let world_config = shared.origin.world_config(shared.world.clock.copy());
+    let world = World::from_snapshot(shared.world.snapshot(), world_config);
+    let origin = Arc::clone(&shared.origin);
+    MockCloud::run(world, Ports::default(), origin)
+}
 
-impl Shared {
-    /// Whether other processes may listen on the same port: any process of a cluster serves the vendor's hosts.
-    pub(crate) fn is_port_shared(&self, surface: &ListenerKind) -> bool {
-        self.origin.config.cluster.is_some() && matches!(surface, ListenerKind::Cloud { .. })
-    }
-
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot(Arc::new(self.world.snapshot()))
-    }
-
-    pub(crate) fn export(&self) -> String {
-        self.world.kept(self.origin.about(), self.origin.authority.to_persisted()).to_document()
-    }
-
-    pub(crate) fn restore(&self, snapshot: &Snapshot) {
-        self.world.restore(&snapshot.0);
-    }
-
-    pub(crate) fn reset(&self) {
-        let world_config = self.origin.world_config(self.world.clock.clone());
-        self.world.restore(&crate::world::snapshot::Snapshot::beginning(&world_config));
-    }
-
-    /// Copies the world now; what is waited for are the listeners of the copy.
-    pub(crate) fn forking(&self) -> Forking {
-        let world_config = self.origin.world_config(self.world.clock.copy());
-        let world = World::from_snapshot(self.world.snapshot(), world_config);
-        Box::pin(MockCloud::run(world, Ports::default(), Arc::clone(&self.origin)))
+/// Returns the operations of this layer that the control API calls. They are function pointers, because the server is a lower
+/// layer.
+fn services() -> Services {
+    Services {
+        fork: |shared| {
+            let forking = fork(shared);
+            Box::pin(async move {
+                match forking.await {
+                    Ok(cloud) => Ok(Box::new(cloud) as Box<dyn Fork>),
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+        },
+        ledger: crate::evidence::ledger::ledger,
     }
 }
 
-/// Ends everything that runs in a world when it goes.
+impl Fork for MockCloud {
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn ready(&self) -> &Ready {
+        &self.ready
+    }
+}
+
+/// A guard that stops a world when it is dropped.
 #[derive(Debug)]
 struct Stop(Arc<World>);
 
@@ -317,7 +182,7 @@ impl Drop for Stop {
     }
 }
 
-/// Writes the authority's certificate where programs find it.
+/// Writes the CA certificate to the state directory, or to a temporary directory without one.
 fn write_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::TempDir>, String), StartError> {
     let at = |path: &Path| {
         let path = path.display().to_string();
@@ -334,90 +199,136 @@ fn write_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::Tem
             (Some(folder), path)
         }
     };
-    // There whole, or as it was before.
+    // Renamed into place, so that readers never see a part of it.
     let beside = path.with_extension("pem.new");
     std::fs::write(&beside, pem).and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
     Ok((folder, path.display().to_string()))
 }
 
 impl MockCloud {
-    /// Starts a cloud with the default world on free ports.
+    /// Starts a cloud with the default settings: world `demo`, seed 1, free ports on loopback, nothing persisted.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Bind`] or [`StartError::Tls`] if the listeners or the certificates cannot be set up.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future stops everything that was started.
     pub async fn start() -> Result<Self, StartError> {
         Self::builder().start().await
     }
 
-    /// Sets a cloud up.
+    /// Returns a builder with the default settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Where everything is; the same as the ready line.
+    /// Returns the content of the ready line: the addresses, users and hubs at the start.
     pub const fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// The certificate of the authority that signed every server certificate, in PEM.
+    /// Returns the CA certificate in PEM. Clients must trust it for the vendor's host names.
+    ///
+    /// Never install it system-wide: the names that it may sign are real.
     pub fn ca_pem(&self) -> &str {
         self.shared.origin.authority.pem()
     }
 
-    /// What came, went and led to what, oldest first.
-    pub fn journal(&self, filter: &crate::journal::filter::Filter) -> Vec<crate::journal::Entry> {
+    /// Returns the entries of the journal that match, oldest first.
+    ///
+    /// The journal holds about the last 16,000 entries. It is empty if [`Config::journal`] is off.
+    pub fn journal(&self, filter: &crate::journal::filter::Filter) -> Vec<crate::journal::entry::Entry> {
         self.shared.world.journal.entries(filter, usize::MAX)
     }
 
-    /// What nobody answered, with what comes near, and what clients sent that made no difference, counted over the journal:
-    /// `{"unanswered": [{name, times, last, nearest}], "ignored": [{name, member, times}]}`.
+    /// Returns the report: requests that no handler matched, with similar names, and members that had no effect.
+    ///
+    /// It is counted over the present journal:
+    /// `{"unmatched": [{name, times, last, nearest}], "unknown_fields": [{name, member, times}]}`.
     pub fn report(&self) -> serde_json::Value {
         crate::journal::usage_report::summary(&self.journal(&crate::journal::filter::Filter::default()))
     }
 
-    /// Waits for something to happen, or finds that it has; `None` when it does not in time.
+    /// Waits for a matching entry of the journal, and returns the first one, which may be an earlier one.
+    ///
+    /// Returns `None` if there is none within `limit` of machine time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only reads the journal.
     pub async fn expect_within(
         &self,
         filter: &crate::journal::filter::Filter,
         limit: std::time::Duration,
-    ) -> Option<crate::journal::Entry> {
+    ) -> Option<crate::journal::entry::Entry> {
         self.shared.world.journal.wait_for(filter, limit).await
     }
 
-    /// From now on this has to happen that often; looked for when what is returned is dropped.
+    /// Expects exactly `times` matching entries from now on; 0 asserts their absence.
+    ///
+    /// [`Expectation::verify`](crate::journal::Expectation::verify) checks at once.
+    ///
+    /// # Panics
+    ///
+    /// The returned value panics when it is dropped with another count, unless the thread is panicking already.
     pub fn expect(&self, filter: crate::journal::filter::Filter, times: usize) -> crate::journal::Expectation {
         crate::journal::Expectation::new(&self.shared.world.journal, filter, times)
     }
 
-    /// Lets something go wrong. Gives its number.
-    pub fn add_fault(&self, fault: crate::faults::spec::Fault) -> Result<u64, crate::faults::spec::FaultError> {
+    /// Adds a fault and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// A [`FaultError`](crate::faults::FaultError) if a value is out of bounds, if the fault can never match, or if there are
+    /// 256 faults already.
+    pub fn add_fault(&self, fault: crate::faults::spec::FaultSpec) -> Result<u64, crate::faults::spec::FaultError> {
         self.shared.world.add_fault(fault)
     }
 
-    /// Ends a fault, or all with `None`; says how many went.
+    /// Removes the fault with this number, or all faults with `None`. Returns the number of removed faults.
     pub fn remove_fault(&self, id: Option<u64>) -> usize {
         self.shared.world.faults.remove(id)
     }
 
-    /// The faults that stand, with what each has done.
+    /// Returns the active faults with their counters.
     pub fn faults(&self) -> Vec<crate::faults::injector::ActiveFault> {
         self.shared.world.faults.list()
     }
 
-    /// A user takes another password; false when nobody has that name. Tokens that were given out stay good.
+    /// Sets the password of a user. Returns false if no user has this name.
+    ///
+    /// Identities and tokens that were issued before stay valid.
     pub fn set_password(&self, username: &str, password: &str) -> bool {
         self.shared.world.accounts().set_password(username, &password.into())
     }
 
-    /// Everything that makes the state, as one readable text: a copy goes on from it with `mock-cloud state import`.
+    /// Exports the state as one JSON document for [`state::import`](crate::state::import) or `mock-cloud state import`.
+    ///
+    /// The document contains every token, password digest and private key of the world.
     pub fn export(&self) -> String {
         self.shared.export()
     }
 
-    /// Waits until everything that was done so far outlives the program; at once without a state folder. What clients hear
-    /// from their connections is kept already. False when it cannot be kept any more.
+    /// Waits until all changes so far are durable. Returns false if they can no longer be persisted.
+    ///
+    /// Returns true at once without a state directory. Changes that a client received a reply for are durable already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
     pub async fn flush(&self) -> bool {
         self.shared.world.flush().await
     }
 
-    /// Waits until the state cannot be kept any more (a full disk, say) and says why; forever without a state folder.
+    /// Waits until the state can no longer be persisted, for example because the disk is full, and returns the reason.
+    ///
+    /// The future never completes without a state directory.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
     pub async fn persistence_failed(&self) -> String {
         match &self.shared.world.keeper {
             Some(keeper) => keeper.wait_failure().await.to_string(),
@@ -425,18 +336,24 @@ impl MockCloud {
         }
     }
 
-    /// The clock that everything here waits and expires by.
+    /// Returns the clock of this cloud. Its clones show the same time.
     pub fn clock(&self) -> &Clock {
         &self.shared.world.clock
     }
 
-    /// A hub, to do to it what people and devices do; `None` when no hub has that serial.
+    /// Returns a handle for physical actions at a hub, such as pressing a button. `None` if no hub has this serial.
     pub fn hub(&self, serial: &str) -> Option<HubHandle> {
         let cell = self.shared.world.hub(&serial.parse().ok()?)?;
         Some(HubHandle { cell })
     }
 
-    /// Moves the time on; everything that becomes due happens on the way, in order.
+    /// Moves the clock forward. Everything that becomes due fires at its own time, in order, before this returns.
+    ///
+    /// A call of [`Clock::set_speed`] meanwhile ends the step where it is. The clock ends with the year 9999.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a dropped future leaves the clock between the start and the target.
     pub async fn advance(&self, duration: Duration) {
         self.clock().advance(duration).await;
         self.shared.world.mark_clock();

@@ -1,16 +1,18 @@
-//! Listeners and connections: bytes to requests and back. No state of the cloud lives here.
+//! Listeners, connections and TLS of the cloud, the hubs and the control API.
+//!
+//! This layer turns bytes into requests and replies into bytes. It holds no state of the cloud.
 
 use crate::faults::tcp;
-use crate::server::control::worlds::Kept;
+use crate::server::shared::ConnectionSlot;
+use crate::server::shared::ListenerKind;
+use crate::server::shared::Shared;
 use crate::server::ws::connection;
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::faults::http_raw::{RawWriteControl, RawWriteStream};
-use ::http::HeaderValue;
+use crate::faults::http_raw::RawWriteStream;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,110 +24,40 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::core::fd_limit::most_connections;
-use crate::core::ready_line::Ready;
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
 use crate::faults::tcp::FaultyStream;
-use crate::mock_cloud::CloudContext;
-use crate::world::World;
 use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::Local;
 
+pub(crate) mod context;
 pub(crate) mod control;
+pub(crate) mod credentials;
 pub(crate) mod http;
 pub(crate) mod hub_ports;
 pub(crate) mod mdns;
 pub(crate) mod relay_session;
+pub(crate) mod shared;
 pub(crate) mod vendor;
 pub(crate) mod ws;
 
-/// What every connection needs.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) world: Arc<World>,
-    /// The ready line, for the control API.
-    pub(crate) ready: std::sync::OnceLock<Ready>,
-    /// What the world was made from.
-    pub(crate) origin: Arc<CloudContext>,
-    /// What the control API keeps: copies of the world and states of it.
-    kept: Kept,
-}
-
-impl Shared {
-    pub(crate) fn new(world: Arc<World>, origin: Arc<CloudContext>) -> Self {
-        Self { world, ready: std::sync::OnceLock::new(), origin, kept: Kept::default() }
-    }
-
-    /// The time of the world as a `Date` has it.
-    fn date(&self) -> Option<HeaderValue> {
-        thread_local! {
-            /// The second and how it is written: most answers have that of the one before.
-            static DATE: RefCell<(i64, Option<HeaderValue>)> = const { RefCell::new((0, None)) };
-        }
-        let second = self.world.clock.unix_seconds();
-        DATE.with_borrow_mut(|date| {
-            if date.0 != second || date.1.is_none() {
-                let text = jiff::Timestamp::from_second(second).ok()?.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-                *date = (second, HeaderValue::from_str(&text).ok());
-            }
-            date.1.clone()
-        })
-    }
-}
-
-/// What a listener is for.
-#[derive(Debug, Clone)]
-pub(crate) enum ListenerKind {
-    /// Every vendor host name.
-    Cloud { tls: Option<Arc<ServerConfig>> },
-    /// The control API.
-    Control,
-    /// A hub's Wi-Fi API.
-    AccessPoint(Arc<HubActor>),
-    /// A hub's access-point root.
-    AccessPointRoot(Arc<HubActor>),
-    /// A hub's local ports.
-    Lan { hub: Arc<HubActor> },
-}
-
-impl ListenerKind {
-    /// Its name in matches of faults.
-    const fn listener(&self) -> &'static str {
-        match self {
-            Self::Cloud { .. } => "cloud",
-            Self::Control => "control",
-            Self::AccessPoint(_) | Self::AccessPointRoot(_) => "access-point",
-            Self::Lan { .. } => "lan",
-        }
-    }
-
-    const fn hub(&self) -> Option<&Arc<HubActor>> {
-        match self {
-            Self::AccessPoint(hub) | Self::AccessPointRoot(hub) | Self::Lan { hub, .. } => Some(hub),
-            Self::Cloud { .. } | Self::Control => None,
-        }
-    }
-
-    /// Whoever switches faults off must get through.
-    const fn has_faults(&self) -> bool {
-        !matches!(self, Self::Control)
-    }
-}
-
-/// How long a TLS handshake, or its first byte, may take.
+/// Deadline for a TLS handshake, and for its first byte.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// How long a request's head may take, and a kept connection may idle. Public clients keep connections for about a minute.
+/// Deadline for a request head, and the idle timeout of a keep-alive connection. Public clients reuse connections for about
+/// one minute.
 const HEAD_TIME: Duration = Duration::from_secs(90);
-/// Longest request head, in bytes: two tokens of 3.5 kB each and an account change of a few kB fit many times.
+/// Maximum length of a request head, in bytes. Two tokens of 3.5 kB each and an account change of a few kB are far below it.
 const MAX_HEAD: usize = 64 * 1024;
-/// How long to wait after the system refused a connection (no descriptors left) before asking again.
+/// Delay before the next attempt after the system could not accept a connection or bind a port, for example without free file
+/// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections that wait to be accepted.
+/// Length of the queue of connections that are not accepted yet.
 const BACKLOG: u32 = 1024;
 
-/// Binds a listener. `port` 0 = any free one. On a port that is `shared` several processes listen, and the system says which of
-/// them takes a connection.
+/// Binds a listener and returns its address. Port 0 selects a free port.
+///
+/// Several processes can listen on a port that is `shared`. The system distributes the connections among them.
 pub(crate) fn bind(address: SocketAddr, shared: bool) -> std::io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     #[cfg(unix)]
@@ -138,7 +70,7 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> std::io::Result<(TcpLis
     Ok((listener, address))
 }
 
-/// Serves a listener until it is dropped, and its connections with it.
+/// Accepts and serves connections until the future is dropped. Dropping it also ends the connections.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: ListenerKind) {
     let Ok(address) = listener.local_addr() else { return };
     let is_shared = shared.is_port_shared(&surface);
@@ -174,14 +106,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: L
                 });
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                tracing::warn!(%error, "accepting a connection failed; trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Whether nobody is to listen here now. Each time that a listener goes counts once.
+/// Returns whether a fault refuses connections at this listener. The fault is counted once per closing of the listener.
 fn listener_refuses(shared: &Shared, surface: &ListenerKind, refused: &mut bool) -> bool {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = InjectionContext { listener: surface.listener(), hub: &hub, ..InjectionContext::default() };
@@ -193,33 +125,36 @@ fn listener_refuses(shared: &Shared, surface: &ListenerKind, refused: &mut bool)
     listener_refuses
 }
 
-/// Binds a port again that was let go.
+/// Binds a released port again, with retries until it succeeds.
 async fn rebind(address: SocketAddr, is_shared: bool) -> TcpListener {
     loop {
         match bind(address, is_shared) {
             Ok((listener, _)) => return listener,
             Err(error) => {
-                tracing::warn!(%error, %address, "cannot listen again");
+                tracing::warn!(%error, %address, "binding the port again failed; trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Serves a connection to its end. What its requests need is gone once a WebSocket has taken it over: most of a connection's
-/// life is that.
+/// Serves a connection until it ends.
+///
+/// The state of the HTTP phase is freed before a WebSocket starts. This keeps long-lived WebSocket connections small.
 fn connection(shared: Arc<Shared>, stream: TcpStream, surface: ListenerKind) -> impl Future<Output = ()> + Send {
-    let asks = Box::pin(serve_until_upgrade(shared, stream, surface));
+    let http_phase = Box::pin(serve_until_upgrade(shared, stream, surface));
     async move {
-        if let Some(taken_over) = asks.await {
+        if let Some(taken_over) = http_phase.await {
             taken_over.await;
         }
     }
 }
 
-/// Answers requests until the connection ends, or a WebSocket takes it over.
+/// Injects connection faults, does the TLS handshake and serves requests.
+///
+/// Returns `None` when the connection has ended, or the rest of the connection after an upgrade to a WebSocket.
 async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: ListenerKind) -> Option<TakenOver> {
-    // Small frames must not wait for each other.
+    // Small frames must not wait for each other (Nagle's algorithm).
     let _ = stream.set_nodelay(true);
     let (stream, fault) = inject_connection_fault(&shared, stream, &surface).await?;
     let tls = match &surface {
@@ -232,7 +167,7 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
     let accepted = match tls {
         None => Box::pin(serve_http(shared, stream, surface, false)).await,
         Some(config) => {
-            // One that stalls on purpose stays.
+            // An injected stall must not end at the handshake timeout.
             let stalls = matches!(fault, Some(FaultKind::StallAfter { .. }));
             let limit = if stalls { tcp::HALF_OPEN_TIME } else { HANDSHAKE_TIME };
             let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
@@ -247,7 +182,7 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
                     None
                 }
                 Err(_) => {
-                    tracing::debug!("TLS handshake took too long");
+                    tracing::debug!("TLS handshake timed out");
                     None
                 }
             }
@@ -256,7 +191,9 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
     accepted.map(connection::run)
 }
 
-/// What goes wrong with a connection before a byte was read; `None` when it is over.
+/// Applies the fault of the injection point `connection`, before any byte is read.
+///
+/// Returns `None` if the fault has ended the connection.
 async fn inject_connection_fault(
     shared: &Shared,
     stream: TcpStream,
@@ -264,12 +201,12 @@ async fn inject_connection_fault(
 ) -> Option<(FaultyStream, Option<FaultKind>)> {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = InjectionContext { listener: surface.listener(), hub: &hub, ..InjectionContext::default() };
-    let speaks_tls = match surface {
+    let uses_tls = match surface {
         ListenerKind::Cloud { tls } => tls.is_some(),
         ListenerKind::Lan { hub, .. } => hub.local != Local::PlainSocket,
         ListenerKind::Control | ListenerKind::AccessPoint(_) | ListenerKind::AccessPointRoot(_) => false,
     };
-    let can = |fault: &FaultKind| speaks_tls || !fault.is_of_tls();
+    let can = |fault: &FaultKind| uses_tls || !fault.is_of_tls();
     let fault = surface.has_faults().then(|| shared.world.fault_if(InjectionPoint::Connection, &facts, can)).flatten();
     match fault {
         Some(FaultKind::ResetOnAccept) => {
@@ -281,7 +218,7 @@ async fn inject_connection_fault(
             None
         }
         Some(FaultKind::NoCommonCipher) => {
-            // Boxed, as all that is rare or over soon: every connection is as large as its largest part.
+            // Boxed because it is rare: every connection's future is as large as its largest part.
             Box::pin(no_common_cipher(stream)).await;
             None
         }
@@ -289,7 +226,7 @@ async fn inject_connection_fault(
     }
 }
 
-/// Answers the first words of a TLS client as a server does that knows none of its ciphers.
+/// Answers a TLS ClientHello with the alert `handshake_failure`, as a server without a common cipher does.
 async fn no_common_cipher(mut stream: TcpStream) {
     const HANDSHAKE_FAILURE: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
     let mut hello = [0; 4096];
@@ -299,15 +236,17 @@ async fn no_common_cipher(mut stream: TcpStream) {
         }
         stream.write_all(&HANDSHAKE_FAILURE).await?;
         stream.shutdown().await?;
-        // Until the client has read it: what it says after that is not wanted, and a reset would take the alert with it.
+        // Unread input would cause a reset on close, which can discard the alert before the client reads it.
         while stream.read(&mut hello).await? > 0 {}
         std::io::Result::Ok(())
     };
     let _ = tokio::time::timeout(HANDSHAKE_TIME, talk).await;
 }
 
-/// A hub's local port takes TLS, and clear text while insecure access is on; the first byte tells which it is. `None` when
-/// the hub is not there or does not take this one.
+/// Selects TLS or plain text for a connection to a hub's local port, from its first byte.
+///
+/// Plain text is accepted while insecure access is on, or if the hub's local port is a plain socket. Returns `None` if the hub
+/// is not on its network or does not accept the connection.
 async fn hub_tls(shared: &Shared, hub: &HubActor, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
     const TLS_HANDSHAKE: u8 = 0x16;
     if hub.local == Local::PlainSocket {
@@ -319,11 +258,11 @@ async fn hub_tls(shared: &Shared, hub: &HubActor, stream: &TcpStream) -> Option<
     let mut first = [0];
     let peek = tokio::time::timeout(HANDSHAKE_TIME, stream.peek(&mut first));
     match peek.await {
-        // The certificate is made for the first who asks: most hubs are never asked.
+        // The certificate is created at the first connection, because most hubs get none.
         Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => match shared.origin.authority.hub(hub.serial.as_str()) {
             Ok(tls) => Some(Some(tls)),
             Err(error) => {
-                tracing::warn!(%error, serial = %hub.serial, "a hub has no certificate");
+                tracing::warn!(%error, serial = %hub.serial, "creating the hub's certificate failed");
                 None
             }
         },
@@ -332,27 +271,17 @@ async fn hub_tls(shared: &Shared, hub: &HubActor, stream: &TcpStream) -> Option<
     }
 }
 
-/// The rest of a connection.
+/// The remainder of a connection after the upgrade to a WebSocket.
 type TakenOver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A WebSocket that a request asked for; taken over once the answer is out.
-type UpgradeSlot = Arc<Mutex<Option<connection::Accepted>>>;
-
-/// What a request may leave for its connection.
-#[derive(Clone, Default)]
-struct ConnectionSlot {
-    upgrade: UpgradeSlot,
-    tamper: Arc<RawWriteControl>,
-}
-
-/// Answers requests, until the connection ends or a WebSocket takes it over.
+/// Serves HTTP requests until the connection ends. Returns the WebSocket if a request was upgraded.
 async fn serve_http<S>(shared: Arc<Shared>, stream: S, surface: ListenerKind, tls: bool) -> Option<connection::Accepted>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let exchange = ConnectionSlot::default();
     let stream = RawWriteStream::new(stream, Arc::clone(&exchange.tamper));
-    // One for the connection: what all connections count together is a place where they meet.
+    // One `Arc` per connection: a reference count shared by all connections would be a point of contention.
     let context = Arc::new((shared, surface.clone(), exchange.clone()));
     let service = service_fn(move |request| {
         let context = Arc::clone(&context);
@@ -370,13 +299,13 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
             .max_buf_size(MAX_HEAD)
-            // A client that has said everything may close its side and still wants the answer. Not on a hub's own ports: there
-            // an answer may have no end, and only a client that is seen to go gives its place free.
+            // A client may close its sending side and still wait for the response. Not on a hub's local port: a response can be
+            // endless there, and the slot is only freed when the disconnect is detected.
             .half_close(!matches!(surface, ListenerKind::Lan { .. }))
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades(),
     );
-    // A hub that drops its local connections drops those too that speak HTTP or have not logged in.
+    // A hub that drops its local connections also drops HTTP connections and those without a login.
     let dropped = async {
         match &mut drops {
             Some(drops) => drop(drops.changed().await),
@@ -385,7 +314,7 @@ where
     };
     tokio::select! {
         served = serving => if let Err(error) = served {
-            tracing::debug!(%error, "connection ended early");
+            tracing::debug!(%error, "connection ended with an error");
         },
         () = dropped => return None,
     }

@@ -1,16 +1,19 @@
-//! The certificate authority of a simulated cloud: one certificate for every vendor host name, one for each hub.
+//! The certificate authority of a simulated cloud, with one certificate for all vendor host names and one for each hub.
 
 use crate::tls::names::TlsNames;
+use crate::tls::params::DAY;
+use crate::tls::params::TlsError;
+use crate::tls::params::authority_validity;
+use crate::tls::params::leaf_params;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::KeyPair;
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::core::clock::Clock;
 use crate::faults::kinds::FaultKind;
-use crate::persistence::rows::PersistedAuthority;
 
 use crate::tls::issuer::CertificateIssuer;
 use crate::tls::leaf::LeafResolver;
@@ -18,31 +21,24 @@ use crate::tls::leaf::LeafResolver;
 pub(crate) mod issuer;
 pub(crate) mod leaf;
 pub(crate) mod names;
+pub(crate) mod params;
 
-/// Validity of a server certificate. Some TLS stacks refuse more than 398 days.
-const LEAF_DAYS: i64 = 364;
-
-/// Days before and after now that the authority itself is valid, so that a client can keep trusting a persisted one.
-const AUTHORITY_DAYS: i64 = 3650;
-
-/// A day in 2001, when an expired certificate was valid.
+/// Start of the validity of an expired certificate, a day in 2001 (Unix seconds).
 const LONG_AGO: i64 = 1_000_000_000;
 
-const DAY: i64 = 86_400;
-
-/// Signs the certificates of one simulated cloud. Never trust it system-wide: the names that it may sign are real.
+/// The certificate authority of one simulated cloud. Never trust it system-wide: the names that it may sign are real.
 #[derive(Debug)]
 pub(crate) struct Authority {
     issuer: Arc<CertificateIssuer>,
     pem: String,
-    /// The persisted authority could not be used; clients must trust this one.
+    /// The persisted authority was unusable, so clients must trust this new one.
     is_replaced: bool,
-    /// TLS configurations by purpose. Forks present the same certificates and create none.
+    /// TLS configurations by purpose. Forks share them, so they present the same certificates.
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
 
 impl Authority {
-    /// Creates an authority that may sign these names only.
+    /// Creates an authority whose name constraints permit only these names.
     pub(crate) fn new(clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
         let name = "mock-cloud test authority, do not trust";
         let (issuer, certificate) = issuer::new_issuer(name, &names, authority_validity(clock))?;
@@ -51,18 +47,18 @@ impl Authority {
         Ok(Self { issuer: Arc::new(issuer), pem, is_replaced: false, configs: Mutex::default() })
     }
 
-    /// Restores a persisted authority. One that strict clients refuse, or that may not sign all names, is replaced.
+    /// Restores a persisted authority. Replaces it if strict clients refuse it, or if it does not permit all names.
     pub(crate) fn restore(persisted: &PersistedAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
         match issuer::defect(&persisted.certificate, &names, clock) {
             None => Self::restore_as_is(persisted, clock, names),
             Some(defect) => {
-                tracing::warn!(%defect, "the persisted certificate authority is replaced; clients must trust the new ca.pem");
+                tracing::warn!(%defect, "replaced the persisted certificate authority; clients must trust the new ca.pem");
                 Ok(Self { is_replaced: true, ..Self::new(clock, names)? })
             }
         }
     }
 
-    /// Restores a persisted authority that other processes use as well, without checks.
+    /// Restores an authority that other processes use as well. It is not checked, because it must not be replaced.
     pub(crate) fn restore_as_is(
         persisted: &PersistedAuthority,
         clock: &Clock,
@@ -78,7 +74,7 @@ impl Authority {
         PersistedAuthority { certificate: self.pem.clone(), key: self.issuer.key_pem() }
     }
 
-    /// The authority's own certificate, for clients that are to trust it.
+    /// Returns the CA certificate, which clients must trust.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
     }
@@ -101,7 +97,8 @@ impl Authority {
         Ok(config)
     }
 
-    /// TLS for every vendor host name, `localhost` and the bound address. The certificate is renewed as time passes.
+    /// Returns the TLS configuration for all vendor host names, `localhost` and the bound address. Its certificate is renewed
+    /// as time passes.
     pub(crate) fn cloud(&self) -> Result<Arc<ServerConfig>, TlsError> {
         self.cached("cloud", || {
             let resolver = LeafResolver::new(Arc::clone(&self.issuer))?;
@@ -109,7 +106,7 @@ impl Authority {
         })
     }
 
-    /// TLS of a hub: self-signed, with the serial as its common name, as on real hubs. Clients do not verify it.
+    /// Returns the TLS configuration of a hub. Its certificate is self-signed with the serial as common name, as on real hubs.
     pub(crate) fn hub(&self, serial: &str) -> Result<Arc<ServerConfig>, TlsError> {
         self.cached(&format!("hub {serial}"), || {
             let params = leaf_params(serial, authority_validity(self.issuer.clock()));
@@ -119,12 +116,12 @@ impl Authority {
         })
     }
 
-    /// TLS with a certificate that clients must refuse, if the fault is one of those.
+    /// Returns a TLS configuration with a certificate that clients must refuse; `None` if the fault is not about certificates.
     pub(crate) fn faulty(&self, fault: &FaultKind) -> Result<Option<Arc<ServerConfig>>, TlsError> {
         let (own, valid) = (self.issuer.names(), self.issuer.leaf_validity());
         let (names, validity, is_unknown) = match fault {
             FaultKind::CertificateExpired => (own.clone(), (LONG_AGO, LONG_AGO + DAY), false),
-            // Inside the authority's name constraints, so that the host name is all that is wrong.
+            // The name is permitted by the name constraints, so the mismatch is the only defect.
             FaultKind::CertificateWrongHost => (TlsNames::only("wrong.host.mios.com"), valid, false),
             FaultKind::CertificateUnknownAuthority => (own.clone(), valid, true),
             _ => return Ok(None),
@@ -134,44 +131,8 @@ impl Authority {
             let (key, chain) = unknown.as_ref().unwrap_or(&self.issuer).sign(&names, validity)?;
             server(chain, &key)
         };
-        self.cached(&fault.name(), create).map(Some)
+        self.cached(fault.name(), create).map(Some)
     }
-}
-
-/// Covers the world's time and the machine's: most clients check by the latter.
-fn authority_validity(clock: &Clock) -> (i64, i64) {
-    let (world, machine) = (clock.unix_seconds(), Clock::real().unix_seconds());
-    let span = AUTHORITY_DAYS * DAY;
-    (world.min(machine).saturating_sub(span), world.max(machine).saturating_add(span))
-}
-
-/// Parameters of a certificate that is no authority, as strict verifiers want them.
-fn leaf_params(common_name: &str, validity: (i64, i64)) -> CertificateParams {
-    let mut params = params(common_name, validity);
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params
-}
-
-fn params(common_name: &str, (from, until): (i64, i64)) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    let ((year, month, day), (last_year, last_month, last_day)) = (date(from), date(until));
-    params.not_before = rcgen::date_time_ymd(year, month, day);
-    params.not_after = rcgen::date_time_ymd(last_year, last_month, last_day);
-    params
-}
-
-/// Year, month and day of that Unix second.
-fn date(unix_seconds: i64) -> (i32, u8, u8) {
-    let day = jiff::Timestamp::from_second(unix_seconds)
-        .unwrap_or_default()
-        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
-        .date();
-    let byte = |part: i8| u8::try_from(part).unwrap_or(1);
-    (i32::from(day.year()), byte(day.month()), byte(day.day()))
 }
 
 fn config_builder() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>, TlsError> {
@@ -184,11 +145,15 @@ fn server(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Result<Arc<Serv
     Ok(Arc::new(config_builder()?.with_single_cert(chain, key)?))
 }
 
-/// Certificates could not be created or used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
-    #[error("cannot create a certificate")]
-    Certificate(#[from] rcgen::Error),
-    #[error("cannot use a certificate")]
-    Tls(#[from] rustls::Error),
+/// The persisted certificate authority: certificate and key in PEM. A client that trusts it still does after a restart.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct PersistedAuthority {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl std::fmt::Debug for PersistedAuthority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PersistedAuthority(***)")
+    }
 }

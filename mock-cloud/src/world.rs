@@ -1,5 +1,5 @@
-//! All state of the simulated cloud. Servers turn bytes into commands on it and its answers into bytes; nothing else keeps
-//! anything. Hubs are cells of their own under one index, so that a busy hub does not hold up the others.
+//! The state of the simulated cloud. Servers translate requests into calls of [`World`] and hold no state of their own.
+//! Each hub has its own lock, so that a busy hub does not block the others.
 
 use crate::world::accounts::Accounts;
 use crate::world::hub_actor::HubActor;
@@ -18,19 +18,20 @@ use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::serial::Serial;
 use tokio::sync::watch;
 
-use crate::cluster::Backplane;
-use crate::config::{Assumptions, Framing, Profile};
+use crate::config::{Assumptions, Profile};
 use crate::core::clock::Clock;
 use crate::core::rng::Random;
 use crate::faults::injector::Faults;
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::faults::spec::{Fault, FaultError};
+use crate::faults::spec::{FaultError, FaultSpec};
 use crate::journal::Journal;
 use crate::persistence::rows::RowKey;
 use crate::persistence::writer::StateWriter;
+use crate::world::backplane::Backplane;
 
 pub(crate) mod accounts;
+pub(crate) mod backplane;
 pub(crate) mod hub_actor;
 pub(crate) mod hub_env;
 pub(crate) mod hub_handle;
@@ -38,8 +39,10 @@ pub(crate) mod hub_registry;
 pub(crate) mod outbound_http;
 pub(crate) mod outbox;
 pub(crate) mod persist;
+pub(crate) mod persisted_state;
 pub(crate) mod sessions;
 pub(crate) mod snapshot;
+pub(crate) mod state_document;
 pub(crate) mod tokens;
 
 /// The state of one simulated cloud.
@@ -48,56 +51,55 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) assumptions: Assumptions,
     pub(crate) profile: Profile,
-    pub(crate) framing: Framing,
     pub(crate) tokens: Tokens,
     /// Shared with all hubs.
     pub(crate) env: Arc<HubEnv>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Arc<Journal>,
-    /// Writes what changes where it outlives the program, if that is wanted.
+    /// Persists changes; `None` without a state directory.
     pub(crate) keeper: Option<Arc<StateWriter>>,
     accounts: Mutex<Accounts>,
     sessions: Mutex<Sessions>,
     hubs: RwLock<HubRegistry>,
-    /// What it was made from: hubs that nobody has touched are made from it.
+    /// The world file. Hubs are created from it on first access.
     file: Arc<WorldFile>,
     seed: u64,
-    /// The other processes of this cloud, if there are any.
+    /// Connection to the other processes of the cluster; empty without a cluster.
     backplane: OnceLock<Arc<dyn Backplane>>,
-    /// Whether it has ended: connections by another world's port are not among what runs here.
+    /// True after the end of the world. Connections of another world's port do not run as tasks of this world.
     stopped: watch::Sender<bool>,
 }
 
-/// What a world is made from.
+/// The parts that a world is created from.
 pub(crate) struct WorldConfig {
     pub(crate) clock: Clock,
     pub(crate) seed: u64,
     pub(crate) assumptions: Assumptions,
     pub(crate) profile: Profile,
-    pub(crate) framing: Framing,
     pub(crate) file: Arc<WorldFile>,
-    /// Whether a journal is kept.
+    /// True if a journal is recorded.
     pub(crate) journal: bool,
     pub(crate) keeper: Option<Arc<StateWriter>>,
-    /// Whether hubs live only once somebody says that they live here: there are other processes.
+    /// True in a cluster: the timers of a hub start only when this process takes over the hub.
     pub(crate) asleep: bool,
 }
 
 impl std::fmt::Debug for World {
-    /// Without what is in it: tokens, codes, names of people.
+    /// Omits the content, which includes tokens and personal data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World").finish_non_exhaustive()
     }
 }
 
 impl World {
+    /// Creates a world in its initial state.
     pub(crate) fn new(world_config: WorldConfig) -> Arc<Self> {
         Self::from_snapshot(Snapshot::beginning(&world_config), world_config)
     }
 
-    /// A world of its own that begins in that state; of the beginnings the manners and the time count.
+    /// Creates a world with the state of a snapshot. Clock, profile and assumptions are those of the configuration.
     pub(crate) fn from_snapshot(snapshot: Snapshot, world_config: WorldConfig) -> Arc<Self> {
-        let WorldConfig { clock, seed, assumptions, profile, framing, file, journal, keeper, asleep } = world_config;
+        let WorldConfig { clock, seed, assumptions, profile, file, journal, keeper, asleep } = world_config;
         let env = Arc::new(HubEnv {
             journal: Arc::new(Journal::new(clock.clone(), journal)),
             clock: clock.clone(),
@@ -117,7 +119,6 @@ impl World {
             random: snapshot.random,
             assumptions,
             profile,
-            framing,
             tokens: snapshot.tokens,
             faults: Arc::clone(&env.faults),
             journal: Arc::clone(&env.journal),
@@ -133,7 +134,7 @@ impl World {
             stopped: watch::Sender::new(false),
         });
         if let Err(error) = world.faults.add_profile(profile) {
-            tracing::error!(%error, "a profile has a fault that cannot be");
+            tracing::error!(%error, "a fault of the profile is not valid");
         }
         world.attach_writer();
         for snapshot in snapshot.hubs.iter().filter(|_| !asleep) {
@@ -144,12 +145,12 @@ impl World {
         world
     }
 
-    /// The other processes of this cloud, if there are any.
+    /// Returns the connection to the other processes of the cluster, if there is a cluster.
     pub(crate) fn backplane(&self) -> Option<&Arc<dyn Backplane>> {
         self.backplane.get()
     }
 
-    /// Joins other processes; once, before anybody is served.
+    /// Joins a cluster. Must be called once, before requests are served.
     #[cfg(feature = "cluster")]
     pub(crate) fn join(&self, backplane: Arc<dyn Backplane>) {
         let _ = self.backplane.set(backplane);
@@ -163,6 +164,7 @@ impl World {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns a hub. A hub of the world file that was not accessed before is created.
     pub(crate) fn hub(&self, serial: &Serial) -> Option<Arc<HubActor>> {
         let copies = {
             let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
@@ -171,14 +173,14 @@ impl World {
             }
             Arc::clone(&fleet.copies)
         };
-        // Made without the lock; whoever was faster wins.
+        // Created without the lock. If two calls create the same hub, the first one that takes the write lock wins.
         let cell = HubActor::from_shot(&self.env, &self.template_snapshot(&copies, serial)?);
         let mut fleet = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(fleet.made.entry(serial.clone()).or_insert_with(|| Arc::new(cell))))
     }
 
-    /// That hub, if it is there, of that account and online. The errors are the vendor's own list of 2018; which of them the
-    /// service sends today is not known.
+    /// Returns a hub that belongs to the account and is online. The errors are those of the vendor's list of 2018 (vendor);
+    /// which of them the service sends today is not known.
     pub(crate) fn hub_for(&self, account: u64, serial: &Serial) -> Result<Arc<HubActor>, RpcError> {
         let hub = self.hub(serial).ok_or_else(|| RpcError::known("nma.ezlo.notfound"))?;
         let owner = self.accounts().ownership(serial).map(|ownership| ownership.account);
@@ -186,7 +188,7 @@ impl World {
             return Err(RpcError::known("nma.ezlo.notlinked"));
         }
         if hub.kind == HubKind::Vera {
-            // Native Vera firmware does not know this relay.
+            // Native Vera firmware does not register at this relay.
             return Err(RpcError::known("nma.ezlo.notregistered"));
         }
         if !hub.is_online() {
@@ -195,30 +197,30 @@ impl World {
         Ok(hub)
     }
 
-    /// All hubs that somebody has touched, by serial.
+    /// Returns the hubs that were created so far, ordered by serial.
     pub(crate) fn materialised_hubs(&self) -> Vec<Arc<HubActor>> {
         self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.values().cloned().collect()
     }
 
-    /// How many hubs there are.
+    /// Returns the number of hubs, including those that were not created yet.
     pub(crate) fn hub_count(&self) -> usize {
         self.hubs.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// A hub that nobody knew before; `None` when there are too many already.
+    /// Adds a hub that registered by itself. Returns `None` if there are too many hubs.
     pub(crate) fn add_hub(&self, cell: HubActor) -> Option<Arc<HubActor>> {
         let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
         if hubs.len() >= MAX_HUBS {
             return None;
         }
-        // In a cluster it is kept once all know that it lives here.
+        // In a cluster, the hub is persisted once its lease is known to all processes.
         if let Some(keeper) = self.keeper.as_ref().filter(|_| self.backplane().is_none()) {
             keeper.mark_row(RowKey::Hub(cell.serial.clone()));
         }
         Some(Arc::clone(hubs.made.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
     }
 
-    /// A hub that was there before.
+    /// Inserts a hub of a snapshot or of another process.
     fn put_hub(&self, cell: HubActor) -> Arc<HubActor> {
         let cell = Arc::new(cell);
         self.hubs.write().unwrap_or_else(PoisonError::into_inner).made.insert(cell.serial.clone(), Arc::clone(&cell));
@@ -230,21 +232,21 @@ impl World {
         cell.detach_all();
     }
 
-    /// Lets something go wrong.
-    pub(crate) fn add_fault(&self, fault: Fault) -> Result<u64, FaultError> {
-        // Each process counts its own logins.
+    /// Adds a fault and returns its id.
+    pub(crate) fn add_fault(&self, fault: FaultSpec) -> Result<u64, FaultError> {
+        // Each process numbers its own logins, so later logins cannot be recognised across processes.
         if fault.kind == FaultKind::EvictOthers && self.backplane().is_some() {
             return Err(FaultError::OfOneProcess(fault.kind.name()));
         }
         self.faults.add(fault)
     }
 
-    /// What goes wrong at this place now, if anything.
+    /// Returns the fault to inject at this injection point, if any.
     pub(crate) fn fault(&self, place: InjectionPoint, facts: &InjectionContext<'_>) -> Option<FaultKind> {
         self.fault_if(place, facts, |_| true)
     }
 
-    /// The same, of those that can do something here. What chance decides is in the journal, whichever way it goes.
+    /// Returns the fault to inject, among those for which `can` returns true. The journal records every decision by chance.
     pub(crate) fn fault_if(
         &self,
         place: InjectionPoint,
@@ -254,7 +256,7 @@ impl World {
         self.env.fault_if(place, facts, can)
     }
 
-    /// A caller whose token is good, unless it was made worthless since.
+    /// Returns the caller of a valid token, unless a later login or a fault has revoked the token.
     pub(crate) fn admit(&self, caller: Caller, host: &str, path: &str) -> Result<Caller, AuthError> {
         if self.accounts().is_evicted(caller.user, caller.seq) {
             return Err(AuthError::Bad);
@@ -273,17 +275,17 @@ impl World {
         self.accounts().user(id).map(|user| user.username.clone()).unwrap_or_default()
     }
 
-    /// Runs something until it ends or the cloud is dropped.
+    /// Spawns a task that is aborted when the world stops.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.env.tasks.spawn(task);
     }
 
-    /// Tells when the world ends.
+    /// Returns a receiver that becomes true when the world stops.
     pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
         self.stopped.subscribe()
     }
 
-    /// Ends everything that runs; what is to be kept is.
+    /// Aborts all tasks, persists the outstanding changes and leaves the cluster.
     pub(crate) fn stop(&self) {
         self.stopped.send_replace(true);
         self.env.tasks.stop();
@@ -297,5 +299,5 @@ impl World {
     }
 }
 
-/// Hubs that strangers may bring by registering as controllers end here.
+/// Maximum number of hubs, including those that register by themselves as controllers.
 const MAX_HUBS: usize = 1_000_000;

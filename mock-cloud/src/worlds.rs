@@ -1,4 +1,4 @@
-//! Worlds from outside the program: bundled ones, files, and dumps of real hubs.
+//! Bundled worlds, world files, and the conversion of replies of real hubs into world files.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,15 @@ use ezlo_hub_sim::{DumpError, describe};
 
 use crate::config::ConfigError;
 
-/// Longest document of a dump, in bytes.
+/// Maximum length of one file of a dump, in bytes.
 const MAX_DUMP_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Returns the names of the bundled worlds.
+/// Returns the names of the bundled worlds, such as `demo`. Reads no files.
 pub fn bundled() -> impl Iterator<Item = &'static str> {
     WorldFile::bundled_names()
 }
 
-/// Loads a bundled world by name, or a world file by path.
+/// Loads a bundled world by name, or a world file by path. The name of a bundled world has precedence.
 pub(crate) fn load(name_or_path: &str) -> Result<WorldFile, ConfigError> {
     if let Some(world) = WorldFile::bundled(name_or_path) {
         return Ok(world);
@@ -39,25 +39,27 @@ fn parse(path: &Path, text: &str) -> Result<WorldFile, ConfigError> {
         .map_err(|error| ConfigError::Syntax { path: path.to_owned(), text: error.text })
 }
 
-/// Loads a world, bundled by name or from a file, and summarises it.
+/// Loads a world, bundled by name or from a file, and summarises it. Reads at most one file.
 ///
 /// # Errors
 ///
-/// Returns an error with file, line and key if the world does not exist or is not valid.
+/// - [`ConfigError::NoWorld`] if no bundled world has this name and no such file exists.
+/// - [`ConfigError::Read`] if the file cannot be read.
+/// - [`ConfigError::Syntax`] if the file is too long or not a valid world. The text names line and key.
 pub fn summary(name_or_path: &str) -> Result<Summary, ConfigError> {
     Ok(describe::summarize(&load(name_or_path)?))
 }
 
-/// Checks the text of a world file. The path is used in errors only.
+/// Checks the text of a world file and summarises the world. The path is used in errors only.
 ///
 /// # Errors
 ///
-/// Returns an error with line and key if the text is not a valid world.
+/// - [`ConfigError::Syntax`] if the text is not a valid world. The text of the error names line and key.
 pub fn check(path: &Path, text: &str) -> Result<Summary, ConfigError> {
     Ok(describe::summarize(&parse(path, text)?))
 }
 
-/// A folder with a hub's answers cannot be converted into a world file.
+/// The errors of [`from_dump`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DumpFolderError {
@@ -69,13 +71,13 @@ pub enum DumpFolderError {
         /// Cause.
         source: std::io::Error,
     },
-    /// A file is too long.
+    /// A file is longer than 64 MiB.
     #[error("{}: longer than {MAX_DUMP_BYTES} bytes", path.display())]
     TooLong {
         /// Path of the file.
         path: PathBuf,
     },
-    /// The answers cannot be converted.
+    /// The replies of the hub cannot be converted.
     #[error("cannot convert the dump in {}", folder.display())]
     Dump {
         /// Path of the folder.
@@ -85,13 +87,17 @@ pub enum DumpFolderError {
     },
 }
 
-/// Converts a folder with a hub's answers to `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`,
-/// `hub.scenes.list` and `hub.modes.get`, each in a file `<method>.json`, into the text of a world file. Personal values are
-/// replaced by pseudonyms.
+/// Converts a folder with the replies of a hub into the text of a world file.
+///
+/// Reads every file `*.json` of the folder; each holds one reply, recognised by its content. Used are the replies to
+/// `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`, `hub.scenes.list` and `hub.modes.get`; only the
+/// devices are required. Personal values are replaced by pseudonyms.
 ///
 /// # Errors
 ///
-/// Returns an error if a file cannot be read, is not the answer that its name says, or if no devices are found.
+/// - [`DumpFolderError::Read`] if the folder or a file cannot be read.
+/// - [`DumpFolderError::TooLong`] if a file is longer than 64 MiB.
+/// - [`DumpFolderError::Dump`] if a reply cannot be decoded, no devices are found, or the result is not a valid world file.
 pub fn from_dump(folder: &Path) -> Result<String, DumpFolderError> {
     let read = |path: &Path| {
         let path = path.to_owned();

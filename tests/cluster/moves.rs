@@ -1,4 +1,4 @@
-//! Hubs that move from one process to another, and what is done to hubs elsewhere.
+//! Hubs that move between processes, and control calls for hubs of other processes.
 
 use ezlo_protocol::hub::scene::{SceneBuilder, daily_at, http_get};
 use ezlo_testkit::{Control, http};
@@ -15,7 +15,7 @@ fn stop(programs: impl IntoIterator<Item = Program>) {
     }
 }
 
-/// A process that speaks for a hub.
+/// Connects a hub outside the simulator to a process.
 async fn controller(program: &Program, hub: &str, mac: &str) -> Socket {
     let mut socket = Socket::connect(address(url(program))).await;
     let register = json!({"id": "_", "method": "register", "params": {"serial": hub, "firmware": "3.x",
@@ -25,7 +25,7 @@ async fn controller(program: &Program, hub: &str, mac: &str) -> Socket {
     socket
 }
 
-/// Answers one call, as a hub does.
+/// Sends one call as the user and replies to it as the hub.
 async fn relay_one(user: &mut Socket, hub: &mut Socket) {
     user.text(r#"{"id":"a","method":"hub.info.get","params":{}}"#).await;
     let call = loop {
@@ -34,25 +34,28 @@ async fn relay_one(user: &mut Socket, hub: &mut Socket) {
             break frame;
         }
     };
-    let told = json!({"id": "a", "method": "hub.info.get", "error": null, "result": {}, "sender": call["sender"]});
-    hub.text(told.to_string()).await;
-    assert_eq!(within(user.json()).await, told);
+    let reply = json!({"id": "a", "method": "hub.info.get", "error": null, "result": {}, "sender": call["sender"]});
+    hub.text(reply.to_string()).await;
+    assert_eq!(within(user.json()).await, reply);
 }
 
 #[tokio::test]
-async fn what_people_do_at_a_hub_is_done_where_it_lives() {
+async fn control_calls_are_forwarded_to_the_process_of_the_hub() {
     let nats = Nats::start("cluster-people").await;
     let (first, second) = (nats.node(), nats.node());
     let mut user = app(&first, HUB).await;
     let far = control(&second);
     within(far.hub(HUB, "trip", json!({"device": "Front door"}))).await.unwrap();
-    let told = within(user.json()).await;
-    assert_eq!((&told["msg_subclass"], &told["result"]["value"]), (&json!("hub.item.updated"), &json!("dw_is_opened")));
-    let refused = within(far.hub(HUB, "trip", json!({"device": "Nobody"}))).await.unwrap_err();
-    assert!(refused.status == 404 && refused.text.contains("Nobody"), "{refused:?}");
+    let broadcast = within(user.json()).await;
+    assert_eq!(
+        (&broadcast["msg_subclass"], &broadcast["result"]["value"]),
+        (&json!("hub.item.updated"), &json!("dw_is_opened"))
+    );
+    let refused = within(far.hub(HUB, "trip", json!({"device": "Missing device"}))).await.unwrap_err();
+    assert!(refused.status == 404 && refused.text.contains("Missing device"), "{refused:?}");
     let refused = within(far.hub("99999999", "reboot", json!({}))).await.unwrap_err();
     assert_eq!(refused.status, 404, "{refused:?}");
-    // Nobody lives elsewhere who was never there.
+    // A hub that has not been used yet belongs to no process and can be controlled from any of them.
     within(far.hub("90000002", "setup-fault", json!({"fault": null}))).await.unwrap();
 
     let ap = |program: &Program| address(program.ready["hubs"][1]["ap"].as_str().unwrap());
@@ -66,17 +69,17 @@ async fn what_people_do_at_a_hub_is_done_where_it_lives() {
     stop([first, second]);
 }
 
-/// A hub whose own process comes to another node has everything that was acknowledged at the one before.
+/// A hub that connects to another process as a controller has all changes that were acknowledged before.
 #[tokio::test]
-async fn a_controller_takes_its_hub_along() {
+async fn hub_moves_to_the_process_of_its_controller() {
     let nats = Nats::start("cluster-along").await;
     let (first, second) = (nats.node(), nats.node());
     let mut user = app(&first, HUB).await;
-    let made = answer(&mut user, "1", "hub.room.create", json!({"name": "Attic"})).await;
-    assert_eq!(made["error"], Value::Null, "{made}");
+    let created = answer(&mut user, "1", "hub.room.create", json!({"name": "Attic"})).await;
+    assert_eq!(created["error"], Value::Null, "{created}");
     let mut hub = controller(&second, HUB, "AA:BB:CC:00:00:01").await;
     loop {
-        // The user is sent to where the hub lives now.
+        // The user's connection is closed, so that it reconnects to the hub's new process.
         match within(user.next()).await {
             Came::Closed(_) | Came::Gone => break,
             _ => {}
@@ -86,50 +89,50 @@ async fn a_controller_takes_its_hub_along() {
     drop(hub);
     let mut user = app(&second, HUB).await;
     within(async {
-        // Until the second has seen that the controller went.
+        // Repeats until the second process has noticed that the controller disconnected.
         while answer(&mut user, "2", "hub.room.create", json!({"name": "Cellar"})).await["error"] != Value::Null {}
     })
     .await;
-    let there = rooms(&mut app(&first, HUB).await).await;
-    assert!(there.contains(&"Attic".into()) && there.contains(&"Cellar".into()), "{there:?}");
+    let names = rooms(&mut app(&first, HUB).await).await;
+    assert!(names.contains(&"Attic".into()) && names.contains(&"Cellar".into()), "{names:?}");
     stop([first, second]);
 }
 
-/// A hub that brought itself is known everywhere, also when the process it came to is gone.
+/// A hub that registered itself is known in every process, even after the kill of the process that it was connected to.
 #[tokio::test]
-async fn a_controller_comes_again_elsewhere() {
+async fn controller_reconnects_to_another_process_after_a_kill() {
     let nats = Nats::start("cluster-again").await;
     let (first, second, third) = (nats.node(), nats.node(), nats.node());
     let mut hub = controller(&first, "92000001", "AA:BB:CC:00:00:03").await;
     relay_one(&mut app(&second, "92000001").await, &mut hub).await;
-    let strange = controller(&first, "97000001", "AA:BB:CC:00:00:77").await;
+    let claimed = controller(&first, "97000001", "AA:BB:CC:00:00:77").await;
     let owner = logged_in(&third, "demo.user", "demo-password").await;
     within(owner.claim(&serial("97000001"), "AA:BB:CC:00:00:77".parse().unwrap())).await.unwrap();
     first.stop("-KILL");
-    drop(strange);
+    drop(claimed);
     let mut hub = controller(&second, "92000001", "AA:BB:CC:00:00:03").await;
     relay_one(&mut app(&third, "92000001").await, &mut hub).await;
-    let mut strange = controller(&third, "97000001", "AA:BB:CC:00:00:77").await;
-    relay_one(&mut app(&second, "97000001").await, &mut strange).await;
+    let mut claimed = controller(&third, "97000001", "AA:BB:CC:00:00:77").await;
+    relay_one(&mut app(&second, "97000001").await, &mut claimed).await;
     stop([second, third]);
 }
 
-/// Whoever ends in order leaves nobody waiting until it counts as gone.
+/// A clean shutdown releases hubs without the delay that applies to unreachable processes.
 #[tokio::test]
-async fn hubs_of_a_process_that_ended_are_anybodys_at_once() {
+async fn hubs_are_available_at_once_after_a_clean_shutdown() {
     let nats = Nats::start("cluster-leave").await;
     let (first, second) = (nats.node(), nats.node());
     let mut user = app(&first, HUB).await;
-    let made = answer(&mut user, "1", "hub.room.create", json!({"name": "Attic"})).await;
-    assert_eq!(made["error"], Value::Null, "{made}");
+    let created = answer(&mut user, "1", "hub.room.create", json!({"name": "Attic"})).await;
+    assert_eq!(created["error"], Value::Null, "{created}");
     first.stop("-TERM");
     assert!(rooms(&mut app(&second, HUB).await).await.contains(&"Attic".into()));
     second.stop("-TERM");
 }
 
-/// Scenes at a time run where their hub lives, and nowhere else.
+/// Timed scenes run only in the process of their hub.
 #[tokio::test]
-async fn what_happens_by_itself_happens_once() {
+async fn timed_scene_runs_once_in_a_cluster() {
     let nats = Nats::start("cluster-timers").await;
     let first = nats.node();
     let mut user = app(&first, HUB).await;
@@ -138,58 +141,58 @@ async fn what_happens_by_itself_happens_once() {
         .then(http_get(&format!("{}/scene", url(&first))));
     let scene = ezlo_protocol::wire::to_value(&scene.build().unwrap());
     assert_eq!(answer(&mut user, "2", "hub.scenes.create", scene).await["error"], Value::Null);
-    // They know of the scene from their beginning.
+    // These processes read the scene when they start.
     let (second, third) = (nats.node(), nats.node());
     for node in [&second, &third, &first] {
         within(control(node).advance(86_400.0)).await.unwrap();
     }
     let call = json!({"kind": "request", "name": "/scene"});
     within(control(&first).expect(call, 20.0)).await.unwrap();
-    // Whoever else would have called has had the time of a few round trips more.
+    // A few round trips give a duplicate call of another process the time to arrive.
     app(&second, HUB).await;
     let calls = within(control(&first).journal("kind=request&name=/scene")).await.unwrap();
     assert_eq!(calls.len(), 1, "{calls:?}");
     stop([first, second, third]);
 }
 
-/// What was on its way when the server went is written when it is there again, once, and nobody has to come again for it.
+/// A change that was pending when the NATS server stopped is written once after the restart.
 #[tokio::test]
-async fn a_server_that_is_restarted_loses_nothing() {
+async fn pending_change_is_written_once_after_a_nats_restart() {
     let mut nats = Nats::start("cluster-restart").await;
     let (first, second) = (nats.node(), nats.node());
-    let (mut at_home, mut elsewhere) = (app(&first, HUB).await, app(&second, HUB).await);
+    let (mut near, mut far) = (app(&first, HUB).await, app(&second, HUB).await);
     nats.kill();
-    let made = json!({"id": "made", "method": "hub.room.create", "params": {"name": "Attic"}}).to_string();
-    at_home.text(made).await;
+    let create = json!({"id": "create", "method": "hub.room.create", "params": {"name": "Attic"}}).to_string();
+    near.text(create).await;
     nats.start_again();
     loop {
-        // Acknowledged once it is written.
-        let frame = within(at_home.json()).await;
-        if frame["id"] == "made" {
+        // The reply is sent when the change has been written.
+        let frame = within(near.json()).await;
+        if frame["id"] == "create" {
             assert_eq!(frame["error"], Value::Null, "{frame}");
             break;
         }
     }
-    // What another process heard may have a gap: it is told to come again.
+    // Broadcasts may be missing in the other process, so it closes its apps.
     loop {
-        match within(elsewhere.next()).await {
+        match within(far.next()).await {
             Came::Closed(code) => break assert_eq!(code, 1012),
-            Came::Gone => panic!("without a word"),
+            Came::Gone => panic!("the connection ended without a close frame"),
             _ => {}
         }
     }
-    let there = within(async {
+    let names = within(async {
         loop {
             let pair = logged_in(&second, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
             let mut socket = Socket::connect(address(url(&second))).await;
             assert_eq!(socket.ask(login_text(&pair)).await["error"], Value::Null);
-            // Until the two hear each other again.
+            // Repeats until the processes are connected to each other again.
             if socket.ask(register_text(&json!(HUB))).await["method"] == "registered" {
                 break rooms(&mut socket).await;
             }
         }
     })
     .await;
-    assert_eq!(there.iter().filter(|name| *name == "Attic").count(), 1, "{there:?}");
+    assert_eq!(names.iter().filter(|name| *name == "Attic").count(), 1, "{names:?}");
     stop([first, second]);
 }

@@ -1,4 +1,4 @@
-//! What faults reach, and what they do not: each acts where it can do something, and counts only there.
+//! Scope of faults: each fault acts and counts only where it is applicable.
 
 use ezlo_mock_cloud::journal::{EntryKind, Filter};
 use ezlo_mock_cloud::{Config, Profile};
@@ -20,17 +20,17 @@ async fn bearer(cloud: &MockCloud, token: &str) -> serde_json::Value {
 }
 
 fn counts(cloud: &MockCloud) -> (u64, u64) {
-    let standing = &cloud.faults()[0];
-    (standing.matched, standing.fired)
+    let active = &cloud.faults()[0];
+    (active.matched, active.fired)
 }
 
 #[tokio::test]
-async fn who_is_evicted_gets_no_new_token_and_uses_no_old_one() {
+async fn evicted_identity_gets_no_token_and_loses_its_tokens() {
     let cloud = cloud().await;
     let first = pair(&cloud).await;
     let token = ask(http(&cloud), EXCHANGE, &keys(&first), b"").await.json()["token"].as_str().unwrap().to_owned();
     assert_eq!(bearer(&cloud, &token).await["status"], 1);
-    cloud.add_fault(Fault::new(FaultKind::EvictOthers).when(Trigger::First(1))).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::EvictOthers).when(Trigger::First(1))).unwrap();
     let second = pair(&cloud).await;
     assert_eq!(ask(http(&cloud), EXCHANGE, &keys(&first), b"").await.status, 401);
     assert_eq!(bearer(&cloud, &token).await["data"]["error_text"], "invalid token");
@@ -38,37 +38,37 @@ async fn who_is_evicted_gets_no_new_token_and_uses_no_old_one() {
     assert_eq!(bearer(&cloud, &token).await["status"], 1);
 
     cloud.remove_fault(None);
-    cloud.add_fault(Fault::new(FaultKind::Revoked)).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::Revoked)).unwrap();
     assert_eq!(ask(http(&cloud), EXCHANGE, &keys(&second), b"").await.status, 401);
     assert_eq!(bearer(&cloud, &token).await["status"], 0);
     assert_eq!(counts(&cloud), (2, 2));
 
     cloud.remove_fault(None);
-    let mut of_user = Fault::new(FaultKind::EmptyAnswer);
-    of_user.matching.user = Some("demo.user".into());
+    let mut of_user = FaultSpec::new(FaultKind::EmptyAnswer);
+    of_user.matcher.user = Some("demo.user".into());
     cloud.add_fault(of_user).unwrap();
-    assert_eq!(bearer(&cloud, &token).await, serde_json::Value::Null, "whose token it is, is known");
+    assert_eq!(bearer(&cloud, &token).await, serde_json::Value::Null, "the fault does not match the user of the token");
 }
 
 #[tokio::test]
-async fn a_request_about_a_hub_is_that_hubs() {
+async fn fault_of_a_hub_matches_requests_about_that_hub() {
     let cloud = cloud().await;
-    cloud.add_fault(Fault::new(FaultKind::Status { status: 500, retry_after: None }).hub(HUB)).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::Status { status: 500, retry_after: None }).hub(HUB)).unwrap();
     let own = pair(&cloud).await;
     let record =
         async |hub: &str| ask(http(&cloud), &format!("GET /device/device/device/{hub}"), &keys(&own), b"").await.status;
     assert_eq!((record(HUB).await, record("92000001").await), (500, 200));
     for kind in [FaultKind::Unresponsive, FaultKind::ConnectionRefused, FaultKind::NoPong] {
-        let mut fault = Fault::new(kind).hub(HUB);
-        fault.matching.listener = Some("cloud".into());
+        let mut fault = FaultSpec::new(kind).hub(HUB);
+        fault.matcher.listener = Some("cloud".into());
         let refused = cloud.add_fault(fault).unwrap_err().to_string();
         assert!(refused.contains("hub on that listener"), "{refused}");
     }
 }
 
-/// A hub that is a process of its own can fail as a simulated one does.
+/// Faults of calls also apply to a hub outside the simulator.
 #[tokio::test]
-async fn calls_to_a_controller_fail_too() {
+async fn faults_apply_to_calls_of_an_external_controller() {
     let cloud = cloud().await;
     let mut hub = Socket::connect(http(&cloud)).await;
     let register = json!({"id": "_", "method": "register", "params": {"serial": "92000001", "firmware": "3.x",
@@ -79,36 +79,36 @@ async fn calls_to_a_controller_fail_too() {
     user.ask(crate::support::login_text(&pair(&cloud).await)).await;
     assert_eq!(user.ask(crate::support::register_text(&json!("92000001"))).await["method"], "registered");
     let refused = FaultKind::RpcError { code: 1, data: "a".into() };
-    cloud.add_fault(Fault::new(refused).hub("92000001").when(Trigger::First(1))).unwrap();
-    cloud.add_fault(Fault::new(FaultKind::DropReply).hub("92000001").when(Trigger::First(1))).unwrap();
+    cloud.add_fault(FaultSpec::new(refused).hub("92000001").when(Trigger::First(1))).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::DropReply).hub("92000001").when(Trigger::First(1))).unwrap();
     let call = |id: u32| json!({"id": id, "method": "hub.info.get", "params": {}}).to_string();
     assert_eq!(within(user.ask(call(1))).await["error"]["data"], "a");
     for id in [2, 3] {
         user.text(call(id)).await;
-        let mut heard = within(hub.json()).await;
-        assert_eq!(heard["id"], id, "the refused one never came");
-        let sender = heard["sender"].take();
+        let mut call_frame = within(hub.json()).await;
+        assert_eq!(call_frame["id"], id, "the refused call reached the controller");
+        let sender = call_frame["sender"].take();
         hub.text(
             json!({"id": id, "method": "hub.info.get", "error": null, "result": {}, "sender": sender}).to_string(),
         )
         .await;
     }
-    assert_eq!(within(user.json()).await["id"], 3, "the answer to the second found nobody");
+    assert_eq!(within(user.json()).await["id"], 3, "the reply to the second call was not dropped");
 }
 
 #[tokio::test]
-async fn what_can_do_nothing_does_not_count() {
+async fn inapplicable_fault_does_not_advance_its_counter() {
     let cloud = cloud().await;
     let clear = |kind| {
         cloud.remove_fault(None);
-        cloud.add_fault(Fault::new(kind).when(Trigger::First(1))).unwrap();
+        cloud.add_fault(FaultSpec::new(kind).when(Trigger::First(1))).unwrap();
     };
-    // An upgrade has no body to cut.
+    // An upgrade has no body to truncate.
     clear(FaultKind::TruncatedBody);
     let socket = Socket::connect(http(&cloud)).await;
     assert_eq!(counts(&cloud), (0, 0));
     drop(socket);
-    // Clear text has no certificate.
+    // A plaintext connection has no certificate.
     for kind in [FaultKind::CertificateExpired, FaultKind::NoCommonCipher] {
         clear(kind);
         assert_eq!(locate(&cloud).await.status, 200);
@@ -124,25 +124,25 @@ async fn what_can_do_nothing_does_not_count() {
     clear(FaultKind::NullLists);
     let answer = socket.ask(json!({"id": 1, "method": "hub.devices.list", "params": {}}).to_string()).await;
     assert!(answer["result"]["devices"].is_null() && counts(&cloud) == (1, 1), "{answer}");
-    // A listener that goes counts once, whatever else comes and goes.
+    // A closed listener is counted once, even when other faults are added.
     cloud.remove_fault(None);
-    let mut refuse = Fault::new(FaultKind::ConnectionRefused).hub(HUB);
-    refuse.matching.listener = Some("lan".into());
+    let mut refuse = FaultSpec::new(FaultKind::ConnectionRefused).hub(HUB);
+    refuse.matcher.listener = Some("lan".into());
     cloud.add_fault(refuse).unwrap();
-    let gone = Filter::kind(EntryKind::Fault).name("connection_refused");
-    within(cloud.expect_within(&gone, Duration::from_secs(20))).await.unwrap();
-    let before = cloud.journal(&gone).len();
-    cloud.add_fault(Fault::new(FaultKind::Abort).method("nobody")).unwrap();
+    let refusals = Filter::kind(EntryKind::Fault).name("connection_refused");
+    within(cloud.expect_within(&refusals, Duration::from_secs(20))).await.unwrap();
+    let before = cloud.journal(&refusals).len();
+    cloud.add_fault(FaultSpec::new(FaultKind::Abort).method("no.such.method")).unwrap();
     locate(&cloud).await;
-    assert_eq!(cloud.journal(&gone).len(), before);
+    assert_eq!(cloud.journal(&refusals).len(), before);
 }
 
-/// Profiles are sets of faults that stand like all others.
+/// The faults of a profile are listed and removed like all others.
 #[tokio::test]
-async fn a_profile_is_a_set_of_faults() {
+async fn profile_is_a_set_of_faults() {
     let hostile = started(MockCloud::builder().config(Config { profile: Profile::Hostile, ..Config::default() })).await;
     let names = |cloud: &MockCloud| -> Vec<String> {
-        let names = cloud.faults().into_iter().map(|standing| serde_json::to_value(standing).unwrap()["fault"].clone());
+        let names = cloud.faults().into_iter().map(|active| serde_json::to_value(active).unwrap()["fault"].clone());
         names.map(|name| name.as_str().unwrap().to_owned()).collect()
     };
     let set = names(&hostile);
@@ -157,11 +157,11 @@ async fn a_profile_is_a_set_of_faults() {
     assert_eq!(calm.remove_fault(None), set.len());
 }
 
-/// Pieces take at least as long as the least of the distribution; the distribution itself is drawn beside its code.
+/// Responses take at least the minimum delay. A unit test of the simulator checks the distribution.
 #[tokio::test]
-async fn latency_has_a_distribution() {
+async fn latency_is_at_least_its_minimum() {
     let cloud = cloud().await;
-    cloud.add_fault(Fault::new(FaultKind::Latency { millis: 30, jitter: 40, deviation: 0 })).unwrap();
+    cloud.add_fault(FaultSpec::new(FaultKind::Latency { millis: 30, jitter: 40, deviation: 0 })).unwrap();
     let mut took = Vec::new();
     for _ in 0..6 {
         let began = Instant::now();
@@ -169,8 +169,8 @@ async fn latency_has_a_distribution() {
         took.push(began.elapsed());
     }
     assert!(took.iter().all(|time| *time >= Duration::from_millis(30)), "{took:?}");
-    for wish in [r#"{"fault":"latency","millis":5,"jitter":9,"deviation":3}"#, r#"{"fault":"latency","millis":5}"#] {
-        let answer = ask(address(&cloud.ready().control), "POST /faults", &[], wish.as_bytes()).await;
+    for body in [r#"{"fault":"latency","millis":5,"jitter":9,"deviation":3}"#, r#"{"fault":"latency","millis":5}"#] {
+        let answer = ask(address(&cloud.ready().control), "POST /faults", &[], body.as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }

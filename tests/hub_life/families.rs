@@ -1,7 +1,8 @@
-//! Families of hubs, hubs as processes, houses that live.
+//! Hub families, hubs as separate processes, and behaviours.
 
 use super::*;
 
+/// Connects a client to a hub of the world `hostile`.
 async fn family(serial: &str) -> (MockCloud, Socket) {
     let config = Config { world: "hostile".into(), ..Config::default() };
     let cloud = started(Builder::default().config(config).clock(Clock::frozen(START))).await;
@@ -17,7 +18,7 @@ fn request(method: &str, params: Value) -> String {
 }
 
 #[tokio::test]
-async fn an_rtos_hub_leaves_things_out() {
+async fn rtos_hub_omits_formatted_values_and_device_info() {
     let (cloud, mut socket) = family("70000001").await;
     let items = socket.ask(request("hub.items.list", json!({}))).await;
     let items = items["result"]["items"].as_array().unwrap().clone();
@@ -30,7 +31,7 @@ async fn an_rtos_hub_leaves_things_out() {
 }
 
 #[tokio::test]
-async fn an_ezlopi_hub_speaks_its_own_dialect() {
+async fn ezlopi_hub_has_its_own_ids_errors_and_broadcasts() {
     let (cloud, mut socket) = family("105000001").await;
     let info = socket.ask(request("hub.info.get", json!({}))).await;
     assert_eq!((&info["result"]["serial"], info["msg_id"].is_u64()), (&json!(105_000_001), true));
@@ -44,8 +45,8 @@ async fn an_ezlopi_hub_speaks_its_own_dialect() {
     socket.text(request("hub.modes.force_disarm", json!({}))).await;
     socket.json().await;
     socket.text(request("hub.modes.switch", json!({"modeId": "2"}))).await;
-    let (_, told) = (socket.json().await, socket.json().await);
-    assert_eq!((&told["msg_subclass"], &told["result"]["status"]), (&json!("hub.modes.changed"), &json!("begin")));
+    let (_, event) = (socket.json().await, socket.json().await);
+    assert_eq!((&event["msg_subclass"], &event["result"]["status"]), (&json!("hub.modes.changed"), &json!("begin")));
     let ready = cloud.ready().hubs.iter().find(|hub| hub.serial == "105000001").unwrap();
     let lan = ready.lan.clone().unwrap();
     assert!(lan.starts_with("ws://") && ready.lan_http.is_none(), "{lan}");
@@ -54,7 +55,7 @@ async fn an_ezlopi_hub_speaks_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn every_nth_answer_of_an_rtos_hub_can_be_broken_json() {
+async fn rtos_hub_truncates_every_nth_reply() {
     let config = Config { world: "hostile".into(), ..Config::default() };
     let builder = MockCloud::builder().config(config).clock(Clock::frozen(START));
     let cloud = started(builder.assumptions(|assumptions| assumptions.rtos_truncate_every_nth_reply = 2)).await;
@@ -64,14 +65,14 @@ async fn every_nth_answer_of_an_rtos_hub_can_be_broken_json() {
     socket.ask(crate::support::register_text(&json!("70000001"))).await;
     let mut good = 0;
     for _ in 0..4 {
-        // Text that is not JSON comes as null.
+        // The test socket returns null for text that is not JSON.
         good += usize::from(!socket.ask(request("hub.room.list", json!({}))).await.is_null());
     }
     assert_eq!(good, 2);
 }
 
 #[tokio::test]
-async fn a_hub_as_a_process_of_its_own() {
+async fn hub_runs_as_a_separate_process() {
     let cloud = frozen().await;
     let relay = cloud.ready().relay.clone();
     let ca = std::env::temp_dir().join(format!("ezlo-test-ca-{}.pem", std::process::id()));
@@ -111,8 +112,8 @@ async fn a_hub_as_a_process_of_its_own() {
     assert_eq!(devices["result"]["devices"].as_array().unwrap().len(), 200);
     assert_eq!(devices["sender"]["type"], "ui");
     app.text(request("hub.modes.switch", json!({"modeId": "2"}))).await;
-    let (reply, told) = (app.json().await, app.json().await);
-    assert_eq!((&reply["result"]["switchToDelay"], &told["msg_subclass"]), (&json!(30), &json!("hub.modes.switched")));
+    let (reply, event) = (app.json().await, app.json().await);
+    assert_eq!((&reply["result"]["switchToDelay"], &event["msg_subclass"]), (&json!(30), &json!("hub.modes.switched")));
     child.kill().unwrap();
     child.wait().unwrap();
     std::fs::remove_file(ca).unwrap();
@@ -120,27 +121,27 @@ async fn a_hub_as_a_process_of_its_own() {
 }
 
 #[tokio::test]
-async fn houses_live_when_they_are_told_to() {
+async fn behaviours_run_only_if_they_are_enabled() {
     let hour = Duration::from_secs(3600);
     let config = Config { world: "villa".into(), ..Config::default() };
-    let start = |living: bool| {
+    let start = |enabled: bool| {
         let builder = MockCloud::builder().config(config.clone()).clock(Clock::frozen(START));
-        builder.assumptions(move |assumptions| assumptions.simulate_behaviours = living)
+        builder.assumptions(move |assumptions| assumptions.simulate_behaviours = enabled)
     };
     let mut still = House::of(started(start(false)).await).await;
     let quiet = still.heard(hour).await;
     assert!(quiet.iter().all(|line| !line.contains("temp>")), "{quiet:?}");
     let mut first = House::of(started(start(true)).await).await;
-    // Enough for a few things of each kind, few enough to fit the connection's queue.
-    let told = first.heard(Duration::from_secs(600)).await;
-    assert!(told.iter().any(|line| line.contains("thermostat/temp>")), "{told:?}");
+    // Long enough for several reports of each kind, short enough for the queue of the connection.
+    let lines = first.heard(Duration::from_secs(600)).await;
+    assert!(lines.iter().any(|line| line.contains("thermostat/temp>")), "{lines:?}");
     let mut second = House::of(started(start(true)).await).await;
-    assert_eq!(second.heard(Duration::from_secs(600)).await, told, "one seed, one life");
+    assert_eq!(second.heard(Duration::from_secs(600)).await, lines, "the same seed gives the same broadcasts");
 }
 
-/// A house of one of each behaviour, for a day.
+/// A house with one behaviour of each kind runs for a day.
 #[tokio::test]
-async fn every_behaviour_does_what_its_name_says() {
+async fn every_kind_of_behaviour_changes_its_device() {
     let world = r#"
         [[users]]
         username = "demo.user"
@@ -180,34 +181,34 @@ async fn every_behaviour_does_what_its_name_says() {
     std::fs::remove_file(&file).unwrap();
     let plug = house.id("Plug/switch").to_owned();
     house.good("hub.item.value.set", json!({"_id": plug, "value": true})).await;
-    // By hour of the day, the world's place being at UTC; START is 22:13:20.
+    // Lines by hour of the day. The hub is in UTC, and START is 22:13:20.
     let mut by_hour = std::collections::BTreeMap::<u64, Vec<String>>::new();
     for step in 0..6 * 24 {
-        let told = house.heard(Duration::from_secs(600)).await;
-        by_hour.entry((22 * 60 + 13 + 10 * step) / 60 % 24).or_default().extend(told);
+        let lines = house.heard(Duration::from_secs(600)).await;
+        by_hour.entry((22 * 60 + 13 + 10 * step) / 60 % 24).or_default().extend(lines);
     }
     let hours = |part: &str| {
-        let with = by_hour.iter().filter(|(_, told)| told.iter().any(|line| line.contains(part)));
+        let with = by_hour.iter().filter(|(_, lines)| lines.iter().any(|line| line.contains(part)));
         with.map(|(hour, _)| *hour).collect::<Vec<_>>()
     };
-    let told = |part: &str| by_hour.values().flatten().filter(|line| line.contains(part)).count();
+    let count = |part: &str| by_hour.values().flatten().filter(|line| line.contains(part)).count();
     assert!(
         hours("<Motion/motion> value=true").iter().all(|hour| matches!(hour, 0..=2)),
         "{:?}",
         hours("Motion/motion")
     );
-    assert!(told("<Motion/motion> value=true") > 0 && told("<Motion/motion> value=false") > 0);
-    assert!(hours("dw_is_opened").iter().all(|hour| matches!(hour, 2..=3)) && told("dw_is_opened") > 0);
-    assert!(told("dw_is_closed") > 0, "and closed again");
-    assert_eq!(hours("press_1_time"), [4], "at half past four");
-    let slow = [told("<Heat/temp>"), told("<Plug/electric_meter_kwh>"), told("<Motion/battery>")];
+    assert!(count("<Motion/motion> value=true") > 0 && count("<Motion/motion> value=false") > 0);
+    assert!(hours("dw_is_opened").iter().all(|hour| matches!(hour, 2..=3)) && count("dw_is_opened") > 0);
+    assert!(count("dw_is_closed") > 0, "the door closes again");
+    assert_eq!(hours("press_1_time"), [4], "the button is pressed at 04:30");
+    let slow = [count("<Heat/temp>"), count("<Plug/electric_meter_kwh>"), count("<Motion/battery>")];
     assert!(slow[0] > 10 && slow[1] > 0 && slow[2] >= 20, "{slow:?}");
-    assert!(told("reachable=false") > 0 && told("reachable=true") > 0, "nodes go and come back");
+    assert!(count("reachable=false") > 0 && count("reachable=true") > 0, "nodes fail and recover");
 }
 
-/// A connection that wants no pings does not hold the time up.
+/// A connection without pings does not delay the simulated time.
 #[tokio::test]
-async fn time_goes_on_for_hubs_that_do_not_ping() {
+async fn clock_advances_for_hubs_that_do_not_ping() {
     let (cloud, mut socket) = family("105000001").await;
     let scene = SceneBuilder::new("Tick").when(every("1s".parse().unwrap())).build().unwrap();
     let made = socket.ask(request("hub.scenes.create", wire::to_value(&scene))).await;
@@ -215,6 +216,6 @@ async fn time_goes_on_for_hubs_that_do_not_ping() {
     let lan = cloud.ready().hubs.iter().find(|hub| hub.serial == "105000001").unwrap().lan.clone().unwrap();
     let mut local = Socket::connect(address(&lan)).await;
     assert_eq!(local.ask(request("hub.room.list", json!({}))).await["error"], Value::Null);
-    // Each second something is due; what held the time up would hold it up each time.
+    // A timer is due every second, so a delay would add up.
     within(cloud.advance(Duration::from_secs(100))).await;
 }

@@ -1,14 +1,15 @@
-//! A hub without power, and what people and things around it do.
+//! Loss of power, restarts, and physical actions through the control API.
 
 use super::*;
 
-/// The hub's answers to control calls, and whether it is online.
+/// Sends a control call to the hub; returns status and body.
 async fn post(house: &House, call: &str, body: Value) -> (u16, Value) {
     let control = address(&house.cloud.ready().control);
     let answer = ask(control, &format!("POST /hubs/{HUB}/{call}"), &[], body.to_string().as_bytes()).await;
     (answer.status, answer.json())
 }
 
+/// Returns whether the hub is online and whether it is unplugged.
 async fn about(house: &House) -> (Value, Value) {
     let control = address(&house.cloud.ready().control);
     let mut about = ask(control, &format!("GET /hubs/{HUB}"), &[], b"").await.json();
@@ -16,7 +17,7 @@ async fn about(house: &House) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn nothing_happens_without_power_and_then_it_does() {
+async fn unplugged_hub_catches_up_after_it_is_plugged_in() {
     let mut house = House::new().await;
     let at_nine = SceneBuilder::new("At nine")
         .when(daily_at("09:00".parse().unwrap()))
@@ -25,35 +26,38 @@ async fn nothing_happens_without_power_and_then_it_does() {
     house.good("hub.modes.switch", json!({"modeId": "2"})).await;
     assert_eq!(post(&house, "unplug", json!({})).await.0, 200);
     assert_eq!(about(&house).await, (json!(false), json!(true)));
-    for (call, wish) in [
+    for (call, body) in [
         ("trip", json!({"device": "Front door"})),
         ("press", json!({"device": "Plug"})),
         ("report", json!({"device": "Front door", "item": "battery", "value": 5})),
         ("reachable", json!({"device": "Front door", "reachable": false})),
     ] {
-        let (status, said) = post(&house, call, wish).await;
-        assert!(status == 409 && said["error"] == "the hub has no power; plug it in first", "{call}: {status} {said}");
+        let (status, reply) = post(&house, call, body).await;
+        assert!(
+            status == 409 && reply["error"] == "the hub has no power; plug it in first",
+            "{call}: {status} {reply}"
+        );
     }
-    let told = house.heard(26 * 60 * MINUTE).await;
+    let lines = house.heard(26 * 60 * MINUTE).await;
     let before = r#"hub.modes.switched from="1" to="2" status="begin" switchToDelay=30"#;
-    assert_eq!(told, [before, "EzloStateChanged"], "nothing is told for more than a day");
+    assert_eq!(lines, [before, "EzloStateChanged"], "no broadcast for more than a day");
     let refused = house.call("hub.modes.current.get", json!({})).await;
     assert_eq!(refused["error"]["data"], "nma.ezlo.notconnected", "{refused}");
 
     assert_eq!(post(&house, "plug-in", json!({})).await.0, 200);
-    assert_eq!(post(&house, "plug-in", json!({})).await.0, 200, "it is in already");
+    assert_eq!(post(&house, "plug-in", json!({})).await.0, 200, "a repeated plug-in is accepted");
     house.heard(5 * MINUTE).await;
     assert_eq!(about(&house).await, (json!(true), json!(false)));
     let mode = house.call("hub.modes.current.get", json!({})).await;
-    assert_eq!(mode["result"]["modeId"], "2", "the switch was overdue");
+    assert_eq!(mode["result"]["modeId"], "2", "the overdue mode switch is done");
     let plug = house.id("Plug/switch").to_owned();
-    assert_eq!(house.item(&plug).await, json!(false), "nine o'clock went by without power");
+    assert_eq!(house.item(&plug).await, json!(false), "the time condition passed without power");
     house.heard(24 * 60 * MINUTE).await;
-    assert_eq!(house.item(&plug).await, json!(true), "and came again the next day");
+    assert_eq!(house.item(&plug).await, json!(true), "the time condition holds again the next day");
 }
 
 #[tokio::test]
-async fn a_hub_comes_back_as_late_as_its_last_start_says() {
+async fn hub_returns_after_its_last_start() {
     let house = House::new().await;
     let restart = Duration::from_millis(Config::default().assumptions.restart_ms);
     assert_eq!(post(&house, "reboot", json!({})).await.0, 200);
@@ -62,31 +66,31 @@ async fn a_hub_comes_back_as_late_as_its_last_start_says() {
     house.cloud.advance(restart / 4).await;
     assert_eq!(post(&house, "plug-in", json!({})).await.0, 200);
     house.cloud.advance(restart / 2).await;
-    assert_eq!(about(&house).await.0, json!(false), "the first start was lost with the power");
+    assert_eq!(about(&house).await.0, json!(false), "the first start ended with the power");
     house.cloud.advance(restart).await;
     assert_eq!(about(&house).await, (json!(true), json!(false)));
 }
 
-/// A restart that was under way in a state that is put back goes on as long as it had to, also when the time is another.
+/// A restart in a restored snapshot takes its remaining time, also if the clock differs.
 #[tokio::test]
-async fn a_restart_that_is_put_back_comes_to_its_end() {
+async fn restored_restart_completes() {
     let house = House::new().await;
     assert_eq!(post(&house, "reboot", json!({})).await.0, 200);
     let state = house.cloud.snapshot();
     house.cloud.restore(&state);
     house.cloud.advance(24 * 60 * MINUTE).await;
     assert_eq!(about(&house).await.0, json!(true));
-    let copy = house.cloud.fork().await.unwrap();
-    copy.advance(24 * 60 * MINUTE).await;
-    copy.hub(HUB).unwrap().restart();
-    house.cloud.restore(&copy.snapshot());
+    let fork = house.cloud.fork().await.unwrap();
+    fork.advance(24 * 60 * MINUTE).await;
+    fork.hub(HUB).unwrap().restart();
+    house.cloud.restore(&fork.snapshot());
     assert_eq!(about(&house).await.0, json!(false));
     house.cloud.advance(MINUTE).await;
-    assert_eq!(about(&house).await.0, json!(true), "the copy was a day ahead");
+    assert_eq!(about(&house).await.0, json!(true), "the clock of the fork was a day ahead");
 }
 
 #[tokio::test]
-async fn sensors_are_tripped_and_buttons_pressed() {
+async fn control_api_trips_sensors_and_presses_buttons() {
     let mut house = House::by_hand().await;
     assert_eq!(post(&house, "trip", json!({"device": "Front door"})).await.0, 200);
     assert_eq!(post(&house, "trip", json!({"device": "Smoke sensor", "tripped": true})).await.0, 200);
@@ -94,10 +98,10 @@ async fn sensors_are_tripped_and_buttons_pressed() {
     assert_eq!(post(&house, "trip", json!({"device": "Hall motion", "tripped": false})).await.0, 200);
     assert_eq!(post(&house, "press", json!({"device": "Plug"})).await.0, 200);
     assert_eq!(post(&house, "press", json!({"device": "Bedside buttons"})).await.0, 200);
-    let told = house.heard(SECOND).await;
-    snapshot("tripped_and_pressed", &told);
+    let lines = house.heard(SECOND).await;
+    snapshot("tripped_and_pressed", &lines);
 
-    for (call, wish, status, said) in [
+    for (call, body, status, expected) in [
         ("trip", json!({"device": "Plug"}), 400, "no sensor"),
         ("trip", json!({"device": "Nobody"}), 404, "Nobody"),
         ("press", json!({"device": "Front door"}), 400, "no button"),
@@ -106,18 +110,18 @@ async fn sensors_are_tripped_and_buttons_pressed() {
         ("offline", json!({"offline": "x"}), 400, "offline"),
         ("unplug", json!({"now": true}), 400, "now"),
     ] {
-        let answer = post(&house, call, wish.clone()).await;
+        let answer = post(&house, call, body.clone()).await;
         let text = answer.1["error"].as_str().unwrap_or_default();
-        assert!(answer.0 == status && text.contains(said), "{call} {wish}: {answer:?}");
+        assert!(answer.0 == status && text.contains(expected), "{call} {body}: {answer:?}");
     }
     run(&mut house, "start_include").await;
     assert_eq!(post(&house, "press", json!({"template": "switch"})).await.0, 200);
-    let told = house.heard(MINUTE).await;
-    assert!(told.iter().any(|line| line.contains("hub.device.added")), "{told:?}");
+    let lines = house.heard(MINUTE).await;
+    assert!(lines.iter().any(|line| line.contains("hub.device.added")), "{lines:?}");
     run(&mut house, "start_exclude").await;
     assert_eq!(post(&house, "press", json!({"device": "Plug"})).await.0, 200);
-    let told = house.heard(MINUTE).await;
-    assert!(told.iter().any(|line| line.starts_with("hub.device.removed")), "{told:?}");
+    let lines = house.heard(MINUTE).await;
+    assert!(lines.iter().any(|line| line.starts_with("hub.device.removed")), "{lines:?}");
     assert_eq!(post(&house, "offline", json!({"offline": true})).await.0, 200);
     assert_eq!(about(&house).await.0, json!(false));
     assert_eq!(post(&house, "offline", json!({"offline": false})).await.0, 200);

@@ -1,5 +1,5 @@
-//! The SDK and a simulated cloud in one process, with a proxy between them that drops, stalls and refuses: whatever happens,
-//! some things must hold. One seed gives one sequence of commands and faults.
+//! A soak test: the SDK and a simulated cloud in one process, with a faulty proxy between them. It checks invariants, such as
+//! that no command is executed twice. One seed gives one sequence of faults.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use ezlo::{
     Account, CallError, Change, Credentials, Environment, Error, Hub, HubEvent, ItemHandle, MomentaryEvent, RelayEvent,
     SessionConfig,
 };
-use ezlo_mock_cloud::faults::{Fault, FaultKind, Trigger};
+use ezlo_mock_cloud::faults::{FaultKind, FaultSpec, Trigger};
 use ezlo_mock_cloud::random::Random;
 use ezlo_mock_cloud::{HubHandle, MockCloud};
 use ezlo_relay::BackoffPolicy;
@@ -20,43 +20,48 @@ pub mod proxy;
 use proxy::Proxy;
 
 const SERIAL: &str = "90000001";
-/// Commands that are under way at once.
+/// Commands in flight.
 const WORKERS: usize = 4;
-/// How long a command may take in all: the call, the confirmation, the resync.
+/// Time limit of a command: the call, the confirmation and the resync.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a run is.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Where all chance comes from.
+    /// Seed of all random values.
     pub seed: u64,
-    /// How long faults and commands go on.
+    /// Duration of the faults and commands.
     pub length: Duration,
 }
 
-/// What a run found.
+/// The results of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Commands that were given.
+    /// Commands sent.
     pub commands: u64,
-    /// Faults that were made.
+    /// Faults injected.
     pub faults: u64,
-    /// Links that came up again.
+    /// Reconnections of the session.
     pub reconnects: u64,
-    /// Commands whose outcome nobody could tell.
+    /// Commands with an unknown outcome.
     pub unknown_outcomes: u64,
-    /// Commands that were confirmed.
+    /// Commands confirmed.
     pub confirmed: u64,
-    /// What must not be, with the step that showed it.
+    /// Violations of the invariants, each with the command or event that showed it (at most 40).
     pub violations: Vec<String>,
 }
 
-/// What happened to one command, as the hub saw it and as the SDK said.
+/// The history of the commands and presses, as the hub executed them and as the SDK reported them.
 #[derive(Debug, Default)]
 struct Ledger {
+    /// Executions at the hub, by command. A negated key marks a command reported as not executed. A key above [`CONFIRMED`]
+    /// marks a confirmed command.
     executions: HashMap<i64, u32>,
+    /// Value changes that the SDK reported, by command.
     told: HashMap<i64, u32>,
+    /// Presses of the simulated button.
     pressed: HashSet<i64>,
+    /// Presses that the SDK reported, by number.
     edges: HashMap<i64, u32>,
 }
 
@@ -68,16 +73,16 @@ fn locked(shared: &Shared) -> std::sync::MutexGuard<'_, (Ledger, Report)> {
 
 fn violation(shared: &Shared, text: String) {
     let report = &mut locked(shared).1;
-    // The first ones say it; a storm of them would only hide it.
+    // The first violations show the cause; later ones would hide it.
     if report.violations.len() < 20 {
         report.violations.push(text);
     }
 }
 
-/// Runs one seed.
+/// Runs the soak test with one seed.
 ///
 /// # Panics
-/// When the simulated cloud cannot be started at all.
+/// If the simulated cloud cannot be started, or if the SDK cannot connect to it before the first fault.
 pub async fn run(plan: Plan) -> Report {
     let world = concat!(env!("CARGO_MANIFEST_DIR"), "/soak/world.toml");
     let cloud = MockCloud::builder().world(world).seed(plan.seed).start().await.expect("a cloud");
@@ -94,7 +99,7 @@ pub async fn run(plan: Plan) -> Report {
         config.backoff = BackoffPolicy { initial: Duration::from_millis(20), max: Duration::from_millis(300) };
         config
     };
-    let hub = account.connect_with(&SERIAL.parse().expect("a serial"), None, config).await.expect("a link");
+    let hub = account.connect_with(&SERIAL.parse().expect("a serial"), None, config).await.expect("a connection");
     hub.synced().await.expect("a model");
     let targets = targets(&hub).await;
     let watchers = [
@@ -104,7 +109,7 @@ pub async fn run(plan: Plan) -> Report {
     let end = Instant::now() + plan.length;
     let workers: Vec<_> =
         (0..WORKERS).map(|worker| tokio::spawn(command(targets.clone(), worker, end, Arc::clone(&shared)))).collect();
-    break_things(&cloud, &proxy, plan.seed, end, &shared).await;
+    inject_faults(&cloud, &proxy, plan.seed, end, &shared).await;
     proxy.mend();
     cloud.remove_fault(None);
     cloud.hub(SERIAL).expect("a hub").set_internet(true);
@@ -119,7 +124,7 @@ pub async fn run(plan: Plan) -> Report {
     hub.close().await;
     observer.close().await;
     let (ledger, report) = std::mem::take(&mut *locked(&shared));
-    let mut report = judge(&ledger, report);
+    let mut report = evaluate(&ledger, report);
     report.reconnects = connections.saturating_sub(1);
     report
 }
@@ -130,10 +135,10 @@ async fn log_in(base: &str) -> Account {
     Account::log_in(environment, &credentials).await.expect("a login")
 }
 
-/// How long a report may take: the simulated hub takes no time.
+/// Time limit for the confirmation of a command. The simulated hub applies commands at once.
 const REPORT_TIME: Duration = Duration::from_secs(1);
 
-/// Items that hold any whole number: each command writes a number of its own.
+/// Returns items that accept any whole number. Each command writes a unique number.
 async fn targets(hub: &Hub) -> Vec<ItemHandle> {
     let devices = hub.devices().await.expect("devices");
     devices.iter().filter_map(|device| device.item("rgbcolor").ok()).collect()
@@ -143,14 +148,14 @@ fn mark(value: &Value) -> Option<i64> {
     value["indexed"].as_i64()
 }
 
-/// Gives commands until the end; what each is told goes into the report.
+/// Sends commands until the end and records their outcomes.
 async fn command(targets: Vec<ItemHandle>, worker: usize, end: Instant, shared: Shared) {
     let mut number = i64::try_from(worker).unwrap_or_default() + 1;
     while Instant::now() < end {
         let target = &targets[worker % targets.len()];
-        let wish = json!({"red": 1, "indexed": number});
+        let value = json!({"red": 1, "indexed": number});
         locked(&shared).1.commands += 1;
-        let outcome = tokio::time::timeout(PATIENCE, target.set(wish).timeout(REPORT_TIME).send_and_confirm()).await;
+        let outcome = tokio::time::timeout(PATIENCE, target.set(value).timeout(REPORT_TIME).send_and_confirm()).await;
         let confirmed = match outcome {
             Err(_) => {
                 violation(&shared, format!("command {number} had no outcome within {PATIENCE:?}"));
@@ -162,7 +167,7 @@ async fn command(targets: Vec<ItemHandle>, worker: usize, end: Instant, shared: 
                 false
             }
             Ok(Err(Error::NotApplied { .. })) => {
-                // Told after the state was read; the hub must not do it later either. Judged at the end.
+                // The error is based on the state that was read. The hub must not execute the command later either.
                 locked(&shared).0.executions.entry(-number).or_insert(0);
                 false
             }
@@ -178,17 +183,17 @@ async fn command(targets: Vec<ItemHandle>, worker: usize, end: Instant, shared: 
         if confirmed {
             let mut shared = locked(&shared);
             shared.1.confirmed += 1;
-            // A mark that the judge looks for.
+            // The final check finds confirmed commands by this key.
             shared.0.executions.entry(number + CONFIRMED).or_insert(0);
         }
         number += i64::try_from(WORKERS).unwrap_or(1);
     }
 }
 
-/// Added to the number of a command to note that it was confirmed.
+/// Offset of the keys that mark confirmed commands.
 const CONFIRMED: i64 = 1 << 40;
 
-/// Counts on a link of its own what the hub really did.
+/// Counts the executions at the hub, by a separate connection without faults.
 async fn count_executions(mut events: ezlo_relay::RelayEvents, shared: Shared) {
     while let Some(event) = events.next().await {
         match event {
@@ -200,14 +205,14 @@ async fn count_executions(mut events: ezlo_relay::RelayEvents, shared: Shared) {
                 }
             }
             RelayEvent::Lagged(lost) => {
-                violation(&shared, format!("the observer lost {lost} events; nothing can be said"))
+                violation(&shared, format!("the observer lost {lost} events; the run has no result"))
             }
             _ => {}
         }
     }
 }
 
-/// Counts what the SDK told of values and presses.
+/// Counts the values and presses that the SDK reports.
 async fn count_events(mut events: ezlo::HubEvents, shared: Shared) {
     while let Some(event) = events.next().await {
         let mut shared = locked(&shared);
@@ -231,8 +236,8 @@ async fn count_events(mut events: ezlo::HubEvents, shared: Shared) {
     }
 }
 
-/// Makes faults until the end: what and when, the seed says.
-async fn break_things(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant, shared: &Shared) {
+/// Injects faults until the end. The seed decides their kind and time.
+async fn inject_faults(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant, shared: &Shared) {
     let random = Random::new(seed ^ 0x5eed);
     let hub = cloud.hub(SERIAL).expect("a hub");
     let mut press = 0;
@@ -267,7 +272,7 @@ async fn break_things(cloud: &MockCloud, proxy: &Proxy, seed: u64, end: Instant,
     }
 }
 
-/// Messages that come twice, late, or with something foreign before them, from now on until the next such fault.
+/// Injects a fault that duplicates messages, adds unrelated ones or aborts connections, until the next message fault.
 fn add_message_fault(cloud: &MockCloud, which: u64, every: u64) {
     let kind = match which {
         0 => FaultKind::DuplicateMessage,
@@ -276,22 +281,22 @@ fn add_message_fault(cloud: &MockCloud, which: u64, every: u64) {
         _ => FaultKind::Abort,
     };
     cloud.remove_fault(None);
-    // A link that is aborted all the time is no link; once will do.
+    // Repeated aborts would prevent every connection, so this fault fires once.
     let when = if kind == FaultKind::Abort { Trigger::Nth(every) } else { Trigger::Every(every) };
-    let mut fault = Fault::new(kind).when(when);
-    // Who observes does so on the local network, undisturbed.
-    fault.matching.listener = Some("cloud".into());
+    let mut fault = FaultSpec::new(kind).when(when);
+    // The observer uses the local network, so its connection has no faults.
+    fault.matcher.listener = Some("cloud".into());
     cloud.add_fault(fault).expect("a fault");
 }
 
-/// A link of its own on the local network, past everything that goes wrong.
+/// Connects the observer through the local network, without the proxy and its faults.
 async fn observe(cloud: &MockCloud) -> Hub {
     let account = log_in(&cloud.ready().http).await;
     let serial = SERIAL.parse().expect("a serial");
     let credentials = account.local_credentials(&serial).await.expect("credentials");
     let lan = cloud.ready().hubs[0].lan.as_deref().expect("a local port");
     let lan = lan.trim_start_matches("wss://").parse().expect("an address");
-    Account::connect_local(&serial, lan, credentials, None).await.expect("a link")
+    Account::connect_local(&serial, lan, credentials, None).await.expect("a connection")
 }
 
 fn report_press(hub: &HubHandle, number: i64, shared: &Shared) {
@@ -303,12 +308,12 @@ fn report_press(hub: &HubHandle, number: i64, shared: &Shared) {
     }
 }
 
-/// After quiet the model is the hub.
+/// Waits until the model of the SDK equals the state of the hub, for at most 20 s.
 async fn settle(hub: &Hub, observer: &Hub, shared: &Shared) {
     let limit = Instant::now() + Duration::from_secs(20);
-    let mut looks = tokio::time::interval(Duration::from_millis(50));
+    let mut interval = tokio::time::interval(Duration::from_millis(50));
     loop {
-        looks.tick().await;
+        interval.tick().await;
         let (mine, truth) = (hub.snapshot().clone(), observer.snapshot().clone());
         let same = mine == truth && hub.status().is_live();
         if same {
@@ -324,7 +329,7 @@ async fn settle(hub: &Hub, observer: &Hub, shared: &Shared) {
             violation(
                 shared,
                 format!(
-                    "the model is not the hub: {} items differ, mode {} and {}",
+                    "the model differs from the hub: {} items differ, mode {} and {}",
                     differ.len(),
                     mine.mode,
                     truth.mode
@@ -335,35 +340,38 @@ async fn settle(hub: &Hub, observer: &Hub, shared: &Shared) {
     }
 }
 
-fn judge(ledger: &Ledger, mut report: Report) -> Report {
+fn evaluate(ledger: &Ledger, mut report: Report) -> Report {
     let times = |number: i64| ledger.executions.get(&number).copied().unwrap_or_default();
     let mut found = Vec::new();
     for (&number, &count) in &ledger.executions {
         if number >= CONFIRMED {
             let command = number - CONFIRMED;
             if times(command) != 1 {
-                found.push(format!("command {command} was confirmed and done {} times", times(command)));
+                found.push(format!("command {command} was confirmed and executed {} times", times(command)));
             }
         } else if number < 0 {
             if times(-number) != 0 {
                 found.push(format!(
-                    "command {} was said not to be done and was done {} times",
+                    "command {} was reported as not executed and was executed {} times",
                     -number,
                     times(-number)
                 ));
             }
         } else if count > 1 {
-            found.push(format!("command {number} was done {count} times"));
+            found.push(format!("command {number} was executed {count} times"));
         }
     }
     for (number, count) in &ledger.told {
         if *count > 1 {
-            found.push(format!("the value of command {number} was told {count} times"));
+            found.push(format!("the value of command {number} was reported {count} times"));
         }
     }
     for (number, count) in &ledger.edges {
         if !ledger.pressed.contains(number) || *count > 1 {
-            found.push(format!("press {number} was told {count} times, pressed: {}", ledger.pressed.contains(number)));
+            found.push(format!(
+                "press {number} was reported {count} times, pressed: {}",
+                ledger.pressed.contains(number)
+            ));
         }
     }
     found.sort();

@@ -1,4 +1,4 @@
-//! A proxy that misbehaves on demand.
+//! A TCP proxy that drops, delays, refuses and discards on demand.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What every connection looks at.
+/// The faults that every connection checks.
 #[derive(Debug, Clone, Copy)]
 struct Weather {
-    /// Connections older than this are dropped.
+    /// Number of drops so far. A connection ends when it changes.
     drops: u64,
-    /// Nothing is passed on before this; then it is.
+    /// Bytes are delayed until this time.
     stalled_until: Instant,
     /// New connections are refused before this.
     refused_until: Instant,
-    /// What comes before this is swallowed, on connections that are open now.
+    /// Bytes that arrive before this time are discarded, and so are all later bytes of the same stream.
     silent_until: Instant,
 }
 
+/// A proxy between clients and a server. Its faults can be changed at any time.
 #[derive(Debug)]
-/// Stands between a client and a server; what it does with their bytes can be changed at any time.
 pub struct Proxy {
     address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
@@ -37,7 +37,10 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Begins to pass bytes on.
+    /// Starts the proxy on a free local port.
+    ///
+    /// # Panics
+    /// If no local port can be bound.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -58,22 +61,22 @@ impl Proxy {
         Self { address, weather, task }
     }
 
-    /// Where clients connect.
+    /// Returns the address to which clients connect.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Drops every connection that is open.
+    /// Drops every open connection.
     pub fn drop_all(&self) {
         self.weather.send_modify(|weather| weather.drops += 1);
     }
 
-    /// Passes nothing on for that long; then everything, in its order.
+    /// Delays all bytes for a time. They are then delivered in order.
     pub fn stall(&self, time: Duration) {
         self.weather.send_modify(|weather| weather.stalled_until = Instant::now() + time);
     }
 
-    /// Drops every connection, and refuses new ones for that long.
+    /// Drops every connection and refuses new ones for a time.
     pub fn refuse(&self, time: Duration) {
         self.weather.send_modify(|weather| {
             weather.refused_until = Instant::now() + time;
@@ -81,19 +84,19 @@ impl Proxy {
         });
     }
 
-    /// The other side is gone without a word: nothing passes either way.
+    /// Discards the bytes of both directions for a time, without closing the connections.
     pub fn go_silent(&self, time: Duration) {
         self.weather.send_modify(|weather| weather.silent_until = Instant::now() + time);
     }
 
-    /// Everything works again, on new connections.
+    /// Ends all faults and drops every connection, so that clients reconnect.
     pub fn mend(&self) {
         let now = Instant::now();
         self.weather.send_modify(|weather| {
             weather.stalled_until = now;
             weather.refused_until = now;
             weather.silent_until = now;
-            // What was swallowed is missing from these streams.
+            // Open streams can have gaps from discarded bytes.
             weather.drops += 1;
         });
     }
@@ -119,13 +122,13 @@ async fn copy(
     weather: watch::Receiver<Weather>,
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    // Once bytes were swallowed the stream has a hole: nothing may pass after it.
-    let mut holed = false;
+    // A stream with discarded bytes has a gap, and nothing may pass after it.
+    let mut has_gap = false;
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let stalled = weather.borrow().stalled_until;
         tokio::time::sleep_until(stalled).await;
-        holed |= weather.borrow().silent_until > Instant::now();
-        if !holed && to.write_all(&buffer[..read]).await.is_err() {
+        has_gap |= weather.borrow().silent_until > Instant::now();
+        if !has_gap && to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
     }

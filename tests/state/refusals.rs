@@ -1,4 +1,4 @@
-//! What is refused, so that a kept state is never one that cannot be read again.
+//! Refused inputs, so that every persisted state can be read again.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ fn nested(depth: usize) -> String {
     format!("{}1{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// Changes an account; gives the status.
+/// Changes an account and returns the HTTP status.
 async fn change(program: &Program, pair: &IdentityPair, json: &str) -> u16 {
     let keys = [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())];
     let account = pair.decode().unwrap().account;
@@ -24,14 +24,14 @@ async fn change(program: &Program, pair: &IdentityPair, json: &str) -> u16 {
     ask(address(url(program)), &head, &keys, b"").await.status
 }
 
-/// Whatever was taken can be read again after a kill, at every depth of nesting.
+/// Accepted values of every nesting depth can be read after a kill. Deeper values are refused.
 #[tokio::test]
-async fn what_is_nested_too_deep_is_refused_before_it_is_kept() {
+async fn too_deeply_nested_json_is_refused_before_it_is_persisted() {
     let folder = Folder::new("deep");
     let program = start(&folder.0);
     let pair = logged_in(&program, "demo.user", "demo-password").await.session().await.unwrap().pair().clone();
     let mut socket = connected(&program).await;
-    let mut taken = 0;
+    let mut accepted = 0;
     for depth in [1, 30, 61, 62, 63, 64, 100, 127, 500, 5000] {
         let account = format!(r#"{{"Preferences": {{"Deep": {}}}}}"#, nested(depth));
         let scene = format!(
@@ -49,11 +49,11 @@ async fn what_is_nested_too_deep_is_refused_before_it_is_kept() {
                 break frame;
             }
         };
-        let is_taken = answer["error"].is_null();
-        assert_eq!(is_taken, depth + 2 <= 64, "{depth}: {answer}");
-        taken += usize::from(is_taken);
+        let is_accepted = answer["error"].is_null();
+        assert_eq!(is_accepted, depth + 2 <= 64, "{depth}: {answer}");
+        accepted += usize::from(is_accepted);
     }
-    assert!(taken >= 2, "what is not deep is taken: {taken}");
+    assert!(accepted >= 2, "too few scenes were accepted: {accepted}");
     program.stop("-KILL");
     let again = start(&folder.0);
     let scenes = result(&mut connected(&again).await, "hub.scenes.list").await;
@@ -62,41 +62,41 @@ async fn what_is_nested_too_deep_is_refused_before_it_is_kept() {
         .unwrap()
         .iter()
         .filter(|scene| scene["name"].as_str().is_some_and(|name| name.starts_with("Deep ")));
-    assert_eq!(deep.count(), taken);
+    assert_eq!(deep.count(), accepted);
     again.stop("-TERM");
 }
 
 #[test]
-fn another_file_or_another_way_to_live_is_refused_with_what_to_do() {
+fn damaged_files_and_conflicting_options_are_refused_with_advice() {
     let folder = Folder::new("refused");
     start(&folder.0).stop("-TERM");
-    let (code, _, said) = mock_cloud(&["serve", "--state-dir", folder.text(), "--living"]);
-    assert!(code == Some(1) && said.contains("without --living"), "{code:?}: {said}");
-    let (code, _, said) = mock_cloud(&["serve", "--state-dir", folder.text(), "--world", "bare"]);
-    assert!(code == Some(1) && said.contains("take another --state-dir"), "{code:?}: {said}");
+    let (code, _, stderr) = mock_cloud(&["serve", "--state-dir", folder.text(), "--simulate-behaviours"]);
+    assert!(code == Some(1) && stderr.contains("without --simulate-behaviours"), "{code:?}: {stderr}");
+    let (code, _, stderr) = mock_cloud(&["serve", "--state-dir", folder.text(), "--world", "bare"]);
+    assert!(code == Some(1) && stderr.contains("use another --state-dir"), "{code:?}: {stderr}");
     let running = start(&folder.0);
-    let (code, _, said) = mock_cloud(&["serve", "--state-dir", folder.text()]);
-    assert!(code == Some(1) && said.contains("in use by another mock-cloud"), "{code:?}: {said}");
+    let (code, _, stderr) = mock_cloud(&["serve", "--state-dir", folder.text()]);
+    assert!(code == Some(1) && stderr.contains("in use by another mock-cloud"), "{code:?}: {stderr}");
     running.stop("-TERM");
-    let kept = std::fs::read(folder.0.join("state.redb")).unwrap();
-    for bytes in [&b""[..], b"hello", &kept[..kept.len() / 2]] {
+    let intact = std::fs::read(folder.0.join("state.redb")).unwrap();
+    for bytes in [&b""[..], b"hello", &intact[..intact.len() / 2]] {
         std::fs::write(folder.0.join("state.redb"), bytes).unwrap();
         for arguments in
             [&["serve", "--state-dir", folder.text()][..], &["state", "show", "--state-dir", folder.text()]]
         {
-            let (code, told, said) = mock_cloud(arguments);
+            let (code, stdout, stderr) = mock_cloud(arguments);
             assert!(
-                code == Some(1) && said.contains("is damaged or no state"),
-                "{arguments:?} {code:?}: {told} {said}"
+                code == Some(1) && stderr.contains("is damaged or not a state"),
+                "{arguments:?} {code:?}: {stdout} {stderr}"
             );
         }
-        assert_eq!(std::fs::read(folder.0.join("state.redb")).unwrap(), bytes, "it is left as it is");
+        assert_eq!(std::fs::read(folder.0.join("state.redb")).unwrap(), bytes, "the file is not modified");
     }
 }
 
-/// What is damaged makes room for an export of it, and is kept beside.
+/// `state import --replace` replaces a damaged state and renames the damaged file.
 #[test]
-fn an_export_takes_the_place_of_what_is_damaged() {
+fn an_export_replaces_a_damaged_state() {
     let folder = Folder::new("replaced");
     start(&folder.0).stop("-TERM");
     let exported = folder.0.join("world.json");
@@ -104,17 +104,17 @@ fn an_export_takes_the_place_of_what_is_damaged() {
     assert_eq!(mock_cloud(&["state", "export", "--state-dir", folder.text(), at]).0, Some(0));
     std::fs::write(folder.0.join("state.redb"), b"garbage").unwrap();
     let import = ["state", "import", "--state-dir", folder.text(), at];
-    let (code, _, said) = mock_cloud(&import);
-    assert!(code == Some(1) && said.contains("--replace"), "{code:?}: {said}");
-    let (code, _, said) = mock_cloud(&[&import[..], &["--replace"]].concat());
-    assert_eq!(code, Some(0), "{said}");
+    let (code, _, stderr) = mock_cloud(&import);
+    assert!(code == Some(1) && stderr.contains("--replace"), "{code:?}: {stderr}");
+    let (code, _, stderr) = mock_cloud(&[&import[..], &["--replace"]].concat());
+    assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(std::fs::read(folder.0.join("state.redb.damaged")).unwrap(), b"garbage");
     start(&folder.0).stop("-TERM");
 }
 
-/// Documents are read by whoever gets one from somebody else.
+/// Exported documents are untrusted input, because users exchange them.
 #[test]
-fn a_document_with_numbers_beyond_all_measure_is_refused_by_name() {
+fn an_import_with_out_of_range_numbers_names_the_row() {
     let folder = Folder::new("numbers");
     start(&folder.0).stop("-TERM");
     let exported = folder.0.join("world.json");
@@ -133,8 +133,9 @@ fn a_document_with_numbers_beyond_all_measure_is_refused_by_name() {
         let Some(member) = document.pointer_mut(pointer) else { panic!("{pointer}: {good}") };
         *member = value;
         std::fs::write(&exported, document.to_string()).unwrap();
-        let (code, _, said) = mock_cloud(&["state", "import", "--state-dir", fresh.text(), exported.to_str().unwrap()]);
+        let (code, _, stderr) =
+            mock_cloud(&["state", "import", "--state-dir", fresh.text(), exported.to_str().unwrap()]);
         let row = pointer.split('/').nth(1).unwrap();
-        assert!(code == Some(1) && said.contains(row), "{pointer}: {code:?} {said}");
+        assert!(code == Some(1) && stderr.contains(row), "{pointer}: {code:?} {stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a restart goes on with, and what it does not.
+//! State that a restart restores, and leftovers that it ignores.
 
 use ezlo_testkit::{Control, http as ask};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn control(program: &Program) -> Control {
 }
 
 #[tokio::test]
-async fn killed_at_once_it_is_the_same_cloud_all_the_same() {
+async fn a_program_killed_right_after_start_keeps_seed_and_authority() {
     let folder = Folder::new("at-once");
     let before = start(&folder.0);
     let authority = std::fs::read(folder.0.join("ca.pem")).unwrap();
@@ -24,7 +24,7 @@ async fn killed_at_once_it_is_the_same_cloud_all_the_same() {
 }
 
 #[test]
-fn what_is_left_of_a_start_that_was_killed_is_in_nobodys_way() {
+fn leftover_files_of_a_killed_start_do_not_prevent_a_start() {
     let folder = Folder::new("half");
     std::fs::create_dir_all(&folder.0).unwrap();
     for half in ["state.redb.new", "ca.pem.new"] {
@@ -35,50 +35,50 @@ fn what_is_left_of_a_start_that_was_killed_is_in_nobodys_way() {
     assert!(!folder.0.join("state.redb.new").exists());
 }
 
-/// The clock stands or runs as somebody wished it to, and goes on from where it was.
+/// The clock resumes at its persisted time, frozen or with its persisted speed.
 #[tokio::test]
-async fn a_clocks_manners_are_kept() {
+async fn time_and_speed_of_the_clock_survive_a_restart() {
     let folder = Folder::new("clock");
     let before = start(&folder.0);
     within(control(&before).set_speed(0.0)).await.unwrap();
-    let stood = within(control(&before).advance(86_400.0)).await.unwrap();
+    let advanced = within(control(&before).advance(86_400.0)).await.unwrap();
     before.stop("-KILL");
-    let standing = start(&folder.0);
-    let clock = within(control(&standing).clock()).await.unwrap();
-    assert_eq!((&clock["frozen"], &clock["unix"]), (&json!(true), &stood["unix"]));
-    within(control(&standing).set_speed(60.0)).await.unwrap();
-    standing.stop("-KILL");
+    let frozen = start(&folder.0);
+    let clock = within(control(&frozen).clock()).await.unwrap();
+    assert_eq!((&clock["frozen"], &clock["unix"]), (&json!(true), &advanced["unix"]));
+    within(control(&frozen).set_speed(60.0)).await.unwrap();
+    frozen.stop("-KILL");
     let running = start(&folder.0);
     let clock = within(control(&running).clock()).await.unwrap();
     assert_eq!((&clock["frozen"], &clock["speed"]), (&json!(false), &json!(60.0)), "{clock}");
     running.stop("-KILL");
-    // A wish of the command line goes before, but never back.
-    let said = Program::start(&["--state-dir", folder.text(), "--frozen-at", "1700000000"]);
-    let clock = within(control(&said).clock()).await.unwrap();
+    // The option overrides the persisted clock, but never sets the time back.
+    let overridden = Program::start(&["--state-dir", folder.text(), "--frozen-at", "1700000000"]);
+    let clock = within(control(&overridden).clock()).await.unwrap();
     assert_eq!(clock["frozen"], true);
-    assert!(clock["unix"].as_i64() >= stood["unix"].as_i64(), "{clock} after {stood}");
-    said.stop("-TERM");
+    assert!(clock["unix"].as_i64() >= advanced["unix"].as_i64(), "{clock} after {advanced}");
+    overridden.stop("-TERM");
 }
 
-/// A hub that nobody has touched is made from the seed: it must not become another one.
+/// A hub without changes is generated from the seed, so the seed has to be persisted.
 #[tokio::test]
-async fn untouched_hubs_stay_who_they_are() {
+async fn hubs_without_changes_are_the_same_after_a_restart() {
     let folder = Folder::new("seed");
     let items = async |program: &Program| result(&mut connected(program).await, "hub.items.list").await;
     let before = Program::start(&["--state-dir", folder.text(), "--seed", "7"]);
     before.stop("-KILL");
     let after = start(&folder.0);
     assert_eq!(after.ready["seed"], 7);
-    let there = items(&after).await;
+    let restarted = items(&after).await;
     after.stop("-TERM");
     let fresh = Program::start(&["--seed", "7"]);
-    assert_eq!(items(&fresh).await, there);
+    assert_eq!(items(&fresh).await, restarted);
     fresh.stop("-TERM");
 }
 
-/// What scripts log in with is told as long as it is right.
+/// The ready line and `GET /endpoints` contain the password of a user only while it is valid.
 #[tokio::test]
-async fn a_changed_password_is_not_told() {
+async fn a_changed_password_is_not_published() {
     let folder = Folder::new("password");
     let before = start(&folder.0);
     let demo = |ready: &Value| {

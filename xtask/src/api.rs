@@ -1,4 +1,4 @@
-//! `cargo xtask api`: the public interface of every library as a list, kept in `fixtures/api`, so that a break shows in review.
+//! `cargo xtask api`: lists the public interface of each library in `fixtures/api`, so that a diff shows every change.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,15 @@ use crate::{Failure, Outcome, root};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only tell whether the lists are fresh.
+    /// Report whether the lists are up to date, and write nothing.
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// The libraries that others build on.
+/// The published libraries.
 const LIBRARIES: &[&str] = &[
     "crates/ezlo-protocol",
+    "crates/ezlo-hub-sim",
     "crates/ezlo-mms",
     "crates/ezlo-relay",
     "crates/ezlo-onboarding",
@@ -44,11 +45,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     match (stale.is_empty(), arguments.check) {
-        (true, _) => say!("api: the lists are fresh"),
+        (true, _) => say!("api: the lists are up to date"),
         (false, false) => say!("api: wrote {}", stale.join(", ")),
         (false, true) => {
             return Err(Failure(format!(
-                "the public interface of {} is another; look at what `cargo xtask api` changes, and commit it",
+                "the public interface of {} has changed; run `cargo xtask api`, review the diff and commit it",
                 stale.join(", ")
             )));
         }
@@ -56,13 +57,13 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
-/// Tables that become types: their words are the interface.
+/// Macros that define public types. Their arguments are listed as the interface.
 const TABLES: &[&str] = &["wire", "open_enum", "opaque_id", "secret", "errors", "methods", "broadcasts", "blocks"];
 
-/// What a library offers, before it is known which of its types are its own affair.
+/// The items of a library, collected before it is known which types are private.
 #[derive(Default)]
 struct Found {
-    /// Each with the type whose it is, if it is somebody's.
+    /// Lines, each with the name of the type that it belongs to, if any.
     lines: Vec<(Option<String>, String)>,
     public: BTreeSet<String>,
     private: BTreeSet<String>,
@@ -73,16 +74,16 @@ impl Found {
         self.lines.push((None, format!("{path}  {text}")));
     }
 
-    /// A type, which others can name or cannot.
+    /// Records the name of a type as public or private.
     fn name(&mut self, name: &syn::Ident, visibility: &Visibility) {
         let names = if is_public(visibility) { &mut self.public } else { &mut self.private };
         names.insert(name.to_string());
     }
 
-    /// In order, without what belongs to types that nobody can name.
+    /// Returns the sorted lines without those of private types.
     fn lines(self) -> Vec<String> {
-        let hidden = |whose: &String| self.private.contains(whose) && !self.public.contains(whose);
-        let shown = self.lines.iter().filter(|(whose, _)| !whose.as_ref().is_some_and(hidden));
+        let hidden = |owner: &String| self.private.contains(owner) && !self.public.contains(owner);
+        let shown = self.lines.iter().filter(|(owner, _)| !owner.as_ref().is_some_and(hidden));
         let mut lines: Vec<String> = shown.map(|(_, line)| line.clone()).collect();
         lines.sort();
         lines.dedup();
@@ -90,7 +91,7 @@ impl Found {
     }
 }
 
-/// Reads a file and the modules that it names. Tests are no interface.
+/// Reads a file and the modules that it declares, except test modules.
 fn read_module(file: &Path, folder: &Path, path: &str, found: &mut Found) -> Outcome {
     let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let parsed = syn::parse_file(&text).map_err(|error| format!("cannot parse {}: {error}", file.display()))?;
@@ -120,7 +121,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("cfg") && text_of(attribute).contains("test"))
 }
 
-/// Only what changes the interface is kept of the attributes.
+/// Removes the attributes that do not affect the interface.
 fn strip(attributes: &mut Vec<Attribute>) {
     let kept = ["non_exhaustive", "must_use", "deprecated", "cfg"];
     attributes.retain(|attribute| kept.iter().any(|name| attribute.path().is_ident(name)));
@@ -197,23 +198,23 @@ fn strip_fields(fields: &mut Fields) {
 }
 
 fn list_impl(item: &syn::ItemImpl, path: &str, found: &mut Found) {
-    let whose = text_of(&item.self_ty);
+    let self_type = text_of(&item.self_ty);
     let name = match &*item.self_ty {
         syn::Type::Path(named) => named.path.segments.last().map(|last| last.ident.to_string()),
         _ => None,
     };
     let mut add = |text: String| found.lines.push((name.clone(), format!("{path}  {text}")));
     if let Some((_, of, _)) = &item.trait_ {
-        add(format!("impl {} for {whose}", text_of(of)));
+        add(format!("impl {} for {self_type}", text_of(of)));
         return;
     }
     for member in &item.items {
         match member {
             ImplItem::Fn(function) if is_public(&function.vis) => {
-                add(format!("{whose}: pub {}", text_of(&function.sig)));
+                add(format!("{self_type}: pub {}", text_of(&function.sig)));
             }
             ImplItem::Const(constant) if is_public(&constant.vis) => {
-                add(format!("{whose}: pub const {}: {}", constant.ident, text_of(&constant.ty)));
+                add(format!("{self_type}: pub const {}: {}", constant.ident, text_of(&constant.ty)));
             }
             _ => {}
         }
@@ -224,7 +225,7 @@ fn text_of(tokens: &impl ToTokens) -> String {
     tidy(&tokens.to_token_stream().to_string())
 }
 
-/// Documentation is no interface.
+/// Removes documentation attributes.
 fn without_docs(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
@@ -236,7 +237,7 @@ fn without_docs(text: &str) -> String {
     tidy(&kept)
 }
 
-/// What comes after a documentation attribute: its text is a string literal, escapes and all.
+/// Returns the text after a documentation attribute. Its value is a string literal and may contain escapes.
 fn end_of_doc(text: &str) -> &str {
     let Some(open) = text.find('"') else { return "" };
     let mut escaped = false;
@@ -251,7 +252,7 @@ fn end_of_doc(text: &str) -> &str {
     ""
 }
 
-/// Tokens as people write them.
+/// Removes the spaces that the token printer adds, so that the text reads like source code.
 fn tidy(text: &str) -> String {
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (from, to) in [
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_use_is_listed_and_nothing_else() {
+    fn only_public_items_are_listed() {
         let source = r#"
             /// Doc.
             #[derive(Debug)] #[non_exhaustive] pub struct S { /// Doc.

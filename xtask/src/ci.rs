@@ -3,18 +3,18 @@
 use std::process::{Command, Stdio};
 
 use crate::say::say;
-use crate::{Outcome, api, codegen, coverage, root, tidy};
+use crate::{Outcome, api, codegen, coverage, docs, root, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArguments {
-    /// Passed on to the test runner, such as the name of a test.
+    /// Arguments for the test runner, such as the name of a test.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
-/// Doctests first, so that the last words are the runner's summary.
+/// Runs the doctests first, so that the output ends with the summary of the test runner.
 pub(crate) fn test(arguments: &TestArguments) -> Outcome {
-    // Flows run these programs; a test build alone does not make them.
+    // Some tests start these programs, and a build of the tests does not include them.
     cargo(&["build", "--workspace", "--bins", "--examples", "--locked"], &[])?;
     if arguments.rest.is_empty() {
         cargo(&["test", "--workspace", "--doc", "--quiet", "--locked"], &[])?;
@@ -28,12 +28,12 @@ pub(crate) fn test(arguments: &TestArguments) -> Outcome {
     cargo(&[runner, &rest].concat(), &[("INSTA_UPDATE", "no")])
 }
 
-/// Always optimized: a debug build measures the compiler.
+/// Runs a benchmark in an optimised build.
 pub(crate) fn bench(rest: &[String]) -> Outcome {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    // All else is measured as it is built by default.
+    // The other benchmarks measure the default features.
     let features: &[&str] = if rest.contains(&"cluster") { &["--features", "cluster"] } else { &[] };
-    // Instructions are compared with those before, and a build for them need not be the fastest program.
+    // Instruction counts are compared with earlier counts of the same profile; `counted` builds sooner than `release`.
     let profile = if rest.contains(&"instructions") { "counted" } else { "release" };
     let run = ["run", "--profile", profile, "--quiet", "--locked", "--package", "ezlo-bench"];
     cargo(&[&run, features, &["--"], &rest[..]].concat(), &[])
@@ -57,22 +57,23 @@ pub(crate) fn run() -> Outcome {
     coverage::run(&coverage::Arguments { json: true })?;
     instructions();
     api::run(&api::Arguments { check: true })?;
+    docs::run(&docs::Arguments::default())?;
     tidy::run()
 }
 
-/// What the hot paths take now, beside what they took before. Printed, and nothing more: a number is no mistake.
+/// Prints the instruction counts of the hot paths beside the recorded ones. A difference is not a failure.
 fn instructions() {
-    let there = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    if !there.is_ok_and(|status| status.success()) {
-        say!("xtask: valgrind is not installed; no instructions were counted");
+    let probe = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        say!("xtask: valgrind is not installed; instructions were not counted");
         return;
     }
     if let Err(error) = bench(&["instructions".to_owned(), "--quick".to_owned()]) {
-        say!("xtask: no instructions were counted: {}", error.0);
+        say!("xtask: instructions were not counted: {}", error.0);
     }
 }
 
-/// What a feature cannot do without.
+/// The external requirement of a feature's tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
@@ -82,7 +83,7 @@ enum Needs {
 }
 
 impl Needs {
-    /// What is missing, if it is.
+    /// Returns the missing requirement, if any.
     fn missing(self) -> Option<&'static str> {
         let runs = |program: &str, arguments: &[&str]| {
             let ended = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -112,7 +113,7 @@ fn python_environment() -> Result<(), &'static str> {
     if run(folder.join("bin/pip"), &install) { Ok(()) } else { Err("the packages of tests/python/requirements.txt") }
 }
 
-/// Features that are off by default: of which crate, what testing them needs, and whether others can want them alone.
+/// Features to test: package, feature, requirement of its tests, and `true` if users can enable it alone.
 const FEATURES: &[(&str, &str, Needs, bool)] = &[
     ("ezlo-mms", "blocking", Needs::Nothing, true),
     ("ezlo-mms", "keyring", Needs::Nothing, true),
@@ -121,25 +122,22 @@ const FEATURES: &[(&str, &str, Needs, bool)] = &[
     ("ezlo", "discovery", Needs::Nothing, true),
     ("ezlo", "legacy-tls", Needs::OpenSsl, true),
     ("ezlo-mock-cloud", "cluster", Needs::Nothing, true),
-    ("ezlo-mock-cloud", "own-framing", Needs::Nothing, true),
     ("ezlo-bench", "cluster", Needs::Nothing, false),
     ("ezlo-tests", "cluster", Needs::NatsServer, false),
     ("ezlo-tests", "python", Needs::Python, false),
-    ("ezlo-tests", "own-framing", Needs::Nothing, false),
 ];
 
-/// Each feature alone; then all of them together, with every test once more: among them all flows over framing of our own and
-/// several processes as one cloud.
+/// Checks each feature alone, then runs all tests with all features enabled, including those of the cluster.
 fn features() -> Outcome {
     cargo(&["check", "--package", "ezlo", "--no-default-features", "--locked"], &[])?;
     let mut together = Vec::new();
     for (package, feature, needs, alone) in FEATURES {
         let missing = needs.missing();
         match missing {
-            Some(missing) => say!("xtask: {missing}: not installed; {package}/{feature} was not tested"),
+            Some(missing) => say!("xtask: {missing} not installed; {package}/{feature} was not tested"),
             None => together.push(format!("{package}/{feature}")),
         }
-        // A server is needed for running only.
+        // `cargo check` compiles only, and the build needs only OpenSSL.
         if *alone && (missing.is_none() || *needs != Needs::OpenSsl) {
             cargo(&["check", "--package", package, "--no-default-features", "--features", feature, "--locked"], &[])?;
         }
@@ -152,7 +150,7 @@ fn features() -> Outcome {
     cargo(&[runner, &all].concat(), &[("INSTA_UPDATE", "no")])
 }
 
-/// Whether a cargo subcommand is installed.
+/// Returns `true` if a cargo subcommand is installed.
 fn has(subcommand: &str) -> bool {
     let probe =
         Command::new("cargo").args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: the catalogue of the hub's words, from `fixtures/catalogue` into the protocol crate.
+//! `cargo xtask codegen`: generates the catalogue of hub tokens in `ezlo-protocol` from `fixtures/catalogue`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,12 +13,12 @@ use crate::{Failure, Outcome, root};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only tell whether the files are fresh.
+    /// Report whether the generated files are up to date, and write nothing.
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// What newer sources name beside the vendor's guide.
+/// Names that newer sources add to the vendor's guide.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Newer {
     pub(crate) items: Vec<String>,
@@ -38,7 +38,7 @@ impl Newer {
     }
 }
 
-/// Where the generated files go.
+/// Folder of the generated files.
 const TARGET: &str = "crates/ezlo-protocol/src/hub/catalogue";
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -57,14 +57,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     match (arguments.check, stale.is_empty()) {
-        (_, true) => say!("codegen: the catalogue is fresh"),
+        (_, true) => say!("codegen: the catalogue is up to date"),
         (false, false) => say!("codegen: wrote {}", stale.join(", ")),
-        (true, false) => return Err(format!("{} are stale; run `cargo xtask codegen`", stale.join(", ")).into()),
+        (true, false) => {
+            return Err(
+                format!("out of date: {}; run `cargo xtask codegen` and commit the result", stale.join(", ")).into()
+            );
+        }
     }
     Ok(())
 }
 
-/// The vendor's guide in its machine-readable form, and what newer sources add.
+/// Returns the vendor's guide in its machine-readable form, and the names that newer sources add.
 pub(crate) fn sources() -> Result<(Value, Newer), Failure> {
     let read = |name: &str| {
         let path = root().join("fixtures/catalogue").join(name);
@@ -82,13 +86,13 @@ fn formatted(text: &str) -> Result<String, Failure> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cannot run rustfmt: {error}; `rustup component add rustfmt` brings it"))?;
+        .map_err(|error| format!("cannot run rustfmt: {error}; install it with `rustup component add rustfmt`"))?;
     if let Some(mut input) = child.stdin.take() {
         input.write_all(text.as_bytes()).map_err(|error| format!("rustfmt: {error}"))?;
     }
     let output = child.wait_with_output().map_err(|error| format!("rustfmt: {error}"))?;
     if !output.status.success() {
-        return Err("rustfmt does not take what was generated".into());
+        return Err("rustfmt rejected the generated code".into());
     }
     String::from_utf8(output.stdout).map_err(|_| "rustfmt's output is not text".into())
 }
@@ -108,18 +112,18 @@ fn strings(list: &Value) -> Vec<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// A token as the name of a variant or type.
+/// Returns a token as the name of a variant or type.
 fn camel(token: &str) -> String {
-    let spoken = token.replace("2nd", "second").replace("3rd", "third");
-    let spoken = if spoken.starts_with(|c: char| c.is_ascii_digit()) { format!("of_{spoken}") } else { spoken };
+    let spelled = token.replace("2nd", "second").replace("3rd", "third");
+    let spelled = if spelled.starts_with(|c: char| c.is_ascii_digit()) { format!("of_{spelled}") } else { spelled };
     let mut name = String::new();
-    for word in spoken.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in spelled.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
         let (first, rest) = word.split_at(1);
-        let shout = rest.chars().all(|c| c.is_ascii_uppercase());
+        let is_upper = rest.chars().all(|c| c.is_ascii_uppercase());
         name += &first.to_ascii_uppercase();
-        name += &if shout { rest.to_ascii_lowercase() } else { rest.to_owned() };
+        name += &if is_upper { rest.to_ascii_lowercase() } else { rest.to_owned() };
     }
-    // The open enumerations have a variant of this name for words that nobody knows.
+    // `open_enum!` adds a variant `Unknown` for unlisted tokens, so a token of that name needs another.
     if name == "Unknown" { "SaidUnknown".into() } else { name }
 }
 

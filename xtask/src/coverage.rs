@@ -1,4 +1,4 @@
-//! `cargo xtask coverage`: how much of what is known of the hub has a type and is simulated, counted against the catalogue.
+//! `cargo xtask coverage`: counts the names of the catalogue that have a type and are simulated.
 
 use std::collections::BTreeSet;
 
@@ -20,18 +20,18 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
-/// One kind of thing.
+/// The coverage of one kind of name.
 struct Count {
     name: &'static str,
     known: usize,
     missing: Vec<(String, &'static str)>,
 }
 
-const NO_SHAPE: &str = "only its name is public; callable raw";
-const NO_SHAPE_BROADCAST: &str = "only its name is public; comes as an unknown event";
-const NO_ARGUMENTS: &str = "its arguments are not public; kept as it comes";
-const NOT_SIMULATED: &str = "typed, but the simulated hub does not answer it";
-const NO_WORD: &str = "not a word of the protocol crate";
+const NO_SHAPE: &str = "parameters are not published; callable with untyped parameters";
+const NO_SHAPE_BROADCAST: &str = "content is not published; received as an unknown event";
+const NO_ARGUMENTS: &str = "arguments are not published; preserved as untyped JSON";
+const NOT_SIMULATED: &str = "typed, but not answered by the simulated hub";
+const NO_WORD: &str = "missing in ezlo-protocol";
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let counts = counts()?;
@@ -46,8 +46,13 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             }
         }
     }
-    let words = counts.iter().any(|count| count.missing.iter().any(|(_, why)| matches!(*why, NO_WORD | NOT_SIMULATED)));
-    if words { Err("something whose shape is known is not covered".into()) } else { Ok(()) }
+    let is_incomplete =
+        counts.iter().any(|count| count.missing.iter().any(|(_, why)| matches!(*why, NO_WORD | NOT_SIMULATED)));
+    if is_incomplete {
+        Err("names with a published form are not covered; the list above has them".into())
+    } else {
+        Ok(())
+    }
 }
 
 impl Count {
@@ -60,8 +65,8 @@ impl Count {
         json!({"covered": self.covered(), "known": self.known, "missing": missing})
     }
 
-    /// Names that must be words.
-    fn words(name: &'static str, words: impl IntoIterator<Item = String>, is_known: impl Fn(&str) -> bool) -> Self {
+    /// Counts names that `is_known` must accept.
+    fn of_names(name: &'static str, words: impl IntoIterator<Item = String>, is_known: impl Fn(&str) -> bool) -> Self {
         let all: BTreeSet<String> = words.into_iter().collect();
         let missing = all.iter().filter(|word| !is_known(word)).map(|word| (word.clone(), NO_WORD)).collect();
         Self { name, known: all.len(), missing }
@@ -77,18 +82,18 @@ fn counts() -> Result<Vec<Count>, Failure> {
     Ok(vec![
         methods(&guide),
         broadcasts(&guide),
-        Count::words("items", keys("items").into_iter().chain(newer.items.clone()), |word| {
+        Count::of_names("items", keys("items").into_iter().chain(newer.items.clone()), |word| {
             ItemName::from(word).is_known()
         }),
-        Count::words("valueTypes", keys("valueTypes").into_iter().chain(newer.value_types.clone()), |word| {
+        Count::of_names("valueTypes", keys("valueTypes").into_iter().chain(newer.value_types.clone()), |word| {
             ValueType::from(word).is_known()
         }),
-        Count::words("scales", strings(&guide["scales"]).into_iter().chain(newer.scales.clone()), |word| {
+        Count::of_names("scales", strings(&guide["scales"]).into_iter().chain(newer.scales.clone()), |word| {
             Scale::from(word).is_known() && ezlo_protocol::hub::value::SCALES.iter().any(|spec| spec.name == word)
         }),
         enumerations(&guide),
-        Count::words("categories", keys("categories"), |word| Category::from(word).is_known()),
-        Count::words("subcategories", subcategories.filter_map(|word| word.as_str().map(str::to_owned)), |word| {
+        Count::of_names("categories", keys("categories"), |word| Category::from(word).is_known()),
+        Count::of_names("subcategories", subcategories.filter_map(|word| word.as_str().map(str::to_owned)), |word| {
             Subcategory::from(word).is_known()
         }),
         blocks(),
@@ -129,7 +134,7 @@ fn broadcasts(guide: &Value) -> Count {
     }
 }
 
-/// An enumeration is covered when the crate has it with every token, in order.
+/// Counts the enumerations. One is covered if the crate has all its tokens in the same order.
 fn enumerations(guide: &Value) -> Count {
     let tables = guide["enumTables"].as_object().cloned().unwrap_or_default();
     let covered = |name: &str, table: &Value| {
@@ -146,7 +151,7 @@ fn enumerations(guide: &Value) -> Count {
     Count { name: "enumerations", known: tables.len(), missing: missing.collect() }
 }
 
-/// Conditions and actions of scenes.
+/// Counts the conditions and actions of scenes.
 fn blocks() -> Count {
     let all: Vec<&str> = WHEN_METHODS.iter().chain(THEN_METHODS).copied().collect();
     let missing = all.iter().filter(|name| scene::block_spec(name).is_none());
@@ -161,5 +166,5 @@ fn errors(guide: &Value) -> Count {
     let methods = guide["methods"].as_array().into_iter().flatten();
     let named = methods.flat_map(|method| names(&method["errors"], "data"));
     let all: BTreeSet<String> = named.chain(KNOWN_ERRORS.iter().map(|error| error.data.to_owned())).collect();
-    Count::words("errors", all, |data| ezlo_protocol::error::known(data).is_some())
+    Count::of_names("errors", all, |data| ezlo_protocol::error::known(data).is_some())
 }

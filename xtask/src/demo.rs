@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the vendor's whole note, walked by the SDK against a simulated cloud in the same process.
+//! `cargo xtask demo`: runs the flows of the vendor's note with the SDK against a simulated cloud in the same process.
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Print one JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
 }
@@ -28,16 +28,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let mut report = Report::new(arguments.json);
-    let walked = runtime.block_on(walk(&mut report));
+    let outcome = runtime.block_on(run_flows(&mut report));
     report.end();
-    match walked {
+    match outcome {
         Ok(()) => Ok(()),
-        // The failed step has been shown.
+        // The report has already printed the failed step.
         Err(_) => Err(Failure(String::new())),
     }
 }
 
-/// Shows steps as they end.
+/// Prints each step when it has ended.
 struct Report {
     json: bool,
     spinner: Option<ProgressBar>,
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// Whether a hub shows up on the local network, by the locator, which needs no login.
+/// A check of the locator for a hub, which needs no login.
 struct Located<'a> {
     mms: &'a MmsClient,
     serial: &'a Serial,
@@ -109,7 +109,7 @@ fn address(url: &str) -> Result<SocketAddr> {
     Ok(url.split("//").nth(1).unwrap_or_default().parse()?)
 }
 
-async fn walk(report: &mut Report) -> Result<()> {
+async fn run_flows(report: &mut Report) -> Result<()> {
     let cloud = report.step("start the simulated cloud", async { Ok(MockCloud::start().await?) }).await?;
     let ready = cloud.ready();
     let environment = Environment::with_host_override(address(&ready.https)?).trust_pem(cloud.ca_pem())?;
@@ -132,7 +132,7 @@ async fn walk(report: &mut Report) -> Result<()> {
         .await
 }
 
-/// Wi-Fi, through the hub's access point.
+/// Puts the hub on Wi-Fi through its access point.
 async fn wifi(
     report: &mut Report,
     access_point: &AccessPoint,
@@ -145,11 +145,11 @@ async fn wifi(
         use ezlo::Progress;
         let name = match progress {
             Progress::Networks(_) => "scan Wi-Fi",
-            Progress::Joining => "ask the hub to join",
-            Progress::Joined(_) => "watch until it is connected",
+            Progress::Joining => "send the Wi-Fi network",
+            Progress::Joined(_) => "wait until it is connected",
             Progress::AccessPointClosed => "close the access point",
             Progress::Restarting => "restart the hub",
-            _ => "see the hub come back",
+            _ => "wait until the hub is online",
         };
         report.ended(name, None);
     })
@@ -161,19 +161,20 @@ async fn wifi(
     Ok(())
 }
 
-/// The account, from nothing to a claimed hub.
+/// Creates an account, logs in and claims the hub.
 async fn register(report: &mut Report, environment: Environment, serial: &Serial, mac: &str) -> Result<Account> {
     let credentials = Credentials::new("test69212", "Ezlo@2021");
-    let wish = NewAccount { credentials: credentials.clone(), email: "test69212@example.com".into() };
-    let created =
-        report.step("create an account", async { Ok(Account::create(environment.clone(), &wish).await?) }).await?;
+    let new_account = NewAccount { credentials: credentials.clone(), email: "test69212@example.com".into() };
+    let created = report
+        .step("create an account", async { Ok(Account::create(environment.clone(), &new_account).await?) })
+        .await?;
     report
         .step("decode the Identity", async {
             let session = created.session().await?;
             let identity = session.identity();
-            let good =
+            let is_expected =
                 identity.username.as_deref() == Some("test69212") && identity.expires - identity.generated == 86_400;
-            if good { Ok(()) } else { Err("the Identity does not say what it should".into()) }
+            if is_expected { Ok(()) } else { Err("the Identity has another user name or lifetime".into()) }
         })
         .await?;
     let account = report
@@ -187,7 +188,7 @@ async fn register(report: &mut Report, environment: Environment, serial: &Serial
             account.update_record(&AccountRecord { billing: billing.into(), ..AccountRecord::default() }).await?;
             let record = account.record().await?;
             let name = record.billing.get().and_then(|billing| billing.first_name.as_deref());
-            if name == Some("John") { Ok(()) } else { Err("the change is not there".into()) }
+            if name == Some("John") { Ok(()) } else { Err("the changed name was not returned".into()) }
         })
         .await?;
     report.step("list users", async { some(account.users().await?.len(), "user") }).await?;
@@ -196,24 +197,24 @@ async fn register(report: &mut Report, environment: Environment, serial: &Serial
 }
 
 fn some(count: usize, what: &str) -> Result<()> {
-    if count > 0 { Ok(()) } else { Err(format!("there is no {what}").into()) }
+    if count > 0 { Ok(()) } else { Err(format!("the list has no {what}").into()) }
 }
 
-/// The relay: its address from the hub's record, then WebSocket, `loginUserMios`, `register`.
+/// Connects to the hub over the relay: its address from the hub's record, then WebSocket, `loginUserMios`, `register`.
 async fn connect(report: &mut Report, account: &Account, serial: &Serial) -> Result<Hub> {
     report.step("read the relay's address", relay_address(account, serial)).await?;
     let hub = report.step("loginUserMios and register", async { Ok(account.connect(serial).await?) }).await?;
     report
-        .step("ask the hub what it is", async {
+        .step("read the hub's information", async {
             let info = hub.info().await?;
-            let same = info.serial.get().is_some_and(|told| told.get() == serial);
-            if same { Ok(()) } else { Err("another hub answered".into()) }
+            let same = info.serial.get().is_some_and(|reported| reported.get() == serial);
+            if same { Ok(()) } else { Err("the reply has another serial".into()) }
         })
         .await?;
     Ok(hub)
 }
 
-/// Asks until the cloud names a relay and says that the hub is there.
+/// Polls the hub's record until it reports the hub as online, then checks that it names a relay.
 async fn relay_address(account: &Account, serial: &Serial) -> Result<()> {
     for _ in 0..500 {
         let record = account.hub_record(serial).await?;
@@ -222,16 +223,16 @@ async fn relay_address(account: &Account, serial: &Serial) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Err("the hub did not come to the relay".into())
+    Err("the hub did not connect to the relay within 500 polls".into())
 }
 
-/// Devices, Z-Wave, modes and scenes. Gives back the light that was switched.
+/// Exercises devices, Z-Wave, modes and scenes. Returns the light that was switched.
 async fn house(report: &mut Report, hub: &Hub, cloud: &MockCloud) -> Result<Device> {
     let devices = report.step("list devices and items", async { Ok(hub.devices().await?) }).await?;
     report.step("list rooms", async { some(hub.rooms().await?.len(), "room") }).await?;
     let light = devices.into_iter().find(|device| device.item("switch").is_ok()).ok_or("no device has a switch")?;
     report
-        .step("switch a light, see it told", async {
+        .step("switch a light", async {
             hub.set(&light.item("switch")?.id, true.into()).await?;
             Ok(())
         })
@@ -251,7 +252,7 @@ async fn house(report: &mut Report, hub: &Hub, cloud: &MockCloud) -> Result<Devi
     report
         .step("switch the house mode", async {
             let switch = hub.switch_mode("Night").await?;
-            // The delay is half a minute of the simulated world, not of ours.
+            // The delay runs on the simulated clock, which is advanced to avoid a real wait.
             cloud.advance(Duration::from_secs(switch.delay_seconds())).await;
             switch.reached().await?;
             let current = hub.modes().await?.current;
@@ -266,7 +267,7 @@ async fn has(hub: &Hub, id: &DeviceId) -> Result<bool> {
     Ok(hub.devices().await?.iter().any(|device| device.id == *id))
 }
 
-/// The same hub on its local port.
+/// Controls the same hub through its local port.
 async fn local(report: &mut Report, account: &Account, serial: &Serial, lan: SocketAddr, light: &Device) -> Result<()> {
     let credentials =
         report.step("exchange token, fetch local keys", async { Ok(account.local_credentials(serial).await?) }).await?;

@@ -1,4 +1,4 @@
-//! `cargo xtask fixtures`: what the fixtures are.
+//! `cargo xtask fixtures`: lists the message fixtures with their types.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::{Outcome, root};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Print one JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
 }
@@ -27,5 +27,5 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     let good = report.failed.is_empty();
-    if good { Ok(()) } else { Err(format!("{} fixtures do not come back equal", report.failed.len()).into()) }
+    if good { Ok(()) } else { Err(format!("{} fixtures failed the round trip", report.failed.len()).into()) }
 }

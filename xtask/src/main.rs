@@ -1,5 +1,5 @@
-//! Project tasks: what CI runs is what you run.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
+//! `cargo xtask`: build, test, documentation and maintenance tasks of this workspace. CI runs the same tasks.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints its results")]
 
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ mod ci;
 mod codegen;
 mod coverage;
 mod demo;
+mod docs;
 mod fixtures;
 mod reference;
 mod roundtrip;
@@ -18,7 +19,7 @@ mod soak;
 mod tidy;
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Project tasks: what CI runs is what you run.")]
+#[command(name = "cargo xtask", about = "Runs the tasks of this workspace. CI runs `ci`.")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -26,33 +27,35 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Walk the vendor's whole note against a simulated cloud: onboarding, account, relay, devices, Z-Wave, LAN.
+    /// Run the flows of the vendor's note against a simulated cloud: onboarding, account, relay, devices, Z-Wave, LAN.
     Demo(demo::Arguments),
-    /// Run every test: doctests, then all the rest (with nextest where it is installed).
+    /// Run the doctests, then all other tests. Uses cargo-nextest if it is installed.
     Test(ci::TestArguments),
-    /// Everything CI checks: tests, format, clippy, docs, licences, tidy.
+    /// Run all checks of CI: tests, format, clippy, docs, licences, features, generated files, tidy.
     Ci,
-    /// Check what compilers cannot: dependency rules, lengths, sleeps in tests, fixtures without secrets.
+    /// Check rules that the compiler does not: dependencies, lengths, sleeps in tests, language, secrets in fixtures.
     Tidy,
-    /// Take every message file of a folder through its type and back.
+    /// Decode each message file of a folder into its type, encode it again and compare.
     Roundtrip(roundtrip::Arguments),
-    /// List the public interface of every library into fixtures/api.
+    /// Write the public interface of each library to fixtures/api.
     Api(api::Arguments),
-    /// Generate the catalogue of the hub's words from fixtures/catalogue.
+    /// Generate the catalogue of hub tokens in ezlo-protocol from fixtures/catalogue.
     Codegen(codegen::Arguments),
-    /// Measure us beside something else in the same run; arguments go to the benchmark (`bench -- --help`).
+    /// Run a benchmark against other programs in the same run. See `bench -- --help` for the arguments.
     Bench {
-        /// NAME, --quick, --full, --json.
+        /// Arguments of the benchmark: NAME, --quick, --full, --json.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Print the reference of the hub's methods, broadcasts and scene blocks, from the tables that everything else uses.
+    /// Print the reference of hub methods, broadcasts and scene blocks from the tables of ezlo-protocol.
     Reference(reference::Arguments),
-    /// Run the SDK against a simulated cloud through a network that misbehaves, and check what must hold.
+    /// Run the examples of README and docs, check links, and check or write the generated pages.
+    Docs(docs::Arguments),
+    /// Run the SDK against a simulated cloud with continuous network faults, and check its guarantees.
     Soak(soak::Arguments),
-    /// Tell how much of what is known of the hub is covered, and what is missing why.
+    /// Count the known parts of the hub protocol that are covered, and list each missing part with the reason.
     Coverage(coverage::Arguments),
-    /// List the fixtures and what is known of each.
+    /// List the message fixtures with their types.
     Fixtures(fixtures::Arguments),
 }
 
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Bench { rest } => ci::bench(&rest),
         Task::Reference(arguments) => reference::run(&arguments),
+        Task::Docs(arguments) => docs::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
@@ -82,7 +86,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A task failed; the text says what and what to do, and is empty when the task has already said it.
+/// The failure of a task, with its cause and the next step. The text is empty if the task has already printed it.
 #[derive(Debug)]
 struct Failure(String);
 
@@ -94,7 +98,7 @@ impl<T: Into<String>> From<T> for Failure {
 
 type Outcome = Result<(), Failure>;
 
-/// The folder with the workspace's `Cargo.toml`.
+/// Returns the folder of the workspace's `Cargo.toml`.
 fn root() -> std::path::PathBuf {
     let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()

@@ -1,4 +1,4 @@
-//! `cargo xtask reference`: the published reference of the hub, from the tables.
+//! `cargo xtask reference`: prints the protocol reference from the tables of `ezlo-protocol`.
 
 use ezlo_protocol::hub::broadcast::BROADCASTS;
 use ezlo_protocol::hub::catalogue::RAW_METHODS;
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if arguments.json {
         say!("{}", as_json());
     } else {
-        as_markdown();
+        say!("{}", as_markdown().trim_end());
     }
     Ok(())
 }
@@ -54,18 +54,21 @@ fn as_json() -> Value {
     })
 }
 
-fn as_markdown() {
-    say!("# The hub's methods\n");
+/// Returns the reference as Markdown.
+pub(crate) fn as_markdown() -> String {
+    let mut text = "# Protocol reference\n\nThe tables come from `ezlo-protocol`. The last column states how each entry is known.\n\n\
+                    ## Methods of hubs\n"
+        .to_owned();
     let mut area = "";
     for spec in METHODS {
         if spec.area != area {
             area = spec.area;
-            say!(
-                "\n## {area}\n\n| method | params | result | kind | api | broadcasts | known by |\n|---|---|---|---|---|---|---|"
+            text += &format!(
+                "\n### {area}\n\n| method | params | result | kind | api | broadcasts | evidence |\n|---|---|---|---|---|---|---|\n"
             );
         }
-        say!(
-            "| `{}` | {} | {} | {} | {} | {} | {}, {} |",
+        text += &format!(
+            "| `{}` | {} | {} | {} | {} | {} | {}, {} |\n",
             spec.name,
             spec.params_type,
             spec.result_type,
@@ -73,18 +76,18 @@ fn as_markdown() {
             spec.api.join(", "),
             spec.broadcasts.join(", "),
             spec.evidence.as_str(),
-            spec.source
+            cell(spec.source)
         );
     }
-    say!("\n## Names without a shape: callable raw\n");
+    text += "\n## Methods without published parameters\n\nThese methods can be called with untyped parameters.\n\n";
     for raw in RAW_METHODS {
-        say!("- `{}` ({})", raw.name, raw.area);
+        text += &format!("- `{}` ({})\n", raw.name, raw.area);
     }
-    say!("\n# Broadcasts\n\n| broadcast | known by |\n|---|---|");
+    text += "\n## Broadcasts\n\n| broadcast | evidence |\n|---|---|\n";
     for spec in BROADCASTS {
-        say!("| `{}` | {}, {} |", spec.name, spec.evidence.as_str(), spec.source);
+        text += &format!("| `{}` | {}, {} |\n", spec.name, spec.evidence.as_str(), cell(spec.source));
     }
-    say!("\n# Scene blocks\n\n| block | arguments | known by |\n|---|---|---|");
+    text += "\n## Scene blocks\n\n| block | arguments | evidence |\n|---|---|---|\n";
     for spec in BLOCKS {
         let arguments: Vec<String> = spec
             .arguments
@@ -93,6 +96,18 @@ fn as_markdown() {
                 format!("{}{}: {:?}", argument.name, if argument.required { "" } else { "?" }, argument.kind)
             })
             .collect();
-        say!("| `{}` | {} | {}, {} |", spec.name, arguments.join(", "), spec.evidence.as_str(), spec.source);
+        text += &format!(
+            "| `{}` | {} | {}, {} |\n",
+            spec.name,
+            cell(&arguments.join(", ")),
+            spec.evidence.as_str(),
+            cell(spec.source)
+        );
     }
+    text
+}
+
+/// Escapes the text of a table cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<")
 }

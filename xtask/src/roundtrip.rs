@@ -1,4 +1,4 @@
-//! `cargo xtask roundtrip DIR`: every message file through its type and back.
+//! `cargo xtask roundtrip DIR`: decodes each message file into its type, encodes it again and compares.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Folder to look through, with all folders below it; files that end in .json count.
+    /// Folders to search for .json files, including subfolders.
     #[arg(required = true)]
     dirs: Vec<PathBuf>,
     /// Print one JSON object instead of lines.
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What became of a folder of messages.
+/// The results for the message files of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) files: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) failed: Vec<(PathBuf, String)>,
 }
 
-/// Longest file that is read; a recorded message is far shorter.
+/// Size limit of a file, in bytes. Recorded messages are far smaller.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         visit(dir, &mut report).map_err(|error| format!("cannot read {}: {error}", dir.display()))?;
     }
     if report.files == 0 {
-        return Err("no .json file there; give the folder that holds the messages".into());
+        return Err("no .json file was found; name the folder of the messages".into());
     }
     if arguments.json {
         say!("{}", summary(&report));
@@ -76,18 +76,18 @@ pub(crate) fn visit(path: &Path, report: &mut Report) -> std::io::Result<()> {
         let mut entries: Vec<_> = fs::read_dir(path)?.collect::<Result<_, _>>()?;
         entries.sort_by_key(fs::DirEntry::path);
         return entries.iter().try_for_each(|entry| {
-            // A link may lead back up; recorded messages are plain files.
+            // A symbolic link may lead to a parent folder and cause an endless recursion.
             if entry.file_type()?.is_symlink() { Ok(()) } else { visit(&entry.path(), report) }
         });
     }
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
         report.files += 1;
-        judge(path, report)?;
+        check_file(path, report)?;
     }
     Ok(())
 }
 
-fn judge(path: &Path, report: &mut Report) -> std::io::Result<()> {
+fn check_file(path: &Path, report: &mut Report) -> std::io::Result<()> {
     let file = path.to_owned();
     if fs::metadata(path)?.len() > MAX_BYTES {
         report.failed.push((file, format!("longer than {MAX_BYTES} bytes")));

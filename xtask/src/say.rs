@@ -1,18 +1,18 @@
-//! Printing for whoever reads.
+//! Printing to standard output without a panic when the reader has closed the pipe.
 
-/// Prints a line; ends when nobody reads any more, as in `… | head`.
+/// Prints a line. Ends the program if the reader has closed the pipe, as in `… | head`.
 pub(crate) fn print_line(line: std::fmt::Arguments<'_>) {
     use std::io::Write as _;
     if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        let nobody_reads = error.kind() == std::io::ErrorKind::BrokenPipe;
-        if !nobody_reads {
+        let is_pipe_closed = error.kind() == std::io::ErrorKind::BrokenPipe;
+        if !is_pipe_closed {
             eprintln!("xtask: cannot print: {error}");
         }
-        std::process::exit(i32::from(!nobody_reads));
+        std::process::exit(i32::from(!is_pipe_closed));
     }
 }
 
-/// `println!` that does not panic when nobody reads.
+/// Prints like `println!`, but does not panic on a closed pipe.
 macro_rules! say {
     ($($part:tt)*) => { $crate::say::print_line(format_args!($($part)*)) };
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: seed after seed of faults, for as long as it is told.
+//! `cargo xtask soak`: runs the SDK with network faults, one seed after another, for a given time.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use serde_json::json;
 use crate::say::say;
 use crate::{Failure, Outcome};
 
-/// Length of one seed's run.
+/// Duration of the run of one seed.
 const RUN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How long, in minutes; parts of one count.
+    /// Total duration in minutes; fractions are allowed.
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
-    /// The first seed; each further run takes the next.
+    /// Seed of the first run. Each further run uses the next number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print one JSON object instead of lines.
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if !(0.0..=100_000.0).contains(&arguments.minutes) {
-        return Err("minutes is between 0 and 100000".into());
+        return Err("--minutes must be between 0 and 100000".into());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;

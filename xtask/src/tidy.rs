@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: what compilers cannot check.
+//! `cargo xtask tidy`: checks that the compiler does not make.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,52 +6,45 @@ use std::path::{Path, PathBuf};
 use crate::say::say;
 use crate::{Outcome, root};
 
-/// Longest source file outside tests, in lines; its own tests at the end do not count.
+mod architecture;
+mod imports;
+mod layers;
+mod prose;
+
+/// Longest source file outside tests, in lines. A test module at its end is not counted.
 const MAX_FILE: usize = 500;
 /// Longest function outside tests, in lines.
 const MAX_FUNCTION: usize = 80;
 
-/// Who may depend on whom: for each package, the only packages of this workspace it may name.
-const MAY_USE: &[(&str, &[&str])] = &[
-    ("crates/ezlo-protocol", &[]),
-    ("crates/ezlo-mms", &["ezlo-protocol"]),
-    ("crates/ezlo-relay", &["ezlo-protocol"]),
-    ("crates/ezlo-onboarding", &["ezlo-protocol"]),
-    ("crates/ezlo", &["ezlo-mms", "ezlo-relay", "ezlo-onboarding", "ezlo-protocol"]),
-    ("crates/ezlo-testkit", &["ezlo-protocol"]),
-    ("mock-cloud", &["ezlo-protocol"]),
-];
-
-/// What the protocol crate must not depend on: runtimes, sockets, clocks.
-const NOT_IN_PROTOCOL: &[&str] = &["tokio", "hyper", "reqwest", "futures", "jiff", "chrono", "rustls"];
-
-/// Serials that are made up (the ready line's, the captures' and the guide's); any other 8 or 9 digits after a known prefix
-/// in a fixture are suspicious.
+/// Endings of invented serials (ready line, captures, guide). Any other number of 8 or 9 digits with a known prefix may be
+/// the serial of a real hub.
 const INVENTED_SERIAL_ENDINGS: &[&str] = &["000001", "000002", "000003", "0000001"];
 
 pub(crate) fn run() -> Outcome {
     let mut faults = Vec::new();
-    dependencies(&mut faults);
+    layers::check(&mut faults);
+    architecture::check(&mut faults);
     let mut sources = Vec::new();
-    for folder in ["crates", "mock-cloud/src", "tests", "xtask/src"] {
+    for folder in ["crates", "mock-cloud/src", "tests", "benches", "xtask/src"] {
         collect(&root().join(folder), "rs", &mut sources);
     }
     for file in &sources {
         source(file, &mut faults);
     }
+    prose::check(&sources, &mut faults);
     fixtures(&mut faults);
     for fault in &faults {
         say!("tidy: {fault}");
     }
     if faults.is_empty() {
-        say!("tidy: {} source files are in order", sources.len());
+        say!("tidy: {} source files were checked", sources.len());
         Ok(())
     } else {
-        Err(format!("{} things are not in order", faults.len()).into())
+        Err(format!("{} problems were found", faults.len()).into())
     }
 }
 
-fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+pub(crate) fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     paths.sort();
@@ -66,34 +59,6 @@ fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 fn name(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
-}
-
-fn dependencies(faults: &mut Vec<String>) {
-    for (folder, allowed) in MAY_USE {
-        let path = root().join(folder).join("Cargo.toml");
-        let manifest = fs::read_to_string(&path).unwrap_or_default().parse::<toml::Table>().unwrap_or_default();
-        if manifest.is_empty() {
-            faults.push(format!("{folder}/Cargo.toml cannot be read"));
-        }
-        let section =
-            |section: &str| manifest.get(section).and_then(toml::Value::as_table).cloned().unwrap_or_default();
-        for dependency in section("dependencies").keys().chain(section("dev-dependencies").keys()) {
-            let sibling = dependency == "ezlo" || dependency.starts_with("ezlo-");
-            if sibling && !allowed.contains(&dependency.as_str()) {
-                faults.push(format!("{folder} must not depend on {dependency}"));
-            }
-            if *folder == "crates/ezlo-protocol" && NOT_IN_PROTOCOL.iter().any(|banned| dependency.starts_with(banned))
-            {
-                faults.push(format!("{folder} must stay without I/O, clock and runtime, but has {dependency}"));
-            }
-        }
-        // `workspace = true` brings the workspace's version along, and then a release waits for its own tests' release.
-        let versioned = |spec: &toml::Value| spec.get("version").is_some() || spec.get("workspace").is_some();
-        let local = |name: &str| name == "ezlo" || name.starts_with("ezlo-");
-        let dev = section("dev-dependencies");
-        let faulty = dev.iter().filter(|(name, spec)| local(name) && versioned(spec));
-        faults.extend(faulty.map(|(name, _)| format!("{folder}: path dev-dependency {name} has a version")));
-    }
 }
 
 fn source(path: &Path, faults: &mut Vec<String>) {
@@ -111,12 +76,12 @@ fn source(path: &Path, faults: &mut Vec<String>) {
         faults.push(format!("{}: {lines} lines, at most {MAX_FILE}", name(path)));
     }
     let test_code = if is_test_file { text.as_str() } else { &text[code.len()..] };
-    // Spelled in two halves, so that this line does not find itself.
+    // Each name is split, so that the check does not report this line.
     let sleeps = [concat!("slee", "p("), concat!("#[ign", "ore")];
     for found in sleeps.iter().filter(|sleep| test_code.contains(**sleep)) {
-        // The clock under test is asked to sleep; that takes no time.
+        // `clock.rs` tests the sleep of the simulated clock, which takes no real time.
         if !name(path).ends_with("clock.rs") {
-            faults.push(format!("{}: {found} in a test; wait for a fact, not for time", name(path)));
+            faults.push(format!("{}: {found} in a test; wait for a condition, not for a time", name(path)));
         }
     }
     if !is_test_file {
@@ -124,7 +89,7 @@ fn source(path: &Path, faults: &mut Vec<String>) {
     }
 }
 
-/// Functions by indentation, which the formatter guarantees: from `fn` to the closing brace below it.
+/// Checks the length of functions. The formatter guarantees that the closing brace has the indentation of `fn`.
 fn functions(path: &Path, code: &str, faults: &mut Vec<String>) {
     let lines: Vec<&str> = code.lines().collect();
     for (at, line) in lines.iter().enumerate() {
@@ -145,7 +110,7 @@ fn functions(path: &Path, code: &str, faults: &mut Vec<String>) {
     }
 }
 
-/// Fixtures carry no secrets and no serials of real hubs.
+/// Checks that fixtures contain no secrets and no serials of real hubs.
 fn fixtures(faults: &mut Vec<String>) {
     let mut files = Vec::new();
     for extension in ["json", "curl", "toml"] {
@@ -157,7 +122,7 @@ fn fixtures(faults: &mut Vec<String>) {
         for word in words {
             // An Identity begins with base64 of `{"Exp`, a web token with base64 of `{"`, a signature has 344 characters.
             if word.len() > 100 && (word.starts_with("eyJ") || word.len() == 344) {
-                faults.push(format!("{}: holds a token", name(&path)));
+                faults.push(format!("{}: contains a token", name(&path)));
             }
             let digits = word.len() >= 8 && word.len() <= 9 && word.bytes().all(|digit| digit.is_ascii_digit());
             let like_serial = digits

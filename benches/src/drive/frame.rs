@@ -1,6 +1,6 @@
-//! WebSocket frames, as the load writes and reads them.
+//! WebSocket frames of the load generator.
 
-/// A text of a client. Its mask is zeros: nothing has to be done to it.
+/// Returns a text frame of a client. Its mask is zero, so the payload is not changed.
 pub(crate) fn masked(text: &str) -> Vec<u8> {
     let length = text.len();
     let mut frame = match u8::try_from(length) {
@@ -15,7 +15,7 @@ pub(crate) fn masked(text: &str) -> Vec<u8> {
     frame
 }
 
-/// The frame at the front: its code, where its payload is, and its length; `None` when it is not whole.
+/// Returns the opcode byte and the payload range of the first frame, or `None` if the frame is incomplete.
 pub(crate) fn first(bytes: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
     let (code, second) = (*bytes.first()?, *bytes.get(1)?);
     let (length, head) = match second & 0x7f {

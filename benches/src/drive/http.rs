@@ -1,4 +1,4 @@
-//! A kept HTTP connection with one request under way.
+//! A keep-alive HTTP connection with one request in flight.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Asks these in turn, each once the one before is answered.
+    /// Creates a connection that sends these requests in turn, each after the previous response.
     pub(crate) const fn new(requests: Arc<Vec<Vec<u8>>>) -> Self {
         Self { requests, at: 0 }
     }
@@ -25,7 +25,10 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-/// Length of the answer at the front; `None` when it is not whole.
+/// Returns the length of the first response, or `None` if it is incomplete.
+///
+/// # Errors
+/// If the status is not 200 or the header `content-length` is missing.
 pub(crate) fn answer_length(bytes: &[u8]) -> Result<Option<usize>, String> {
     let Some(head) = find(bytes, b"\r\n\r\n").map(|at| at + 4) else { return Ok(None) };
     if !bytes.starts_with(b"HTTP/1.1 200") {
@@ -36,7 +39,7 @@ pub(crate) fn answer_length(bytes: &[u8]) -> Result<Option<usize>, String> {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok()).flatten()
     });
-    let whole = head + length.ok_or("an answer without a length")?;
+    let whole = head + length.ok_or("the response has no content-length")?;
     Ok((bytes.len() >= whole).then_some(whole))
 }
 

@@ -1,28 +1,28 @@
-//! WebSocket connections: one that asks, one that answers as a hub does, one that listens, one that tells.
+//! WebSocket connections that send requests, reply like a hub, listen, or broadcast.
 
 use std::time::Instant;
 
 use super::{Side, Tally, frame};
 
-/// What a connection does once it is there.
+/// The behaviour of a connection after its setup.
 pub(crate) enum Role {
-    /// Asks with these frames in turn, so many at a time; an operation is through when so many frames came.
+    /// Sends these frames in turn with `at_once` in flight. An operation is complete after `per_operation` received frames.
     Ask { frames: Vec<Vec<u8>>, at_once: usize, per_operation: usize, timed: bool },
-    /// Answers each request with this text, in which `{sender}` becomes what the request says.
+    /// Replies to each request with this text, in which `{sender}` is replaced by the sender of the first request.
     Answer { text: String },
-    /// Counts what comes.
+    /// Counts the received messages.
     Listen,
-    /// Tells this text whenever so many have heard it, so many at a time.
+    /// Sends this frame `at_once` times whenever all listeners have received the previous ones.
     Tell { frame: Vec<u8>, listeners: u64, at_once: u64 },
-    /// Is there.
+    /// Sends nothing.
     Idle,
 }
 
 pub(crate) struct Talker {
     path: String,
-    /// Texts to say first, each after the answer to the one before.
+    /// Texts of the setup, each sent after the reply to the previous one.
     setup: std::collections::VecDeque<String>,
-    /// Makes frames out of the answer to the last of them.
+    /// Builds the request frames from the reply to the last text of the setup.
     after: Option<After>,
     role: Role,
     upgraded: bool,
@@ -30,11 +30,11 @@ pub(crate) struct Talker {
     at: usize,
     came: usize,
     asked: Option<Instant>,
-    /// The answer of a hub, made once.
+    /// The reply frame of a hub, built once.
     answer: Vec<u8>,
 }
 
-/// Makes what is asked out of an answer.
+/// A function that builds request frames from a reply.
 pub(crate) type After = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
 
 impl Talker {
@@ -53,7 +53,7 @@ impl Talker {
         }
     }
 
-    /// What it asks is made out of the answer to the last word of its setup.
+    /// Sets the function that builds the requests from the last reply of the setup.
     pub(crate) fn after(mut self, after: After) -> Self {
         self.after = Some(after);
         self
@@ -66,8 +66,8 @@ impl Talker {
         }
     }
 
-    /// The next word of the setup, or ready.
-    fn go_on(&mut self, out: &mut Vec<u8>, tally: &mut Tally) {
+    /// Sends the next text of the setup, or marks the connection as ready.
+    fn next_setup(&mut self, out: &mut Vec<u8>, tally: &mut Tally) {
         match self.setup.pop_front() {
             Some(text) => out.extend_from_slice(&frame::masked(&text)),
             None => {
@@ -113,7 +113,7 @@ impl Talker {
     }
 }
 
-/// The sender that a relay puts into requests, as JSON.
+/// Returns the sender that a relay inserts into requests, as JSON.
 fn sender(request: &[u8]) -> Result<String, String> {
     let value: serde_json::Value = serde_json::from_slice(request).map_err(|error| error.to_string())?;
     Ok(value["sender"].to_string())
@@ -150,10 +150,10 @@ impl Side for Talker {
         if !self.upgraded {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(0) };
             if !bytes.starts_with(b"HTTP/1.1 101") {
-                return Err(format!("no WebSocket at {}", self.path));
+                return Err(format!("the upgrade at {} was refused", self.path));
             }
             self.upgraded = true;
-            self.go_on(out, tally);
+            self.next_setup(out, tally);
             return Ok(end + 4);
         }
         let Some((code, payload)) = frame::first(bytes) else { return Ok(0) };
@@ -172,7 +172,7 @@ impl Side for Talker {
             {
                 *frames = after(text);
             }
-            self.go_on(out, tally);
+            self.next_setup(out, tally);
         }
         Ok(end)
     }

@@ -1,4 +1,5 @@
-//! A connection of the load, with or without TLS. What TLS costs the driver is in what is measured: both share the machine.
+//! A connection of the load generator, with or without TLS. The results include the driver's own cost of TLS, because both
+//! programs share the machine.
 
 use std::io::{Read, Result, Write};
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub(super) fn config() -> std::result::Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// Takes every certificate: the load is no client, and the server is on this machine.
+/// Accepts every certificate, because the server is a process on this machine.
 #[derive(Debug)]
 struct Anybody(Arc<rustls::crypto::CryptoProvider>);
 

@@ -1,14 +1,19 @@
-//! Results of method handlers, and the refusals of real hubs.
+//! Results of method handlers, and refusals with the texts of real hubs.
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::{self, DecodeError};
 
-/// What a handler gives back: a result, or an error in the hub's own words.
+/// The outcome of a handler: a result, or an error with the texts of a real hub.
 pub(crate) type Answer<T> = Result<T, RpcError>;
 
-/// Parameters as their type. Absent ones are an empty object; anything but an object is refused.
+/// Decodes the parameters of a call. Absent parameters count as an empty object.
+///
+/// # Errors
+///
+/// Returns the refusal of a real hub: `rpc.params.invalid` if the parameters are not an object or a member has the wrong type,
+/// `rpc.params.notfound.<member>` if a required member is missing, `rpc.params.notfound` if all parameters are missing.
 pub fn decode<T: serde::de::DeserializeOwned>(params: Option<&str>) -> Answer<T> {
     match params {
         None => wire::from_slice(b"{}").map_err(|_| RpcError::known("rpc.params.notfound")),
@@ -19,7 +24,7 @@ pub fn decode<T: serde::de::DeserializeOwned>(params: Option<&str>) -> Answer<T>
     }
 }
 
-/// The hub's words for parameters of the wrong shape: a missing member is named, a wrong type is not.
+/// Returns the refusal for parameters that cannot be decoded. It names a missing member, but not a member of the wrong type.
 fn refusal(error: &DecodeError) -> RpcError {
     match error.what().strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         Some(member) => missing(member),
@@ -27,18 +32,19 @@ fn refusal(error: &DecodeError) -> RpcError {
     }
 }
 
-/// A member that must be there is not.
+/// Returns the refusal for a missing required member.
 pub(crate) fn missing(member: &str) -> RpcError {
     let data = format!("rpc.params.notfound.{member}");
     RpcError::new(code::INVALID_REQUEST, &data, &format!("Bad request, {member} does not exist"))
 }
 
+/// Returns the refusal for an object that does not exist.
 pub(crate) fn not_found(data: &str) -> RpcError {
     RpcError::known(data)
 }
 
-/// An empty result.
-#[expect(clippy::unnecessary_wraps, reason = "handlers that cannot fail end like those that can")]
+/// Returns an empty result.
+#[expect(clippy::unnecessary_wraps, reason = "all handlers end alike, also those that cannot fail")]
 pub(crate) fn done() -> Answer<Empty> {
     Ok(Empty::default())
 }

@@ -1,30 +1,32 @@
-//! Behaviour of hubs that the vendor never published.
+//! Assumptions about behaviour that the vendor has not published.
 
 use ezlo_protocol::evidence::Evidence;
 
-/// Assumed behaviour of a hub. The values are chosen because clients can live with them, and all can be changed.
+/// Assumed behaviour of a hub.
+///
+/// The defaults are plausible values that clients cope with. None of them is backed by evidence, and all can be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubAssumptions {
-    /// Time from the request to join a network to the outcome, in milliseconds (default: 150).
+    /// Time from a request to join a Wi-Fi network to its outcome, in milliseconds (default: 150).
     pub wifi_join_ms: u64,
-    /// Time from joining a network to the connection with the relay, in milliseconds (default: 50).
+    /// Time from joining a network to connecting to the relay, in milliseconds (default: 50).
     pub relay_attach_ms: u64,
-    /// Duration of a restart, in milliseconds (default: 100).
+    /// Duration of a restart and of each step of a firmware update, in milliseconds (default: 100).
     pub restart_ms: u64,
     /// Time between the steps of a Z-Wave inclusion or exclusion, in milliseconds (default: 40).
     pub zwave_step_ms: u64,
-    /// Time that a Z-Wave inclusion or exclusion waits for a device, in milliseconds (default: 60,000).
+    /// Timeout of a Z-Wave inclusion or exclusion that no device answers, in milliseconds (default: 60,000).
     pub zwave_timeout_ms: u64,
-    /// A device presses its button by itself when an inclusion or exclusion starts (default: true).
+    /// A device answers automatically when an inclusion or exclusion starts (default: true).
     pub zwave_auto_press: bool,
-    /// The access point of a hub that is online already is open (default: true).
+    /// The access point is also open on a hub that is already online (default: true).
     pub access_point_always_open: bool,
-    /// The behaviours of the house run (default: false).
+    /// The behaviours of the world file run (default: false).
     pub simulate_behaviours: bool,
-    /// RTOS hubs write the id of a device as `id`, as one public client has seen (default: false).
+    /// RTOS hubs send the id of a device as `id` instead of `_id`, as one public client expects (default: false).
     pub rtos_device_id: bool,
-    /// Methods with less evidence are refused (default: none).
+    /// Lowest evidence level of methods that are answered; others are refused (default: `None`, all are answered).
     pub min_evidence: Option<Evidence>,
 }
 

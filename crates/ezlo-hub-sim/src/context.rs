@@ -1,4 +1,4 @@
-//! Input and output of a hub: the time and the environment of a call, and what the call causes outside the hub.
+//! Input and output of the state machine: time and environment of a call, and its effects outside the hub.
 
 use ezlo_protocol::hub::SceneId;
 use serde_json::Value;
@@ -9,77 +9,99 @@ use crate::json::RawJson;
 use crate::state::scene_work::SceneWork;
 use crate::world_file::WifiFile;
 
-/// Something that happens later.
+/// A timer that a hub has set. The simulator passes it to [`Hub::fire`](crate::Hub::fire) when it is due.
+///
+/// Most variants carry a generation. The hub increments its own counter when it cancels or replaces an operation, and ignores
+/// timers of earlier generations.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Timer {
-    /// The delay of a mode switch is over.
+    /// The delay of a mode switch has ended. Carries the generation of the switch.
     ModeSwitch(u64),
-    /// The next step of an inclusion or exclusion.
+    /// The next step of a Z-Wave inclusion, exclusion or reset, or its timeout, is due. Carries the generation of the step.
     Zwave(u64),
-    /// The entry delay of an alarm is over.
+    /// The entry delay of an alarm has ended. Carries the generation of the alarm.
     EntryDelay(u64),
-    /// The next action of a running scene.
+    /// The next action of a running scene is due. Carries the number of the run.
     SceneAction(u64),
-    /// A condition on time is due.
-    SceneTick { scene: SceneId, generation: u64, tick: usize },
-    /// A behaviour of the house is due.
+    /// A time condition of a scene is due.
+    SceneTick {
+        /// Id of the scene.
+        scene: SceneId,
+        /// Generation of the scene, which changes with each edit.
+        generation: u64,
+        /// 0-based position of the condition among the time conditions of the scene.
+        tick: usize,
+    },
+    /// A behaviour is due. Carries its 0-based position.
     Behaviour(usize),
-    /// The next step of a firmware update.
+    /// The next step of a firmware update is due. Carries the generation of the update.
     Firmware(u64),
-    /// The next step of a search for networks.
+    /// The next step of a Wi-Fi scan is due. Carries the generation of the scan.
     Scan(u64),
-    /// A setting has reached its device.
+    /// A setting has reached its battery-powered device. Carries the id of the setting.
     SettingSynced(ezlo_protocol::hub::SettingId),
-    /// Joining a network has come to an end.
+    /// An attempt to join a Wi-Fi network has ended. Carries the generation of the network state.
     WifiJoined(u64),
-    /// The hub reaches the relay.
+    /// The hub connects to the relay. Carries the generation of the network state.
     RelayAttach(u64),
-    /// A restart is over.
+    /// A restart has ended.
     Restarted,
-    /// Events are left that one call could not work off within its bound.
+    /// Events are still queued because a call reached its limit of scene evaluations. The hub continues with them.
     Settle,
 }
 
-/// What a call or a timer makes happen outside the hub, in this order.
+/// Effects of a call or a timer outside the hub, to be applied by the simulator.
+///
+/// The entries of each list are in the order in which they occurred.
 #[derive(Debug, Default)]
 pub struct Effects {
+    /// Broadcasts to all connected clients: name, such as `hub.item.updated`, and member `result` of the message.
     pub broadcasts: Vec<(&'static str, RawJson)>,
-    /// Milliseconds from now.
+    /// Timers to set, each with its delay in milliseconds from [`Context::now_ms`].
     pub timers: Vec<(u64, Timer)>,
-    /// The hub came to the relay or went.
+    /// `Some(true)` if the hub has connected to the relay, `Some(false)` if it has disconnected, `None` if nothing changed.
     pub at_relay: Option<bool>,
-    /// Local connections are dropped.
+    /// All connections over the local network must be closed.
     pub drop_local: bool,
-    /// Calls to web servers that scenes make.
+    /// HTTP requests that scenes send.
     pub http: Vec<HttpCall>,
 }
 
-/// A call to a web server that a scene makes.
+/// An HTTP request that a scene sends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpCall {
+    /// HTTP method: `GET`, `POST`, `PUT`, `DELETE`, `HEAD` or `PATCH`.
     pub method: String,
+    /// URL as written in the scene; it is not checked.
     pub url: String,
+    /// Value of the header `Content-Type`.
     pub content_type: Option<String>,
+    /// Body of the request.
     pub content: Option<String>,
 }
 
-/// What a call or a timer may look at and leave behind.
+/// Input and output of one call, timer or physical action.
+///
+/// Create one for each call to a [`Hub`](crate::Hub), and apply its [`Context::effects`] afterwards.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Unix milliseconds.
+    /// Current time in Unix milliseconds.
     pub now_ms: i64,
     pub(crate) assumptions: &'a HubAssumptions,
-    /// The request's id as it came.
+    /// Id of the request, as received. Broadcasts of long operations repeat it as `operationId`.
     pub request_id: Option<&'a RawValue>,
-    /// Networks in reach.
+    /// Wi-Fi networks that a scan finds.
     pub networks: &'a [WifiFile],
-    /// Work of scenes that this call or timer has caused, and how many runs are inside each other.
+    /// Work of scenes that this call or timer has caused.
     pub(crate) work: SceneWork,
+    /// Number of scene runs that are nested at this point.
     pub(crate) nested: usize,
+    /// Effects that the hub has caused so far.
     pub effects: Effects,
 }
 
 impl<'a> Context<'a> {
+    /// Creates a context at a time in Unix milliseconds, without a request id, Wi-Fi networks and effects.
     pub fn new(now_ms: i64, assumptions: &'a HubAssumptions) -> Self {
         Self {
             now_ms,
@@ -92,7 +114,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// For `operationId`.
+    /// Returns the request id as JSON, for `operationId`; null if there is none.
     pub(crate) fn operation(&self) -> Value {
         self.request_id.and_then(|id| serde_json::from_str(id.get()).ok()).unwrap_or(Value::Null)
     }

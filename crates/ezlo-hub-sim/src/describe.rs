@@ -1,4 +1,4 @@
-//! World files from outside: checked, described, made from what a real hub said.
+//! Summaries of world files and templates.
 
 use std::borrow::Cow;
 
@@ -8,69 +8,69 @@ use crate::templates;
 use crate::world_file::HubFile;
 use crate::world_file::WorldFile;
 
-/// What a world holds.
+/// A summary of a world file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// User names.
+    /// Number of users.
     pub users: usize,
-    /// Networks in reach of the access points.
+    /// Number of Wi-Fi networks.
     pub networks: usize,
-    /// All hubs.
+    /// Number of hubs, copies included.
     pub hubs: usize,
-    /// Devices of all hubs, parts of devices included.
+    /// Number of devices of all hubs, parts of multi-channel devices included.
     pub devices: usize,
-    /// Items of all hubs.
+    /// Number of items of all hubs.
     pub items: usize,
-    /// Scenes of all hubs.
+    /// Number of scenes of all hubs.
     pub scenes: usize,
-    /// Behaviours of all houses.
+    /// Number of behaviours of all hubs.
     pub behaviours: usize,
-    /// The first hubs, each with what it holds.
+    /// Summaries of the first 20 hubs.
     pub first_hubs: Vec<HubSummary>,
 }
 
-/// What a hub holds.
+/// A summary of a hub of a world file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HubSummary {
-    /// Its serial.
+    /// Serial of the hub.
     pub serial: String,
-    /// Firmware family.
+    /// Kind of the hub: `linux`, `rtos`, `ezlopi` or `vera`.
     pub kind: &'static str,
-    /// Its model.
+    /// Model name.
     pub model: String,
-    /// Who owns it.
+    /// Name of the user whose account owns the hub; `None` if it is unclaimed.
     pub owner: Option<String>,
-    /// Whether it is at the relay at the start.
+    /// Connected to the relay at the start.
     pub online: bool,
-    /// Rooms by name.
+    /// Names of the rooms.
     pub rooms: Vec<String>,
-    /// Its devices, parts of devices included.
+    /// Number of devices, parts of multi-channel devices included.
     pub devices: usize,
-    /// Its items.
+    /// Number of items.
     pub items: usize,
-    /// Scenes by name.
+    /// Names of the scenes.
     pub scenes: Vec<String>,
 }
 
-/// A kind of device that world files and inclusions can name.
+/// A summary of a device template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TemplateSummary {
-    /// Its name.
+    /// Name of the template.
     pub name: &'static str,
-    /// Its category and, after a slash, subcategory.
+    /// Category and, after a slash, subcategory.
     pub category: String,
-    /// Its items by name.
+    /// Names of the items.
     pub items: Vec<&'static str>,
-    /// Parts that are devices of their own.
+    /// Templates of the parts of a multi-channel device, each of which becomes a device of its own.
     pub parts: &'static [&'static str],
-    /// Whether it agrees on keys.
+    /// The device is included with Z-Wave Security 2.
     pub secure: bool,
 }
 
-/// Hubs that a summary tells one by one.
+/// Number of hubs that a summary describes individually.
 const FIRST_HUBS: usize = 20;
 
-/// Every kind of device.
+/// Returns summaries of all device templates.
 pub fn templates() -> impl Iterator<Item = TemplateSummary> {
     templates::TEMPLATES.iter().map(|template| TemplateSummary {
         name: template.name,
@@ -81,7 +81,7 @@ pub fn templates() -> impl Iterator<Item = TemplateSummary> {
     })
 }
 
-/// Summarises a world file.
+/// Returns a summary of a world file. Reads the file only; no hub is created.
 pub fn summarize(file: &WorldFile) -> Summary {
     let sum = |of: fn(&HubFile) -> usize| file.hubs.iter().map(|hub| hub.count() as usize * of(hub)).sum();
     let each = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));

@@ -1,6 +1,6 @@
-//! Text forms of bytes and of random number generators.
+//! Text encodings of bytes, UUIDs and random number generators.
 
-/// State of a random number generator as its seed and its position, for serde's `with`.
+/// Serialises a random number generator as its seed and position, for `#[serde(with = "...")]`.
 pub mod rng_state {
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
@@ -8,9 +8,9 @@ pub mod rng_state {
 
     #[derive(Serialize, Deserialize)]
     struct Place {
-        /// Hexadecimal.
+        /// The seed in hexadecimal.
         seed: String,
-        /// Decimal: it has more digits than a JSON number keeps everywhere.
+        /// The position in decimal, as text: JSON numbers do not represent every `u128` exactly.
         at: String,
     }
 
@@ -18,7 +18,7 @@ pub mod rng_state {
     ///
     /// # Errors
     ///
-    /// Returns the serialiser's error.
+    /// Returns the error of the serialiser.
     pub fn serialize<S: Serializer>(numbers: &ChaCha8Rng, serializer: S) -> Result<S::Ok, S::Error> {
         Place { seed: super::hex(&numbers.get_seed()), at: numbers.get_word_pos().to_string() }.serialize(serializer)
     }
@@ -27,11 +27,11 @@ pub mod rng_state {
     ///
     /// # Errors
     ///
-    /// Returns an error if the seed or the position is malformed.
+    /// Returns an error if the seed is not 64 hexadecimal digits or the position is not a decimal number.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChaCha8Rng, D::Error> {
         let place = Place::deserialize(deserializer)?;
         let seed =
-            super::bytes(&place.seed).ok_or_else(|| serde::de::Error::custom("a seed is 64 hexadecimal digits"))?;
+            super::bytes(&place.seed).ok_or_else(|| serde::de::Error::custom("a seed has 64 hexadecimal digits"))?;
         let mut numbers = ChaCha8Rng::from_seed(seed);
         numbers.set_word_pos(place.at.parse().map_err(serde::de::Error::custom)?);
         Ok(numbers)
@@ -54,19 +54,21 @@ pub fn push_hex(text: &mut String, bytes: &[u8]) {
         for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
             *pair = [digit(byte >> 4), digit(*byte)];
         }
-        // Digits are text.
+        // Hexadecimal digits are valid UTF-8.
         text.push_str(str::from_utf8(&digits[..2 * bytes.len()]).unwrap_or_default());
     }
 }
 
-/// Decodes `N` bytes from hexadecimal digits; `None` if the text is anything else.
+/// Decodes `N` bytes from hexadecimal digits of either case.
+///
+/// Returns `None` if the text is not exactly `2 * N` hexadecimal digits.
 pub fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits: Option<Vec<u8>> = text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
     let bytes: Vec<u8> = digits?.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
     (text.len() == 2 * N).then(|| bytes.try_into().ok()).flatten()
 }
 
-/// Returns 16 bytes as a UUID of version 4.
+/// Formats 16 bytes as a UUID of version 4, in lower case. The version and variant bits are overwritten.
 pub fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

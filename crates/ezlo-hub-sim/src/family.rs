@@ -1,64 +1,68 @@
-//! Firmware families: one API, different behaviour. What the code asks is here; how we know it stands beside each row.
+//! Firmware families: the same API with different behaviour. The source of each set of properties is in its comment.
 
 use ezlo_protocol::error::code;
 
 use crate::world_file::HubKind;
 
-/// What a hub offers on its local network.
+/// Services of a hub on its local network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Local {
-    /// TLS, clear text while insecure access is on; WebSocket and HTTP on one port.
+    /// WebSocket and HTTP on one port, over TLS. Clear text is accepted too while insecure access is enabled.
     Full,
-    /// A WebSocket in clear text, nothing else.
+    /// WebSocket in clear text only.
     PlainSocket,
-    /// Nothing: the relay only.
+    /// No local services. The hub is reachable through the relay only.
     None,
 }
 
-/// How one firmware family behaves.
+/// Properties of a firmware family that change its protocol.
 #[derive(Debug)]
 pub struct Family {
-    /// Hexadecimal digits of an object id.
+    /// Number of hexadecimal digits of an object id.
     pub(crate) id_digits: usize,
+    /// Member `architecture` of `hub.info.get`.
     pub(crate) architecture: &'static str,
+    /// Firmware version of a new hub.
     pub firmware: &'static str,
-    /// Whether `hub.info.get` has the serial as a JSON number.
+    /// The serial in `hub.info.get` is a JSON number.
     pub(crate) serial_is_number: bool,
-    /// Whether items carry `valueFormatted`.
+    /// Items have the member `valueFormatted`.
     pub(crate) formatted_values: bool,
-    /// Whether items carry `status`.
+    /// Items have the member `status`.
     pub(crate) item_status: bool,
-    /// Whether devices may be sent with `id` in place of `_id`, if the configuration wants it.
+    /// The assumption `rtos_device_id` applies: devices are sent with `id` instead of `_id`.
     pub(crate) may_say_id: bool,
-    /// Whether gateways list every command flat.
+    /// Gateways list their commands as top-level members.
     pub(crate) flat_gateways: bool,
-    /// Whether devices carry `info`.
+    /// Devices have the member `info`.
     pub(crate) device_info: bool,
+    /// Error code for an unknown method.
     pub(crate) unknown_method: i64,
-    /// What a mode switch is announced as.
+    /// Name of the broadcast of a mode switch.
     pub(crate) mode_switch: &'static str,
-    /// Whether an empty room list is `{}`.
+    /// An empty list of rooms is sent as `{}`.
     pub(crate) empty_rooms_as_object: bool,
-    /// Whether `hub.room.create` answers with its parameters too.
+    /// The reply to `hub.room.create` repeats the parameters.
     pub(crate) echoes_new_room: bool,
-    /// Whether `hub.item.value.set` never refuses.
+    /// `hub.item.value.set` never returns an error.
     pub(crate) never_refuses_values: bool,
-    /// Whether messages carry a counter as `msg_id`, answers too.
+    /// All messages, including replies, have a counter as `msg_id`.
     pub counted_messages: bool,
-    /// Whether the broadcasts of removed and reordered rooms carry `method`.
+    /// Broadcasts of removed and reordered rooms have the member `method`.
     pub method_on_room_broadcasts: bool,
-    /// Whether one login opens the hub for every connection.
+    /// One local login authorises all local connections.
     pub login_is_global: bool,
-    /// Whether channels of Wi-Fi networks are text.
+    /// Wi-Fi channels are sent as text.
     pub(crate) text_channels: bool,
-    /// Whether a firmware update tells how far it has come.
+    /// A firmware update broadcasts intermediate progress.
     pub(crate) updates_in_steps: bool,
-    /// Whether the server pings.
+    /// The local WebSocket server sends pings.
     pub pings: bool,
+    /// Services on the local network.
     pub local: Local,
 }
 
-/// Linux hubs: captures and the vendor's guide (hub reference, sections 1 to 6).
+/// Linux hubs: captures and the guide of the vendor (hub reference, sections 1 to 6).
 const LINUX: Family = Family {
     id_digits: 24,
     architecture: "armv7l",
@@ -83,8 +87,8 @@ const LINUX: Family = Family {
     local: Local::Full,
 };
 
-/// Atom and PlugHub: no `valueFormatted`, no `info` (bridge 2780-2792), they "do not like pings" (bridge ~2203). The first
-/// generation has no local access.
+/// Atom and PlugHub: no `valueFormatted`, no `info` (bridge 2780-2792), no pings (bridge ~2203). The first generation has no
+/// local access.
 const RTOS: Family = Family {
     architecture: "esp32",
     firmware: "0.8.528",
@@ -97,7 +101,7 @@ const RTOS: Family = Family {
     ..LINUX
 };
 
-/// EzloPi: captures and its firmware's source (hub reference, sections 1 to 6).
+/// EzloPi: captures and the source of its firmware (hub reference, sections 1 to 6).
 const EZLOPI: Family = Family {
     id_digits: 8,
     architecture: "xtensa-esp32s2",
@@ -122,9 +126,12 @@ const EZLOPI: Family = Family {
 };
 
 impl Family {
+    /// Returns the properties of the firmware family of a kind of hub.
+    ///
+    /// A hub with native Vera firmware does not speak this API. The properties of Linux hubs are a placeholder for it.
     pub const fn of(kind: HubKind) -> &'static Self {
         match kind {
-            // Native Vera firmware never answers here; what strangers ask of it is refused before.
+            // Calls to a hub with native Vera firmware are refused before they reach it.
             HubKind::Linux | HubKind::Vera => &LINUX,
             HubKind::Rtos => &RTOS,
             HubKind::Ezlopi => &EZLOPI,

@@ -1,7 +1,7 @@
-//! A world file from a hub's own answers, with pseudonyms in place of everything personal.
+//! Conversion of the replies of a real hub into a world file with pseudonyms.
 //!
-//! Kept: what kinds of devices there are, what they can do, readings, tokens, the structure of scenes. Replaced: names,
-//! serial, hardware address, location, codes, texts, addresses. The same input gives the same pseudonyms.
+//! Kinds and capabilities of devices, readings, known tokens and the structure of scenes are retained. Names, serial,
+//! hardware address, location, codes, texts and network addresses are replaced. The same input produces the same pseudonyms.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ use crate::world_file::{
 mod pseudonymize;
 mod scene_blocks;
 
-/// The serial and address of the hub that is made: invented ones.
+/// Serial and hardware address of the hub in the result; both are invented.
 const SERIAL: &str = "90000001";
 const MAC: &str = "AA:BB:CC:00:00:01";
 
@@ -32,26 +32,26 @@ const MAC: &str = "AA:BB:CC:00:00:01";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DumpError {
-    /// A document is not what its name says.
+    /// A document is not JSON, or a list in it cannot be decoded.
     #[error("{name}: {reason}")]
     Content {
         /// Name of the document.
         name: String,
-        /// Reason.
+        /// Reason, as text.
         reason: String,
     },
-    /// No document holds devices.
-    #[error("no answer of hub.devices.list; save the answers as <method>.json, such as hub.devices.list.json")]
+    /// No document contains devices.
+    #[error("no reply of hub.devices.list found; save the replies as <method>.json, such as hub.devices.list.json")]
     NoDevices,
-    /// The world file cannot be written.
-    #[error("cannot write the world: {0}")]
+    /// The result cannot be serialised as TOML.
+    #[error("cannot serialise the world file: {0}")]
     Write(String),
-    /// The resulting world is not valid, because the dump contradicts itself.
-    #[error("the resulting world is not valid")]
+    /// The result is not a valid world file, because the replies contradict each other.
+    #[error("the resulting world file is not valid")]
     World(#[from] WorldFileError),
 }
 
-/// What a hub said, by kind.
+/// The decoded replies of a hub.
 #[derive(Default)]
 struct Dump {
     info: Value,
@@ -62,13 +62,30 @@ struct Dump {
     mode: Option<String>,
 }
 
-/// Converts a hub's answers to `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`, `hub.scenes.list` and
-/// `hub.modes.get` into the text of a world file. Documents are named for errors only; each is a whole answer or its result, and
-/// is recognised by its content.
+/// Converts the replies of a real hub into the text of a world file, with pseudonyms for everything personal.
+///
+/// Each document is a name, used in errors only, and the JSON of a whole reply or of its member `result`. It is recognised by
+/// its content. Used are the replies to `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`,
+/// `hub.scenes.list` and `hub.modes.get`; only the devices are required.
+///
+/// ```
+/// use ezlo_hub_sim::from_dump;
+/// use ezlo_hub_sim::world_file::WorldFile;
+///
+/// let devices = r#"{"result": {"devices": [{"_id": "d1", "name": "Lamp of Anna", "category": "dimmable_light"}]}}"#;
+/// let text = from_dump([("hub.devices.list.json", devices.as_bytes())])?;
+/// assert!(!text.contains("Anna"));
+///
+/// let world = WorldFile::parse("converted.toml", &text)?;
+/// assert_eq!(world.hubs[0].devices[0].name, "Dimmable light 1");
+/// # Ok::<(), ezlo_hub_sim::DumpError>(())
+/// ```
 ///
 /// # Errors
 ///
-/// Returns an error if a document is not JSON or not of its type, if no devices are found, or if the world is not valid.
+/// Returns [`DumpError::Content`] if a document is not JSON or cannot be decoded, [`DumpError::NoDevices`] if no document
+/// contains devices, [`DumpError::Write`] if the result cannot be serialised, and [`DumpError::World`] if it is not a valid
+/// world file.
 pub fn from_dump<'a>(documents: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<String, DumpError> {
     let mut dump = Dump::default();
     for (name, text) in documents {
@@ -78,7 +95,7 @@ pub fn from_dump<'a>(documents: impl IntoIterator<Item = (&'a str, &'a [u8])>) -
         return Err(DumpError::NoDevices);
     }
     let text = dump.world()?;
-    WorldFile::parse("(made from the dump)", &text)?;
+    WorldFile::parse("(converted replies)", &text)?;
     Ok(text)
 }
 
@@ -124,7 +141,7 @@ impl Dump {
             }
         }
         let mut files: Vec<DeviceFile> = Vec::new();
-        // A whole comes before its parts.
+        // A world file lists a parent before its parts.
         let is_part = |device: &&Device| {
             device.parent_device_id.get().is_some_and(|parent| devices.contains_key(parent.as_str()))
         };
@@ -207,7 +224,8 @@ impl Dump {
     }
 }
 
-/// The list of that name, if it is one of such objects: `hub.modes.get` has a list of devices too, of their ids.
+/// Returns the list with this name if its first element has the given members: `hub.modes.get` also has a list `devices`, of
+/// ids.
 fn list<'v>(result: &'v Value, name: &str, members: &[&str]) -> Option<&'v Value> {
     let found = result.get(name).filter(|list| list.is_array())?;
     let first = found.get(0)?;
@@ -219,7 +237,7 @@ fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
     let number = |bound: Option<f64>| bound.map(Value::from);
     let name = item.name.get()?;
     let value = match item.value.get() {
-        // Codes are secrets whatever their type is.
+        // Lock codes are secrets regardless of their type.
         Some(value) if has_codes(item) && value.is_number() => Some(json!(0)),
         Some(value) => Some(scrub(kind, item.element_type.as_deref(), value, names)),
         None => None,
@@ -241,14 +259,14 @@ fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
     })
 }
 
-/// `door_lock` as `Door lock`.
+/// Returns a category as text for users: `door_lock` as `Door lock`.
 fn spoken(category: &str) -> String {
     let words = category.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A name of the catalogue stays; any other may be one that somebody gave.
+/// Returns a name of the catalogue as it is. Any other name can be personal and gets a pseudonym.
 fn item_name(name: &str, names: &mut Pseudonyms) -> String {
     if ItemName::from(name).is_known() { name.to_owned() } else { names.of("item", name) }
 }
@@ -256,7 +274,7 @@ fn item_name(name: &str, names: &mut Pseudonyms) -> String {
 const DEVICE_TYPES: &[&str] =
     &["switch", "switch.inwall", "switch.outlet", "dimmer.inwall", "dimmer.outlet", "doorlock", "sensor"];
 
-/// Types of devices have no list: those of this crate's templates and of the captures stay.
+/// Returns whether a device type is known from a template or a capture. The vendor has not published a list of types.
 fn is_device_type(kind: &str) -> bool {
     templates::TEMPLATES.iter().any(|template| template.kind() == kind) || DEVICE_TYPES.contains(&kind)
 }
@@ -271,12 +289,12 @@ fn family(info: &Value) -> &'static str {
     }
 }
 
-/// The PlugHub runs the Atom's firmware.
+/// Returns whether the model is a PlugHub, which runs the firmware of the Atom.
 fn is_plug(model: &str) -> bool {
     model.to_ascii_lowercase().replace([' ', '_', '-'], "").contains("plughub")
 }
 
-/// Model names are short words; anything else might say more.
+/// Returns the model if it looks like a model name, else `h2.1`. Other texts can be personal.
 fn plain_model(model: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if !model.is_empty() && model.len() <= 32 && model.chars().all(plain) { model } else { "h2.1" }
@@ -297,7 +315,7 @@ struct UserOut {
     user: u64,
 }
 
-/// The user of the default world, so that everything that works there works here.
+/// The user of the bundled world `demo`, so that the same credentials work in the result.
 const USER: UserOut = UserOut {
     username: "demo.user",
     password: "demo-password",

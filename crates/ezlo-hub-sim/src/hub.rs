@@ -1,5 +1,5 @@
-//! A living hub: its state, and what calls and time do to it. Pure: it gets the time and leaves what is to happen outside
-//! (broadcasts, timers, dropped connections) in [`Effects`].
+//! The state machine of a hub. Calls, timers and physical actions change its state; effects outside the hub (broadcasts,
+//! timers, closed connections) are returned in [`Effects`](crate::Effects).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -56,41 +56,78 @@ mod wifi;
 mod zwave;
 mod zwave_s2;
 
-/// Name of a room: longer is cut (hub reference, section 6).
+/// Maximum length of a room name in characters; longer names are truncated (hub reference, section 6).
 const ROOM_NAME: usize = 30;
-/// Most devices a hub takes; a real controller ends at 232 Z-Wave nodes.
+/// Maximum number of devices of a hub. A real Z-Wave controller has at most 232 nodes.
 const MAX_DEVICES: usize = 2_000;
-/// Most rooms a hub takes.
+/// Maximum number of rooms of a hub.
 const MAX_ROOMS: usize = 500;
-/// Most scenes a hub takes.
+/// Maximum number of scenes of a hub.
 const MAX_SCENES: usize = 1_000;
-/// Most bytes of JSON that all scenes of a hub take: the time to evaluate an event grows with them.
+/// Maximum size of all scenes of a hub as JSON, in bytes. It bounds the time to evaluate an event.
 const MAX_SCENE_BYTES: usize = 4 << 20;
-/// Most elements in a favourites list.
+/// Maximum number of elements of a favourites list.
 const MAX_FAVORITES: usize = 10_000;
 
-/// The state of a hub.
+/// A simulated hub: the state machine without clock, connections and timers.
+///
+/// Calls, timers and physical actions get a [`Context`] with the current time. They leave their effects (broadcasts, timers
+/// to set, connections to close) in [`Context::effects`], and the caller applies them. [`SimulatedHub`](crate::SimulatedHub)
+/// does so with a simulated time.
+///
+/// The state is plain data: it can be cloned, and serialised to persist it. Call [`Hub::rehydrate`] after deserialisation.
+/// The same world, seed and calls produce the same ids, replies and broadcasts.
+///
+/// ```
+/// use ezlo_hub_sim::world_file::WorldFile;
+/// use ezlo_hub_sim::{Context, Hub, HubAssumptions};
+///
+/// let world = WorldFile::bundled("demo").expect("a bundled world");
+/// let file = &world.hubs[0];
+/// let assumptions = HubAssumptions::default();
+/// let mut hub = Hub::from_file(file, &file.serial, 1, &assumptions, 0);
+/// // A simulator sets the timers of the scenes, which are in the effects of this context.
+/// hub.start(&mut Context::new(0, &assumptions));
+///
+/// // A switch to the mode Away is broadcast at once and completed by a timer after 30 s.
+/// let mut context = Context::new(1_000, &assumptions);
+/// hub.call("hub.modes.switch", Some(r#"{"modeId": "2"}"#), &mut context)?;
+/// assert_eq!(context.effects.broadcasts[0].0, "hub.modes.switched");
+/// let (delay_ms, timer) = context.effects.timers.remove(0);
+/// assert_eq!(delay_ms, 30_000);
+///
+/// let mut context = Context::new(31_000, &assumptions);
+/// hub.fire(&timer, &mut context);
+/// let current = hub.call("hub.modes.current.get", None, &mut context)?;
+/// assert!(current.as_str().contains(r#""modeId":"2""#));
+/// # Ok::<(), ezlo_protocol::rpc::RpcError>(())
+/// ```
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Hub {
     pub(crate) serial: String,
+    /// UUID of the hub, derived from seed and serial.
     pub uuid: String,
-    /// Not kept: the hub's kind tells.
+    /// Not persisted: [`Hub::rehydrate`] restores it from the kind of the hub.
     #[serde(skip, default = "any_family")]
     pub(crate) family: &'static Family,
+    /// Model name, such as `h2.1`.
     pub model: String,
+    /// Local calls need no login.
     pub anonymous_access: bool,
+    /// The local ports also accept clear text.
     pub insecure_access: bool,
+    /// State of Wi-Fi, access point and relay connection.
     pub wifi: Wifi,
     seed: u64,
-    /// Makes ids and message numbers.
+    /// Incremented for each new object id, which is derived from it, and for each new generation of a scene.
     counter: u64,
-    /// Timers from before a factory reset are of another life.
+    /// Number of factory resets. A timer that was set in an earlier epoch must not fire.
     pub epoch: u64,
     booted_ms: i64,
     gateway: GatewayId,
     devices: IndexMap<DeviceId, Device>,
     items: IndexMap<ItemId, Item>,
-    /// Items of each device, in the order in which they came.
+    /// Items of each device, in the order in which they were added.
     by_device: BTreeMap<DeviceId, Vec<ItemId>>,
     rooms: IndexMap<RoomId, Room>,
     scenes: IndexMap<SceneId, Scene>,
@@ -101,14 +138,14 @@ pub struct Hub {
     device_settings: DeviceSettings,
     favorites: FavoriteLists,
     runs: Runs,
-    /// The scenes' conditions, decoded once; not persisted.
+    /// Decoded conditions of the scenes. Not persisted: [`Hub::rehydrate`] decodes them again.
     #[serde(skip)]
     conditions: IndexMap<SceneId, Watched>,
-    /// Tells timers of a scene that changed from those that count.
+    /// Generation of each scene. Timers of earlier generations are ignored.
     scene_generations: BTreeMap<SceneId, u64>,
-    /// What happened and has not had its consequences yet.
+    /// Events whose scenes have not been evaluated yet.
     events: VecDeque<Event>,
-    /// Work that caused the events that are still queued, while a timer is to continue with them.
+    /// Work that caused the queued events, while [`Timer::Settle`] is pending.
     #[serde(default)]
     deferred: Option<SceneWork>,
     place: Place,
@@ -116,7 +153,7 @@ pub struct Hub {
     behaviours: Behaviours,
     firmware: Firmware,
     scan: Scan,
-    /// What became due while there was no power.
+    /// Timers that became due while the hub had no power.
     #[serde(default)]
     overdue: Vec<Timer>,
 }
@@ -126,13 +163,15 @@ fn any_family() -> &'static Family {
 }
 
 impl Hub {
-    /// What is not kept of a hub, made anew.
+    /// Restores the fields that are not serialised. Must be called once after deserialisation.
     pub fn rehydrate(&mut self, kind: HubKind) {
         self.family = Family::of(kind);
         self.read_conditions();
     }
 
-    /// A hub without rooms, devices and scenes.
+    /// Creates a hub without rooms, devices and scenes, booted at `now_ms` (Unix milliseconds).
+    ///
+    /// Its ids are derived from seed and serial.
     pub fn bare(serial: &str, kind: HubKind, model: &str, seed: u64, now_ms: i64) -> Self {
         let mut hub = Self {
             serial: serial.to_owned(),
@@ -176,19 +215,19 @@ impl Hub {
         hub
     }
 
-    /// Bytes that depend on seed, serial and purpose only: the same world has the same ids in every run.
+    /// Returns bytes that depend on seed, serial and purpose only, so that the ids of a world are the same in every run.
     fn digest(&self, purpose: &str) -> [u8; 20] {
         let hash = Sha1::new().chain_update(self.seed.to_le_bytes());
         hash.chain_update(&self.serial).chain_update(purpose).finalize().into()
     }
 
-    /// A new object id, as long as the family's are.
+    /// Returns a new object id with the number of digits of the family.
     fn new_id(&mut self) -> String {
         self.counter += 1;
         hex(&self.digest(&format!("id {}", self.counter))[..self.family.id_digits / 2])
     }
 
-    /// An id that is always the same for a hub and purpose.
+    /// Returns the object id of a purpose, which is always the same for a hub.
     fn derived_id(&self, purpose: &str) -> String {
         hex(&self.digest(purpose)[..self.family.id_digits / 2])
     }
@@ -208,24 +247,32 @@ impl Hub {
         room.and_then(|room| self.rooms.get(room)).and_then(|room| room.name.as_deref()).unwrap_or_default()
     }
 
+    /// Returns the number of devices, including the parts of multi-channel devices.
     pub fn device_count(&self) -> usize {
         self.devices.len()
     }
 
-    /// What was to come at a time comes that much later: this state was put back then.
+    /// Shifts the absolute times in the state (boot, restart, pending mode switch, alarm) by the given milliseconds.
+    ///
+    /// Call it when a state is restored at a later time than it was taken. Timers are shifted by the caller.
     pub fn shift_timers(&mut self, ms: i64) {
         self.booted_ms = self.booted_ms.saturating_add(ms);
         self.wifi.shift_timers(ms);
         self.modes.shift_timers(ms);
     }
 
-    /// Begins to live: conditions on time and behaviours get their timers.
+    /// Starts a new hub: sets the timers of time conditions and, with [`HubAssumptions::simulate_behaviours`], of behaviours.
+    ///
+    /// [`HubAssumptions::simulate_behaviours`]: crate::HubAssumptions::simulate_behaviours
     pub fn start(&mut self, context: &mut Context<'_>) {
         self.watch_scenes(context);
         self.start_behaviours(context);
     }
 
-    /// Lets a timer do its work. Timers of something that is over do nothing.
+    /// Fires a timer that is due. Timers of an operation that has ended or was replaced have no effect.
+    ///
+    /// Does not check the epoch: the caller must drop timers that were set in another [`Hub::epoch`].
+    /// While the hub has no power, timers are deferred until it has started again.
     pub fn fire(&mut self, timer: &Timer, context: &mut Context<'_>) {
         if self.defers_timer(timer) {
             return;

@@ -1,4 +1,4 @@
-//! JSON that is written already: what goes out is written once, straight from its type.
+//! Serialised JSON. Outgoing messages are serialised once, directly from their types.
 
 use std::borrow::Cow;
 
@@ -7,25 +7,28 @@ use ezlo_protocol::wire::Field;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A JSON document as text.
+/// A JSON document as serialised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawJson(Cow<'static, str>);
 
 impl RawJson {
+    /// Serialises a document. A document that cannot be serialised becomes `null`.
     pub fn of(document: &impl Serialize) -> Self {
-        // What goes out consists of types that are made to be JSON.
+        // Outgoing messages consist of types that serialise without errors.
         Self(serde_json::to_string(document).map_or(Cow::Borrowed("null"), Cow::Owned))
     }
 
-    /// An object without members.
+    /// Returns an object without members.
     pub fn empty() -> Self {
         Self(Cow::Borrowed("{}"))
     }
 
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Converts the JSON text into bytes without copying it.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
@@ -33,19 +36,24 @@ impl RawJson {
         }
     }
 
+    /// Parses the document.
     #[cfg(test)]
     pub fn value(&self) -> serde_json::Value {
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
 
-/// How deep what is kept may be nested: far deeper than anything real, and far less than readers of JSON stop at, so that what
-/// was taken is read again from a kept state, where it is nested some levels deeper (inferred: real hubs' limits are not known).
+/// Deepest accepted nesting of JSON. The limits of real hubs are not known (inferred).
+///
+/// The limit is far above the nesting of real documents. It is far below the limit of JSON parsers, so that an accepted
+/// document can be read back from a persisted state, where it is nested some levels deeper.
 const DEEPEST: usize = 64;
 
-/// Whether objects and lists in this JSON are nested deeper than is taken.
+/// Returns whether objects and arrays are nested more than 64 levels deep. A simulator refuses such calls.
+///
+/// The text must be valid JSON. Brackets in strings do not count.
 pub fn is_too_deep(json: &str) -> bool {
-    // What opens has to close.
+    // Each level has an opening and a closing bracket.
     if json.len() <= 2 * DEEPEST {
         return false;
     }
@@ -68,17 +76,19 @@ pub fn is_too_deep(json: &str) -> bool {
     false
 }
 
-/// Writes an object member by member, where what serde does for every one of them would be much of the work.
+/// A writer that builds a JSON object member by member, for hot paths in which the overhead of serde would dominate.
+///
+/// Member names are written without escaping.
 #[derive(Debug)]
 pub struct JsonObjectWriter(String);
 
 impl JsonObjectWriter {
-    /// An object of about so many bytes.
+    /// Creates a writer for an object, with a capacity in bytes.
     pub fn with_room(bytes: usize) -> Self {
         Self(String::with_capacity(bytes))
     }
 
-    /// The name has nothing that would have to be escaped.
+    /// Writes a member name, which must not contain characters that JSON escapes.
     fn name(&mut self, name: &'static str) {
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
         self.0.push('"');
@@ -86,21 +96,25 @@ impl JsonObjectWriter {
         self.0.push_str("\":");
     }
 
+    /// Adds a string member. The text is escaped.
     pub fn text(&mut self, name: &'static str, text: &str) {
         self.name(name);
         push_text(&mut self.0, text);
     }
 
+    /// Adds a Boolean member.
     pub fn flag(&mut self, name: &'static str, flag: bool) {
         self.name(name);
         self.0.push_str(if flag { "true" } else { "false" });
     }
 
+    /// Adds a member from JSON text, which is not checked.
     pub fn json(&mut self, name: &'static str, json: &str) {
         self.name(name);
         self.0.push_str(json);
     }
 
+    /// Adds a member from a JSON value.
     pub fn value(&mut self, name: &'static str, value: &Value) {
         match value {
             Value::Null => self.json(name, "null"),
@@ -110,7 +124,9 @@ impl JsonObjectWriter {
         }
     }
 
-    /// A member with what that writes; null stays null, and nothing is written of one that is absent.
+    /// Adds a member from a field of the protocol.
+    ///
+    /// `write` adds a value. A null field is written as `null`, and an absent field is omitted.
     pub fn field<T>(&mut self, name: &'static str, field: &Field<T>, write: fn(&mut Self, &'static str, &T)) {
         match field {
             Field::Absent => {}
@@ -119,26 +135,31 @@ impl JsonObjectWriter {
         }
     }
 
+    /// Closes the object and returns it.
     pub fn end(mut self) -> RawJson {
         self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
         RawJson(Cow::Owned(self.0))
     }
 }
 
-/// Eight bytes of ones.
+/// The value 1 in each of eight bytes.
 const ONES: u64 = u64::MAX / 0xff;
 
-/// The high bits of those of eight bytes that are below a number; maybe also of bytes after one, and never of one from 0x80 on.
+/// Returns a mask with the high bit of each byte that is less than `number`.
+///
+/// Bytes above the lowest match may be false positives. Bytes from 0x80 on never match.
 const fn below(word: u64, number: u64) -> u64 {
     word.wrapping_sub(ONES * number) & !word & (ONES << 7)
 }
 
-/// The high bits of those of eight bytes that are this one; maybe also of bytes after one.
+/// Returns a mask with the high bit of each of the eight bytes of `word` that equals `byte`.
+///
+/// The mask is zero if no byte matches. The lowest match is exact; bytes above it may be false positives.
 pub const fn swar_eq(word: u64, byte: u8) -> u64 {
     below(word ^ (ONES * byte as u64), 1)
 }
 
-/// Whether a JSON string may have it as it is; eight bytes at a time.
+/// Returns whether a JSON string can contain the text without escaping. Checks eight bytes at a time.
 fn is_plain(text: &str) -> bool {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let special = |word: u64| below(word, 0x20) | swar_eq(word, b'"') | swar_eq(word, b'\\') != 0;
@@ -146,7 +167,7 @@ fn is_plain(text: &str) -> bool {
         && rest.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
 }
 
-/// Writes a text as a JSON string.
+/// Appends a text as a JSON string, with quotes and escapes.
 pub fn push_text(out: &mut String, text: &str) {
     if is_plain(text) {
         out.push('"');
@@ -164,15 +185,18 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn depth_is_that_of_objects_and_lists() {
+    fn nesting_deeper_than_the_limit_is_detected() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(!is_too_deep(&nested(DEEPEST)) && is_too_deep(&nested(DEEPEST + 1)));
-        assert!(!is_too_deep(&format!(r#"{{"a": "{}\"{}"}}"#, "[".repeat(100), "{".repeat(100))), "text is no list");
+        assert!(
+            !is_too_deep(&format!(r#"{{"a": "{}\"{}"}}"#, "[".repeat(100), "{".repeat(100))),
+            "brackets in a string"
+        );
         assert!(!is_too_deep(&"[]".repeat(100)));
     }
 
     #[test]
-    fn members_are_written_as_serde_does() {
+    fn object_writer_output_equals_serde_output() {
         let values = [json!(null), json!(true), json!("a\"b"), json!(1.5), json!({"x": [1]})];
         for value in &values {
             let mut members = JsonObjectWriter::with_room(0);
@@ -190,14 +214,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_are_written_as_serde_does(text in any::<String>()) {
+        fn string_output_equals_serde_output(text in any::<String>()) {
             let mut out = String::new();
             push_text(&mut out, &text);
             prop_assert_eq!(out, serde_json::to_string(&text).unwrap());
         }
 
         #[test]
-        fn plain_bytes_are_known_wherever_they_stand(text in "[ -~\u{0}-\u{30}\u{7f}\u{80}\u{ff}]{0,20}") {
+        fn bytes_that_need_escaping_are_found_at_every_position(text in "[ -~\u{0}-\u{30}\u{7f}\u{80}\u{ff}]{0,20}") {
             let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
             prop_assert_eq!(is_plain(&text), plain);
         }

@@ -1,5 +1,5 @@
-#![allow(missing_docs)]
 #![doc = include_str!("../README.md")]
+#![warn(clippy::missing_errors_doc)]
 
 mod answer;
 mod assumptions;

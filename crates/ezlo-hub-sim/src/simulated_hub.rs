@@ -11,9 +11,10 @@ use crate::hub::Hub;
 use crate::timers::{Timers, Waiting};
 use crate::world_file::{HubFile, WifiFile, WorldFile};
 
-/// A hub that runs by itself: it keeps the time, fires its timers and collects its broadcasts.
+/// A hub with its own simulated time. It fires its timers and collects its broadcasts.
 ///
-/// Time passes only in [`SimulatedHub::advance`]. The same house, seed and calls give the same replies and broadcasts.
+/// Time passes only in [`SimulatedHub::advance`]. The same world, seed and calls produce the same replies and broadcasts.
+/// There is no network traffic.
 ///
 /// ```
 /// use ezlo_hub_sim::SimulatedHub;
@@ -36,31 +37,34 @@ pub struct SimulatedHub {
     broadcasts: Vec<Broadcast>,
 }
 
-/// A broadcast of a hub.
+/// A broadcast that a [`SimulatedHub`] has sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broadcast {
     /// Simulated time of the broadcast, in Unix milliseconds.
     pub at_ms: i64,
     /// Name, such as `hub.item.updated`.
     pub name: &'static str,
-    /// The member `result` of the message.
+    /// Member `result` of the message.
     pub content: Value,
 }
 
-/// Reply of a hub: the member `result`, or the member `error`.
+/// The reply to a call: the member `result` or the member `error` of the message.
 pub type Reply = Result<Value, RpcError>;
 
-/// Broadcasts that are kept until they are read; the oldest are dropped beyond that.
+/// Capacity of the buffer of broadcasts. The oldest are dropped when it is full.
 const MAX_BROADCASTS: usize = 100_000;
 
 impl SimulatedHub {
-    /// Creates a hub of a world with the default assumptions, at Unix second 0. Returns `None` if the world has no hub with that
-    /// serial.
+    /// Creates a hub of a world with the default assumptions, at Unix time 0.
+    ///
+    /// The seed determines all ids and random numbers. Returns `None` if the world has no hub with this serial.
     pub fn new(world: &WorldFile, serial: &str, seed: u64) -> Option<Self> {
         Self::with_assumptions(world, serial, seed, HubAssumptions::default())
     }
 
-    /// Creates a hub of a world with changed assumptions.
+    /// Creates a hub of a world with the given assumptions, at Unix time 0.
+    ///
+    /// Returns `None` if the world has no hub with this serial.
     pub fn with_assumptions(world: &WorldFile, serial: &str, seed: u64, assumptions: HubAssumptions) -> Option<Self> {
         let serial = serial.parse().ok()?;
         let file = world.hubs.iter().find(|hub: &&HubFile| hub.has(&serial))?;
@@ -72,18 +76,20 @@ impl SimulatedHub {
         Some(simulated)
     }
 
-    /// Answers a method call. Its immediate consequences are queued as broadcasts.
+    /// Answers a method call, such as `hub.devices.list`, and collects the broadcasts that it causes at once.
     ///
     /// # Errors
     ///
-    /// Returns the refusal that a real hub would send as `error`.
+    /// Returns the error that a real hub would send as the member `error` of its reply.
     pub fn call(&mut self, method: &str, params: &Value) -> Reply {
         let params = params.to_string();
         let reply = self.change(|hub, context| hub.call(method, Some(&params), context))?;
         Ok(serde_json::from_str(reply.as_str()).unwrap_or_default())
     }
 
-    /// Applies a physical action to the hub, such as [`Hub::report`] or [`Hub::press`].
+    /// Applies an action to the hub, such as [`Hub::report`] or [`Hub::press`], and returns its result.
+    ///
+    /// Collects the broadcasts and timers that the action causes.
     pub fn change<R>(&mut self, action: impl FnOnce(&mut Hub, &mut Context<'_>) -> R) -> R {
         let mut context = Context::new(self.now_ms, &self.assumptions);
         context.networks = &self.networks;
@@ -93,7 +99,7 @@ impl SimulatedHub {
         result
     }
 
-    /// Advances the time and fires all timers that become due, in order.
+    /// Advances the simulated time and fires all timers that become due, in order.
     pub fn advance(&mut self, duration: Duration) {
         let end = self.now_ms.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
         while let Some((due, waiting)) = self.timers.next_due_with_time(end) {
@@ -105,7 +111,9 @@ impl SimulatedHub {
         self.now_ms = end;
     }
 
-    /// Removes and returns the broadcasts since the last call. At most 100,000 are kept.
+    /// Removes and returns the broadcasts since the last call, oldest first.
+    ///
+    /// At most 100,000 broadcasts are buffered; beyond that the oldest are dropped.
     pub fn take_broadcasts(&mut self) -> Vec<Broadcast> {
         std::mem::take(&mut self.broadcasts)
     }

@@ -1,4 +1,4 @@
-//! Data of a hub that its handlers share. Nothing here depends on the hub itself.
+//! State of a hub that its handlers share. The types do not depend on `Hub`.
 
 use ezlo_protocol::hub::SettingId;
 use ezlo_protocol::hub::setting::DeviceSetting;
@@ -16,7 +16,7 @@ pub(crate) mod setup_fault;
 pub(crate) mod wifi;
 pub(crate) mod zwave;
 
-/// Identifiers of favourite devices, items and scenes.
+/// Ids of the favourite devices, items and scenes.
 pub(crate) type FavoriteLists = [Vec<String>; 3];
 
 /// Settings of all devices.

@@ -1,18 +1,20 @@
-//! When the sun rises and sets: the sunrise equation, good to a minute or two, which is what hubs do.
+//! Times of sunrise and sunset from the sunrise equation, accurate to one or two minutes, like the times of real hubs.
 
 use ezlo_protocol::hub::scene::SunEvent;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
-/// Height of the sun's centre when its upper edge touches the horizon, refraction included, in degrees.
+/// Altitude of the centre of the sun when its upper edge touches the horizon, with refraction, in degrees.
 const HORIZON: f64 = -0.833;
 /// Tilt of the earth's axis, in degrees.
 const TILT: f64 = 23.44;
 /// Unix time of noon on 1 January 2000, in days.
 const EPOCH_2000: f64 = 10_957.5;
 
-/// The event on that day (days since 1970, UTC), in Unix milliseconds; `None` where the sun stays up or down.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "days fit many times")]
+/// Returns the time of the event on a day (days since 1970, UTC), in Unix milliseconds.
+///
+/// Returns `None` if the sun does not cross the horizon on that day or the event is not known.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "day numbers are small")]
 pub(super) fn event_ms(event: &SunEvent, day: i64, latitude: f64, longitude: f64) -> Option<i64> {
     let mean_noon = day as f64 + 0.5 - EPOCH_2000 - longitude / 360.0;
     let anomaly = (0.985_600_28f64.mul_add(mean_noon, 357.5291)).rem_euclid(360.0).to_radians();
@@ -36,7 +38,9 @@ pub(super) fn event_ms(event: &SunEvent, day: i64, latitude: f64, longitude: f64
     Some(((days + EPOCH_2000) * DAY_MS as f64) as i64)
 }
 
-/// The next time after `now_ms` at which the event, moved by `offset_ms`, happens; `None` when it does not within a year.
+/// Returns the next time after `now_ms` at which the event, shifted by `offset_ms`, happens.
+///
+/// Returns `None` if it does not happen within a year.
 pub(super) fn next_ms(event: &SunEvent, offset_ms: i64, now_ms: i64, latitude: f64, longitude: f64) -> Option<i64> {
     let today = now_ms.div_euclid(DAY_MS);
     let reach = offset_ms.abs() / DAY_MS + 2;
@@ -56,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn known_sunrises() {
+    fn sunrise_and_sunset_match_almanacs() {
         // Almanacs: Berlin 04:43 and 21:33 CEST, that is 02:43 and 19:33 UTC; Quito 06:12 local, 11:12 UTC.
         let berlin = |event| minutes(event_ms(&event, MIDSUMMER, 52.52, 13.405).unwrap());
         assert!((berlin(SunEvent::Sunrise) - 163).abs() <= 3);
@@ -67,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_one_is_always_ahead() {
+    fn next_sunset_is_always_in_the_future() {
         let noon = MIDSUMMER * DAY_MS + DAY_MS / 2;
         for offset in [-3_600_000, 0, 3_600_000, 90_000_000] {
             let next = next_ms(&SunEvent::Sunset, offset, noon, 52.52, 13.405).unwrap();

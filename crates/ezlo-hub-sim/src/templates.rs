@@ -1,5 +1,6 @@
-//! Device templates: what a device of a kind is and can do. Items, types and defaults are the guide's catalogue; which items
-//! belong to a category is not in it (hub reference, section 15), so the sets are inferred from real devices.
+//! Device templates: category, items and settings of each kind of device. Item types and defaults are those of the catalogue
+//! in the guide. The catalogue does not assign items to categories (hub reference, section 15); the sets are inferred from
+//! real devices.
 
 use ezlo_protocol::hub::catalogue;
 use ezlo_protocol::hub::device::{Category, Device};
@@ -15,47 +16,50 @@ pub use table::TEMPLATES;
 /// A kind of device.
 #[derive(Debug)]
 pub struct Template {
+    /// Name in world files, such as `door_sensor`.
     pub name: &'static str,
     category: &'static str,
     subcategory: &'static str,
     kind: &'static str,
     type_id: &'static str,
     battery: bool,
+    /// Items of the device, without those of its parts.
     pub items: &'static [ItemTemplate],
-    /// Parts that are devices of their own: the channels of a multi-channel node.
+    /// Templates of the parts, such as the channels of a multi-channel node. Each part becomes a device of its own.
     pub parts: &'static [&'static str],
-    /// How it agrees on keys; `None` when it has none.
+    /// Security 2 key agreement at inclusion; `None` for a device that is included without keys.
     pub secure: Option<Secure>,
+    /// Configuration parameters.
     pub settings: &'static [SettingTemplate],
 }
 
 impl Template {
-    /// What devices of it say as their `type`.
+    /// Returns the member `type` of devices of this kind.
     pub const fn kind(&self) -> &'static str {
         self.kind
     }
 }
 
-/// Two templates are one when they have one name.
+/// Templates are equal if their names are equal.
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-/// How a device agrees on keys (Security 2).
+/// The Security 2 capabilities of a device, which determine the keys it can get at inclusion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Secure {
-    /// Lights and sensors.
+    /// Keys for lights and sensors.
     Authenticated,
-    /// Locks and garage doors.
+    /// Keys for locks and garage doors.
     AccessControl,
-    /// Devices with keys to type digits on.
+    /// Keys for locks and garage doors. The device has a keypad on which the displayed digits are entered.
     WithKeypad,
 }
 
 impl Secure {
-    /// What it can be given, strongest first.
+    /// Returns the authentication modes that the device can get, strongest first.
     pub const fn modes(self) -> &'static [&'static str] {
         match self {
             Self::Authenticated => &["authenticated", "unauthenticated"],
@@ -64,33 +68,39 @@ impl Secure {
     }
 }
 
-/// An item of a kind of device. What is empty here is taken from the guide's catalogue.
+/// An item of a kind of device. Empty fields have the value of the catalogue in the guide.
 #[derive(Debug)]
 pub struct ItemTemplate {
+    /// Name of the item, such as `switch`.
     pub name: &'static str,
     value_type: &'static str,
     access: Option<Access>,
-    /// JSON.
+    /// Default value as JSON text.
     default: &'static str,
     scale: &'static str,
     tokens: &'static [&'static str],
     range: Option<(i64, i64)>,
     element_type: &'static str,
-    /// Item of the same device to keep a distance of two degrees to.
+    /// Item of the same device from which the value must differ by at least two degrees.
     apart_from: &'static str,
 }
 
-/// A setting of a kind of device: a parameter that lives in the device.
+/// A setting of a kind of device: a configuration parameter that is stored in the device.
 #[derive(Debug)]
 pub struct SettingTemplate {
+    /// Label for users.
     pub label: &'static str,
+    /// Number of the Z-Wave configuration parameter.
     pub parameter: u16,
-    /// Bytes.
+    /// Size of the value in bytes.
     pub size: u8,
+    /// Value type: `int`, `bool` or `token`.
     pub kind: &'static str,
-    /// JSON.
+    /// Default value as JSON text.
     pub default: &'static str,
+    /// Least and greatest value; `None` without limits.
     pub range: Option<(i64, i64)>,
+    /// Allowed tokens of a setting of type `token`; empty for other types.
     pub tokens: &'static [&'static str],
 }
 
@@ -101,16 +111,16 @@ enum Access {
     Write,
 }
 
-/// Lock and code numbers of a real lock's capture.
+/// Number of lock codes and their pattern (captured from a real lock).
 const USER_CODES: i64 = 30;
 const USER_CODE_PATTERN: &str = r"^\d{4,10}$";
 
-/// The template of that name.
+/// Returns the template with this name.
 pub fn find(name: &str) -> Option<&'static Template> {
     TEMPLATES.iter().find(|template| template.name == name)
 }
 
-/// Templates as their names, in kept states.
+/// Serialises a queue of templates as their names, for `#[serde(with = "...")]`.
 pub mod by_name {
     use std::collections::VecDeque;
 
@@ -118,23 +128,33 @@ pub mod by_name {
 
     use super::Template;
 
+    /// Serialises the names of the templates.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the serialiser.
     pub fn serialize<S: Serializer>(templates: &VecDeque<&'static Template>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(templates.iter().map(|template| template.name))
     }
 
+    /// Deserialises names and finds their templates.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the input is not a list of names or a template does not exist.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VecDeque<&'static Template>, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
-        let found = |name: &String| super::find(name).ok_or_else(|| D::Error::custom(format!("no kind {name:?}")));
+        let found = |name: &String| super::find(name).ok_or_else(|| D::Error::custom(format!("no template {name:?}")));
         names.iter().map(found).collect()
     }
 }
 
-/// The first template of that category.
+/// Returns the first template of this category.
 pub fn of_category(category: &str) -> Option<&'static Template> {
     TEMPLATES.iter().find(|template| template.category == category)
 }
 
-/// A device with all that every device has.
+/// Returns a device with default values in the members that every device has.
 pub fn blank(id: &DeviceId, name: &str, room: RoomId, gateway: GatewayId) -> Device {
     Device {
         object_id: id.clone().into(),
@@ -158,12 +178,12 @@ pub fn blank(id: &DeviceId, name: &str, room: RoomId, gateway: GatewayId) -> Dev
 }
 
 impl Template {
-    /// A device of this kind.
+    /// Returns a device of this kind, without items. `node` is its Z-Wave node number.
     pub fn device(&self, id: &DeviceId, name: &str, room: RoomId, gateway: GatewayId, node: u64) -> Device {
         let mut ids = self.type_id.split('_');
         let manufacturer = ids.next().unwrap_or_default();
         let blank = blank(id, name, room, gateway);
-        // JsonObjectWriter stand in the order of the captures.
+        // The members have the order of the captures.
         Device {
             category: Category::from(self.category).into(),
             subcategory: self.subcategory.into(),
@@ -185,19 +205,19 @@ impl Template {
         }
     }
 
-    /// Category and, after a slash, subcategory.
+    /// Returns the category and, after a slash, the subcategory.
     pub fn full_category(&self) -> String {
         let Self { category, subcategory, .. } = self;
         if subcategory.is_empty() { (*category).to_owned() } else { format!("{category}/{subcategory}") }
     }
 
-    /// Devices and items that one of this kind brings, parts included.
+    /// Returns the number of devices and of items that a device of this kind consists of, parts included.
     pub fn size(&self) -> (usize, usize) {
         let parts = self.parts.iter().filter_map(|part| find(part)).map(Self::size);
         parts.fold((1, self.items.len()), |(devices, items), part| (devices + part.0, items + part.1))
     }
 
-    /// An item of this kind of device, by its name, without ids.
+    /// Returns the item with this name, without ids. Items of parts are included.
     pub fn item(&self, name: &str) -> Option<Item> {
         let parts = self.parts.iter().filter_map(|part| find(part)).flat_map(|part| part.items);
         let spec = self.items.iter().chain(parts).find(|item| item.name == name)?;
@@ -206,7 +226,7 @@ impl Template {
 }
 
 impl ItemTemplate {
-    /// An item of this kind.
+    /// Returns an item with the default value.
     pub fn item(&self, id: ItemId, device: DeviceId) -> Item {
         let known = catalogue::item(self.name);
         let or = |own: &'static str, guide: Option<&'static str>| {
@@ -225,8 +245,7 @@ impl ItemTemplate {
         let scale = or(self.scale, known.and_then(|known| known.scales.first().copied()));
         let element_type = or(self.element_type, known.and_then(|known| known.element_type));
         let default = or(self.default, known.map(|known| known.default));
-        // "First token of the enumeration" is the guide's rule where it prints no default; it once prints one that is no
-        // token (`sound_playback`).
+        // The guide uses the first token as default where it lists none. Its default of `sound_playback` is not a token.
         let fits = |value: &Value| tokens.is_empty() || value.as_str().is_none_or(|token| tokens.contains(&token));
         let value =
             serde_json::from_str(default).ok().filter(fits).or_else(|| tokens.first().map(|first| json!(first)));
@@ -262,7 +281,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_template_is_made_of_known_words_and_good_defaults() {
+    fn templates_use_catalogue_names_and_valid_defaults() {
         for (at, template) in TEMPLATES.iter().enumerate() {
             assert!(TEMPLATES[..at].iter().all(|earlier| earlier.name != template.name), "{}", template.name);
             assert!(Category::from(template.category).is_known(), "{}", template.name);
@@ -273,13 +292,13 @@ mod tests {
                 assert!(item.scale.get().is_none_or(Scale::is_known), "{}", spec.name);
                 let value = item.value.get().unwrap().clone();
                 assert_eq!(item.holds(&value), Ok(()), "{} of {}", spec.name, template.name);
-                assert!(catalogue::ItemName::from(spec.name).is_known(), "{} is no item name", spec.name);
+                assert!(catalogue::ItemName::from(spec.name).is_known(), "{} is not a known item name", spec.name);
             }
         }
     }
 
     #[test]
-    fn every_category_of_the_guide_has_a_template() {
+    fn every_catalogue_category_has_a_template() {
         let covered: BTreeSet<&str> = TEMPLATES.iter().map(|template| template.category).collect();
         for category in catalogue::CATEGORIES {
             assert!(covered.contains(category.name), "{}", category.name);

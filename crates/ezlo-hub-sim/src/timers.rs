@@ -1,36 +1,41 @@
-//! What a hub has yet to do, as data: it can be copied with the hub, and takes one sleeper however much there is.
+//! Pending timers of a hub as plain data. They can be copied with the hub, and one sleeping task serves all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::Timer;
 
-/// A timer of a hub that waits.
+/// A pending timer of a hub.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Waiting {
+    /// The timer to pass to [`Hub::fire`](crate::Hub::fire).
     pub timer: Timer,
-    /// The hub's life that it belongs to.
+    /// Value of [`Hub::epoch`](crate::Hub::epoch) when the timer was set. A timer of an earlier epoch must not fire.
     pub epoch: u64,
-    /// What led to it, for the journal.
+    /// Number of the journal entry that caused the timer. It is opaque to this crate.
     pub cause: Option<u64>,
 }
 
-/// The timers of a hub, by when they are due, in Unix milliseconds, and by when they were set.
+/// The pending timers of a hub, ordered by due time and then by the order in which they were added.
+///
+/// Times are Unix milliseconds. Timers are data only: the caller sleeps and fires them.
 #[derive(Debug, Default, Clone)]
 pub struct Timers {
     next: u64,
     waiting: BTreeMap<(i64, u64), Waiting>,
-    /// Number of timers at which those are swept out that do nothing any more.
+    /// Number of timers above which the next sweep happens.
     sweep_at: usize,
-    /// When somebody is going to wake the hub.
+    /// Due times of the claimed wake-ups.
     wakers: BTreeSet<i64>,
 }
 
-/// Fewest timers worth a sweep.
+/// Number of timers up to which no sweep happens.
 const SWEEP_AT_LEAST: usize = 1024;
 
 impl Timers {
-    /// Takes out what does not count any more, when there is so much that it may be a pile: a scene that is changed again and
-    /// again leaves a timer each time, for days.
+    /// Removes the timers for which `counts` returns false, if many timers are pending.
+    ///
+    /// A scene that is edited repeatedly leaves one obsolete timer per edit, some of them due only after days. A sweep happens
+    /// above 1,024 timers, and again when twice the timers that remained are exceeded.
     pub fn sweep(&mut self, counts: impl Fn(&Waiting) -> bool) {
         if self.waiting.len() > self.sweep_at.max(SWEEP_AT_LEAST) {
             self.waiting.retain(|_, waiting| counts(waiting));
@@ -38,41 +43,46 @@ impl Timers {
         }
     }
 
+    /// Adds a timer that is due at the given time in Unix milliseconds.
     pub fn add(&mut self, due: i64, waiting: Waiting) {
         self.next += 1;
         self.waiting.insert((due, self.next), waiting);
     }
 
-    /// When the hub is to be woken that nobody wakes it for yet; from then on somebody does.
+    /// Claims the next wake-up and returns its time, or `None` if no timer is pending or an earlier wake-up is claimed.
+    ///
+    /// The caller must sleep until that time, call [`Timers::on_woken`] and then fire the due timers.
     pub fn claim_waking(&mut self) -> Option<i64> {
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due)?;
         let is_news = self.wakers.first().is_none_or(|first| *first > due);
         (is_news && self.wakers.insert(due)).then_some(due)
     }
 
-    /// Somebody woke the hub.
+    /// Releases the wake-up that was claimed for the given time.
     pub fn on_woken(&mut self, due: i64) {
         self.wakers.remove(&due);
     }
 
-    /// Takes out the next timer that is due.
+    /// Removes and returns the next timer that is due at `now_ms`, or `None` if none is due.
     pub fn next_due(&mut self, now_ms: i64) -> Option<Waiting> {
         self.next_due_with_time(now_ms).map(|(_, waiting)| waiting)
     }
 
-    /// Removes and returns the next timer that is due at the given time, with its due time.
+    /// Removes and returns the next timer that is due at `now_ms`, with its due time.
     pub(crate) fn next_due_with_time(&mut self, now_ms: i64) -> Option<(i64, Waiting)> {
         let first = self.waiting.first_entry().filter(|entry| entry.key().0 <= now_ms)?;
         let due = first.key().0;
         Some((due, first.remove()))
     }
 
-    /// The timers alone, each with the time that is left.
+    /// Returns copies of all timers, each with the time until it is due in milliseconds. Overdue timers have a negative time.
     pub fn left(&self, now_ms: i64) -> Vec<(i64, Waiting)> {
         self.waiting.iter().map(|((due, _), waiting)| (due.saturating_sub(now_ms), waiting.clone())).collect()
     }
 
-    /// These timers in place of those that were there, with that time left from now. Who was to wake the hub still does.
+    /// Replaces all timers by copies that are due after the given milliseconds from `now_ms`.
+    ///
+    /// The copies have no cause. Claimed wake-ups remain claimed.
     pub fn replace(&mut self, left: &[(i64, Waiting)], now_ms: i64) {
         self.waiting.clear();
         for (left, waiting) in left {
@@ -86,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pile_is_swept_and_what_counts_stays() {
+    fn sweep_removes_obsolete_timers_and_keeps_the_others() {
         let mut timers = Timers::default();
         for number in 0..100_000 {
             timers.add(

@@ -1,4 +1,4 @@
-//! A login that keeps itself good: one at a time, before it expires, again when the service says that it is dead.
+//! The login that refreshes itself: before the Identity expires, and after the service has rejected it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,18 +6,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ezlo_protocol::identity::IdentityPair;
 use tokio::sync::{Mutex, watch};
 
-use crate::client::{Credentials, LoginSession, MmsClient};
+use crate::client::MmsClient;
 use crate::error::{Error, ErrorKind};
+use crate::login_session::{Credentials, LoginSession};
 use crate::store::{StoreError, TokenStore};
 
-/// How long before its end an identity is replaced, in seconds: longer than any call takes, and a clock may be a little off.
+/// Remaining lifetime at which an Identity is refreshed, in seconds. Longer than any call, with room for clock drift.
 const MARGIN_SECONDS: i64 = 300;
-/// A short-lived one is replaced when that part of its life is left.
+/// Divisor of the lifetime: an Identity that is valid for less than 20 minutes is refreshed when a quarter is left.
 const MARGIN_PART: i64 = 4;
-/// How long an identity that is still good is used on when it could not be replaced, in seconds.
+/// Wait after a failed refresh of an Identity that has not expired, in seconds.
 const RENEW_AGAIN_SECONDS: i64 = 20;
 
-/// A user who stays logged in. Cheap to clone; clones share the login.
+/// A login that refreshes itself and is shared by all callers.
+///
+/// Cheap to clone; clones share the login. Use [`call`](Self::call) for calls with the session.
+///
+/// - At most one login is under way for an authenticator and its clones. Concurrent callers wait and share its outcome.
+/// - The Identity is refreshed when 300 s of its lifetime are left, or a quarter of it if that is less.
+/// - After a failed refresh, an Identity that has not expired is used, and the refresh is repeated after 20 s at the earliest.
+/// - Bad credentials are sent once.
+/// - Clock skew is compensated. The skew is the issue time of the Identity minus the local time at the last login, 0 s
+///   before the first one.
+/// - The token store is read once, before the first login, and written after each login. Its errors are logged as warnings.
+///
+/// ```no_run
+/// use ezlo_mms::{Authenticator, Credentials, Environment, FileStore, MmsClient};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = MmsClient::new(Environment::vendor())?;
+/// let store = FileStore::new("ezlo-tokens.json");
+/// let authenticator = Authenticator::with_store(client, Credentials::new("user", "password"), store);
+/// let hubs = authenticator.call(|client, session| async move { client.hubs(&session).await }).await?;
+/// println!("{} hubs", hubs.len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Authenticator(Arc<Inner>);
 
@@ -26,48 +50,52 @@ struct Inner {
     username: String,
     credentials: Option<Credentials>,
     store: Option<Arc<dyn TokenStore>>,
-    /// Held while somebody logs in, so that everybody else waits for that login instead of making one.
+    /// Held during a login, so that concurrent callers wait for it instead of starting their own.
     state: Mutex<State>,
     generation: watch::Sender<u64>,
-    /// Counts attempts to log in that are over: who waited while one failed gets its error, and does not try in turn.
+    /// Number of completed login attempts. Callers that waited during a failed attempt get its error and do not retry.
     attempts: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    /// How the last attempt failed, if it did.
+    /// Error of the last login attempt, if it failed.
     failed: Option<Error>,
     current: Option<Arc<LoginSession>>,
-    /// Bad credentials end it: they are never sent again.
+    /// Set when the credentials were refused; they are never sent again.
     refused: bool,
-    /// [`Login::log_out`] ends it too.
+    /// Set by [`Authenticator::log_out`].
     logged_out: bool,
     store_was_read: bool,
-    /// The service's clock minus ours, as the last login showed it: a machine whose clock is wrong by hours must not log in
-    /// for every call.
+    /// Service clock minus local clock at the last login, in seconds. Without it, a machine whose clock is far ahead would
+    /// log in for every call.
     skew: i64,
-    /// Not before this is an identity replaced that is still good: the service could not be reached when it was to be.
+    /// Earliest time (Unix s) for the next refresh attempt after a failed one.
     renew_after: i64,
 }
 
 impl std::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("username", &self.0.username).finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("username", &self.0.username).finish_non_exhaustive()
     }
 }
 
 impl Authenticator {
-    /// With user name and password; nothing is sent yet.
+    /// Creates an authenticator without a token store. No network traffic; the first use logs in.
     pub fn new(client: MmsClient, credentials: Credentials) -> Self {
         Self::build(client, credentials.username.clone(), Some(credentials), None, None)
     }
 
-    /// With user name and password, and a store that is asked first and told of every new identity.
+    /// Creates an authenticator with a token store. No network traffic, and the store is not read yet.
+    ///
+    /// The first use reads the store. A stored Identity is used if its remaining lifetime exceeds the refresh margin.
     pub fn with_store(client: MmsClient, credentials: Credentials, store: impl TokenStore) -> Self {
         Self::build(client, credentials.username.clone(), Some(credentials), Some(Arc::new(store)), None)
     }
 
-    /// From a session that is there already. Without credentials it ends with its identity.
+    /// Creates an authenticator from an existing session. No network traffic.
+    ///
+    /// Without credentials it cannot refresh: calls fail as soon as the refresh margin of the Identity is reached.
     pub fn from_session(client: MmsClient, session: LoginSession, credentials: Option<Credentials>) -> Self {
         let username = session.identity().username.as_deref().unwrap_or_default().to_owned();
         Self::build(client, username, credentials, None, Some(Arc::new(session)))
@@ -86,23 +114,53 @@ impl Authenticator {
         Self(Arc::new(Inner { client, username, credentials, store, state, generation, attempts }))
     }
 
-    /// The client underneath.
+    /// Returns the client that sends the calls.
     pub fn client(&self) -> &MmsClient {
         &self.0.client
     }
 
-    /// Counts identities: everything that was derived from an older one (session tokens, relay sessions) is no longer good.
+    /// Returns a receiver of the generation, which starts at 0 and increases with each new Identity and with each logout.
+    ///
+    /// Session tokens and relay sessions that were derived from an earlier generation are no longer valid.
     pub fn generation(&self) -> watch::Receiver<u64> {
         self.0.generation.subscribe()
     }
 
-    /// A session that is good for some minutes at least; logs in when there is none. At most one login is under way, whoever
-    /// asks. While the service cannot be reached, an identity that has not expired is used to its end.
+    /// Returns the current session and refreshes it first if necessary.
+    ///
+    /// No network traffic while the Identity is valid beyond the refresh margin. Otherwise sends one login.
+    /// After a transient error of the login, a session that has not expired is returned.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadCredentials`] if a login was refused. This is permanent: the credentials are never sent again.
+    /// - [`ErrorKind::IdentityExpired`] after [`log_out`](Self::log_out), or if a login is needed and credentials are missing.
+    /// - Otherwise the error of [`MmsClient::log_in`].
+    ///
+    /// # Panics
+    ///
+    /// Propagates a panic of the token store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
     pub async fn session(&self) -> Result<Arc<LoginSession>, Error> {
         Ok(self.session_and_generation().await?.0)
     }
 
-    /// The same, with its number as [`Login::generation`] counts.
+    /// Returns the current session and its [generation](Self::generation). Otherwise the same as [`session`](Self::session).
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`session`](Self::session).
+    ///
+    /// # Panics
+    ///
+    /// Propagates a panic of the token store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
     pub async fn session_and_generation(&self) -> Result<(Arc<LoginSession>, u64), Error> {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
@@ -110,12 +168,42 @@ impl Authenticator {
         Ok((session, *self.0.generation.borrow()))
     }
 
-    /// A session in place of one that the service no longer takes. When somebody has replaced it already, that one.
+    /// Returns a session that replaces `stale`, which the service has rejected.
+    ///
+    /// If another caller has replaced it already, the current session is returned without network traffic.
+    /// Otherwise sends one login.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BadCredentials`] if a login was refused. This is permanent: the credentials are never sent again.
+    /// - [`ErrorKind::IdentityExpired`] after [`log_out`](Self::log_out), or if a login is needed and credentials are missing.
+    /// - Otherwise the error of [`MmsClient::log_in`].
+    ///
+    /// # Panics
+    ///
+    /// Propagates a panic of the token store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
     pub async fn refresh(&self, stale: &LoginSession) -> Result<Arc<LoginSession>, Error> {
         Ok(self.refresh_and_generation(stale).await?.0)
     }
 
-    /// The same, with its number as [`Login::generation`] counts.
+    /// Returns a session that replaces `stale`, and its [generation](Self::generation). Otherwise the same as
+    /// [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`refresh`](Self::refresh).
+    ///
+    /// # Panics
+    ///
+    /// Propagates a panic of the token store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
     pub async fn refresh_and_generation(&self, stale: &LoginSession) -> Result<(Arc<LoginSession>, u64), Error> {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
@@ -128,7 +216,22 @@ impl Authenticator {
         Ok((session, *self.0.generation.borrow()))
     }
 
-    /// Does something with a good session; when the service says that the identity is dead, once more with a new one.
+    /// Runs `call` with the current session. If the service rejects the Identity, refreshes it and runs `call` once more.
+    ///
+    /// Sends a login if necessary, and what `call` sends.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`session`](Self::session), and the error of `call`. [`ErrorKind::IdentityExpired`] if the service also
+    /// rejects the new Identity.
+    ///
+    /// # Panics
+    ///
+    /// Propagates a panic of the token store.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as `call`. A login under way is abandoned.
     pub async fn call<T, F>(&self, call: impl Fn(MmsClient, Arc<LoginSession>) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -136,7 +239,7 @@ impl Authenticator {
         let session = self.session().await?;
         match call(self.0.client.clone(), Arc::clone(&session)).await {
             Err(error) if matches!(error.kind(), ErrorKind::IdentityExpired) => {
-                tracing::info!(call = error.call(), "the identity is not accepted any more; logging in again");
+                tracing::info!(call = error.call(), "the Identity was rejected; logging in again");
                 let session = self.refresh(&session).await?;
                 call(self.0.client.clone(), session).await
             }
@@ -144,8 +247,22 @@ impl Authenticator {
         }
     }
 
-    /// Forgets the identity, here and in the store, for good: every call from now on ends with [`ErrorKind::LogInAgain`], and
-    /// sessions with hubs over the relay end.
+    /// Discards the Identity permanently, in memory and in the token store, and increases the [generation](Self::generation).
+    ///
+    /// Later uses fail with [`ErrorKind::IdentityExpired`]. No network traffic: the service is not informed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the token store cannot be changed. The logout is effective in memory.
+    ///
+    /// # Panics
+    ///
+    /// Propagates a panic of the token store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it has the lock, nothing has changed. Later the logout is effective, and the store is
+    /// changed in the background.
     pub async fn log_out(&self) -> Result<(), StoreError> {
         let mut state = self.0.state.lock().await;
         state.current = None;
@@ -155,7 +272,7 @@ impl Authenticator {
         self.stored(move |store| store.clear(&username)).await.unwrap_or(Ok(()))
     }
 
-    /// Asks the store where it may take its time: a keyring may ask its user. `None` without one.
+    /// Accesses the store on a blocking thread, because a keyring may prompt its user. `None` without a store.
     async fn stored<T: Send + 'static>(&self, ask: impl FnOnce(&dyn TokenStore) -> T + Send + 'static) -> Option<T> {
         let store = Arc::clone(self.0.store.as_ref()?);
         match tokio::task::spawn_blocking(move || ask(&*store)).await {
@@ -167,7 +284,7 @@ impl Authenticator {
         }
     }
 
-    /// Seconds until it expires, by the service's clock.
+    /// Returns the remaining lifetime in seconds, by the clock of the service.
     fn time_left(&self, session: &LoginSession, state: &State) -> i64 {
         let now = self.0.client.clock().unix_seconds().saturating_add(state.skew);
         session.identity().expires.saturating_sub(now)
@@ -186,7 +303,7 @@ impl Authenticator {
         }
         match (self.log_in_unless_tried(state, before).await, usable) {
             (Err(error), Some(session)) if error.is_transient() => {
-                tracing::warn!(%error, "cannot replace the identity yet; it is good for a moment more");
+                tracing::warn!(%error, "cannot refresh the Identity; using it until it expires");
                 state.renew_after = now.saturating_add(RENEW_AGAIN_SECONDS);
                 Ok(session)
             }
@@ -194,7 +311,7 @@ impl Authenticator {
         }
     }
 
-    /// What the store has, asked once. A store that cannot be read is told of, and does not keep anybody out.
+    /// Reads the store, once. An unreadable store is logged and does not prevent the login.
     async fn load_session(&self, state: &mut State) -> Option<LoginSession> {
         if state.logged_out || std::mem::replace(&mut state.store_was_read, true) {
             return None;
@@ -202,7 +319,7 @@ impl Authenticator {
         let username = self.0.username.clone();
         let kept: Option<IdentityPair> =
             self.stored(move |store| store.load(&username)).await?.unwrap_or_else(|error| {
-                tracing::warn!(%error, "cannot read the kept login");
+                tracing::warn!(%error, "cannot read the token store");
                 None
             });
         LoginSession::from_pair(kept?).ok().filter(|session| self.time_left(session, state) > margin(session))
@@ -215,7 +332,7 @@ impl Authenticator {
         session
     }
 
-    /// An attempt that failed while this caller waited for its turn was made for this caller too.
+    /// Logs in, unless an attempt failed while this caller waited for the lock; then returns the error of that attempt.
     async fn log_in_unless_tried(&self, state: &mut State, before: u64) -> Result<Arc<LoginSession>, Error> {
         match &state.failed {
             Some(error) if self.0.attempts.load(Ordering::Acquire) != before => Err(error.clone()),
@@ -241,13 +358,13 @@ impl Authenticator {
         state.skew = session.identity().generated.saturating_sub(self.0.client.clock().unix_seconds());
         let (username, pair) = (self.0.username.clone(), session.pair().clone());
         if let Some(Err(error)) = self.stored(move |store| store.save(&username, &pair)).await {
-            tracing::warn!(%error, "cannot keep the login");
+            tracing::warn!(%error, "cannot write the token store");
         }
         Ok(self.adopt(state, session))
     }
 }
 
-/// Seconds before its end at which this identity is replaced.
+/// Returns the remaining lifetime at which an Identity is refreshed, in seconds.
 fn margin(session: &LoginSession) -> i64 {
     let identity = session.identity();
     MARGIN_SECONDS.min(identity.expires.saturating_sub(identity.generated) / MARGIN_PART)

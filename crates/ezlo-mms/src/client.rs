@@ -1,40 +1,72 @@
-//! The client: one method per call, primary host then alternate, a limit on every wait and every answer.
+//! The HTTP client of the account cloud, with one method for each call.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use ezlo_protocol::cloud::account::{AccountRecord, ClaimAnswer, HubListEntry, LoginAnswer, UserRecord};
+use ezlo_protocol::cloud::account::{AccountRecord, ClaimAnswer, HubListEntry, UserRecord};
 use ezlo_protocol::cloud::api::{Controller, TokenAnswer};
 use ezlo_protocol::cloud::call::{
-    AccessKeysSync, Auth, Call, ClaimHub, CreateAccount, ExchangeToken, GetAccount, GetHub, GetSessionToken, HostRole,
+    AccessKeysSync, ClaimHub, CreateAccount, ExchangeToken, GetAccount, GetHub, GetSessionToken, HostRole,
     ListControllers, ListHubs, ListUsers, LocateHubs, LogIn, LoginV4, LoginV4Version, LoginWithIdAndPassword,
     UpdateAccount,
 };
 use ezlo_protocol::cloud::hub_record::{HubRecord, LocatedHub};
 use ezlo_protocol::cloud::keys::AccessKeys;
-use ezlo_protocol::identity::{IdentityDocument, IdentityPair};
 use ezlo_protocol::mac::MacAddress;
-use ezlo_protocol::secret::{AppKey, CloudToken, Password, SessionToken};
+use ezlo_protocol::secret::{CloudToken, Password, SessionToken};
 use ezlo_protocol::serial::Serial;
-use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::environment::{Environment, EnvironmentError};
-use crate::error::{Error, ErrorKind};
-use crate::retry::{Budget, RetryPolicy, chance, retry_after};
+use crate::error::Error;
+use crate::login_session::{Credentials, LoginSession, NewAccount, session};
+use crate::retry::{Budget, RetryPolicy};
 
-/// How long a call may take; public clients use 20 to 30 s.
-const CALL_TIME: Duration = Duration::from_secs(30);
-/// How long the token exchange may take; one public client allows it 60 s.
-const EXCHANGE_TIME: Duration = Duration::from_secs(60);
-/// Hosts whose alternate is remembered.
-const MAX_HOSTS: usize = 256;
-/// Longest answer, in bytes; the longest real one (many hubs' keys) is a few hundred kB.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
+mod transport;
 
-/// A client of the account cloud. Cheap to clone; clones share connections.
+/// An HTTP client of the account cloud, with one method for each call.
+///
+/// Cheap to clone. Clones share connections, the retry budget and the choice between primary and alternate host.
+/// Calls need a Tokio runtime with I/O and time.
+///
+/// Each call is sent to the host that answered last, at first the primary host. After a transient error the other host is
+/// tried, and then the call is repeated according to [`RetryPolicy`]. A call that is not idempotent is repeated only if no
+/// connection was established. An [`Environment::from_base_url`] has one host for everything.
+///
+/// | limit | value |
+/// |---|---|
+/// | connection set-up | 10 s |
+/// | one HTTP exchange | 30 s; 60 s for [`exchange`](Self::exchange) |
+/// | response body | 8 MiB |
+/// | redirects | 0 |
+///
+/// ```no_run
+/// use ezlo_mms::{Credentials, Environment, MmsClient};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = MmsClient::new(Environment::vendor())?;
+/// let session = client.log_in(&Credentials::new("user", "password")).await?;
+/// for hub in client.hubs(&session).await? {
+///     println!("{}", hub.serial);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Each call can fail with these kinds of [`Error`]. The methods list further ones.
+///
+/// - [`ErrorKind::Unreachable`], [`ErrorKind::ConnectionLost`], [`ErrorKind::TimedOut`]: no complete response.
+/// - [`ErrorKind::Unavailable`]: HTTP 408, 429, or 500 and above.
+/// - [`ErrorKind::IdentityExpired`]: HTTP 401, except from [`log_in`](Self::log_in) and [`log_in_v4`](Self::log_in_v4).
+/// - [`ErrorKind::Refused`]: any other HTTP status that is not a success.
+/// - [`ErrorKind::BodyTooLarge`], [`ErrorKind::InvalidResponse`]: the response is not one of this service.
+/// - [`ErrorKind::BadRequest`]: a parameter cannot be sent in a URL or header.
+///
+/// # Cancel safety
+///
+/// A call can be dropped at any time and leaves the client usable. A request that was sent may still take effect.
 #[derive(Debug, Clone)]
 pub struct MmsClient {
     environment: Environment,
@@ -42,84 +74,17 @@ pub struct MmsClient {
     clock: SharedClock,
     retry: RetryPolicy,
     budget: Budget,
-    /// Primary hosts whose alternate answered last.
+    /// Primary hosts whose alternate was the last to answer.
     on_alternate: Arc<Mutex<HashSet<String>>>,
 }
 
-/// What a user logs in with.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// Name, in any case.
-    pub username: String,
-    /// Password.
-    pub password: Password,
-    /// 1 = Vera and Ezlo, 73 = Springs/Bali.
-    pub oem: i64,
-    /// The application's key; optional.
-    pub app_key: Option<AppKey>,
-}
-
-impl Credentials {
-    /// A Vera or Ezlo user.
-    pub fn new(username: impl Into<String>, password: impl Into<Password>) -> Self {
-        Self { username: username.into(), password: password.into(), oem: 1, app_key: None }
-    }
-}
-
-/// A wish for an account.
-#[derive(Debug, Clone)]
-pub struct NewAccount {
-    /// Who will log in, and with what.
-    pub credentials: Credentials,
-    /// Mail address.
-    pub email: String,
-}
-
-/// A user who is logged in.
-#[derive(Debug, Clone)]
-pub struct LoginSession {
-    pair: IdentityPair,
-    identity: IdentityDocument,
-    account_hosts: (String, String),
-    token: Option<SessionToken>,
-}
-
-impl LoginSession {
-    /// From a pair that was kept; the account servers are the vendor's usual ones.
-    pub fn from_pair(pair: IdentityPair) -> Result<Self, ezlo_protocol::identity::IdentityError> {
-        let identity = pair.decode()?;
-        Ok(Self { pair, identity, account_hosts: Environment::hosts(HostRole::Account), token: None })
-    }
-
-    /// What authenticates the user.
-    pub const fn pair(&self) -> &IdentityPair {
-        &self.pair
-    }
-
-    /// What the Identity says.
-    pub const fn identity(&self) -> &IdentityDocument {
-        &self.identity
-    }
-
-    /// The account that the account calls are about.
-    pub const fn account(&self) -> u64 {
-        self.identity.account
-    }
-
-    /// Sends this session token in place of the pair where both are accepted.
-    #[must_use]
-    pub fn with_session_token(mut self, token: SessionToken) -> Self {
-        self.token = Some(token);
-        self
-    }
-
-    fn auth(&self) -> Auth<'_> {
-        self.token.as_ref().map_or(Auth::Pair(&self.pair), Auth::Session)
-    }
-}
-
 impl MmsClient {
-    /// A client for that environment.
+    /// Creates a client for an environment, with the default [`RetryPolicy`] and the machine clock. No network traffic.
+    ///
+    /// # Errors
+    ///
+    /// - [`EnvironmentError::Certificates`] if an additional certificate cannot be used, or if TLS cannot be set up.
+    /// - [`EnvironmentError::Proxy`] if the proxy address cannot be used.
     pub fn new(environment: Environment) -> Result<Self, EnvironmentError> {
         let http = environment.http_client()?;
         let retry = RetryPolicy::default();
@@ -128,14 +93,17 @@ impl MmsClient {
         Ok(Self { environment, http, clock, retry, budget, on_alternate: Arc::default() })
     }
 
-    /// By that clock, which decides when an identity expires.
+    /// Replaces the clock (default: [`SystemClock`]).
+    ///
+    /// The clock decides when an [`Authenticator`](crate::Authenticator) refreshes an Identity. It also converts a
+    /// `Retry-After` date to a wait.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = SharedClock::new(clock);
         self
     }
 
-    /// Tries calls again in that way.
+    /// Replaces the retry policy (default: [`RetryPolicy::default`]) and starts a new retry budget.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.budget = Budget::new(&retry);
@@ -147,65 +115,170 @@ impl MmsClient {
         &self.clock
     }
 
-    /// Where the cloud is.
+    /// Returns the environment of this client.
     pub const fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// Makes an account with its first user, who is logged in then. The password travels in clear text inside the URL.
-    pub async fn create_account(&self, wish: &NewAccount) -> Result<LoginSession, Error> {
-        let Credentials { username, password, oem, app_key } = &wish.credentials;
-        let call = CreateAccount { username, email: &wish.email, password, oem: *oem, app_key: app_key.as_ref() };
+    /// Creates an account with its first user, and returns the session of that user.
+    ///
+    /// Sends one `POST` to the auth server. The URL contains the password in clear text (vendor).
+    /// The call is repeated only if no connection was established. Evidence: vendor (request), inferred (response).
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors). After [`ErrorKind::ConnectionLost`] or [`ErrorKind::TimedOut`] the account may exist.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the account may have been created.
+    pub async fn create_account(&self, request: &NewAccount) -> Result<LoginSession, Error> {
+        let Credentials { username, password, oem, app_key } = &request.credentials;
+        let call = CreateAccount { username, email: &request.email, password, oem: *oem, app_key: app_key.as_ref() };
         session("create_account", self.send(&call, &Environment::hosts(HostRole::Auth)).await?)
     }
 
-    /// Logs a user in. Good for 24 hours.
+    /// Logs a user in. The Identity is normally valid for 24 hours.
+    ///
+    /// Sends one `GET` with a digest of the password to the auth server. Evidence: vendor (request), client-source (response).
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::BadCredentials`] on HTTP 401 and 404. It is never retried.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn log_in(&self, credentials: &Credentials) -> Result<LoginSession, Error> {
         let Credentials { username, password, oem, app_key } = credentials;
         let call = LogIn { username, password, oem: *oem, app_key: app_key.as_ref(), token_version: None };
         session("login", self.send(&call, &Environment::hosts(HostRole::Auth)).await?)
     }
 
-    /// Asks the account server for a session token of its own.
+    /// Fetches a session token from the account server. It is valid only on the host that issued it.
+    ///
+    /// Sends one `GET` with the pair. Evidence: client-source.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`] if a success contains no token.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn session_token(&self, session: &LoginSession) -> Result<SessionToken, Error> {
-        self.send(&GetSessionToken { pair: &session.pair }, &session.account_hosts).await
+        self.send(&GetSessionToken { pair: session.pair() }, &session.account_hosts).await
     }
 
-    /// Reads the account.
+    /// Fetches the account record from the account server.
+    ///
+    /// Sends one `GET`; the result is not cached. Evidence: vendor (request), inferred (response).
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn account(&self, session: &LoginSession) -> Result<AccountRecord, Error> {
         self.send(&GetAccount { auth: session.auth(), account: session.account() }, &session.account_hosts).await
     }
 
-    /// Changes the account; only the members that are there change. The answer's text is not described anywhere.
+    /// Changes the account and returns the text of the response, whose format is unspecified.
+    ///
+    /// Only members that are set in `change` are sent and changed. Sends one `PUT` to the account server.
+    /// Evidence: vendor (request), inferred (response).
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors). After a transient error the change may have been applied.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the change may have been applied.
     pub async fn change_account(&self, session: &LoginSession, change: &AccountRecord) -> Result<String, Error> {
         let call = UpdateAccount { auth: session.auth(), account: session.account(), change };
         self.send(&call, &session.account_hosts).await
     }
 
-    /// Lists the users of the account.
+    /// Fetches the users of the account from the account server.
+    ///
+    /// Sends one `GET`; the result is not cached. Evidence: inferred.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn users(&self, session: &LoginSession) -> Result<Vec<UserRecord>, Error> {
         let call = ListUsers { auth: session.auth(), account: session.account() };
         Ok(self.send(&call, &session.account_hosts).await?.users)
     }
 
-    /// Lists the hubs of the account.
+    /// Fetches the hubs of the account from the account server.
+    ///
+    /// Sends one `GET`; the result is not cached. Evidence: vendor (request), client-source (response).
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn hubs(&self, session: &LoginSession) -> Result<Vec<HubListEntry>, Error> {
         let call = ListHubs { auth: session.auth(), account: session.account() };
         Ok(self.send(&call, &session.account_hosts).await?.devices)
     }
 
-    /// Claims a hub for the account, with serial and MAC address from its label.
+    /// Claims a hub for the account, in its default installation. Serial and MAC address are on the label of the hub.
+    ///
+    /// Sends one `PUT` to the account server; a repeated claim has no further effect.
+    /// Evidence: vendor (request), inferred (response).
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors). After a transient error the hub may have been claimed.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the hub may have been claimed.
     pub async fn claim(&self, session: &LoginSession, serial: &Serial, mac: MacAddress) -> Result<ClaimAnswer, Error> {
         let call = ClaimHub { auth: session.auth(), installation: 0, serial, mac };
         self.send(&call, &session.account_hosts).await
     }
 
-    /// Reads what the service knows of a hub, from the account server, which answers for every hub of the account.
+    /// Fetches the record of a hub, with the address of its relay, from the account server.
+    ///
+    /// The account server answers for every hub of the account. Sends one `GET`; the result is not cached.
+    /// Evidence: client-source.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn hub(&self, session: &LoginSession, serial: &Serial) -> Result<HubRecord, Error> {
         self.send(&GetHub { auth: session.auth(), serial }, &session.account_hosts).await
     }
 
-    /// Reads what the service knows of a hub, from the device server that the hub list names.
+    /// Fetches the record of a hub from the device server of its hub-list entry.
+    ///
+    /// If the entry names no device server, the vendor's default device servers are used. Sends one `GET`; the result is not
+    /// cached. Evidence: client-source.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn hub_at(&self, session: &LoginSession, entry: &HubListEntry) -> Result<HubRecord, Error> {
         let text = |host: Option<&str>| host.unwrap_or_default().to_owned();
         let hosts = (text(entry.server_device.as_deref()), text(entry.server_device_alt.as_deref()));
@@ -213,29 +286,81 @@ impl MmsClient {
         self.send(&GetHub { auth: session.auth(), serial: entry.serial.get() }, &hosts).await
     }
 
-    /// Finds hubs behind the caller's public address; needs no login.
+    /// Finds hubs behind the public IP address of the caller. Needs no login.
+    ///
+    /// Sends one `GET` to the locator; the result is not cached. Evidence: client-source.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn locate(&self) -> Result<Vec<LocatedHub>, Error> {
         let answer = self.send(&LocateHubs::default(), &Environment::hosts(HostRole::Locator)).await?;
         Ok(answer.devices.into_option().unwrap_or_default())
     }
 
-    /// Exchanges the pair for a token of the cloud API.
+    /// Exchanges the pair of a session for a token of the cloud API.
+    ///
+    /// Sends one `GET`, with a timeout of 60 s. Evidence: client-source.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn exchange(&self, session: &LoginSession) -> Result<CloudToken, Error> {
-        let call = ExchangeToken { pair: &session.pair };
+        let call = ExchangeToken { pair: session.pair() };
         Ok(self.send(&call, &Environment::hosts(HostRole::Cloud)).await?.token)
     }
 
-    /// Reads the user's keys, among them the local token of each hub.
+    /// Fetches the keys of the user, among them the local token of each hub.
+    ///
+    /// Sends one `POST` to the gateway of the cloud API; the result is not cached. Evidence: client-source.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`] if the gateway reports a failure with HTTP 200.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn access_keys(&self, token: &CloudToken) -> Result<AccessKeys, Error> {
         self.send(&AccessKeysSync { token }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
-    /// Logs in at the cloud API's gateway; gives the pair too.
+    /// Logs in at the gateway of the cloud API. The result is a token, and the MMS pair if the service sends it.
+    ///
+    /// Sends one `POST` with the password in clear text. Evidence: vendor.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`] if the gateway reports a failure with HTTP 200.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn log_in_at_gateway(&self, user_id: &str, password: &Password) -> Result<TokenAnswer, Error> {
         self.send(&LoginWithIdAndPassword { user_id, password }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
-    /// Logs in by the v4 call.
+    /// Logs in by the v4 call of the cloud API.
+    ///
+    /// [`LoginV4Version::V1`] returns the MMS pair beside the token, [`LoginV4Version::V3`] the token alone.
+    /// Sends one `POST` with the password in clear text. Evidence: vendor.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::BadCredentials`] on HTTP 400, 401, 403 and on a success without
+    /// a token.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn log_in_v4(
         &self,
         version: LoginV4Version,
@@ -245,142 +370,28 @@ impl MmsClient {
         self.send(&LoginV4 { version, user_id, password }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
-    /// Lists the hubs with their local keys and relay addresses, by the v4 call.
+    /// Fetches the hubs with their local keys and relay addresses, by the v4 call of the cloud API.
+    ///
+    /// Sends one `GET`; the result is not cached. Evidence: vendor.
+    ///
+    /// # Errors
+    ///
+    /// [Common errors](MmsClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future can be dropped without loss.
     pub async fn controllers(&self, token: &CloudToken) -> Result<Vec<Controller>, Error> {
         Ok(self.send(&ListControllers { token }, &Environment::hosts(HostRole::CloudApi)).await?.controllers)
     }
-
-    /// Sends a call, and again as the policy says: only what changes nothing when it is done twice, or cannot have left.
-    async fn send<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, Error> {
-        let mut failures = 0;
-        loop {
-            let error = match self.send_once(call, hosts).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            failures += 1;
-            let may_repeat = error.is_transient() && (C::SPEC.idempotent || error.never_left());
-            let wait = self.retry.wait(failures, error.retry_after(), chance()).filter(|_| may_repeat);
-            let Some(wait) = wait.filter(|_| self.budget.spend(&self.retry, Instant::now())) else { return Err(error) };
-            tracing::info!(call = C::SPEC.name, %error, ?wait, "trying again");
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Sends a call to the host that answered last, and to the other one when that fails. What must not be done twice goes
-    /// to the other only when it cannot have left.
-    async fn send_once<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, Error> {
-        let (primary, alternate) = hosts;
-        let has_other = !self.environment.has_one_server() && !alternate.is_empty() && alternate != primary;
-        let on_alternate = has_other && self.alternates().contains(primary);
-        let (first, second) = if on_alternate { (alternate, primary) } else { (primary, alternate) };
-        let outcome = self.send_to(call, first).await;
-        match outcome {
-            Err(error) if has_other && error.is_transient() && (C::SPEC.idempotent || error.never_left()) => {
-                tracing::info!(call = C::SPEC.name, host = %first, %error, "trying the other host");
-                let asked = error.retry_after();
-                // Who asked to be left alone is asked first again after a failure of the other.
-                let second_outcome = self.send_to(call, second).await.map_err(|second| second.not_before(asked));
-                if !second_outcome.as_ref().is_err_and(Error::is_transient) {
-                    self.remember(primary, !on_alternate);
-                }
-                second_outcome
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn alternates(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.on_alternate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Hosts come from the service; a handful is normal.
-    fn remember(&self, primary: &str, on_alternate: bool) {
-        let mut alternates = self.alternates();
-        if !on_alternate {
-            alternates.remove(primary);
-        } else if alternates.len() < MAX_HOSTS {
-            alternates.insert(primary.to_owned());
-        }
-    }
-
-    async fn send_to<C: Call>(&self, call: &C, host: &str) -> Result<C::Answer, Error> {
-        let failed = |kind| Error::new(C::SPEC.name, host, kind);
-        let request = call.request(&self.environment.url(host)).map_err(|_| {
-            failed(ErrorKind::BadRequest(
-                "the request cannot be built: a token or host has characters that no header or URL takes".into(),
-            ))
-        })?;
-        let limit = if C::SPEC.role == HostRole::Cloud { EXCHANGE_TIME } else { CALL_TIME };
-        let span = tracing::debug_span!("mms", call = C::SPEC.name, host);
-        let exchange = self.exchange_bytes(request).instrument(span);
-        let answered = tokio::time::timeout(limit, exchange).await.map_err(|_| failed(ErrorKind::TimedOut))?;
-        let (status, retry_at, body) = answered.map_err(failed)?;
-        let asked = retry_after(retry_at.as_ref(), self.clock.unix_seconds());
-        call.parse(status, &body).map_err(|error| failed(error.into()).asked_to_wait(asked))
-    }
-
-    async fn exchange_bytes(
-        &self,
-        request: http::Request<bytes::Bytes>,
-    ) -> Result<(http::StatusCode, Option<http::HeaderValue>, Vec<u8>), ErrorKind> {
-        let request = reqwest::Request::try_from(request).map_err(|error| ErrorKind::BadRequest(plain(error)))?;
-        let mut response = self.http.execute(request).await.map_err(unreachable)?;
-        let status = response.status();
-        let retry_at = response.headers().get(http::header::RETRY_AFTER).cloned();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(ErrorKind::BodyTooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((status, retry_at, body))
-    }
-}
-
-/// The library's text without the URL, which may hold a password.
-fn plain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
-fn unreachable(error: reqwest::Error) -> ErrorKind {
-    if error.is_connect() { ErrorKind::Unreachable(plain(error)) } else { unanswered(error) }
-}
-
-fn unanswered(error: reqwest::Error) -> ErrorKind {
-    // What is no HTTP at all is one of these too; it is asked once more, which costs little.
-    let broke = error.is_request() || error.is_body();
-    match () {
-        () if error.is_timeout() => ErrorKind::TimedOut,
-        () if broke => ErrorKind::ConnectionLost(plain(error)),
-        () => ErrorKind::InvalidResponse(plain(error)),
-    }
-}
-
-fn session(call: &'static str, answer: LoginAnswer) -> Result<LoginSession, Error> {
-    let pair = answer.pair();
-    let bad = |error: ezlo_protocol::identity::IdentityError| {
-        Error::new(call, "", ErrorKind::InvalidResponse(error.to_string()))
-    };
-    let mut session = LoginSession::from_pair(pair).map_err(bad)?;
-    let named = |host: Option<&str>, usual: &str| host.filter(|host| !host.is_empty()).unwrap_or(usual).to_owned();
-    let (primary, alternate) = session.account_hosts.clone();
-    session.account_hosts =
-        (named(answer.server_account.as_deref(), &primary), named(answer.server_account_alt.as_deref(), &alternate));
-    Ok(session)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::transport::MAX_ANSWER;
     use super::*;
+    use crate::error::ErrorKind;
+    use ezlo_protocol::cloud::call::Call;
     use wiremock::matchers::any;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -394,7 +405,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_server_can_do_wrong_has_its_own_error() {
+    async fn each_faulty_response_has_its_own_error_kind() {
         let kind = |error: &Error| format!("{:?}", error.kind()).split(['(', ' ']).next().unwrap().to_owned();
         let cases = [
             (ResponseTemplate::new(404), "BadCredentials"),
@@ -420,7 +431,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_there_is_unreachable() {
+    async fn a_closed_port_is_unreachable() {
         let client = MmsClient::new(Environment::from_base_url("http://127.0.0.1:1").unwrap()).unwrap();
         let client = client.with_retry(RetryPolicy::never());
         let error = client.log_in(&Credentials::new("demo.user", "hunter2")).await.unwrap_err();
@@ -432,13 +443,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_alternate_is_asked_when_the_primary_fails() {
+    async fn the_alternate_host_is_tried_when_the_primary_fails() {
         let server = MockServer::start().await;
         let first = ResponseTemplate::new(503);
         Mock::given(any()).respond_with(first).up_to_n_times(1).expect(1).mount(&server).await;
         Mock::given(any()).respond_with(ResponseTemplate::new(404)).expect(1).mount(&server).await;
         let mut client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap()).unwrap();
-        // Plain HTTP cannot go to vendor names, so the hosts are this server's two names.
+        // The vendor environment has an alternate; the two hosts are two names of the same local server.
         client.environment = Environment::vendor();
         let port = server.address().port();
         let call = Scripted { port };
@@ -447,7 +458,7 @@ mod tests {
         assert!(matches!(error.kind(), ErrorKind::Refused(_)), "{error}");
     }
 
-    /// Goes to a port of this machine over plain HTTP, whatever host it is given.
+    /// A call that goes over plain HTTP to a fixed port of the given host.
     struct Scripted {
         port: u16,
     }

@@ -1,22 +1,23 @@
-//! What time it is: injected, so that a test of the 24-hour login takes no time.
+//! The injected clock, so that a test of the expiry of an Identity does not wait 24 hours.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Says what time it is.
+/// A source of the current time.
+///
+/// Closures that return Unix seconds implement it. See [`MmsClient::with_clock`](crate::MmsClient::with_clock).
 pub trait Clock: Send + Sync + 'static {
-    /// Unix seconds.
+    /// Returns the current time in Unix seconds.
     fn unix_seconds(&self) -> i64;
 }
 
-/// A closure is a clock.
 impl<F: Fn() -> i64 + Send + Sync + 'static> Clock for F {
     fn unix_seconds(&self) -> i64 {
         self()
     }
 }
 
-/// The machine's clock.
+/// The clock of the machine (default).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -28,7 +29,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that is shared.
+/// A clock shared by the clones of a client.
 #[derive(Clone)]
 pub(crate) struct SharedClock(Arc<dyn Clock>);
 

@@ -1,4 +1,4 @@
-//! Where the cloud is: the vendor's hosts, or somewhere else.
+//! The servers that a client connects to: the vendor's hosts, or others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +10,13 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-/// How long a connection may take.
+/// Timeout of connection set-up, TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the cloud is and whom to trust there. The default is the vendor.
+/// The servers of the account cloud, their certificate authorities and the proxy.
+///
+/// The default is [`Environment::vendor`]. Certificates are verified by the public certificate authorities and by those of
+/// [`trust_pem`](Self::trust_pem).
 #[derive(Clone, Default)]
 pub struct Environment {
     place: Place,
@@ -25,9 +28,9 @@ pub struct Environment {
 enum Place {
     #[default]
     Vendor,
-    /// Everything at one base URL.
+    /// One base URL for every server.
     Base(String),
-    /// Vendor host names, reached at another address.
+    /// Vendor host names, all resolved to one address.
     Mapped(SocketAddr),
 }
 
@@ -41,22 +44,22 @@ impl std::fmt::Debug for Place {
     }
 }
 
-/// The environment cannot be used.
+/// An invalid environment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvironmentError {
-    /// Not `http://…` or `https://…` with a host.
-    #[error("{0:?} is not a base URL; write scheme and authority, such as https://127.0.0.1:8443")]
+    /// The text is not `http://…` or `https://…` with a host and without a path.
+    #[error("{0:?} is not a base URL; expected scheme and authority, such as https://127.0.0.1:8443")]
     BaseUrl(String),
-    /// Not the address of a proxy.
-    #[error("{0:?} is not a proxy; write scheme, host and port, such as http://proxy.example:3128")]
+    /// The text is not the address of a proxy.
+    #[error("{0:?} is not a proxy; expected scheme, host and port, such as http://proxy.example:3128")]
     Proxy(String),
-    /// Not PEM certificates.
-    #[error("cannot read the certificates: {0}")]
+    /// The certificates cannot be used, or TLS cannot be set up.
+    #[error("cannot use the certificates: {0}; pass CA certificates in PEM")]
     Certificates(String),
 }
 
-/// An address as it may be shown: who logs in there, and with what, is nobody's business.
+/// Masks user name and password of a URL, for errors and `Debug`.
 fn without_user(url: &str) -> String {
     match (url.find("//").map_or(0, |at| at + 2), url.rfind('@')) {
         (start, Some(at)) if at >= start => format!("{}***{}", &url[..start], &url[at..]),
@@ -71,7 +74,7 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// The vendor's hosts by role: primary and alternate.
+/// Returns the vendor's hosts of a role: primary and alternate (empty if none exists).
 const fn vendor_hosts(role: HostRole) -> (&'static str, &'static str) {
     match role {
         HostRole::Account => ("vera-us-oem-account11.mios.com", "vera-us-oem-account12.mios.com"),
@@ -84,12 +87,18 @@ const fn vendor_hosts(role: HostRole) -> (&'static str, &'static str) {
 }
 
 impl Environment {
-    /// The vendor's own hosts.
+    /// Returns the vendor's hosts (default).
     pub fn vendor() -> Self {
         Self::default()
     }
 
-    /// Every server at one base URL, such as `https://127.0.0.1:8443`.
+    /// Creates an environment with one server for everything, such as `https://127.0.0.1:8443`.
+    ///
+    /// With `http://`, passwords and tokens are sent in clear text. Use it for a simulator only.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvironmentError::BaseUrl`] if the text is not an `http` or `https` URL with a host and without path and query.
     pub fn from_base_url(url: &str) -> Result<Self, EnvironmentError> {
         let uri: http::Uri = url.parse().map_err(|_| EnvironmentError::BaseUrl(without_user(url)))?;
         let good = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
@@ -101,40 +110,53 @@ impl Environment {
         Ok(Self { place, ..Self::default() })
     }
 
-    /// The vendor's host names over TLS, every one reached at this address.
+    /// Creates an environment with the vendor's host names over TLS, all connected to one address.
+    ///
+    /// A port of 0 means 443. Proxies are not used.
     pub fn with_host_override(address: SocketAddr) -> Self {
         Self { place: Place::Mapped(address), ..Self::default() }
     }
 
-    /// Trusts these certificate authorities too, in PEM.
+    /// Adds certificate authorities in PEM to the public ones.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvironmentError::Certificates`] if the text is not PEM or contains no certificate.
     pub fn trust_pem(mut self, pem: &str) -> Result<Self, EnvironmentError> {
         let read = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
         let read = read.map_err(|error| EnvironmentError::Certificates(error.to_string()))?;
         if read.is_empty() {
-            return Err(EnvironmentError::Certificates("there are none".into()));
+            return Err(EnvironmentError::Certificates("the text contains no certificate".into()));
         }
         self.extra_roots.extend(read);
         Ok(self)
     }
 
-    /// Goes through that HTTP proxy, such as `http://proxy.example:3128`. Without it the usual environment variables count.
+    /// Sets an HTTP proxy, such as `http://proxy.example:3128` (default: the environment variables, such as `HTTPS_PROXY`).
+    ///
+    /// Has no effect with [`with_host_override`](Self::with_host_override).
+    ///
+    /// # Errors
+    ///
+    /// [`EnvironmentError::Proxy`] if the text is not a URL. A URL that is not usable as a proxy is reported by
+    /// [`MmsClient::new`](crate::MmsClient::new).
     pub fn proxy(mut self, url: &str) -> Result<Self, EnvironmentError> {
         let proxy = url.parse().map_err(|_| EnvironmentError::Proxy(without_user(url)))?;
         self.proxy = Some(proxy);
         Ok(self)
     }
 
-    /// Whether everything is said in clear: a base URL of `http`.
+    /// Returns true if the base URL is `http://`, so that passwords and tokens are sent in clear text.
     pub fn is_clear_text(&self) -> bool {
         matches!(&self.place, Place::Base(url) if url.starts_with("http://"))
     }
 
-    /// Certificate authorities trusted beside the public ones.
+    /// Returns the certificate authorities that were added to the public ones.
     pub fn extra_roots(&self) -> &[CertificateDer<'static>] {
         &self.extra_roots
     }
 
-    /// The address that vendor host names are reached at, if it is not the vendor's own.
+    /// Returns the address of [`with_host_override`](Self::with_host_override), if set.
     pub const fn override_address(&self) -> Option<SocketAddr> {
         match self.place {
             Place::Mapped(address) => Some(address),
@@ -142,13 +164,13 @@ impl Environment {
         }
     }
 
-    /// Primary and alternate host of a role.
+    /// Returns the default primary and alternate host of a role.
     pub(crate) fn hosts(role: HostRole) -> (String, String) {
         let (primary, alternate) = vendor_hosts(role);
         (primary.into(), alternate.into())
     }
 
-    /// Scheme and authority for a host that the service named.
+    /// Returns the base URL for a vendor host.
     pub(crate) fn url(&self, host: &str) -> String {
         match &self.place {
             Place::Base(url) => url.clone(),
@@ -156,7 +178,7 @@ impl Environment {
         }
     }
 
-    /// Whether primary and alternate are the same place.
+    /// Returns true if primary and alternate are the same server.
     pub(crate) const fn has_one_server(&self) -> bool {
         matches!(self.place, Place::Base(_))
     }
@@ -165,7 +187,7 @@ impl Environment {
         let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let (_, bad) = roots.add_parsable_certificates(self.extra_roots.iter().cloned());
         if bad > 0 {
-            return Err(EnvironmentError::Certificates(format!("{bad} of them cannot be used")));
+            return Err(EnvironmentError::Certificates(format!("{bad} of them cannot be parsed")));
         }
         let failed = |error: &dyn std::fmt::Display| EnvironmentError::Certificates(error.to_string());
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -188,7 +210,7 @@ impl Environment {
     }
 }
 
-/// Resolves every name to one address.
+/// A resolver that maps every name to one address.
 struct OneAddress(SocketAddr);
 
 impl Resolve for OneAddress {

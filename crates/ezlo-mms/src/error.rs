@@ -1,11 +1,13 @@
-//! What can go wrong with a call, and what to do about it.
+//! The errors of calls to the account cloud.
 
 use std::time::Duration;
 
 use ezlo_protocol::cloud::call::AnswerError;
 use ezlo_protocol::error::RetryClass;
 
-/// A call failed.
+/// A failed call to the account cloud.
+///
+/// `Display` prints the call, the host, the kind and a hint. No text contains a password or token.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{call} at {host} failed: {kind}; {}", kind.hint())]
 pub struct Error {
@@ -16,38 +18,40 @@ pub struct Error {
     retry_after: Option<Duration>,
 }
 
-/// Why a call failed.
+/// The kind of a failed call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// User name or password is wrong. Never retried.
+    /// User name or password is wrong. Permanent; never retried.
     #[error("user name or password is wrong")]
     BadCredentials,
-    /// The token is no longer good.
-    #[error("the identity is not accepted any more")]
+    /// The Identity or token is missing or not accepted. Permanent.
+    ///
+    /// [`Authenticator::call`](crate::Authenticator::call) refreshes the Identity once.
+    #[error("the Identity is not accepted")]
     IdentityExpired,
-    /// The service refused.
-    #[error("the service refused ({0})")]
+    /// The service refused the call. Permanent.
+    #[error("the service refused the call ({0})")]
     Refused(AnswerError),
-    /// The service failed; it may work in a moment.
+    /// The service reported a temporary failure (HTTP 408, 429, or 500 and above). Transient.
     #[error("the service failed ({0})")]
     Unavailable(AnswerError),
-    /// The service could not be reached.
+    /// No connection was established, so the request was not sent. Transient.
     #[error("no connection ({0})")]
     Unreachable(String),
-    /// The connection broke before the answer was whole. The call may have been done.
-    #[error("the connection broke ({0})")]
+    /// The connection ended before the response was complete. The call may have taken effect. Transient.
+    #[error("the connection ended before the response was complete ({0})")]
     ConnectionLost(String),
-    /// No answer in time.
-    #[error("no answer in time")]
+    /// No response within 30 s (60 s for a token exchange). The call may have taken effect. Transient.
+    #[error("no response in time")]
     TimedOut,
-    /// The answer is longer than any real one.
-    #[error("the answer is too long")]
+    /// The response body is longer than 8 MiB. Permanent.
+    #[error("the response is longer than 8 MiB")]
     BodyTooLarge,
-    /// The answer is not what it should be.
+    /// The response is not one of this service. The text contains the cause. Permanent.
     #[error("{0}")]
     InvalidResponse(String),
-    /// The request cannot be built from what was given.
+    /// The request cannot be built from the parameters. The text contains the cause. Permanent.
     #[error("{0}")]
     BadRequest(String),
 }
@@ -55,13 +59,13 @@ pub enum ErrorKind {
 impl ErrorKind {
     const fn hint(&self) -> &'static str {
         match self {
-            Self::BadCredentials => "check both and log in again",
+            Self::BadCredentials => "check the credentials and log in again",
             Self::IdentityExpired => "log in again",
             Self::Refused(_) => "the same request will be refused again",
             Self::Unavailable(_) | Self::ConnectionLost(_) | Self::TimedOut => "try again later",
             Self::Unreachable(_) => "check the network and the address",
-            Self::BodyTooLarge | Self::InvalidResponse(_) => "is this the right server?",
-            Self::BadRequest(_) => "check what was given",
+            Self::BodyTooLarge | Self::InvalidResponse(_) => "check that the host belongs to this service",
+            Self::BadRequest(_) => "check the parameters",
         }
     }
 }
@@ -76,28 +80,30 @@ impl Error {
         self
     }
 
-    /// How long the service asked to be left alone.
+    /// Returns the wait that the service requested with `Retry-After`, if any.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Why.
+    /// Returns the kind of the error.
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// The longer of two waits that were asked for.
+    /// Sets `retry_after` to the longer of two requested waits.
     pub(crate) fn not_before(mut self, other: Option<Duration>) -> Self {
         self.retry_after = self.retry_after.max(other);
         self
     }
 
-    /// Which call.
+    /// Returns the name of the call, such as `login` or `devices`.
     pub const fn call(&self) -> &'static str {
         self.call
     }
 
-    /// Whether another server, or the same one later, may do better.
+    /// Returns true if the same call may succeed later or at another host.
+    ///
+    /// True for `Unavailable`, `Unreachable`, `ConnectionLost` and `TimedOut`.
     pub const fn is_transient(&self) -> bool {
         matches!(
             self.kind,
@@ -105,7 +111,7 @@ impl Error {
         )
     }
 
-    /// Whether the request cannot have reached the server.
+    /// Returns true if the request cannot have reached the server.
     pub(crate) const fn never_left(&self) -> bool {
         matches!(self.kind, ErrorKind::Unreachable(_))
     }
@@ -117,7 +123,7 @@ impl From<AnswerError> for ErrorKind {
             (_, RetryClass::BadCredentials) => Self::BadCredentials,
             (_, RetryClass::LogInAgain) => Self::IdentityExpired,
             (_, RetryClass::Transient) => Self::Unavailable(error),
-            (AnswerError::Decode(decode), _) => Self::InvalidResponse(format!("cannot read the answer: {decode}")),
+            (AnswerError::Decode(decode), _) => Self::InvalidResponse(format!("cannot decode the response: {decode}")),
             _ => Self::Refused(error),
         }
     }

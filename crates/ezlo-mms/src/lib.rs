@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::missing_errors_doc)]
 
 mod authenticator;
 #[cfg(feature = "blocking")]
@@ -7,6 +8,7 @@ mod client;
 mod clock;
 mod environment;
 mod error;
+mod login_session;
 mod retry;
 mod store;
 
@@ -17,7 +19,8 @@ pub use retry::RetryPolicy;
 pub use store::KeyringStore;
 pub use store::{FileStore, MemoryStore, StoreError, TokenStore};
 
-pub use client::{Credentials, LoginSession, MmsClient, NewAccount};
+pub use client::MmsClient;
 pub use environment::{Environment, EnvironmentError};
 pub use error::{Error, ErrorKind};
 pub use ezlo_protocol as protocol;
+pub use login_session::{Credentials, LoginSession, NewAccount};

@@ -1,4 +1,4 @@
-//! When a call is tried again: by class of error, with jitter, within a budget.
+//! Retries of calls: exponential backoff with jitter, within a budget.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,20 +6,28 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-/// How calls are tried again. Only what changes nothing when done twice is, and only after errors that may pass; bad
-/// credentials never.
+/// The retry policy of a client.
+///
+/// A call is repeated only after a transient error ([`Error::is_transient`](crate::Error::is_transient)), and only if it is
+/// idempotent or no connection was established. Bad credentials are never sent again.
+///
+/// One attempt includes the alternate host. Build a policy from [`RetryPolicy::default`] or [`RetryPolicy::never`] and set
+/// its fields.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Attempts in all; 1 = no retries.
+    /// Maximum number of attempts, the first one included; 1 = no retries (default: 3).
     pub max_attempts: u32,
-    /// Wait before the second attempt; doubled for each further one, half of it by chance.
+    /// Wait before the second attempt; doubled for each further one. Jitter: 50 to 100 % of it (default: 300 ms).
     pub initial_backoff: Duration,
-    /// No wait is longer. A service that asks for more time than this is not asked again: the error tells how long.
+    /// Maximum wait (default: 10 s).
+    ///
+    /// `Retry-After` is a lower bound of the wait. If it exceeds this maximum, the call is not repeated, and
+    /// [`Error::retry_after`](crate::Error::retry_after) returns it.
     pub max_backoff: Duration,
-    /// Retries that all calls of a client together may spend at once.
+    /// Capacity of the retry budget that all calls of a client share, in retries (default: 10).
     pub retry_budget: u32,
-    /// Time in which one spent retry comes back.
+    /// Time in which the budget regains one retry (default: 6 s).
     pub budget_refill: Duration,
 }
 
@@ -36,13 +44,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Never tries again.
+    /// Returns a policy without retries. The alternate host is still tried.
     pub fn never() -> Self {
         Self { max_attempts: 1, ..Self::default() }
     }
 
-    /// How long to wait after that many failures, for a `spread` between 0.0 and 1.0; `None` when it is enough. What the
-    /// service asked for is a floor.
+    /// Returns the wait after this many failures; `None` if the call is not to be repeated. `asked` (`Retry-After`) is a lower
+    /// bound, and `spread` between 0.0 and 1.0 selects the jitter.
     pub(crate) fn wait(&self, failures: u32, asked: Option<Duration>, spread: f64) -> Option<Duration> {
         if failures >= self.max_attempts || asked.is_some_and(|asked| asked > self.max_backoff) {
             return None;
@@ -54,7 +62,7 @@ impl RetryPolicy {
     }
 }
 
-/// Retries that may still be spent: a service that is down must not get three times the load from everybody.
+/// The shared retry budget, so that the retries of many callers do not multiply the load on a failing service.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Mutex<Bucket>>);
 
@@ -69,7 +77,7 @@ impl Budget {
         Self(Arc::new(Mutex::new(Bucket { left: f64::from(policy.retry_budget), at: None })))
     }
 
-    /// Spends one; false when there is none.
+    /// Takes one retry from the budget; false if it is exhausted.
     pub(crate) fn spend(&self, policy: &RetryPolicy, now: Instant) -> bool {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = bucket.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
@@ -84,7 +92,7 @@ impl Budget {
     }
 }
 
-/// What `Retry-After` asks for: seconds, or a date.
+/// Parses `Retry-After`, which contains seconds or an HTTP date. A date in the past is a wait of zero.
 pub(crate) fn retry_after(value: Option<&HeaderValue>, now_unix: i64) -> Option<Duration> {
     let text = value?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -95,8 +103,8 @@ pub(crate) fn retry_after(value: Option<&HeaderValue>, now_unix: i64) -> Option<
     Some(Duration::from_secs(unix.saturating_sub(u64::try_from(now_unix).unwrap_or_default())))
 }
 
-/// Between 0.0 and 1.0; the hasher's keys are the one source of entropy in the standard library.
-#[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
+/// Returns a random fraction in 0.0..1.0. The keys of the hasher are the only entropy in the standard library.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit a mantissa")]
 pub(crate) fn chance() -> f64 {
     let drawn = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0_u8);
     (drawn >> 11) as f64 / (1_u64 << 53) as f64
@@ -107,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_are_spread_and_end() {
+    fn backoff_doubles_with_jitter_up_to_max_attempts() {
         let policy = RetryPolicy { max_attempts: 4, initial_backoff: Duration::from_secs(1), ..RetryPolicy::default() };
         let wait = |failures, spread| policy.wait(failures, None, spread).map(|wait| wait.as_millis());
         assert_eq!(
@@ -118,28 +126,28 @@ mod tests {
     }
 
     #[test]
-    fn chance_spreads() {
+    fn random_fractions_cover_the_range() {
         let draws: Vec<f64> = (0..200).map(|_| chance()).collect();
         assert!(draws.iter().all(|share| (0.0..1.0).contains(share)), "{draws:?}");
-        // That all 200 fall on one side has a chance of one in 10^18.
+        // The probability that no draw is below 0.2, or none above 0.8, is about 10^-19.
         assert!(draws.iter().any(|share| *share < 0.2) && draws.iter().any(|share| *share > 0.8), "{draws:?}");
     }
 
     #[test]
-    fn what_the_service_asks_for_is_honoured_or_told() {
+    fn retry_after_is_a_lower_bound_up_to_max_backoff() {
         let policy = RetryPolicy::default();
         assert_eq!(policy.wait(1, Some(Duration::from_secs(5)), 0.0), Some(Duration::from_secs(5)));
         assert_eq!(policy.wait(1, Some(policy.max_backoff), 0.0), Some(policy.max_backoff));
-        assert_eq!(policy.wait(1, Some(Duration::from_secs(11)), 0.0), None, "nobody waits that long here");
+        assert_eq!(policy.wait(1, Some(Duration::from_secs(11)), 0.0), None, "longer than max_backoff");
         let header = |text: &str| retry_after(Some(&text.parse().unwrap()), 1_700_000_000);
         assert_eq!(header("7"), Some(Duration::from_secs(7)));
         assert_eq!(header("Tue, 14 Nov 2023 22:13:50 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(header("Fri, 14 Nov 2003 22:13:50 GMT"), Some(Duration::ZERO), "that is over");
+        assert_eq!(header("Fri, 14 Nov 2003 22:13:50 GMT"), Some(Duration::ZERO), "a date in the past");
         assert_eq!((header("soon"), header("-1"), retry_after(None, 0)), (None, None, None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_budget_runs_out_and_comes_back() {
+    async fn the_retry_budget_runs_out_and_refills() {
         let policy = RetryPolicy { retry_budget: 2, budget_refill: Duration::from_secs(10), ..RetryPolicy::default() };
         let budget = Budget::new(&policy);
         let spend = |budget: &Budget| budget.spend(&policy, Instant::now());

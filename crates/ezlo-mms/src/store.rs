@@ -1,4 +1,4 @@
-//! Where a login is kept from run to run.
+//! Token stores, which persist Identities between runs.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,48 +10,63 @@ use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::secret::{IdentitySignature, IdentityToken};
 use serde::{Deserialize, Serialize};
 
-/// Keeps one identity for each user name. What is kept opens the account until it expires: treat it like a password.
+/// A store of one Identity for each user name.
+///
+/// A stored Identity opens the account until it expires; treat it like a password. User names are compared without regard
+/// to case. The methods may block: [`Authenticator`](crate::Authenticator) calls them on a blocking thread.
 pub trait TokenStore: Send + Sync + 'static {
-    /// The identity that was kept for this user; `None` when there is none.
+    /// Returns the stored Identity of a user; `None` if none is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot be read.
     fn load(&self, username: &str) -> Result<Option<IdentityPair>, StoreError>;
-    /// Keeps an identity in place of the one before.
+    /// Stores the Identity of a user and replaces the previous one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot be read or written.
     fn save(&self, username: &str, pair: &IdentityPair) -> Result<(), StoreError>;
-    /// Forgets it.
+    /// Removes the Identity of a user, if one is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot be read or written.
     fn clear(&self, username: &str) -> Result<(), StoreError>;
 }
 
-/// A login could not be kept or found.
+/// A failed access to a token store. No text contains a token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The file could not be read or written.
+    /// The file could not be read or written, or its folder could not be locked within 2 s.
     #[error("cannot access the token store {}", path.display())]
     Io {
-        /// Which.
+        /// Path of the token file.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
-    /// Others can read the file.
-    #[error("{} can be read by others (mode {mode:o}); run `chmod 600` on it, and change the password if others were there", path.display())]
+    /// The file is accessible to other users of the machine (Unix only).
+    #[error("{} is accessible to other users (mode {mode:o}); run `chmod 600` on it and change the password", path.display())]
     InsecurePermissions {
-        /// Which.
+        /// Path of the token file.
         path: PathBuf,
-        /// Its mode.
+        /// Permission bits of the file.
         mode: u32,
     },
-    /// The file is not what this library writes.
+    /// The file was not written by this crate, is damaged, or is longer than 1 MiB.
     #[error("{} is not a token file; delete it and log in again", path.display())]
     Damaged {
-        /// Which.
+        /// Path of the token file.
         path: PathBuf,
     },
-    /// The operating system's keyring refused.
-    #[error("the keyring refused: {0}")]
+    /// The keyring of the operating system failed. The text contains the cause.
+    #[error("cannot access the keyring: {0}")]
     Keyring(String),
 }
 
-/// Keeps logins for as long as it lives.
+/// A token store in memory. Its content is lost when it is dropped.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<HashMap<String, IdentityPair>>);
 
@@ -77,15 +92,18 @@ impl TokenStore for MemoryStore {
     }
 }
 
-/// Keeps logins in a file that only its owner can read. Written whole or not at all.
+/// A token store in a JSON file that only its owner can read (mode 0600 on Unix).
+///
+/// The file is replaced atomically. On Unix several processes can share it: a writer locks the folder and waits up to 2 s
+/// for the lock. On other systems permissions are not checked, and only one process may write.
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
-    /// One writer at a time in this process; a lock on the folder keeps other processes out.
+    /// Serialises the writers of this process; a lock on the folder excludes other processes.
     writing: Mutex<()>,
 }
 
-/// Longest token file that is read, in bytes: an identity is a few kB.
+/// Maximum length of a token file in bytes; one Identity is a few kB.
 const MAX_FILE: u64 = 1024 * 1024;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -100,11 +118,12 @@ struct StoredPair {
     signature: String,
 }
 
-/// Version of the file's form.
+/// Version of the file format.
 const VERSION: u32 = 1;
 
 impl FileStore {
-    /// That file; it and its folder are made when something is kept.
+    /// Creates a store for a file path. No file access; the file and its folder are created by the first
+    /// [`save`](TokenStore::save).
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), writing: Mutex::new(()) }
     }
@@ -125,7 +144,7 @@ impl FileStore {
             }
             Err(error) => return Err(self.io(error)),
         };
-        // Of the file that is open, not of whatever has that name a moment later.
+        // Checks the open file, because another file may have this name by now.
         refuse_open(&self.path, &file.metadata().map_err(|error| self.io(error))?)?;
         let damaged = || StoreError::Damaged { path: self.path.clone() };
         let mut text = Vec::new();
@@ -133,14 +152,14 @@ impl FileStore {
         if text.len() as u64 > MAX_FILE {
             return Err(damaged());
         }
-        // The error would quote what is in the file.
+        // The error of serde_json may quote a token, so it is dropped.
         let kept: StoredFile = serde_json::from_slice(&text).map_err(|_| damaged())?;
         if kept.version == VERSION { Ok(kept) } else { Err(damaged()) }
     }
 
     fn write(&self, kept: &StoredFile) -> Result<(), StoreError> {
         let folder = self.folder();
-        // Made with mode 0600, beside the old file, and put in its place in one step.
+        // A temporary file with mode 0600 in the same folder replaces the old one atomically.
         let mut file = tempfile::Builder::new().prefix(".ezlo-").tempfile_in(folder).map_err(|error| self.io(error))?;
         let text = serde_json::to_vec(kept).map_err(|error| self.io(error.into()))?;
         file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(|error| self.io(error))?;
@@ -182,11 +201,12 @@ impl TokenStore for FileStore {
     }
 }
 
-/// How often a folder that somebody else writes in is asked for, and how long it is left alone in between.
+/// Number of attempts to lock the folder, and the pause between them.
 #[cfg(unix)]
 const TRIES: (u32, std::time::Duration) = (100, std::time::Duration::from_millis(20));
 
-/// Keeps other processes out until it is dropped. Writing takes a moment; who takes two seconds is stuck.
+/// Locks the folder against other processes until the result is dropped. A write takes milliseconds, so a lock that is held
+/// for 2 s is reported as an error.
 #[cfg(unix)]
 #[expect(clippy::disallowed_methods, reason = "another process's lock has no clock to wait by")]
 fn lock(folder: &Path) -> std::io::Result<File> {
@@ -199,16 +219,16 @@ fn lock(folder: &Path) -> std::io::Result<File> {
             Err(std::fs::TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process is writing there and does not end"))
+    Err(std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process has locked the folder for more than 2 s"))
 }
 
-/// Elsewhere folders cannot be locked; there one process keeps its logins.
+/// Folders cannot be locked on other systems.
 #[cfg(not(unix))]
 fn lock(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A file that others can read has been read.
+/// Refuses a file that other users can access, because its tokens may be compromised.
 #[cfg(unix)]
 fn refuse_open(path: &Path, metadata: &std::fs::Metadata) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -216,13 +236,13 @@ fn refuse_open(path: &Path, metadata: &std::fs::Metadata) -> Result<(), StoreErr
     if mode & 0o077 == 0 { Ok(()) } else { Err(StoreError::InsecurePermissions { path: path.to_owned(), mode }) }
 }
 
-/// Elsewhere a user's folder is the user's.
+/// Permission bits exist on Unix only.
 #[cfg(not(unix))]
 fn refuse_open(_: &Path, _: &std::fs::Metadata) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Keeps logins in the operating system's keyring.
+/// A token store in the keyring of the operating system (feature `keyring`).
 #[cfg(feature = "keyring")]
 #[derive(Debug, Clone)]
 pub struct KeyringStore {
@@ -231,7 +251,7 @@ pub struct KeyringStore {
 
 #[cfg(feature = "keyring")]
 impl KeyringStore {
-    /// Under that service name, such as the application's.
+    /// Creates a store under a service name, such as the name of the application. The keyring is not accessed.
     pub fn new(service: impl Into<String>) -> Self {
         Self { service: service.into() }
     }
@@ -250,7 +270,7 @@ impl TokenStore for KeyringStore {
             Err(keyring::Error::NoEntry) => return Ok(None),
             Err(error) => return Err(StoreError::Keyring(error.to_string())),
         };
-        let damaged = |_| StoreError::Keyring("the entry is not a login of this library".into());
+        let damaged = |_| StoreError::Keyring("the entry was not written by this crate".into());
         let kept: StoredPair = serde_json::from_str(&text).map_err(damaged)?;
         Ok(Some(IdentityPair {
             identity: IdentityToken::new(kept.identity),
@@ -286,23 +306,23 @@ mod tests {
         store.save("Demo.User", &pair("one")).unwrap();
         store.save("other", &pair("two")).unwrap();
         store.save("demo.user", &pair("three")).unwrap();
-        assert_eq!(store.load("DEMO.USER").unwrap(), Some(pair("three")), "names are the same in any case");
+        assert_eq!(store.load("DEMO.USER").unwrap(), Some(pair("three")), "user names are case-insensitive");
         store.clear("demo.user").unwrap();
         assert_eq!((store.load("demo.user").unwrap(), store.load("other").unwrap()), (None, Some(pair("two"))));
     }
 
     #[test]
-    fn every_store_keeps_and_forgets() {
+    fn stores_save_load_and_clear_identities() {
         let folder = tempfile::tempdir().unwrap();
         check(&MemoryStore::default());
         assert!(format!("{:?}", MemoryStore::default()).contains("MemoryStore"));
         check(&FileStore::new(folder.path().join("below/tokens.json")));
     }
 
-    /// Each store has its own mutex, as in processes of their own.
+    /// Each thread has a store of its own, so that the folder lock is tested and not the mutex.
     #[cfg(unix)]
     #[test]
-    fn writers_in_other_processes_lose_nothing() {
+    fn concurrent_stores_on_one_file_lose_no_entry() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.json");
         std::thread::scope(|scope| {
@@ -324,14 +344,14 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_file_is_the_owners_alone() {
+    fn the_file_is_accessible_to_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.json");
         let store = FileStore::new(&path);
         store.save("u", &pair("one")).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file remains");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let error = store.load("u").unwrap_err().to_string();
         assert!(error.contains("mode 640") && error.contains("chmod 600"), "{error}");
@@ -339,7 +359,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_damaged_file_is_refused_and_not_quoted() {
+    fn a_damaged_file_is_refused_without_quoting_it() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.json");

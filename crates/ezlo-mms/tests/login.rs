@@ -1,5 +1,5 @@
-//! A login that keeps itself good, against a scripted server.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Tests of `Authenticator` and of retries against a scripted HTTP server.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -64,7 +64,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn many_callers_make_one_login_and_it_is_replaced_before_it_expires() {
+async fn concurrent_callers_share_one_login_refreshed_before_expiry() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
     let login = bench.login();
@@ -89,14 +89,14 @@ async fn many_callers_make_one_login_and_it_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
-async fn while_the_service_is_away_an_identity_is_used_to_its_end() {
+async fn an_identity_is_used_until_expiry_while_the_service_fails() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
     let login = bench.login();
     let first = login.session().await.unwrap();
     let away = Mock::given(path_regex("^/autha/")).respond_with(ResponseTemplate::new(503)).up_to_n_times(3).expect(3);
     away.mount(&bench.server).await;
-    // Asked at four minutes, not again at once, again later; the last one finds nothing that is good any more.
+    // Attempts at 240 s left, at 219 s (the wait of 20 s has passed) and at 0 s, when the identity has expired. None at 225 s.
     for (left, good) in [(240, true), (225, true), (219, true), (0, false)] {
         bench.now.store(START + 86_400 - left, Ordering::Relaxed);
         match login.session_and_generation().await {
@@ -108,9 +108,9 @@ async fn while_the_service_is_away_an_identity_is_used_to_its_end() {
     assert_eq!(login.session_and_generation().await.unwrap().1, 2);
 }
 
-/// An identity that lives no longer than the usual margin is not replaced for every call.
+/// An identity that is valid for less than the usual margin of 300 s must not be refreshed for every call.
 #[tokio::test]
-async fn a_short_lived_identity_is_used_too() {
+async fn a_short_lived_identity_is_refreshed_at_a_quarter_of_its_lifetime() {
     let bench = Bench::new().await;
     let login = bench.login();
     for (second, generation) in [(0, 1), (60, 1), (89, 1), (90, 2), (150, 2)] {
@@ -123,29 +123,29 @@ async fn a_short_lived_identity_is_used_too() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_there_is_used_and_replaced_once_for_all() {
+async fn an_existing_session_is_reused_and_refreshed_once() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
     let first = bench.login().session().await.unwrap();
     let credentials = Some(Credentials::new("demo.user", "hunter2"));
     let login = Authenticator::from_session(bench.client(), (*first).clone(), credentials);
-    assert_eq!(login.session().await.unwrap().pair(), first.pair(), "nobody logs in");
+    assert_eq!(login.session().await.unwrap().pair(), first.pair(), "no login is sent");
     bench.log_in_gives(START + 1, 1).await;
     let second = login.refresh(&first).await.unwrap();
-    assert_eq!(login.refresh(&first).await.unwrap().pair(), second.pair(), "somebody has replaced it already");
+    assert_eq!(login.refresh(&first).await.unwrap().pair(), second.pair(), "it was refreshed already");
     let before = *login.generation().borrow();
     login.log_out().await.unwrap();
     assert_eq!(*login.generation().borrow(), before + 1);
     for outcome in [login.session().await, login.refresh(&second).await] {
         let error = outcome.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::IdentityExpired), "out is out: {error}");
+        assert!(matches!(error.kind(), ErrorKind::IdentityExpired), "after log_out: {error}");
     }
     let shown = format!("{login:?}");
     assert!(shown.contains("demo.user") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[tokio::test]
-async fn other_refusals_are_told_and_not_asked_again() {
+async fn other_refusals_are_returned_without_a_retry() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
     let refused =
@@ -156,7 +156,7 @@ async fn other_refusals_are_told_and_not_asked_again() {
 }
 
 #[tokio::test]
-async fn who_waited_while_a_login_failed_gets_its_error() {
+async fn callers_that_waited_for_a_failed_login_get_its_error() {
     let bench = Bench::new().await;
     let failing = Mock::given(path_regex("^/autha/")).respond_with(ResponseTemplate::new(503));
     failing.up_to_n_times(1).expect(1).mount(&bench.server).await;
@@ -168,10 +168,10 @@ async fn who_waited_while_a_login_failed_gets_its_error() {
             .all(|outcome| matches!(outcome, Err(error) if matches!(error.kind(), ErrorKind::Unavailable(_))))
     );
     bench.log_in_gives(START, 1).await;
-    assert!(login.session().await.is_ok(), "who comes later tries again");
+    assert!(login.session().await.is_ok(), "a later caller logs in again");
 }
 
-/// That many callers at once: all of them wait before the first one is answered.
+/// Starts this many callers at once; all of them wait before the first login ends.
 async fn futures(login: &Authenticator, number: usize) -> Vec<Result<Arc<ezlo_mms::LoginSession>, ezlo_mms::Error>> {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..number {
@@ -182,7 +182,7 @@ async fn futures(login: &Authenticator, number: usize) -> Vec<Result<Arc<ezlo_mm
 }
 
 #[tokio::test]
-async fn a_dead_identity_is_replaced_once_and_the_call_made_again() {
+async fn an_expired_identity_is_refreshed_once_and_the_call_is_repeated() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
     let login = bench.login();
@@ -202,7 +202,7 @@ async fn a_dead_identity_is_replaced_once_and_the_call_made_again() {
 }
 
 #[tokio::test]
-async fn a_service_that_takes_no_identity_is_not_asked_for_ever() {
+async fn a_service_that_rejects_every_identity_is_called_twice() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 2).await;
     Mock::given(path("/account/account/account/1200001/devices"))
@@ -227,7 +227,7 @@ async fn bad_credentials_are_sent_once() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_by_days_logs_in_once() {
+async fn a_local_clock_that_is_days_ahead_causes_one_login() {
     let bench = Bench::new().await;
     bench.log_in_gives(START - 3 * 86_400, 1).await;
     let login = bench.login();
@@ -237,7 +237,7 @@ async fn a_clock_that_is_wrong_by_days_logs_in_once() {
 }
 
 #[tokio::test]
-async fn a_kept_login_is_taken_while_it_is_good() {
+async fn a_stored_identity_is_reused_until_it_expires() {
     let bench = Bench::new().await;
     bench.log_in_gives(START, 1).await;
     let folder = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ async fn a_kept_login_is_taken_while_it_is_good() {
 }
 
 #[tokio::test]
-async fn reads_are_tried_again_as_asked_and_the_rest_is_told() {
+async fn reads_are_retried_unless_retry_after_exceeds_the_limit() {
     let server = MockServer::start().await;
     let busy = |after: &str| ResponseTemplate::new(503).insert_header("retry-after", after);
     Mock::given(any()).respond_with(busy("0")).up_to_n_times(2).expect(2).mount(&server).await;
@@ -275,12 +275,12 @@ async fn reads_are_tried_again_as_asked_and_the_rest_is_told() {
     Mock::given(any()).respond_with(busy("3600")).expect(1).mount(&server).await;
     let client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap()).unwrap().with_retry(retry);
     let error = client.locate().await.unwrap_err();
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)), "nobody waits an hour here; the caller may");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)), "a long wait is left to the caller");
 }
 
 #[cfg(feature = "blocking")]
 #[test]
-fn blocking_calls_do_the_same() {
+fn blocking_calls_log_in_and_list_the_hubs() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let bench = runtime.block_on(async {
         let bench = Bench::new().await;

@@ -1,99 +1,99 @@
-//! Why a hub was not brought in: an error for each way it can fail.
+//! The errors of onboarding, with one variant for each way to fail.
 
 use crate::access_point::AccessPointError;
 
-/// Why a hub was not brought in.
+/// A failed onboarding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnboardingError {
-    /// There is no access point.
+    /// The networks could not be read from the access point.
     #[error("{0}")]
     NoAccessPoint(AccessPointError),
-    /// The hub sees no network at all.
-    #[error("the hub sees no network; move it closer to the router")]
+    /// The hub receives no network at all.
+    #[error("the hub receives no Wi-Fi network; move it closer to the router")]
     EmptyScan,
-    /// The hub does not see that network.
-    #[error("the hub does not see {ssid:?}; it hears the 2.4 GHz band only, and sees {}", seen.join(", "))]
+    /// The hub does not receive the requested network.
+    #[error("the hub does not receive {ssid:?}, only {}; check the name and the 2.4 GHz band", seen.join(", "))]
     NoSuchNetwork {
-        /// What was wanted.
+        /// Name of the requested network.
         ssid: String,
-        /// What there is.
+        /// Names of the networks that the hub receives.
         seen: Vec<String>,
     },
-    /// The network is on 5 GHz only, which hubs cannot join.
-    #[error("{ssid:?} is on 5 GHz only; switch on its 2.4 GHz band")]
+    /// The network is on 5 GHz only (all its channels are above 14). Hubs use 2.4 GHz.
+    #[error("network {ssid:?} is on 5 GHz only; enable its 2.4 GHz band")]
     FiveGigahertzOnly {
-        /// The network.
+        /// Name of the network.
         ssid: String,
     },
-    /// The signal is too weak to stay.
-    #[error("{ssid:?} is too weak where the hub is ({rssi} dBm); move the hub closer to the router")]
+    /// The signal is weaker than [`Plan::weakest_signal`](crate::Plan::weakest_signal).
+    #[error("network {ssid:?} is too weak at the hub ({rssi} dBm); move the hub closer to the router")]
     WeakSignal {
-        /// The network.
+        /// Name of the network.
         ssid: String,
-        /// Its strongest signal at the hub.
+        /// Strongest signal of the network at the hub, in dBm.
         rssi: i64,
     },
-    /// The hub refused to join, at once.
-    #[error("the hub does not take the request: {0}")]
+    /// The hub refused the request to join.
+    #[error("the hub refused the request to join: {0}")]
     Refused(AccessPointError),
-    /// The network is there but did not let the hub in: almost always its key.
-    #[error("{ssid:?} did not let the hub in; check its key")]
+    /// The hub reported that it could not join the network. The usual cause is a wrong key.
+    #[error("the hub could not join network {ssid:?}; check its key")]
     WrongPasskey {
-        /// The network.
+        /// Name of the network.
         ssid: String,
     },
-    /// The access point went before the hub had joined, and did not come back.
-    #[error("the access point went away while the hub was joining: {0}")]
+    /// The status could not be read for [`Plan::absence_time`](crate::Plan::absence_time), and the hub had not joined.
+    #[error("the access point disappeared while the hub was joining: {0}")]
     AccessPointVanished(AccessPointError),
-    /// The hub restarts again and again instead of joining.
+    /// The hub restarted more than 2 times while it was joining.
     #[error("the hub restarted {times} times while it was joining; check its power supply")]
     KeepsRestarting {
-        /// How often.
+        /// Number of restarts.
         times: u32,
     },
-    /// The network gives the hub another address each time.
-    #[error("{ssid:?} gives the hub another address again and again, the last one {last}; check the router's DHCP")]
+    /// The IP address of the hub changed more than 2 times.
+    #[error("network {ssid:?} repeatedly assigned a new address to the hub, last {last}; check the DHCP server")]
     AddressUnstable {
-        /// The network.
+        /// Name of the network.
         ssid: String,
-        /// The last address.
+        /// Last address.
         last: String,
     },
-    /// Joining took too long.
-    #[error("the hub did not join {ssid:?} in time")]
+    /// The hub did not join within [`Plan::join_time`](crate::Plan::join_time).
+    #[error("the hub did not join network {ssid:?} in time; move it closer to the router and retry")]
     JoinTimedOut {
-        /// The network.
+        /// Name of the network.
         ssid: String,
     },
-    /// The hub did not restart.
+    /// The call that restarts the hub failed.
     #[error("the hub could not be restarted: {0}")]
     RestartFailed(AccessPointError),
-    /// The hub was not given to the user.
+    /// The hub was not claimed.
     #[error("the hub was not claimed: {0}")]
     Claim(ClaimError),
-    /// The hub did not come to the relay.
-    #[error("the hub joined but did not appear at the relay in time")]
+    /// The hub did not connect to the relay within [`Plan::appear_time`](crate::Plan::appear_time).
+    #[error("the hub joined the network but did not connect to the relay in time; check its internet access")]
     NeverAppeared,
 }
 
-/// Why a hub was not given to the user.
+/// A failed claim of a hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// The MAC address is not the hub's.
-    #[error("the MAC address is not this hub's; read it from the label again")]
+    /// The MAC address does not belong to the hub.
+    #[error("the MAC address does not belong to this hub; check its label")]
     WrongMac,
-    /// The cloud knows no hub with that serial.
-    #[error("no hub has this serial; read it from the label again")]
+    /// The cloud has no hub with this serial.
+    #[error("no hub has this serial; check its label")]
     UnknownSerial,
-    /// The hub belongs to somebody else.
-    #[error("the hub belongs to another account; its owner has to give it up")]
+    /// The hub belongs to another account.
+    #[error("the hub belongs to another account; its owner must remove it first")]
     OwnedByAnother,
-    /// The cloud cannot be reached; it is tried again.
-    #[error("the cloud cannot be reached: {0}")]
+    /// The cloud is unreachable. The text contains the cause. The claim is retried.
+    #[error("the cloud is unreachable: {0}")]
     Unreachable(String),
-    /// Any other refusal.
+    /// Any other refusal, as text.
     #[error("{0}")]
     Refused(String),
 }

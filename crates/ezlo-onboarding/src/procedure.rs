@@ -1,4 +1,4 @@
-//! The whole story as a pure state machine: it gets what happened and the time, and says what to do next.
+//! Onboarding as a pure state machine: it receives results and the time, and returns the next action.
 
 use std::time::Duration;
 
@@ -8,28 +8,29 @@ use ezlo_protocol::secret::Passkey;
 use crate::access_point::AccessPointError;
 use crate::error::{ClaimError, OnboardingError};
 
-/// What is to happen, and how long it may take.
+/// The parameters of onboarding: the network to join, and limits.
+///
+/// Create it with [`Plan::new`] and change its fields.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The network to join.
+    /// Name of the network to join.
     pub ssid: String,
-    /// Its key; `None` for an open network.
+    /// Key of the network; `None` for an open network.
     pub passkey: Option<Passkey>,
-    /// How long joining may take, restarts of the hub included.
+    /// Maximum time for joining the network, restarts of the hub included (default: 180 s).
     pub join_time: Duration,
-    /// How long the access point may be away while the hub joins; a hub that restarts is away for a while.
+    /// Maximum time without a response of the access point while the hub joins. A restart takes part of it (default: 120 s).
     pub absence_time: Duration,
-    /// How long the hub may take to appear at the relay after the restart.
+    /// Maximum time after the restart for the claim, and after the claim for the connection to the relay (default: 300 s).
     pub appear_time: Duration,
-    /// The weakest signal that is tried, in dBm. Below it hubs join and then come and go.
+    /// Weakest accepted signal in dBm. Below it, the connection of a hub is unstable (default: -88 dBm).
     pub weakest_signal: i64,
-    /// An earlier run was cut short: where the access point is gone, go on behind it instead of giving up.
+    /// True to continue an interrupted run: without an access point, the later steps are executed (default: false).
     pub resume: bool,
 }
 
 impl Plan {
-    /// Joins that network; three minutes for joining, two of them without an access point, five for appearing, since some hubs
-    /// take minutes to restart.
+    /// Creates a plan with the default limits. They are generous, because some hubs take minutes to restart.
     pub fn new(ssid: impl Into<String>, passkey: Option<Passkey>) -> Self {
         Self {
             ssid: ssid.into(),
@@ -42,7 +43,7 @@ impl Plan {
         }
     }
 
-    /// The same, to go on where an earlier run was cut short. Every step may be done twice; what is done already is passed over.
+    /// Sets [`resume`](field@Self::resume): continues an interrupted run. Completed steps are skipped or safely repeated.
     #[must_use]
     pub const fn resume(mut self) -> Self {
         self.resume = true;
@@ -50,113 +51,115 @@ impl Plan {
     }
 }
 
-/// What to do next.
+/// The next action of the driver. [`onboard`](crate::onboard) executes it and passes the result on as [`Input`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
-    /// List the networks.
+    /// Fetch the networks: [`AccessPoint::networks`](crate::AccessPoint::networks).
     Scan,
-    /// Ask the hub to join.
+    /// Request that the hub joins the network: [`AccessPoint::connect`](crate::AccessPoint::connect).
     Join,
-    /// Wait that long, then ask for the status.
+    /// Wait for this time, then fetch the status: [`AccessPoint::status`](crate::AccessPoint::status).
     Poll(Duration),
-    /// Close the access point.
+    /// Close the access point: [`AccessPoint::close`](crate::AccessPoint::close).
     CloseAccessPoint,
-    /// Restart the hub.
+    /// Restart the hub: [`AccessPoint::restart`](crate::AccessPoint::restart).
     Restart,
-    /// Wait that long, then claim the hub.
+    /// Wait for this time, then claim the hub: [`Cloud::claim`](crate::Cloud::claim).
     Claim(Duration),
-    /// Wait that long, then ask whether the hub is at the relay.
+    /// Wait for this time, then check if the hub is at the relay: [`Cloud::is_online`](crate::Cloud::is_online).
     Look(Duration),
-    /// All done.
+    /// Stop: the hub is connected to the relay.
     Done,
 }
 
-/// What happened.
+/// The result of an [`Action`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Input {
-    /// The networks.
+    /// Result of [`Action::Scan`].
     Scanned(Result<WifiNetworks, AccessPointError>),
-    /// The hub took the request to join, or not.
+    /// Result of [`Action::Join`].
     Joining(Result<(), AccessPointError>),
-    /// The status.
+    /// Result of [`Action::Poll`].
     Status(Result<WifiStatus, AccessPointError>),
-    /// The access point was closed.
+    /// Result of [`Action::CloseAccessPoint`].
     Closed(Result<(), AccessPointError>),
-    /// The hub was told to restart.
+    /// Result of [`Action::Restart`].
     Restarting(Result<(), AccessPointError>),
-    /// The hub was claimed, or is claimed elsewhere (false), or the cloud refused.
+    /// Result of [`Action::Claim`]; false if the hub is claimed by other means.
     Claimed(Result<bool, ClaimError>),
-    /// Whether the hub is at the relay.
+    /// Result of [`Action::Look`]; true if the hub is connected to the relay.
     Looked(bool),
 }
 
-/// How far it has come, for whoever watches.
+/// A progress event of the procedure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// These networks are there.
+    /// The hub receives the networks with these names, and the requested one is suitable.
     Networks(Vec<String>),
-    /// There is no access point any more: the hub, or an earlier run, came further. Going on behind it.
+    /// The access point is gone, because the hub or an interrupted run has completed that part. The later steps follow.
     Resuming,
-    /// The hub joins.
+    /// The hub joins the network.
     Joining,
-    /// The hub restarted while it joined; it is asked again.
+    /// The hub restarted while it was joining, and the request to join was sent again.
     JoiningAgain,
-    /// The hub has joined, with this address.
+    /// The hub has joined the network, with this IP address if it reports one.
     Joined(Option<String>),
-    /// The hub has another address now.
+    /// The IP address of the hub changed.
     AddressChanged {
-        /// The address before.
+        /// Previous address.
         from: String,
-        /// The address now.
+        /// Current address.
         to: String,
     },
-    /// The access point is closed.
+    /// The request to close the access point was sent.
     AccessPointClosed,
-    /// The hub restarts.
+    /// The hub is restarting.
     Restarting,
-    /// The hub belongs to the user.
+    /// The hub was claimed for the user.
     Claimed,
-    /// The hub is at the relay.
+    /// The hub is connected to the relay.
     Online,
 }
 
-/// First wait between two questions; doubles up to [`LONGEST_WAIT`].
+/// First wait between two polls; doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait between two questions.
+/// Maximum wait between two polls.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-/// How long a hub may say that it joins nothing before it counts as having forgotten what it was asked for.
+/// Time for which a hub may report `disconnected` before the request to join counts as lost in a restart.
 const FORGOTTEN_TIME: Duration = Duration::from_secs(1);
-/// How often a hub may restart while it joins.
+/// Maximum number of restarts while a hub joins.
 const RESTARTS: u32 = 2;
-/// How often the address may change before it counts as unstable.
+/// Maximum number of address changes; one more counts as unstable.
 const ADDRESSES: u32 = 2;
-/// The last channel of the 2.4 GHz band, the only one that hubs hear.
+/// Last channel of the 2.4 GHz band, the only band that hubs use.
 const LAST_CHANNEL: i64 = 14;
 
 type Step = Result<(Action, Option<Progress>), OnboardingError>;
 
-/// The procedure. Time is counted from its start.
+/// The onboarding procedure as a pure state machine, for a driver of your own. [`onboard`](crate::onboard) is the usual one.
+///
+/// It has no I/O and no clock.
 #[derive(Debug)]
 pub struct Procedure {
     plan: Plan,
     wait: Duration,
-    /// Since when the access point is away.
+    /// Time since which the access point does not respond.
     away_since: Option<Duration>,
-    /// Since when the hub joins nothing.
+    /// Time since which the hub reports `disconnected`.
     idle_since: Option<Duration>,
     phase_began: Duration,
     restarts: u32,
     address: Option<String>,
     addresses: u32,
-    /// Set while it goes on behind an access point that is gone.
+    /// True if the access point is gone and the later steps are executed.
     behind: bool,
 }
 
 impl Procedure {
-    /// Begins; the first action is [`Action::Scan`].
+    /// Creates the procedure. The first action is [`Action::Scan`].
     pub const fn new(plan: Plan) -> Self {
         Self {
             plan,
@@ -171,18 +174,24 @@ impl Procedure {
         }
     }
 
-    /// What is to happen.
+    /// Returns the plan.
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Takes in what happened at that time and says what to do next.
+    /// Processes the result of the last action and returns the next action, with an optional progress event.
+    ///
+    /// `now` is the time since the start of the procedure.
+    ///
+    /// # Errors
+    ///
+    /// One variant of [`OnboardingError`] for each way to fail. The procedure has ended then.
     pub fn step(&mut self, now: Duration, input: Input) -> Step {
         match input {
             Input::Scanned(result) => self.scanned(result),
             Input::Joining(result) => self.joining(now, result),
             Input::Status(result) => self.status(now, result),
-            // The answer may be lost with the access point; whether it closed shows by itself.
+            // The response may be lost with the access point, so its result is ignored.
             Input::Closed(_) => Ok((Action::Restart, Some(Progress::AccessPointClosed))),
             Input::Restarting(result) => self.restarting(now, result),
             Input::Claimed(result) => self.claimed(now, result),
@@ -211,10 +220,11 @@ impl Procedure {
     fn scanned(&mut self, result: Result<WifiNetworks, AccessPointError>) -> Step {
         let networks = match result {
             Ok(networks) => networks.networks.into_option().unwrap_or_default(),
-            // Closed already, or restarted already: the root of the access point stays a little longer than the rest.
+            // An interrupted run closed the access point or restarted the hub. `restart` may be reachable for longer than the
+            // Wi-Fi API.
             Err(error) if self.plan.resume => {
                 self.behind = true;
-                // Somebody who answers like no hub is somebody else, on the network at home, and is left alone.
+                // A response unlike that of a hub comes from another server on the home network. It must not be restarted.
                 let next = if error.is_unreachable() { Action::Restart } else { Action::Claim(Duration::ZERO) };
                 return Ok((next, Some(Progress::Resuming)));
             }
@@ -247,7 +257,7 @@ impl Procedure {
                 Ok((Action::Poll(self.wait), Some(Progress::Joining)))
             }
             Ok(()) => Ok((Action::Poll(self.longer()), Some(Progress::JoiningAgain))),
-            // The answer is lost where the hub goes away at once; the status tells.
+            // The response is lost if the hub leaves its own network at once; the status shows the outcome.
             Err(error) if error.is_unreachable() => {
                 if self.restarts == 0 {
                     self.begin(now);
@@ -262,7 +272,7 @@ impl Procedure {
         let since = *self.away_since.get_or_insert(now);
         if now.saturating_sub(since) >= self.plan.absence_time {
             if self.address.is_some() {
-                // It has joined, and its access point went with that.
+                // The hub has joined, and its access point disappeared as a consequence.
                 self.behind = true;
                 self.begin(now);
                 return Ok((Action::Claim(Duration::ZERO), Some(Progress::Resuming)));
@@ -287,7 +297,7 @@ impl Procedure {
         match status.status.get() {
             Some(WifiState::Connected) => self.connected(status.ip.into_option().filter(|ip| !ip.is_empty())),
             Some(WifiState::Failed) => Err(OnboardingError::WrongPasskey { ssid: self.plan.ssid.clone() }),
-            // It has forgotten what it was asked for: it restarted.
+            // The hub has restarted and lost the request to join.
             Some(WifiState::Disconnected) if was_away || self.idle(now) >= FORGOTTEN_TIME => {
                 self.idle_since = None;
                 self.restarts += 1;
@@ -309,7 +319,7 @@ impl Procedure {
         now.saturating_sub(*self.idle_since.get_or_insert(now))
     }
 
-    /// An address counts once it was told twice.
+    /// An address counts once it was reported twice in a row.
     fn connected(&mut self, address: Option<String>) -> Step {
         let again = Action::Poll(FIRST_WAIT);
         match (self.address.replace(address.clone().unwrap_or_default()), address.unwrap_or_default()) {
@@ -328,7 +338,7 @@ impl Procedure {
     fn restarting(&mut self, now: Duration, result: Result<(), AccessPointError>) -> Step {
         let news = match result {
             Ok(()) => Some(Progress::Restarting),
-            // Nobody is there, or somebody else: it restarts already, or has.
+            // Without an access point the hub has restarted already, or is restarting.
             Err(_) if self.behind => None,
             Err(error) => return Err(OnboardingError::RestartFailed(error)),
         };
@@ -342,7 +352,7 @@ impl Procedure {
                 self.begin(now);
                 Ok((Action::Look(self.wait), claimed.then_some(Progress::Claimed)))
             }
-            // This machine has just left the hub's network and may not be on another one yet.
+            // This machine has just left the hub's own network and may not have joined another one yet.
             Err(ClaimError::Unreachable(_)) if self.lasted(now) < self.plan.appear_time => {
                 Ok((Action::Claim(self.longer()), None))
             }
@@ -390,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_point_that_goes_once_the_hub_has_joined_is_gone_on_behind() {
+    fn without_an_access_point_a_joined_hub_is_claimed() {
         let mut procedure = joining();
         procedure.step(at(2), connected("192.0.2.7")).unwrap();
         let step = (3..).map(|second| procedure.step(at(second), away()).unwrap()).find(|(_, news)| news.is_some());
@@ -398,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hub_that_comes_and_goes_is_not_waited_for_for_ever() {
+    fn an_intermittent_access_point_ends_with_a_join_timeout() {
         let mut procedure = joining();
         for second in 2.. {
             let step = procedure.step(at(second), if second % 5 == 0 { status("connecting") } else { away() });
@@ -410,17 +420,17 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_way() {
+    fn a_hub_is_onboarded_step_by_step() {
         let mut procedure = joining();
         let (Action::Poll(second), _) = procedure.step(at(2), status("connecting")).unwrap() else { panic!() };
-        assert_eq!(second, FIRST_WAIT * 2, "waits grow");
+        assert_eq!(second, FIRST_WAIT * 2, "the wait doubles");
         let joined = procedure.step(at(3), connected("192.0.2.7")).unwrap();
         assert_eq!(joined, (Action::Poll(FIRST_WAIT), Some(Progress::Joined(Some("192.0.2.7".into())))));
         assert_eq!(procedure.step(at(3), connected("192.0.2.7")).unwrap().0, Action::CloseAccessPoint);
         assert_eq!(procedure.step(at(4), Input::Closed(Err(gone()))).unwrap().0, Action::Restart);
         assert_eq!(procedure.step(at(5), Input::Restarting(Ok(()))).unwrap().0, Action::Claim(Duration::ZERO));
         let offline = Input::Claimed(Err(ClaimError::Unreachable("no network".into())));
-        assert!(matches!(procedure.step(at(5), offline).unwrap(), (Action::Claim(_), None)), "not home yet");
+        assert!(matches!(procedure.step(at(5), offline).unwrap(), (Action::Claim(_), None)), "it is retried");
         let claimed = procedure.step(at(6), Input::Claimed(Ok(true))).unwrap();
         assert_eq!(claimed, (Action::Look(FIRST_WAIT), Some(Progress::Claimed)));
         assert!(matches!(procedure.step(at(6), Input::Looked(false)).unwrap().0, Action::Look(_)));
@@ -428,31 +438,31 @@ mod tests {
     }
 
     #[test]
-    fn a_hub_that_restarts_while_it_joins_is_asked_again() {
+    fn a_hub_that_restarts_while_joining_gets_the_request_again() {
         let mut procedure = joining();
         assert!(matches!(procedure.step(at(2), away()).unwrap(), (Action::Poll(_), None)));
-        assert!(matches!(procedure.step(at(60), away()).unwrap(), (Action::Poll(_), None)), "restarts take a while");
+        assert!(matches!(procedure.step(at(60), away()).unwrap(), (Action::Poll(_), None)), "restarts are slow");
         assert_eq!(procedure.step(at(61), status("disconnected")).unwrap().0, Action::Join);
         let again = procedure.step(at(61), Input::Joining(Ok(()))).unwrap();
         assert!(matches!(again, (Action::Poll(_), Some(Progress::JoiningAgain))));
-        assert!(matches!(procedure.step(at(62), status("disconnected")).unwrap().0, Action::Poll(_)), "not begun yet");
+        assert!(matches!(procedure.step(at(62), status("disconnected")).unwrap().0, Action::Poll(_)), "too early");
         assert_eq!(
             procedure.step(at(64), status("disconnected")).unwrap().0,
             Action::Join,
-            "too quick to be seen away"
+            "the restart was not observed"
         );
         assert_eq!(procedure.step(at(65), status("connected")).unwrap().0, Action::Poll(FIRST_WAIT));
         assert_eq!(procedure.step(at(65), status("connected")).unwrap().0, Action::CloseAccessPoint);
     }
 
     #[test]
-    fn what_was_cut_short_goes_on_behind_the_access_point() {
+    fn a_resumed_run_continues_without_an_access_point() {
         let begin = || Procedure::new(Plan::new("Home", None).resume());
         let resuming = begin().step(at(0), Input::Scanned(Err(gone()))).unwrap();
         assert_eq!(resuming, (Action::Restart, Some(Progress::Resuming)));
         let stranger = || AccessPointError::TooLong { call: "c" };
         let asked = begin().step(at(0), Input::Scanned(Err(stranger()))).unwrap().0;
-        assert_eq!(asked, Action::Claim(Duration::ZERO), "a stranger is not told to restart");
+        assert_eq!(asked, Action::Claim(Duration::ZERO), "another server is not restarted");
         for restart in [Ok(()), Err(gone()), Err(stranger())] {
             let mut procedure = begin();
             procedure.step(at(0), Input::Scanned(Err(gone()))).unwrap();
@@ -473,7 +483,7 @@ mod tests {
         assert_eq!(weak, Err(OnboardingError::WeakSignal { ssid: "Home".into(), rssi: -93 }));
         assert!(
             scan_of(json!([{"ssid": "Home", "rssi": -93}, {"ssid": "Home", "rssi": -60}])).is_ok(),
-            "two of a name"
+            "two access points of one network"
         );
         let high = scan_of(json!([{"ssid": "Home", "channel": 36}]));
         assert_eq!(high, Err(OnboardingError::FiveGigahertzOnly { ssid: "Home".into() }));

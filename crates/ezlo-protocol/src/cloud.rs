@@ -1,4 +1,4 @@
-//! Documents and calls of the cloud: accounts, hub records, the locator, the cloud API and the hub's access point.
+//! Documents and HTTP calls of the cloud: accounts, hub records, the locator, the cloud API and the access point of a hub.
 
 pub mod access_point;
 pub mod account;

@@ -1,55 +1,57 @@
-//! The registry of errors: what the relay and the hubs answer, and what a client should do about each.
+//! The registry of known errors of relay and hubs, and the recommended reaction of a client to each.
 
-/// What to do about a failure.
+/// The recommended reaction to a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RetryClass {
     /// The same request will fail again.
     Permanent,
-    /// User name, password or token is wrong; never try the same ones again.
+    /// User name, password or token is wrong. Never retry with the same credentials.
     BadCredentials,
-    /// The token is dead; log in again, then retry once.
+    /// The token has expired or is no longer accepted. Log in again, then retry once.
     LogInAgain,
-    /// May work in a moment.
+    /// The failure is temporary. Retry later.
     Transient,
-    /// Not an error in effect: what was asked for already holds.
+    /// The requested state already holds. Treat it as a success.
     AlreadySo,
 }
 
 /// JSON-RPC error codes of hubs and relay.
 pub mod code {
-    /// Transport (listed by the vendor, looks unused).
+    /// Transport error. The vendor lists it, and no source uses it.
     pub const TRANSPORT: i64 = -32300;
-    /// System (listed by the vendor, looks unused).
+    /// System error. The vendor lists it, and no source uses it.
     pub const SYSTEM: i64 = -32400;
-    /// Application.
+    /// Application error.
     pub const APPLICATION: i64 = -32500;
     /// Invalid request.
     pub const INVALID_REQUEST: i64 = -32600;
-    /// Unknown method; EzloPi says [`INVALID_PARAMS`] with the same data.
+    /// Unknown method. EzloPi sends [`INVALID_PARAMS`] with the same data instead.
     pub const METHOD_NOT_FOUND: i64 = -32601;
     /// Invalid parameters.
     pub const INVALID_PARAMS: i64 = -32602;
-    /// Internal.
+    /// Internal error.
     pub const INTERNAL: i64 = -32603;
-    /// Not JSON.
+    /// The request is not JSON.
     pub const PARSE: i64 = -32700;
 }
 
-/// One known error.
+/// A known error of relay or hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownError {
-    /// The machine string that clients switch on.
+    /// The machine-readable string in `data`, which clients compare. An entry that ends in `.` is a prefix.
     pub data: &'static str,
-    /// Its group.
+    /// The JSON-RPC code; see [`code`].
     pub code: i64,
-    /// The English text, where a source has it; else empty.
+    /// The English text; empty if no source has one.
     pub message: &'static str,
-    /// What to do about it.
+    /// The recommended reaction.
     pub class: RetryClass,
 }
 
-/// The error of that machine string: the exact one, else the one whose prefix (an entry that ends in `.`) it continues.
+/// Looks up a known error by its machine-readable string.
+///
+/// An exact entry has precedence over a prefix entry, which ends in `.`. Returns `None` for an unknown string.
 ///
 /// ```
 /// use ezlo_protocol::error::{RetryClass, known};
@@ -64,7 +66,7 @@ pub fn known(data: &str) -> Option<&'static KnownError> {
 
 macro_rules! errors {
     ($( $code:ident, $class:ident: $( $data:literal => $message:literal ),+ ; )*) => {
-        /// Every error that a source names, grouped by code and class; entries that end in `.` stand for a family.
+        /// All errors that a source names, grouped by code and class. Entries that end in `.` are prefixes.
         pub const KNOWN_ERRORS: &[KnownError] = &[
             $( $( KnownError { data: $data, code: code::$code, message: $message, class: RetryClass::$class }, )+ )*
         ];
@@ -163,17 +165,17 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_entry_is_found_under_its_own_name_and_no_name_twice() {
+    fn every_entry_is_unique_and_found_by_its_data_string() {
         let mut names = HashSet::new();
         for error in KNOWN_ERRORS {
-            assert!(names.insert(error.data), "{} is there twice", error.data);
+            assert!(names.insert(error.data), "duplicate entry {}", error.data);
             assert_eq!(known(error.data), Some(error));
             assert!((-32700..=-32300).contains(&error.code), "{}", error.data);
         }
     }
 
     #[test]
-    fn a_family_answers_for_its_members() {
+    fn a_prefix_entry_matches_longer_strings() {
         assert_eq!(known("ezlo.update.bad.key").unwrap().data, "ezlo.update.");
         assert_eq!(known("rpc.params.notfound._id").unwrap().code, code::INVALID_REQUEST);
         assert_eq!(known("rpc.params.empty.name").unwrap().code, code::INVALID_REQUEST);

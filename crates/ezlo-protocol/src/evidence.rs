@@ -1,26 +1,26 @@
-//! How a fact about the wire is known.
+//! Evidence levels: the strength of the source of a fact about the wire.
 
-/// How sure a fact is, strongest first.
+/// The evidence level of a fact. The order is from the strongest to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Evidence {
-    /// Seen in a real message.
+    /// A captured real message.
     Captured,
-    /// Written by the vendor.
+    /// A document of the vendor.
     Vendor,
-    /// Read from the source of a client that works, or of firmware.
+    /// Source code of a working client or of firmware.
     ClientSource,
-    /// Told by users.
+    /// Reports of users.
     Community,
-    /// Nobody says so; chosen because clients can live with it.
+    /// No source. An assumption that is compatible with known clients.
     Inferred,
 }
 
 impl Evidence {
-    /// Every level, strongest first.
+    /// All levels, strongest first.
     pub const ALL: &[Self] = &[Self::Captured, Self::Vendor, Self::ClientSource, Self::Community, Self::Inferred];
 
-    /// The word used in listings.
+    /// Returns the name of the level, such as `client-source`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Captured => "captured",
@@ -32,9 +32,9 @@ impl Evidence {
     }
 }
 
-/// No level has that name.
+/// The error of parsing an unknown evidence level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no level of evidence; there are captured, vendor, client-source, community and inferred")]
+#[error("unknown evidence level {0:?}; expected captured, vendor, client-source, community or inferred")]
 pub struct UnknownEvidence(String);
 
 impl std::str::FromStr for Evidence {
@@ -64,12 +64,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_levels_are_each_others() {
+    fn level_names_parse_and_deserialise_to_their_level() {
         for level in Evidence::ALL {
             assert_eq!(level.as_str().parse(), Ok(*level));
             assert_eq!(serde_json::from_str::<Evidence>(&serde_json::to_string(level).unwrap()).unwrap(), *level);
         }
-        assert!(Evidence::ALL.is_sorted(), "strongest first");
+        assert!(Evidence::ALL.is_sorted(), "the strongest level is first");
         assert!("certain".parse::<Evidence>().unwrap_err().to_string().contains("client-source"));
     }
 }

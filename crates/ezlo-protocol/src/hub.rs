@@ -1,4 +1,4 @@
-//! What is said to a hub and what comes back: objects, methods and broadcasts.
+//! Objects, methods and broadcasts of a hub.
 
 pub mod broadcast;
 pub mod catalogue;
@@ -17,32 +17,36 @@ pub mod setting;
 pub mod value;
 
 opaque_id! {
-    /// A device on a hub: 24 hexadecimal digits on Linux hubs, 8 on EzloPi, older forms exist.
+    /// The identifier of a device. Linux hubs use 24 hexadecimal digits, EzloPi uses 8; older forms exist.
     DeviceId,
-    /// An item of a device.
+    /// The identifier of an item.
     ItemId,
-    /// A room. `""` and `"0"` both mean none; see [`RoomId::is_none`].
+    /// The identifier of a room. `""` and `"0"` both mean no room; see [`RoomId::is_none`].
     RoomId,
-    /// A scene.
+    /// The identifier of a scene.
     SceneId,
-    /// A house mode: `"1"` to `"4"`.
+    /// The identifier of a house mode, `"1"` to `"4"`; see [`mode::MODES`].
     ModeId,
-    /// A gateway: the radio or plugin that owns devices.
+    /// The identifier of a gateway, which is the radio or plugin that owns devices.
     GatewayId,
-    /// A user, as decimal digits.
+    /// The identifier of a user, in decimal digits.
     UserId,
-    /// A setting of a device.
+    /// The identifier of a setting of a device.
     SettingId,
 }
 
 impl RoomId {
-    /// Whether this stands for "no room": the vendor's guide writes `"0"`, everybody else the empty text.
+    /// Returns `true` if the identifier means no room.
+    ///
+    /// The vendor's guide uses `"0"` (guide20:p10), other sources use the empty text.
     pub fn is_none(&self) -> bool {
         matches!(self.as_str(), "" | "0")
     }
 }
 
 wire! {
-    /// No parameters, or an empty result. Members that come all the same are kept.
+    /// An object without named members: the parameters or the result of a method that defines none.
+    ///
+    /// Members that arrive nevertheless are preserved.
     Empty {}
 }

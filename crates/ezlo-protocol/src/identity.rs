@@ -1,4 +1,4 @@
-//! The MMS pair: `Identity`, which says who the caller is and until when, and the signature that goes with it.
+//! The MMS pair: the `Identity`, which names the user and the expiry, and its signature.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::secret::{IdentitySignature, IdentityToken};
 use crate::wire::{self, DecodeError, Field};
 
-/// How long a pair is valid: `Expires` minus `Generated` in all three samples examined. Seconds.
+/// Validity of a pair in seconds (24 h): `Expires` minus `Generated` in all three samples examined.
 pub const LIFETIME_SECONDS: i64 = 86_400;
 
-/// Standard alphabet; padding is read whether it is there or not (a public client pads defensively), and written.
+/// Standard alphabet. Padding is optional when decoding, because a public client adds it defensively, and always written.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -28,7 +28,11 @@ pub struct IdentityPair {
 }
 
 impl IdentityPair {
-    /// What the `Identity` says.
+    /// Decodes the `Identity`. The signature is not verified.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`IdentityDocument::decode`].
     pub fn decode(&self) -> Result<IdentityDocument, IdentityError> {
         IdentityDocument::decode(&self.identity)
     }
@@ -37,26 +41,26 @@ impl IdentityPair {
 wire! {
     /// The decoded `Identity` of either token version. Times are Unix seconds.
     ///
-    /// Version 1 has `Permissions`; version 2 (`TokenVersion=2` at login) has `PermissionsEnabled`,
-    /// `PermissionsDisabled` and `Version`, which keeps the header at about 1.4 kB instead of 3.5 kB.
+    /// Version 1 has `Permissions`. Version 2 (`TokenVersion=2` at login) has `PermissionsEnabled`,
+    /// `PermissionsDisabled` and `Version`. It shortens the header from about 3.5 kB to 1.4 kB.
     IdentityDocument {
-        /// End of validity.
+        /// End of validity, Unix seconds.
         expires: i64 = "Expires",
-        /// Time of issue.
+        /// Time of issue, Unix seconds.
         generated: i64 = "Generated",
         /// Granted permissions, version 1.
         permissions: Field<Vec<Permission>> = "Permissions",
         /// Granted permissions, version 2.
         permissions_enabled: Field<Vec<EnabledPermission>> = "PermissionsEnabled",
-        /// Version 2; empty in every sample.
+        /// Disabled permissions, version 2; empty in every sample.
         permissions_disabled: Field<Vec<Value>> = "PermissionsDisabled",
-        /// 2 in version 2, absent before.
+        /// Token version: 2 in version 2, absent in version 1.
         version: Field<i64> = "Version",
-        /// The account that the account URLs take.
+        /// The account, as used in the paths of the account server.
         account: u64 = "PK_Account",
-        /// 5 = end customer in all samples.
+        /// Account type; 5 (end customer) in all samples.
         account_type: Field<i64> = "PK_AccountType",
-        /// 0 in all samples.
+        /// Child account; 0 in all samples.
         account_child: Field<i64> = "PK_AccountChild",
         /// Reseller chain, level 1.
         account_parent: Field<i64> = "PK_Account_Parent",
@@ -66,13 +70,13 @@ wire! {
         account_parent3: Field<i64> = "PK_Account_Parent3",
         /// Reseller chain, level 4.
         account_parent4: Field<i64> = "PK_Account_Parent4",
-        /// Application; 0 when no AppKey took part.
+        /// Application; 0 if the login had no `AppKey`.
         app: Field<i64> = "PK_App",
-        /// 1 = Vera and Ezlo, 73 = Springs/Bali.
+        /// Brand: 1 = Vera and Ezlo, 73 = Springs/Bali.
         oem: Field<i64> = "PK_Oem",
-        /// Empty in all samples.
+        /// User of the brand; empty in all samples.
         oem_user: Field<String> = "PK_Oem_User",
-        /// 10 = account owner.
+        /// Role; 10 = account owner.
         permission_role: Field<i64> = "PK_PermissionRole",
         /// The user.
         user: Field<u64> = "PK_User",
@@ -82,11 +86,11 @@ wire! {
         server_account_id: Field<i64> = "PK_Server_Account",
         /// Number of the event server.
         server_event_id: Field<i64> = "PK_Server_Event",
-        /// The issuing host, a bare name.
+        /// Host name of the issuing auth server.
         server_auth: Field<String> = "Server_Auth",
-        /// Counts logins up.
+        /// Sequence number; increases with each login.
         seq: Field<i64> = "Seq",
-        /// As registered.
+        /// User name, as registered.
         username: Field<String> = "Username",
     }
 }
@@ -94,17 +98,17 @@ wire! {
 wire! {
     /// One granted permission, version 1.
     Permission {
-        /// Which; the meaning of the numbers is not public.
+        /// Number of the permission; the meaning of the numbers is not public.
         permission: i64 = "PK_Permission",
-        /// 1 in all samples.
+        /// Mode of the permission; 1 in all samples.
         mode: Field<i64> = "Mode",
-        /// Text that contains a JSON array, such as `"[9,10,11,12,13]"`; see [`Permission::arguments`].
+        /// Text that contains a JSON array, such as `"[9,10,11,12,13]"`. [`Permission::arguments`] parses it.
         arguments: Field<String> = "Arguments",
     }
 }
 
 impl Permission {
-    /// The numbers inside `Arguments`; empty when there are none or the text is no array of numbers.
+    /// Returns the numbers inside `Arguments`; empty if it is absent or not an array of numbers.
     pub fn arguments(&self) -> Vec<i64> {
         self.arguments.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
@@ -114,14 +118,14 @@ impl Permission {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EnabledPermission {
-    /// Just the permission.
+    /// The permission without arguments.
     Number(i64),
     /// The permission with arguments.
     WithArguments(PermissionWithArguments),
 }
 
 impl EnabledPermission {
-    /// Which permission.
+    /// Returns the number of the permission.
     pub const fn permission(&self) -> i64 {
         match self {
             Self::Number(permission) => *permission,
@@ -133,7 +137,7 @@ impl EnabledPermission {
 wire! {
     /// A version 2 permission that carries arguments.
     PermissionWithArguments {
-        /// Which.
+        /// Number of the permission.
         permission: i64 = "PK",
         /// Text that contains a JSON array.
         arguments: Field<String> = "Arguments",
@@ -141,23 +145,28 @@ wire! {
 }
 
 impl IdentityDocument {
-    /// Reads an `Identity`: base64, then JSON.
+    /// Decodes an `Identity`: base64, then JSON. The signature is not verified.
+    ///
+    /// # Errors
+    ///
+    /// - [`IdentityError::Base64`] if the text is not base64. Missing padding is accepted.
+    /// - [`IdentityError::Document`] if the JSON lacks a required member or has a member of the wrong type.
     pub fn decode(identity: &IdentityToken) -> Result<Self, IdentityError> {
         let json = BASE64.decode(identity.expose().trim()).map_err(|_| IdentityError::Base64)?;
         wire::from_slice(&json).map_err(IdentityError::Document)
     }
 
-    /// The `Identity` that says this: compact JSON in padded base64.
+    /// Encodes the document as an `Identity`: compact JSON in padded base64.
     pub fn encode(&self) -> IdentityToken {
         IdentityToken::new(BASE64.encode(serde_json::to_vec(self).unwrap_or_default()))
     }
 
-    /// Whether it is no longer valid at that Unix second. It is valid before `Expires`, not at it.
+    /// Returns `true` if the pair has expired at this Unix second. It is valid before `Expires`, but not at `Expires`.
     pub const fn is_expired_at(&self, unix_seconds: i64) -> bool {
         unix_seconds >= self.expires
     }
 
-    /// The granted permissions of either version.
+    /// Returns the numbers of the granted permissions of either version.
     pub fn permission_ids(&self) -> Vec<i64> {
         let first = self.permissions.get().into_iter().flatten().map(|permission| permission.permission);
         let second = self.permissions_enabled.get().into_iter().flatten().map(EnabledPermission::permission);
@@ -165,19 +174,19 @@ impl IdentityDocument {
     }
 }
 
-/// The text is not an `Identity`.
+/// The error of decoding an `Identity`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// Not base64 in the standard alphabet.
-    #[error("the Identity is not base64")]
+    /// The text is not base64 in the standard alphabet.
+    #[error("Identity is not base64")]
     Base64,
-    /// The JSON inside is not an Identity document.
-    #[error("the JSON inside the Identity is not what it should be: {0}")]
+    /// The content is not JSON of the expected shape.
+    #[error("Identity has an unexpected content: {0}")]
     Document(DecodeError),
 }
 
-/// The permissions of an ordinary owner account, the same 70 in both tokens examined.
+/// Returns the 70 permissions of an account owner, the same in both tokens examined.
 pub fn owner_permissions() -> impl Iterator<Item = i64> {
     const SMALL: [i64; 23] = [1, 2, 3, 4, 6, 9, 14, 15, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 41, 42];
     const LARGE: [i64; 16] =
@@ -185,10 +194,10 @@ pub fn owner_permissions() -> impl Iterator<Item = i64> {
     SMALL.into_iter().chain([43]).chain((52..=342).step_by(10)).chain(LARGE)
 }
 
-/// The one permission that carries [`PERMISSION_ARGUMENTS`].
+/// The only permission with arguments; see [`PERMISSION_ARGUMENTS`].
 pub const PERMISSION_WITH_ARGUMENTS: i64 = 1653;
 
-/// Text, not an array, in every token examined.
+/// The arguments of [`PERMISSION_WITH_ARGUMENTS`]: a text, not an array, in every token examined.
 pub const PERMISSION_ARGUMENTS: &str = "[9,10,11,12,13]";
 
 #[cfg(test)]
@@ -196,12 +205,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The shape of `protocol/cloud.md` section 9.3, with invented numbers.
+    /// The shape of a version 1 sample, with invented numbers.
     const V1: &str = r#"{"Expires":1700086400,"Generated":1700000000,"Permissions":[{"PK_Permission":1648,"Mode":1},{"PK_Permission":1653,"Mode":1,"Arguments":"[9,10,11,12,13]"}],"PK_Account":1200001,"PK_AccountType":5,"PK_AccountChild":0,"PK_Account_Parent":2375,"PK_Account_Parent2":1,"PK_Account_Parent3":0,"PK_Account_Parent4":0,"PK_App":0,"PK_Oem":1,"PK_Oem_User":"","PK_PermissionRole":10,"PK_User":2800001,"PK_Server_Auth":40,"PK_Server_Account":5,"PK_Server_Event":53,"Server_Auth":"vera-us-oem-autha11.mios.com","Seq":9000001,"Username":"demo.user"}"#;
     const V2: &str = r#"{"Expires":1700086400,"Generated":1700000000,"PermissionsEnabled":[1,2,{"PK":1653,"Arguments":"[9,10,11,12,13]"}],"PermissionsDisabled":[],"Version":2,"PK_Account":1200001,"Username":"demo.user"}"#;
 
     #[test]
-    fn both_versions_come_back_byte_for_byte() {
+    fn both_versions_round_trip_byte_for_byte() {
         for text in [V1, V2] {
             let document: IdentityDocument = wire::from_slice(text.as_bytes()).unwrap();
             assert_eq!(wire::to_value(&document).to_string(), text);
@@ -210,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_read_the_same_from_both() {
+    fn permissions_are_read_from_both_versions() {
         let first: IdentityDocument = wire::from_slice(V1.as_bytes()).unwrap();
         assert_eq!(first.permission_ids(), [1648, 1653]);
         assert_eq!(first.permissions.get().unwrap()[1].arguments(), [9, 10, 11, 12, 13]);
@@ -224,23 +233,23 @@ mod tests {
     }
 
     #[test]
-    fn expiry_is_exclusive() {
+    fn a_pair_is_expired_at_the_expires_second() {
         let document: IdentityDocument = wire::from_slice(V1.as_bytes()).unwrap();
         assert!(!document.is_expired_at(1_700_086_399));
         assert!(document.is_expired_at(1_700_086_400));
     }
 
     #[test]
-    fn missing_padding_is_no_error() {
+    fn missing_padding_is_accepted() {
         let document: IdentityDocument = wire::from_slice(V2.as_bytes()).unwrap();
         let token = document.encode();
         let bare = IdentityToken::new(token.expose().trim_end_matches('='));
         assert_eq!(IdentityDocument::decode(&bare).unwrap(), document);
     }
 
-    /// What the vendor's note prints as the decoded token is not JSON (its `Permissions` never close).
+    /// The vendor's note prints a decoded token that is not valid JSON: the array `Permissions` is not closed.
     #[test]
-    fn the_notes_printed_form_is_refused() {
+    fn the_malformed_sample_of_the_note_is_refused() {
         let printed = r#"{"Expires":1,"Generated":0,"Permissions":[{"PK_Permission":1,"Mode":1},{"PK_Account":1}}"#;
         let error = IdentityDocument::decode(&IdentityToken::new(BASE64.encode(printed))).unwrap_err();
         assert!(matches!(error, IdentityError::Document(_)), "{error}");
@@ -248,12 +257,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_never_panics(text in ".*") {
+        fn arbitrary_text_does_not_panic(text in ".*") {
             let _ = IdentityDocument::decode(&IdentityToken::new(text));
         }
 
         #[test]
-        fn any_json_never_panics(text in r#"\{"Expires":[0-9]{1,30},"PK_Account":"?[a-z0-9]{0,8}"?\}"#) {
+        fn arbitrary_member_values_do_not_panic(text in r#"\{"Expires":[0-9]{1,30},"PK_Account":"?[a-z0-9]{0,8}"?\}"#) {
             let _ = IdentityDocument::decode(&IdentityToken::new(BASE64.encode(text)));
         }
     }

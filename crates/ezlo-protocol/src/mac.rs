@@ -1,30 +1,32 @@
-//! The hardware address on a hub's label.
+//! MAC addresses, as printed on the label of a hub.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A MAC address; written `AB:CD:EF:12:34:56`, read also with `-` or without separators and in any case.
+/// A MAC address.
+///
+/// It is written as `AB:CD:EF:12:34:56`. Parsing also accepts `-` or no separator, and both letter cases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
-    /// The address of these six bytes.
+    /// Returns the address that consists of these six bytes.
     pub const fn new(bytes: [u8; 6]) -> Self {
         Self(bytes)
     }
 
-    /// The six bytes.
+    /// Returns the six bytes.
     pub const fn bytes(self) -> [u8; 6] {
         self.0
     }
 }
 
-/// The text is not a MAC address.
+/// The error of parsing a text that is not a MAC address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a MAC address is six pairs of hexadecimal digits, such as AB:CD:EF:12:34:56")]
+#[error("invalid MAC address; expected six pairs of hexadecimal digits, such as AB:CD:EF:12:34:56")]
 pub struct MacError;
 
 impl FromStr for MacAddress {
@@ -71,7 +73,7 @@ impl From<MacAddress> for String {
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        // Lists of thousands of hubs are full of them.
+        // Formatted by hand: lists of thousands of hubs contain one address each.
         let mut text = *b"00:00:00:00:00:00";
         for (pair, byte) in text.chunks_mut(3).zip(self.0) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
@@ -86,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_usual_spellings() {
+    fn all_usual_notations_are_parsed() {
         for text in ["AB:CD:EF:12:34:56", "ab:cd:ef:12:34:56", "AB-CD-EF-12-34-56", "abcdef123456"] {
             assert_eq!(text.parse::<MacAddress>().unwrap().to_string(), "AB:CD:EF:12:34:56");
         }
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn other_texts_are_refused() {
         for text in ["", "AB:CD:EF:12:34", "AB:CD-EF:12:34:56", "AB:CD:EF:12:34:5G", "AB:CD:EF:12:34:56:78", "éééééé"]
         {
             assert!(text.parse::<MacAddress>().is_err(), "{text}");

@@ -1,6 +1,6 @@
-//! Tells what an unlabelled JSON document is and takes it through its type and back.
+//! Identification of JSON documents of unknown kind, and a check that their types are lossless.
 //!
-//! For folders of recorded messages: whatever is there must come back equal, and it should be known by name.
+//! It is meant for directories of recorded messages: each document must survive a round trip through its type unchanged.
 
 use serde_json::{Map, Value};
 
@@ -13,30 +13,35 @@ use crate::rpc::{Broadcast, REGISTERED, Reply, Request};
 use crate::wire::DecodeError;
 use crate::{identity, jwt};
 
-/// What became of a document.
+/// The result of a round trip that lost nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Known, and came back equal.
+    /// The document has a type and was reproduced. The text names the type, such as `reply hub.scenes.list`.
     Typed(String),
-    /// Came back equal, but some of it has no type; the text says which part and why.
+    /// The document was reproduced as far as it has a type. The text names the part without a type and the reason.
     Other(String),
 }
 
-/// A document did not come back equal.
+/// The error of a document that its type does not reproduce.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} loses or changes something on the way through its type")]
+#[error("{what} does not survive the round trip: its type loses or changes a member")]
 pub struct Lossy {
     what: String,
 }
 
-/// Takes a document through its type and back. `hint` is any text that may contain the name of its method or broadcast,
-/// such as the name of its file; answers do not always name their method.
+/// Identifies a document, deserialises it into its type and compares the serialised form with the input.
+///
+/// A reply does not always name its method. `hint` is a text that may contain the method name, such as a file name.
+///
+/// # Errors
+///
+/// [`Lossy`] if the type loses or changes a part of the document.
 pub fn round_trip(document: &Value, hint: &str) -> Result<Outcome, Lossy> {
     match document {
         Value::Object(members) => object(document, members, hint),
         Value::Array(elements) if is_room_list(elements) => payload("room list", through::<room::RoomList>, document),
         Value::Array(elements) => array(elements, hint),
-        _ => Ok(Outcome::Other("a bare value".into())),
+        _ => Ok(Outcome::Other("neither an object nor an array".into())),
     }
 }
 
@@ -69,12 +74,12 @@ fn object(document: &Value, members: &Map<String, Value>, hint: &str) -> Result<
     } else {
         match SHAPES.iter().find(|shape| (shape.is)(members)) {
             Some(shape) => payload(shape.name, shape.through, document),
-            None => Ok(Outcome::Other("no known document looks like this".into())),
+            None => Ok(Outcome::Other("no known document has these members".into())),
         }
     }
 }
 
-/// The envelope must come back equal; then its payload decides.
+/// Checks the envelope, then the payload. The payload decides the outcome.
 fn envelope(
     what: &str,
     through: RoundTrip,
@@ -100,7 +105,7 @@ fn broadcast_content(members: &Map<String, Value>) -> Result<Outcome, Lossy> {
     match (broadcast::spec(name), members.get("result")) {
         (Some(spec), Some(content)) => payload(&format!("broadcast {name}"), spec.content, content),
         (Some(_), None) => Ok(Outcome::Typed(format!("broadcast {name} without content"))),
-        (None, _) => Ok(Outcome::Other(format!("the shape of broadcast {name} is not known"))),
+        (None, _) => Ok(Outcome::Other(format!("unknown broadcast {name}"))),
     }
 }
 
@@ -109,7 +114,7 @@ fn request_params(members: &Map<String, Value>) -> Result<Outcome, Lossy> {
     match (method::spec(name), members.get("params")) {
         (Some(spec), Some(params)) => payload(&format!("request {name}"), spec.params, params),
         (Some(_), None) => Ok(Outcome::Typed(format!("request {name} without params"))),
-        (None, _) => Ok(Outcome::Other(format!("the shape of method {name} is not known"))),
+        (None, _) => Ok(Outcome::Other(format!("unknown method {name}"))),
     }
 }
 
@@ -123,53 +128,52 @@ fn reply_result(members: &Map<String, Value>, hint: &str) -> Result<Outcome, Los
     });
     let name = said.or_else(|| named_in(hint));
     match name.map(|name| (name, method::spec(name))) {
-        // An error says the same whatever was asked.
+        // Error replies have the same shape for every method.
         _ if failed && empty => Ok(Outcome::Typed("error reply".into())),
         Some((name, Some(spec))) => payload(&format!("reply {name}"), spec.result, result),
-        Some((name, None)) => Ok(Outcome::Other(format!("the shape of method {name} is not known"))),
+        Some((name, None)) => Ok(Outcome::Other(format!("unknown method {name}"))),
         None if empty => Ok(Outcome::Typed("empty reply".into())),
         None => round_trip(result, hint),
     }
 }
 
-/// The method whose name the text contains; the longest, since names contain each other.
+/// Returns the longest method name that occurs in the text. Some names contain others.
 fn named_in(hint: &str) -> Option<&'static str> {
     method::METHODS.iter().map(|method| method.name).filter(|name| hint.contains(name)).max_by_key(|name| name.len())
 }
 
-/// A document that is told by its members.
+/// A document type that is identified by the members of the document.
 struct Shape {
     name: &'static str,
     is: fn(&Map<String, Value>) -> bool,
     through: RoundTrip,
 }
 
-/// What a hub said of itself, gathered into one document, as tools write it.
 fn dump(document: &Value) -> Result<Value, DecodeError> {
     through::<HubDump>(document)
 }
 
 wire! {
-    /// Several of a hub's own lists in one document.
+    /// Several lists of one hub in one document, as dump tools write them.
     HubDump {
-        /// From `hub.info.get`.
+        /// Result of `hub.info.get`.
         info: crate::wire::Field<info::HubInfo> = "info",
-        /// From `hub.devices.list`.
+        /// Devices of `hub.devices.list`.
         devices: crate::wire::Field<Vec<device::Device>> = "devices",
-        /// From `hub.items.list`.
+        /// Items of `hub.items.list`.
         items: crate::wire::Field<Vec<item::Item>> = "items",
-        /// From `hub.room.list`.
+        /// Result of `hub.room.list`.
         rooms: crate::wire::Field<room::RoomList> = "rooms",
-        /// From `hub.scenes.list`.
+        /// Scenes of `hub.scenes.list`.
         scenes: crate::wire::Field<Vec<scene::Scene>> = "scenes",
-        /// From `hub.modes.get`.
+        /// Result of `hub.modes.get`.
         modes: crate::wire::Field<mode::ModesState> = "modes",
     }
 }
 
 macro_rules! shapes {
     ($( $name:literal: $members:ident => $is:expr, $through:expr; )*) => {
-        /// From the most telling to the least; the first that fits wins.
+        /// The document types, most specific first. The first match wins.
         const SHAPES: &[Shape] = &[$( Shape { name: $name, is: |$members| $is, through: $through } ),*];
     };
 }
@@ -236,7 +240,7 @@ shapes! {
     "room": m => m.len() == 2 && has_all(m, &["_id", "name"]), through::<room::Room>;
 }
 
-/// The envelope of the cloud API, then its `data` by its own shape.
+/// Round trip of a cloud API response: the envelope, and its `data` by the shape of its members.
 fn api_answer(document: &Value) -> Result<Value, DecodeError> {
     let back = through::<api::ApiAnswer>(document)?;
     let inner = document["data"].as_object().and_then(|data| SHAPES.iter().find(|shape| (shape.is)(data)));
@@ -257,7 +261,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_answer_without_a_method_is_known_by_its_files_name_or_its_shape() {
+    fn a_reply_without_a_method_is_identified_by_hint_or_members() {
         let reply = json!({"error": null, "id": "_ID_", "result": {"scenes": []}});
         let by_name = round_trip(&reply, "043-reply-hub.scenes.list.json").unwrap();
         assert_eq!(by_name, Outcome::Typed("reply hub.scenes.list".into()));
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_type_is_said() {
+    fn documents_without_a_type_are_reported() {
         let cases = [
             json!({"id": "ui_broadcast", "msg_subclass": "hub.new", "result": {}}),
             json!({"id": 1, "method": "hub.new", "params": {}}),
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn both_mixtures_of_numbers_and_text_are_typed() {
+    fn hub_lists_with_numbers_or_text_are_typed() {
         for document in [
             json!({"Devices": [{"PK_Device": "90000001", "PK_DeviceType": "7", "Blocked": 0}]}),
             json!({"Devices": [{"PK_Device": 90000001, "PK_DeviceType": 7, "Blocked": "0"}]}),
@@ -288,7 +292,7 @@ mod tests {
         }
     }
 
-    /// Any JSON, so that no recogniser can index where nothing is.
+    /// Arbitrary JSON, to find recognisers that index into missing members.
     fn any_json() -> impl Strategy<Value = Value> {
         let names = [
             "id",
@@ -325,7 +329,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_ever_lost(document in any_json()) {
+        fn no_document_is_lossy(document in any_json()) {
             prop_assert!(round_trip(&document, "").is_ok(), "{document}");
         }
     }

@@ -1,4 +1,4 @@
-//! The vendor's password digest.
+//! The password digest of the login.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use sha1::{Digest, Sha1};
 
 use crate::secret::{Password, PasswordHash};
 
-/// The fixed public salt (the vendor's note; also in the vendor's app and a dozen public clients).
+/// The fixed, public salt (vendor; also in the vendor's app and a dozen public clients).
 const SALT: &str = "oZ7QE6LcLJp6fiWzdqZc";
 
-/// The digest a login carries as `SHA1Password`: SHA-1 of lower-cased user name, password and salt, as 40 lower-case
-/// hexadecimal digits.
+/// Returns the digest that a login sends as `SHA1Password`.
 ///
-/// The service compares with a digest over the lower-cased name, so the name is always folded here.
+/// It is the SHA-1 of lower-case user name, password and salt, as 40 lower-case hexadecimal digits (vendor). The service
+/// compares it with a digest of the lower-case name, so this function always converts the name.
 ///
 /// ```
 /// use ezlo_protocol::password::sha1_password;
@@ -23,8 +23,10 @@ pub fn sha1_password(username: &str, password: &Password) -> PasswordHash {
     digest(&username.to_lowercase(), password)
 }
 
-/// The twin that some clients send as `SHA1PasswordCS`: the same over the name as it was typed. `None` when folding
-/// changes nothing, because then it says nothing new. (The parameter is seen in two clients; its meaning is inferred.)
+/// Returns the digest that some clients send as `SHA1PasswordCS`: the same digest of the user name in its original case.
+///
+/// Returns `None` if the name is in lower case, because both digests are equal then. Two public clients send the parameter
+/// (client-source); its meaning is inferred.
 pub fn sha1_password_case_sensitive(username: &str, password: &Password) -> Option<PasswordHash> {
     (username.to_lowercase() != username).then(|| digest(username, password))
 }
@@ -44,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_digests() {
+    fn digests_match_known_vectors() {
         let vectors = [
             ("test-user", "test-password", "922170460ca810ae23bcc0220a9e6ff42095958d"),
             ("test69212", "Ezlo@2021", "8a5e384a672700cfb27c180e77d2410d765ec05b"),
@@ -57,15 +59,15 @@ mod tests {
     }
 
     #[test]
-    fn the_twin_exists_only_for_mixed_case() {
+    fn the_case_sensitive_digest_exists_for_mixed_case_only() {
         assert_eq!(sha1_password_case_sensitive("demo", &"p".into()), None);
         let twin = sha1_password_case_sensitive("Demo", &"p".into()).unwrap();
         assert_ne!(twin, sha1_password("Demo", &"p".into()));
     }
 
-    /// The digest printed in the vendor's note belongs to no known input; it must not come out of the right formula.
+    /// The vendor's note prints a digest that matches no known input.
     #[test]
-    fn the_printed_digest_is_not_ours() {
+    fn the_wrong_digest_of_the_note_is_not_produced() {
         assert_ne!(
             sha1_password("test69212", &"Ezlo@2021".into()).expose(),
             "13067a93aa3dba3ce29b61a95852326b8d4f08c2"

@@ -1,5 +1,6 @@
-//! The JSON-RPC envelope of hubs and relay. Not JSON-RPC 2.0: no `jsonrpc` member is needed, answers name their method,
-//! and pushes carry an `id`.
+//! The JSON-RPC envelope of hubs and relay.
+//!
+//! It is not JSON-RPC 2.0: the member `jsonrpc` is optional, replies name their method, and broadcasts have an `id`.
 
 use std::borrow::Cow;
 
@@ -11,104 +12,108 @@ use crate::error::{KnownError, RetryClass, known};
 use crate::secret::masked;
 use crate::wire::{DecodeError, Field, Opaque};
 
-/// The `id` of every broadcast of a Linux hub. Over the relay it may be missing or different.
+/// The `id` of every broadcast of a Linux hub. Over the relay, it can be missing or different.
 pub const BROADCAST_ID: &str = "ui_broadcast";
 
-/// The method name in the relay's answer to `register`.
+/// The method name in the relay's reply to `register`.
 pub const REGISTERED: &str = "registered";
 
 wire! {
-    /// A call.
+    /// A request: one call of a method.
     Request {
-        /// Any JSON; echoed unchanged, with its type.
+        /// Id of the call: any JSON value. The reply repeats it unchanged, with its type.
         id: Field<Value> = "id",
-        /// Which method.
+        /// Name of the method.
         method: String = "method",
-        /// `"1.0"` when absent; `"2.0"` selects newer forms of a few methods.
+        /// API version (default: `"1.0"`). `"2.0"` selects newer forms of a few methods.
         api: Field<String> = "api",
-        /// An object; some hubs choke on anything else. A login's holds tokens.
+        /// Parameters. Send an object, because some hubs fail on anything else. The parameters of a login hold tokens.
         params: Field<Opaque> = "params",
-        /// Tolerated, means nothing.
+        /// JSON-RPC version; tolerated and ignored.
         jsonrpc: Field<String> = "jsonrpc",
-        /// Added by the relay on the way to the hub; the hub copies it into its answer.
+        /// Return address. The relay adds it to a request for the hub, and the hub copies it into the reply.
         sender: Field<Value> = "sender",
     }
 }
 
 wire! {
-    /// An answer. `error` is null, not absent, on success.
+    /// A reply to a request. On success, `error` is `null` and not absent.
     Reply {
-        /// The request's, unchanged.
+        /// Id of the request, unchanged.
         id: Field<Value> = "id",
-        /// The request's, except that `register` is answered by `registered`.
+        /// Method of the request. The reply to `register` has [`REGISTERED`].
         method: Field<String> = "method",
-        /// Null on success; must be there.
+        /// The error; `null` on success. It is always present.
         error: Field<RpcError> = "error",
-        /// An object or array, never null; `{}` beside an error on EzloPi.
+        /// The result: an object or an array, never `null`. EzloPi sends `{}` together with an error.
         result: Field<Value> = "result",
-        /// On relayed answers of Linux hubs.
+        /// API version; in relayed replies of Linux hubs.
         api: Field<String> = "api",
-        /// `{conn_id, type}` on relayed answers.
+        /// Return address `{conn_id, type}`; in relayed replies.
         sender: Field<Value> = "sender",
-        /// EzloPi's message counter.
+        /// Message counter of EzloPi.
         msg_id: Field<Value> = "msg_id",
     }
 }
 
 wire! {
-    /// A push, from hub or relay.
+    /// A message of a hub or the relay that no request caused.
     Broadcast {
-        /// [`BROADCAST_ID`], but do not count on it over the relay.
+        /// [`BROADCAST_ID`] on Linux hubs. It is not reliable over the relay.
         id: Field<Value> = "id",
-        /// 24 hexadecimal digits on Linux hubs, a counter on EzloPi, absent in the vendor's guide.
+        /// Message id: 24 hexadecimal digits on Linux hubs, a counter on EzloPi, absent in the vendor's guide.
         msg_id: Field<Value> = "msg_id",
-        /// What it is about.
+        /// Name of the broadcast, such as `hub.item.updated`.
         msg_subclass: String = "msg_subclass",
-        /// Its content.
+        /// Content of the broadcast.
         result: Field<Value> = "result",
-        /// Who caused it, on some.
+        /// Origin of the change; in some broadcasts.
         initiator: Field<Initiator> = "initiator",
-        /// The method that changed a scene, in documents; absent in the capture.
+        /// The method that changed a scene (vendor); absent in the captures.
         changed_by: Field<String> = "changed_by",
     }
 }
 
 wire! {
-    /// Who caused a broadcast.
+    /// The origin of the change that a broadcast reports.
     Initiator {
-        /// Empty when a plugin script did.
+        /// Method that caused the change; empty for a plugin script.
         api_name: Field<String> = "api_name",
-        /// `UI` or `HUB`.
+        /// Kind of the connection: `UI` or `HUB`.
         connection_type: Field<String> = "connection_type",
-        /// Such as `23/3`.
+        /// Number of the peer, such as `23/3`.
         peer_unique_id: Field<String> = "peer_unique_id",
     }
 }
 
 wire! {
-    /// Why a call failed. The text goes under `message`, in some sources under `description`, and `reason` adds what the
-    /// layer below said.
+    /// The error of a reply.
+    ///
+    /// The text is in `message`, or in `description` in some sources. `reason` adds the text of a lower layer.
+    /// `Display` masks tokens; see [`crate::secret::masked`].
     RpcError {
-        /// Group; see [`crate::error::code`].
+        /// JSON-RPC code; see [`crate::error::code`].
         code: Field<i64> = "code",
-        /// Machine string; what clients switch on.
+        /// Machine-readable string, which clients compare.
         data: Field<Value> = "data",
-        /// English.
+        /// English text.
         message: Field<String> = "message",
-        /// English, in other sources.
+        /// English text in other sources.
         description: Field<String> = "description",
-        /// What the layer below said.
+        /// Text of a lower layer.
         reason: Field<String> = "reason",
     }
 }
 
 impl RpcError {
-    /// An error of this code, machine string and text.
+    /// Creates an error from a code, a machine-readable string and an English text.
     pub fn new(code: i64, data: &str, message: &str) -> Self {
         Self { code: code.into(), data: Value::from(data).into(), message: message.into(), ..Self::default() }
     }
 
-    /// An error of the registry.
+    /// Creates an error from its entry in the registry.
+    ///
+    /// An unknown string gets the code [`APPLICATION`](crate::error::code::APPLICATION) and an empty text.
     pub fn known(data: &str) -> Self {
         known(data).map_or_else(
             || Self::new(crate::error::code::APPLICATION, data, ""),
@@ -116,23 +121,23 @@ impl RpcError {
         )
     }
 
-    /// The machine string; empty when there is none.
+    /// Returns the machine-readable string; empty if it is absent or not text.
     pub fn data(&self) -> &str {
         self.data.get().and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The English text from wherever the source put it; empty when there is none.
+    /// Returns the first text of `message`, `description` and `reason` that is not empty, or an empty text.
     pub fn text(&self) -> &str {
         let texts = [&self.message, &self.description, &self.reason];
         texts.into_iter().find_map(|text| text.as_deref().filter(|text| !text.is_empty())).unwrap_or_default()
     }
 
-    /// What the registry knows of it.
+    /// Returns the entry of the registry for the machine-readable string, or `None` for an unknown error.
     pub fn entry(&self) -> Option<&'static KnownError> {
         known(self.data())
     }
 
-    /// What to do about it; errors that nobody has described are permanent.
+    /// Returns the recommended reaction. Unknown errors are [`RetryClass::Permanent`].
     pub fn class(&self) -> RetryClass {
         self.entry().map_or(RetryClass::Permanent, |entry| entry.class)
     }
@@ -141,7 +146,7 @@ impl RpcError {
 impl std::fmt::Display for RpcError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let code = self.code.get().copied().unwrap_or_default();
-        // Whoever wrote them may have put in what was asked for.
+        // A peer may repeat parts of the request, such as a token.
         let (data, text) = (masked(self.data()), masked(self.text()));
         match (data.as_str(), text.as_str()) {
             ("", text) => write!(f, "{text} ({code})"),
@@ -153,13 +158,13 @@ impl std::fmt::Display for RpcError {
 
 impl std::error::Error for RpcError {}
 
-/// A frame with its envelope read and its payload still raw, borrowed from the text.
+/// The envelope of a frame. The payload is not parsed and borrows from the text.
 #[derive(Debug, Default, Deserialize)]
 pub struct Envelope<'a> {
-    /// As written; `null` reads as none.
+    /// Id, as received; `None` for `null`.
     #[serde(borrow)]
     pub id: Option<&'a RawValue>,
-    /// Which method.
+    /// Name of the method.
     #[serde(borrow)]
     pub method: Option<Cow<'a, str>>,
     /// API version.
@@ -168,49 +173,52 @@ pub struct Envelope<'a> {
     /// Parameters of a request.
     #[serde(borrow)]
     pub params: Option<&'a RawValue>,
-    /// Result of an answer, or content of a broadcast.
+    /// Result of a reply, or content of a broadcast.
     #[serde(borrow)]
     pub result: Option<&'a RawValue>,
-    /// Error of an answer; `null` reads as none.
+    /// Error of a reply; `None` for `null`.
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
-    /// What a broadcast is about.
+    /// Name of a broadcast.
     #[serde(borrow)]
     pub msg_subclass: Option<Cow<'a, str>>,
-    /// Number of a broadcast: unique text on Linux hubs, a counter on EzloPi.
+    /// Message id of a broadcast: unique text on Linux hubs, a counter on EzloPi.
     #[serde(borrow)]
     pub msg_id: Option<&'a RawValue>,
-    /// Added by the relay.
+    /// Return address, added by the relay.
     #[serde(borrow)]
     pub sender: Option<&'a RawValue>,
 }
 
-/// What a frame is, told by its content: a broadcast has an `id` too.
+/// The kind of a frame. The `id` does not decide it, because broadcasts have one as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A push.
+    /// A broadcast.
     Broadcast,
-    /// An answer to a call.
+    /// A reply to a request.
     Reply,
-    /// A call.
+    /// A request.
     Request,
-    /// None of these.
+    /// A frame of no known kind.
     Unknown,
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a frame's envelope.
+    /// Parses the envelope of a frame. The payload is not parsed.
     ///
-    /// A frame is an object; a list is none, though serde would read its elements as members.
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the text is not a JSON object or a member has the wrong type. An array is refused explicitly,
+    /// because serde would accept its elements as members.
     pub fn parse(text: &'a str) -> Result<Self, DecodeError> {
         if text.trim_start().starts_with('[') {
-            let error = <serde_json::Error as serde::de::Error>::custom("a frame is an object, not a list");
+            let error = <serde_json::Error as serde::de::Error>::custom("expected a JSON object, found an array");
             return Err(DecodeError::from_json(&error));
         }
         serde_json::from_str(text).map_err(|error| DecodeError::from_json(&error))
     }
 
-    /// What the frame is.
+    /// Returns the kind of the frame, determined by its members.
     pub fn kind(&self) -> FrameKind {
         if self.msg_subclass.is_some() || self.id.is_some_and(|id| id.get() == "\"ui_broadcast\"") {
             FrameKind::Broadcast
@@ -231,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_push_is_told_by_content_not_by_its_id() {
+    fn frame_kinds_are_determined_by_members_not_by_id() {
         let cases = [
             (r#"{"id":"ui_broadcast","msg_subclass":"hub.item.updated","result":{}}"#, FrameKind::Broadcast),
             (r#"{"msg_subclass":"EzloStateChanged","result":{}}"#, FrameKind::Broadcast),
@@ -250,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_any_type_come_back_unchanged() {
+    fn ids_of_any_type_round_trip() {
         for id in ["\"_ID_\"", "7", "1.5", "null", "{\"a\":[1]}", "true"] {
             let text = format!(r#"{{"id":{id},"method":"m","params":{{}}}}"#);
             let request: Request = wire::from_slice(text.as_bytes()).unwrap();
@@ -259,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_errors_text_is_found_wherever_it_is() {
+    fn error_text_is_read_from_message_description_or_reason() {
         for text in [
             r#"{"code":-32500,"data":"x","message":"why"}"#,
             r#"{"code":-32500,"data":"x","description":"why"}"#,
@@ -272,12 +280,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_never_panics(text in ".*") {
+        fn arbitrary_text_does_not_panic(text in ".*") {
             let _ = Envelope::parse(&text).map(|envelope| envelope.kind());
         }
 
         #[test]
-        fn cut_frames_never_panic(at in 0usize..90) {
+        fn truncated_frames_are_refused(at in 0usize..90) {
             let text = r#"{"id":"ui_broadcast","msg_subclass":"hub.item.updated","result":{"_id":"a","value":1}}"#;
             prop_assert!(Envelope::parse(&text[..at.min(text.len() - 1)]).is_err());
         }

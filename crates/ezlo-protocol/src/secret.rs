@@ -1,12 +1,14 @@
-//! Secrets are types: no `Display`, a masked `Debug`, zeroed when dropped. The text comes out only through `expose`.
+//! Types for secrets: no `Display`, a masked `Debug`, zeroed on drop. Only `expose` and serialisation reveal the text.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-/// Overwrites a text and what its memory held beyond it. All at once: the library does a `String` byte by byte, which for two
-/// tokens takes longer than all else that is done for a request.
+/// Overwrites a text with zeros, including its unused capacity.
+///
+/// It zeroes the bytes as one slice. `zeroize` processes a `String` byte by byte. For two tokens, that takes longer than all
+/// other work of a request.
 fn wipe(text: &mut String) {
     let mut bytes = std::mem::take(text).into_bytes();
     bytes.resize(bytes.capacity(), 0);
@@ -21,17 +23,17 @@ macro_rules! secret {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text under guard.
+            /// Wraps a text as a secret.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The text itself; for the wire only, never for a log or an error.
+            /// Returns the text in clear. Use it for the wire only, never in a log or an error.
             pub fn expose(&self) -> &str {
                 &self.0
             }
 
-            /// Whether there is any text.
+            /// Returns `true` if the text is empty.
             pub const fn is_empty(&self) -> bool {
                 self.0.is_empty()
             }
@@ -60,13 +62,13 @@ macro_rules! secret {
 secret! {
     /// A user's password in clear text.
     Password,
-    /// The vendor's digest of user name and password. It logs in as well as the password does.
+    /// The digest of user name and password; see [`crate::password`]. It is sufficient for a login.
     PasswordHash,
-    /// The `Identity` of the MMS pair: base64 of a JSON document that says who the caller is and until when.
+    /// The `Identity` of the MMS pair: base64 of a JSON document that names user, permissions and expiry.
     IdentityToken,
     /// The `IdentitySignature` of the MMS pair: 344 base64 characters.
     IdentitySignature,
-    /// A per-host session token, sent as `MMSSession`.
+    /// A session token of one host, sent as `MMSSession`.
     SessionToken,
     /// The cloud API's JSON Web Token.
     CloudToken,
@@ -74,22 +76,24 @@ secret! {
     LocalToken,
     /// The key of a Wi-Fi network.
     Passkey,
-    /// The key of an application, 40 hexadecimal digits, given out by the vendor.
+    /// The key of an application: 40 hexadecimal digits, issued by the vendor.
     AppKey,
 }
 
-/// Words of that length in a foreign text may be tokens or digests; method names and ids are longer at times and go too.
+/// Minimum length, in bytes, of a part that is masked as a possible token or digest. It also masks long method names and ids.
 const TOKEN_LENGTH: usize = 24;
-/// How much of a foreign text is kept, in characters.
+/// Maximum length of a masked text, in characters.
 const KEPT_TEXT: usize = 200;
 
-/// A foreign text as an error or an event may keep it: without control characters, 200 characters at most, and with `***` in
-/// place of everything long enough to be a token. Short secrets stay: whoever may have one in a text takes it out first.
+/// Makes the text of a peer safe for an error or an event.
+///
+/// Replaces control characters by spaces and every part of 24 or more token characters by `***`. Truncates the text to at
+/// most 200 characters. Shorter secrets are not masked; remove them before the call.
 pub fn masked(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let mut copy = String::new();
     let mut word = String::new();
-    // Masked before it is cut, so that no cut leaves half a token; a longer word than that is masked at any length.
+    // Masks before truncating, so that no part of a token remains.
     for c in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).chain([' ']) {
         if is_part(c) {
             if word.len() < TOKEN_LENGTH {
@@ -113,14 +117,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_is_masked_and_the_wire_form_is_not() {
+    fn debug_is_masked_and_the_serialised_form_is_not() {
         let password = Password::new("hunter2");
         assert_eq!(format!("{password:?}"), "Password(***)");
         assert_eq!(serde_json::to_string(&password).unwrap(), "\"hunter2\"");
     }
 
     #[test]
-    fn foreign_texts_are_short_and_hold_no_token() {
+    fn peer_texts_are_truncated_and_tokens_are_masked() {
         let token = "eyJFeHBpcmVzIjoxNzAwMDg2NDAwfQ==";
         assert_eq!(masked(&format!("{{\"MMSAuth\":\"{token}\",x")), "{\"MMSAuth\":\"***\",x");
         assert_eq!((masked(token).as_str(), masked("").as_str()), ("***", ""));

@@ -1,4 +1,4 @@
-//! Hub serials and the model family behind their first digits.
+//! Hub serials and the model family that their first digits name.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,29 +6,33 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A hub's serial: decimal digits, eight on most hubs, nine on EzloPi, otherwise opaque.
+/// The serial of a hub: 1 to 18 decimal digits.
+///
+/// Most hubs have eight digits, EzloPi has nine. The serial is opaque except for its prefix; see [`Serial::family`].
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Serial {
-    /// Those there are, then noughts, which come before every digit: a million hubs need no memory for each of their names.
+    /// The digits in ASCII, padded with zero bytes. A zero byte sorts before every digit, so the order is that of the texts.
+    /// The array avoids one heap allocation for each hub.
     digits: [u8; MAX_DIGITS],
     length: u8,
 }
 
-/// More digits than any serial seen, fewer than make a number overflow.
+/// Maximum length: longer than every known serial, and short enough for a `u64`.
 const MAX_DIGITS: usize = 18;
 
 impl Serial {
-    /// The digits.
+    /// Returns the digits.
     pub fn as_str(&self) -> &str {
         let digits = self.digits.get(..self.length.into()).unwrap_or_default();
-        // Nothing else is ever put in.
+        // Parsing accepts ASCII digits only, so this is always valid UTF-8.
         std::str::from_utf8(digits).unwrap_or_default()
     }
 
-    /// The model family that the first digits stand for, by the longest prefix that matches.
+    /// Returns the model family of the longest known prefix.
     ///
-    /// Hubs in the field break the vendor's table (`46…`), so an unknown prefix is an answer, not an error.
+    /// Real hubs have prefixes outside the vendor's table, such as `46`. An unknown prefix is therefore no error: it returns
+    /// [`ModelFamily::Unknown`].
     pub fn family(&self) -> ModelFamily {
         PREFIXES
             .iter()
@@ -38,9 +42,9 @@ impl Serial {
     }
 }
 
-/// The text is not a serial.
+/// The error of parsing a text that is not a serial.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a serial is 1 to {MAX_DIGITS} decimal digits, as printed on the hub's label")]
+#[error("invalid serial; expected 1 to {MAX_DIGITS} decimal digits, as printed on the hub's label")]
 pub struct SerialError;
 
 impl FromStr for Serial {
@@ -63,7 +67,7 @@ impl TryFrom<String> for Serial {
     }
 }
 
-/// Of the digits that are there: half of what deriving it would take in.
+/// Hashes the digits without the padding, about half the bytes that a derived implementation would hash.
 impl Hash for Serial {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
@@ -88,7 +92,7 @@ impl fmt::Display for Serial {
     }
 }
 
-/// What kind of hub a serial belongs to.
+/// The model family of a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ModelFamily {
@@ -108,12 +112,12 @@ pub enum ModelFamily {
     EzloSecure,
     /// EzloPi (ESP32), nine digits.
     EzloPi,
-    /// A prefix nobody has described.
+    /// A prefix that no source describes.
     Unknown,
 }
 
 impl ModelFamily {
-    /// The name on the box.
+    /// Returns the product name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::VeraEdge => "VeraEdge",
@@ -129,7 +133,7 @@ impl ModelFamily {
     }
 }
 
-/// Serial prefixes: the vendor's note, and for `45`, `76` and `10` public clients and firmware.
+/// Serial prefixes (vendor; `45`, `76` and `10`: client-source).
 const PREFIXES: &[(&str, ModelFamily)] = &[
     ("40", ModelFamily::VeraEdge),
     ("45", ModelFamily::VeraEdge),
@@ -149,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn serials_are_in_the_order_of_their_texts(one in "[0-9]{1,18}", other in "[0-9]{1,18}") {
+        fn serials_sort_like_their_texts(one in "[0-9]{1,18}", other in "[0-9]{1,18}") {
             let (first, second): (Serial, Serial) = (one.parse().unwrap(), other.parse().unwrap());
             prop_assert_eq!(first.cmp(&second), one.cmp(&other));
             prop_assert_eq!(first.as_str(), one);
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn families_go_by_the_longest_prefix() {
+    fn the_longest_prefix_decides_the_family() {
         let cases = [
             ("40000001", ModelFamily::VeraEdge),
             ("45000001", ModelFamily::VeraEdge),
@@ -173,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_digits_is_refused() {
+    fn only_1_to_18_ascii_digits_are_accepted() {
         for text in ["", "9000000x", "-1", "1234567890123456789", "９０"] {
             assert_eq!(text.parse::<Serial>(), Err(SerialError), "{text}");
         }

@@ -1,7 +1,7 @@
-//! How wire documents are declared: lossless members, open enumerations and the macros that make both.
+//! Building blocks of wire documents: optional members, open enumerations, raw and opaque JSON.
 //!
-//! Firmware and cloud change without us, so nothing that arrives may be lost: members a type does not know stay in its
-//! `extra`, enumeration tokens it does not know stay in `Unknown`, and "absent", "null" and "present" are three things.
+//! Firmware and cloud change independently of this crate, so no received data is dropped. Unknown members are preserved in
+//! `extra`, unknown enumeration tokens in `Unknown`, and [`Field`] distinguishes an absent member from `null`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,13 +21,13 @@ pub(crate) use field::{AlwaysPresent, Probe, missing};
 pub use loose::Loose;
 pub use raw::Raw;
 
-/// A document whose type names its members; others survive in its `extra`.
+/// A JSON object whose type names the known members and preserves the others in its field `extra`.
 pub trait Document {
-    /// Names of members, as on the wire.
+    /// Names of the known members, as on the wire.
     const MEMBERS: &'static [&'static str];
 }
 
-/// Members of a document that its type does not name, in the order they came.
+/// Members of a document that its type does not name, in the order of the document.
 #[derive(Clone, Default, PartialEq)]
 pub struct Extra(Option<Box<Map<String, Value>>>);
 
@@ -54,35 +54,35 @@ impl<N: Into<String>> FromIterator<(N, Value)> for Extra {
 }
 
 impl Extra {
-    /// Keeps one more member; a repeated name replaces the earlier one, as JSON parsers do.
+    /// Adds a member. A repeated name replaces the earlier member, as in common JSON parsers.
     pub fn insert(&mut self, name: impl Into<String>, value: Value) {
         self.0.get_or_insert_default().insert(name.into(), value);
     }
 
-    /// The member of that name.
+    /// Returns the member of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.as_ref()?.get(name)
     }
 
-    /// Whether every member was known.
+    /// Returns `true` if there are no unknown members.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|members| members.is_empty())
     }
 
-    /// All members, in the order they came.
+    /// Iterates over the members in the order of the document.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.0.iter().flat_map(|members| members.iter())
     }
 }
 
-/// Shows the names only: a member nobody knows may hold a secret.
+/// Prints the names only, because an unknown member may hold a secret.
 impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
     }
 }
 
-/// JSON that may hold a secret: passes through unchanged, but its `Debug` shows nothing of it.
+/// A JSON value that may hold a secret. It is serialised unchanged, and its `Debug` output is masked.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Opaque(Value);
@@ -134,38 +134,50 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// A value from JSON text; the error names the member it stumbled over and never quotes a value.
+/// Deserialises a document from JSON text in UTF-8.
+///
+/// # Errors
+///
+/// [`DecodeError`] if the input is not JSON or does not have the shape of `T`. It names the member and never quotes a value.
 pub fn from_slice<T: de::DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
-    // The plain parser is twice as fast as the path-tracking one, and good input is the common case.
+    // The plain parser is twice as fast as the parser that tracks the path, and valid input is the common case.
     serde_json::from_slice(json).map_err(|_| explained::<T>(json))
 }
 
-/// The same from text: what it holds need not be checked again for being text.
+/// Deserialises a document from JSON text. Unlike [`from_slice`], it does not validate UTF-8 again.
+///
+/// # Errors
+///
+/// The same as [`from_slice`].
 pub fn from_str<T: de::DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
     serde_json::from_str(json).map_err(|_| explained::<T>(json.as_bytes()))
 }
 
-/// Where and why the plain parser stumbled.
+/// Parses the input again with the path-tracking parser to find the path and the reason of the failure.
 fn explained<T: de::DeserializeOwned>(json: &[u8]) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => DecodeError::new(error.path().to_string(), error.inner()),
-        // The value was good, so what follows it was not.
+        // The value is valid, so the error is in the text after it.
         Ok(_) => DecodeError { at: ".".into(), what: "trailing characters".into() },
     }
 }
 
-/// A value from an already parsed document; the error names the member it stumbled over and never quotes a value.
+/// Deserialises a document from a parsed JSON value.
+///
+/// # Errors
+///
+/// [`DecodeError`] if the value does not have the shape of `T`. It names the member and never quotes a value.
 pub fn from_value<T: de::DeserializeOwned>(value: &Value) -> Result<T, DecodeError> {
     serde_path_to_error::deserialize(value).map_err(|error| DecodeError::new(error.path().to_string(), error.inner()))
 }
 
-/// The JSON form of a document. Documents of this crate always have one.
+/// Serialises a document to a JSON value. This never fails for the documents of this crate; other failures return `null`.
 pub fn to_value<T: Serialize>(document: &T) -> Value {
     serde_json::to_value(document).unwrap_or(Value::Null)
 }
 
-/// A document did not have the shape its name promises.
+/// The error of deserialising a document. It names the member and the expected type, and never quotes a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at `{at}`")]
 pub struct DecodeError {
@@ -174,14 +186,14 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// An error of the plain parser, which does not know the path.
+    /// Converts an error of the plain parser, which does not track the path.
     pub(crate) fn from_json(error: &serde_json::Error) -> Self {
         Self::new(".".into(), error)
     }
 
     fn new(at: String, error: &serde_json::Error) -> Self {
         let text = error.to_string();
-        // The parser quotes the offending value in front of the word "expected"; it may be a password.
+        // The parser quotes the offending value in front of "expected", and that value may be a password.
         let what = match text.find("expected ").or_else(|| text.find("missing field")) {
             Some(start) => text[start..].to_owned(),
             None if error.is_eof() => "the JSON text ends too early".into(),
@@ -191,12 +203,12 @@ impl DecodeError {
         Self { at, what }
     }
 
-    /// Where: a path such as `Devices[0].PK_Device`, or `.` for the whole document.
+    /// Returns the path of the member, such as `Devices[0].PK_Device`, or `.` for the whole document.
     pub fn at(&self) -> &str {
         &self.at
     }
 
-    /// What was wrong, without the value that was there.
+    /// Returns the reason, such as the expected type, without the offending value.
     pub fn what(&self) -> &str {
         &self.what
     }
@@ -207,17 +219,17 @@ mod tests {
     use super::*;
 
     wire! {
-        /// A document for these tests.
+        /// A sample document.
         Sample {
-            /// Required.
+            /// A required member.
             id: String = "_id",
-            /// Optional.
+            /// An optional member.
             note: Field<String> = "note",
         }
     }
 
     #[test]
-    fn unknown_members_and_the_three_states_survive() {
+    fn unknown_members_and_absent_null_and_value_round_trip() {
         for text in [r#"{"_id":"a"}"#, r#"{"_id":"a","note":null,"new":[1,{"x":null}]}"#, r#"{"_id":"a","note":"n"}"#] {
             let sample: Sample = from_slice(text.as_bytes()).unwrap();
             assert_eq!(to_value(&sample), serde_json::from_str::<Value>(text).unwrap());
@@ -225,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_place_and_hide_the_value() {
+    fn decode_errors_name_the_path_and_hide_the_value() {
         let error = from_slice::<Vec<Sample>>(br#"[{"_id":"a"},{"_id":{"hunter2":1}}]"#).unwrap_err();
         assert_eq!(error.to_string(), "expected a string at line 1 column 20 at `[1]._id`");
         let error = from_slice::<Sample>(b"{}").unwrap_err();
@@ -236,7 +248,7 @@ mod tests {
             assert_eq!(
                 from_str::<Vec<Sample>>(broken),
                 from_slice::<Vec<Sample>>(broken.as_bytes()),
-                "the same from text"
+                "both parsers report the same error"
             );
         }
         let text = from_slice::<Loose<u64>>(br#""hunter2""#).unwrap_err().to_string();
@@ -244,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_debug_shows_names_only() {
+    fn debug_of_unknown_members_prints_names_only() {
         let sample: Sample = from_slice(br#"{"_id":"a","token":"hunter2"}"#).unwrap();
         let text = format!("{sample:?}");
         assert!(text.contains("token") && !text.contains("hunter2"), "{text}");

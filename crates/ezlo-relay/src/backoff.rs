@@ -1,27 +1,39 @@
-//! When to try again: a pure function of how often it failed.
+//! Exponential back-off with jitter, as a pure function of the failure count.
 
 use std::time::Duration;
 
-/// How waits between attempts grow.
+/// Exponential back-off between connection attempts, with jitter.
+///
+/// The wait doubles with each consecutive failure. Defaults: `initial` 500 ms, `max` 60 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackoffPolicy {
-    /// Before the second attempt.
+    /// Upper bound of the wait after the first failure (default: 500 ms).
     pub initial: Duration,
-    /// Never longer than this.
+    /// Upper bound of every wait (default: 60 s).
     pub max: Duration,
 }
 
 impl Default for BackoffPolicy {
-    /// Half a second, doubled up to a minute: a relay that restarts finds its clients spread out, and nobody waits long for
-    /// a link that only blinked.
+    /// Returns a policy with `initial` 500 ms and `max` 60 s.
+    ///
+    /// A short interruption ends quickly, and the clients of a relay that restarts reconnect at different times.
     fn default() -> Self {
         Self { initial: Duration::from_millis(500), max: Duration::from_secs(60) }
     }
 }
 
 impl BackoffPolicy {
-    /// The wait after that many failures in a row (1 = the first), for a `spread` between 0.0 and 1.0: half of the doubled
-    /// wait is sure, the other half is by chance, so that clients that fell together do not come back together.
+    /// Returns the wait after `failures` consecutive failures (1 = the first).
+    ///
+    /// The upper bound is `initial` doubled `failures - 1` times, at most `max`. Half of it is fixed. The other half is
+    /// multiplied by `spread`, a random number between 0.0 and 1.0; other values are clamped. The random half prevents that
+    /// clients which were disconnected together reconnect together.
+    ///
+    /// # Panics
+    ///
+    /// If `initial` and `max` are so close to [`Duration::MAX`] that the product overflows.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use ezlo_relay::BackoffPolicy;
@@ -38,19 +50,19 @@ impl BackoffPolicy {
     }
 }
 
-/// Chance for the spread: small and seeded, so that a run can be repeated. Nothing here is secret.
+/// Random numbers for the jitter. They are seeded for reproducible runs and not suitable for secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct Jitter(u64);
 
 impl Jitter {
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        // The hasher's keys are the one source of entropy in the standard library.
+        // The keys of the hasher are the only source of entropy in the standard library.
         let drawn = || std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0_u8);
         Self(seed.unwrap_or_else(drawn))
     }
 
-    /// Between 0.0 and 1.0 (splitmix64).
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
+    /// Returns a number in 0.0..1.0 (splitmix64).
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     pub(crate) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -66,25 +78,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_the_longest_and_stay_between_half_and_whole() {
+    fn delay_doubles_up_to_max_and_jitter_covers_its_upper_half() {
         let policy = BackoffPolicy { initial: Duration::from_secs(1), max: Duration::from_secs(10) };
         let table = [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (6, 10), (u32::MAX, 10)];
         for (failures, seconds) in table {
             let whole = Duration::from_secs(seconds);
             assert_eq!(policy.wait(failures, 1.0), whole, "{failures}");
             assert_eq!(policy.wait(failures, 0.0), whole / 2, "{failures}");
-            assert_eq!(policy.wait(failures, 7.0), whole, "chance out of bounds changes nothing");
+            assert_eq!(policy.wait(failures, 7.0), whole, "a spread out of range is clamped");
         }
     }
 
     #[test]
-    fn chance_repeats_by_seed_and_spreads() {
+    fn jitter_is_reproducible_by_seed_and_covers_the_range() {
         let draw = |seed| {
-            let mut chance = Jitter::new(Some(seed));
-            (0..100).map(|_| chance.uniform()).collect::<Vec<_>>()
+            let mut jitter = Jitter::new(Some(seed));
+            (0..100).map(|_| jitter.uniform()).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
-        // The published generator's first values for seed 1.
+        // The first values of the published generator for seed 1.
         assert_eq!(draw(1)[..3], [0.566_561_575_172_280_9, 0.745_781_757_262_701_1, 0.971_002_753_586_796_2]);
         assert_ne!(draw(1), draw(2));
         assert!(draw(3).iter().all(|share| (0.0..1.0).contains(share)));

@@ -1,49 +1,71 @@
-//! How a session behaves.
+//! The settings of a session: timeouts, keep-alive, back-off and queue sizes.
 
 use std::time::Duration;
 
 use crate::backoff::BackoffPolicy;
 
-/// How a session behaves. The defaults suit the relay and Linux hubs.
+/// The settings of a session.
+///
+/// The defaults suit the relay and Linux hubs. Durations of more than 365 days are reduced to 365 days. Start from the
+/// default and assign single fields:
+///
+/// ```
+/// use ezlo_relay::{KeepAlive, SessionConfig};
+/// use std::time::Duration;
+///
+/// let mut config = SessionConfig::default();
+/// assert_eq!(config.call_timeout, Duration::from_secs(20));
+/// config.call_timeout = Duration::from_secs(60);
+/// config.keep_alive = KeepAlive::Query;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// How long an ordinary call may take, reconnects included; public clients use 15 to 30 s.
+    /// Time limit of a call, including the time to connect and reconnect (default: 20 s; public clients use 15 to 30 s).
     pub call_timeout: Duration,
-    /// How long each step of login may take.
+    /// Time limit of each of login, registration and verification, and of each write to the connection (default: 20 s).
     pub handshake_timeout: Duration,
-    /// A link on which nothing came for that long is dead. Pings come about every 20 s; two public clients give up after
-    /// 60 s.
+    /// Time without a received frame after which a connection is considered lost (default: 65 s).
+    ///
+    /// Servers send a ping about every 20 s. Two public clients use a limit of 60 s.
     pub idle_timeout: Duration,
-    /// What is done to hear from the other side before that.
+    /// Probe that is sent after half of `idle_timeout` without a received frame (default: [`KeepAlive::Ping`]).
     pub keep_alive: KeepAlive,
-    /// Waits between attempts.
+    /// Waits between connection attempts (default: 500 ms, doubled up to 60 s, half of it random).
     pub backoff: BackoffPolicy,
-    /// Attempts in a row that may fail before the session closes; `None` = it never gives up.
+    /// Consecutive failures after which a failed attempt closes the session (default: `None`, no limit).
+    ///
+    /// The first connection of `RelaySession::connect` and `connect_with` does not use this setting.
     pub max_attempts: Option<u32>,
-    /// Events kept for each subscriber, by number; one holds a message of 16 MiB at most.
+    /// Number of events that are buffered for slow subscribers (default: 1,024; rounded up to a power of two).
+    ///
+    /// An event holds at most one message (16 MiB). The buffer is allocated when the session starts, which panics above
+    /// `usize::MAX / 2`.
     pub event_capacity: usize,
-    /// Where the spread of the waits comes from; drawn when absent.
+    /// Seed of the jitter, for reproducible waits (default: `None`, random).
     pub seed: Option<u64>,
 }
 
-/// What is done so that a quiet link shows whether it lives.
+/// The probe of an idle connection.
+///
+/// It is sent once after half of [`SessionConfig::idle_timeout`] without a received frame. Any received frame, including
+/// ping and pong, restarts the idle timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
-    /// Listens for the other side's pings only.
+    /// No probe; the pings of the peer prove that the connection works.
     Passive,
-    /// Pings once nothing came for half the time of silence. Right for the relay and Linux hubs.
+    /// A WebSocket ping. Suits the relay and Linux hubs.
     Ping,
-    /// Asks for the current mode once nothing came for half the time of silence: RTOS hubs do not like pings, EzloPi does
-    /// not answer them.
+    /// A `hub.modes.current.get` call. Suits RTOS hubs, which do not handle pings well, and EzloPi, which does not answer
+    /// them.
     Query,
 }
 
-/// The longest time that is waited for anything: points in time are computed from it, and must exist.
+/// Upper bound of every time limit: a deadline is an `Instant` and must not overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 impl SessionConfig {
-    /// The same, without times that are longer than any clock.
+    /// Returns the settings with every time limit reduced to [`LONGEST`].
     pub(crate) fn bounded(mut self) -> Self {
         for time in [&mut self.call_timeout, &mut self.handshake_timeout, &mut self.idle_timeout] {
             *time = (*time).min(LONGEST);
@@ -61,7 +83,7 @@ impl Default for SessionConfig {
             keep_alive: KeepAlive::Ping,
             backoff: BackoffPolicy::default(),
             max_attempts: None,
-            // A storm of a large house's every item fits.
+            // An update of every item of a large house fits.
             event_capacity: 1024,
             seed: None,
         }

@@ -1,4 +1,4 @@
-//! One connection: login, proof, and the conversation until it ends.
+//! One connection: login, verification, and the event loop until it ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,43 +24,43 @@ use crate::state::{EventPublisher, Instruction, SessionState};
 use crate::status::{AtomicCounters, Phase};
 use crate::transport::{Incoming, Transport};
 
-/// Id of the question that keeps a quiet link alive.
+/// Request id of the keep-alive call.
 const PROBE: &str = "keep-alive";
-/// How long a link is kept for what is under way, once a new one is wanted.
+/// Time for which new calls wait after a reconnect request, while other calls are in flight.
 const LEAVING_TIME: Duration = Duration::from_secs(5);
-/// Frames that are taken in before others have a turn.
+/// Number of received frames after which the task yields.
 const BREATH: u32 = 64;
-/// How long a goodbye may take.
+/// Time limit of the closing handshake.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
-/// A connection that is up, and who it talks for.
+/// An open connection with the settings and the publisher of its session.
 pub(crate) struct ActiveConnection<T> {
     transport: T,
-    voice: EventPublisher,
+    publisher: EventPublisher,
     config: Arc<SessionConfig>,
 }
 
-/// How a conversation ended.
+/// The reason for which the event loop ended.
 #[derive(Debug)]
 pub(crate) enum ConnectionEnd {
-    /// The link is gone.
+    /// The connection was lost, or is to be replaced.
     Lost(CloseReason),
-    /// The handle wants an end.
+    /// The handle closed the session.
     Closed,
 }
 
 impl<T: Transport> ActiveConnection<T> {
-    pub(crate) const fn new(transport: T, voice: EventPublisher, config: Arc<SessionConfig>) -> Self {
-        Self { transport, voice, config }
+    pub(crate) const fn new(transport: T, publisher: EventPublisher, config: Arc<SessionConfig>) -> Self {
+        Self { transport, publisher, config }
     }
 
-    /// Logs in, chooses the hub at the relay, and proves that it answers. A hub that is not there is no failure: the relay
-    /// tells when it comes.
+    /// Logs in, registers for the hub at the relay and verifies the connection. Returns true if the hub is online. An offline
+    /// hub is not an error: the relay sends a broadcast when it returns.
     pub(crate) async fn authenticate(&mut self, login: &HubCredentials) -> Result<bool, ConnectError> {
         match login {
             HubCredentials::Anonymous => {}
             HubCredentials::Local(credentials) => {
-                self.voice.set_phase(Phase::LoggingIn);
+                self.publisher.set_phase(Phase::LoggingIn);
                 let params = OfflineLogin {
                     user: credentials.user.as_str().into(),
                     token: credentials.token.clone(),
@@ -69,22 +69,22 @@ impl<T: Transport> ActiveConnection<T> {
                 self.log_in(LocalLogin::NAME, wire::to_value(&params)).await?;
             }
             HubCredentials::Relay { pair, serial } => {
-                self.voice.set_phase(Phase::LoggingIn);
+                self.publisher.set_phase(Phase::LoggingIn);
                 let params = LoginUserMios {
                     identity: pair.identity.clone(),
                     signature: pair.signature.clone(),
                     ..LoginUserMios::default()
                 };
                 self.log_in(RelayLogin::NAME, wire::to_value(&params)).await?;
-                self.voice.serial = Some(serial.clone());
-                self.voice.set_phase(Phase::Registering);
+                self.publisher.serial = Some(serial.clone());
+                self.publisher.set_phase(Phase::Registering);
                 let register = wire::to_value(&Register::user(serial.clone()));
                 self.request("registration", RelayRegister::NAME, register).await?.map_err(ConnectError::Register)?;
             }
         }
-        self.voice.set_phase(Phase::Verifying);
-        // Whatever it says: an answer is the proof. What says that the hub is away proves the relay.
-        let proof = self.request("the first answer", InfoGet::NAME, json!({})).await?;
+        self.publisher.set_phase(Phase::Verifying);
+        // Any reply proves that the connection works, including a refusal because the hub is offline.
+        let proof = self.request("verification", InfoGet::NAME, json!({})).await?;
         match proof {
             Err(error) if error.class() == RetryClass::LogInAgain => Err(ConnectError::Login(error)),
             Err(error) => Ok(presence(&error).unwrap_or_default()),
@@ -92,7 +92,7 @@ impl<T: Transport> ActiveConnection<T> {
         }
     }
 
-    /// Already logged in is as good as logged in.
+    /// Logs in. An "already logged in" error counts as success.
     async fn log_in(&mut self, method: &str, params: Value) -> Result<(), ConnectError> {
         match self.request("login", method, params).await? {
             Err(error) if error.class() == RetryClass::AlreadySo => Ok(()),
@@ -100,7 +100,7 @@ impl<T: Transport> ActiveConnection<T> {
         }
     }
 
-    /// Asks and waits for that answer; broadcasts that come meanwhile are passed on.
+    /// Sends a call and waits for its reply. Broadcasts that arrive meanwhile are published.
     async fn request(
         &mut self,
         phase: &'static str,
@@ -114,9 +114,9 @@ impl<T: Transport> ActiveConnection<T> {
             self.transport.send(frame(&id, method, &params)).await.map_err(closed)?;
             loop {
                 let Incoming::Text(text) = self.transport.receive().await.map_err(closed)? else { continue };
-                match self.voice.read(&text) {
+                match self.publisher.read(&text) {
                     Some((answered, outcome)) if answered == id => return Ok(outcome.map(|_| ())),
-                    Some((foreign, _)) => self.voice.on_unsolicited_reply(foreign),
+                    Some((foreign, _)) => self.publisher.on_unsolicited_reply(foreign),
                     None => {}
                 }
             }
@@ -124,9 +124,9 @@ impl<T: Transport> ActiveConnection<T> {
         tokio::time::timeout(limit, exchange).await.map_err(|_| ConnectError::TimedOut { phase })?
     }
 
-    /// Carries calls, answers and broadcasts until the connection ends.
-    pub(crate) async fn run(mut self, desk: &mut SessionState) -> ConnectionEnd {
-        match self.event_loop(desk).await {
+    /// Carries calls, replies and broadcasts until the connection ends. Performs the closing handshake if the session closes.
+    pub(crate) async fn run(mut self, state: &mut SessionState) -> ConnectionEnd {
+        match self.event_loop(state).await {
             ConnectionEnd::Closed => {
                 let _ = tokio::time::timeout(CLOSE_TIME, self.transport.close()).await;
                 ConnectionEnd::Closed
@@ -135,25 +135,25 @@ impl<T: Transport> ActiveConnection<T> {
         }
     }
 
-    async fn event_loop(&mut self, desk: &mut SessionState) -> ConnectionEnd {
+    async fn event_loop(&mut self, state: &mut SessionState) -> ConnectionEnd {
         let silence = self.config.idle_timeout;
         let mut heard = Instant::now();
         let mut probed = false;
         let mut came: u32 = 0;
-        // Until when calls that come wait for the next link.
+        // New calls wait for the next connection until this time.
         let mut held_until = Instant::now();
-        // Set anew only when it would ring too late: most wakes come sooner than it does.
+        // Reset only if it would fire too late: most frames arrive long before it fires.
         let mut alarm = std::pin::pin!(tokio::time::sleep_until(heard + silence / 2));
         loop {
-            if desk.reconnect_requested && !desk.ledger.is_busy() {
+            if state.reconnect_requested && !state.pending.is_busy() {
                 return ConnectionEnd::Lost(CloseReason::Reconnect);
             }
-            let holds = desk.reconnect_requested && Instant::now() < held_until;
-            if !holds && let Err(reason) = self.send_waiting(desk).await {
+            let holds = state.reconnect_requested && Instant::now() < held_until;
+            if !holds && let Err(reason) = self.send_waiting(state).await {
                 return ConnectionEnd::Lost(reason);
             }
             let mut wake = heard + if probed { silence } else { silence / 2 };
-            if let Some(deadline) = desk.ledger.next_deadline() {
+            if let Some(deadline) = state.pending.next_deadline() {
                 wake = wake.min(deadline);
             }
             if holds {
@@ -163,34 +163,34 @@ impl<T: Transport> ActiveConnection<T> {
                 alarm.as_mut().reset(wake);
             }
             tokio::select! {
-                // In no order: a hub that never stops talking must not keep callers from being heard.
+                // Not biased: a hub that sends continuously must not starve the commands.
                 incoming = self.transport.receive() => {
                     (heard, probed) = (Instant::now(), false);
-                    if let Some(reason) = self.on_incoming(desk, incoming) {
+                    if let Some(reason) = self.on_incoming(state, incoming) {
                         return ConnectionEnd::Lost(reason);
                     }
                     came = came.wrapping_add(1);
                     if came.is_multiple_of(BREATH) {
-                        // A caller may be driving; a hub that never stops talking must not keep it.
+                        // A hub that sends continuously must not starve other tasks of the runtime.
                         tokio::task::yield_now().await;
                     }
                 }
-                asked = desk.next() => match asked {
+                asked = state.next() => match asked {
                     Instruction::Close => return ConnectionEnd::Closed,
-                    // What is under way may take long; it is not worth that everybody waits for it.
+                    // A slow call in flight must not delay all other calls.
                     Instruction::Reconnect => held_until = Instant::now() + LEAVING_TIME,
                     Instruction::Call => {}
                 },
                 () = &mut alarm => {
                     let now = Instant::now();
-                    desk.ledger.expire(now);
+                    state.pending.expire(now);
                     if now >= heard + silence {
-                        // A machine that was busy may not have read what is there.
+                        // On a busy machine, a frame may have arrived that was not read yet.
                         let Some(incoming) = self.transport.receive().now_or_never() else {
                             return ConnectionEnd::Lost(CloseReason::IdleTimeout);
                         };
                         (heard, probed) = (now, false);
-                        if let Some(reason) = self.on_incoming(desk, incoming) {
+                        if let Some(reason) = self.on_incoming(state, incoming) {
                             return ConnectionEnd::Lost(reason);
                         }
                         continue;
@@ -206,12 +206,12 @@ impl<T: Transport> ActiveConnection<T> {
         }
     }
 
-    /// Takes in what came; gives the end of the link when it is one.
-    fn on_incoming(&self, desk: &mut SessionState, incoming: Result<Incoming, CloseReason>) -> Option<CloseReason> {
+    /// Handles a received frame. Returns a reason if the connection has ended.
+    fn on_incoming(&self, state: &mut SessionState, incoming: Result<Incoming, CloseReason>) -> Option<CloseReason> {
         match incoming {
-            Ok(Incoming::Text(text)) => self.on_text(desk, &text).then_some(CloseReason::CredentialsExpired),
+            Ok(Incoming::Text(text)) => self.on_text(state, &text).then_some(CloseReason::CredentialsExpired),
             Ok(Incoming::NonText) => {
-                self.voice.bad_frame("");
+                self.publisher.bad_frame("");
                 None
             }
             Ok(Incoming::Control) => None,
@@ -219,10 +219,10 @@ impl<T: Transport> ActiveConnection<T> {
         }
     }
 
-    /// Sends what waits. A call counts as sent before its bytes leave: one that may have left is never sent again unless
-    /// that changes nothing.
-    async fn send_waiting(&mut self, desk: &mut SessionState) -> Result<(), CloseReason> {
-        while let Some((id, call)) = desk.ledger.take_unsent() {
+    /// Sends the queued calls. A call counts as sent before its bytes are written, so that a command whose write failed
+    /// half-way is not sent again.
+    async fn send_waiting(&mut self, state: &mut SessionState) -> Result<(), CloseReason> {
+        while let Some((id, call)) = state.pending.take_unsent() {
             let text = frame(&id, &call.method, &call.params);
             let sent = tokio::time::timeout(self.config.handshake_timeout, self.transport.send(text)).await;
             sent.unwrap_or(Err(CloseReason::IdleTimeout))?;
@@ -241,17 +241,17 @@ impl<T: Transport> ActiveConnection<T> {
         tokio::time::timeout(self.config.handshake_timeout, probing).await.unwrap_or(Err(CloseReason::IdleTimeout))
     }
 
-    /// True when the other side says that the credentials are no longer good.
-    fn on_text(&self, desk: &mut SessionState, text: &str) -> bool {
-        let Some((id, outcome)) = self.voice.read(text) else { return false };
+    /// Handles a text frame. Returns true if it is a reply that requires a new login.
+    fn on_text(&self, state: &mut SessionState, text: &str) -> bool {
+        let Some((id, outcome)) = self.publisher.read(text) else { return false };
         let stale = outcome.as_ref().is_err_and(|error| error.class() == RetryClass::LogInAgain);
         match outcome.as_ref().map_err(presence) {
-            Ok(_) | Err(Some(true)) => self.voice.set_hub_online(true),
-            Err(Some(false)) => self.voice.set_hub_online(false),
+            Ok(_) | Err(Some(true)) => self.publisher.set_hub_online(true),
+            Err(Some(false)) => self.publisher.set_hub_online(false),
             Err(None) => {}
         }
-        if id != PROBE && !desk.ledger.resolve(&id, outcome) {
-            self.voice.on_unsolicited_reply(id);
+        if id != PROBE && !state.pending.resolve(&id, outcome) {
+            self.publisher.on_unsolicited_reply(id);
         }
         stale
     }
@@ -259,16 +259,16 @@ impl<T: Transport> ActiveConnection<T> {
 
 impl EventPublisher {
     fn on_unsolicited_reply(&self, id: String) {
-        AtomicCounters::add(&self.tally.unsolicited_replies);
+        AtomicCounters::add(&self.counters.unsolicited_replies);
         self.publish(RelayEvent::UnsolicitedReply { id: masked(&id) });
     }
 
     fn bad_frame(&self, text: &str) {
-        AtomicCounters::add(&self.tally.bad_frames);
+        AtomicCounters::add(&self.counters.bad_frames);
         self.publish(RelayEvent::BadFrame { text: masked(text) });
     }
 
-    /// Reads a frame: an answer comes back, everything else becomes an event. A bad frame is an event too, not the end.
+    /// Decodes a frame. Returns the id and outcome of a reply; publishes everything else as an event, undecodable frames too.
     pub(crate) fn read(&self, text: &str) -> Option<(String, Result<Box<RawValue>, RpcError>)> {
         let Ok(envelope) = Envelope::parse(text) else {
             self.bad_frame(text);
@@ -286,13 +286,13 @@ impl EventPublisher {
                 let outcome = match envelope.error {
                     None => Ok(envelope.result.unwrap_or(RawValue::NULL).to_owned()),
                     Some(raw) => Err(serde_json::from_str(raw.get())
-                        .unwrap_or_else(|_| RpcError::new(0, "", "an error of unknown shape"))),
+                        .unwrap_or_else(|_| RpcError::new(0, "", "error object of unknown format"))),
                 };
                 Some((id, outcome))
             }
             FrameKind::Broadcast => {
-                if envelope.msg_id.is_some_and(|id| !self.tally.is_new(id.get())) {
-                    AtomicCounters::add(&self.tally.duplicate_broadcasts);
+                if envelope.msg_id.is_some_and(|id| !self.counters.is_new(id.get())) {
+                    AtomicCounters::add(&self.counters.duplicate_broadcasts);
                     return None;
                 }
                 let name = envelope.msg_subclass.as_deref().unwrap_or_default();
@@ -317,13 +317,14 @@ impl EventPublisher {
             self.set_hub_online(*there);
         }
         if matches!(event, Event::Unknown { .. }) {
-            AtomicCounters::add(&self.tally.unknown_broadcasts);
+            AtomicCounters::add(&self.counters.unknown_broadcasts);
         }
         self.publish(RelayEvent::Hub(Arc::new(event)));
     }
 }
 
-/// What a refusal says of the hub: the relay's own errors say that it is away, or nothing; every other comes from the hub.
+/// Returns the state of the hub according to an error: offline, or unknown, for an error of the relay; online for an error
+/// of the hub itself.
 fn presence(error: &RpcError) -> Option<bool> {
     match error.data() {
         "nma.ezlo.notconnected" | "nma.ezlo.unavailable" => Some(false),
@@ -333,7 +334,7 @@ fn presence(error: &RpcError) -> Option<bool> {
 }
 
 fn frame(id: &str, method: &str, params: &Value) -> String {
-    /// `ezlo_protocol::rpc::Request`, borrowed.
+    /// A borrowed `ezlo_protocol::rpc::Request`.
     #[derive(Serialize)]
     struct Call<'a> {
         id: &'a str,
@@ -341,6 +342,6 @@ fn frame(id: &str, method: &str, params: &Value) -> String {
         api: &'a str,
         params: &'a Value,
     }
-    // Strings and a document always have a text.
+    // Serialising strings and a `Value` cannot fail.
     serde_json::to_string(&Call { id, method, api: "1.0", params }).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Hubs that announce themselves on the local network (mDNS, `_ezlo._tcp.local`).
+//! Discovery of hubs on the local network by mDNS (`_ezlo._tcp.local`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,45 +9,58 @@ use tokio::time::Instant;
 
 use crate::config::LONGEST;
 
-/// What hubs call their service (the vendor's guide, three clients).
+/// Service name of hubs (the vendor's guide; three clients).
 const SERVICE: &str = "_ezlo._tcp.local.";
-/// Hubs that one search keeps; a network that announces more is not a home.
+/// Maximum number of hubs that a search returns, so that a flood of announcements cannot fill the memory.
 const MOST: usize = 256;
 
-/// A hub that announced itself. Anybody can announce anything: only its certificate and the login prove who it is.
+/// A hub that was announced on the local network.
+///
+/// Announcements are not authenticated. Only the certificate and the login prove the identity of a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoundHub {
-    /// Its serial, as announced.
+    /// The announced serial.
     pub serial: Serial,
-    /// Its WebSocket port.
+    /// Address and port of the WebSocket; IPv4 is preferred, link-local IPv6 addresses are ignored.
     pub address: SocketAddr,
-    /// Its name on the network, such as `HUB90000001.local`.
+    /// The host name, such as `HUB90000001.local`.
     pub host: String,
-    /// Its model, such as `h2.1`, where it says so.
+    /// The model, such as `h2.1`, if it is announced.
     pub model: Option<String>,
-    /// Its firmware, where it says so.
+    /// The firmware version, if it is announced.
     pub firmware: Option<String>,
 }
 
-/// Looking for hubs failed.
+/// An error of the discovery.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiscoveryError {
-    /// This machine lets nobody listen for announcements.
-    #[error("cannot listen for announcements on the local network: {0}")]
+    /// The mDNS socket cannot be opened.
+    #[error("cannot listen for mDNS announcements: {0}")]
     Listen(String),
-    /// The hub did not announce itself in time.
-    #[error("hub {serial} did not announce itself within {limit:?}; is it on this network?")]
+    /// No announcement of the hub arrived within the time limit.
+    #[error("hub {serial} was not announced within {limit:?}; check that it is on this network")]
     NotFound {
-        /// Which hub.
+        /// The serial of the hub.
         serial: Serial,
-        /// How long was listened.
+        /// The time limit of the search.
         limit: Duration,
     },
 }
 
-/// Listens that long, and returns every hub that announced itself, each once, in the order of serials.
+/// Searches the local network for hubs and returns them in the order of their serials.
+///
+/// Sends mDNS queries for `_ezlo._tcp.local` and collects the answers for the whole `limit` (at most 365 days), or until 256
+/// hubs were found. Of several announcements with the same serial, the last one is returned.
+///
+/// # Errors
+///
+/// [`DiscoveryError::Listen`] if the mDNS socket cannot be opened. An empty network is not an error.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops the search.
 pub async fn discover(limit: Duration) -> Result<Vec<FoundHub>, DiscoveryError> {
     let mut search = Search::start(limit)?;
     let mut found: Vec<FoundHub> = Vec::new();
@@ -63,7 +76,18 @@ pub async fn discover(limit: Duration) -> Result<Vec<FoundHub>, DiscoveryError> 
     Ok(found)
 }
 
-/// Listens until that hub announced itself.
+/// Searches the local network for one hub and returns its first announcement.
+///
+/// Sends mDNS queries for `_ezlo._tcp.local` and waits up to `limit` (at most 365 days).
+///
+/// # Errors
+///
+/// [`DiscoveryError::Listen`] if the mDNS socket cannot be opened; [`DiscoveryError::NotFound`] if the hub was not announced
+/// in time.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops the search.
 pub async fn find(serial: &Serial, limit: Duration) -> Result<FoundHub, DiscoveryError> {
     let mut search = Search::start(limit)?;
     while let Some(hub) = search.next().await {
@@ -74,7 +98,7 @@ pub async fn find(serial: &Serial, limit: Duration) -> Result<FoundHub, Discover
     Err(DiscoveryError::NotFound { serial: serial.clone(), limit })
 }
 
-/// Ends the daemon's thread when it is dropped.
+/// A running search. Dropping it stops the thread of the mDNS daemon.
 struct Search {
     daemon: ServiceDaemon,
     heard: Receiver<ServiceEvent>,
@@ -106,17 +130,18 @@ impl Search {
 
 impl Drop for Search {
     fn drop(&mut self) {
-        // Its own thread ends by it; a queue that is full ends with the daemon's last handle.
+        // Fails only if the command queue is full; the daemon then stops when its last handle is dropped.
         let _ = self.daemon.shutdown();
     }
 }
 
-/// Names of members are the same in capitals (RFC 6763, 6.4): hubs write `Serial`, a public client reads `serial`.
+/// Decodes an announcement. Returns `None` without a valid serial or a usable address. TXT keys are case-insensitive
+/// (RFC 6763, 6.4): hubs write `Serial`, a public client reads `serial`.
 fn read(service: &ResolvedService) -> Option<FoundHub> {
     let text = |name: &str| service.get_property_val_str(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let serial = text("serial")?.parse().ok()?;
     let mut addresses: Vec<IpAddr> = service.addresses.iter().map(mdns_sd::ScopedIp::to_ip_addr).collect();
-    // IPv4 first: link-local IPv6 addresses do not work without their scope.
+    // IPv4 first. Link-local IPv6 addresses do not work without their scope.
     addresses.sort_by_key(|address| (address.is_ipv6(), *address));
     let address = addresses.into_iter().find(|address| !is_link_local(address))?;
     Some(FoundHub {
@@ -146,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn both_firmwares_announcements_are_read() {
+    fn announcements_of_both_firmwares_are_decoded() {
         let members =
             [("Hub Type", "g150"), ("Vendor", "eZLO"), ("Firmware Version", "2.0.35"), ("Serial", "90000001")];
         let hub = announced("HUB90000001.local.", "fe80::1,2001:db8::7,192.0.2.7", &members).unwrap();
@@ -158,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hub_is_passed_over() {
+    fn announcement_without_serial_or_usable_address_is_ignored() {
         for (addresses, serial) in
             [("192.0.2.7", ""), ("192.0.2.7", "../etc"), ("", "90000001"), ("fe80::1", "90000001")]
         {

@@ -1,4 +1,4 @@
-//! Dialing: TCP, TLS where the URL says so, WebSocket; then login and choice of hub.
+//! Endpoints and credentials, and the steps that open a connection: TCP, TLS for `wss://`, WebSocket handshake.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::tls::{ModernTls, TlsConnector, TlsStream};
 use crate::transport::{WebSocket, config};
 use crate::trust::Trust;
 
-/// How long TCP and TLS may take.
+/// Time limit of DNS, TCP and TLS together.
 const DIAL_TIME: Duration = Duration::from_secs(10);
-/// How long the WebSocket handshake may take.
+/// Time limit of the WebSocket handshake.
 const UPGRADE_TIME: Duration = Duration::from_secs(10);
 
-/// Where to connect, and whom to trust there.
+/// The address of a relay or a hub, with the TLS settings for it.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     url: String,
@@ -31,19 +31,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A relay or a hub, by WebSocket URL (`wss://host:port`, or `ws://` where the hub allows clear text).
+    /// Creates an endpoint from a WebSocket URL: `wss://host:port`, or `ws://host:port` without encryption.
+    ///
+    /// The default port is 443 for `wss` and 80 for `ws`. The default trust is [`Trust::PublicRoots`], the default TLS
+    /// implementation [`ModernTls`]. The URL is checked when the connection is opened.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), trust: Trust::default(), address: None, tls: Arc::new(ModernTls) }
     }
 
-    /// Whom to trust.
+    /// Sets the certificates that are accepted (default: [`Trust::PublicRoots`]).
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// From now on a hub must show this very certificate, unless it is pinned already.
+    /// Sets the pin of [`Trust::Hub`] unless there is one already.
     pub(crate) const fn pin(&mut self, seen: [u8; 32]) {
         if let Trust::Hub { pin: pin @ None, .. } = &mut self.trust {
             *pin = Some(seen);
@@ -54,14 +57,16 @@ impl Endpoint {
         matches!(self.trust, Trust::Hub { .. })
     }
 
-    /// What speaks TLS; [`ModernTls`] when not said.
+    /// Sets the TLS implementation (default: [`ModernTls`]).
     #[must_use]
     pub fn tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {
         self.tls = connector;
         self
     }
 
-    /// Connects there in place of the URL's host, which is still asked for by name and checked.
+    /// Sets the address to connect to, instead of the resolved host of the URL.
+    ///
+    /// The host of the URL is still sent in the handshakes and verified against the certificate.
     #[must_use]
     pub const fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
@@ -69,20 +74,20 @@ impl Endpoint {
     }
 }
 
-/// How to get in.
+/// The credentials for a login at a relay or a hub.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum HubCredentials {
-    /// At the relay: the MMS pair, then the hub.
+    /// For the relay: the Identity, and the hub to register for.
     Relay {
-        /// Who.
+        /// The Identity and its signature, from the login at the account cloud.
         pair: IdentityPair,
-        /// Which hub.
+        /// The serial of the hub.
         serial: Serial,
     },
-    /// At the hub's local port.
+    /// For the local port of a hub: user and token of the hub's access keys.
     Local(LocalCredentials),
-    /// At the hub's local port, where it asks for no login.
+    /// No login, for a local port that does not require one.
     Anonymous,
 }
 
@@ -110,7 +115,7 @@ pub(crate) async fn dial(endpoint: &Endpoint) -> Result<Dialed, ConnectError> {
             None => TcpStream::connect((bare.as_str(), port)).await,
         };
         let stream = stream.map_err(failed)?;
-        // Small frames must not wait for each other.
+        // Small frames must not be delayed by Nagle's algorithm.
         stream.set_nodelay(true).map_err(failed)?;
         if tls {
             endpoint.tls.connect(stream, &bare, &endpoint.trust).await.map_err(failed)

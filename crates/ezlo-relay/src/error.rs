@@ -1,4 +1,4 @@
-//! What can go wrong with a connection and with a call.
+//! Errors of connections and calls, and the reasons for which connections end.
 
 use std::sync::Arc;
 
@@ -6,76 +6,79 @@ use ezlo_protocol::error::RetryClass;
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::DecodeError;
 
-/// A connection could not be made; the variant is the phase it failed in.
+/// An error that prevented a connection to the hub. The variant names the step that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address is not a WebSocket URL.
-    #[error("{0:?} is not a WebSocket URL; write wss://host:port")]
+    /// The URL is not a WebSocket URL.
+    #[error("invalid WebSocket URL {0:?}; expected wss://host:port")]
     Url(String),
-    /// No connection, or no TLS.
-    #[error("cannot reach {address}")]
+    /// The TCP connection or the TLS handshake failed.
+    #[error("cannot connect to {address}")]
     Dial {
-        /// Where.
+        /// The address, as host and port.
         address: String,
-        /// Why.
+        /// The error of TCP or TLS.
         source: std::io::Error,
     },
-    /// The other side does not speak WebSocket.
-    #[error("{address} refused the WebSocket: {text}")]
+    /// The WebSocket handshake failed.
+    #[error("the WebSocket handshake with {address} failed: {text}")]
     Upgrade {
-        /// Where.
+        /// The address, as host and port.
         address: String,
-        /// Why.
+        /// The error of the WebSocket library.
         text: String,
     },
-    /// The phase took too long.
-    #[error("{phase} took too long")]
+    /// A step exceeded its time limit (10 s for the handshakes, `SessionConfig::handshake_timeout` for later steps).
+    #[error("{phase} timed out")]
     TimedOut {
-        /// Which.
+        /// The name of the step, for display.
         phase: &'static str,
     },
-    /// The user was not let in.
+    /// The relay or the hub refused the login.
     #[error("the login was refused")]
     Login(#[source] RpcError),
-    /// The hub was not given.
-    #[error("the registration at the hub was refused")]
+    /// The relay refused access to the hub.
+    #[error("the registration for the hub was refused")]
     Register(#[source] RpcError),
-    /// The credentials were refused as stale, and there are no others.
-    #[error("the credentials are no longer good, and there are no others")]
+    /// The credentials were refused as expired, and the connector has no others.
+    #[error("the credentials have expired and there are no others; log in again")]
     CredentialsExhausted,
-    /// New credentials or the hub's address could not be got.
-    #[error("cannot find the way to the hub: {text}")]
+    /// The connector failed to obtain credentials or the address of the hub.
+    #[error("cannot obtain the address or the credentials of the hub: {text}")]
     Connector {
-        /// Why.
+        /// The cause, for display.
         text: String,
-        /// Whether trying again is of no use.
+        /// True if another attempt would fail too; the session then closes.
         permanent: bool,
     },
-    /// The connection was given, and is over.
-    #[error("the connection is over and there is no other: {reason}")]
+    /// The connection of `RelaySession::from_transport` has ended and cannot be opened again.
+    #[error("the connection has ended and cannot be opened again: {reason}")]
     NotReconnectable {
-        /// Why it ended.
+        /// The reason for which it ended.
         reason: CloseReason,
     },
-    /// The connection ended before it was ready.
+    /// The connection ended during login, registration or verification.
     #[error("the connection ended during {phase}: {reason}")]
     Closed {
-        /// When.
+        /// The name of the step, for display.
         phase: &'static str,
-        /// Why.
+        /// The reason for which it ended.
         reason: CloseReason,
     },
 }
 
 impl ConnectError {
-    /// Whether another attempt with the same credentials would end the same.
+    /// Returns true if another attempt with the same credentials would fail too.
+    ///
+    /// A refused login or registration is permanent only if its error is known to be permanent. Credentials that are refused
+    /// at login may have expired and are not permanent.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Url(_) | Self::CredentialsExhausted | Self::NotReconnectable { .. } => true,
             Self::Connector { permanent, .. } => *permanent,
             Self::Login(error) | Self::Register(error) => {
-                // Errors that nobody has described may pass.
+                // An unknown error may be transient.
                 let known = error.entry().is_some();
                 known
                     && matches!(error.class(), RetryClass::Permanent | RetryClass::BadCredentials)
@@ -85,7 +88,7 @@ impl ConnectError {
         }
     }
 
-    /// Whether new credentials may do better.
+    /// Returns true if the login or registration may succeed with new credentials.
     pub fn credentials_expired(&self) -> bool {
         match self {
             Self::Login(error) | Self::Register(error) => {
@@ -95,7 +98,8 @@ impl ConnectError {
         }
     }
 
-    /// What a relay says to an Identity that it does not take is not known; bad credentials may be old ones.
+    /// Returns true for bad credentials at login. The error of a relay for an expired Identity is not known (inferred), so bad
+    /// credentials may be expired ones.
     fn may_be_expired(&self) -> bool {
         matches!(self, Self::Login(error) if error.class() == RetryClass::BadCredentials)
     }
@@ -108,94 +112,95 @@ impl ConnectError {
     }
 }
 
-/// Why a connection ended.
+/// The reason for which a connection or a session ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// This side closed it.
-    #[error("closed here")]
+    /// The session was closed by this side.
+    #[error("closed locally")]
     ClosedLocally,
-    /// This side left it for a new one.
-    #[error("left for a new link")]
+    /// A reconnect was requested by `RelaySession::reconnect`.
+    #[error("replaced by a new connection")]
     Reconnect,
-    /// The other side says that the credentials are no longer good.
-    #[error("the credentials are no longer good")]
+    /// A reply of the peer requires a new login.
+    #[error("the credentials have expired")]
     CredentialsExpired,
-    /// The other side closed it.
-    #[error("closed by the other side: {text} ({code})")]
+    /// The peer closed the connection.
+    #[error("closed by the peer with code {code} and reason {text:?}")]
     Remote {
-        /// WebSocket close code; 1005 when none was given.
+        /// The WebSocket close code; 1005 if the peer sent none.
         code: u16,
-        /// Its reason.
+        /// The reason text of the close frame; may be empty.
         text: String,
     },
-    /// None could be made.
-    #[error("no link: {0}")]
+    /// The connection could not be opened; the text describes the [`ConnectError`].
+    #[error("connection attempt failed: {0}")]
     ConnectFailed(String),
-    /// It broke.
-    #[error("broken: {0}")]
+    /// The connection failed; the text describes the I/O or protocol error.
+    #[error("connection failed: {0}")]
     Io(String),
-    /// Nothing came for so long that it must be dead.
-    #[error("silent for too long")]
+    /// No frame was received within `SessionConfig::idle_timeout`, or a write did not complete within `handshake_timeout`.
+    #[error("the peer did not respond in time")]
     IdleTimeout,
 }
 
-/// A call did not succeed.
+/// An error of a call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The hub or the relay refused.
-    #[error("the hub refused {method}")]
+    /// The hub or the relay replied with an error.
+    #[error("{method} was refused")]
     Refused {
-        /// Which.
+        /// The name of the method.
         method: String,
-        /// Refusal of the hub or the relay.
+        /// The error of the reply.
         #[source]
         error: RpcError,
     },
-    /// No answer in time. A command may have been done all the same.
-    #[error("{method} was not answered in time")]
+    /// The call was sent, and no reply arrived before the deadline. A command may have been executed.
+    #[error("{method} timed out: no reply before the deadline")]
     TimedOut {
-        /// Which.
+        /// The name of the method.
         method: String,
     },
-    /// No link came up in time: the call was never sent.
-    #[error("{method} was not sent: no link to the hub in time")]
+    /// No connection was live before the deadline: the call was never sent.
+    #[error("{method} was not sent: no connection to the hub before the deadline")]
     NotSent {
-        /// Which.
+        /// The name of the method.
         method: String,
     },
-    /// The session is over; the call was not sent, or changes nothing.
-    #[error("{method} was not sent: the session is closed")]
+    /// The session is closed. The call was not sent, or it was a read.
+    #[error("{method} was not completed: the session is closed")]
     Closed {
-        /// Which.
+        /// The name of the method.
         method: String,
-        /// Cause of the close.
+        /// The reason for which the connection or session ended.
         #[source]
         reason: Arc<CloseReason>,
     },
-    /// The connection went while a command was under way; it may have been done or not.
+    /// The connection was lost after a command was sent, or the session closed after a command or an idempotent call was
+    /// sent. The call may have been executed.
     #[error("the outcome of {method} is unknown: the connection was lost; check the state before retrying")]
     OutcomeUnknown {
-        /// Which.
+        /// The name of the method.
         method: String,
-        /// Cause of the close.
+        /// The reason for which the connection or session ended.
         #[source]
         reason: Arc<CloseReason>,
     },
-    /// The answer is not what it should be.
+    /// The result of the reply does not have the type of the method.
     #[error("cannot decode the reply to {method}")]
     Decode {
-        /// Which.
+        /// The name of the method.
         method: String,
-        /// Cause.
+        /// The error of the decoder.
         #[source]
         error: DecodeError,
     },
-    /// Too many calls are under way.
-    #[error("{method} cannot be sent: too many calls are under way")]
+    /// 1,024 calls are pending already; the call was not sent.
+    #[error("{method} was not sent: too many calls are pending; wait for some of them to complete")]
     TooMany {
-        /// Which.
+        /// The name of the method.
         method: String,
     },
 }

@@ -7,33 +7,58 @@ use tokio::sync::broadcast;
 
 use crate::error::CloseReason;
 
-/// Something that happened on a session. Events come in order and at most once; every gap is told.
+/// An event of a session.
+///
+/// Events are delivered in order and at most once. Gaps are reported: [`Lagged`](Self::Lagged) for a slow subscriber,
+/// [`Disconnected`](Self::Disconnected) for a lost connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RelayEvent {
-    /// A link came up. What the hub said before and after the last one, nobody knows: read again what you keep.
+    /// A connection is live. Broadcasts may have been missed before it: reload cached state.
     Connected,
-    /// The link is lost; another is being made.
+    /// The connection was lost. The session reconnects.
     Disconnected(Arc<CloseReason>),
-    /// The hub, or the relay for it, says something.
+    /// A broadcast of the hub, or of the relay about the hub.
     Hub(Arc<Event>),
-    /// A frame that cannot be read; its text, cut short and without anything that may be a token.
+    /// A frame could not be decoded. The connection stays open.
     BadFrame {
-        /// What came.
+        /// At most 200 characters of the frame; possible tokens are replaced by `***`. Empty for a binary frame.
         text: String,
     },
-    /// An answer to a call that nobody waits for.
+    /// A reply arrived for which no call is pending, for example after the deadline.
     UnsolicitedReply {
-        /// The call's id.
+        /// The id of the reply; possible tokens are replaced by `***`.
         id: String,
     },
-    /// This subscriber was too slow and lost that many events.
+    /// This subscriber was too slow; the given number of events was lost.
     Lagged(u64),
-    /// The session is over.
+    /// The session has ended. This is the last event.
     Closed(Arc<CloseReason>),
 }
 
-/// A subscription to what happens, from the moment it was made.
+/// A subscription to the events of a session, from [`RelaySession::events`](crate::RelaySession::events).
+///
+/// It receives the events that are published after the subscription. It does not keep the session open.
+///
+/// # Examples
+///
+/// ```no_run
+/// use ezlo_relay::{RelayEvent, RelaySession};
+///
+/// async fn print_events(session: &RelaySession) {
+///     let mut events = session.events();
+///     while let Some(event) = events.next().await {
+///         match event {
+///             RelayEvent::Connected => println!("connected: reload cached state"),
+///             RelayEvent::Disconnected(reason) => println!("disconnected: {reason}"),
+///             RelayEvent::Hub(broadcast) => println!("{}: {}", broadcast.name(), broadcast.content()),
+///             RelayEvent::Lagged(lost) => println!("{lost} events lost: reload cached state"),
+///             RelayEvent::Closed(reason) => println!("closed: {reason}"),
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct RelayEvents {
     pub(crate) receiver: broadcast::Receiver<RelayEvent>,
@@ -41,7 +66,11 @@ pub struct RelayEvents {
 }
 
 impl RelayEvents {
-    /// Waits for the next event; `None` after the session ended. Safe to cancel.
+    /// Waits for the next event. Returns `None` after [`RelayEvent::Closed`], or if the session ended before the subscription.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped future loses no event.
     pub async fn next(&mut self) -> Option<RelayEvent> {
         if self.ended {
             return None;
@@ -56,7 +85,9 @@ impl RelayEvents {
         }
     }
 
-    /// An event that is there already.
+    /// Returns the next event if one is buffered, without waiting.
+    ///
+    /// `None` means that no event is buffered or that the session has ended.
     pub fn try_next(&mut self) -> Option<RelayEvent> {
         if self.ended {
             return None;

@@ -1,4 +1,4 @@
-//! A hub made of channels, and a route to as many of them as a test wants.
+//! Test doubles: a hub made of channels, and a connector that returns connections to such hubs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use crate::error::{CloseReason, ConnectError};
 use crate::session::RelaySession;
 use crate::transport::{Incoming, Transport};
 
-/// Two channels in place of a socket.
+/// A transport made of two channels.
 pub(crate) struct Pipe {
     incoming: mpsc::Receiver<Incoming>,
     outgoing: mpsc::Sender<Value>,
@@ -22,12 +22,12 @@ pub(crate) struct Pipe {
 
 impl Transport for Pipe {
     async fn receive(&mut self) -> Result<Incoming, CloseReason> {
-        self.incoming.recv().await.ok_or_else(|| CloseReason::Io("gone".into()))
+        self.incoming.recv().await.ok_or_else(|| CloseReason::Io("disconnected".into()))
     }
 
     async fn send(&mut self, text: String) -> Result<(), CloseReason> {
         let sent = self.outgoing.send(serde_json::from_str(&text).unwrap()).await;
-        sent.map_err(|_| CloseReason::Io("gone".into()))
+        sent.map_err(|_| CloseReason::Io("disconnected".into()))
     }
 
     async fn ping(&mut self) -> Result<(), CloseReason> {
@@ -38,7 +38,7 @@ impl Transport for Pipe {
     async fn close(&mut self) {}
 }
 
-/// The far end of a pipe. Dropping it breaks the link.
+/// The hub side of a pipe. Dropping it breaks the connection.
 pub(crate) struct FakeHub {
     pub(crate) say: mpsc::Sender<Incoming>,
     pub(crate) hear: mpsc::Receiver<Value>,
@@ -56,7 +56,7 @@ impl FakeHub {
         self.say.send(Incoming::Text(frame.to_string())).await.unwrap();
     }
 
-    /// The next call.
+    /// Returns the next call.
     pub(crate) async fn heard(&mut self) -> Value {
         self.hear.recv().await.unwrap()
     }
@@ -70,7 +70,7 @@ impl FakeHub {
         self.say(json!({"id": call["id"], "method": call["method"], "error": error, "result": {}})).await;
     }
 
-    /// Answers the question that proves the link.
+    /// Answers the call that verifies the connection.
     pub(crate) async fn prove(&mut self) {
         let call = self.heard().await;
         assert_eq!(call["method"], "hub.info.get");
@@ -78,20 +78,20 @@ impl FakeHub {
     }
 }
 
-/// What a route does when it is asked.
+/// The outcome of one attempt of [`FakeRoute`].
 pub(crate) enum Step {
     ActiveConnection(Pipe),
     Fail(ConnectError),
 }
 
-/// The certificate at the other end of every fake link.
+/// The certificate hash of every fake connection.
 pub(crate) const PIN: [u8; 32] = [7; 32];
 
-/// Does what the test says, one step an attempt; waits when it said nothing.
+/// A connector that takes one [`Step`] per attempt and waits while there is none.
 pub(crate) struct FakeRoute {
     steps: mpsc::Receiver<Step>,
     pub(crate) attempts: mpsc::UnboundedSender<ConnectContext>,
-    /// Whether what it finds is not its last way.
+    /// Value of [`Connection::has_alternative`] of its connections.
     pub(crate) has_alternative: bool,
 }
 
@@ -122,7 +122,7 @@ impl Connector for FakeRoute {
     }
 }
 
-/// A test's hold on a session and its route.
+/// A session and the controls of its connector.
 pub(crate) struct Rig {
     pub(crate) session: RelaySession,
     pub(crate) steps: mpsc::Sender<Step>,
@@ -131,11 +131,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(config: SessionConfig) -> Self {
-        let (route, steps, attempts) = FakeRoute::new();
-        Self { session: RelaySession::connect_lazy(route, config), steps, attempts }
+        let (connector, steps, attempts) = FakeRoute::new();
+        Self { session: RelaySession::connect_lazy(connector, config), steps, attempts }
     }
 
-    /// Gives the session a link that is proven.
+    /// Gives the session a connection and waits until it is live.
     pub(crate) async fn link(&self) -> FakeHub {
         let (pipe, mut hub) = FakeHub::pair();
         self.steps.send(Step::ActiveConnection(pipe)).await.unwrap();

@@ -1,5 +1,5 @@
-//! The session as a model: what may happen to it in any order, and what must hold whatever happens. The real session runs over
-//! channels in paused time; allowed phases are checked where they change ([`crate::status::Phase::may_become`]).
+//! Property test of the session: random sequences of operations, and the invariants that must hold for all of them. The real
+//! session runs over channels in paused time. Phase changes are asserted in [`crate::status::Phase::may_follow`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,36 +18,36 @@ use crate::event::{RelayEvent, RelayEvents};
 use crate::fakes::{FakeHub, Rig, Step};
 use crate::transport::Incoming;
 
-/// Something that happens.
+/// An operation on the session, its connector or its hub.
 #[derive(Debug, Clone)]
 enum Op {
-    /// The way to the hub is free, and the hub proves itself.
+    /// A connection is opened and verified.
     ActiveConnection,
     /// An attempt fails.
     Fail,
-    /// An attempt fails because the credentials are stale.
+    /// An attempt fails because the credentials have expired.
     Stale,
-    /// A link comes up and breaks before it is proven.
+    /// A connection is opened and breaks before it is verified.
     Unproven,
-    /// The link breaks.
+    /// The connection breaks.
     Drop,
-    /// Somebody calls, with that many seconds of patience.
+    /// A call with a time limit in seconds.
     Call(Kind, u64),
-    /// Somebody goes away without waiting.
+    /// A call is dropped.
     Cancel(usize),
-    /// The hub reads what came, and does the commands.
+    /// The hub reads the received calls and executes the commands.
     Hear,
-    /// The hub answers one of the calls that it heard on this link.
+    /// The hub replies to one of the calls of this connection.
     Answer(usize),
-    /// The hub answers one that it has answered before.
+    /// The hub replies to one of them a second time.
     AnswerAgain(usize),
-    /// The hub says something of its own.
+    /// The hub sends a broadcast.
     Broadcast,
-    /// Something that is no message comes.
+    /// The hub sends an undecodable frame.
     Garbage,
-    /// Time passes.
+    /// Time passes, in ms.
     Wait(u64),
-    /// Somebody wants a new link.
+    /// A reconnect is requested.
     Reconnect,
 }
 
@@ -80,11 +80,11 @@ struct Call {
 struct World {
     rig: Rig,
     events: RelayEvents,
-    link: Option<FakeHub>,
+    connection: Option<FakeHub>,
     calls: BTreeMap<u64, Call>,
-    /// How often the hub did what was asked, by the number of the call.
+    /// Number of executions by the hub, by the number of the call.
     done: BTreeMap<u64, u32>,
-    /// Heard on this link and not answered yet.
+    /// Received on this connection, without a reply so far.
     open: Vec<Value>,
     answered: Vec<Value>,
     said: u64,
@@ -96,7 +96,7 @@ impl World {
         let rig = Rig::new(config);
         let events = rig.session.events();
         let (calls, done) = (BTreeMap::new(), BTreeMap::new());
-        Self { rig, events, link: None, calls, done, open: Vec::new(), answered: Vec::new(), said: 0 }
+        Self { rig, events, connection: None, calls, done, open: Vec::new(), answered: Vec::new(), said: 0 }
     }
 
     async fn happen(&mut self, op: &Op) {
@@ -137,14 +137,14 @@ impl World {
             }
             Op::Broadcast => {
                 self.said += 1;
-                let said = self.said;
-                if !self.say(&json!({"msg_subclass": "hub.new", "result": {"number": said}})) {
+                let number = self.said;
+                if !self.say(&json!({"msg_subclass": "hub.new", "result": {"number": number}})) {
                     self.said -= 1;
                 }
             }
             Op::Garbage => {
-                if let Some(link) = &self.link {
-                    let _ = link.say.try_send(Incoming::Text("{ no message".into()));
+                if let Some(connection) = &self.connection {
+                    let _ = connection.say.try_send(Incoming::Text("{ no message".into()));
                 }
             }
             Op::Wait(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
@@ -153,9 +153,9 @@ impl World {
         settle().await;
     }
 
-    /// Offers a link; the session takes it when it is ready for one.
+    /// Offers a connection, which the session takes at its next attempt.
     async fn link(&mut self) {
-        let wanted = self.link.as_ref().is_none_or(|link| link.say.is_closed());
+        let wanted = self.connection.as_ref().is_none_or(|connection| connection.say.is_closed());
         if !wanted {
             return;
         }
@@ -164,7 +164,7 @@ impl World {
         if self.rig.steps.try_send(Step::ActiveConnection(pipe)).is_err() {
             return;
         }
-        // Far longer than the longest wait between two attempts: what stands before it in the queue is used up by then.
+        // Much longer than the longest back-off, so that the steps before it in the queue are used up.
         let proven = async {
             while let Some(call) = hub.hear.recv().await {
                 if call["method"] == "hub.info.get" {
@@ -175,13 +175,13 @@ impl World {
             false
         };
         if tokio::time::timeout(Duration::from_secs(3600), proven).await == Ok(true) {
-            self.link = Some(hub);
+            self.connection = Some(hub);
         }
     }
 
     fn drop_link(&mut self) {
         self.hear();
-        self.link = None;
+        self.connection = None;
         self.open.clear();
         self.answered.clear();
     }
@@ -197,8 +197,8 @@ impl World {
     }
 
     fn hear(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        while let Ok(call) = link.hear.try_recv() {
+        let Some(connection) = &mut self.connection else { return };
+        while let Ok(call) = connection.hear.try_recv() {
             if let Some(number) = call["params"]["number"].as_u64() {
                 *self.done.entry(number).or_insert(0) += 1;
                 self.open.push(call);
@@ -208,10 +208,10 @@ impl World {
 
     fn say(&self, frame: &Value) -> bool {
         let text = Incoming::Text(frame.to_string());
-        self.link.as_ref().is_some_and(|link| link.say.try_send(text).is_ok())
+        self.connection.as_ref().is_some_and(|connection| connection.say.try_send(text).is_ok())
     }
 
-    /// Everything that must hold, once the session is closed.
+    /// Closes the session and checks all invariants.
     async fn judge(mut self) -> Result<(), TestCaseError> {
         self.hear();
         self.rig.session.clone().close().await;
@@ -219,24 +219,24 @@ impl World {
         for (number, Call { kind, deadline, task }) in calls {
             let times = self.done.get(&number).copied().unwrap_or_default();
             if kind == Kind::Command {
-                prop_assert!(times <= 1, "command {number} was done {times} times");
+                prop_assert!(times <= 1, "command {number} was executed {times} times");
             }
             let Some(task) = task else { continue };
             let (outcome, ended) = task.await.map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert!(ended <= deadline + Duration::from_millis(60), "call {number} ended late");
             match outcome {
                 Ok(result) => {
-                    prop_assert_eq!(&result["of"], &json!(number), "call {} has somebody else's answer", number);
-                    prop_assert!(times >= 1, "call {number} was confirmed and never done");
+                    prop_assert_eq!(&result["of"], &json!(number), "call {} has the reply of another call", number);
+                    prop_assert!(times >= 1, "call {number} was confirmed but not executed");
                 }
                 Err(CallError::NotSent { .. }) => {
-                    prop_assert_eq!(times, 0, "call {} was said never to have left", number);
+                    prop_assert_eq!(times, 0, "call {} was reported as not sent", number);
                 }
                 Err(CallError::Closed { .. }) if kind != Kind::Read => {
-                    prop_assert_eq!(times, 0, "call {} was said to have done nothing", number);
+                    prop_assert_eq!(times, 0, "call {} was reported as not executed", number);
                 }
                 Err(CallError::OutcomeUnknown { .. }) => {
-                    prop_assert!(kind != Kind::Read, "reading {number} could have been sent again");
+                    prop_assert!(kind != Kind::Read, "read {number} should have been sent again");
                 }
                 Err(_) => {}
             }
@@ -244,31 +244,31 @@ impl World {
         self.judge_events().await
     }
 
-    /// In order, each at most once; nothing is told between links.
+    /// Checks that events are in order, delivered at most once, and not published between connections.
     async fn judge_events(&mut self) -> Result<(), TestCaseError> {
         let (mut last, mut up, mut closed) = (0, false, false);
         while let Some(event) = self.events.next().await {
-            prop_assert!(!closed, "something after the end");
+            prop_assert!(!closed, "an event after Closed");
             match event {
                 RelayEvent::Connected => {
-                    prop_assert!(!up, "up twice");
+                    prop_assert!(!up, "Connected twice");
                     up = true;
                 }
                 RelayEvent::Disconnected(_) => {
-                    prop_assert!(up, "down without up");
+                    prop_assert!(up, "Disconnected without Connected");
                     up = false;
                 }
                 RelayEvent::Hub(event) => {
                     let number = event.content()["number"].as_u64().unwrap_or_default();
-                    prop_assert!(up && number > last, "broadcast {number} after {last}, up: {up}");
+                    prop_assert!(up && number > last, "broadcast {number} after {last}, connected: {up}");
                     last = number;
                 }
-                RelayEvent::Lagged(lost) => prop_assert!(false, "{lost} events lost with room for all"),
+                RelayEvent::Lagged(lost) => prop_assert!(false, "{lost} events lost although the capacity suffices"),
                 RelayEvent::Closed(_) => closed = true,
                 _ => {}
             }
         }
-        prop_assert!(closed, "the end was not told");
+        prop_assert!(closed, "Closed was not published");
         Ok(())
     }
 }
@@ -278,7 +278,7 @@ fn pick_value(calls: &mut BTreeMap<u64, Call>, which: usize) -> Option<&mut Call
     if count == 0 { None } else { calls.values_mut().nth(which % count) }
 }
 
-/// Lets every task do what it can without time passing.
+/// Lets every task run without advancing the time.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -289,7 +289,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_in_whatever_order(ops in vec(op(), 1..60)) {
+    fn session_invariants_hold_for_any_sequence_of_operations(ops in vec(op(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let mut world = World::new();

@@ -1,7 +1,7 @@
-//! The calls that are under way: plain and synchronous, so that its rules are tested without a runtime.
+//! The pending calls of a session, as synchronous code that is tested without a runtime.
 //!
-//! A call waits until a link is up, is sent, and ends exactly once: answered, out of time, or by the end of its link. Reads
-//! and idempotent calls wait for the next link then; a command that was sent ends as unknown and is never sent again.
+//! Each call ends exactly once: by its reply, at its deadline, or because of a lost connection or a closed session. After a
+//! lost connection, sent commands end with an unknown outcome; all other calls wait for the next connection.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::error::{CallError, CloseReason};
 
-/// Calls under way at once. A hub answers in milliseconds; a thousand means nobody answers.
+/// Maximum number of pending calls. A hub replies within milliseconds, so a thousand calls means that it does not reply.
 pub(crate) const MAX_CALLS: usize = 1024;
 
-/// The result as it came: who called knows what it is to be.
+/// The undecoded result of a reply, or the error of the call. The caller decodes the result.
 pub(crate) type CallOutcome = Result<Box<RawValue>, CallError>;
 
-/// A call on its way in.
+/// A call from the handle.
 #[derive(Debug)]
 pub(crate) struct NewCall {
     pub(crate) method: String,
@@ -34,29 +34,29 @@ pub(crate) struct NewCall {
 #[derive(Debug)]
 struct Pending {
     call: NewCall,
-    /// On the link that is up.
+    /// It was sent on the current connection.
     sent: bool,
-    /// On any link: it may have been done.
+    /// It was sent on any connection, so it may have been executed.
     was_sent: bool,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingCalls {
     calls: BTreeMap<u64, Pending>,
-    /// Ids that wait to be sent, in order; some of them may have ended meanwhile.
+    /// Ids of calls to send, in order. Some of these calls may have ended already.
     unsent: VecDeque<u64>,
     next: u64,
 }
 
 impl PendingCalls {
-    /// Takes a call in; when there are too many, its caller is told.
+    /// Adds a call. If too many calls are pending, it ends with [`CallError::TooMany`].
     pub(crate) fn open(&mut self, call: NewCall) {
         if self.calls.len() >= MAX_CALLS {
-            // Calls whose callers went away make room.
+            // Dropped calls free their slots.
             self.calls.retain(|_, pending| !pending.call.waiter.is_closed());
         }
         if self.unsent.len() >= 2 * MAX_CALLS {
-            // Without a link, calls that ran out of time leave their ids behind.
+            // Without a connection, the ids of expired calls accumulate.
             self.unsent.retain(|id| self.calls.contains_key(id));
         }
         if self.calls.len() >= MAX_CALLS {
@@ -69,8 +69,8 @@ impl PendingCalls {
         self.unsent.push_back(self.next);
     }
 
-    /// The next call to send, with its id; it counts as sent from now on, whatever becomes of the sending. Calls that
-    /// nobody waits for any more are not sent.
+    /// Returns the next call to send and its id, and marks it as sent, even if the write fails later. Dropped calls are
+    /// skipped.
     pub(crate) fn take_unsent(&mut self) -> Option<(String, &NewCall)> {
         let id = loop {
             let id = self.unsent.pop_front()?;
@@ -86,22 +86,22 @@ impl PendingCalls {
         Some((id.to_string(), &pending.call))
     }
 
-    /// Gives an answer to who waits for it; false when nobody does.
+    /// Completes the call with this id. Returns false if no such call was sent on the current connection.
     pub(crate) fn resolve(&mut self, id: &str, answer: Result<Box<RawValue>, RpcError>) -> bool {
         let known = id.parse().ok().filter(|id| self.calls.get(id).is_some_and(|pending| pending.sent));
         let Some(Pending { call, .. }) = known.and_then(|id| self.calls.remove(&id)) else { return false };
         let NewCall { method, waiter, .. } = call;
-        // The caller may have gone; the slot is free either way.
+        // Fails if the call was dropped; its slot is free either way.
         let _ = waiter.send(answer.map_err(|error| CallError::Refused { method, error }));
         true
     }
 
-    /// When the next call runs out of time.
+    /// Returns the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.calls.values().map(|pending| pending.call.deadline).min()
     }
 
-    /// Ends the calls that ran out of time. One that was never sent did nothing.
+    /// Ends the calls whose deadline has passed, with [`CallError::TimedOut`] if sent, else with [`CallError::NotSent`].
     pub(crate) fn expire(&mut self, now: Instant) {
         for (_, Pending { call, was_sent, .. }) in self.calls.extract_if(.., |_, pending| pending.call.deadline <= now)
         {
@@ -111,7 +111,7 @@ impl PendingCalls {
         }
     }
 
-    /// The link is gone: reads and idempotent calls wait for the next one, commands that were sent end as unknown.
+    /// Ends sent commands with [`CallError::OutcomeUnknown`] and queues all other calls for the next connection.
     pub(crate) fn connection_lost(&mut self, reason: &Arc<CloseReason>) {
         for (_, Pending { call, .. }) in
             self.calls.extract_if(.., |_, pending| pending.sent && pending.call.kind == Kind::Command)
@@ -125,7 +125,8 @@ impl PendingCalls {
         self.unsent = self.calls.keys().copied().collect();
     }
 
-    /// The session is over: every call ends.
+    /// Ends every call: with [`CallError::OutcomeUnknown`] if it may have been executed and changes something, else with
+    /// [`CallError::Closed`].
     pub(crate) fn close(&mut self, reason: &Arc<CloseReason>) {
         self.connection_lost(reason);
         while let Some((_, Pending { call, was_sent, .. })) = self.calls.pop_first() {
@@ -141,12 +142,12 @@ impl PendingCalls {
         }
     }
 
-    /// Whether calls are under way.
+    /// Returns true if a call was sent on the current connection and has no reply yet.
     pub(crate) fn is_busy(&self) -> bool {
         self.calls.values().any(|pending| pending.sent)
     }
 
-    /// Calls that wait or are under way.
+    /// Returns the number of pending calls.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
@@ -158,87 +159,87 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn open(ledger: &mut PendingCalls, kind: Kind, deadline: Instant) -> oneshot::Receiver<CallOutcome> {
+    fn open(pending: &mut PendingCalls, kind: Kind, deadline: Instant) -> oneshot::Receiver<CallOutcome> {
         let (waiter, receiver) = oneshot::channel();
-        ledger.open(NewCall { method: "m".into(), kind, params: Value::Null, deadline, waiter });
+        pending.open(NewCall { method: "m".into(), kind, params: Value::Null, deadline, waiter });
         receiver
     }
 
-    fn send_all(ledger: &mut PendingCalls) -> Vec<String> {
-        std::iter::from_fn(|| ledger.take_unsent().map(|(id, _)| id)).collect()
+    fn send_all(pending: &mut PendingCalls) -> Vec<String> {
+        std::iter::from_fn(|| pending.take_unsent().map(|(id, _)| id)).collect()
     }
 
     #[test]
-    fn every_call_ends_once() {
+    fn every_call_completes_exactly_once() {
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
-        let mut ledger = PendingCalls::default();
-        let mut answered = open(&mut ledger, Kind::Read, later);
-        let mut late = open(&mut ledger, Kind::Read, now);
-        let ids = send_all(&mut ledger);
-        let mut unsent = open(&mut ledger, Kind::Command, now);
-        assert_eq!(ledger.next_deadline(), Some(now));
-        assert!(ledger.resolve(&ids[0], Ok(RawValue::NULL.to_owned())));
-        assert!(!ledger.resolve(&ids[0], Ok(RawValue::NULL.to_owned())), "a second answer finds nobody");
-        assert!(!ledger.resolve("3", Ok(RawValue::NULL.to_owned())), "nor does one to a call that was not sent");
-        assert!(!ledger.resolve("foreign", Ok(RawValue::NULL.to_owned())));
-        ledger.expire(now);
+        let mut pending = PendingCalls::default();
+        let mut answered = open(&mut pending, Kind::Read, later);
+        let mut late = open(&mut pending, Kind::Read, now);
+        let ids = send_all(&mut pending);
+        let mut unsent = open(&mut pending, Kind::Command, now);
+        assert_eq!(pending.next_deadline(), Some(now));
+        assert!(pending.resolve(&ids[0], Ok(RawValue::NULL.to_owned())));
+        assert!(!pending.resolve(&ids[0], Ok(RawValue::NULL.to_owned())), "a second reply has no pending call");
+        assert!(!pending.resolve("3", Ok(RawValue::NULL.to_owned())), "nor has a reply to a call that was not sent");
+        assert!(!pending.resolve("foreign", Ok(RawValue::NULL.to_owned())));
+        pending.expire(now);
         assert!(answered.try_recv().unwrap().is_ok());
         assert!(matches!(late.try_recv().unwrap(), Err(CallError::TimedOut { .. })));
         assert!(matches!(unsent.try_recv().unwrap(), Err(CallError::NotSent { .. })));
-        assert_eq!((ledger.next_deadline(), ledger.len()), (None, 0));
+        assert_eq!((pending.next_deadline(), pending.len()), (None, 0));
     }
 
     #[test]
-    fn a_lost_link_ends_sent_commands_and_keeps_the_rest() {
+    fn lost_connection_fails_sent_commands_and_retains_other_calls() {
         let later = Instant::now() + Duration::from_secs(1);
         let reason = Arc::new(CloseReason::IdleTimeout);
-        let mut ledger = PendingCalls::default();
-        let mut command = open(&mut ledger, Kind::Command, later);
-        let mut read = open(&mut ledger, Kind::Read, later);
-        let mut idempotent = open(&mut ledger, Kind::Idempotent, later);
-        assert_eq!(send_all(&mut ledger), ["1", "2", "3"]);
-        let mut waiting = open(&mut ledger, Kind::Command, later);
-        ledger.connection_lost(&reason);
+        let mut pending = PendingCalls::default();
+        let mut command = open(&mut pending, Kind::Command, later);
+        let mut read = open(&mut pending, Kind::Read, later);
+        let mut idempotent = open(&mut pending, Kind::Idempotent, later);
+        assert_eq!(send_all(&mut pending), ["1", "2", "3"]);
+        let mut waiting = open(&mut pending, Kind::Command, later);
+        pending.connection_lost(&reason);
         assert!(matches!(command.try_recv().unwrap(), Err(CallError::OutcomeUnknown { .. })));
         assert!(read.try_recv().is_err() && idempotent.try_recv().is_err() && waiting.try_recv().is_err());
-        assert_eq!(send_all(&mut ledger), ["2", "3", "4"], "in their order, and the command that never left");
-        ledger.close(&reason);
+        assert_eq!(send_all(&mut pending), ["2", "3", "4"], "in order, with the command that was not sent");
+        pending.close(&reason);
         assert!(matches!(read.try_recv().unwrap(), Err(CallError::Closed { .. })));
         assert!(matches!(waiting.try_recv().unwrap(), Err(CallError::OutcomeUnknown { .. })));
     }
 
     #[test]
-    fn calls_that_end_without_a_link_leave_nothing_behind() {
+    fn calls_that_expire_without_a_connection_free_their_ids() {
         let now = Instant::now();
-        let mut ledger = PendingCalls::default();
+        let mut pending = PendingCalls::default();
         for _ in 0..10 * MAX_CALLS {
-            drop(open(&mut ledger, Kind::Read, now));
-            ledger.expire(now);
+            drop(open(&mut pending, Kind::Read, now));
+            pending.expire(now);
         }
-        assert!(ledger.unsent.len() <= 2 * MAX_CALLS && ledger.len() == 0, "{} ids", ledger.unsent.len());
-        let mut kept = open(&mut ledger, Kind::Command, now + Duration::from_secs(1));
-        assert_eq!(send_all(&mut ledger).len(), 1);
+        assert!(pending.unsent.len() <= 2 * MAX_CALLS && pending.len() == 0, "{} ids", pending.unsent.len());
+        let mut kept = open(&mut pending, Kind::Command, now + Duration::from_secs(1));
+        assert_eq!(send_all(&mut pending).len(), 1);
         assert!(kept.try_recv().is_err());
     }
 
     #[test]
-    fn dropped_callers_leave_no_slot_taken_and_are_not_sent() {
+    fn dropped_calls_free_their_slots_and_are_not_sent() {
         let later = Instant::now() + Duration::from_secs(1);
-        let mut ledger = PendingCalls::default();
+        let mut pending = PendingCalls::default();
         for _ in 0..3 * MAX_CALLS {
-            drop(open(&mut ledger, Kind::Read, later));
+            drop(open(&mut pending, Kind::Read, later));
         }
-        assert!(ledger.take_unsent().is_none());
-        let kept: Vec<_> = (0..MAX_CALLS).map(|_| open(&mut ledger, Kind::Read, later)).collect();
-        let mut refused = open(&mut ledger, Kind::Read, later);
+        assert!(pending.take_unsent().is_none());
+        let kept: Vec<_> = (0..MAX_CALLS).map(|_| open(&mut pending, Kind::Read, later)).collect();
+        let mut refused = open(&mut pending, Kind::Read, later);
         assert!(matches!(refused.try_recv().unwrap(), Err(CallError::TooMany { .. })));
-        assert_eq!((kept.len(), ledger.len()), (MAX_CALLS, MAX_CALLS));
+        assert_eq!((kept.len(), pending.len()), (MAX_CALLS, MAX_CALLS));
         drop(kept);
-        let mut taken = open(&mut ledger, Kind::Read, later);
-        assert!(taken.try_recv().is_err(), "those who went away make room");
-        assert_eq!((ledger.len(), ledger.is_busy()), (1, false));
-        send_all(&mut ledger);
-        assert!(ledger.is_busy());
+        let mut taken = open(&mut pending, Kind::Read, later);
+        assert!(taken.try_recv().is_err(), "dropped calls free their slots");
+        assert_eq!((pending.len(), pending.is_busy()), (1, false));
+        send_all(&mut pending);
+        assert!(pending.is_busy());
     }
 }

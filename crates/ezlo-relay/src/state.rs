@@ -1,4 +1,4 @@
-//! What a session keeps from connection to connection: the calls, the handle's wishes, the subscribers, the status.
+//! The state of a session that outlives its connections: pending calls, commands of the handle, subscribers and status.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::event::RelayEvent;
 use crate::pending_calls::{NewCall, PendingCalls};
 use crate::status::{AtomicCounters, Phase, Status};
 
-/// What the handle asks for.
+/// A command from the handle to the session task.
 #[derive(Debug)]
 pub(crate) enum Command {
     Call(NewCall),
@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Close,
 }
 
-/// What came from the handle; a call is in the ledger already.
+/// The kind of a received [`Command`]. A call has been added to the pending calls already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instruction {
     Call,
@@ -29,25 +29,25 @@ pub(crate) enum Instruction {
     Close,
 }
 
-/// The way to everybody who listens.
+/// Publishes events and status to subscribers.
 #[derive(Debug, Clone)]
 pub(crate) struct EventPublisher {
     pub(crate) events: broadcast::Sender<RelayEvent>,
     pub(crate) status: watch::Sender<Status>,
-    pub(crate) tally: Arc<AtomicCounters>,
-    /// The hub that was chosen at the relay.
+    pub(crate) counters: Arc<AtomicCounters>,
+    /// The hub that is registered at the relay; `None` on the local network.
     pub(crate) serial: Option<Serial>,
 }
 
 impl EventPublisher {
-    /// Whether a notice about a hub's presence is about ours. One that names no hub is.
+    /// Returns true if a notice about the state of a hub is about this hub. A notice without a serial is.
     pub(crate) fn is_ours(&self, change: &HubStateChange) -> bool {
         let about = change.serial.get().map(Loose::get);
         self.serial.as_ref().is_none_or(|ours| about.is_none_or(|about| about == ours))
     }
 
     pub(crate) fn publish(&self, event: RelayEvent) {
-        // Nobody may be listening.
+        // Fails only if there is no subscriber.
         let _ = self.events.send(event);
     }
 
@@ -55,7 +55,7 @@ impl EventPublisher {
         self.update_status(phase, |_| ());
     }
 
-    /// The one place where the phase changes.
+    /// Changes phase and status. All phase changes use this function, which asserts that the transition is allowed.
     pub(crate) fn update_status(&self, phase: Phase, change: impl FnOnce(&mut Status)) {
         self.status.send_modify(|status| {
             debug_assert!(status.phase.may_follow(phase), "{:?} becomes {phase:?}", status.phase);
@@ -64,7 +64,7 @@ impl EventPublisher {
         });
     }
 
-    /// Nothing is known of relay and hub any more.
+    /// Records the loss of the connection: the state of relay and hub is unknown.
     pub(crate) fn disconnected(&self, reason: &Arc<CloseReason>) {
         self.status.send_modify(|status| {
             status.relay = false;
@@ -73,40 +73,41 @@ impl EventPublisher {
         });
     }
 
-    /// The relay told that the hub came or went.
+    /// Records whether the hub is online.
     pub(crate) fn set_hub_online(&self, there: bool) {
         self.status.send_if_modified(|status| std::mem::replace(&mut status.hub, there) != there);
     }
 }
 
+/// Pending calls and commands of a session.
 pub(crate) struct SessionState {
-    pub(crate) ledger: PendingCalls,
-    /// A new link is wanted that is looked for from now on.
+    pub(crate) pending: PendingCalls,
+    /// A reconnect was requested and has not started yet.
     pub(crate) reconnect_requested: bool,
     commands: mpsc::Receiver<Command>,
 }
 
-/// What became of waiting for something.
+/// The result of [`SessionState::wait_for`].
 #[derive(Debug)]
 pub(crate) enum WaitOutcome<T> {
-    /// It is there.
+    /// The future completed.
     Done(T),
-    /// A call came, which wants a link now.
+    /// A call or a reconnect request arrived, which ends the back-off.
     Woken,
-    /// The handle wants an end.
+    /// The handle closed the session.
     Closed,
 }
 
 impl SessionState {
     pub(crate) fn new(commands: mpsc::Receiver<Command>) -> Self {
-        Self { ledger: PendingCalls::default(), reconnect_requested: false, commands }
+        Self { pending: PendingCalls::default(), reconnect_requested: false, commands }
     }
 
-    /// Waits for the handle; a call goes into the ledger. Safe to cancel.
+    /// Waits for the next command. A call is added to the pending calls, a reconnect request is recorded. Cancel safe.
     pub(crate) async fn next(&mut self) -> Instruction {
         match self.commands.recv().await {
             Some(Command::Call(call)) => {
-                self.ledger.open(call);
+                self.pending.open(call);
                 Instruction::Call
             }
             Some(Command::Reconnect) => {
@@ -117,12 +118,12 @@ impl SessionState {
         }
     }
 
-    /// Waits for something without a link: calls are taken in and run out of time meanwhile. With `wakes`, a call ends the
-    /// wait.
+    /// Waits for a future while there is no connection. Meanwhile calls are queued and expire at their deadlines. With `wakes`,
+    /// a call or a reconnect request ends the wait.
     pub(crate) async fn wait_for<F: Future>(&mut self, what: F, wakes: bool) -> WaitOutcome<F::Output> {
         let mut what = std::pin::pin!(what);
         loop {
-            let deadline = self.ledger.next_deadline();
+            let deadline = self.pending.next_deadline();
             tokio::select! {
                 biased;
                 done = &mut what => return WaitOutcome::Done(done),
@@ -131,21 +132,26 @@ impl SessionState {
                     Instruction::Call | Instruction::Reconnect if wakes => return WaitOutcome::Woken,
                     Instruction::Call | Instruction::Reconnect => {}
                 },
-                () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
-                    self.ledger.expire(Instant::now());
+                () = async {
+                    match deadline {
+                        Some(at) => tokio::time::sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                } => {
+                    self.pending.expire(Instant::now());
                 }
             }
         }
     }
 
-    /// Ends every call, those included that are still on their way here.
+    /// Ends every call, including those that are still in the command channel.
     pub(crate) async fn close(&mut self, reason: &Arc<CloseReason>) {
         self.commands.close();
         while let Some(command) = self.commands.recv().await {
             if let Command::Call(call) = command {
-                self.ledger.open(call);
+                self.pending.open(call);
             }
         }
-        self.ledger.close(reason);
+        self.pending.close(reason);
     }
 }

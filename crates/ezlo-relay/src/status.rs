@@ -1,4 +1,4 @@
-//! What a session is doing, for those who watch it.
+//! The observable state of a session: phase, status and counters.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,31 +6,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::CloseReason;
 
-/// What a session is doing.
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Reaching the other side: address, TCP, TLS, WebSocket.
+    /// The connector opens a connection: address, TCP, TLS, WebSocket.
     Dialing,
-    /// Saying who it is.
+    /// A login call is in progress.
     LoggingIn,
-    /// Choosing the hub, at the relay.
+    /// A `register` call selects the hub at the relay.
     Registering,
-    /// Proving that the hub answers.
+    /// A `hub.info.get` call verifies that the connection works.
     Verifying,
-    /// Carrying calls and events.
+    /// The connection carries calls and events.
     Live,
-    /// Waiting before the next attempt.
+    /// The session waits before the next attempt.
     BackingOff,
-    /// Over.
+    /// The session has ended. The phase does not change any more.
     Closed,
 }
 
 impl Phase {
-    /// Which phase may follow: everything else is a mistake in this crate, and tests fail by it.
+    /// Returns true if `next` may follow this phase. Debug builds assert it at every change.
     pub(crate) const fn may_follow(self, next: Self) -> bool {
         match self {
-            // Credentials that are stale are replaced at once, without a wait.
+            // Expired credentials are refreshed without a back-off.
             Self::Dialing => {
                 matches!(next, Self::Dialing | Self::LoggingIn | Self::Verifying | Self::BackingOff | Self::Closed)
             }
@@ -39,7 +39,7 @@ impl Phase {
             }
             Self::Registering => matches!(next, Self::Dialing | Self::Verifying | Self::BackingOff | Self::Closed),
             Self::Verifying => matches!(next, Self::Dialing | Self::Live | Self::BackingOff | Self::Closed),
-            // A link that is left by wish needs no wait.
+            // A requested reconnect has no back-off.
             Self::Live => matches!(next, Self::Dialing | Self::BackingOff | Self::Closed),
             Self::BackingOff => matches!(next, Self::Dialing | Self::Closed),
             Self::Closed => false,
@@ -51,19 +51,19 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// What it is doing.
+    /// The current phase.
     pub phase: Phase,
-    /// Why the last connection ended, or could not be made.
+    /// The reason for which the last connection ended or the last attempt failed; `None` if there was none.
     pub reason: Option<Arc<CloseReason>>,
-    /// Whether the relay, or the hub on the local network, is connected.
+    /// True while a connection to the relay, or to the hub on the local network, is live.
     pub relay: bool,
-    /// Whether the hub behind it is there, as far as it was told.
+    /// True if the hub is online, according to its last reply or the last notice of the relay. False without a connection.
     pub hub: bool,
-    /// Failures in a row; 0 once the link is proven.
+    /// Consecutive failures before the current back-off; 0 after a connection became live.
     pub failures: u32,
-    /// Connections that came to life so far.
+    /// Number of connections that became live.
     pub connections: u64,
-    /// SHA-256 of the other side's certificate; keep it to recognise a hub.
+    /// SHA-256 of the hub's certificate, from the last connection that had one; `None` at the relay.
     pub certificate: Option<[u8; 32]>,
 }
 
@@ -80,41 +80,41 @@ impl Status {
         }
     }
 
-    /// Whether calls go out now.
+    /// Returns true if a connection is live, so that calls are sent at once.
     pub const fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Live)
     }
 }
 
-/// What came that should not have, and what was lost; never fatal, always counted.
+/// Counters of irregular frames, and the ids of recent broadcasts. None of them ends a connection.
 #[derive(Debug, Default)]
 pub(crate) struct AtomicCounters {
     pub(crate) bad_frames: AtomicU64,
     pub(crate) unknown_broadcasts: AtomicU64,
     pub(crate) unsolicited_replies: AtomicU64,
     pub(crate) duplicate_broadcasts: AtomicU64,
-    /// The newest broadcasts, by `msg_id`.
+    /// The `msg_id` of the last broadcasts, oldest first.
     recent: Mutex<VecDeque<String>>,
 }
 
-/// Broadcasts that are remembered, to tell one that comes twice.
+/// Number of broadcast ids that are stored to detect duplicates.
 const RECENT: usize = 128;
-/// Shortest `msg_id` that is unique: Linux hubs send 24 hexadecimal digits, EzloPi a counter that begins anew.
+/// Minimum length of a `msg_id` that is unique: Linux hubs send 24 hexadecimal digits, EzloPi a counter that restarts.
 const UNIQUE: usize = 16;
-/// Longest that is remembered.
+/// Maximum length of a `msg_id` that is stored.
 const LONGEST: usize = 64;
 
-/// Counts of a session's whole life.
+/// Counters of irregular frames since the start of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Frames that could not be read.
+    /// Frames that could not be decoded ([`RelayEvent::BadFrame`](crate::RelayEvent::BadFrame)).
     pub bad_frames: u64,
-    /// Broadcasts that this version does not know; they came as events all the same.
+    /// Broadcasts of an unknown type. They are delivered as events all the same.
     pub unknown_broadcasts: u64,
-    /// Answers to calls that nobody waited for.
+    /// Replies without a pending call ([`RelayEvent::UnsolicitedReply`](crate::RelayEvent::UnsolicitedReply)).
     pub unsolicited_replies: u64,
-    /// Broadcasts that came twice and were told once.
+    /// Repeated broadcasts (same `msg_id`) that were not delivered a second time.
     pub duplicate_broadcasts: u64,
 }
 
@@ -123,7 +123,7 @@ impl AtomicCounters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether a broadcast of that `msg_id` has not been told yet.
+    /// Records a broadcast id. Returns false if the id is a recent duplicate; ids that may not be unique are always new.
     pub(crate) fn is_new(&self, msg_id: &str) -> bool {
         if !(UNIQUE..=LONGEST).contains(&msg_id.len()) {
             return true;
@@ -154,13 +154,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn broadcasts_that_come_twice_are_known_for_a_while() {
-        let tally = AtomicCounters::default();
+    fn duplicate_broadcast_is_detected_among_the_last_128() {
+        let counters = AtomicCounters::default();
         let id = |number: usize| format!("{number:024x}");
-        assert!(tally.is_new(&id(1)) && !tally.is_new(&id(1)));
-        assert!((2..RECENT + 2).all(|number| tally.is_new(&id(number))));
-        assert!(tally.is_new(&id(1)), "too long ago");
-        assert!(tally.is_new("7") && tally.is_new("7"), "a counter begins anew");
-        assert!(tally.is_new(&"f".repeat(65)) && tally.is_new(&"f".repeat(65)), "nothing long is kept");
+        assert!(counters.is_new(&id(1)) && !counters.is_new(&id(1)));
+        assert!((2..RECENT + 2).all(|number| counters.is_new(&id(number))));
+        assert!(counters.is_new(&id(1)), "the id was evicted");
+        assert!(counters.is_new("7") && counters.is_new("7"), "a short id is a counter and may repeat");
+        assert!(counters.is_new(&"f".repeat(65)) && counters.is_new(&"f".repeat(65)), "a long id is not stored");
     }
 }

@@ -1,12 +1,11 @@
-//! The task behind a session: from attempt to attempt, one function for each thing it does.
+//! The task of a session: it opens connections, runs them one after the other and backs off after failures.
 //!
 //! ```text
-//!            +--------------------- backing off <---------+
-//!            v                                            |
-//!   dialing -> logging in -> registering -> syncing -> live
-//!            |                                            |
-//!            +-----------------> closed <-----------------+
+//!   dialing -> logging in -> registering -> verifying -> live
 //! ```
+//!
+//! Local connections skip registering, anonymous ones also logging in. A failure in any phase leads to backing off and then
+//! to dialing, or directly to dialing. Any phase can lead to closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,60 +20,66 @@ use crate::state::{EventPublisher, SessionState, WaitOutcome};
 use crate::status::Phase;
 use tokio::time::Instant;
 
-/// How long a link must have lived before the waits begin anew: a relay that takes us and throws us out again must not be
-/// asked all the time.
+/// Minimum duration of a connection that resets the back-off. A relay that accepts connections and closes them at once must
+/// not cause a reconnect loop.
 const STEADY_TIME: Duration = Duration::from_secs(5);
 
-/// How often a call may cut a wait short before the waits grow all the same: a caller in a loop must not hammer a relay.
+/// Number of waits that a pending call may shorten. An application that calls in a loop must not cause a reconnect loop.
 const EARLY_WAKES: u32 = 3;
 
+/// The task of a session.
 pub(crate) struct Supervisor<R: Connector> {
-    route: R,
-    desk: SessionState,
-    voice: EventPublisher,
+    connector: R,
+    state: SessionState,
+    publisher: EventPublisher,
     config: Arc<SessionConfig>,
-    chance: Jitter,
+    jitter: Jitter,
     attempt: ConnectContext,
     early_retries: u32,
-    /// Ways in a row that did not let us in although there was another.
+    /// Consecutive failed connections of a connector that had an alternative path.
     alternatives_tried: u32,
 }
 
-/// What to do next.
+/// The action after a connection or an attempt has ended.
 enum NextStep {
     Reconnect,
     Close(CloseReason),
 }
 
 impl<R: Connector> Supervisor<R> {
-    pub(crate) fn new(route: R, desk: SessionState, voice: EventPublisher, config: Arc<SessionConfig>) -> Self {
-        let chance = Jitter::new(config.seed);
+    pub(crate) fn new(
+        connector: R,
+        state: SessionState,
+        publisher: EventPublisher,
+        config: Arc<SessionConfig>,
+    ) -> Self {
+        let jitter = Jitter::new(config.seed);
         Self {
-            route,
-            desk,
-            voice,
+            connector,
+            state,
+            publisher,
             config,
-            chance,
+            jitter,
             attempt: ConnectContext::default(),
             early_retries: 0,
             alternatives_tried: 0,
         }
     }
 
-    /// Runs until the session is over, from a link that is up already or from none.
+    /// Runs until the session closes. Starts with `first` if there is one.
     pub(crate) async fn run(mut self, mut first: Option<ActiveConnection<R::Transport>>) {
         let reason = loop {
             let arrived = match first.take() {
-                Some(link) => WaitOutcome::Done(Ok(link)),
+                Some(connection) => WaitOutcome::Done(Ok(connection)),
                 None => {
-                    let Self { route, desk, voice, config, attempt, .. } = &mut self;
-                    // What was wished for begins now; what is wished for from now on is another link.
-                    desk.reconnect_requested = false;
-                    desk.wait_for(establish(route, voice, config, attempt), false).await
+                    let Self { connector, state, publisher, config, attempt, .. } = &mut self;
+                    // The attempt fulfils earlier requests; a request during the attempt leads to another connection.
+                    state.reconnect_requested = false;
+                    state.wait_for(establish(connector, publisher, config, attempt), false).await
                 }
             };
             let next = match arrived {
-                WaitOutcome::Done(Ok(link)) => self.run_connection(link).await,
+                WaitOutcome::Done(Ok(connection)) => self.run_connection(connection).await,
                 WaitOutcome::Done(Err(failed)) => self.failed(failed).await,
                 WaitOutcome::Closed | WaitOutcome::Woken => NextStep::Close(CloseReason::ClosedLocally),
             };
@@ -82,31 +87,31 @@ impl<R: Connector> Supervisor<R> {
                 break Arc::new(reason);
             }
         };
-        self.voice.update_status(Phase::Closed, |status| {
+        self.publisher.update_status(Phase::Closed, |status| {
             status.relay = false;
             status.hub = false;
             status.reason = Some(Arc::clone(&reason));
         });
-        self.desk.close(&reason).await;
-        self.voice.publish(RelayEvent::Closed(reason));
+        self.state.close(&reason).await;
+        self.publisher.publish(RelayEvent::Closed(reason));
     }
 
-    /// The link is proven: failures are forgotten, calls go out.
-    async fn run_connection(&mut self, link: ActiveConnection<R::Transport>) -> NextStep {
+    /// Runs a verified connection until it ends and returns the next step.
+    async fn run_connection(&mut self, connection: ActiveConnection<R::Transport>) -> NextStep {
         let failures = std::mem::take(&mut self.attempt).failures;
         self.alternatives_tried = 0;
         let began = Instant::now();
-        self.voice.update_status(Phase::Live, |status| {
+        self.publisher.update_status(Phase::Live, |status| {
             status.relay = true;
             status.failures = 0;
             status.connections += 1;
         });
-        tracing::info!("the link to the hub is up");
-        self.voice.publish(RelayEvent::Connected);
-        match link.run(&mut self.desk).await {
+        tracing::info!("connected to the hub");
+        self.publisher.publish(RelayEvent::Connected);
+        match connection.run(&mut self.state).await {
             ConnectionEnd::Closed => NextStep::Close(CloseReason::ClosedLocally),
             ConnectionEnd::Lost(reason) => {
-                tracing::info!(%reason, "the link to the hub is lost");
+                tracing::info!(%reason, "connection to the hub lost");
                 let was_steady = began.elapsed() >= STEADY_TIME;
                 if was_steady {
                     self.early_retries = 0;
@@ -114,20 +119,20 @@ impl<R: Connector> Supervisor<R> {
                     self.attempt.failures = failures;
                 }
                 let reason = Arc::new(reason);
-                self.desk.ledger.connection_lost(&reason);
-                self.voice.publish(RelayEvent::Disconnected(Arc::clone(&reason)));
+                self.state.pending.connection_lost(&reason);
+                self.publisher.publish(RelayEvent::Disconnected(Arc::clone(&reason)));
                 self.attempt.credentials_expired = *reason == CloseReason::CredentialsExpired;
-                // A relay that calls fresh credentials stale is not asked, and not logged in for, all the time.
+                // A relay that reports fresh credentials as expired must not cause a loop of logins.
                 let at_once =
                     *reason == CloseReason::Reconnect || *reason == CloseReason::CredentialsExpired && was_steady;
-                self.voice.disconnected(&reason);
+                self.publisher.disconnected(&reason);
                 self.attempt.last_close = Some(reason);
                 if at_once { NextStep::Reconnect } else { self.back_off().await }
             }
         }
     }
 
-    /// No link came of the attempt.
+    /// Handles a failed attempt and returns the next step.
     async fn failed(&mut self, failed: FailedAttempt) -> NextStep {
         let FailedAttempt { error, connected, has_alternative } = failed;
         let reason = error.close_reason();
@@ -135,17 +140,17 @@ impl<R: Connector> Supervisor<R> {
         self.attempt.previous_refused = error.credentials_expired();
         let gives_up = self.config.max_attempts.is_some_and(|most| self.attempt.failures.saturating_add(1) >= most);
         if has_alternative && !gives_up {
-            tracing::info!(%error, "one way to the hub does not let us in");
+            tracing::info!(%error, "no login over this path to the hub; trying the alternative path");
             self.attempt.last_close = Some(Arc::new(reason));
             self.alternatives_tried = self.alternatives_tried.saturating_add(1);
             return if self.alternatives_tried == 1 { NextStep::Reconnect } else { self.back_off().await };
         }
-        // Stale credentials are refreshed at once, but only once: fresh ones that are refused are no use.
+        // Expired credentials are refreshed without a wait, but only once: a refusal of fresh ones is final.
         let was_fresh = std::mem::replace(&mut self.attempt.credentials_expired, error.credentials_expired());
         if error.is_permanent() || was_fresh && error.credentials_expired() || gives_up {
             return NextStep::Close(reason);
         }
-        tracing::info!(%error, failures = self.attempt.failures.saturating_add(1), "no link to the hub");
+        tracing::info!(%error, failures = self.attempt.failures.saturating_add(1), "connection attempt failed");
         self.attempt.last_close = Some(Arc::new(reason));
         if self.attempt.credentials_expired {
             self.attempt.failures = self.attempt.failures.saturating_add(1);
@@ -154,27 +159,27 @@ impl<R: Connector> Supervisor<R> {
         self.back_off().await
     }
 
-    /// Waits before the next attempt; a call that wants a link cuts it short, a few times.
+    /// Waits before the next attempt. Up to [`EARLY_WAKES`] times in a row, a pending call shortens the wait.
     async fn back_off(&mut self) -> NextStep {
         self.attempt.failures = self.attempt.failures.saturating_add(1);
-        let wait = self.config.backoff.wait(self.attempt.failures, self.chance.uniform());
-        self.voice.update_status(Phase::BackingOff, |status| {
+        let wait = self.config.backoff.wait(self.attempt.failures, self.jitter.uniform());
+        self.publisher.update_status(Phase::BackingOff, |status| {
             status.relay = false;
             status.hub = false;
             status.failures = self.attempt.failures;
             status.reason = self.attempt.last_close.clone();
         });
-        // A caller who asks at once still lets a relay that just closed the door breathe.
+        // This part of the wait cannot be shortened, so that a call does not reconnect to a failing relay at once.
         let least = wait.min(self.config.backoff.initial / 2);
-        match self.desk.wait_for(tokio::time::sleep(least), false).await {
+        match self.state.wait_for(tokio::time::sleep(least), false).await {
             WaitOutcome::Closed => return NextStep::Close(CloseReason::ClosedLocally),
             WaitOutcome::Done(()) | WaitOutcome::Woken => {}
         }
         let rest = wait.saturating_sub(least);
         let may_wake = self.early_retries < EARLY_WAKES;
-        let waits_already = may_wake && self.desk.ledger.next_deadline().is_some();
+        let waits_already = may_wake && self.state.pending.next_deadline().is_some();
         let rest = if waits_already { Duration::ZERO } else { rest };
-        match self.desk.wait_for(tokio::time::sleep(rest), may_wake).await {
+        match self.state.wait_for(tokio::time::sleep(rest), may_wake).await {
             WaitOutcome::Closed => NextStep::Close(CloseReason::ClosedLocally),
             WaitOutcome::Woken => {
                 self.early_retries += 1;
@@ -188,50 +193,54 @@ impl<R: Connector> Supervisor<R> {
     }
 }
 
-/// An attempt that came to nothing.
+/// A failed attempt.
 #[derive(Debug)]
 pub(crate) struct FailedAttempt {
     pub(crate) error: ConnectError,
-    /// A connection was made.
+    /// A connection was opened; login, registration or verification failed.
     pub(crate) connected: bool,
-    /// The route has another way.
+    /// The connector has an alternative path.
     pub(crate) has_alternative: bool,
 }
 
-/// Dials, logs in, registers, syncs.
+/// Opens a connection, logs in, registers and verifies it.
 pub(crate) async fn establish<R: Connector>(
-    route: &mut R,
-    voice: &EventPublisher,
+    connector: &mut R,
+    publisher: &EventPublisher,
     config: &Arc<SessionConfig>,
     attempt: &ConnectContext,
 ) -> Result<ActiveConnection<R::Transport>, FailedAttempt> {
-    voice.set_phase(Phase::Dialing);
-    let arrival = route.connect(attempt).await;
-    let arrival = arrival.map_err(|error| FailedAttempt { error, connected: false, has_alternative: false })?;
-    let mut link = ActiveConnection::new(arrival.transport, voice.clone(), Arc::clone(config));
-    let entered = link.authenticate(&arrival.login).await;
-    let hub =
-        entered.map_err(|error| FailedAttempt { error, connected: true, has_alternative: arrival.has_alternative })?;
-    voice.status.send_modify(|status| {
+    publisher.set_phase(Phase::Dialing);
+    let connection = connector.connect(attempt).await;
+    let connection = connection.map_err(|error| FailedAttempt { error, connected: false, has_alternative: false })?;
+    let mut active = ActiveConnection::new(connection.transport, publisher.clone(), Arc::clone(config));
+    let entered = active.authenticate(&connection.login).await;
+    let hub = entered.map_err(|error| FailedAttempt {
+        error,
+        connected: true,
+        has_alternative: connection.has_alternative,
+    })?;
+    publisher.status.send_modify(|status| {
         status.hub = hub;
-        status.certificate = arrival.certificate.or(status.certificate);
+        status.certificate = connection.certificate.or(status.certificate);
     });
-    Ok(link)
+    Ok(active)
 }
 
-/// The first link. Kept credentials may be old ones, and one way may not let us in: the route may have others of both.
+/// Opens the first connection. Persisted credentials may have expired, and one path may be refused: the connector gets one
+/// chance to refresh the credentials, and one to use the alternative path with each of them.
 pub(crate) async fn establish_first<R: Connector>(
-    route: &mut R,
-    voice: &EventPublisher,
+    connector: &mut R,
+    publisher: &EventPublisher,
     config: &Arc<SessionConfig>,
 ) -> Result<ActiveConnection<R::Transport>, ConnectError> {
     let mut attempt = ConnectContext::default();
     let mut stale = None;
     let mut tried_another_way = false;
     loop {
-        let FailedAttempt { error, connected, has_alternative } = match establish(route, voice, config, &attempt).await
-        {
-            Ok(link) => return Ok(link),
+        let established = establish(connector, publisher, config, &attempt).await;
+        let FailedAttempt { error, connected, has_alternative } = match established {
+            Ok(connection) => return Ok(connection),
             Err(failed) => failed,
         };
         attempt.previous_unverified |= connected;
@@ -241,7 +250,7 @@ pub(crate) async fn establish_first<R: Connector>(
         } else if error.credentials_expired() && stale.is_none() {
             attempt.credentials_expired = true;
             stale = Some(error);
-            // With fresh ones each way may be tried again.
+            // Fresh credentials may be tried on both paths.
             tried_another_way = false;
         } else {
             return Err(if matches!(error, ConnectError::CredentialsExhausted) {
@@ -285,13 +294,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn reads_survive_a_lost_link_and_commands_end_as_unknown() {
+    async fn lost_connection_resends_reads_and_fails_commands_as_unknown() {
         let rig = Rig::new(config());
         let mut hub = rig.link().await;
         let (read, command) = (call(&rig.session, "r", Kind::Read), call(&rig.session, "c", Kind::Command));
-        let mut heard = [hub.heard().await["method"].clone(), hub.heard().await["method"].clone()];
-        heard.sort_by_key(Value::to_string);
-        assert_eq!(heard, ["c", "r"]);
+        let mut methods = [hub.heard().await["method"].clone(), hub.heard().await["method"].clone()];
+        methods.sort_by_key(Value::to_string);
+        assert_eq!(methods, ["c", "r"]);
         drop(hub);
         assert!(matches!(command.await.unwrap(), Err(CallError::OutcomeUnknown { .. })));
         let late = call(&rig.session, "late", Kind::Command);
@@ -303,11 +312,15 @@ mod tests {
             hub.answer(call, json!({"to": call["method"]})).await;
         }
         assert_eq!(read.await.unwrap().unwrap(), json!({"to": "r"}));
-        assert_eq!(late.await.unwrap().unwrap(), json!({"to": "late"}), "it never left before, so it is sent now");
+        assert_eq!(
+            late.await.unwrap().unwrap(),
+            json!({"to": "late"}),
+            "a call that was not sent is sent on the next connection"
+        );
         assert!(hub.hear.try_recv().is_err(), "nothing is sent twice");
     }
 
-    /// How long five attempts that fail waited, each for its turn.
+    /// Fails five attempts and returns the wait before each.
     async fn five_waits(rig: &mut Rig) -> Vec<Duration> {
         let mut last = Instant::now();
         let mut waits = Vec::new();
@@ -321,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_grow_and_a_proven_link_forgets_them() {
+    async fn backoff_grows_and_a_steady_connection_resets_it() {
         let mut rig = Rig::new(config());
         let waits = five_waits(&mut rig).await;
         assert!(waits.windows(2).skip(1).all(|pair| pair[0] < pair[1]), "{waits:?}");
@@ -333,7 +346,7 @@ mod tests {
         let lost = Instant::now();
         assert_eq!(rig.attempts.recv().await.unwrap().failures, 1);
         assert!(lost.elapsed() <= Duration::from_millis(500), "{:?}", lost.elapsed());
-        // One that takes us and throws us out at once is not asked all the time.
+        // Connections that are lost at once continue the failure count.
         for failures in 2..5 {
             drop(rig.link().await);
             assert_eq!(rig.attempts.recv().await.unwrap().failures, failures);
@@ -341,26 +354,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_that_die_on_a_link_are_replaced_and_the_hubs_absence_is_learned() {
+    async fn expired_credentials_cause_a_reconnect_and_an_offline_hub_is_reported() {
         let mut rig = Rig::new(config());
         let mut hub = rig.link().await;
         rig.attempts.recv().await.unwrap();
         let away = call(&rig.session, "r", Kind::Read);
-        let heard = hub.heard().await;
-        hub.refuse(&heard, "nma.ezlo.notconnected").await;
+        let request = hub.heard().await;
+        hub.refuse(&request, "nma.ezlo.notconnected").await;
         away.await.unwrap().unwrap_err();
         assert!(rig.session.status().relay && !rig.session.status().hub);
         let stale = call(&rig.session, "r", Kind::Read);
-        let heard = hub.heard().await;
-        hub.refuse(&heard, "nma.token.expired").await;
+        let request = hub.heard().await;
+        hub.refuse(&request, "nma.token.expired").await;
         stale.await.unwrap().unwrap_err();
         let attempt = rig.attempts.recv().await.unwrap();
         assert!(attempt.credentials_expired, "{attempt:?}");
-        assert!(!rig.session.status().relay && !rig.session.status().hub, "nothing is known without a link");
+        assert!(!rig.session.status().relay && !rig.session.status().hub, "unknown without a connection");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_link_that_is_never_proven_does_not_reset_the_waits() {
+    async fn unverified_connection_does_not_reset_the_backoff() {
         let mut rig = Rig::new(config());
         for failures in 0..4 {
             assert_eq!(rig.attempts.recv().await.unwrap().failures, failures);
@@ -371,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_wakes_the_next_attempt_but_does_not_hammer() {
+    async fn calls_shorten_the_first_waits_but_not_all() {
         let mut rig = Rig::new(config());
         for _ in 0..8 {
             rig.attempts.recv().await.unwrap();
@@ -391,20 +404,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stale_credentials_are_refreshed_once() {
+    async fn expired_credentials_are_refreshed_once() {
         let mut rig = Rig::new(config());
         assert!(!rig.attempts.recv().await.unwrap().credentials_expired);
         rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
         let second = rig.attempts.recv().await.unwrap();
-        assert!(second.credentials_expired && second.failures == 1, "at once, without a wait: {second:?}");
+        assert!(second.credentials_expired && second.failures == 1, "without a wait: {second:?}");
         rig.fail(refused("cloud.error.mms_autha_token_expired")).await;
         let mut status = rig.session.watch_status();
         let closed = status.wait_for(|status| status.phase == Phase::Closed).await.unwrap().clone();
-        assert!(closed.reason.unwrap().to_string().contains("login was refused"), "fresh ones that are refused end it");
+        assert!(
+            closed.reason.unwrap().to_string().contains("login was refused"),
+            "a refusal of fresh credentials closes the session"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_will_not_change_ends_the_session_and_its_calls() {
+    async fn permanent_error_closes_the_session_and_its_calls() {
         let rig = Rig::new(config());
         let waiting = call(&rig.session, "r", Kind::Read);
         rig.fail(ConnectError::Register(RpcError::known("nma.ezlo.notlinked"))).await;
@@ -413,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_on_attempts_holds() {
+    async fn session_closes_after_max_attempts() {
         let mut rig = Rig::new(SessionConfig { max_attempts: Some(3), ..config() });
         for _ in 0..3 {
             rig.attempts.recv().await.unwrap();
@@ -425,12 +441,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_waits_hurries_three_attempts_and_no_more() {
+    async fn pending_call_shortens_three_waits_and_no_more() {
         let short = config().backoff.initial;
-        // The call comes at once, and while the wait that can be cut short has begun.
+        // The call arrives before, and in, the part of the wait that can be shortened.
         for late in [Duration::ZERO, short] {
             let mut rig = Rig::new(config());
-            // Into long waits first.
+            // Eight failures lead to long waits.
             for _ in 0..8 {
                 rig.attempts.recv().await.unwrap();
                 rig.fail(dial_error()).await;
@@ -448,11 +464,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_came_to_nothing_is_told_to_the_route() {
+    async fn connector_is_informed_of_an_unverified_connection() {
         let mut rig = Rig::new(config());
         assert!(!rig.attempts.recv().await.unwrap().previous_unverified);
         rig.fail(dial_error()).await;
-        assert!(!rig.attempts.recv().await.unwrap().previous_unverified, "there was no connection");
+        assert!(!rig.attempts.recv().await.unwrap().previous_unverified, "no connection was opened");
         let (pipe, mut hub) = FakeHub::pair();
         rig.steps.send(Step::ActiveConnection(pipe)).await.unwrap();
         hub.heard().await;
@@ -460,14 +476,17 @@ mod tests {
         let attempt = rig.attempts.recv().await.unwrap();
         assert!(attempt.previous_unverified && !attempt.previous_refused, "{attempt:?}");
         rig.fail(dial_error()).await;
-        assert!(rig.attempts.recv().await.unwrap().previous_unverified, "still the last connection there was");
+        assert!(
+            rig.attempts.recv().await.unwrap().previous_unverified,
+            "a failed dial does not replace the last connection"
+        );
         let hub = rig.link().await;
         drop(hub);
         assert!(!rig.attempts.recv().await.unwrap().previous_unverified);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_session_can_be_closed_in_every_phase() {
+    async fn session_closes_in_every_phase() {
         let dialing = Rig::new(config());
         dialing.session.close().await;
         let mut backing_off = Rig::new(config());
@@ -487,7 +506,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn events_tell_every_gap() {
+    async fn slow_subscriber_receives_the_number_of_lost_events() {
         let rig = Rig::new(SessionConfig { event_capacity: 4, ..config() });
         let mut events = rig.session.events();
         let hub = rig.link().await;
@@ -498,20 +517,20 @@ mod tests {
         drop(hub);
         let mut status = rig.session.watch_status();
         status.wait_for(|status| status.phase == Phase::BackingOff).await.unwrap();
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         for _ in 0..5 {
-            told.push(match events.next().await {
+            received.push(match events.next().await {
                 Some(RelayEvent::Lagged(lost)) => format!("lost {lost}"),
                 Some(RelayEvent::Hub(event)) => event.content()["at"].to_string(),
                 Some(RelayEvent::Disconnected(_)) => "down".to_owned(),
                 other => format!("{other:?}"),
             });
         }
-        assert_eq!(told, ["lost 7", "7", "8", "9", "down"]);
+        assert_eq!(received, ["lost 7", "7", "8", "9", "down"]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_hubs_presence_is_a_fact_of_its_own() {
+    async fn hub_state_broadcast_changes_the_hub_status_only() {
         let rig = Rig::new(config());
         let hub = rig.link().await;
         let mut status = rig.session.watch_status();
@@ -526,7 +545,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_can_be_dropped_at_any_time() {
+    async fn dropped_calls_are_not_sent() {
         let rig = Rig::new(config());
         let dropped: Vec<_> = (0..100).map(|_| call(&rig.session, "never", Kind::Command)).collect();
         tokio::task::yield_now().await;
@@ -536,22 +555,22 @@ mod tests {
         }
         let mut hub = rig.link().await;
         let kept = call(&rig.session, "kept", Kind::Command);
-        let heard = hub.heard().await;
-        assert_eq!(heard["method"], "kept", "nobody waits for the others any more");
-        hub.answer(&heard, json!({})).await;
+        let request = hub.heard().await;
+        assert_eq!(request["method"], "kept", "the other calls were dropped");
+        hub.answer(&request, json!({})).await;
         kept.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_relay_that_calls_everything_stale_is_not_asked_all_the_time() {
+    async fn repeated_expiry_of_fresh_credentials_backs_off() {
         let mut rig = Rig::new(config());
         let mut waits = Vec::new();
         for _ in 0..6 {
             let mut hub = rig.link().await;
             assert_eq!(rig.attempts.recv().await.unwrap().credentials_expired, !waits.is_empty());
             let read = call(&rig.session, "r", Kind::Read);
-            let heard = hub.heard().await;
-            hub.refuse(&heard, "nma.token.expired").await;
+            let request = hub.heard().await;
+            hub.refuse(&request, "nma.token.expired").await;
             read.await.unwrap().unwrap_err();
             let refused = Instant::now();
             let mut status = rig.session.watch_status();
@@ -565,30 +584,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn another_way_is_taken_at_once_and_its_refusal_says_nothing_of_the_credentials() {
-        let (mut route, steps, mut attempts) = crate::fakes::FakeRoute::new();
-        route.has_alternative = true;
-        let session = RelaySession::connect_lazy(route, config());
+    async fn alternative_path_is_tried_at_once_without_new_credentials() {
+        let (mut connector, steps, mut attempts) = crate::fakes::FakeRoute::new();
+        connector.has_alternative = true;
+        let session = RelaySession::connect_lazy(connector, config());
         let refuse = async |attempts: &mut tokio::sync::mpsc::UnboundedReceiver<ConnectContext>| {
             let attempt = attempts.recv().await.unwrap();
             let (pipe, mut hub) = FakeHub::pair();
             steps.send(Step::ActiveConnection(pipe)).await.unwrap();
-            let proof = hub.heard().await;
-            hub.refuse(&proof, "nma.token.expired").await;
+            let request = hub.heard().await;
+            hub.refuse(&request, "nma.token.expired").await;
             attempt
         };
         let began = Instant::now();
         refuse(&mut attempts).await;
         let second = refuse(&mut attempts).await;
         assert!(second.previous_unverified && second.previous_refused && !second.credentials_expired, "{second:?}");
-        assert_eq!(began.elapsed(), Duration::ZERO, "at once");
+        assert_eq!(began.elapsed(), Duration::ZERO, "without a wait");
         refuse(&mut attempts).await;
-        assert!(began.elapsed() > Duration::ZERO, "but not again and again");
+        assert!(began.elapsed() > Duration::ZERO, "the second time with a wait");
         session.close().await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wish_for_a_new_link_is_kept_while_one_is_made_and_while_calls_run_on() {
+    async fn reconnect_request_persists_while_connecting_and_during_calls() {
         let mut rig = Rig::new(config());
         rig.attempts.recv().await.unwrap();
         rig.session.reconnect().await;
@@ -599,21 +618,21 @@ mod tests {
         assert_eq!(rig.attempts.recv().await.unwrap().last_close.as_deref(), Some(&CloseReason::Reconnect));
         let mut hub = rig.link().await;
         let slow = call(&rig.session, "slow", Kind::Command);
-        let heard = hub.heard().await;
+        let request = hub.heard().await;
         rig.session.reconnect().await;
         tokio::task::yield_now().await;
         let later = call(&rig.session, "later", Kind::Command);
         let next = hub.heard().await;
-        assert_eq!(next["method"], "later", "nobody waits longer than five seconds for a call that hangs");
+        assert_eq!(next["method"], "later", "new calls are sent after five seconds");
         hub.answer(&next, json!({})).await;
         later.await.unwrap().unwrap();
         assert!(rig.attempts.try_recv().is_err());
-        hub.answer(&heard, json!({})).await;
+        hub.answer(&request, json!({})).await;
         slow.await.unwrap().unwrap();
         assert_eq!(
             rig.attempts.recv().await.unwrap().last_close.as_deref(),
             Some(&CloseReason::Reconnect),
-            "the wish was kept"
+            "the request persists"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! TLS behind a trait: real Linux hubs are said to accept one old cipher suite only, which the usual library will never have.
+//! TLS behind a trait: Linux hubs accept one old cipher suite only (client-source), and rustls will not support it.
 
 use std::fmt::Debug;
 use std::io;
@@ -11,26 +11,37 @@ use tokio::net::TcpStream;
 use crate::stream::{Stream, boxed};
 use crate::trust::{Trust, pin_of};
 
-/// A connection that TLS was agreed on.
+/// A connection after the TLS handshake.
 #[derive(Debug)]
 pub struct TlsStream {
-    /// What goes over it in clear.
+    /// The decrypted byte stream.
     pub stream: Box<dyn Stream>,
-    /// SHA-256 of the other side's certificate.
+    /// SHA-256 of the peer's certificate; `None` without TLS.
     pub certificate: Option<[u8; 32]>,
 }
 
-/// TLS that is being agreed on.
+/// The future of a TLS handshake.
 pub type TlsFuture<'a> = Pin<Box<dyn Future<Output = io::Result<TlsStream>> + Send + 'a>>;
 
-/// Speaks TLS over a connection.
+/// A TLS implementation for the client side of a connection.
 pub trait TlsConnector: Debug + Send + Sync {
-    /// Agrees on TLS with that host. Whoever implements it checks the certificate as `trust` wants it; an error closes the
-    /// connection.
+    /// Performs the TLS handshake on `stream` and verifies the peer's certificate.
+    ///
+    /// `host` is the host name or IP address of the URL. The implementation must verify the certificate according to `trust`;
+    /// the caller does not. The caller limits TCP and TLS together to 10 s.
+    ///
+    /// # Errors
+    ///
+    /// An [`io::Error`] if the handshake fails or the certificate is not trusted. The session reports it as
+    /// [`ConnectError::Dial`](crate::ConnectError::Dial).
+    ///
+    /// # Cancel safety
+    ///
+    /// The caller may drop the future, which must close the stream.
     fn connect<'a>(&'a self, stream: TcpStream, host: &'a str, trust: &'a Trust) -> TlsFuture<'a>;
 }
 
-/// TLS 1.2 and 1.3 with suites that are sound today, by rustls: right for the relay.
+/// TLS 1.2 and 1.3 by rustls with its default cipher suites. Suits the relay.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ModernTls;
 

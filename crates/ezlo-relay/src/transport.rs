@@ -1,4 +1,4 @@
-//! What carries frames: a WebSocket in earnest, anything in tests.
+//! Transports carry text frames: a WebSocket in production, channels in tests.
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -9,34 +9,61 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use crate::error::CloseReason;
 use crate::stream::Stream;
 
-/// Something that came.
+/// A frame that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
     /// A text frame.
     Text(String),
-    /// A frame that should have been text and is not.
+    /// A data frame that is not UTF-8 text.
     NonText,
-    /// A ping or a pong: proof that the other side lives.
+    /// A ping or a pong. It proves that the connection works.
     Control,
 }
 
-/// A connection that carries text frames. `receive` must be safe to cancel.
+/// A connection that carries text frames.
+///
+/// An error of any method ends the connection. The session drops the transport afterwards without calling `close`.
 pub trait Transport: Send + 'static {
-    /// Waits for the next frame, or the end.
+    /// Waits for the next frame.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the connection ended, usually [`CloseReason::Remote`] or [`CloseReason::Io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Implementations must be cancel safe: a dropped future must not lose a frame.
     fn receive(&mut self) -> impl Future<Output = Result<Incoming, CloseReason>> + Send;
     /// Sends a text frame.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the connection failed, usually [`CloseReason::Io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not required. The session drops the future after `SessionConfig::handshake_timeout` and then does not use the transport
+    /// again.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), CloseReason>> + Send;
-    /// Sends a ping, where the transport has such a thing.
+    /// Sends a ping. The default implementation does nothing, for transports without pings.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the connection failed, usually [`CloseReason::Io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not required, as for [`send`](Self::send).
     fn ping(&mut self) -> impl Future<Output = Result<(), CloseReason>> + Send {
         std::future::ready(Ok(()))
     }
-    /// Closes in good order.
+    /// Performs the closing handshake. The session drops the future after 2 s.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// Longest message taken, in bytes. A house of a thousand items is about half a megabyte.
+/// Largest message that is accepted, in bytes. The item list of a house with 1,000 items has about 0.5 MB.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
-/// Read buffer; the library's default of 128 KiB is zeroed on every read.
+/// Size of the read buffer, in bytes. The default of the library, 128 KiB, is zeroed on every read.
 const READ_BUFFER: usize = 4 * 1024;
 
 pub(crate) fn config() -> WebSocketConfig {
@@ -46,7 +73,9 @@ pub(crate) fn config() -> WebSocketConfig {
         .max_frame_size(Some(MAX_MESSAGE))
 }
 
-/// A WebSocket over TCP, with TLS or without.
+/// A client WebSocket over TCP, with or without TLS.
+///
+/// [`Endpoint::connect`](crate::Endpoint::connect) opens it. Messages of more than 16 MiB end the connection.
 pub struct WebSocket(WebSocketStream<Box<dyn Stream>>);
 
 impl std::fmt::Debug for WebSocket {
@@ -69,7 +98,7 @@ impl Transport for WebSocket {
                 Some(frame) => CloseReason::Remote { code: frame.code.into(), text: frame.reason.as_str().to_owned() },
                 None => CloseReason::Remote { code: 1005, text: String::new() },
             }),
-            // Nobody documents binary frames; one that holds text is read as text.
+            // Binary frames are not documented. One that contains text is read as text.
             Some(Ok(Message::Binary(bytes))) => {
                 Ok(String::from_utf8(bytes.into()).map_or(Incoming::NonText, Incoming::Text))
             }
@@ -89,7 +118,7 @@ impl Transport for WebSocket {
     }
 
     async fn close(&mut self) {
-        // The other side may be gone already; then there is nobody to say goodbye to.
+        // An error means that the connection has ended already.
         if self.0.close(None).await.is_ok() {
             while let Some(Ok(_)) = self.0.next().await {}
         }

@@ -1,4 +1,4 @@
-//! Whom to trust at the other end.
+//! Verification of the peer's certificate.
 
 use std::sync::Arc;
 
@@ -10,32 +10,35 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Whom to trust at the other end of a TLS connection.
+/// The certificates that are accepted from the peer of a TLS connection.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Trust {
-    /// The public certificate authorities: right for the relay.
+    /// Certificates of the public certificate authorities (default). Suits the relay.
     #[default]
     PublicRoots,
-    /// The public certificate authorities and these.
+    /// Certificates of the public certificate authorities and of these additional root certificates.
     PublicRootsAnd(Vec<CertificateDer<'static>>),
-    /// A hub's own certificate: self-signed, with the serial as its common name. With a pin (SHA-256 of the certificate,
-    /// see [`crate::RelaySession::certificate_pin`]) only that very certificate; keep the pin of the first connection.
+    /// The self-signed certificate of a hub. Its common name must be the serial.
+    ///
+    /// With a pin, only that certificate is accepted: persist the pin of the first connection
+    /// ([`RelaySession::certificate_pin`](crate::RelaySession::certificate_pin)). The peer must prove that it holds the key of
+    /// the certificate. The validity period and the issuer are not checked.
     Hub {
-        /// The hub.
+        /// The serial of the hub.
         serial: Serial,
-        /// The certificate seen before, if any.
+        /// SHA-256 of the only accepted certificate; `None` accepts any certificate with this serial.
         pin: Option<[u8; 32]>,
     },
 }
 
-/// The SHA-256 of a certificate.
+/// Returns the SHA-256 of a certificate.
 pub(crate) fn pin_of(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
 }
 
 impl Trust {
-    /// Whether the certificate is the one of the hub that is trusted.
+    /// Returns true if `self` is [`Trust::Hub`] and the certificate matches its serial and pin.
     #[cfg(feature = "legacy-tls")]
     pub(crate) fn accepts_hub(&self, certificate: &CertificateDer<'_>) -> bool {
         matches!(self, Self::Hub { serial, pin } if is_hubs(certificate, serial, *pin))
@@ -62,15 +65,15 @@ impl Trust {
     }
 }
 
-/// Whether that is a certificate of the hub: its serial is the common name, and it is the one that was seen before.
+/// Returns true if the common name of the certificate is the serial and its hash is the pin, if there is one.
 fn is_hubs(certificate: &CertificateDer<'_>, serial: &Serial, pin: Option<[u8; 32]>) -> bool {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
     let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
     name == Some(serial.as_str()) && pin.is_none_or(|pin| pin == pin_of(certificate))
 }
 
-/// Accepts a hub's self-signed certificate by serial and pin. The handshake's signature is checked as always, so the hub
-/// must hold the certificate's key.
+/// Accepts the self-signed certificate of a hub by serial and pin. The signature of the handshake is verified as usual, so
+/// the hub must hold the key of the certificate.
 #[derive(Debug)]
 struct HubVerifier {
     serial: Serial,

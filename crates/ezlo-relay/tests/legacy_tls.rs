@@ -1,6 +1,6 @@
-//! A server that accepts the one old suite and nothing else, as Linux hubs are said to.
+//! `LegacyTls` against a server that accepts the one old cipher suite only, as Linux hubs do (client-source).
 #![cfg(feature = "legacy-tls")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::Message;
 const SERIAL: &str = "90000001";
 const SUITE: &str = "AES256-SHA256";
 
-/// Signed by itself, with a key as short as old hubs have, and the serial as its name.
+/// A server with a self-signed certificate that has the serial as its common name and a short key, as old hubs have.
 fn acceptor() -> SslAcceptor {
     let key = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap();
     let mut name = X509Name::builder().unwrap();
@@ -45,7 +45,7 @@ fn acceptor() -> SslAcceptor {
     acceptor.build()
 }
 
-/// Answers every call with its own method; says which suite was agreed on.
+/// Starts a hub that replies to every call with the negotiated cipher suite as `model`.
 async fn hub() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -79,7 +79,7 @@ fn endpoint(address: SocketAddr, serial: &str, pin: Option<[u8; 32]>) -> Endpoin
 }
 
 #[tokio::test]
-async fn the_old_suite_is_spoken_and_the_certificate_checked() {
+async fn legacy_suite_is_negotiated_and_the_certificate_verified() {
     let address = hub().await;
     let legacy = |serial: &str, pin| endpoint(address, serial, pin).tls(Arc::new(LegacyTls));
     let session = RelaySession::connect(&legacy(SERIAL, None), &HubCredentials::Anonymous).await.unwrap();
@@ -98,7 +98,7 @@ async fn the_old_suite_is_spoken_and_the_certificate_checked() {
 }
 
 #[tokio::test]
-async fn modern_tls_does_not_speak_it() {
+async fn modern_tls_rejects_the_legacy_suite() {
     let modern = endpoint(hub().await, SERIAL, None).tls(Arc::new(ModernTls));
     assert!(matches!(RelaySession::connect(&modern, &HubCredentials::Anonymous).await, Err(ConnectError::Dial { .. })));
 }

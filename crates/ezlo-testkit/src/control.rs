@@ -1,4 +1,4 @@
-//! A client of the control API: what a test in another language would do by hand, with names.
+//! A client of the control API. It uses plain HTTP and JSON, as a test in another language does.
 
 use std::net::SocketAddr;
 
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use crate::{Answer, address, http};
 
-/// The control API of a simulated cloud.
+/// A client of the control API of a simulated cloud.
 #[derive(Debug, Clone, Copy)]
 pub struct Control(SocketAddr);
 
-/// The control API refused.
+/// The error of a call that the control API refused, or whose response cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// HTTP status; 0 when nothing came.
+    /// HTTP status; 0 if no response was received.
     pub status: u16,
-    /// What it said.
+    /// Error text of the response, or the reason of a parse failure.
     pub text: String,
 }
 
@@ -31,20 +31,21 @@ fn body(answer: Answer) -> Result<String, Refused> {
     if answer.status == 200 {
         return Ok(answer.body);
     }
-    let said = answer.json()["error"].as_str().map(str::to_owned);
-    Err(Refused { status: answer.status, text: said.unwrap_or(answer.body) })
+    let reason = answer.json()["error"].as_str().map(str::to_owned);
+    Err(Refused { status: answer.status, text: reason.unwrap_or(answer.body) })
 }
 
 impl Control {
-    /// At that URL, the member `control` of the ready line.
+    /// Creates a client for this URL, the member `control` of the ready line.
     ///
     /// # Panics
-    /// When there is no address in it.
+    ///
+    /// Panics if the URL does not contain an IP address and a port.
     pub fn at(url: &str) -> Self {
         Self(address(url))
     }
 
-    /// Any call: what the methods below do, and what they do not.
+    /// Sends any call. `null` sends no body. The response must be JSON.
     pub async fn call(&self, method: &str, path: &str, wish: &Value) -> Result<Value, Refused> {
         let wish = if wish.is_null() { String::new() } else { wish.to_string() };
         let text = body(http(self.0, &format!("{method} {path}"), &[], wish.as_bytes()).await)?;
@@ -59,43 +60,43 @@ impl Control {
         self.call("POST", path, &wish).await
     }
 
-    /// The ready line.
+    /// Reads the ready line.
     pub async fn endpoints(&self) -> Result<Value, Refused> {
         self.get("/endpoints").await
     }
 
-    /// The time: `{now, unix, frozen, speed}`.
+    /// Reads the clock: `{now, unix, frozen, speed}`.
     pub async fn clock(&self) -> Result<Value, Refused> {
         self.get("/clock").await
     }
 
-    /// Lets time pass at that speed; 0 stands still.
+    /// Sets the speed of the clock; 0 stops it.
     pub async fn set_speed(&self, speed: f64) -> Result<Value, Refused> {
         self.post("/clock", json!({"speed": speed})).await
     }
 
-    /// Moves the time on, in seconds; ends when everything that became due has happened.
+    /// Advances the clock by this number of seconds. Returns after all timers that became due have run.
     pub async fn advance(&self, seconds: f64) -> Result<Value, Refused> {
         self.post("/clock/advance", json!({"seconds": seconds})).await
     }
 
-    /// Lets something go wrong: `{"fault": "abort", "when": {"first": 1}}`. Gives its number.
+    /// Adds a fault, such as `{"fault": "abort", "when": {"first": 1}}`, and returns its id.
     pub async fn add_fault(&self, fault: Value) -> Result<u64, Refused> {
         Ok(self.post("/faults", fault).await?["id"].as_u64().unwrap_or_default())
     }
 
-    /// What goes wrong now, with how often it matched and fired.
+    /// Lists the active faults with the numbers of matches and injections.
     pub async fn faults(&self) -> Result<Value, Refused> {
         self.get("/faults").await
     }
 
-    /// Ends a fault, or all with `None`.
+    /// Removes a fault, or all faults with `None`.
     pub async fn remove_fault(&self, id: Option<u64>) -> Result<Value, Refused> {
         let path = id.map_or_else(|| "/faults".to_owned(), |id| format!("/faults/{id}"));
         self.call("DELETE", &path, &Value::Null).await
     }
 
-    /// Entries of the journal for a query such as `kind=request&since=7`.
+    /// Reads the journal entries that match a query such as `kind=request&since=7`.
     pub async fn journal(&self, query: &str) -> Result<Vec<Value>, Refused> {
         let lines = body(http(self.0, &format!("GET /journal?{query}"), &[], b"").await)?;
         let entry = |line: &str| {
@@ -104,64 +105,64 @@ impl Control {
         lines.lines().map(entry).collect()
     }
 
-    /// Waits that long, in seconds, for an entry of the journal: `{"kind": "request", "name": "/info"}`.
+    /// Waits up to `within` seconds for a journal entry such as `{"kind": "request", "name": "/info"}`.
     pub async fn expect(&self, filter: Value, within: f64) -> Result<Value, Refused> {
         self.post("/expectations", json!({"match": filter, "within": within})).await
     }
 
-    /// What nobody answered, and what made no difference.
+    /// Reads the report of unmatched requests and of members without effect.
     pub async fn report(&self) -> Result<Value, Refused> {
         self.get("/report").await
     }
 
-    /// The hubs.
+    /// Lists the hubs.
     pub async fn hubs(&self) -> Result<Value, Refused> {
         self.get("/hubs").await
     }
 
-    /// What happens around a hub: `include`, `exclude`, `press`, `trip`, `report`, `reachable`,
-    /// `offline`, `reboot`, `unplug`, `plug-in`, `setup-fault`.
+    /// Runs a physical action at a hub: `include`, `exclude`, `press`, `trip`, `report`, `reachable`, `offline`, `reboot`,
+    /// `unplug`, `plug-in` or `setup-fault`.
     pub async fn hub(&self, serial: &str, what: &str, wish: Value) -> Result<Value, Refused> {
         self.post(&format!("/hubs/{serial}/{what}"), wish).await
     }
 
-    /// The world, which is number 0, its copies, and the states that are kept.
+    /// Lists the worlds and the snapshots. The original world has number 0, the others are forks.
     pub async fn worlds(&self) -> Result<Value, Refused> {
         self.get("/worlds").await
     }
 
-    /// A copy of a world: its number and its ready line.
+    /// Forks a world. Returns the number and the ready line of the fork.
     pub async fn fork(&self, world: u64) -> Result<(u64, Value), Refused> {
         let mut made = self.post(&format!("/worlds/{world}/fork"), Value::Null).await?;
         Ok((made["id"].as_u64().unwrap_or_default(), made["ready"].take()))
     }
 
-    /// Keeps the state of a world under a name.
+    /// Stores a snapshot of a world under a name.
     pub async fn snapshot(&self, world: u64, name: &str) -> Result<Value, Refused> {
         self.post(&format!("/worlds/{world}/snapshot"), json!({"name": name})).await
     }
 
-    /// Puts a state back that was kept.
+    /// Restores a named snapshot of a world.
     pub async fn restore(&self, world: u64, name: &str) -> Result<Value, Refused> {
         self.post(&format!("/worlds/{world}/restore"), json!({"name": name})).await
     }
 
-    /// Puts the state back that a world began with.
+    /// Restores the initial state of a world.
     pub async fn reset(&self, world: u64) -> Result<Value, Refused> {
         self.post(&format!("/worlds/{world}/reset"), Value::Null).await
     }
 
-    /// Ends a copy.
+    /// Deletes a fork.
     pub async fn end(&self, world: u64) -> Result<Value, Refused> {
         self.call("DELETE", &format!("/worlds/{world}"), &Value::Null).await
     }
 
-    /// The whole state of a world as one document, for `mock-cloud state import`.
+    /// Exports the state of a world as one document, for `mock-cloud state import`.
     pub async fn export(&self, world: u64) -> Result<Value, Refused> {
         self.get(&format!("/worlds/{world}/export")).await
     }
 
-    /// How each simulated answer is known.
+    /// Lists the evidence of each simulated response.
     pub async fn evidence(&self) -> Result<Value, Refused> {
         self.get("/evidence").await
     }

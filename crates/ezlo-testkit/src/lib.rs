@@ -17,36 +17,39 @@ mod raw_socket;
 pub use control::{Control, Refused};
 pub use raw_socket::{CLOSE, PING, PONG, RawSocket, TEXT, frame};
 
-/// How long anything in a test may take before it fails; far longer than anything should.
+/// Time limit of each wait in a test (20 s). It is far above the usual duration.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits, but not for ever.
+/// Waits for a future and returns its output.
 ///
 /// # Panics
-/// When it takes longer than [`PATIENCE`].
+///
+/// Panics if the future takes longer than [`PATIENCE`].
 pub async fn within<T>(what: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, what).await {
         Ok(value) => value,
-        Err(_) => panic!("this took longer than {PATIENCE:?}"),
+        Err(_) => panic!("timed out after {PATIENCE:?}"),
     }
 }
 
-/// The authority (`host:port`) of a URL such as `https://127.0.0.1:8443`.
+/// Returns the socket address of a URL such as `https://127.0.0.1:8443`.
 ///
 /// # Panics
-/// When there is no address in it.
+///
+/// Panics if the authority of the URL is not an IP address and a port.
 pub fn address(url: &str) -> SocketAddr {
     let authority = url.split("//").nth(1).unwrap_or_default();
     authority.parse().unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-/// Sends these bytes to a plain port and returns everything that comes until the other side closes.
+/// Sends bytes over TCP without TLS and returns all bytes that are received until the peer closes.
 ///
 /// # Panics
-/// When there is no connection.
+///
+/// Panics if the connection fails.
 pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = within(TcpStream::connect(to)).await.unwrap_or_else(|error| panic!("connect {to}: {error}"));
-    // The other side may close before it has read everything; what it said still counts.
+    // The peer may close before it has read all bytes. Its response still counts.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
@@ -54,25 +57,25 @@ pub async fn raw(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// An HTTP answer, read without a library.
+/// An HTTP response, parsed without a library.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Status code; 0 when nothing came.
+    /// Status code; 0 if no response was received.
     pub status: u16,
     /// Status line and headers.
     pub head: String,
-    /// Everything after the head.
+    /// Body, without decoding of transfer encodings.
     pub body: String,
 }
 
 impl Answer {
-    /// The body as JSON; null when it is none.
+    /// Parses the body as JSON. Returns `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
     }
 }
 
-/// Sends one HTTP request head and body as written and reads the answer.
+/// Sends an HTTP/1.1 request and reads the response. `head` is method and path, such as `GET /info`.
 pub async fn http(to: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut request =
         format!("{head} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
@@ -92,24 +95,25 @@ pub async fn http(to: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[
 #[derive(Debug)]
 pub struct Socket(WebSocketStream<TcpStream>);
 
-/// What came on a [`Socket`].
+/// A message or the end of a [`Socket`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Came {
-    /// A text; null when it is no JSON.
+    /// A text message; `null` if it is not JSON.
     Json(Value),
     /// A binary message.
     Binary(Vec<u8>),
-    /// A close frame, with its code.
+    /// A close frame with its code.
     Closed(u16),
-    /// The connection ended without one.
+    /// The connection ended without a close frame.
     Gone,
 }
 
 impl Socket {
-    /// Connects in clear text.
+    /// Connects without TLS.
     ///
     /// # Panics
-    /// When there is no connection or no WebSocket.
+    ///
+    /// Panics if the connection or the WebSocket handshake fails.
     pub async fn connect(to: SocketAddr) -> Self {
         let stream = within(TcpStream::connect(to)).await.unwrap_or_else(|error| panic!("connect {to}: {error}"));
         let builder = ClientBuilder::new().uri(&format!("ws://{to}/")).unwrap_or_else(|error| panic!("{error}"));
@@ -117,18 +121,18 @@ impl Socket {
         Self(upgraded.unwrap_or_else(|error| panic!("upgrade {to}: {error}")).0)
     }
 
-    /// Sends raw text.
+    /// Sends a text message. Errors are ignored.
     pub async fn text(&mut self, text: impl Into<String>) {
-        // A test that expects the connection to be gone sees so when it reads.
+        // A closed connection is detected by the next read.
         let _ = within(self.0.send(Message::text(text.into()))).await;
     }
 
-    /// Sends raw bytes as a binary frame.
+    /// Sends a binary message. Errors are ignored.
     pub async fn binary(&mut self, bytes: Vec<u8>) {
         let _ = within(self.0.send(Message::binary(bytes))).await;
     }
 
-    /// Waits for the next message or the end.
+    /// Waits for the next message or the end of the connection. Pings and pongs are skipped.
     pub async fn next(&mut self) -> Came {
         loop {
             match within(self.0.next()).await {
@@ -148,34 +152,36 @@ impl Socket {
         }
     }
 
-    /// Waits for the next text.
+    /// Waits for the next text message.
     ///
     /// # Panics
-    /// When the connection ends instead.
+    ///
+    /// Panics if another message is received or the connection ends.
     pub async fn json(&mut self) -> Value {
         match self.next().await {
             Came::Json(value) => value,
-            other => panic!("expected a text, got {other:?}"),
+            other => panic!("expected a text message, got {other:?}"),
         }
     }
 
-    /// Sends text and waits for the next text.
+    /// Sends a text message and waits for the next one.
     pub async fn ask(&mut self, text: impl Into<String>) -> Value {
         self.text(text).await;
         self.json().await
     }
 }
 
-/// A TLS connector that trusts this certificate authority alone.
+/// Creates a TLS connector that trusts only this certificate authority.
 ///
 /// # Panics
-/// When it is no certificate.
+///
+/// Panics if the text is not a certificate in PEM.
 pub fn connector(ca_pem: &str) -> TlsConnector {
     use rustls_pki_types::pem::PemObject as _;
     let mut roots = rustls::RootCertStore::empty();
     let certificate = rustls_pki_types::CertificateDer::from_pem_slice(ca_pem.as_bytes());
     let added = certificate.map(|certificate| roots.add(certificate).is_ok());
-    assert!(matches!(added, Ok(true)), "not a certificate");
+    assert!(matches!(added, Ok(true)), "the CA is not a certificate in PEM");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     match rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
         Ok(builder) => TlsConnector::from(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())),

@@ -1,4 +1,4 @@
-//! WebSocket frames written and read by hand: for what no library would send, or would show.
+//! WebSocket frames without a library, for frames that a library does not send or does not show.
 
 use std::net::SocketAddr;
 
@@ -7,16 +7,20 @@ use tokio::net::TcpStream;
 
 use crate::within;
 
-/// Code of a final text frame.
+/// First byte of a final text frame.
 pub const TEXT: u8 = 0x81;
-/// Code of a closing frame.
+/// First byte of a close frame.
 pub const CLOSE: u8 = 0x88;
-/// Code of a ping.
+/// First byte of a ping frame.
 pub const PING: u8 = 0x89;
-/// Code of a pong.
+/// First byte of a pong frame.
 pub const PONG: u8 = 0x8a;
 
-/// A client's frame of at most 65,535 bytes, masked with zeros.
+/// Encodes a client frame with a masking key of zeros. `code` is the first byte of the frame.
+///
+/// # Panics
+///
+/// Panics if the payload is longer than 65,535 bytes.
 #[must_use]
 pub fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![code];
@@ -24,8 +28,8 @@ pub fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
         Ok(short @ 0..126) => frame.push(0x80 | short),
         _ => {
             frame.push(0x80 | 126);
-            let length =
-                u16::try_from(payload.len()).unwrap_or_else(|_| panic!("{} bytes are no short frame", payload.len()));
+            let length = u16::try_from(payload.len())
+                .unwrap_or_else(|_| panic!("payload of {} bytes exceeds 65,535 bytes", payload.len()));
             frame.extend_from_slice(&length.to_be_bytes());
         }
     }
@@ -34,12 +38,16 @@ pub fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A connection after its upgrade.
+/// A WebSocket connection without a library.
 #[derive(Debug)]
 pub struct RawSocket(TcpStream);
 
 impl RawSocket {
-    /// Connects by a host name, which no resolver is asked for, and upgrades.
+    /// Connects to an address and performs the WebSocket handshake. `host` is the `Host` header and is not resolved.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the connection fails or the status is not 101.
     pub async fn connect(to: SocketAddr, host: &str) -> Self {
         let mut socket = Self::asked(to, host).await;
         let head = socket.head().await;
@@ -47,7 +55,11 @@ impl RawSocket {
         socket
     }
 
-    /// Connects and asks for an upgrade, whatever the answer will be.
+    /// Connects and sends the WebSocket handshake without reading the response.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the connection fails.
     pub async fn asked(to: SocketAddr, host: &str) -> Self {
         let mut stream = within(TcpStream::connect(to)).await.unwrap_or_else(|error| panic!("connect {to}: {error}"));
         let request = format!(
@@ -58,7 +70,11 @@ impl RawSocket {
         Self(stream)
     }
 
-    /// The head of the answer to the upgrade.
+    /// Reads the head of the response to the handshake.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the connection ends before the end of the head.
     pub async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -67,17 +83,21 @@ impl RawSocket {
         String::from_utf8_lossy(&head).into_owned()
     }
 
-    /// The connection below.
+    /// Returns the TCP connection.
     pub const fn stream(&mut self) -> &mut TcpStream {
         &mut self.0
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes without framing.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the connection has ended.
     pub async fn send(&mut self, bytes: &[u8]) {
         within(self.0.write_all(bytes)).await.unwrap_or_else(|error| panic!("send: {error}"));
     }
 
-    /// The next frame, code and payload; none once the connection has ended.
+    /// Reads the next frame: its first byte and its payload. Returns `None` if the connection has ended.
     pub async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
         within(async {
             let code = self.0.read_u8().await.ok()?;
@@ -93,7 +113,7 @@ impl RawSocket {
         .await
     }
 
-    /// All that comes until the connection ends.
+    /// Reads all frames until the connection ends.
     pub async fn rest(&mut self) -> Vec<(u8, Vec<u8>)> {
         let mut all = Vec::new();
         while let Some(frame) = self.next().await {

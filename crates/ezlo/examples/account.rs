@@ -1,6 +1,6 @@
-//! Logs in; shows the account, its users and its hubs.
+//! Logs in and prints the account, its users and its hubs: `account`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! Calls any method of a hub, also one that this library has no name for: `call hub.info.get '{}'`.
+//! Calls any method of a hub by name, also one that the SDK has no type for: `call hub.info.get '{}'`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! Shows every device of a hub by its room, with the values of its items.
+//! Prints every device of a hub with its room and the values of its items: `devices`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! Shows what happens at a hub: `events 10` ends after ten events.
+//! Prints the events of a hub: `events 10` ends after ten events.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use ezlo::prelude::*;
 async fn main() -> support::Outcome {
     let most = std::env::args().nth(1).map_or(Ok(usize::MAX), |text| text.parse())?;
     let hub = support::hub().await?;
-    // Listening before this would show everything that is there as new.
+    // Without this, the first read reports the whole house as changes.
     hub.synced().await?;
     let mut events = hub.events();
     println!("listening");
@@ -18,12 +18,12 @@ async fn main() -> support::Outcome {
     while let Some(event) = events.next().await {
         match event {
             HubEvent::Changed(change) => println!("{change:?}"),
-            // A press is told when it happens, and never made up from what a resync finds.
-            HubEvent::Momentary(edge) => println!("{edge:?}"),
-            HubEvent::Disconnected(reason) => println!("the link is lost: {reason}"),
-            HubEvent::Resynced { changes } => println!("in step again; {changes} differences were told"),
-            HubEvent::ResyncStarted => println!("events may be missing; reading the hub again"),
-            HubEvent::Lagged(lost) => println!("too slow: {lost} events are lost; the model is whole"),
+            // A button press is reported by its broadcast only, never derived from a resync.
+            HubEvent::Momentary(event) => println!("{event:?}"),
+            HubEvent::Disconnected(reason) => println!("disconnected: {reason}"),
+            HubEvent::Resynced { changes } => println!("in sync, {changes} changes"),
+            HubEvent::ResyncStarted => println!("events may be missing; reading the model again"),
+            HubEvent::Lagged(lost) => println!("too slow: {lost} events lost; the model is not affected"),
             _ => break,
         }
         shown += 1;

@@ -1,6 +1,6 @@
-//! Includes a Z-Wave device: says what to do, step by step. A device with S2 is let in without its key.
+//! Includes a Z-Wave device step by step: `include`. A device with Security 2 is included without its device-specific key.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 
@@ -13,7 +13,7 @@ async fn main() -> support::Outcome {
     while let Some(step) = inclusion.next().await? {
         match step {
             InclusionStep::PressButton => println!("put the device into inclusion now"),
-            InclusionStep::DeviceFound => println!("a device answered"),
+            InclusionStep::DeviceFound => println!("a device has answered"),
             InclusionStep::ChooseAuthModes(_) => inclusion.choose_modes(["unauthenticated"]).await?,
             InclusionStep::Progress(percent) => println!("{percent} %"),
             InclusionStep::Done(id) => {

@@ -1,6 +1,6 @@
-//! Shows the house modes, or switches and waits until the house is in it: `modes Night`.
+//! Prints the house modes, or switches to one and waits until the house is in it: `modes Night`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 
@@ -14,8 +14,8 @@ async fn main() -> support::Outcome {
     }
     let modes = hub.modes().await?;
     for mode in modes.modes.iter() {
-        let here = if mode.id == modes.current { "* " } else { "  " };
-        println!("{here}{}", mode.name.as_deref().unwrap_or("?"));
+        let marker = if mode.id == modes.current { "* " } else { "  " };
+        println!("{marker}{}", mode.name.as_deref().unwrap_or("?"));
     }
     hub.close().await;
     Ok(())

@@ -1,7 +1,7 @@
-//! Puts a hub on Wi-Fi and claims it: `onboard <serial> <MAC> <network> <key> [access point] [its root]`. Run it on a machine
-//! that has joined the hub's own network and can reach the cloud.
+//! Puts a hub on Wi-Fi and claims it: `onboard <serial> <MAC> <network> <key> [access point] [its root]`. The machine must have
+//! joined the hub's own network, and it must reach the cloud afterwards.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 
@@ -12,7 +12,7 @@ use ezlo::{AccessPoint, Plan};
 async fn main() -> support::Outcome {
     let serial: Serial = support::argument(1, "the serial")?.parse()?;
     let mac = support::argument(2, "the MAC address")?.parse()?;
-    // An earlier run may have been cut short; what is done already is passed over.
+    // An earlier run may have been interrupted: completed steps are recognised and skipped.
     let plan = Plan::new(support::argument(3, "the network")?, Some(support::argument(4, "its key")?.into())).resume();
     let access_point = match (std::env::args().nth(5), std::env::args().nth(6)) {
         (Some(api), Some(root)) => AccessPoint::at(&api, &root)?,

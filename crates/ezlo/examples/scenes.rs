@@ -1,6 +1,6 @@
-//! Lists the scenes of a hub, or runs one: `scenes "Good night"`.
+//! Prints the scenes of a hub, or runs one and waits until it has finished: `scenes "Good night"`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 

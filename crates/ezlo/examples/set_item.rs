@@ -1,6 +1,6 @@
-//! Sets an item and waits until the hub reports it: `set_item "Kitchen light" switch true`.
+//! Sets an item and waits until the hub reports the new value: `set_item "Kitchen light" switch true`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 
@@ -13,7 +13,7 @@ async fn main() -> support::Outcome {
     let hub = support::hub().await?;
     match hub.device(&device).await?.item(&item)?.set(value).send_and_confirm().await {
         Ok(item) => println!("{device}: {}", item.value.get().map(ToString::to_string).unwrap_or_default()),
-        // The link was lost in between: these two tell apart what is known from what is not.
+        // The connection was lost or the call timed out. The text says if a retry is safe.
         Err(error @ (Error::NotApplied { .. } | Error::OutcomeUnknown { .. })) => println!("{error}"),
         Err(error) => return Err(error.into()),
     }

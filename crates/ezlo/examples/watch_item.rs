@@ -1,6 +1,6 @@
-//! Shows an item's value each time it changes: `watch_item "Kitchen light" switch 3` ends after three values.
+//! Prints the value of an item each time it changes: `watch_item "Kitchen light" switch 3` ends after three values.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 mod support;
 
@@ -12,7 +12,7 @@ async fn main() -> support::Outcome {
     hub.synced().await?;
     let mut watch = hub.device(&device).await?.item(&item)?.watch();
     for _ in 0..most {
-        // The first value is the present one. A lost link is found again meanwhile; nothing has to be done about it here.
+        // The first value is the current one. A lost connection is restored by the session.
         let Some(value) = watch.changed().await else { break };
         println!("{value}");
     }

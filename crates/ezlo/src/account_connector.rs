@@ -1,4 +1,4 @@
-//! The way to a hub of an account: the local network where it is preferred and there, else the relay that the cloud names.
+//! Connections to a hub of an account: over the local network if that is preferred and possible, otherwise over the relay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,58 +15,59 @@ use ezlo_relay::{
 };
 use tokio::sync::watch;
 
-/// How long the local network may take before the relay is taken.
+/// Time allowed for a connection over the local network before the relay is used.
 const LOCAL_TIME: Duration = Duration::from_secs(4);
 
-/// How often a hub that is used over the relay is looked for on the local network.
+/// Default interval of the probes for a hub on the local network while the relay is used.
 const LOOK_TIME: Duration = Duration::from_secs(60);
 
-/// Which way a link goes.
+/// The network path of a connection to a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ConnectionPath {
     /// Through the vendor's relay.
     #[default]
     Relay,
-    /// Straight, on the local network.
+    /// Directly, over the local network.
     Local,
 }
 
-/// Where a hub is on the local network.
+/// The address of a hub on the local network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LocalAddress {
-    /// At this address: its WebSocket port (17000 on a real hub).
+    /// A fixed address: the WebSocket port of the hub (17000 on a real hub).
     Fixed(SocketAddr),
-    /// Where it announces itself, each time anew.
+    /// The address that the hub announces by mDNS, looked up for each attempt. Feature `discovery`.
     #[cfg(feature = "discovery")]
     Discovered,
 }
 
-/// A hub on the local network.
+/// The options of a connection over the local network, for [`AccountConnector::prefer_local`] and
+/// [`Account::connect_with`](crate::Account::connect_with).
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
-    /// Where it is.
+    /// The address of the hub.
     pub address: LocalAddress,
-    /// What it wants to hear.
+    /// The local credentials, from [`Account::local_credentials`](crate::Account::local_credentials).
     pub credentials: LocalCredentials,
-    /// SHA-256 of its certificate, as seen before; the first one that carries its serial is taken when absent.
+    /// The SHA-256 of the certificate of the hub. If `None`, the first certificate with its serial that logs in is pinned.
     pub pin: Option<[u8; 32]>,
-    /// How often it is looked for while the link goes over the relay.
+    /// The interval of the probes while the relay is used (default: 60 s). Failed logins double it, up to a factor of 64.
     pub probe_interval: Duration,
-    /// What speaks TLS with it: `LegacyTls` (feature `legacy-tls`) for hubs that accept nothing newer.
+    /// The TLS implementation (default: [`ModernTls`]). `LegacyTls` (feature `legacy-tls`) is for hubs with old firmware.
     pub tls: Arc<dyn TlsConnector>,
 }
 
 impl LocalOptions {
-    /// There, with these credentials; looked for every minute while the link goes over the relay.
+    /// Returns options with the defaults: no pin, a probe every 60 s while the relay is used, and [`ModernTls`].
     pub fn new(address: LocalAddress, credentials: LocalCredentials) -> Self {
         Self { address, credentials, pin: None, probe_interval: LOOK_TIME, tls: Arc::new(ModernTls) }
     }
 
     #[cfg_attr(
         not(feature = "discovery"),
-        expect(unused_variables, clippy::unused_async, reason = "only a search needs both")
+        expect(unused_variables, clippy::unused_async, reason = "only discovery needs both")
     )]
     async fn address(&self, serial: &Serial) -> Option<SocketAddr> {
         match self.address {
@@ -75,67 +76,68 @@ impl LocalOptions {
             LocalAddress::Discovered => match ezlo_relay::find(serial, LOCAL_TIME).await {
                 Ok(found) => Some(found.address),
                 Err(error) => {
-                    tracing::debug!(%error, %serial, "the hub does not announce itself");
+                    tracing::debug!(%error, %serial, "discovery did not find the hub");
                     None
                 }
             },
         }
     }
 
-    /// Connects and checks the certificate; nothing of the credentials is said.
+    /// Connects and verifies the certificate, within [`LOCAL_TIME`]. Sends no credentials.
     async fn connect(&self, serial: &Serial) -> Option<Connection<WebSocket>> {
-        let arriving = async {
+        let connecting = async {
             let address = self.address(serial).await?;
             let trust = Trust::Hub { serial: serial.clone(), pin: self.pin };
             let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust).tls(Arc::clone(&self.tls));
             match endpoint.connect(HubCredentials::Local(self.credentials.clone())).await {
-                Ok(arrival) => Some(Connection { has_alternative: true, ..arrival }),
+                Ok(connection) => Some(Connection { has_alternative: true, ..connection }),
                 Err(error) => {
-                    tracing::debug!(%error, %serial, "the hub is not on the local network");
+                    tracing::debug!(%error, %serial, "no connection to the hub over the local network");
                     None
                 }
             }
         };
-        tokio::time::timeout(LOCAL_TIME, arriving).await.ok().flatten()
+        tokio::time::timeout(LOCAL_TIME, connecting).await.ok().flatten()
     }
 }
 
-/// The most times that [`LocalWay::look_every`] is doubled for a hub that takes connections and lets nobody in.
+/// Limit of the doublings of [`LocalOptions::probe_interval`] for a hub that accepts connections but not the login.
 const MOST_DOUBLINGS: u32 = 6;
 
-/// Looks for the hub on the local network while the link goes over the relay, and has the session go there once it is found
-/// and no call is under way. Ends with the session.
+/// Probes the local network while the relay is used. Once the hub is found, the session reconnects as soon as no call is under
+/// way. Ends with the session.
 pub(crate) async fn probe_local(
     serial: Serial,
     mut local: LocalOptions,
-    way: watch::Receiver<PathState>,
+    path: watch::Receiver<PathState>,
     session: WeakRelaySession,
 ) {
     let mut status = session.watch_status();
     loop {
-        let wait = local.probe_interval.saturating_mul(1 << way.borrow().failed_probes.min(MOST_DOUBLINGS));
+        let wait = local.probe_interval.saturating_mul(1 << path.borrow().failed_probes.min(MOST_DOUBLINGS));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = status.wait_for(|status| status.phase == Phase::Closed) => return,
         }
-        let taken = *way.borrow();
-        if taken.refused {
+        let last = *path.borrow();
+        if last.refused {
             return;
         }
-        local.pin = local.pin.or(taken.pin);
+        local.pin = local.pin.or(last.pin);
         let Some(session) = session.upgrade() else { return };
-        // A session without a link looks for the hub anyway, at each attempt.
-        if taken.way == ConnectionPath::Relay && session.status().is_live() && local.connect(&serial).await.is_some() {
-            tracing::info!(%serial, "the hub is on the local network again");
+        // Without a connection, each attempt tries the local network anyway.
+        if last.current == ConnectionPath::Relay && session.status().is_live() && local.connect(&serial).await.is_some()
+        {
+            tracing::info!(%serial, "the hub was found on the local network; reconnecting");
             session.reconnect().await;
         }
     }
 }
 
-/// Has the session make a new link when the identity that its link was made with was replaced. Ends with the session.
+/// Reconnects the session when the Identity of its relay connection was refreshed. Ends with the session.
 pub(crate) async fn watch_identity_rotation(
     login: MmsLogin,
-    way: watch::Receiver<PathState>,
+    path: watch::Receiver<PathState>,
     session: WeakRelaySession,
 ) {
     let mut generation = login.generation();
@@ -146,9 +148,9 @@ pub(crate) async fn watch_identity_rotation(
         if phase == Phase::Closed {
             return;
         }
-        let taken = *way.borrow();
-        // A link that is being made is looked at once it is there.
-        if phase == Phase::Live && taken.way == ConnectionPath::Relay && taken.generation != newest {
+        let last = *path.borrow();
+        // A connection that is being established is checked once it is live.
+        if phase == Phase::Live && last.current == ConnectionPath::Relay && last.generation != newest {
             let Some(session) = session.upgrade() else { return };
             session.reconnect().await;
         }
@@ -162,26 +164,29 @@ pub(crate) async fn watch_identity_rotation(
     }
 }
 
-/// The way that was taken last, and the certificate that was seen on the local network.
+/// The path of the current or last connection, and the results of the attempts on the local network.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PathState {
-    pub(crate) way: ConnectionPath,
+    pub(crate) current: ConnectionPath,
+    /// The pinned certificate of the hub.
     pin: Option<[u8; 32]>,
-    /// The hub does not take the local credentials: asking again would only break a link that works.
+    /// The hub refused the local credentials. Another attempt would only interrupt a working relay connection.
     refused: bool,
-    /// Connections on the local network in a row that came to nothing.
+    /// Consecutive local connections that failed before they were verified.
     failed_probes: u32,
-    /// Which identity was used, by the login's count.
+    /// The generation of the Identity in use, as counted by the login.
     generation: u64,
 }
 
-/// A link that only ever goes over the local network.
+/// Returns the constant state of a session that uses only the local network.
 pub(crate) fn relay_only() -> watch::Receiver<PathState> {
-    watch::Sender::new(PathState { way: ConnectionPath::Local, ..PathState::default() }).subscribe()
+    watch::Sender::new(PathState { current: ConnectionPath::Local, ..PathState::default() }).subscribe()
 }
 
-/// The way to a hub of an account. Credentials are refreshed when the relay says that they are stale, and the relay is looked
-/// up again after a failure, since it may have moved.
+/// A connector to a hub of an account, for [`RelaySession::connect_with`](ezlo_relay::RelaySession::connect_with).
+///
+/// Refreshes the Identity if the relay reports it as expired. Reads the address of the relay again after a failed attempt,
+/// since it can change. [`Account::connect_with`](crate::Account::connect_with) uses it.
 #[derive(Debug)]
 pub struct AccountConnector {
     login: MmsLogin,
@@ -189,18 +194,18 @@ pub struct AccountConnector {
     local: Option<LocalOptions>,
     relay: Option<String>,
     used: Option<Arc<MmsSession>>,
-    taken: watch::Sender<PathState>,
-    /// The certificate of the last connection on the local network.
+    path: watch::Sender<PathState>,
+    /// The certificate of the last connection over the local network.
     seen: Option<[u8; 32]>,
 }
 
 impl AccountConnector {
-    /// Over the relay.
+    /// Returns a connector that uses the relay only. No network traffic.
     pub fn new(login: MmsLogin, serial: Serial) -> Self {
-        Self { login, serial, local: None, relay: None, used: None, taken: watch::Sender::default(), seen: None }
+        Self { login, serial, local: None, relay: None, used: None, path: watch::Sender::default(), seen: None }
     }
 
-    /// Over the local network while the hub is there, over the relay while it is not.
+    /// Prefers the local network and falls back to the relay.
     #[must_use]
     pub fn prefer_local(mut self, local: LocalOptions) -> Self {
         self.local = Some(local);
@@ -208,38 +213,38 @@ impl AccountConnector {
     }
 
     pub(crate) fn taken(&self) -> watch::Receiver<PathState> {
-        self.taken.subscribe()
+        self.path.subscribe()
     }
 
     async fn connect_locally(&mut self) -> Option<Connection<WebSocket>> {
-        let arrival = self.local.as_mut()?.connect(&self.serial).await?;
-        self.seen = arrival.certificate;
-        self.taken.send_modify(|taken| taken.way = ConnectionPath::Local);
-        Some(arrival)
+        let connection = self.local.as_mut()?.connect(&self.serial).await?;
+        self.seen = connection.certificate;
+        self.path.send_modify(|path| path.current = ConnectionPath::Local);
+        Some(connection)
     }
 
-    /// What the last connection on the local network has taught.
+    /// Records the result of the last connection over the local network.
     fn record_attempt(&mut self, attempt: &ConnectContext) {
         let seen = self.seen.take();
-        if self.taken.borrow().way != ConnectionPath::Local {
+        if self.path.borrow().current != ConnectionPath::Local {
             return;
         }
         if !attempt.previous_unverified {
-            // Pinned by first use that was proven by a login: from now on it must be this very certificate.
+            // Trust on first use, proven by the login: later connections must present the same certificate.
             if let Some(local) = &mut self.local {
                 local.pin = local.pin.or(seen);
                 let pin = local.pin;
-                self.taken.send_modify(|taken| {
-                    taken.pin = pin;
-                    taken.failed_probes = 0;
+                self.path.send_modify(|path| {
+                    path.pin = pin;
+                    path.failed_probes = 0;
                 });
             }
         } else if attempt.previous_refused {
-            tracing::warn!(serial = %self.serial, "the hub does not take the local credentials; fetch them anew");
+            tracing::warn!(serial = %self.serial, "the hub refused the local credentials; fetch them again and reconnect");
             self.local = None;
-            self.taken.send_modify(|taken| taken.refused = true);
+            self.path.send_modify(|path| path.refused = true);
         } else {
-            self.taken.send_modify(|taken| taken.failed_probes = taken.failed_probes.saturating_add(1));
+            self.path.send_modify(|path| path.failed_probes = path.failed_probes.saturating_add(1));
         }
     }
 
@@ -249,12 +254,12 @@ impl AccountConnector {
             None => self.login.session_and_generation().await,
         };
         let (session, generation) = session.map_err(|error| from_mms(&error))?;
-        self.taken.send_modify(|taken| taken.generation = generation);
+        self.path.send_modify(|path| path.generation = generation);
         self.used = Some(Arc::clone(&session));
         Ok(session)
     }
 
-    /// Clear text is for a cloud that is spoken to in clear anyway.
+    /// Returns true if the relay URL is encrypted, or if the cloud itself is used in clear text.
     fn may_use(&self, url: &str) -> bool {
         url.starts_with("wss://") || self.login.client().environment().is_clear_text()
     }
@@ -267,7 +272,7 @@ impl AccountConnector {
         let record = self.login.call(|client, session| async move { client.hub(&session, serial).await }).await;
         let record = match (record, &self.relay) {
             (Ok(record), _) => record,
-            // The relay may well be where it was.
+            // The known address can still be valid.
             (Err(error), Some(known)) if !is_final(&error) => return Ok(known.clone()),
             (Err(error), _) => return Err(from_mms(&error)),
         };
@@ -277,19 +282,16 @@ impl AccountConnector {
                 Ok(url)
             }
             Some(Relay::Nma(url)) => Err(ConnectError::Connector {
-                text: format!("{url} would send the identity in clear"),
+                text: format!("the relay {url} would receive the Identity in clear text"),
                 permanent: true,
             }),
-            _ => Err(ConnectError::Connector {
-                text: format!("hub {serial} has no relay of this kind"),
-                permanent: true,
-            }),
+            _ => Err(ConnectError::Connector { text: format!("hub {serial} has no WebSocket relay"), permanent: true }),
         }
     }
 }
 
-/// Nobody gets in with this login any more. An identity that is refused while logins go through is not that: it may have
-/// become too old on its way.
+/// Returns true if the login is permanently refused. An Identity that another call refused is not final: it can have expired in
+/// transit.
 fn is_final(error: &ezlo_mms::Error) -> bool {
     match error.kind() {
         ErrorKind::BadCredentials => true,
@@ -298,8 +300,8 @@ fn is_final(error: &ezlo_mms::Error) -> bool {
     }
 }
 
-/// What cannot pass ends the session: no login, or a hub that is not this user's (403) or nobody's (404). Other refusals are
-/// not known to last.
+/// Converts a cloud error. Permanent errors close the session: a refused login, or a hub that is not of this user (403) or
+/// does not exist (404). Other refusals are not known to be permanent.
 fn from_mms(error: &ezlo_mms::Error) -> ConnectError {
     let is_not_ours = matches!(error.kind(), ErrorKind::Refused(AnswerError::Status { status: 403 | 404, .. }));
     ConnectError::Connector { text: error.to_string(), permanent: is_final(error) || is_not_ours }
@@ -309,15 +311,15 @@ impl Connector for AccountConnector {
     type Transport = WebSocket;
 
     async fn connect(&mut self, attempt: &ConnectContext) -> Result<Connection<WebSocket>, ConnectError> {
-        let was_local = self.taken.borrow().way == ConnectionPath::Local;
+        let was_local = self.path.borrow().current == ConnectionPath::Local;
         self.record_attempt(attempt);
-        // A hub that takes connections and nothing else is left alone for this time.
+        // A hub that accepted the connection but not the login is not tried locally in this attempt.
         let try_local = !(was_local && attempt.previous_unverified);
-        if try_local && let Some(arrival) = self.connect_locally().await {
-            return Ok(arrival);
+        if try_local && let Some(connection) = self.connect_locally().await {
+            return Ok(connection);
         }
-        self.taken.send_modify(|taken| taken.way = ConnectionPath::Relay);
-        // What a local link that worked called stale says nothing of the identity.
+        self.path.send_modify(|path| path.current = ConnectionPath::Relay);
+        // Expired credentials of a working local connection are the local key, not the Identity.
         let is_stale = attempt.credentials_expired && (!was_local || attempt.previous_unverified);
         let session = self.session(is_stale).await?;
         let url = self.relay(attempt.failures > 0).await?;

@@ -1,84 +1,85 @@
-//! Everything that can go wrong, under one name.
+//! The error type of this crate.
 
 use std::time::Duration;
 
-/// Something did not work.
+/// An operation failed.
+///
+/// The text describes this layer only. Follow [`std::error::Error::source`] for the cause. No error contains a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The environment cannot be used.
+    /// The environment is invalid, for example a proxy or a certificate that cannot be used.
     #[error(transparent)]
     Environment(#[from] ezlo_mms::EnvironmentError),
-    /// A call to the cloud failed.
+    /// A call to the account cloud failed: refused, unreachable or no response in time.
     #[error(transparent)]
     Cloud(#[from] ezlo_mms::Error),
-    /// A connection to a hub could not be made.
+    /// The first connection to a hub failed.
     #[error(transparent)]
     Connect(#[from] ezlo_relay::ConnectError),
-    /// A call to a hub failed.
+    /// A call to a hub failed: refused, not sent, no reply in time, or the outcome is unknown.
     #[error(transparent)]
     Call(#[from] ezlo_relay::CallError),
-    /// A hub could not be brought in.
+    /// The onboarding of a hub failed.
     #[error(transparent)]
     Onboarding(#[from] ezlo_onboarding::OnboardingError),
-    /// The hub runs Vera firmware; it has no relay of the kind this crate speaks.
-    #[error("hub {0} is not reached by WebSocket: it runs Vera firmware, or the service names no relay for it")]
+    /// The hub has no relay that this crate supports. Contains the serial. Vera firmware uses another kind of relay.
+    #[error("hub {0} has no WebSocket relay: it runs Vera firmware, or its record names no relay")]
     NoRelay(String),
-    /// The account has no local key for the hub.
+    /// The account has no local key for the hub. Contains the serial.
     #[error("the account has no local key for hub {0}; remove the hub from the account and add it again")]
     NoLocalKey(String),
-    /// There is no such thing on the hub.
-    #[error("the hub has no {what} called {name:?}; it has {}", known.join(", "))]
+    /// No device, item, scene or house mode has the name. No command was sent.
+    #[error("{what} {name:?} not found; known names: {}", known.join(", "))]
     NotFound {
-        /// What kind of thing.
+        /// The kind of object: `device`, `item`, `scene` or `house mode`.
         what: &'static str,
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The names that exist.
         known: Vec<String>,
     },
-    /// The item does not take the value; nothing was sent.
+    /// The item does not accept the value. Nothing was sent.
     #[error("item {item} does not accept the value")]
     InvalidValue {
-        /// Which.
+        /// The id of the item.
         item: String,
-        /// Refusal of the local check.
+        /// The refusal of the local check.
         #[source]
         error: ezlo_protocol::rpc::RpcError,
     },
-    /// The device or item is gone.
-    #[error("{0} is gone from the hub")]
+    /// The item was removed from the hub. Contains its id.
+    #[error("{0} was removed from the hub")]
     Removed(String),
-    /// The link was lost while a command was under way, and the state after it shows that the command did nothing.
-    #[error("{what} was not applied: the link was lost, and the hub still has the old state")]
+    /// The connection was lost during a command, and the state read afterwards shows that it had no effect.
+    #[error("{what} was not applied: the connection was lost, and the hub reports the old value; a retry is safe")]
     NotApplied {
-        /// What was asked for.
+        /// The requested operation.
         what: String,
     },
-    /// The link was lost, or no answer came in time, while a command was under way, and the state after it does not tell
-    /// whether it was done.
+    /// The connection was lost or the reply timed out during a command, and the state read afterwards proves neither outcome.
     #[error("the outcome of {what} is unknown (connection lost or timeout); check the state before retrying")]
     OutcomeUnknown {
-        /// What was asked for.
+        /// The requested operation.
         what: String,
     },
-    /// The session is over.
-    #[error("the session with the hub is over")]
+    /// The session is closed and does not reconnect.
+    #[error("the session with the hub is closed; connect again")]
     SessionClosed,
-    /// The hub took the call, but what it leads to did not come in time.
-    #[error("the hub took {what} but did not report it within {limit:?}")]
+    /// The expected report of the hub did not arrive in time. A command may still take effect.
+    #[error("the hub did not confirm {what} within {limit:?}; check the state before retrying")]
     ConfirmationTimeout {
-        /// What was asked for.
+        /// The expected report.
         what: String,
-        /// How long was waited.
+        /// The timeout.
         limit: Duration,
     },
-    /// What was asked for failed on the hub.
-    #[error("{what} failed on the hub: {text}")]
+    /// The operation failed on the hub, or its progress can no longer be followed.
+    #[error("{what} failed: {text}")]
     Failed {
-        /// What was asked for.
+        /// The requested operation.
         what: String,
-        /// In the hub's words.
+        /// The status or event that the hub reported, or the reason found by this crate.
         text: String,
     },
 }

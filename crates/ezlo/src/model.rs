@@ -1,4 +1,4 @@
-//! What is known of a hub: kept by broadcasts, replaced after a gap, never guessed. Pure.
+//! The local model of a hub: updated by broadcasts and replaced after a gap. No I/O.
 
 use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::device::{Device, DeviceUpdate};
@@ -11,7 +11,9 @@ use ezlo_protocol::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-/// What a hub has and is, as far as it said.
+/// The local model of a hub, as the hub has reported it. Returned by [`Hub::snapshot`](crate::Hub::snapshot).
+///
+/// Lists that a hub does not support, or does not show to this user, are empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HubModel {
@@ -23,219 +25,220 @@ pub struct HubModel {
     pub rooms: IndexMap<RoomId, Room>,
     /// Scenes, in the hub's order.
     pub scenes: IndexMap<SceneId, Scene>,
-    /// The house mode; empty while it is not known.
+    /// The current house mode; empty if it is not known.
     pub mode: ModeId,
 }
 
-/// Something in the model is different now.
+/// A difference between the model before and now.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
-    /// A device came.
+    /// A device was added.
     DeviceAdded(DeviceId),
-    /// A device changed: name, room, armed, reachable and so on.
+    /// A device changed, for example its name, room, armed or reachable state.
     DeviceChanged(DeviceId),
-    /// A device went.
+    /// A device was removed.
     DeviceRemoved(DeviceId),
-    /// An item came.
+    /// An item was added.
     ItemAdded(ItemId),
-    /// An item has another value, text, unit or set of limits.
+    /// An item changed: its value, formatted text, unit, limits or another member.
     ItemChanged {
-        /// Which.
+        /// The id of the item.
         id: ItemId,
-        /// Its value before; null when it was not known.
+        /// The value before; null if it was not known.
         before: Value,
-        /// Its value now.
+        /// The value now; null if it is not known. Equal to `before` if another member changed.
         after: Value,
     },
-    /// An item went.
+    /// An item was removed.
     ItemRemoved(ItemId),
-    /// Rooms came, went, were renamed or ordered.
+    /// Rooms were added, removed, renamed or reordered.
     RoomsChanged,
-    /// A scene came or changed.
+    /// A scene was added or changed.
     SceneChanged(SceneId),
-    /// A scene went.
+    /// A scene was removed.
     SceneRemoved(SceneId),
-    /// The house is in another mode.
+    /// The house mode changed.
     ModeChanged {
-        /// The mode before; empty when it was not known.
+        /// The mode before; empty if it was not known.
         from: ModeId,
         /// The mode now.
         to: ModeId,
     },
 }
 
-/// Something that happened at a moment and is over: only ever told when the hub told it, never made up from a difference.
+/// A momentary event, such as a button press. Sent only for a broadcast of the hub, and never derived from a difference of the
+/// model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MomentaryEvent {
-    /// A button, or a doorbell, did something.
+    /// A button or a doorbell was used.
     Button {
-        /// The device.
+        /// The device of the button.
         device: DeviceId,
-        /// Which button.
+        /// The number of the button, if the hub reports one.
         number: Option<i64>,
-        /// Such as `press_1_time`.
+        /// The state token, such as `press_1_time`.
         state: String,
     },
-    /// Somebody worked a lock.
+    /// A lock was operated, or an operation on its user codes was reported.
     Lock {
-        /// The device.
+        /// The lock.
         device: DeviceId,
-        /// The value of `lock_operation` or `user_lock_operation`.
+        /// The value of the item `lock_operation`, `user_code_operation` or `user_lock_operation`.
         operation: Value,
     },
 }
 
-/// Items whose value says what happened, not what is.
+/// Returns true for items whose value describes an event, not a state.
 fn is_edge(item: &Item) -> bool {
     matches!(item.value_type.get(), Some(ValueType::ButtonState | ValueType::UserLockOperation))
         || matches!(item.name.as_deref(), Some("lock_operation" | "user_code_operation"))
 }
 
-/// What a broadcast means for the model.
+/// The effect of a broadcast on the model.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct ModelDelta {
     pub(crate) changes: Vec<Change>,
-    pub(crate) edge: Option<MomentaryEvent>,
-    /// The model and the hub are not the same: something was said of what is not known.
+    pub(crate) momentary: Option<MomentaryEvent>,
+    /// The broadcast names an unknown object, so the model differs from the hub.
     pub(crate) needs_resync: bool,
 }
 
 impl HubModel {
-    /// The items of a device, in the hub's order.
+    /// Returns the items of a device, in the hub's order.
     pub fn items_of<'a>(&'a self, device: &'a DeviceId) -> impl Iterator<Item = &'a Item> {
         self.items.values().filter(move |item| item.device_id.get() == Some(device))
     }
 
     pub(crate) fn apply(&mut self, event: &Event) -> ModelDelta {
-        let mut meaning = ModelDelta::default();
+        let mut delta = ModelDelta::default();
         match event {
-            Event::DeviceAdded(device) => self.add_device(device, &mut meaning),
-            Event::DeviceUpdated(update) => self.update_device(update, &mut meaning),
+            Event::DeviceAdded(device) => self.add_device(device, &mut delta),
+            Event::DeviceUpdated(update) => self.update_device(update, &mut delta),
             Event::DeviceRemoved(removed) => {
                 if self.devices.shift_remove(&removed.id).is_some() {
-                    meaning.changes.push(Change::DeviceRemoved(removed.id.clone()));
+                    delta.changes.push(Change::DeviceRemoved(removed.id.clone()));
                 }
                 let orphans: Vec<ItemId> = self.items_of(&removed.id).map(|item| item.id.clone()).collect();
                 for id in orphans {
                     self.items.shift_remove(&id);
-                    meaning.changes.push(Change::ItemRemoved(id));
+                    delta.changes.push(Change::ItemRemoved(id));
                 }
             }
             Event::ItemAdded(item) => {
                 let mut item = (**item).clone();
                 item.device_name = ezlo_protocol::wire::Field::Absent;
                 item.device_armed = ezlo_protocol::wire::Field::Absent;
-                self.put_item(item, &mut meaning);
+                self.put_item(item, &mut delta);
             }
-            Event::ItemUpdated(update) => self.update_item(update, &mut meaning),
-            Event::DictionaryUpdated(update) => self.update_dictionary(update, &mut meaning),
-            Event::ItemRemoved(removed) => self.remove_item(&removed.id, &mut meaning),
-            Event::RoomCreated(room) | Event::RoomEdited(room) => self.put_room(room, &mut meaning),
-            Event::RoomDeleted(room) => self.remove_room(&room.id, &mut meaning),
+            Event::ItemUpdated(update) => self.update_item(update, &mut delta),
+            Event::DictionaryUpdated(update) => self.update_dictionary(update, &mut delta),
+            Event::ItemRemoved(removed) => self.remove_item(&removed.id, &mut delta),
+            Event::RoomCreated(room) | Event::RoomEdited(room) => self.put_room(room, &mut delta),
+            Event::RoomDeleted(room) => self.remove_room(&room.id, &mut delta),
             Event::RoomReordered(order) => {
                 let wanted = order.rooms.get().map_or(&[][..], |rooms| rooms);
-                let place = |room: &RoomId| wanted.iter().position(|known| known == room).unwrap_or(usize::MAX);
-                self.rooms.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
-                meaning.changes.push(Change::RoomsChanged);
+                let position = |room: &RoomId| wanted.iter().position(|known| known == room).unwrap_or(usize::MAX);
+                self.rooms.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
+                delta.changes.push(Change::RoomsChanged);
             }
-            Event::SceneAdded(scene) | Event::SceneChanged(scene) => self.put_scene(scene, &mut meaning),
+            Event::SceneAdded(scene) | Event::SceneChanged(scene) => self.put_scene(scene, &mut delta),
             Event::SceneDeleted(gone) => {
                 if let Some(id) = gone.id.get().filter(|id| self.scenes.shift_remove(*id).is_some()) {
-                    meaning.changes.push(Change::SceneRemoved(id.clone()));
+                    delta.changes.push(Change::SceneRemoved(id.clone()));
                 }
             }
             Event::ModesSwitched(switched) if switched.status.get() == Some(&SwitchStatus::Done) => {
                 if let Some(to) = switched.to.get() {
-                    self.set_mode(to.clone(), &mut meaning);
+                    self.set_mode(to.clone(), &mut delta);
                 }
             }
             _ => {}
         }
-        meaning
+        delta
     }
 
-    fn remove_item(&mut self, id: &ItemId, meaning: &mut ModelDelta) {
+    fn remove_item(&mut self, id: &ItemId, delta: &mut ModelDelta) {
         if self.items.shift_remove(id).is_some() {
-            meaning.changes.push(Change::ItemRemoved(id.clone()));
+            delta.changes.push(Change::ItemRemoved(id.clone()));
         }
     }
 
-    fn put_room(&mut self, room: &Room, meaning: &mut ModelDelta) {
+    fn put_room(&mut self, room: &Room, delta: &mut ModelDelta) {
         if self.rooms.insert(room.id.clone(), room.clone()).as_ref() != Some(room) {
-            meaning.changes.push(Change::RoomsChanged);
+            delta.changes.push(Change::RoomsChanged);
         }
     }
 
-    fn set_mode(&mut self, to: ModeId, meaning: &mut ModelDelta) {
+    fn set_mode(&mut self, to: ModeId, delta: &mut ModelDelta) {
         if self.mode != to {
             let from = std::mem::replace(&mut self.mode, to.clone());
-            meaning.changes.push(Change::ModeChanged { from, to });
+            delta.changes.push(Change::ModeChanged { from, to });
         }
     }
 
-    fn add_device(&mut self, device: &Device, meaning: &mut ModelDelta) {
+    fn add_device(&mut self, device: &Device, delta: &mut ModelDelta) {
         let Some(id) = device.id().cloned() else { return };
         let mut device = device.clone();
         device.sync_notification = ezlo_protocol::wire::Field::Absent;
         device.fw_timestamp_ms = ezlo_protocol::wire::Field::Absent;
         match self.devices.insert(id.clone(), device.clone()) {
-            None => meaning.changes.push(Change::DeviceAdded(id)),
-            Some(before) if before != device => meaning.changes.push(Change::DeviceChanged(id)),
+            None => delta.changes.push(Change::DeviceAdded(id)),
+            Some(before) if before != device => delta.changes.push(Change::DeviceChanged(id)),
             Some(_) => {}
         }
     }
 
-    fn update_device(&mut self, update: &DeviceUpdate, meaning: &mut ModelDelta) {
+    fn update_device(&mut self, update: &DeviceUpdate, delta: &mut ModelDelta) {
         let Some(device) = self.devices.get_mut(&update.id) else {
-            meaning.needs_resync = true;
+            delta.needs_resync = true;
             return;
         };
         let before = device.clone();
         let armed = if update.armed.is_absent() { update.device_armed } else { update.armed };
-        for (stored, said) in
+        for (stored, reported) in
             [(&mut device.armed, armed), (&mut device.reachable, update.reachable), (&mut device.ready, update.ready)]
         {
-            if !said.is_absent() {
-                *stored = said;
+            if !reported.is_absent() {
+                *stored = reported;
             }
         }
-        for (stored, said) in [(&mut device.name, &update.name), (&mut device.status, &update.status)] {
-            if !said.is_absent() {
-                stored.clone_from(said);
+        for (stored, reported) in [(&mut device.name, &update.name), (&mut device.status, &update.status)] {
+            if !reported.is_absent() {
+                stored.clone_from(reported);
             }
         }
         if !update.room_id.is_absent() {
             device.room_id.clone_from(&update.room_id);
         }
         if *device != before {
-            meaning.changes.push(Change::DeviceChanged(update.id.clone()));
+            delta.changes.push(Change::DeviceChanged(update.id.clone()));
         }
     }
 
-    fn put_item(&mut self, item: Item, meaning: &mut ModelDelta) {
+    fn put_item(&mut self, item: Item, delta: &mut ModelDelta) {
         let id = item.id.clone();
         if item.device_id.get().is_none_or(|device| !self.devices.contains_key(device)) {
-            meaning.needs_resync = true;
+            delta.needs_resync = true;
         }
         let value = |item: &Item| item.value.get().cloned().unwrap_or(Value::Null);
         match self.items.insert(id.clone(), item.clone()) {
-            None => meaning.changes.push(Change::ItemAdded(id)),
+            None => delta.changes.push(Change::ItemAdded(id)),
             Some(old) if old != item => {
-                meaning.changes.push(Change::ItemChanged { id, before: value(&old), after: value(&item) });
+                delta.changes.push(Change::ItemChanged { id, before: value(&old), after: value(&item) });
             }
             Some(_) => {}
         }
     }
 
-    fn update_item(&mut self, update: &ItemUpdate, meaning: &mut ModelDelta) {
+    fn update_item(&mut self, update: &ItemUpdate, delta: &mut ModelDelta) {
         let Some(item) = self.items.get_mut(&update.id) else {
-            meaning.needs_resync = true;
+            delta.needs_resync = true;
             return;
         };
         let old = item.clone();
-        // A broadcast about another member leaves the value out.
+        // A broadcast about another member has no value.
         if !update.value.is_absent() {
             item.value = update.value.clone();
             item.value_formatted = update.value_formatted.clone();
@@ -247,18 +250,18 @@ impl HubModel {
             item.show = update.show;
         }
         if is_edge(item) && !update.value.is_absent() {
-            meaning.edge = edge(item);
+            delta.momentary = edge(item);
         }
         if *item != old {
             let value = |item: &Item| item.value.get().cloned().unwrap_or(Value::Null);
             let (before, after) = (value(&old), value(item));
-            meaning.changes.push(Change::ItemChanged { id: update.id.clone(), before, after });
+            delta.changes.push(Change::ItemChanged { id: update.id.clone(), before, after });
         }
     }
 
-    fn update_dictionary(&mut self, update: &ItemUpdate, meaning: &mut ModelDelta) {
+    fn update_dictionary(&mut self, update: &ItemUpdate, delta: &mut ModelDelta) {
         let Some(item) = self.items.get_mut(&update.id) else {
-            meaning.needs_resync = true;
+            delta.needs_resync = true;
             return;
         };
         let before = item.value.get().cloned().unwrap_or(Value::Null);
@@ -267,9 +270,9 @@ impl HubModel {
         }
         let removed = update.operation.as_deref() == Some("removed");
         let elements = item.value.get_mut().and_then(Value::as_object_mut);
-        let said = update.element.get().and_then(Value::as_object);
-        if let (Some(elements), Some(said)) = (elements, said) {
-            for (key, element) in said {
+        let changed = update.element.get().and_then(Value::as_object);
+        if let (Some(elements), Some(changed)) = (elements, changed) {
+            for (key, element) in changed {
                 if removed {
                     elements.shift_remove(key);
                 } else {
@@ -279,34 +282,34 @@ impl HubModel {
         }
         let after = item.value.get().cloned().unwrap_or(Value::Null);
         if before != after {
-            meaning.changes.push(Change::ItemChanged { id: update.id.clone(), before, after });
+            delta.changes.push(Change::ItemChanged { id: update.id.clone(), before, after });
         }
     }
 
-    /// A room's devices stay and become roomless (guide20:p18).
-    fn remove_room(&mut self, id: &RoomId, meaning: &mut ModelDelta) {
+    /// The devices of a removed room stay and have no room (guide20:p18).
+    fn remove_room(&mut self, id: &RoomId, delta: &mut ModelDelta) {
         if self.rooms.shift_remove(id).is_none() {
             return;
         }
-        meaning.changes.push(Change::RoomsChanged);
+        delta.changes.push(Change::RoomsChanged);
         for (device_id, device) in &mut self.devices {
             if device.room_id.get() == Some(id) {
                 device.room_id = RoomId::default().into();
-                meaning.changes.push(Change::DeviceChanged(device_id.clone()));
+                delta.changes.push(Change::DeviceChanged(device_id.clone()));
             }
         }
     }
 
-    fn put_scene(&mut self, scene: &Scene, meaning: &mut ModelDelta) {
+    fn put_scene(&mut self, scene: &Scene, delta: &mut ModelDelta) {
         let Some(id) = scene.id.get().cloned() else { return };
         let mut scene = scene.clone();
         scene.sync_notification = ezlo_protocol::wire::Field::Absent;
         if self.scenes.insert(id.clone(), scene.clone()).as_ref() != Some(&scene) {
-            meaning.changes.push(Change::SceneChanged(id));
+            delta.changes.push(Change::SceneChanged(id));
         }
     }
 
-    /// Takes what the hub says it is now, and tells the difference. Values that say what happened are taken silently.
+    /// Replaces the model and returns the differences. Changed values of momentary items are not reported.
     pub(crate) fn replace(&mut self, now: Self) -> Vec<Change> {
         let mut changes = Vec::new();
         let gone = |old: &IndexMap<DeviceId, Device>, new: &IndexMap<DeviceId, Device>| {
@@ -332,7 +335,7 @@ impl HubModel {
                 Some(_) => {}
             }
         }
-        // `IndexMap`'s equality does not see order.
+        // The equality of `IndexMap` ignores the order.
         if !self.rooms.iter().eq(now.rooms.iter()) {
             changes.push(Change::RoomsChanged);
         }
@@ -387,17 +390,17 @@ mod tests {
     }
 
     #[test]
-    fn broadcasts_change_what_they_say_and_nothing_else() {
+    fn broadcast_changes_only_the_members_it_contains() {
         let mut model = house();
-        let meaning =
+        let delta =
             model.apply(&event("hub.item.updated", json!({"_id": "s", "value": true, "valueFormatted": "true"})));
         let changed = Change::ItemChanged { id: "s".into(), before: json!(false), after: json!(true) };
-        assert_eq!(meaning, ModelDelta { changes: vec![changed], ..ModelDelta::default() });
+        assert_eq!(delta, ModelDelta { changes: vec![changed], ..ModelDelta::default() });
         let again =
             model.apply(&event("hub.item.updated", json!({"_id": "s", "value": true, "valueFormatted": "true"})));
-        assert_eq!(again, ModelDelta::default(), "the same again is no change");
+        assert_eq!(again, ModelDelta::default(), "a repeated broadcast is no change");
         let shown = model.apply(&event("hub.item.updated", json!({"_id": "s", "show": false})));
-        assert_eq!((shown.changes.len(), model.items["s"].value.get()), (1, Some(&json!(true))), "the value stays");
+        assert_eq!((shown.changes.len(), model.items["s"].value.get()), (1, Some(&json!(true))), "value unchanged");
         let code = json!({"_id": "c", "operation": "added", "element": {"1": {"value": {"code": "4711"}}}});
         assert_eq!(model.apply(&event("hub.item.dictionary.updated", code)).changes.len(), 1);
         let gone = json!({"_id": "c", "operation": "removed", "element": {"1": {"value": {"code": "4711"}}}});
@@ -406,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_the_unknown_is_out_of_step() {
+    fn broadcast_about_an_unknown_object_requires_a_resync() {
         let mut model = house();
         for (name, content) in [
             ("hub.item.updated", json!({"_id": "?", "value": 1})),
@@ -418,13 +421,13 @@ mod tests {
     }
 
     #[test]
-    fn presses_are_told_each_time_but_never_made_up() {
+    fn button_presses_are_reported_but_never_derived_from_a_difference() {
         let mut model = house();
         let press = json!({"_id": "b", "value": {"button_number": 1, "button_state": "press_1_time"}});
         for _ in 0..2 {
-            let meaning = model.apply(&event("hub.item.updated", press.clone()));
+            let delta = model.apply(&event("hub.item.updated", press.clone()));
             assert!(
-                matches!(meaning.edge, Some(MomentaryEvent::Button { number: Some(1), state, .. }) if state == "press_1_time")
+                matches!(delta.momentary, Some(MomentaryEvent::Button { number: Some(1), state, .. }) if state == "press_1_time")
             );
         }
         let mut now = model.clone();
@@ -434,22 +437,22 @@ mod tests {
         ));
         now.apply(&event("hub.item.updated", json!({"_id": "s", "value": true})));
         let changes = model.replace(now.clone());
-        assert_eq!(changes.len(), 1, "the switch only: {changes:?}");
+        assert_eq!(changes.len(), 1, "only the switch: {changes:?}");
         assert_eq!(model, now);
     }
 
     #[test]
-    fn a_replacement_tells_everything_that_differs() {
+    fn replacement_reports_every_difference() {
         let mut model = house();
         let mut now = HubModel::default();
         now.apply(&event("hub.device.added", json!({"_id": "e"})));
         now.apply(&event("hub.room.created", json!({"_id": "r", "name": "R"})));
         now.apply(&event("hub.scene.added", json!({"_id": "z", "name": "Z"})));
         now.mode = "2".into();
-        let told = model.replace(now);
-        let count = |wanted: fn(&Change) -> bool| told.iter().filter(|change| wanted(change)).count();
+        let changes = model.replace(now);
+        let count = |wanted: fn(&Change) -> bool| changes.iter().filter(|change| wanted(change)).count();
         assert_eq!(count(|change| matches!(change, Change::ItemRemoved(_))), 3);
-        assert_eq!(told.len(), 8, "{told:?}");
+        assert_eq!(changes.len(), 8, "{changes:?}");
         assert!(model.replace(model.clone()).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! A hub brought in: Wi-Fi, claim, relay, as one procedure.
+//! Onboarding of a hub with an account: Wi-Fi, claim, relay.
 
 use ezlo_mms::ErrorKind;
 use ezlo_onboarding::{AccessPoint, ClaimError, Cloud, Plan, Progress, onboard};
@@ -11,9 +11,23 @@ use crate::error::Error;
 use crate::hub::Hub;
 
 impl Account {
-    /// Brings a hub in: puts it on Wi-Fi through its access point, claims it with serial and MAC address from its label, waits
-    /// until it is at the relay, and connects. This machine must have joined the hub's own network, and be on one with the
-    /// cloud when the hub restarts. Can be dropped at any time: [`Plan::resume`] goes on where it was cut short.
+    /// Puts a hub on Wi-Fi, claims it, waits until it is online at the relay, and connects to it.
+    ///
+    /// This machine must have joined the hub's own Wi-Fi network. It must reach the cloud once the hub has restarted.
+    /// `serial` and `mac` are on the label of the hub. `progress` is called at each step.
+    ///
+    /// Sends HTTP calls to the access point, then `claim` calls to the cloud, then connects repeatedly until the hub is online.
+    /// The hub has 180 s to join, of which the access point may be unreachable for 120 s. The claim and the wait for the hub
+    /// have 300 s each. [`Plan`] changes these defaults.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Onboarding`] if a step fails or times out; each cause has a variant.
+    /// - The errors of [`Account::connect`] if the final connection fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// The procedure stops at the current step if the future is dropped. Call again with [`Plan::resume`] to continue.
     pub async fn onboard(
         &self,
         access_point: &AccessPoint,
@@ -58,7 +72,7 @@ impl Cloud for AccountCloud<'_> {
     }
 }
 
-/// Which status says what is inferred: the vendor's note shows the request only.
+/// Maps a refused claim to its cause. The status codes are inferred: the vendor's note shows the request only.
 fn refusal(error: &ezlo_mms::Error) -> ClaimError {
     match error.kind() {
         ErrorKind::Refused(AnswerError::Status { status: 404, .. }) => ClaimError::UnknownSerial,

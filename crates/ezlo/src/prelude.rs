@@ -1,4 +1,4 @@
-//! One import for common use: `use ezlo::prelude::*;`
+//! The common types in one import: `use ezlo::prelude::*;`
 
 pub use crate::protocol::hub::value::Scale;
 pub use crate::protocol::serial::Serial;

@@ -1,4 +1,4 @@
-//! The task that keeps the model: applies broadcasts in their order, and reads everything again after every gap.
+//! Synchronisation of the model: broadcasts are applied in order, and all lists are read again after a gap.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,41 +16,68 @@ use tokio::time::Instant;
 
 use crate::model::{Change, HubModel, ModelDelta, MomentaryEvent};
 
-/// Events kept for each listener; a resync of a large house fits.
+/// Events queued for each subscriber; a resync of a large house fits.
 const EVENTS: usize = 4096;
-/// Broadcasts that may come while everything is read; beyond them it is read again.
+/// Broadcasts queued during a read of the lists; with more, the lists are read again.
 const MEANWHILE: usize = 4096;
-/// How often everything is read at most for what the hub says and nobody understands.
+/// Shortest time between two reads caused by broadcasts that cannot be applied.
 const REPAIR_TIME: Duration = Duration::from_secs(10);
-/// Wait before reading again what could not be read; doubled each time, up to a minute.
+/// Wait after the first failed read; doubled for each further one, up to 64 s.
 const RETRY: Duration = Duration::from_secs(2);
 const MOST_DOUBLINGS: u32 = 5;
 
-/// Something that happened at a hub.
+/// An event of a hub, derived from its broadcasts and from the state of the connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum HubEvent {
-    /// Something in the model is different now.
+    /// The model changed. It already contains the change.
     Changed(Arc<Change>),
-    /// Something happened and is over: a press, a lock that was worked.
+    /// A momentary event, such as a button press or a lock operation.
     Momentary(Arc<MomentaryEvent>),
-    /// The link is lost; the model shows what was last known.
+    /// The connection is lost and is being restored. The model keeps the last known state.
     Disconnected(Arc<CloseReason>),
-    /// The model is the hub again: everything was read, and the differences were told before this.
+    /// The model was read and is in sync. Sent after each complete read: the first one, after a reconnect, and after a gap.
+    ///
+    /// The differences were sent as [`HubEvent::Changed`] before this event.
     Resynced {
-        /// How many differences there were.
+        /// The number of differences.
         changes: usize,
     },
-    /// What happened for a while is not known: the hub was away behind the relay, or this library was too slow. The model is
-    /// read again, and the differences are told; presses in between are lost.
+    /// Broadcasts may be missing although the connection is up: the hub was offline at the relay, or this client was too slow.
+    ///
+    /// The model is read again. Momentary events during the gap are lost. [`HubEvent::Resynced`] follows.
     ResyncStarted,
-    /// This listener was too slow and lost that many events; the model itself is whole.
+    /// This subscriber was too slow. Contains the number of lost events. The model is not affected.
     Lagged(u64),
-    /// The session is over.
+    /// The session is closed. The last event.
     Closed(Arc<CloseReason>),
 }
 
-/// A subscription to what happens at a hub, from the moment it was made.
+/// A subscription to the events of a hub, from the time of [`Hub::events`](crate::Hub::events). Earlier events are not
+/// replayed.
+///
+/// Up to 4,096 events are queued for each subscriber; with more, the oldest are lost and [`HubEvent::Lagged`] reports it. A
+/// subscription does not keep the session open.
+///
+/// ```no_run
+/// use ezlo::prelude::*;
+///
+/// # async fn example(hub: &Hub) -> Result<(), Error> {
+/// // Without this, the first read reports the whole house as changes.
+/// hub.synced().await?;
+/// let mut events = hub.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         HubEvent::Changed(change) => println!("{change:?}"),
+///         HubEvent::Momentary(event) => println!("{event:?}"),
+///         HubEvent::Disconnected(reason) => println!("disconnected: {reason}"),
+///         HubEvent::Lagged(lost) => println!("{lost} events lost"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct HubEvents {
     receiver: broadcast::Receiver<HubEvent>,
@@ -58,7 +85,11 @@ pub struct HubEvents {
 }
 
 impl HubEvents {
-    /// Waits for the next event; `None` after the session ended. Safe to cancel.
+    /// Waits for the next event. Returns `None` after [`HubEvent::Closed`]. No network traffic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no event is lost.
     pub async fn next(&mut self) -> Option<HubEvent> {
         if self.ended {
             return None;
@@ -74,54 +105,54 @@ impl HubEvents {
     }
 }
 
-/// How far the model is.
+/// The state of the synchronisation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SyncProgress {
-    /// Grows with every change of the model.
+    /// Version of the model; grows with each change.
     pub(crate) version: u64,
-    /// How often everything was read.
+    /// Number of completed reads.
     pub(crate) syncs: u64,
-    /// Number of the newest wish for a reading that was answered by one that began after it.
+    /// Number of the newest resync request that a completed read answers. The read began after the request.
     pub(crate) answered: u64,
-    /// Whether nothing was missed since.
+    /// True if no broadcast was missed since the last read.
     pub(crate) in_sync: bool,
     pub(crate) closed: bool,
 }
 
-/// The model and who waits for it.
+/// The model, shared by the handles of a hub, the subscribers and the synchronisation task.
 #[derive(Debug)]
 pub(crate) struct ModelSync {
     model: RwLock<Arc<HubModel>>,
     pub(crate) progress: watch::Sender<SyncProgress>,
     events: broadcast::Sender<HubEvent>,
-    again: Notify,
-    /// Counts wishes to read everything again.
-    wishes: AtomicU64,
+    resync_requested: Notify,
+    /// Number of resync requests.
+    requests: AtomicU64,
 }
 
 impl ModelSync {
-    /// Begins to keep a session's model. Ends with the session. At a relay, notices about another hub than this one's are not
-    /// about ours.
+    /// Starts the synchronisation task of a session. It ends with the session. `serial` selects the presence notices of the
+    /// relay that concern this hub; `None` accepts all.
     pub(crate) fn start(session: &RelaySession, serial: Option<Serial>) -> Arc<Self> {
-        let live = Arc::new(Self {
+        let sync = Arc::new(Self {
             model: RwLock::default(),
             progress: watch::Sender::new(SyncProgress::default()),
             events: broadcast::channel(EVENTS).0,
-            again: Notify::new(),
-            wishes: AtomicU64::new(0),
+            resync_requested: Notify::new(),
+            requests: AtomicU64::new(0),
         });
-        // Listening begins before anything is read, so that nothing falls between.
-        let keeper = SyncTask {
+        // Subscribing before the first read leaves no gap between them.
+        let task = SyncTask {
             session: session.downgrade(),
             events: session.events(),
-            live: Arc::clone(&live),
+            sync: Arc::clone(&sync),
             serial,
             repaired: None,
             repair_at: None,
             failures: 0,
         };
-        tokio::spawn(keeper.run());
-        live
+        tokio::spawn(task.run());
+        sync
     }
 
     pub(crate) fn snapshot(&self) -> Arc<HubModel> {
@@ -130,17 +161,18 @@ impl ModelSync {
 
     pub(crate) fn events(&self) -> HubEvents {
         let receiver = self.events.subscribe();
-        // After the end nothing comes any more.
+        // A subscription made after the close receives no event.
         let ended = self.progress.borrow().closed && receiver.is_empty();
         HubEvents { receiver, ended }
     }
 
-    /// Reads everything again. Gives the number of this wish: once `Progress::answered` has it, everything was read after now.
+    /// Requests a read of all lists and returns the number of the request. [`SyncProgress::answered`] reaches it once a
+    /// read that began after this call has completed.
     pub(crate) fn resync(&self) -> u64 {
-        let wish = self.wishes.fetch_add(1, Ordering::AcqRel) + 1;
+        let request = self.requests.fetch_add(1, Ordering::AcqRel) + 1;
         self.progress.send_modify(|progress| progress.in_sync = false);
-        self.again.notify_one();
-        wish
+        self.resync_requested.notify_one();
+        request
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut HubModel) -> R) -> R {
@@ -149,41 +181,42 @@ impl ModelSync {
     }
 
     fn publish(&self, event: HubEvent) {
-        // Nobody may be listening.
+        // Fails only without subscribers.
         let _ = self.events.send(event);
     }
 
-    /// The model first, then the events, then those who wait: whoever is woken sees what woke them.
-    fn publish_delta(&self, meaning: ModelDelta) -> bool {
-        let changed = !meaning.changes.is_empty();
-        for change in meaning.changes {
+    /// Publishes the events of a change and then wakes the waiting tasks. The model was changed before, so each of them
+    /// sees the change. Returns true if the model must be read again.
+    fn publish_delta(&self, delta: ModelDelta) -> bool {
+        let changed = !delta.changes.is_empty();
+        for change in delta.changes {
             self.publish(HubEvent::Changed(Arc::new(change)));
         }
-        if let Some(edge) = meaning.edge {
-            self.publish(HubEvent::Momentary(Arc::new(edge)));
+        if let Some(momentary) = delta.momentary {
+            self.publish(HubEvent::Momentary(Arc::new(momentary)));
         }
         if changed {
             self.progress.send_modify(|progress| progress.version += 1);
         }
-        meaning.needs_resync
+        delta.needs_resync
     }
 }
 
 struct SyncTask {
     session: ezlo_relay::WeakRelaySession,
     events: RelayEvents,
-    live: Arc<ModelSync>,
-    /// The hub of the session, at a relay.
+    sync: Arc<ModelSync>,
+    /// The hub of the session; only for sessions of an account.
     serial: Option<Serial>,
-    /// When everything was last read for something that was not understood.
+    /// Time of the last read caused by a broadcast that could not be applied.
     repaired: Option<Instant>,
-    /// When it is to be read for that again.
+    /// Time of the next such read, if one is due.
     repair_at: Option<Instant>,
-    /// Readings in a row that failed.
+    /// Consecutive failed reads.
     failures: u32,
 }
 
-/// What to do after an event.
+/// The next step of the task.
 enum SyncStep {
     GoOn,
     Sync,
@@ -200,11 +233,11 @@ impl SyncTask {
                 SyncStep::End(reason) => break reason,
             };
         };
-        self.live.progress.send_modify(|progress| {
+        self.sync.progress.send_modify(|progress| {
             progress.closed = true;
             progress.in_sync = false;
         });
-        self.live.publish(HubEvent::Closed(reason));
+        self.sync.publish(HubEvent::Closed(reason));
     }
 
     async fn listen(&mut self) -> SyncStep {
@@ -217,13 +250,13 @@ impl SyncTask {
         };
         tokio::select! {
             event = self.events.next() => self.on_event(event),
-            () = self.live.again.notified() => SyncStep::Sync,
+            () = self.sync.resync_requested.notified() => SyncStep::Sync,
             () = repair => self.repair(),
         }
     }
 
-    /// Something came that may have been a change. Everything is read for it, now or when the last such reading is long enough
-    /// ago: a hub that cuts its messages all the time is not read all the time, and its model can be used meanwhile.
+    /// Schedules a read for a broadcast that could not be applied and may have been a change. The rate is limited, so a hub
+    /// that truncates many messages is not read all the time. The model stays usable until then.
     fn repair(&mut self) -> SyncStep {
         let now = Instant::now();
         match self.repaired.map(|last| last + REPAIR_TIME).filter(|next| *next > now) {
@@ -238,7 +271,7 @@ impl SyncTask {
         }
     }
 
-    /// Whether that brings the hub back behind the relay: what it said meanwhile is lost.
+    /// Returns true if the hub reconnected to the relay. Its broadcasts until then are lost.
     fn is_back(&self, event: &Event) -> bool {
         let Event::HubState(change) = event else { return false };
         let about = change.serial.get().map(Loose::get);
@@ -246,10 +279,10 @@ impl SyncTask {
             && self.serial.as_ref().is_none_or(|ours| about.is_none_or(|about| about == ours))
     }
 
-    /// Whether events are missing at that place.
+    /// Returns true if broadcasts may be missing before this event.
     fn is_gap(&self, event: &RelayEvent) -> bool {
         match event {
-            // A link that came up is no gap by itself: the one that went before it is.
+            // `Connected` is no gap by itself: the loss before it was one.
             RelayEvent::Disconnected(_) | RelayEvent::Lagged(_) => true,
             RelayEvent::Hub(event) => self.is_back(event),
             _ => false,
@@ -259,23 +292,23 @@ impl SyncTask {
     fn on_event(&mut self, event: Option<RelayEvent>) -> SyncStep {
         match event {
             Some(RelayEvent::Hub(event)) => {
-                let meaning = self.live.change(|model| model.apply(&event));
-                let out_of_step = self.live.publish_delta(meaning);
+                let delta = self.sync.change(|model| model.apply(&event));
+                let needs_resync = self.sync.publish_delta(delta);
                 if self.is_back(&event) {
-                    self.live.publish(HubEvent::ResyncStarted);
+                    self.sync.publish(HubEvent::ResyncStarted);
                     return self.out_of_step();
                 }
-                if out_of_step { self.repair() } else { SyncStep::GoOn }
+                if needs_resync { self.repair() } else { SyncStep::GoOn }
             }
             Some(RelayEvent::Connected) => self.out_of_step(),
             Some(RelayEvent::Lagged(_)) => {
-                self.live.publish(HubEvent::ResyncStarted);
+                self.sync.publish(HubEvent::ResyncStarted);
                 self.out_of_step()
             }
             Some(RelayEvent::BadFrame { .. }) => self.repair(),
             Some(RelayEvent::Disconnected(reason)) => {
-                self.live.progress.send_modify(|progress| progress.in_sync = false);
-                self.live.publish(HubEvent::Disconnected(reason));
+                self.sync.progress.send_modify(|progress| progress.in_sync = false);
+                self.sync.publish(HubEvent::Disconnected(reason));
                 SyncStep::GoOn
             }
             Some(RelayEvent::Closed(reason)) => SyncStep::End(reason),
@@ -285,19 +318,20 @@ impl SyncTask {
     }
 
     fn out_of_step(&self) -> SyncStep {
-        self.live.progress.send_modify(|progress| progress.in_sync = false);
+        self.sync.progress.send_modify(|progress| progress.in_sync = false);
         SyncStep::Sync
     }
 
-    /// Reads everything. Broadcasts that come meanwhile are kept and applied to what was read, in their order: what the lists
-    /// already have of them comes out the same. Only then the difference is told, so that nothing old is told as new.
+    /// Reads all lists. Broadcasts that arrive meanwhile are queued and then applied in order to the lists that were read.
+    /// Applying one that the lists already contain changes nothing. The differences are published last, so no old state
+    /// appears as new.
     async fn sync(&mut self) -> SyncStep {
         let Some(session) = self.session.upgrade() else { return SyncStep::End(Arc::new(CloseReason::ClosedLocally)) };
-        let wish = self.live.wishes.load(Ordering::Acquire);
+        let request = self.sync.requests.load(Ordering::Acquire);
         self.repair_at = None;
         let mut meanwhile: Vec<RelayEvent> = Vec::new();
         let read = {
-            let mode = self.live.snapshot().mode.clone();
+            let mode = self.sync.snapshot().mode.clone();
             let mut reading = std::pin::pin!(read_all(&session, mode));
             loop {
                 tokio::select! {
@@ -315,7 +349,7 @@ impl SyncTask {
             }
         };
         drop(session);
-        // What came before the last answer stands in the queue already.
+        // Broadcasts that arrived before the last reply are in the queue already.
         while meanwhile.len() <= MEANWHILE {
             match self.events.try_next() {
                 Some(RelayEvent::Closed(reason)) => return SyncStep::End(reason),
@@ -324,11 +358,11 @@ impl SyncTask {
             }
         }
         match read {
-            // The lists may be of both sides of the gap.
+            // Some lists may be from before the gap and some from after it.
             Ok(_) if meanwhile.iter().any(|event| self.is_gap(event)) => self.unread(meanwhile),
-            Ok(now) => self.take(now, &meanwhile, wish),
+            Ok(now) => self.take(now, &meanwhile, request),
             Err(error) => {
-                tracing::info!(%error, "cannot read the hub's lists; trying again");
+                tracing::info!(%error, "reading the lists of the hub failed; will retry");
                 match self.unread(meanwhile) {
                     SyncStep::End(reason) => SyncStep::End(reason),
                     _ => self.pause().await,
@@ -337,7 +371,7 @@ impl SyncTask {
         }
     }
 
-    /// What was read cannot be used; what came meanwhile counts as ever.
+    /// Discards a read and processes the events that arrived during it as usual.
     fn unread(&mut self, meanwhile: Vec<RelayEvent>) -> SyncStep {
         for event in meanwhile {
             if let SyncStep::End(reason) = self.on_event(Some(event)) {
@@ -347,47 +381,49 @@ impl SyncTask {
         self.out_of_step()
     }
 
-    fn take(&mut self, mut now: HubModel, meanwhile: &[RelayEvent], wish: u64) -> SyncStep {
-        let mut edges = Vec::new();
+    /// Applies the events that arrived during the read, replaces the model and publishes the differences.
+    fn take(&mut self, mut now: HubModel, meanwhile: &[RelayEvent], request: u64) -> SyncStep {
+        let mut momentary = Vec::new();
         let mut not_understood = false;
         for event in meanwhile {
             match event {
                 RelayEvent::Hub(event) => {
-                    let meaning = now.apply(event);
-                    edges.extend(meaning.edge);
-                    not_understood |= meaning.needs_resync;
+                    let delta = now.apply(event);
+                    momentary.extend(delta.momentary);
+                    not_understood |= delta.needs_resync;
                 }
                 RelayEvent::BadFrame { .. } => not_understood = true,
                 _ => {}
             }
         }
-        let changes = self.live.change(|model| model.replace(now));
+        let changes = self.sync.change(|model| model.replace(now));
         let number = changes.len();
-        self.live.publish_delta(ModelDelta { changes, ..ModelDelta::default() });
-        for edge in edges {
-            self.live.publish(HubEvent::Momentary(Arc::new(edge)));
+        self.sync.publish_delta(ModelDelta { changes, ..ModelDelta::default() });
+        for event in momentary {
+            self.sync.publish(HubEvent::Momentary(Arc::new(event)));
         }
         self.failures = 0;
-        // The event first: who waited for this and listens from now on is not told of it again.
-        self.live.publish(HubEvent::Resynced { changes: number });
-        self.live.progress.send_modify(|progress| {
+        // The event comes first: a task that awaits the sync and then subscribes must not receive it.
+        self.sync.publish(HubEvent::Resynced { changes: number });
+        self.sync.progress.send_modify(|progress| {
             progress.syncs += 1;
-            progress.answered = wish;
+            progress.answered = request;
             progress.in_sync = true;
         });
         if not_understood { self.repair() } else { SyncStep::GoOn }
     }
 
-    /// A hub that is away is read when it comes back; others after a while, and what they say meanwhile does not hurry it.
+    /// Waits before the next read: until the connection or the hub returns, until a resync is requested, or for the backoff
+    /// time. Other events do not shorten the wait.
     async fn pause(&mut self) -> SyncStep {
         let wait = RETRY * (1 << self.failures.min(MOST_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
-        let mut over = std::pin::pin!(tokio::time::sleep(wait));
+        let mut elapsed = std::pin::pin!(tokio::time::sleep(wait));
         loop {
             let event = tokio::select! {
                 event = self.events.next() => event,
-                () = self.live.again.notified() => return SyncStep::Sync,
-                () = &mut over => return SyncStep::Sync,
+                () = self.sync.resync_requested.notified() => return SyncStep::Sync,
+                () = &mut elapsed => return SyncStep::Sync,
             };
             let hurries = match &event {
                 Some(RelayEvent::Connected) => true,
@@ -403,7 +439,7 @@ impl SyncTask {
     }
 }
 
-/// A list that a hub does not have, or does not show to this user, is empty.
+/// Returns `None` for a list that the hub does not support or does not show to this user.
 fn if_there<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Err(CallError::Refused { error, .. })
@@ -418,7 +454,7 @@ fn if_there<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     }
 }
 
-/// Reads the hub's lists. `mode` is the mode as it was known, for a hub that has none.
+/// Reads the lists of the hub. `mode` is the last known mode, used for a hub without modes.
 async fn read_all(session: &RelaySession, mode: ModeId) -> Result<HubModel, CallError> {
     let mut model = HubModel { mode, ..HubModel::default() };
     for device in session.call(DevicesList, Empty::default()).await?.devices {
@@ -439,7 +475,7 @@ async fn read_all(session: &RelaySession, mode: ModeId) -> Result<HubModel, Call
             model.scenes.insert(id, scene);
         }
     }
-    // EzloPi of some versions has no modes.
+    // Some versions of EzloPi have no modes.
     if let Some(modes) = if_there(session.call(ModesGet, Empty::default()).await)? {
         model.mode = modes.current;
     }

@@ -7,7 +7,13 @@ use ezlo_relay::{CallError, RelayEvent, RelayEvents};
 
 use crate::error::Error;
 
-/// Waits for the event that ends something, well or badly.
+/// Waits until `end` returns a result for an event, for at most `limit`.
+///
+/// # Errors
+///
+/// - [`Error::Failed`] if `end` returns `Err`.
+/// - [`Error::Call`] with [`CallError::OutcomeUnknown`] if the connection is lost or the session is closed.
+/// - [`Error::ConfirmationTimeout`] if no event ends the wait in time, or if the events have ended already.
 pub(crate) async fn wait_for<T>(
     mut events: RelayEvents,
     what: String,
@@ -25,7 +31,7 @@ pub(crate) async fn wait_for<T>(
                 Some(RelayEvent::Disconnected(reason) | RelayEvent::Closed(reason)) => {
                     return Err(CallError::OutcomeUnknown { method: what.clone(), reason }.into());
                 }
-                // What was lost may have been the very event; the time limit ends the wait.
+                // The expected event may be among those that were dropped; then the timeout ends the wait.
                 Some(_) => {}
                 None => return Err(Error::ConfirmationTimeout { what: what.clone(), limit }),
             }

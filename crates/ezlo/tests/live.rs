@@ -1,4 +1,4 @@
-//! How the model is kept when a hub says what nobody understands, or does not have everything.
+//! Model synchronisation with hubs that send undecodable messages or do not support every list.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -11,7 +11,7 @@ use ezlo_relay::{CloseReason, HubCredentials, Incoming, RelaySession, Transport}
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// A hub in memory that answers by itself, and says what it is told to.
+/// A transport to a hub in memory that replies to every call and sends the given frames.
 struct Pipe {
     answers: mpsc::Sender<String>,
     frames: mpsc::Receiver<String>,
@@ -58,7 +58,7 @@ impl Bench {
         self.say.try_send(text.into()).unwrap();
     }
 
-    /// How often the lists were read by that many seconds from now.
+    /// Advances the clock and returns the number of reads of the lists since the start.
     async fn read_after(&self, seconds: u64) -> u32 {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         for _ in 0..100 {
@@ -84,24 +84,24 @@ fn lists(method: &str, value: bool) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_understands_is_repaired_and_not_all_the_time() {
+async fn undecodable_broadcasts_cause_a_rate_limited_resync() {
     let bench = Bench::new(|method, _| lists(method, true)).await;
     assert_eq!(bench.read_after(0).await, 1);
     bench.says("{cut");
-    assert_eq!(bench.read_after(0).await, 2, "it may have been a change");
+    assert_eq!(bench.read_after(0).await, 2, "the frame may have been a change");
     for _ in 0..9 {
         bench.says("{cut");
         bench.says(json!({"msg_subclass": "hub.item.updated", "result": {"_id": "nobody", "value": 1}}).to_string());
-        assert_eq!(bench.read_after(1).await, 2, "not all the time");
+        assert_eq!(bench.read_after(1).await, 2, "at most one read every 10 s");
         bench.hub.synced().await.unwrap();
     }
-    assert_eq!(bench.read_after(1).await, 3, "but in the end");
-    assert_eq!(bench.read_after(60).await, 3, "and once");
+    assert_eq!(bench.read_after(1).await, 3, "the delayed read");
+    assert_eq!(bench.read_after(60).await, 3, "only one delayed read");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_difference_that_a_broken_message_hid_is_told() {
-    // The first lists say on, all later ones off.
+async fn change_hidden_by_an_undecodable_frame_is_reported() {
+    // The first read reports the switch as on, all later ones as off.
     let bench = Bench::new(|method, reading| lists(method, reading < 2)).await;
     let mut events = bench.hub.events();
     bench.says("{\"msg_subclass\": \"hub.item.upda");
@@ -115,7 +115,7 @@ async fn a_difference_that_a_broken_message_hid_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_that_a_hub_does_not_have_are_empty() {
+async fn unsupported_lists_are_empty() {
     let answer = |method: &str, _| match method {
         "hub.room.list" | "hub.modes.get" => json!({"error": {"code": -32600, "data": "rpc.method.notfound"}}),
         "hub.scenes.list" => json!({"error": {"code": -32500, "data": "user.permission.doesnothave"}}),

@@ -1,4 +1,4 @@
-//! `mock-cloud hub`.
+//! The command `mock-cloud hub`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,37 +11,49 @@ use serde_json::json;
 
 use crate::cli::say;
 
-/// Waits between attempts to reach the relay: doubled from the first to the last.
+/// Waits between attempts to connect to the relay: doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
+/// Examples at the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Connect the hub 90000001 to a cloud on this machine, without TLS:
+    mock-cloud hub --relay ws://127.0.0.1:8080 --serial 90000001
+  Connect with TLS; the file is the one that the ready line of the cloud calls ca_pem:
+    mock-cloud hub --relay wss://127.0.0.1:8443 --ca ca.pem --serial 90000001
+  Serve one connection only, with the house of a world file and its behaviours:
+    mock-cloud hub --relay ws://127.0.0.1:8080 --serial 90000001 --world my.toml --simulate-behaviours --once";
+
 #[derive(Debug, Args)]
 pub(crate) struct Hub {
-    /// Address of the relay: ws://HOST:PORT, or wss://HOST:PORT with --ca.
+    /// Address of the relay: ws://HOST:PORT, or wss://HOST:PORT together with --ca.
     #[arg(long)]
     relay: String,
-    /// The hub's serial.
+    /// Serial of the hub, 1 to 18 digits.
     #[arg(long)]
     serial: Serial,
-    /// The address on the hub's label; a relay that knows the serial wants the one it knows.
+    /// Hardware address on the hub's label (default: the one of the world file). It must match the relay's record of a known
+    /// serial.
     #[arg(long)]
     mac: Option<MacAddress>,
-    /// Certificate of the relay's authority (PEM): the file that its ready line calls ca_pem.
+    /// CA certificate of the relay in PEM, the file `ca_pem` of its ready line. Required for wss://.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// World to take the house from: the hub with this serial, else the first.
+    /// Bundled world or world file with the house (default: demo). The hub with this serial is used, otherwise the first hub
+    /// that is not a Vera hub.
     #[arg(long, value_name = "NAME|FILE")]
     world: Option<String>,
-    /// Where all chance comes from.
+    /// Random seed (default: 1).
     #[arg(long)]
     seed: Option<u64>,
-    /// Let the house live: behaviours run.
+    /// Run the behaviours of the world file, for example a drifting temperature (default: off).
     #[arg(long)]
-    living: bool,
-    /// End when the connection ends, instead of connecting again.
+    simulate_behaviours: bool,
+    /// Exit when the connection ends, instead of reconnecting (default: reconnect).
     #[arg(long)]
     once: bool,
-    /// What to log on standard error.
+    /// Level of the log messages on standard error.
     #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     log: String,
 }
@@ -49,7 +61,7 @@ pub(crate) struct Hub {
 pub(crate) async fn run(hub: &Hub) -> Result<(), String> {
     crate::cli::log_to_stderr(&hub.log);
     let stop = crate::cli::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let controller = Controller::new(config(hub)?).map_err(|error| super::with_causes(&error))?;
+    let controller = Controller::new(config(hub)?).map_err(|error| crate::cli::with_causes(&error))?;
     tokio::select! {
         () = stop => Ok(()),
         ended = serve(hub, &controller) => ended,
@@ -61,25 +73,25 @@ async fn serve(hub: &Hub, controller: &Controller) -> Result<(), String> {
     let mut wait = FIRST_WAIT;
     loop {
         controller.wait_until_up().await;
-        let mut came = false;
+        let mut was_registered = false;
         let ended = controller
             .serve(|| {
-                came = true;
+                was_registered = true;
                 say!("{line}");
             })
             .await;
         let text = match ended {
             Ok(()) if controller.is_restarting() => continue,
             Ok(()) if hub.once => return Ok(()),
-            // Trying again changes nothing about these.
+            // Another attempt would fail in the same way.
             Err(error) if hub.once || !matches!(error, ControllerError::Unreachable { .. }) => {
-                return Err(super::with_causes(&error));
+                return Err(crate::cli::with_causes(&error));
             }
             Ok(()) => "the relay closed the connection".to_owned(),
             Err(error) => error.to_string(),
         };
-        wait = if came { FIRST_WAIT } else { wait };
-        eprintln!("mock-cloud: {text}; trying again in {} s", wait.as_secs());
+        wait = if was_registered { FIRST_WAIT } else { wait };
+        eprintln!("mock-cloud: {text}; retrying in {} s", wait.as_secs());
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LAST_WAIT);
     }
@@ -89,7 +101,7 @@ fn config(hub: &Hub) -> Result<ControllerConfig, String> {
     let mut config = Config::default();
     config.world = hub.world.clone().unwrap_or(config.world);
     config.seed = hub.seed.unwrap_or(config.seed);
-    config.assumptions.simulate_behaviours |= hub.living;
+    config.assumptions.simulate_behaviours |= hub.simulate_behaviours;
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     };

@@ -1,89 +1,97 @@
-//! `mock-cloud serve`.
+//! The command `mock-cloud serve`.
 
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ezlo_mock_cloud::{Clock, ClusterUrl, Config, Evidence, Framing, MockCloud, Profile};
+use ezlo_mock_cloud::{Clock, ClusterUrl, Config, Evidence, MockCloud, Profile};
+
+/// Examples at the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Serve the default world on free ports; scripts read the addresses from a file:
+    mock-cloud serve --endpoints-file ready.json
+  Serve on fixed ports and persist the state:
+    mock-cloud serve --https-port 8443 --control-port 9000 --state-dir ./state
+  Run a reproducible test: frozen time, a fixed seed, and a refusal of everything without a good source:
+    mock-cloud serve --frozen-at 1700000000 --seed 7 --min-evidence client-source";
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Configuration file (TOML); flags win over it.
+    /// Configuration file in TOML (default: none). Flags take precedence over it.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Shipped world (`mock-cloud world list`) or path of a world file.
+    /// Bundled world, see `mock-cloud world list`, or path of a world file (default: demo).
     #[arg(long, value_name = "NAME|FILE")]
     world: Option<String>,
-    /// Address to bind. Keep it on loopback: passwords and tokens of the world are in the open.
+    /// Address to listen on (default: 127.0.0.1). Other addresses expose the control API, passwords and tokens to the network.
     #[arg(long)]
     bind: Option<IpAddr>,
-    /// Port for all vendor host names with TLS; 0 = any free one, as for every port.
+    /// Port of all vendor host names, with TLS (default: 0, any free port).
     #[arg(long)]
     https_port: Option<u16>,
-    /// The same in clear text.
+    /// Port of all vendor host names, without TLS (default: 0, any free port).
     #[arg(long)]
     http_port: Option<u16>,
-    /// Control API.
+    /// Port of the control API (default: 0, any free port).
     #[arg(long)]
     control_port: Option<u16>,
-    /// First hub's Wi-Fi API; further hubs count up.
+    /// Port of the first hub's Wi-Fi API; further hubs count up (default: 0, any free port).
     #[arg(long)]
     ap_port: Option<u16>,
-    /// First hub's access-point root.
+    /// Port of the first hub's access-point root; further hubs count up (default: 0, any free port).
     #[arg(long)]
     ap_root_port: Option<u16>,
-    /// First hub's local WebSocket and HTTP port.
+    /// Port of the first hub's local WebSocket and HTTP server; further hubs count up (default: 0, any free port).
     #[arg(long)]
     lan_port: Option<u16>,
-    /// First hub's local HTTP port.
+    /// Port of the first hub's local HTTP server; further hubs count up (default: 0, any free port).
     #[arg(long)]
     lan_http_port: Option<u16>,
-    /// Where all chance comes from; the same seed gives the same ids and decisions.
+    /// Random seed (default: 1). The same seed and the same requests give the same ids and random decisions.
     #[arg(long)]
     seed: Option<u64>,
-    /// Set of manners.
+    /// Behaviour profile (default: calm).
     #[arg(long, value_enum)]
     profile: Option<Profile>,
-    /// What reads and writes WebSocket frames. Our own takes less memory for an idle connection and reads more at once.
-    #[arg(long, value_enum)]
-    framing: Option<Framing>,
-    /// Keep the state here: what a client was told is done is still so after any end of the program, and the next start goes
-    /// on from it, with the same certificate authority (ca.pem).
+    /// Persist the state in this directory (default: not persisted). Acknowledged changes survive a crash. The next start with
+    /// the same directory continues with the state and the same certificate authority (ca.pem).
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Be one cloud with every process that names this NATS server (nats://HOST:PORT, with JetStream): accounts, sessions and
-    /// hubs are shared, each hub lives in one of them. For builds with the feature cluster.
+    /// Share one cloud with all processes that use this NATS server, nats://HOST:PORT with JetStream (default: one process).
+    /// Accounts, sessions and hubs are shared. Requires a build with the Cargo feature `cluster`.
     #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
     cluster: Option<ClusterUrl>,
-    /// Further host name or address that the server certificate is valid for, such as `hub.example.org` or `*.test`. May be
-    /// given several times. A persisted certificate authority that does not permit the name is replaced.
+    /// Further host name or address for the server certificate and the CA's name constraints, such as `hub.example.org` or
+    /// `*.test` (repeatable, default: none). A persisted certificate authority that does not permit the name is replaced.
     #[arg(long = "tls-name", value_name = "NAME")]
     tls_names: Vec<String>,
-    /// Write the ready line to this file too.
+    /// Also write the ready line to this file (default: none). The file appears when the cloud is ready and is removed at exit.
     #[arg(long, value_name = "FILE")]
     endpoints_file: Option<PathBuf>,
-    /// Announce the hubs on the local network by mDNS, as real ones do.
+    /// Announce the hubs on the local network by mDNS, as real hubs do (default: off).
     #[arg(long)]
     mdns: bool,
-    /// Begin at this Unix second, and let time stand still until the control API moves it: the same requests then give the
-    /// same answers, byte for byte. Between the years 1970 and 3000. A kept state that is further on stays there.
+    /// Start with a frozen clock at this Unix time in seconds, between 1970 and 3000 (default: a clock that runs with the
+    /// machine's time). The control API moves it. A persisted state with a later time continues at that time.
     #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(0..=32_503_680_000))]
     frozen_at: Option<i64>,
-    /// Let the houses of the world live: behaviours run.
+    /// Run the behaviours of the world file, for example a drifting temperature (default: off).
     #[arg(long)]
-    living: bool,
-    /// Refuse answers that are known less well than this: captured, vendor, client-source, community or inferred.
+    simulate_behaviours: bool,
+    /// Refuse requests whose answers have weaker evidence than this level: captured, vendor, client-source, community or
+    /// inferred (default: everything is answered).
     #[arg(long, value_name = "LEVEL")]
     min_evidence: Option<Evidence>,
-    /// What to log on standard error.
+    /// Level of the log messages on standard error.
     #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     log: String,
 }
 
 pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     crate::cli::log_to_stderr(&serve.log);
-    // Before the ready line, so that whoever reads it can already stop us cleanly.
+    // Installed before the ready line, so that its reader can already stop the program cleanly.
     let stop = crate::cli::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let config = config(serve)?;
     ezlo_mock_cloud::raise_descriptor_limit();
@@ -92,10 +100,10 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     if let Some(second) = serve.frozen_at {
         builder = builder.clock(Clock::frozen(second));
     }
-    let cloud = builder.start().await.map_err(|error| super::with_causes(&error))?;
+    let cloud = builder.start().await.map_err(|error| crate::cli::with_causes(&error))?;
     if !is_local {
         tracing::warn!(
-            "others on the network can reach everything, the control API and the passwords of the world too"
+            "the bind address is not loopback: the network can reach the control API and the passwords of the world"
         );
     }
     let line = cloud.ready().line();
@@ -103,12 +111,12 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print the ready line: {error}"))?;
     tokio::select! {
         () = stop => Ok(()),
-        why = cloud.persistence_failed() => Err(format!("{why}; nothing would be kept any more, so this ends")),
+        why = cloud.persistence_failed() => Err(format!("{why}; changes can no longer be persisted, so the program ends")),
     }
 }
 
-/// The file with the ready line: there at once or not at all, and gone with the program, so that nobody reads the ports of an
-/// earlier run.
+/// The file with the ready line. It is written atomically and removed at the end of the program, so that scripts never read the
+/// ports of an earlier run.
 struct EndpointsFile<'a>(&'a Path);
 
 impl<'a> EndpointsFile<'a> {
@@ -133,7 +141,7 @@ impl Drop for EndpointsFile<'_> {
 
 fn config(serve: &Serve) -> Result<Config, String> {
     let mut config = match &serve.config {
-        Some(path) => Config::from_file(path).map_err(|error| super::with_causes(&error))?,
+        Some(path) => Config::from_file(path).map_err(|error| crate::cli::with_causes(&error))?,
         None => Config::default(),
     };
     let ports = [
@@ -151,10 +159,9 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.bind = serve.bind.unwrap_or(config.bind);
     config.seed = serve.seed.unwrap_or(config.seed);
     config.profile = serve.profile.unwrap_or(config.profile);
-    config.framing = serve.framing.unwrap_or(config.framing);
     config.mdns |= serve.mdns;
     config.tls_names.extend(serve.tls_names.iter().cloned());
-    config.assumptions.simulate_behaviours |= serve.living;
+    config.assumptions.simulate_behaviours |= serve.simulate_behaviours;
     config.assumptions.min_evidence = serve.min_evidence.or(config.assumptions.min_evidence);
     config.world = serve.world.clone().unwrap_or(config.world);
     config.cluster = serve.cluster.clone().or(config.cluster);

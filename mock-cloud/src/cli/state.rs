@@ -1,4 +1,4 @@
-//! `mock-cloud state`.
+//! The command `mock-cloud state`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,17 @@ use clap::{Args, Subcommand};
 use ezlo_mock_cloud::state;
 
 use crate::cli::say;
+
+/// Examples at the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Show a summary of a state directory:
+    mock-cloud state show --state-dir ./state
+  Export it, and create a copy from the export:
+    mock-cloud state export --state-dir ./state state.json
+    mock-cloud state import --state-dir ./copy state.json
+  Replace a damaged state by an export:
+    mock-cloud state import --state-dir ./state --replace state.json";
 
 #[derive(Debug, Args)]
 pub(crate) struct State {
@@ -15,31 +26,35 @@ pub(crate) struct State {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say what a kept state holds. Every page of it is checked.
+    /// Verify every page of a persisted state and print a summary.
     Show {
-        /// The folder that was given to `serve`.
+        /// State directory of `serve --state-dir`.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// As JSON.
+        /// Print JSON instead of one line of text.
         #[arg(long)]
         json: bool,
     },
-    /// Write a kept state as one readable file (JSON). It holds every token and password digest of the world.
+    /// Export a persisted state as one JSON document.
+    ///
+    /// The document contains every token, password digest and private key of the world. Do not share it.
     Export {
-        /// The folder that was given to `serve`.
+        /// State directory of `serve --state-dir`.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// Where to; standard output when absent.
+        /// File to write, readable by its owner only (default: standard output).
         file: Option<PathBuf>,
     },
-    /// Put a state that was written out into a folder.
+    /// Create a state directory from an exported document.
+    ///
+    /// The whole document is validated first. An invalid document changes nothing.
     Import {
-        /// The folder, for `serve`.
+        /// State directory to create or replace, for `serve --state-dir`.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// What `export`, or the control API, wrote.
+        /// Document written by `mock-cloud state export` or by `GET /worlds/0/export` of the control API.
         file: PathBuf,
-        /// Take the place of the state that is there.
+        /// Replace an existing state. A damaged state is moved to state.redb.damaged first (default: refuse).
         #[arg(long)]
         replace: bool,
     },
@@ -48,16 +63,16 @@ enum Command {
 pub(crate) fn run(state: &State) -> Result<(), String> {
     match &state.command {
         Command::Show { state_dir, json } => {
-            let summary = state::summary(state_dir).map_err(|error| super::with_causes(&error))?;
+            let summary = state::summary(state_dir).map_err(|error| crate::cli::with_causes(&error))?;
             if *json {
-                say!("{}", serde_json::to_string(&summary).map_err(|error| super::with_causes(&error))?);
+                say!("{}", serde_json::to_string(&summary).map_err(|error| crate::cli::with_causes(&error))?);
             } else {
-                say!("{}", told(&summary));
+                say!("{}", summary_line(&summary));
             }
             Ok(())
         }
         Command::Export { state_dir, file } => {
-            let text = state::export(state_dir).map_err(|error| super::with_causes(&error))?;
+            let text = state::export(state_dir).map_err(|error| crate::cli::with_causes(&error))?;
             match file {
                 Some(path) => write_private(path, &text),
                 None => {
@@ -70,21 +85,21 @@ pub(crate) fn run(state: &State) -> Result<(), String> {
             let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
             let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
             let summary = state::import(state_dir, &text, *replace).map_err(|error| failed(&error))?;
-            say!("{}", told(&summary));
+            say!("{}", summary_line(&summary));
             Ok(())
         }
     }
 }
 
-fn told(summary: &state::Summary) -> String {
+fn summary_line(summary: &state::Summary) -> String {
     let state::Summary { world, time, users, hubs, owned, devices, sessions } = summary;
     format!(
-        "world {world} at {time}: {users} users, {owned} owned hubs, {hubs} touched hubs with {devices} devices, \
+        "world {world} at {time}: {users} users, {owned} owned hubs, {hubs} persisted hubs with {devices} devices, \
          {sessions} sessions"
     )
 }
 
-/// For the eyes of this user only: it holds secrets.
+/// Writes a file that only its owner can read, because it contains secrets.
 fn write_private(path: &Path, text: &str) -> Result<(), String> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();

@@ -1,4 +1,4 @@
-//! `mock-cloud world`.
+//! The command `mock-cloud world`.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,18 @@ use serde::Serialize;
 
 use crate::cli::say;
 
+/// Examples at the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Show the hubs, rooms and scenes of a bundled world:
+    mock-cloud world show demo
+  Check a world file of your own:
+    mock-cloud world check my.toml
+  Create a world file from the answers of a real hub, check it, and serve it:
+    mock-cloud world from-dump ./answers --output house.toml
+    mock-cloud world check house.toml
+    mock-cloud serve --world house.toml";
+
 #[derive(Debug, Args)]
 pub(crate) struct World {
     #[command(subcommand)]
@@ -16,40 +28,41 @@ pub(crate) struct World {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// List the shipped worlds.
+    /// List the bundled worlds with their totals.
     List {
-        /// Print JSON.
+        /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
     },
-    /// Check a world file; an error names file, line and key.
+    /// Check a world file. An error names the file, the line and the key.
     Check {
-        /// The file.
+        /// World file in TOML.
         file: PathBuf,
     },
-    /// Show what is in a world.
+    /// Show the totals, hubs, rooms and scenes of a world.
     Show {
-        /// Shipped world or path of a world file.
+        /// Bundled world or path of a world file.
         #[arg(default_value = "demo")]
         world: String,
-        /// Print JSON.
+        /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
     },
-    /// List the kinds of devices that world files and inclusions can name.
+    /// List the device templates that world files and inclusions can name.
     Templates {
-        /// Print JSON.
+        /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
     },
-    /// Make a world file from a folder with a real hub's answers, with pseudonyms for everything personal.
+    /// Create a world file from the answers of a real hub, with pseudonyms for personal data.
     ///
-    /// The folder holds the answers (or their results) of hub.info.get, hub.devices.list, hub.items.list, hub.room.list,
-    /// hub.scenes.list and hub.modes.get as .json files; only the devices are needed. Read the result before you share it.
+    /// The directory holds the answers, or their results, of hub.info.get, hub.devices.list, hub.items.list, hub.room.list,
+    /// hub.scenes.list and hub.modes.get as .json files. Only hub.devices.list.json is required. Read the world file before you
+    /// share it.
     FromDump {
-        /// The folder.
+        /// Directory with the answers.
         dir: PathBuf,
-        /// Where to write; standard output when absent.
+        /// File to write (default: standard output).
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -61,17 +74,17 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
         Task::Check { file } => {
             let text =
                 std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            let summary = worlds::check(file, &text).map_err(|error| super::with_causes(&error))?;
-            say!("{} is good: {}", file.display(), totals(&summary));
+            let summary = worlds::check(file, &text).map_err(|error| crate::cli::with_causes(&error))?;
+            say!("{} is valid: {}", file.display(), totals(&summary));
             Ok(())
         }
         Task::Show { world, json } => {
-            let summary = worlds::summary(world).map_err(|error| super::with_causes(&error))?;
+            let summary = worlds::summary(world).map_err(|error| crate::cli::with_causes(&error))?;
             if *json { print_json(&summary) } else { show(world, &summary) }
         }
         Task::Templates { json } => templates(*json),
         Task::FromDump { dir, output } => {
-            let text = worlds::from_dump(dir).map_err(|error| super::with_causes(&error))?;
+            let text = worlds::from_dump(dir).map_err(|error| crate::cli::with_causes(&error))?;
             match output {
                 Some(path) => {
                     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
@@ -86,7 +99,7 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), String> {
-    let text = serde_json::to_string(value).map_err(|error| super::with_causes(&error))?;
+    let text = serde_json::to_string(value).map_err(|error| crate::cli::with_causes(&error))?;
     say!("{text}");
     Ok(())
 }
@@ -96,7 +109,7 @@ fn list(json: bool) -> Result<(), String> {
         return print_json(&worlds::bundled().collect::<Vec<_>>());
     }
     for name in worlds::bundled() {
-        let summary = worlds::summary(name).map_err(|error| super::with_causes(&error))?;
+        let summary = worlds::summary(name).map_err(|error| crate::cli::with_causes(&error))?;
         say!("{name:8}  {}", totals(&summary));
     }
     Ok(())
@@ -110,7 +123,7 @@ fn totals(summary: &Summary) -> String {
 fn show(name: &str, summary: &Summary) -> Result<(), String> {
     say!("{name}: {}", totals(summary));
     for hub in &summary.first_hubs {
-        let owner = hub.owner.as_deref().unwrap_or("nobody");
+        let owner = hub.owner.as_deref().unwrap_or("no user");
         let presence = if hub.online { "online" } else { "offline" };
         say!("\nhub {} ({} {}), owned by {owner}, {presence}", hub.serial, hub.kind, hub.model);
         say!("  {} devices, {} items", hub.devices, hub.items);
@@ -121,7 +134,7 @@ fn show(name: &str, summary: &Summary) -> Result<(), String> {
         }
     }
     if summary.hubs > summary.first_hubs.len() {
-        say!("\nand {} hubs more", summary.hubs - summary.first_hubs.len());
+        say!("\nand {} more hubs", summary.hubs - summary.first_hubs.len());
     }
     Ok(())
 }
@@ -132,7 +145,7 @@ fn templates(json: bool) -> Result<(), String> {
         return print_json(&all);
     }
     for template in all {
-        let secure = if template.secure { "  (agrees on keys)" } else { "" };
+        let secure = if template.secure { "  (Z-Wave Security 2)" } else { "" };
         say!("{:20}{}{secure}\n    {}", template.name, template.category, template.items.join(", "));
         if !template.parts.is_empty() {
             say!("    parts: {}", template.parts.join(", "));

@@ -1,11 +1,11 @@
-//! A cluster whose processes share what they keep, and reach each other, through NATS: rows of the state and the homes of
-//! hubs in JetStream key-value buckets, everything else by subjects.
+//! A cluster over NATS. JetStream key-value buckets hold the rows of the state and the leases of hubs; all other messages use
+//! subjects.
 //!
-//! A hub's row is only ever written by the process it lives in, and each time in place of the revision that this process
-//! wrote last. A process that another one took for dead finds that out by the revision: what it did since is not
-//! acknowledged, and whoever listens to the hub there is cut off.
+//! Only the process in which a hub is active writes the row of the hub. Each write replaces the revision of its previous write.
+//! A process that lost a hub without notice fails this compare-and-swap: it acknowledges nothing and disconnects the clients.
 
 use crate::cluster::nats::shared_rows::SharedRows;
+use crate::world::backplane::RemoteCallHandler;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -22,9 +22,11 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::cluster::{AccountLock, Backplane, Done, Home, Node, OpenTunnel, RemoteCall, Tunnel, Unreachable, Waiting};
 use crate::persistence::rows::Row;
 use crate::world::World;
+use crate::world::backplane::{
+    AccountLock, Backplane, Done, Home, Node, OpenTunnel, RemoteCall, Tunnel, Unreachable, Waiting,
+};
 
 pub(crate) mod account_lock;
 pub(crate) mod chunking;
@@ -33,76 +35,79 @@ pub(crate) mod remote_control;
 pub(crate) mod shared_rows;
 pub(crate) mod tunnels;
 
-/// How often a process says that it is there.
+/// Interval of heartbeats.
 const BEAT: Duration = Duration::from_millis(500);
-/// Silence after which a process counts as gone.
+/// Time without a heartbeat after which a process counts as lost.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How long the server, or another process, may take for an answer.
+/// Timeout of a reply from the server or another process.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// How long the first process may take to write what the world begins with.
+/// Timeout for the initial state, which the first process writes.
 const BEGIN_TIME: Duration = Duration::from_secs(15);
-/// What a process says before its number when it ends.
+/// Prefix of the process number in the heartbeat that announces the end of the process.
 const LEAVES: &[u8] = b"-";
-/// Names of entries beside those of hubs.
+/// Entry of the bucket `homes` that the first process creates.
 const BEGUN: &str = "_begun";
+/// Entry of the bucket `homes` that exists when the initial state is complete.
 const READY: &str = "_ready";
 
-/// Rows that are not made shorter, in bytes.
+/// Length from which rows are compressed, in bytes.
 const SHORT: usize = 4096;
-/// Longest row before it is made shorter, in bytes: what is longer is neither written nor read.
+/// Maximum length of an uncompressed row, in bytes. Longer rows are neither written nor read.
 const LONGEST: usize = 64 * 1024 * 1024;
-/// Stands behind the number where a row was made shorter.
+/// Suffix of the process number of a compressed row.
 const SHORTER: &str = "z";
 
 fn unreachable(error: impl std::fmt::Display) -> Unreachable {
     Unreachable(error.to_string())
 }
 
-/// This process as one of a cluster.
+/// The membership of this process in a cluster.
 pub(crate) struct Nats {
     inner: Arc<Inner>,
-    /// The connection's own threads: what is kept is written while others wait.
+    /// A runtime of its own, because the writer thread blocks on it.
     runtime: Option<Runtime>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     client: Client,
     node: Node,
-    /// Subjects and buckets of one cluster begin so: one server serves many worlds.
+    /// Prefix of subjects and buckets. One server can serve several clusters.
     name: String,
     nodes: kv::Store,
     rows: kv::Store,
     homes: kv::Store,
     world: OnceLock<Weak<World>>,
-    /// Hubs that live here.
+    /// Handler of control calls from other processes.
+    run_call: OnceLock<RemoteCallHandler<World>>,
+    /// Hubs that are active here.
     mine: Mutex<HashMap<Serial, Mine>>,
-    /// Counts the hubs that came here.
+    /// Counter of the hubs that became active here.
     moments: AtomicU64,
-    /// Held while it is found out where a hub lives, one for the hubs with one digest.
+    /// Locks of the search for the process of a hub, selected by a hash of the serial.
     claims: Vec<tokio::sync::Mutex<()>>,
-    /// Revisions of the rows that are changed in turn, as they were seen last.
+    /// Last known revisions of the rows that the account lock guards.
     revisions: Mutex<HashMap<String, u64>>,
-    /// Held while it is this process's turn to change accounts.
+    /// Lock within this process that precedes the account lock of the cluster.
     turns: Arc<tokio::sync::Mutex<()>>,
-    heard: Mutex<WsMessage>,
+    peers: Mutex<PeerActivity>,
     line: Arc<Line>,
-    /// Revision of the last row that was seen here.
+    /// Revision of the last row that was received here.
     seen: watch::Sender<u64>,
     passages: tunnels::Open,
-    /// Counts the times that messages may have got lost.
+    /// Counter of the events that can lose messages.
     breaks: watch::Sender<u64>,
 }
 
-/// The connection to the server, as far as others can have been heard by it.
+/// The state of the connection to the server.
 #[derive(Debug)]
 struct Line {
-    /// Since when it is there.
+    /// Time of the last connect. Heartbeats of other processes cannot be older.
     since: Mutex<Instant>,
     breaks: watch::Sender<u64>,
 }
 
 impl Line {
-    fn happens(&self, event: &Event) {
+    fn on_event(&self, event: &Event) {
         match event {
             Event::Connected => *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now(),
             Event::Disconnected | Event::SlowConsumer(_) => self.breaks.send_modify(|breaks| *breaks += 1),
@@ -115,23 +120,23 @@ impl Line {
     }
 }
 
-/// Which processes are there.
+/// The heartbeats of other processes.
 #[derive(Debug, Default)]
-struct WsMessage {
-    /// When each was heard last.
+struct PeerActivity {
+    /// Time of the last heartbeat of each process.
     last: HashMap<Node, Instant>,
-    /// Those that said that they go. No other ever has their number.
+    /// Processes that announced their end. Process numbers are never reused.
     left: HashSet<Node>,
 }
 
-/// What is known of a hub that lives here.
+/// The lease of a hub that is active here.
 #[derive(Debug, Clone, Copy)]
 struct Mine {
-    /// Revision with which it came here.
+    /// Revision of the lease.
     since: u64,
-    /// Revision of its row that was written here last.
+    /// Revision of the row that was written last.
     row: u64,
-    /// Which of the hubs that came here it was.
+    /// Value of the counter when the hub became active here.
     moment: u64,
 }
 
@@ -150,7 +155,8 @@ impl Drop for Nats {
 }
 
 impl Nats {
-    /// Connects and gets a number. `name` is that of the world: processes of another one are another cluster.
+    /// Connects to the server and obtains a process number. Processes with another `name`, derived from the world file, form
+    /// another cluster.
     pub(crate) async fn connect(url: &str, name: &str) -> Result<Self, Unreachable> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -177,7 +183,7 @@ impl Nats {
         self.inner.node
     }
 
-    /// Whether this process is the first: it writes what the world begins with, and then says so.
+    /// Returns true if this process is the first, which must write the initial state.
     pub(crate) async fn is_first(&self) -> Result<bool, Unreachable> {
         match self.inner.homes.create(BEGUN, self.inner.own_number()).await {
             Ok(_) => Ok(true),
@@ -186,7 +192,7 @@ impl Nats {
         }
     }
 
-    /// Writes what the world begins with.
+    /// Writes the initial state and announces that it is complete.
     pub(crate) async fn begins_with(&self, rows: Vec<Row>) -> Result<(), Unreachable> {
         for row in rows {
             if let Some(value) = row.value {
@@ -196,14 +202,14 @@ impl Nats {
         self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
     }
 
-    /// Everything that is kept, once the first process has written what the world begins with; and what comes after it.
+    /// Waits for the initial state, and returns all rows and a stream of later ones.
     pub(crate) async fn rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {
         let until = Instant::now() + BEGIN_TIME;
         while self.inner.homes.get(READY).await.map_err(unreachable)?.is_none() {
             if Instant::now() > until {
                 let name = &self.inner.name;
                 return Err(Unreachable(format!(
-                    "the process that began the world was gone before it had; remove the buckets {name}-*"
+                    "the first process ended before it had written the initial state; remove the buckets {name}-*"
                 )));
             }
             tokio::time::sleep(BEAT / 5).await;
@@ -211,22 +217,28 @@ impl Nats {
         self.inner.all_rows().await
     }
 
-    /// Takes part from now on: says so, sees what others write and lets their users in.
-    pub(crate) async fn begin(&self, world: &Arc<World>, news: kv::Watch) -> Result<(), Unreachable> {
+    /// Starts the membership: sends heartbeats, applies the changes of other processes and accepts their clients.
+    pub(crate) async fn begin(
+        &self,
+        world: &Arc<World>,
+        news: kv::Watch,
+        run_call: RemoteCallHandler<World>,
+    ) -> Result<(), Unreachable> {
         let _ = self.inner.world.set(Arc::downgrade(world));
+        let _ = self.inner.run_call.set(run_call);
         let beats = self.inner.subscribe(format!("{}.beat", self.inner.name)).await?;
         let visits = self.inner.subscribe(format!("{}.node.{}.>", self.inner.name, self.inner.node)).await?;
         let homes = self.inner.homes.watch_all().await.map_err(unreachable)?;
         let Some(runtime) = &self.runtime else { return Ok(()) };
         runtime.spawn(Arc::clone(&self.inner).beat());
-        runtime.spawn(Arc::clone(&self.inner).hear(beats));
+        runtime.spawn(Arc::clone(&self.inner).receive_beats(beats));
         runtime.spawn(Arc::clone(&self.inner).see(news));
         runtime.spawn(Arc::clone(&self.inner).watch_homes(homes));
         runtime.spawn(Arc::clone(&self.inner).accept_tunnels(visits));
         Ok(())
     }
 
-    /// Where rows of this world are written to.
+    /// Returns the store for the rows of this world.
     pub(crate) fn shared_rows(&self) -> Option<SharedRows> {
         let runtime = self.runtime.as_ref()?.handle().clone();
         Some(SharedRows { inner: Arc::clone(&self.inner), runtime })
@@ -236,18 +248,18 @@ impl Nats {
 impl Inner {
     async fn connect(url: &str, name: String) -> Result<Self, Unreachable> {
         let line = Arc::new(Line { since: Mutex::new(Instant::now()), breaks: watch::Sender::default() });
-        let told = Arc::clone(&line);
+        let events = Arc::clone(&line);
         let options = ConnectOptions::new()
             .connection_timeout(ANSWER_TIME)
             .request_timeout(Some(ANSWER_TIME))
             .event_callback(move |event| {
-                told.happens(&event);
+                events.on_event(&event);
                 std::future::ready(())
             });
         let client = options.connect(url).await.map_err(unreachable)?;
         let context = jetstream::new(client.clone());
         let bucket = async |kind: &str| bucket(&context, &format!("{name}-{kind}")).await;
-        // Each put has a revision of its own, so nobody else gets this number, ever.
+        // The revision of a put is unique, so it serves as the process number.
         let nodes = bucket("nodes").await?;
         let node = nodes.put("last", Bytes::new()).await.map_err(unreachable)?;
         let (rows, homes) = (bucket("rows").await?, bucket("homes").await?);
@@ -259,12 +271,13 @@ impl Inner {
             rows,
             homes,
             world: OnceLock::new(),
+            run_call: OnceLock::new(),
             mine: Mutex::default(),
             moments: AtomicU64::new(0),
             claims: std::iter::repeat_with(tokio::sync::Mutex::default).take(hub_leases::CLAIMS).collect(),
             revisions: Mutex::default(),
             turns: Arc::default(),
-            heard: Mutex::default(),
+            peers: Mutex::default(),
             breaks: line.breaks.clone(),
             line,
             seen: watch::Sender::default(),
@@ -288,15 +301,15 @@ impl Inner {
         self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, WsMessage> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn peers(&self) -> MutexGuard<'_, PeerActivity> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn subscribe(&self, subject: String) -> Result<Subscriber, Unreachable> {
         self.client.subscribe(subject).await.map_err(unreachable)
     }
 
-    /// Says again and again that this process is there. One that was away for too long was taken for dead.
+    /// Sends heartbeats. After a pause of this process, the others count it as lost, so it gives up its hubs.
     async fn beat(self: Arc<Self>) {
         let mut last = Instant::now();
         while self.world().is_some() {
@@ -305,42 +318,42 @@ impl Inner {
             }
             last = Instant::now();
             if let Err(error) = self.client.publish(format!("{}.beat", self.name), self.own_number()).await {
-                tracing::warn!(%error, "the cluster does not hear this process");
+                tracing::warn!(%error, "cannot send a heartbeat");
             }
             tokio::time::sleep(BEAT).await;
         }
     }
 
-    async fn hear(self: Arc<Self>, mut beats: Subscriber) {
+    async fn receive_beats(self: Arc<Self>, mut beats: Subscriber) {
         while let Some(beat) = beats.next().await {
-            let mut heard = self.heard();
+            let mut peers = self.peers();
             if let Some(node) = beat.payload.strip_prefix(LEAVES).and_then(number) {
-                heard.left.insert(node);
+                peers.left.insert(node);
             } else if let Some(node) = number(&beat.payload) {
                 let now = Instant::now();
-                heard.last.retain(|_, last| now.duration_since(*last) < SILENCE);
-                heard.last.insert(node, now);
+                peers.last.retain(|_, last| now.duration_since(*last) < SILENCE);
+                peers.last.insert(node, now);
             }
         }
     }
 
-    /// Whether that process is there, as far as anybody knows.
+    /// Returns true if a process counts as alive.
     fn lives(&self, node: Node) -> bool {
-        let heard = self.heard();
-        // Nobody can have been heard by a process that has just begun, or could not hear.
-        let since = heard.last.get(&node).copied().into_iter().chain([self.line.since()]).max();
-        !heard.left.contains(&node) && since.is_some_and(|since| since.elapsed() < SILENCE)
+        let peers = self.peers();
+        // A process that was connected only recently cannot have received heartbeats earlier.
+        let since = peers.last.get(&node).copied().into_iter().chain([self.line.since()]).max();
+        !peers.left.contains(&node) && since.is_some_and(|since| since.elapsed() < SILENCE)
     }
 
     async fn leave(&self) -> Result<(), Unreachable> {
-        let words = [LEAVES, &self.own_number()].concat();
-        self.client.publish(format!("{}.beat", self.name), words.into()).await.map_err(unreachable)?;
+        let payload = [LEAVES, &self.own_number()].concat();
+        self.client.publish(format!("{}.beat", self.name), payload.into()).await.map_err(unreachable)?;
         self.client.flush().await.map_err(unreachable)
     }
 }
 
-/// A key-value bucket. It is made as the stream that it is: the client's own way asks servers for what those before 2.10 do
-/// not tell.
+/// Returns a key-value bucket, created as its underlying stream: the client's own call needs a field that servers before 2.10
+/// do not send.
 async fn bucket(context: &jetstream::Context, name: &str) -> Result<kv::Store, Unreachable> {
     let config = stream::Config {
         name: format!("KV_{name}"),
@@ -396,19 +409,19 @@ impl Backplane for Nats {
 
     fn leave(&self) {
         let Some(runtime) = &self.runtime else { return };
-        let (inner, (told, heard)) = (Arc::clone(&self.inner), std::sync::mpsc::channel());
+        let (inner, (done, finished)) = (Arc::clone(&self.inner), std::sync::mpsc::channel());
         runtime.spawn(async move {
             if let Err(error) = inner.leave().await {
-                tracing::warn!(%error, "the others do not hear that this process ends");
+                tracing::warn!(%error, "cannot announce the end of this process");
             }
-            let _ = told.send(());
+            let _ = done.send(());
         });
-        // Whoever waits for the end of a program does not wait for a server that is away.
-        let _ = heard.recv_timeout(BEAT);
+        // The end of the program does not wait for an unreachable server.
+        let _ = finished.recv_timeout(BEAT);
     }
 }
 
-/// A row as it is written: the number of the process that wrote it, and long ones made shorter.
+/// Encodes a row: the number of the writing process, a line feed and the value. Long values are compressed.
 fn packed(node: Node, value: &[u8]) -> Bytes {
     let (mark, value) = match value.len() {
         ..SHORT => ("", Cow::Borrowed(value)),
@@ -419,12 +432,12 @@ fn packed(node: Node, value: &[u8]) -> Bytes {
     packed.into()
 }
 
-/// Who wrote a row, and what.
+/// Decodes a row to the number of the writing process and the value.
 fn unpacked(row: &[u8]) -> Option<(Node, Vec<u8>)> {
     let end = row.iter().position(|byte| *byte == b'\n')?;
     let (head, value) = (&row[..end], &row[end + 1..]);
     let Some(head) = head.strip_suffix(SHORTER.as_bytes()) else { return Some((number(head)?, value.to_vec())) };
-    // What it says of its length is hostile until it is looked at.
+    // The length comes from outside and is checked before memory is allocated.
     let length = u32::from_le_bytes(*value.first_chunk()?);
     if usize::try_from(length).is_ok_and(|length| length <= LONGEST) {
         return Some((number(head)?, lz4_flex::decompress_size_prepended(value).ok()?));
@@ -432,7 +445,7 @@ fn unpacked(row: &[u8]) -> Option<(Node, Vec<u8>)> {
     None
 }
 
-/// Text as a name that a bucket takes.
+/// Encodes a text as a valid key of a bucket.
 fn encoded(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
@@ -451,19 +464,19 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn rows_are_read_as_they_were_written(node: Node, value in proptest::collection::vec(any::<u8>(), 0..3 * SHORT)) {
+        fn rows_round_trip(node: Node, value in proptest::collection::vec(any::<u8>(), 0..3 * SHORT)) {
             prop_assert_eq!(unpacked(&packed(node, &value)), Some((node, value)));
         }
 
         #[test]
-        fn rows_of_strangers_panic_nowhere(row in proptest::collection::vec(any::<u8>(), 0..64), head in "[0-9z]{0,4}\n") {
+        fn invalid_rows_never_panic(row in proptest::collection::vec(any::<u8>(), 0..64), head in "[0-9z]{0,4}\n") {
             let _ = unpacked(&row);
             let _ = unpacked(&[head.as_bytes(), &row].concat());
         }
     }
 
     #[test]
-    fn long_rows_are_made_shorter_and_no_length_is_believed() {
+    fn long_rows_are_compressed_and_a_claimed_length_is_checked() {
         let long = b"[\"a room\"],".repeat(10_000);
         assert!(packed(7, &long).len() < long.len() / 10);
         let mut claims = packed(7, &long).to_vec();

@@ -1,4 +1,4 @@
-//! The one clock: everything that waits or expires asks it, and it can be moved.
+//! The clock of a simulated cloud. All simulated timers and expiries use it, and tests can advance it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -8,29 +8,49 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
-/// The clock of a simulated cloud. Clones show the same time.
+/// The clock of a simulated cloud.
+///
+/// Clones share the time, the speed and the timers. By default a cloud uses [`Clock::real`].
+///
+/// The timers of a running clock fire only while a cloud uses it. [`Clock::advance`] fires timers of any clock.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ezlo_mock_cloud::Clock;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let clock = Clock::frozen(1_700_000_000);
+/// let hour = Duration::from_secs(3600);
+/// let ((), completed) = tokio::join!(clock.sleep(hour), clock.advance(hour));
+/// assert!(completed);
+/// assert_eq!(clock.unix_seconds(), 1_700_003_600);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// What the machine's time is behind this one while it runs as fast, in microseconds; [`ASK`] otherwise. Everything that
-    /// happens asks for the time, so it is asked for without a lock.
+    /// Offset of this clock from the machine's clock in microseconds, or [`NO_OFFSET`]. It lets the frequent reads of the time
+    /// avoid the lock.
     ahead: AtomicI64,
-    /// Tells the driver that an earlier timer may be there.
+    /// Notifies the driver that the earliest timer may have changed.
     changed: Notify,
-    /// Sleepers that were woken and are not through with what they woke for, and news of their going.
+    /// Number of [`Woken`] guards that are still alive.
     busy: AtomicUsize,
+    /// Notified when a [`Woken`] guard is dropped.
     quiet: Notify,
-    /// Held while the time is moved on: who comes meanwhile moves it on from there.
+    /// Serialises calls of [`Clock::advance`].
     moving: tokio::sync::Mutex<()>,
 }
 
-/// The time stands still or runs at another speed: the state knows.
-const ASK: i64 = i64::MIN;
+/// Value of [`Inner::ahead`] while the time stands still or runs at another speed than 1.
+const NO_OFFSET: i64 = i64::MIN;
 
-/// Microseconds of the machine since the first time that somebody asked.
+/// Microseconds of the machine's monotonic clock since the first call of this function.
 fn machine_micros(at: Instant) -> i64 {
     static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let first = *FIRST.get_or_init(|| at);
@@ -41,7 +61,7 @@ fn machine_micros(at: Instant) -> i64 {
     }
 }
 
-/// The state under its lock. Whoever lets it go tells those who do not take it.
+/// The locked state. Its drop publishes the offset for readers that do not lock.
 struct Guard<'a> {
     inner: &'a Inner,
     state: std::sync::MutexGuard<'a, State>,
@@ -63,28 +83,28 @@ impl std::ops::DerefMut for Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.inner.ahead.store(self.state.ahead().unwrap_or(ASK), Ordering::Release);
+        self.inner.ahead.store(self.state.ahead().unwrap_or(NO_OFFSET), Ordering::Release);
     }
 }
 
-/// Sees to the end of a step of the time, also when a speed was set on the way or whoever moved it went away.
+/// Cleans up after a call of [`Clock::advance`] that was cancelled or ended by [`Clock::set_speed`].
 struct Moving<'a> {
     clock: &'a Clock,
-    /// The time is where it was to go.
-    is_there: bool,
+    /// The target time was reached.
+    is_complete: bool,
 }
 
 impl Drop for Moving<'_> {
     fn drop(&mut self) {
-        if !self.is_there {
+        if !self.is_complete {
             let mut state = self.clock.lock();
             state.moving_to = None;
-            state.set_regular_again();
+            state.reschedule_periodic();
         }
     }
 }
 
-/// What a sleeper is woken with. Held until what it woke for is done: the time is not moved on before.
+/// A guard that a timer yields. [`Clock::advance`] waits until it is dropped before it fires the next timer.
 #[derive(Debug)]
 pub(crate) struct Woken(Arc<Inner>);
 
@@ -104,41 +124,41 @@ impl Drop for Woken {
 
 #[derive(Debug)]
 struct State {
-    /// Unix milliseconds at `since`, moved on by `advance`.
+    /// Unix milliseconds at `since`. Increased by [`Clock::advance`].
     base_ms: i64,
-    /// When `base_ms` was taken; `None` when time stands still.
+    /// Machine time of `base_ms`; `None` if the clock is frozen.
     since: Option<Instant>,
-    /// How many seconds pass here in one of the machine's.
+    /// Simulated seconds per second of machine time.
     speed: f64,
-    /// Orders timers that are due in the same millisecond.
+    /// Number of the newest timer. It orders timers that are due in the same millisecond.
     sequence: u64,
     timers: BTreeMap<(i64, u64), Timer>,
-    /// Where the time is being moved to.
+    /// Target of the running [`Clock::advance`], in Unix milliseconds.
     moving_to: Option<i64>,
-    /// Number of timers at which those whose sleepers went away are swept out.
+    /// Number of timers at which abandoned timers are removed.
     sweep_at: usize,
 }
 
-/// Somebody who waits.
+/// A pending timer.
 #[derive(Debug)]
 struct Timer {
     wakes: oneshot::Sender<Woken>,
-    /// For one of a row: their length, in milliseconds.
+    /// Period of a periodic timer, in milliseconds.
     every: Option<i64>,
 }
 
-/// Fewest timers worth a sweep.
+/// Minimum number of timers before abandoned ones are removed.
 const SWEEP_AT_LEAST: usize = 1024;
 
 impl State {
-    /// Takes out the timers that nobody waits for, which would pile up in a frozen clock.
+    /// Removes abandoned timers, which would accumulate in a frozen clock.
     fn sweep(&mut self) {
         self.timers.retain(|_, waiting| !waiting.wakes.is_closed());
         self.sweep_at = (self.timers.len() * 2).max(SWEEP_AT_LEAST);
     }
 
-    /// The time does not go where it was to go: timers of a row that were set for its end are set for now.
-    fn set_regular_again(&mut self) {
+    /// Reschedules periodic timers that were set for the end of an `advance` that was ended early.
+    fn reschedule_periodic(&mut self) {
         let now = self.now_ms();
         let too_late = |(due, every): (i64, Option<i64>)| every.is_some_and(|every| due > now.saturating_add(every));
         let late: Vec<_> =
@@ -151,7 +171,7 @@ impl State {
         }
     }
 
-    /// What the machine's time is behind this one, in microseconds, while both run as fast.
+    /// Offset from the machine's clock in microseconds, if this clock runs at speed 1.
     #[expect(clippy::float_cmp, reason = "exactly that speed was set")]
     fn ahead(&self) -> Option<i64> {
         let since = self.since.filter(|_| self.speed == 1.0)?;
@@ -162,40 +182,40 @@ impl State {
         if let Some(ahead) = self.ahead() {
             return machine_micros(Instant::now()).saturating_add(ahead).div_euclid(1000);
         }
-        // Far below 2^63: the speed and the life of a process are bounded.
+        // Far below 2^63: the speed and the uptime of a process are bounded.
         let elapsed = self.since.map_or(0.0, |since| since.elapsed().as_secs_f64() * 1000.0 * self.speed);
-        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds are wanted")]
+        #[expect(clippy::cast_possible_truncation, reason = "the time has a resolution of 1 ms")]
         let elapsed = elapsed as i64;
         self.base_ms.saturating_add(elapsed)
     }
 }
 
-/// How often woken tasks may run before the next timer fires: enough for a chain of replies and broadcasts to settle.
+/// Number of yields before the next timer fires: enough for a chain of replies and broadcasts to complete.
 const SETTLING_TURNS: usize = 64;
 
-/// How long a woken sleeper may keep the time from being moved on, by the machine's time: one that cannot write to a client
-/// who reads nothing must not stop the world.
+/// Longest wait for a [`Woken`] guard, in machine time. A task that is blocked on a client that reads nothing must not stop
+/// the world.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
-/// Wakings in a row that a step of the time owes to whoever wants them regularly, such as a connection that pings; in a longer
-/// step the first ones are left out.
+/// Maximum number of times that one [`Clock::advance`] fires a periodic timer, such as that of pings. A longer step omits the
+/// earlier ones.
 const REGULAR_WAKINGS: i64 = 32;
 
-/// How far ahead of the machine's clock counts as ahead, in milliseconds.
+/// Tolerance of the comparison with the machine's clock, in milliseconds.
 const AHEAD_MS: i64 = 1000;
 
-/// Longest wait of the driver before it looks at the time again.
+/// Longest wait of the driver before it checks the time again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 impl Clock {
-    /// Runs with the machine's time.
+    /// Returns a clock that starts at the machine's time and runs at speed 1.
     #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
     pub fn real() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self::new(millis(now), Some(Instant::now()))
     }
 
-    /// Stands at that Unix second until it is moved.
+    /// Returns a clock that stands still at `unix_seconds` until it is advanced or gets a speed.
     pub fn frozen(unix_seconds: i64) -> Self {
         Self::new(unix_seconds.saturating_mul(1000), None)
     }
@@ -211,7 +231,7 @@ impl Clock {
             sweep_at: SWEEP_AT_LEAST,
         };
         Self(Arc::new(Inner {
-            ahead: AtomicI64::new(state.ahead().unwrap_or(ASK)),
+            ahead: AtomicI64::new(state.ahead().unwrap_or(NO_OFFSET)),
             state: Mutex::new(state),
             changed: Notify::new(),
             busy: AtomicUsize::new(0),
@@ -220,7 +240,7 @@ impl Clock {
         }))
     }
 
-    /// Another clock that shows the same time and runs as fast, with no timers.
+    /// Returns an independent clock with the same time and speed and without timers.
     pub(crate) fn copy(&self) -> Self {
         let state = self.lock();
         let copy = Self::new(state.now_ms(), state.since.map(|_| Instant::now()));
@@ -228,57 +248,61 @@ impl Clock {
         copy
     }
 
-    /// A clock that shows an earlier time shows that one from now on.
+    /// Moves the clock forward to `ms` (Unix milliseconds) without firing timers. An earlier time has no effect.
     pub(crate) fn advance_to(&self, ms: i64) {
         let mut state = self.lock();
         let behind = ms.saturating_sub(state.now_ms());
         state.base_ms = state.base_ms.saturating_add(behind.max(0));
     }
 
-    /// Whether it runs at another speed than the machine's clock, or ahead of it.
+    /// Returns `true` if the clock runs at a speed other than 1, or ahead of the machine's clock by more than a second.
+    /// Returns `false` for a frozen clock.
     pub(crate) fn differs_from_machine(&self) -> bool {
         let speed = self.speed();
         let is_other = speed.to_bits() != 1.0_f64.to_bits();
         speed > 0.0 && (is_other || self.now_ms() > Self::real().now_ms() + AHEAD_MS)
     }
 
-    /// Unix milliseconds.
+    /// Returns the time in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         match self.0.ahead.load(Ordering::Acquire) {
-            ASK => self.lock().now_ms(),
+            NO_OFFSET => self.lock().now_ms(),
             ahead => machine_micros(Instant::now()).saturating_add(ahead).div_euclid(1000),
         }
     }
 
-    /// Unix seconds.
+    /// Returns the time in whole Unix seconds.
     pub fn unix_seconds(&self) -> i64 {
         self.now_ms().div_euclid(1000)
     }
 
-    /// The time as a calendar knows it.
+    /// Returns the time as a timestamp.
+    ///
+    /// Returns the Unix epoch if the time is outside of the range of [`Timestamp`].
     pub fn timestamp(&self) -> Timestamp {
         Timestamp::from_millisecond(self.now_ms()).unwrap_or_default()
     }
 
-    /// Whether time stands still until it is moved.
+    /// Returns `true` if the clock stands still.
     pub fn is_frozen(&self) -> bool {
         self.lock().since.is_none()
     }
 
-    /// How many seconds pass here in one of the machine's; 0 when time stands still.
+    /// Returns the simulated seconds per second of machine time; 0 if the clock stands still.
     pub fn speed(&self) -> f64 {
         let state = self.lock();
         if state.since.is_some() { state.speed } else { 0.0 }
     }
 
-    /// Lets time pass at that speed from now on: 1 as the machine's, 60 a minute in a second, 0 to stand still. Speeds beyond
-    /// [`Clock::SLOWEST`] and [`Clock::FASTEST`] are that slow and fast; what is no number or below 0 stands still. An `advance`
-    /// that is under way ends where it is.
+    /// Sets the speed in simulated seconds per second of machine time.
+    ///
+    /// A positive value is clamped to [`Clock::SLOWEST`] and [`Clock::FASTEST`]. The value 0, a negative value and NaN stop the
+    /// clock. A running [`Clock::advance`] ends at the present time and returns `false`.
     pub fn set_speed(&self, speed: f64) {
         {
             let mut state = self.lock();
             state.base_ms = state.now_ms();
-            // Whoever moves the time on stops where it is.
+            // Ends a running `advance`.
             state.moving_to = None;
             let runs = speed > 0.0;
             state.since = runs.then(Instant::now);
@@ -287,25 +311,31 @@ impl Clock {
         self.0.changed.notify_one();
     }
 
-    /// The lowest speed that is not standing still: a second in about a quarter of an hour.
+    /// The lowest speed besides 0: one simulated second in 1000 s.
     pub const SLOWEST: f64 = 0.001;
 
-    /// The highest speed: a day in a second.
+    /// The highest speed: one simulated day per second.
     pub const FASTEST: f64 = 86_400.0;
 
-    /// Waits for that long, by this clock. The timer is set at once, not when the future is first polled, so that timers
-    /// fire in the order in which they were asked for.
+    /// Waits for `duration` of simulated time.
+    ///
+    /// The call itself sets the timer, not the first poll. Timers that are due at the same time fire in the order of the calls.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has no further effect.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
         let timer = self.timer(duration);
         async move { drop(timer.await) }
     }
 
-    /// The same for whoever does something then that the time has to wait for.
+    /// Like [`Clock::sleep`], but yields a guard that delays the next timer of [`Clock::advance`].
     pub(crate) fn timer(&self, duration: Duration) -> impl Future<Output = Woken> + Send + use<> {
         self.set(|now, length, _| now.saturating_add(length), millis(duration), false)
     }
 
-    /// A timer of a row of them. When the time is moved on by many of its lengths, those at the end of the way count.
+    /// Like [`Clock::timer`], for one period of a periodic timer. A long [`Clock::advance`] fires only the last
+    /// [`REGULAR_WAKINGS`] of them.
     pub(crate) fn regular_timer(&self, every: Duration) -> impl Future<Output = Woken> + Send + use<> {
         let due = |now: i64, every: i64, moving_to: Option<i64>| {
             let ahead = moving_to.map_or(0, |target| target.saturating_sub(now) / every - REGULAR_WAKINGS);
@@ -314,12 +344,12 @@ impl Clock {
         self.set(due, millis(every).max(1), true)
     }
 
-    /// Sets a timer; when it is due, by now, its length, and where the time is being moved to.
+    /// Sets a timer. The arguments of `due` are the present time, `length` and the target of a running `advance`, in ms.
     fn set(
         &self,
         due: fn(i64, i64, Option<i64>) -> i64,
         length: i64,
-        of_row: bool,
+        is_periodic: bool,
     ) -> impl Future<Output = Woken> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         {
@@ -330,23 +360,36 @@ impl Clock {
             if state.timers.len() >= state.sweep_at {
                 state.sweep();
             }
-            state.timers.insert(key, Timer { wakes: sender, every: of_row.then_some(length) });
+            state.timers.insert(key, Timer { wakes: sender, every: is_periodic.then_some(length) });
         }
         self.0.changed.notify_one();
         async move {
             match receiver.await {
                 Ok(woken) => woken,
-                // The sender is dropped only with the clock; then nothing waits any more.
+                // The sender is dropped only with the clock.
                 Err(_) => std::future::pending().await,
             }
         }
     }
 
-    /// Moves the time on, waking everything that becomes due on the way, in order, each when the one before it is through. The
-    /// time does not pass the year 9999. False when a speed that was set meanwhile ended it on the way.
+    /// Advances the clock by `duration`.
+    ///
+    /// Fires every timer that becomes due, each at its own time and in order. The consequences of a timer complete before the
+    /// next one fires; the clock waits at most 1 s of machine time for them. Concurrent calls run one after the other. The
+    /// clock stops at the end of the year 9999.
+    ///
+    /// Returns `false` if [`Clock::set_speed`] ended the step early.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it fires a timer outside of a Tokio runtime with an enabled time driver.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call ends the step at the time that it has reached.
     pub async fn advance(&self, duration: Duration) -> bool {
         let _one_at_a_time = self.0.moving.lock().await;
-        let mut moving = Moving { clock: self, is_there: false };
+        let mut moving = Moving { clock: self, is_complete: false };
         let target = self.now_ms().saturating_add(millis(duration)).min(Self::END_MS);
         self.lock().moving_to = Some(target);
         loop {
@@ -366,14 +409,14 @@ impl Clock {
                         let behind = target - state.now_ms();
                         state.base_ms += behind.max(0);
                         state.moving_to = None;
-                        moving.is_there = true;
+                        moving.is_complete = true;
                         None
                     }
                 }
             };
             let Some(timer) = woke else { break };
             let _ = timer.wakes.send(Woken::new(&self.0));
-            self.all_through().await;
+            self.wait_until_idle().await;
             settle().await;
         }
         self.0.changed.notify_one();
@@ -381,11 +424,11 @@ impl Clock {
         true
     }
 
-    /// The last millisecond that calendars here know.
+    /// Upper limit of the time in Unix milliseconds: the last second of [`Timestamp::MAX`].
     pub(crate) const END_MS: i64 = 253_402_207_200_000;
 
-    /// Waits until every sleeper that was woken is through with what it woke for.
-    async fn all_through(&self) {
+    /// Waits until all [`Woken`] guards are dropped, at most [`SETTLING_TIME`].
+    async fn wait_until_idle(&self) {
         let waiting = async {
             loop {
                 let mut quiet = std::pin::pin!(self.0.quiet.notified());
@@ -399,7 +442,7 @@ impl Clock {
         let _ = tokio::time::timeout(SETTLING_TIME, waiting).await;
     }
 
-    /// Wakes sleepers as the machine's time goes by. Runs until it is dropped.
+    /// Fires the timers of a running clock. The future never completes.
     pub(crate) async fn drive(&self) {
         loop {
             let wait = {
@@ -410,7 +453,7 @@ impl Clock {
                 }
                 let next = state.timers.first_key_value().map(|((due, _), _)| due - now);
                 let millis = next.filter(|_| state.since.is_some()).map(|ms| u64::try_from(ms).unwrap_or_default());
-                // At least a millisecond: a fast clock must not spin.
+                // At least a millisecond, so that a fast clock does not spin.
                 let wait = |ms| Duration::from_millis(ms).as_secs_f64() / state.speed;
                 millis.map(|ms| {
                     let wait = Duration::try_from_secs_f64(wait(ms)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
@@ -446,15 +489,14 @@ fn millis(duration: Duration) -> i64 {
 mod tests {
     use super::*;
 
-    /// Whoever pings goes on pinging after a long step that was ended on its way, and the time goes no further.
     #[tokio::test]
-    async fn a_step_that_is_ended_leaves_regular_timers_where_they_belong() {
+    async fn periodic_timers_are_rescheduled_after_an_interrupted_advance() {
         let clock = Clock::frozen(0);
         let (long, other) = (clock.clone(), clock.clone());
         let step = tokio::spawn(async move { long.advance(Duration::from_secs(1_000_000)).await });
         let ended = async {
             let first = other.regular_timer(Duration::from_secs(20)).await;
-            // Set for the end of the way.
+            // Set for the end of the step.
             let second = other.regular_timer(Duration::from_secs(20));
             other.set_speed(0.0);
             drop(first);
@@ -462,21 +504,21 @@ mod tests {
         };
         let (moved, second) = tokio::join!(step, ended);
         let second = second.unwrap();
-        assert!(!moved.unwrap(), "it was ended");
+        assert!(!moved.unwrap(), "the step was ended");
         let stopped_at = clock.now_ms();
         assert!(stopped_at < 1_000_000_000, "{stopped_at}");
         let waits = tokio::spawn(async move { drop(second.await) });
         assert!(clock.advance(Duration::from_secs(21)).await);
-        assert!(waits.is_finished(), "the next ping came");
+        assert!(waits.is_finished(), "the next timer fires after one period");
         assert_eq!(clock.now_ms(), stopped_at + 21_000);
-        // The same when whoever moves the time goes away on the way.
+        // The same after a cancelled step.
         let third = {
             let first = clock.regular_timer(Duration::from_secs(20));
             let mut step = Box::pin(clock.advance(Duration::from_secs(1_000_000)));
             let woken = tokio::select! {
                 biased;
                 woken = first => woken,
-                _ = &mut step => panic!("it waits for whoever it woke"),
+                _ = &mut step => panic!("the step ended before the guard was dropped"),
             };
             let third = clock.regular_timer(Duration::from_secs(20));
             drop((step, woken));
@@ -484,11 +526,11 @@ mod tests {
         };
         let waits = tokio::spawn(async move { drop(third.await) });
         assert!(clock.advance(Duration::from_secs(21)).await);
-        assert!(waits.is_finished(), "and the next ping came");
+        assert!(waits.is_finished(), "the next timer fires after one period");
     }
 
     #[tokio::test]
-    async fn a_frozen_clock_wakes_in_order_and_only_when_moved() {
+    async fn a_frozen_clock_fires_timers_in_order_and_only_by_advance() {
         let clock = Clock::frozen(1_700_000_000);
         let order = Arc::new(Mutex::new(Vec::new()));
         let tasks: Vec<_> = [3, 1, 2]
@@ -512,10 +554,9 @@ mod tests {
         assert_eq!(clock.unix_seconds(), 1_700_000_003);
     }
 
-    /// The sleeper needs many turns of the scheduler before it sleeps again: none of its wakings is passed over, also when
-    /// others run on other threads.
+    /// The task yields often before it sets its next timer. No period may be skipped, also on several threads.
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-    async fn nobody_is_passed_over() {
+    async fn advance_waits_for_the_consequences_of_each_timer() {
         let clock = Clock::frozen(1_700_000_000);
         let times = Arc::new(AtomicUsize::new(0));
         let sleeper = tokio::spawn({
@@ -537,7 +578,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_step_leaves_out_what_comes_regularly_but_at_its_end() {
+    async fn a_long_advance_fires_only_the_last_periods() {
         let clock = Clock::frozen(1_700_000_000);
         let times = Arc::new(Mutex::new(Vec::new()));
         let sleeper = tokio::spawn({
@@ -563,7 +604,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_real_clock_can_be_moved_too() {
+    async fn a_running_clock_can_be_advanced() {
         let clock = Clock::real();
         let before = clock.unix_seconds();
         clock.advance(Duration::from_secs(86_400)).await;
@@ -571,7 +612,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_runs_at_the_speed_it_is_told() {
+    async fn the_speed_is_clamped_and_applied() {
         let clock = Clock::frozen(1_700_000_000);
         assert_eq!(clock.speed().to_bits(), 0.0_f64.to_bits());
         let driver = tokio::spawn({
@@ -584,7 +625,7 @@ mod tests {
         assert_eq!(clock.speed().to_bits(), Clock::FASTEST.to_bits());
         day.await;
         assert!(clock.unix_seconds() >= 1_700_003_600 && began.elapsed() < Duration::from_secs(60));
-        // So slow that nothing comes in a lifetime, and no panic for it.
+        // The due time overflows, which must not panic.
         let never = clock.sleep(Duration::from_secs(u64::MAX));
         clock.set_speed(f64::MIN_POSITIVE);
         assert_eq!(clock.speed().to_bits(), Clock::SLOWEST.to_bits());
@@ -594,9 +635,9 @@ mod tests {
         drop(never);
         clock.set_speed(f64::NAN);
         assert!(clock.is_frozen());
-        let stands = clock.now_ms();
+        let stopped = clock.now_ms();
         tokio::task::yield_now().await;
-        assert_eq!(clock.now_ms(), stands);
+        assert_eq!(clock.now_ms(), stopped);
         driver.abort();
     }
 }

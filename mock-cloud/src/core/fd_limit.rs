@@ -1,13 +1,14 @@
-//! How many connections there may be at once: as many as the system gives descriptors for, but for a share.
+//! The maximum number of connections, derived from the limit of file descriptors.
 
 use std::sync::LazyLock;
 
-/// Where the system does not say.
+/// Assumed limit where the system reports none.
 const USUAL: u64 = 20_000;
-/// No more than that, whatever the system says.
+/// Upper bound of the limit.
 const MOST: u64 = 1_000_000;
 
-/// Connections open at one listener. A fifth of the descriptors is for files and other listeners.
+/// Returns the maximum number of open connections of one listener. A fifth of the descriptors is reserved for files and other
+/// listeners.
 pub(crate) fn most_connections() -> usize {
     static MOST_CONNECTIONS: LazyLock<usize> = LazyLock::new(|| of_descriptors(limit()));
     *MOST_CONNECTIONS
@@ -21,7 +22,7 @@ fn of_descriptors(limit: Option<u64>) -> usize {
 #[cfg(unix)]
 fn limit() -> Option<u64> {
     use rustix::process::{Resource, getrlimit};
-    // None where there is no limit.
+    // `current` is `None` if the limit is infinite.
     Some(getrlimit(Resource::Nofile).current.unwrap_or(MOST))
 }
 
@@ -30,9 +31,11 @@ const fn limit() -> Option<u64> {
     None
 }
 
-/// Asks the system for all the descriptors that a program may have: many begin with 1,024 of them.
+/// Raises the soft limit of file descriptors to the hard limit.
 ///
-/// For programs, before they listen; a library leaves that to whoever uses it.
+/// Many systems start a program with a soft limit of 1,024. Call it before the first cloud starts: the limit of connections
+/// is computed once. It is meant for programs, because the limit belongs to the whole process. A failure is logged at level
+/// `debug`. On systems other than Unix it has no effect.
 pub fn raise_descriptor_limit() {
     #[cfg(unix)]
     {
@@ -41,7 +44,7 @@ pub fn raise_descriptor_limit() {
         if current != maximum
             && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         {
-            tracing::debug!(%error, "the limit of descriptors stays");
+            tracing::debug!(%error, "cannot raise the limit of file descriptors");
         }
     }
 }
@@ -51,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_left_whatever_the_limit() {
+    fn a_fifth_of_the_descriptors_is_reserved() {
         for (limit, most) in
             [(Some(20_000), 16_000), (Some(1_024), 820), (None, 16_000), (Some(u64::MAX), 800_000), (Some(0), 64)]
         {

@@ -1,62 +1,64 @@
-//! The ready line: one line of JSON that tells a program in any language where everything is.
+//! The ready line: one line of JSON with the addresses, users and hubs of a simulated cloud.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Where a simulated cloud listens and who is in it.
+/// The addresses, users, networks and hubs of a simulated cloud.
+///
+/// It contains the passwords of the simulated users. Its `Debug` output omits passwords and Wi-Fi keys.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Ready {
-    /// Always true; a line that says so is this one.
+    /// Marks the ready line. Always `true`.
     pub ready: bool,
     /// Version of this program.
     pub version: &'static str,
-    /// Where all chance comes from.
+    /// Random seed of the world.
     pub seed: u64,
-    /// Set of manners.
+    /// Name of the behaviour profile.
     pub profile: &'static str,
-    /// Every vendor host name, with TLS.
+    /// URL of the TLS port of all vendor hosts.
     pub https: String,
-    /// The same in clear text.
+    /// URL of the clear-text port of all vendor hosts.
     pub http: String,
-    /// The relay, for clients that want it fixed.
+    /// WebSocket URL of the relay, for clients with a configured address.
     pub relay: String,
-    /// The control API.
+    /// URL of the control API.
     pub control: String,
-    /// File with the certificate authority's certificate.
+    /// Path of the PEM file with the certificate of the certificate authority.
     pub ca_pem: String,
-    /// Who can log in.
+    /// The users that can log in.
     pub users: Vec<ReadyUser>,
-    /// The networks whose key is known.
+    /// The Wi-Fi networks with a known key.
     pub wifi: Vec<ReadyWifi>,
-    /// The hubs.
+    /// The first 1,000 hubs of the world file.
     pub hubs: Vec<ReadyHub>,
 }
 
-/// Somebody who can log in. Invented, so the password may be shown.
+/// A simulated user.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReadyUser {
-    /// Name.
+    /// User name.
     pub username: String,
-    /// Password; null once the user has another one, which nobody knows any more.
+    /// Password; `null` after it was changed at run time.
     pub password: Option<String>,
-    /// `PK_Account`.
+    /// Number of the account (`PK_Account`).
     pub account: u64,
 }
 
-/// A network that a hub can join.
+/// A Wi-Fi network that a hub can join.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReadyWifi {
-    /// Name.
+    /// Network name.
     pub ssid: String,
-    /// Key.
+    /// Network key.
     pub passkey: String,
 }
 
-// The ready line is for scripts and holds what they log in with; what is printed for debugging ends up in logs.
+// The JSON holds credentials for scripts. Debug output ends up in logs, so it omits them.
 
 impl fmt::Debug for ReadyUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,34 +73,34 @@ impl fmt::Debug for ReadyWifi {
     }
 }
 
-/// A hub.
+/// A simulated hub with its addresses. Only the first 16 hubs of the world file have ports of their own.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReadyHub {
-    /// Serial.
+    /// Serial of the hub.
     pub serial: String,
     /// Hardware address.
     pub mac: String,
-    /// Firmware family.
+    /// Hub family: `linux`, `rtos`, `ezlopi` or `vera`.
     pub kind: &'static str,
-    /// Model.
+    /// Name of the hub model.
     pub model: String,
-    /// Whether it is at the relay.
+    /// `true` if the hub is connected to the relay.
     pub online: bool,
-    /// Who owns it.
+    /// User name of the first user of the owning account; `null` without an owner.
     pub owner: Option<String>,
-    /// Its Wi-Fi API; null for a hub that has none.
+    /// URL of the Wi-Fi API of the access point; `null` if the hub has none.
     pub ap: Option<String>,
-    /// Its access-point root.
+    /// URL of the root of the access point; `null` if the hub has none.
     pub ap_root: Option<String>,
-    /// Its local WebSocket and HTTP port.
+    /// URL of the local WebSocket and HTTP port; `null` if the hub has none.
     pub lan: Option<String>,
-    /// Its local HTTP port.
+    /// URL of the local HTTP port, which uses TLS; `null` if the hub has none.
     pub lan_http: Option<String>,
 }
 
 impl Ready {
-    /// The line itself, without a line break.
+    /// Returns the line as JSON, without a line break.
     pub fn line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

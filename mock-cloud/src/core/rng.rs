@@ -1,4 +1,4 @@
-//! The one source of chance: a named algorithm from one seed, so that the same seed gives the same run everywhere.
+//! Deterministic random numbers from a seed, equal on every platform.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,9 @@ use ezlo_hub_sim::encoding::{hex, rng_state, uuid};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// Random numbers of one simulated cloud.
+/// A deterministic generator of random numbers, with the algorithm `ChaCha8`.
+///
+/// The same seed yields the same numbers on every platform. The values are not secret.
 #[derive(Debug)]
 pub struct Random(Mutex<ChaCha8Rng>);
 
@@ -23,30 +25,30 @@ impl<'de> serde::Deserialize<'de> for Random {
 }
 
 impl Clone for Random {
-    /// Both go on alike.
+    /// Returns a generator that yields the same numbers as this one from now on.
     fn clone(&self) -> Self {
         Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
     }
 }
 
 impl Random {
-    /// The numbers of that seed.
+    /// Returns a generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
     }
 
-    /// Goes on as that one does.
+    /// Copies the state of another generator.
     pub(crate) fn become_like(&self, other: &Self) {
         let numbers = other.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
     }
 
-    /// Fills the bytes.
+    /// Fills `bytes` with random bytes.
     pub fn fill(&self, bytes: &mut [u8]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
     }
 
-    /// That many hexadecimal digits, lower case.
+    /// Returns a random string of lower-case hexadecimal digits with length `digits`.
     pub fn hex(&self, digits: usize) -> String {
         let mut bytes = vec![0; digits.div_ceil(2)];
         self.fill(&mut bytes);
@@ -55,19 +57,21 @@ impl Random {
         text
     }
 
-    /// A random uuid, version 4.
+    /// Returns a random UUID, version 4.
     pub fn uuid(&self) -> String {
         let mut bytes = [0; 16];
         self.fill(&mut bytes);
         uuid(bytes)
     }
 
-    /// True in that share of cases, 0.0 to 1.0. Takes a number even for 0.0, so that a knob does not shift what follows.
+    /// Returns `true` with probability `share`, from 0.0 to 1.0.
+    ///
+    /// It draws a number also for 0.0, so that a changed probability does not shift later numbers.
     pub fn chance(&self, share: f64) -> bool {
         self.share() < share
     }
 
-    /// Between 0 and 1, all as likely.
+    /// Returns a uniformly distributed number from 0.0 to 1.0.
     pub(crate) fn share(&self) -> f64 {
         let mut bytes = [0; 4];
         self.fill(&mut bytes);
@@ -80,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_seed_one_run() {
+    fn equal_seeds_yield_equal_values() {
         let run = |seed| {
             let random = Random::new(seed);
             (random.hex(24), random.uuid(), random.chance(0.5))
@@ -92,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_has_ends() {
+    fn the_probabilities_zero_and_one_are_exact() {
         let random = Random::new(1);
         assert!((0..100).all(|_| !random.chance(0.0)));
         assert!((0..100).all(|_| random.chance(1.0)));

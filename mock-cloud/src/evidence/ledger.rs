@@ -1,33 +1,19 @@
-//! How each simulated answer is known: one list, made from the tables that the handlers are in.
+//! The evidence ledger: one list of all simulated replies, from the tables of the handlers.
 
+use crate::evidence::entry::Entry;
 use crate::evidence::error_table;
 use crate::evidence::field_table;
-use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::hub::broadcast::BROADCASTS;
 use ezlo_protocol::hub::method::spec;
-use serde::Serialize;
 
 use crate::evidence::policy::{CONTROLLERS, LOGIN_CONTROLLER};
 use crate::server::hub_ports::{access_point, lan};
 use crate::server::vendor::routes;
 use ezlo_hub_sim::SIMULATED_METHODS;
 
-/// What is known of one answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Entry {
-    /// Who answers: `cloud`, `access-point`, `lan` (a hub's HTTP server), `hub` (the relay's own methods among them), or
-    /// `broadcast`; `error` and `http-error` for refusals, `fields` for groups of members.
-    pub surface: &'static str,
-    /// The call, method, broadcast, refusal or group.
-    pub name: &'static str,
-    /// How the answer is known.
-    pub evidence: Evidence,
-    /// Where from.
-    pub source: &'static str,
-}
-
-/// Everything that is simulated, with how it is known.
+/// Returns the evidence of everything that is simulated.
+///
+/// Each pair of surface and name occurs once. `mock-cloud evidence` prints the same list.
 pub fn ledger() -> Vec<Entry> {
     let cloud = routes::ROUTES.iter().map(|route| Entry {
         surface: "cloud",
@@ -69,7 +55,7 @@ pub fn ledger() -> Vec<Entry> {
     answers.chain(error_table::entries()).chain(field_table::entries()).collect()
 }
 
-/// Methods that the relay and the local port answer themselves.
+/// Methods that the relay and the local port answer without the hub.
 const RELAY: &[&str] = &["loginUserMios", "register", "hub.offline.login.ui"];
 
 #[cfg(test)]
@@ -77,17 +63,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_is_simulated_has_an_entry() {
+    fn everything_that_is_simulated_has_evidence() {
         let ledger = ledger();
         for name in SIMULATED_METHODS {
             assert!(ledger.iter().any(|entry| entry.name == *name), "{name} is not in the method table");
         }
         for entry in &ledger {
-            assert!(!entry.source.is_empty(), "{} does not say where from", entry.name);
+            assert!(!entry.source.is_empty(), "{} has no source", entry.name);
         }
         let mut names: Vec<_> = ledger.iter().map(|entry| (entry.surface, entry.name)).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ledger.len(), "each once");
+        assert_eq!(names.len(), ledger.len(), "every pair of surface and name is unique");
     }
 }

@@ -3,10 +3,10 @@
 use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::rpc::RpcError;
 
-/// The other name of `register`, by which the vendor's documents call it.
+/// The name of `register` in the vendor's documents.
 pub(crate) const LOGIN_CONTROLLER: &str = "nma.login.controller";
 
-/// Evidence for the answer to a controller's other login.
+/// Evidence and source of the reply to [`LOGIN_CONTROLLER`].
 pub(crate) const CONTROLLERS: (Evidence, &str) = (
     Evidence::Inferred,
     "the vendor's documents name it as the other name of register; its answer is that of register",

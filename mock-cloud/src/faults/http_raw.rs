@@ -1,5 +1,5 @@
-//! What goes wrong between the HTTP library and the connection: answers that no library would write, and pongs that are
-//! left out. Everything else passes through.
+//! Faults between the HTTP library and the connection: malformed responses that the library cannot write, and the suppression
+//! of pongs. Other bytes pass unchanged.
 
 use std::io;
 use std::pin::Pin;
@@ -12,40 +12,40 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// First byte of a pong: final, and not masked, as servers send it.
+/// First byte of a pong with the FIN bit.
 const PONG: u8 = 0x8a;
 
-/// An answer as it goes over the wire, after which the connection ends.
+/// A raw response. The connection ends after it.
 #[derive(Debug)]
 pub(crate) struct Raw {
-    /// Its pieces, each after that time by the machine's clock.
+    /// Pieces of the response, each with the delay before it, in machine time.
     pub(crate) pieces: Vec<(Duration, Bytes)>,
 }
 
-/// What is to go wrong on a connection; the handlers of its requests say.
+/// The pending faults of a connection, set by the handlers of its requests.
 #[derive(Debug, Default)]
 pub(crate) struct RawWriteControl {
-    /// Whether there is anything: asked on every write.
+    /// A fault is pending. Read at every write, so without the lock.
     any: AtomicBool,
     raw: Mutex<Option<Raw>>,
     no_pong: AtomicBool,
 }
 
 impl RawWriteControl {
-    /// In place of whatever the library writes next.
+    /// Replaces the next response of the library by a raw one.
     pub(crate) fn answer(&self, raw: Raw) {
         *self.raw.lock().unwrap_or_else(PoisonError::into_inner) = Some(raw);
         self.any.store(true, Ordering::Release);
     }
 
-    /// Pongs are left out from the next answer's head on.
+    /// Suppresses pongs after the header of the next response.
     pub(crate) fn no_pong(&self) {
         self.no_pong.store(true, Ordering::Release);
         self.any.store(true, Ordering::Release);
     }
 }
 
-/// A connection with what goes wrong on it.
+/// A connection that applies its [`RawWriteControl`] to written bytes.
 #[derive(Debug)]
 pub(crate) struct RawWriteStream<S> {
     stream: S,
@@ -53,21 +53,21 @@ pub(crate) struct RawWriteStream<S> {
     raw: Option<std::collections::VecDeque<(Duration, Bytes)>>,
     wait: Option<Pin<Box<Sleep>>>,
     frames: Option<Frames>,
-    /// Goes out with the next flush.
+    /// Bytes that the next flush writes.
     out: BytesMut,
 }
 
-/// What goes out, cut into frames.
+/// The written bytes, split into WebSocket frames.
 #[derive(Debug, Default)]
 struct Frames {
-    /// The head of the answer has gone out.
+    /// The header of the upgrade response was written.
     begun: bool,
-    /// The beginning of a frame that is not whole.
+    /// The beginning of an incomplete frame.
     rest: BytesMut,
 }
 
 impl Frames {
-    /// Takes what the library writes; gives what is to go out.
+    /// Appends `bytes` to `out`, without pongs. An incomplete frame is buffered.
     fn without_pongs(&mut self, bytes: &[u8], out: &mut BytesMut) {
         self.rest.extend_from_slice(bytes);
         if !self.begun {
@@ -84,7 +84,7 @@ impl Frames {
     }
 }
 
-/// Length of the frame that begins here, its head included; `None` when its head is not whole.
+/// Returns the length of the first frame including its header; `None` if the header is incomplete.
 fn frame_length(bytes: &[u8]) -> Option<usize> {
     let wide = |from: usize, to: usize| {
         let length = bytes.get(from..to)?.iter().fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
@@ -102,8 +102,8 @@ impl<S> RawWriteStream<S> {
         Self { stream, tamper, raw: None, wait: None, frames: None, out: BytesMut::new() }
     }
 
-    /// Looks whether something is to go wrong from now on.
-    fn look(&mut self) {
+    /// Applies a pending fault.
+    fn apply_control(&mut self) {
         if !self.tamper.any.swap(false, Ordering::AcqRel) {
             return;
         }
@@ -128,7 +128,7 @@ impl<S: AsyncWrite + Unpin> RawWriteStream<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Writes the answer that was made up, piece by piece, and ends the connection.
+    /// Writes the raw response piece by piece and ends the connection.
     fn poll_raw(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_out(context))?;
@@ -157,7 +157,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for RawWriteStream<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for RawWriteStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.look();
+        self.apply_control();
         if self.raw.is_some() {
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -186,7 +186,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RawWriteStream<S> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.look();
+        self.apply_control();
         if self.raw.is_none() && self.frames.is_none() {
             return Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
         }
@@ -210,9 +210,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the writes are cut, all goes out but the pongs.
         #[test]
-        fn pongs_alone_are_left_out(
+        fn only_pongs_are_suppressed_for_any_split_of_the_writes(
             frames in prop::collection::vec((prop::sample::select(vec![0x81, 0x8a, 0x89, 0x88]), prop::sample::select(vec![0, 5, 125, 126, 300, 70_000])), 0..8),
             cuts in prop::collection::vec(1..5000_usize, 1..20),
         ) {

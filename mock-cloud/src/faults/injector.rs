@@ -1,7 +1,7 @@
 //! The active faults of a cloud, and the decision whether one is injected.
 //!
-//! Faults are injected only on request. The trigger decides by count or by chance among the events that match; chance comes from
-//! the world's seed, separately for each fault.
+//! Faults are injected only on request. The trigger decides by count or by chance among the matching events. Each fault has its
+//! own random numbers, from the seed of the world.
 
 use crate::faults::profile;
 use std::collections::BTreeMap;
@@ -15,58 +15,58 @@ use crate::core::rng::Random;
 
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::faults::spec::{Fault, FaultError, MAX_FAULTS, Trigger};
+use crate::faults::spec::{FaultError, FaultSpec, MAX_FAULTS, Trigger};
 
-/// Sets the chance of faults apart from that of the world.
+/// Separates the random numbers of faults from those of the world.
 const FAULT_SEED: u64 = 0x6661_756c_7473;
 
-/// A fault as it stands, with what it has done.
+/// An active fault with its counters.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ActiveFault {
-    /// Its number.
+    /// Id of the fault. It removes the fault and identifies it in the journal.
     pub id: u64,
-    /// What it is.
+    /// The requested fault.
     #[serde(flatten)]
-    pub fault: Fault,
-    /// How often something matched.
+    pub fault: FaultSpec,
+    /// Number of events that matched and to which the fault was applicable.
     pub matched: u64,
-    /// How often it went wrong.
+    /// Number of events for which the trigger fired.
     pub fired: u64,
 }
 
-/// A fault with the chance that is its own: one that comes, goes, or does nothing, changes nothing for the others.
+/// A fault with its own random numbers, so that it does not change the decisions of other faults.
 #[derive(Debug)]
 struct FaultEntry {
     active: ActiveFault,
     random: Random,
-    /// Whether it is of the profile. Those act after all others.
+    /// The fault belongs to a profile and is evaluated after all others.
     of_profile: bool,
 }
 
-/// What came of asking whether something goes wrong.
+/// The result of the evaluation of the faults for one event.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
-    /// What does, with its number.
+    /// The fault that fired, with its id.
     pub(crate) fired: Option<(u64, FaultKind)>,
-    /// What might have, by chance, and did not: number, name and share.
+    /// Faults whose `chance` trigger did not fire: id, name and probability.
     pub(crate) skipped: Vec<(u64, &'static str, f64)>,
 }
 
 impl FaultEntry {
     fn is_at(&self, place: InjectionPoint, facts: &InjectionContext<'_>) -> bool {
-        self.active.fault.kind.injection_point() == place && self.active.fault.matching.holds(facts)
+        self.active.fault.kind.injection_point() == place && self.active.fault.matcher.holds(facts)
     }
 }
 
-/// The faults of a cloud.
+/// The active faults of a cloud.
 #[derive(Debug)]
 pub(crate) struct Faults {
     seed: u64,
     state: Mutex<State>,
-    /// Whether there is any: asked on every frame.
+    /// At least one fault is active. Read for every frame, so without the lock.
     any: std::sync::atomic::AtomicBool,
-    /// Counts additions and removals, for listeners that close and open again.
+    /// Number of additions and removals. Listeners that close and reopen wait for a change.
     changes: watch::Sender<u64>,
 }
 
@@ -74,9 +74,9 @@ pub(crate) struct Faults {
 struct State {
     next: u64,
     held: Vec<FaultEntry>,
-    /// Connections that have chance of their own.
+    /// Number of connections that got a seed.
     connections: u64,
-    /// How often each kind went wrong, those that are gone too.
+    /// Number of fired events by kind, including those of removed faults.
     fired: BTreeMap<&'static str, u64>,
 }
 
@@ -90,21 +90,29 @@ impl Faults {
         }
     }
 
-    pub(crate) fn add(&self, fault: Fault) -> Result<u64, FaultError> {
+    /// Adds a fault; returns its id.
+    ///
+    /// # Errors
+    ///
+    /// The [`FaultError`] of an invalid fault, or [`FaultError::TooMany`].
+    pub(crate) fn add(&self, fault: FaultSpec) -> Result<u64, FaultError> {
         self.add_one(fault, false)
     }
 
-    /// Those of a profile; their numbers.
+    /// Adds the faults of a profile; returns their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultError::TooMany`] if they exceed the maximum. Then none of them is added.
     pub(crate) fn add_profile(&self, profile: Profile) -> Result<Vec<u64>, FaultError> {
         let faults = profile::faults(profile);
-        // All of them or none.
         if self.lock().held.len() + faults.len() > MAX_FAULTS {
             return Err(FaultError::TooMany);
         }
         faults.into_iter().map(|fault| self.add_one(fault, true)).collect()
     }
 
-    fn add_one(&self, fault: Fault, of_profile: bool) -> Result<u64, FaultError> {
+    fn add_one(&self, fault: FaultSpec, of_profile: bool) -> Result<u64, FaultError> {
         fault.check()?;
         let mut state = self.lock();
         if state.held.len() >= MAX_FAULTS {
@@ -122,7 +130,7 @@ impl Faults {
         Ok(id)
     }
 
-    /// Removes one, or all; says how many went.
+    /// Removes one fault, or all without an id. Returns the number of removed faults.
     pub(crate) fn remove(&self, id: Option<u64>) -> usize {
         let mut state = self.lock();
         let before = state.held.len();
@@ -132,12 +140,12 @@ impl Faults {
         before - state.held.len()
     }
 
-    /// Tells when faults come or go.
+    /// Returns a receiver that is notified when faults are added or removed.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Whether there is any: messages go the short way while there is none.
+    /// Returns `true` if at least one fault is active. Messages skip all fault handling otherwise.
     pub(crate) fn any_active(&self) -> bool {
         self.any.load(std::sync::atomic::Ordering::Relaxed)
     }
@@ -146,25 +154,25 @@ impl Faults {
         self.lock().held.iter().map(|held| held.active.clone()).collect()
     }
 
-    /// How often each kind went wrong.
+    /// Returns the number of fired events by kind.
     pub(crate) fn fired(&self) -> BTreeMap<&'static str, u64> {
         self.lock().fired.clone()
     }
 
-    /// What the chance of a connection begins with; each has another one.
+    /// Returns the seed of one connection, different for each.
     pub(crate) fn seed_of_one(&self) -> u64 {
         let mut state = self.lock();
         state.connections += 1;
         self.seed ^ state.connections
     }
 
-    /// Whether one stands here that always acts; nobody counts it.
+    /// Returns `true` if a matching fault is active. Ignores its trigger and counts nothing.
     pub(crate) fn is_active(&self, place: InjectionPoint, facts: &InjectionContext<'_>) -> bool {
         self.any_active() && self.lock().held.iter().any(|held| held.is_at(place, facts))
     }
 
-    /// What goes wrong here now, if anything: the first that matches, can do something here, and whose turn it is. Those after
-    /// it do not count this time.
+    /// Evaluates the faults for one event. The first fault fires that matches, is applicable (`can`) and whose trigger fires.
+    /// The counters of later faults do not change.
     pub(crate) fn decide(
         &self,
         place: InjectionPoint,
@@ -189,14 +197,14 @@ impl Faults {
                 Trigger::First(most) => times <= most,
                 Trigger::Every(step) => times % step == 0,
                 Trigger::Nth(which) => times == which,
-                // Nothing is decided.
+                // Without a random number, so that the fault has no influence.
                 Trigger::Chance(0.0) => false,
                 Trigger::Chance(chance) => random.chance(chance),
             };
             if due {
                 active.fired += 1;
                 *state.fired.entry(active.fault.kind.name()).or_default() += 1;
-                tracing::info!(fault = active.fault.kind.name(), id = active.id, "something goes wrong");
+                tracing::info!(fault = active.fault.kind.name(), id = active.id, "fault injected");
                 decided.fired = Some((active.id, active.fault.kind.clone()));
                 break;
             }
@@ -214,12 +222,6 @@ impl Faults {
     }
 }
 
-/// What a message is about: the method of a call or answer, the name of a broadcast.
-pub(crate) fn name_of(text: &str) -> String {
-    let envelope = ezlo_protocol::rpc::Envelope::parse(text).unwrap_or_default();
-    envelope.msg_subclass.or(envelope.method).map(std::borrow::Cow::into_owned).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,62 +230,60 @@ mod tests {
 
     fn fired(when: Trigger, times: u64) -> Vec<u64> {
         let faults = Faults::new(1);
-        faults.add(Fault::new(FaultKind::EmptyAnswer).when(when)).unwrap();
+        faults.add(FaultSpec::new(FaultKind::EmptyAnswer).when(when)).unwrap();
         let hits =
             |_: &u64| faults.decide(InjectionPoint::Request, &InjectionContext::default(), |_| true).fired.is_some();
         (1..=times).filter(hits).collect()
     }
 
     #[test]
-    fn counts_come_first() {
+    fn triggers_fire_by_count_or_by_chance() {
         assert_eq!(fired(Trigger::First(2), 5), [1, 2]);
         assert_eq!(fired(Trigger::Every(2), 5), [2, 4]);
         assert_eq!(fired(Trigger::Nth(3), 5), [3]);
         assert_eq!(fired(Trigger::Always, 2), [1, 2]);
-        assert!(fired(Trigger::Chance(0.0), 100).is_empty(), "nothing changes");
+        assert!(fired(Trigger::Chance(0.0), 100).is_empty(), "chance 0 never fires");
         assert_eq!(fired(Trigger::Chance(1.0), 3), [1, 2, 3]);
         let some = fired(Trigger::Chance(0.5), 100);
-        assert!((20..80).contains(&some.len()) && some == fired(Trigger::Chance(0.5), 100), "the seed repeats it");
+        assert!(
+            (20..80).contains(&some.len()) && some == fired(Trigger::Chance(0.5), 100),
+            "equal seeds yield equal decisions"
+        );
     }
 
-    /// What one fault decides does not depend on what else there is.
     #[test]
-    fn each_has_a_chance_of_its_own() {
-        let half = || Fault::new(FaultKind::Status { status: 500, retry_after: None }).when(Trigger::Chance(0.5));
-        let decisions = |others: &[Fault]| {
+    fn decisions_of_a_fault_do_not_depend_on_other_faults() {
+        let half = || FaultSpec::new(FaultKind::Status { status: 500, retry_after: None }).when(Trigger::Chance(0.5));
+        let decisions = |others: &[FaultSpec]| {
             let faults = Faults::new(7);
             others.iter().for_each(|other| assert!(faults.add(other.clone()).is_ok()));
             let id = faults.add(half()).unwrap();
             let decide = |_| {
                 let decided = faults.decide(InjectionPoint::Request, &InjectionContext::default(), |_| true);
                 let skipped = decided.skipped.iter().any(|(skipped, ..)| *skipped == id);
-                assert_ne!(decided.fired.is_some(), skipped, "every decision is told");
+                assert_ne!(decided.fired.is_some(), skipped, "every decision is reported");
                 decided.fired.is_some()
             };
             (0..64).map(decide).collect::<Vec<_>>()
         };
-        let nothing = Fault::new(FaultKind::HtmlPage).when(Trigger::Chance(0.0));
-        let elsewhere = Fault::new(FaultKind::Abort).when(Trigger::Chance(0.5));
+        let nothing = FaultSpec::new(FaultKind::HtmlPage).when(Trigger::Chance(0.0));
+        let elsewhere = FaultSpec::new(FaultKind::Abort).when(Trigger::Chance(0.5));
         assert_eq!(decisions(&[]), decisions(&[nothing, elsewhere]));
         let faults = Faults::new(7);
         faults.add_profile(Profile::Hostile).unwrap();
-        let own = faults.add(Fault::new(FaultKind::BadSignature)).unwrap();
+        let own = faults.add(FaultSpec::new(FaultKind::BadSignature)).unwrap();
         let login = faults.decide(
             InjectionPoint::Login,
             &InjectionContext { listener: "cloud", ..InjectionContext::default() },
             |_| true,
         );
-        assert_eq!(
-            login.fired,
-            Some((own, FaultKind::BadSignature)),
-            "a profile's come after those that somebody wants"
-        );
+        assert_eq!(login.fired, Some((own, FaultKind::BadSignature)), "faults of a profile are evaluated last");
     }
 
     #[test]
-    fn only_what_matches_counts() {
+    fn only_matching_and_applicable_events_are_counted() {
         let faults = Faults::new(1);
-        let id = faults.add(Fault::new(FaultKind::EmptyAnswer).path("/autha").method("GET").when(Trigger::Nth(2)));
+        let id = faults.add(FaultSpec::new(FaultKind::EmptyAnswer).path("/autha").method("GET").when(Trigger::Nth(2)));
         let decide = |path, method| {
             let facts = InjectionContext { path, method, ..InjectionContext::default() };
             faults.decide(InjectionPoint::Request, &facts, |_| true).fired.map(|(_, kind)| kind)
@@ -296,7 +296,7 @@ mod tests {
         assert!(faults.decide(InjectionPoint::Connection, &InjectionContext::default(), |_| true).fired.is_none());
         assert!(
             faults.decide(InjectionPoint::Request, &InjectionContext::default(), |_| false).fired.is_none(),
-            "it can do nothing there"
+            "not applicable"
         );
         assert_eq!(decide("/autha/y", "GET"), Some(FaultKind::EmptyAnswer));
         let active = &faults.list()[0];
@@ -305,24 +305,24 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_checked() {
-        let read = |wish: serde_json::Value| serde_json::from_value::<Fault>(wish);
-        let wish = read(
+    fn invalid_faults_are_refused_with_the_reason() {
+        let read = |json: serde_json::Value| serde_json::from_value::<FaultSpec>(json);
+        let request = read(
             json!({"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 1}, "match": {"path": "/x"}}),
         );
-        let wish = wish.unwrap();
-        assert_eq!(wish.kind, FaultKind::Status { status: 503, retry_after: Some(2) });
-        assert_eq!((wish.when, wish.matching.path.as_deref()), (Trigger::First(1), Some("/x")));
+        let request = request.unwrap();
+        assert_eq!(request.kind, FaultKind::Status { status: 503, retry_after: Some(2) });
+        assert_eq!((request.when, request.matcher.path.as_deref()), (Trigger::First(1), Some("/x")));
         assert!(read(json!({"fault": "nothing"})).is_err());
         assert!(read(json!({"fault": "abort", "match": {"colour": 1}})).is_err());
-        for (wish, said) in [
+        for (request, expected) in [
             (json!({"fault": "abort", "wen": {"first": 1}}), "unknown member `wen`; abort takes when, match"),
             (json!({"fault": "close", "code": 1000, "reason": "x"}), "close takes when, match, code"),
         ] {
-            assert!(read(wish.clone()).unwrap_err().to_string().contains(said), "{wish}");
+            assert!(read(request.clone()).unwrap_err().to_string().contains(expected), "{request}");
         }
         let faults = Faults::new(1);
-        for (wish, said) in [
+        for (request, expected) in [
             (
                 json!({"fault": "reset_on_accept", "match": {"path": "/autha"}}),
                 "connections, which have no path; match by hub",
@@ -331,30 +331,30 @@ mod tests {
             (json!({"fault": "close", "code": 1006}), "abort"),
             (json!({"fault": "rpc_error", "code": 1, "data": "x".repeat(257)}), "length of data"),
         ] {
-            let error = faults.add(read(wish.clone()).unwrap()).unwrap_err().to_string();
-            assert!(error.contains(said), "{wish}: {error}");
+            let error = faults.add(read(request.clone()).unwrap()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{request}: {error}");
         }
         for kind in [FaultKind::Status { status: 200, retry_after: None }, FaultKind::FragmentWrites { bytes: 0 }] {
-            assert!(matches!(faults.add(Fault::new(kind)), Err(FaultError::Bounds { .. })));
+            assert!(matches!(faults.add(FaultSpec::new(kind)), Err(FaultError::Bounds { .. })));
         }
-        assert!(faults.add(Fault::new(FaultKind::Abort).when(Trigger::Chance(f64::NAN))).is_err());
+        assert!(faults.add(FaultSpec::new(FaultKind::Abort).when(Trigger::Chance(f64::NAN))).is_err());
         for _ in 0..MAX_FAULTS {
-            faults.add(Fault::new(FaultKind::Abort)).unwrap();
+            faults.add(FaultSpec::new(FaultKind::Abort)).unwrap();
         }
-        assert_eq!(faults.add(Fault::new(FaultKind::Abort)), Err(FaultError::TooMany));
+        assert_eq!(faults.add(FaultSpec::new(FaultKind::Abort)), Err(FaultError::TooMany));
     }
 
     #[test]
-    fn the_catalogue_is_what_can_be_wished_for() {
+    fn the_catalogue_lists_every_accepted_fault() {
         for entry in CATALOGUE {
-            let mut wish = json!({"fault": entry.fault});
+            let mut request = json!({"fault": entry.fault});
             for parameter in entry.parameters {
-                wish[parameter.name] = if parameter.json_type == "string" { json!("x") } else { json!(500) };
+                request[parameter.name] = if parameter.json_type == "string" { json!("x") } else { json!(500) };
             }
-            let read = serde_json::from_value::<Fault>(wish.clone());
-            assert!(read.is_ok(), "{wish}: {read:?}");
+            let read = serde_json::from_value::<FaultSpec>(request.clone());
+            assert!(read.is_ok(), "{request}: {read:?}");
         }
-        let unknown = serde_json::from_value::<Fault>(json!({"fault": "nothing"})).unwrap_err().to_string();
+        let unknown = serde_json::from_value::<FaultSpec>(json!({"fault": "nothing"})).unwrap_err().to_string();
         for entry in CATALOGUE {
             assert!(unknown.contains(&format!("`{}`", entry.fault)), "{}", entry.fault);
         }

@@ -1,4 +1,4 @@
-//! The table of faults. A new fault is one row here and its injector.
+//! The catalogue of faults as one table. A new fault needs a row here and an injector.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub struct FaultParameter {
     /// JSON type: `integer` or `string`.
     #[serde(rename = "type")]
     pub json_type: &'static str,
-    /// The member may be absent.
+    /// The member may be absent. The description states the default.
     pub optional: bool,
     /// Smallest value, or length of a string in bytes.
     pub minimum: i64,
@@ -24,17 +24,17 @@ pub struct FaultParameter {
     pub description: &'static str,
 }
 
-/// A row of the table of faults.
+/// A row of the catalogue of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CatalogueEntry {
     /// Name of the fault, the member `fault`.
     pub fault: &'static str,
-    /// Place at which it is injected.
+    /// Injection point of the fault.
     pub injection_point: InjectionPoint,
-    /// Parameters, beside `when` and `match`.
+    /// Parameters besides `when` and `match`.
     pub parameters: &'static [FaultParameter],
-    /// Effect.
+    /// Effect of the fault.
     pub description: &'static str,
 }
 
@@ -70,7 +70,7 @@ trait Parameter {
     const JSON_TYPE: &'static str;
     const OPTIONAL: bool = false;
 
-    /// The value that has bounds; `None` for an absent one.
+    /// Returns the value, or the length of a string in bytes; `None` if it is absent.
     fn bounded(&self) -> Option<i64>;
 }
 
@@ -112,7 +112,10 @@ macro_rules! faults {
             $(#[$attribute:meta])* $parameter:ident : $type:ty [$least:expr, $most:expr] $meaning:literal,
         )+ })? at $point:ident : $description:literal;
     )*) => {
-        /// A fault and its parameters.
+        /// A kind of fault with its parameters.
+        ///
+        /// As JSON it is an object with the name of the fault in the member `fault` and the parameters as further members.
+        /// Delays are in machine time.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "fault", deny_unknown_fields)]
         #[non_exhaustive]
@@ -124,7 +127,7 @@ macro_rules! faults {
             )*
         }
 
-        /// All faults.
+        /// The catalogue of all faults. `GET /faults/catalogue` of the control API returns it.
         pub const CATALOGUE: &[CatalogueEntry] = &[$(
             CatalogueEntry {
                 fault: $name,
@@ -293,7 +296,7 @@ impl FaultKind {
             .map(|(found, _)| found)
     }
 
-    /// Whether the fault is applicable to connections with TLS only.
+    /// Returns `true` if the fault is applicable only to connections with TLS.
     pub(crate) const fn is_of_tls(&self) -> bool {
         matches!(
             self,
@@ -310,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_belong_to_their_variants() {
+    fn every_variant_has_its_catalogue_row() {
         let faults = [
             FaultKind::ConnectionRefused,
             FaultKind::Status { status: 503, retry_after: None },
@@ -326,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_those_of_the_table() {
+    fn parameters_are_checked_against_the_catalogue_bounds() {
         let latency = |millis, jitter| FaultKind::Latency { millis, jitter, deviation: 0 };
         assert_eq!(latency(60_000, 60_000).out_of_bounds(), None);
         assert_eq!(latency(1, 60_001).out_of_bounds().unwrap().name, "jitter");
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_lists_parameters_with_bounds() {
+    fn the_schema_lists_parameters_with_bounds() {
         let entry = CATALOGUE.iter().find(|entry| entry.fault == "status").unwrap();
         let schema = entry.schema();
         assert_eq!(schema["required"], json!(["fault", "status"]));

@@ -1,37 +1,39 @@
-//! Places at which faults are injected, and what is known there.
+//! The injection points of faults and the matcher fields of each.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// A place at which faults are injected.
+/// The place in the simulator at which a fault acts.
+///
+/// It decides which fields of a [`Matcher`](crate::faults::Matcher) the fault accepts, besides `hub` and `listener`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum InjectionPoint {
-    /// A listener, before connections are accepted.
+    /// A port, as long as the fault is active. No further matcher fields.
     Listener,
-    /// A connection, from its acceptance.
+    /// A connection, once at its acceptance. No further matcher fields.
     Connection,
-    /// A login at the auth server.
+    /// A login or new account at the cloud. Matcher fields: `host`, `path`, `user`.
     Login,
-    /// The check of a token.
+    /// The acceptance of a token by the cloud. Matcher fields: `host`, `path`, `user`.
     Token,
-    /// A hub record of the device server.
+    /// The record of an Ezlo hub that the cloud sends. Matcher fields: `host`, `path`, `user`.
     Record,
-    /// An HTTP request.
+    /// An HTTP request to any port except the control API. Matcher fields: `host`, `path`, `method`, `user`, `params`.
     Request,
-    /// A WebSocket upgrade.
+    /// A WebSocket upgrade. Matcher fields: `host`, `path`, `method`, `params`.
     Upgrade,
-    /// A WebSocket message to a client.
+    /// A WebSocket message to a client or a hub process. Matcher fields: `method`, `user`, `connection`.
     Message,
-    /// A method call to a hub.
+    /// A method call to a hub. Matcher fields: `method`, `user`, `connection`, `params`.
     Call,
 }
 
-/// Properties of the event at which a fault may be injected; unknown ones are empty.
+/// Properties of the event at which a fault may be injected. Unknown ones are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct InjectionContext<'a> {
-    /// Uuid of the connection of a message.
+    /// UUID of the WebSocket connection.
     pub(crate) connection: &'a str,
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
@@ -42,11 +44,11 @@ pub(crate) struct InjectionContext<'a> {
     pub(crate) params: Option<&'a Value>,
 }
 
-/// Names of the listeners that can have faults.
+/// Names of the listeners at which faults can be injected.
 pub(crate) const LISTENERS: &[&str] = &["cloud", "access-point", "lan"];
 
 impl InjectionPoint {
-    /// Members of a matcher that are known there, beside hub and listener.
+    /// Returns the matcher fields that are known at this point, besides `hub` and `listener`.
     pub(crate) const fn knows(self) -> &'static [&'static str] {
         match self {
             Self::Listener | Self::Connection => &[],
@@ -58,7 +60,7 @@ impl InjectionPoint {
         }
     }
 
-    /// The injection point in error texts.
+    /// Returns the name of the injection point in error texts.
     pub(crate) const fn plural(self) -> &'static str {
         match self {
             Self::Listener => "listeners",
@@ -73,3 +75,6 @@ impl InjectionPoint {
         }
     }
 }
+
+/// Message of an injected error. The evidence policy recognises injected errors by it.
+pub(crate) const INJECTED: &str = "injected fault";

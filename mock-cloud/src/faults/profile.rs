@@ -1,20 +1,22 @@
-//! Profiles as named sets of faults: nothing that cannot be wished for one by one.
+//! The faults of the behaviour profiles. Each of them can also be requested individually.
 
 use crate::config::Profile;
 use crate::faults::kinds::FaultKind;
-use crate::faults::spec::{Fault, Trigger};
+use crate::faults::spec::{FaultSpec, Trigger};
 
-/// How long an Identity lives in the hostile profile, in seconds.
+/// Lifetime of an Identity in the profile `hostile`, in seconds.
 const SHORT_LIFE: u32 = 120;
 
-/// The faults of a profile. How often the real service does such things is not known: each often enough for a test to meet it,
-/// and seldom enough that a client that tries again gets through.
-pub(crate) fn faults(profile: Profile) -> Vec<Fault> {
-    let cloud = |mut fault: Fault| {
-        fault.matching.listener = Some("cloud".into());
+/// Returns the faults of a profile.
+///
+/// The probabilities are assumptions. They are high enough for a test to meet each fault, and low enough for a client with
+/// retries to succeed.
+pub(crate) fn faults(profile: Profile) -> Vec<FaultSpec> {
+    let cloud = |mut fault: FaultSpec| {
+        fault.matcher.listener = Some("cloud".into());
         fault
     };
-    let by = |share, kind| Fault::new(kind).when(Trigger::Chance(share));
+    let by = |share, kind| FaultSpec::new(kind).when(Trigger::Chance(share));
     match profile {
         Profile::Calm | Profile::Strict => Vec::new(),
         Profile::Hostile => vec![
@@ -24,7 +26,7 @@ pub(crate) fn faults(profile: Profile) -> Vec<Fault> {
             by(0.02, FaultKind::ReorderMessage),
             by(0.02, FaultKind::DuplicateMessage),
             by(0.05, FaultKind::LateMessage { millis: 20 }),
-            Fault::new(FaultKind::EarlyExpiry { seconds: SHORT_LIFE }),
+            FaultSpec::new(FaultKind::EarlyExpiry { seconds: SHORT_LIFE }),
         ],
     }
 }

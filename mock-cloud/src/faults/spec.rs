@@ -1,206 +1,216 @@
-//! A fault as it is wished for: what, when, for whom; and what cannot be wished for.
+//! The request for a fault: kind, trigger and matcher, with their checks.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha1::{Digest as _, Sha1};
 
+use crate::core::renamed;
 use crate::faults::kinds::{CATALOGUE, FaultKind, FaultParameter};
 use crate::faults::point::{InjectionContext, InjectionPoint, LISTENERS};
 
-/// Former names of faults.
-const RENAMED: &[(&str, &str)] = &[
-    ("slices", "fragment_writes"),
-    ("half_open", "unresponsive"),
-    ("storm", "broadcast_storm"),
-    ("slow_head", "slow_headers"),
-    ("foreign_answer", "unsolicited_reply"),
-    ("no_answer", "drop_reply"),
-    ("refuse", "connection_refused"),
-];
-
-/// Most faults of a cloud at the same time.
+/// Maximum number of active faults of a cloud.
 pub(crate) const MAX_FAULTS: usize = 256;
 
-/// When it goes wrong, counted over what matches.
+/// The trigger of a fault: it decides which of the matching events fire.
+///
+/// The count begins when the fault is added. It includes only events that match and to which the fault is applicable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Trigger {
-    /// Each time.
+    /// Fires for each event (default).
     #[default]
     Always,
-    /// The first so many times.
+    /// Fires for the first `n` events; `n` is at least 1.
     First(u64),
-    /// Each so manieth time.
+    /// Fires for every `n`-th event; `n` is at least 1.
     Every(u64),
-    /// The so manieth time only.
+    /// Fires for the `n`-th event only; `n` is at least 1.
     Nth(u64),
-    /// In that share of times, 0 to 1; 0 changes nothing.
+    /// Fires with this probability, 0 to 1. The value 0 never fires and draws no random number.
     Chance(f64),
 }
 
-/// What has to be so. What is absent does not matter.
+/// The conditions of a fault on an event. All given fields have to match; absent fields match every event (default).
+///
+/// The injection point decides which fields are accepted, see [`InjectionPoint`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Match {
-    /// Host name of the request, without port.
+pub struct Matcher {
+    /// Host name of the request, without port, in lower case.
     pub host: Option<String>,
-    /// Beginning of the path of the request.
+    /// Prefix of the path of the request. Starts with `/`.
     pub path: Option<String>,
-    /// HTTP method, or method of the call or message; a broadcast's `msg_subclass`.
+    /// HTTP method, method of a call or reply, or `msg_subclass` of a broadcast. Case-sensitive.
     pub method: Option<String>,
-    /// Serial of the hub that the connection talks to.
+    /// Serial of the hub that the event concerns.
     pub hub: Option<String>,
-    /// Name of the user who asks: of the tokens of a request, or of the login of a connection.
+    /// Name of the user, from the tokens of a request or the login of a connection. Case is ignored.
     pub user: Option<String>,
-    /// Uuid of the WebSocket connection, as in the journal.
+    /// UUID of the WebSocket connection, as in the journal.
     pub connection: Option<String>,
-    /// Parameters of a call, or of the query of a request, and the values that they have to have.
+    /// Required parameters of a call, or of the query of a request, with their values. Query values are text.
     pub params: Option<Map<String, Value>>,
-    /// Name of the listener: `cloud`, `access-point` or `lan`. The control API has no faults.
+    /// Name of the listener: `cloud`, `access-point` or `lan`.
     pub listener: Option<String>,
 }
 
-/// A fault.
+/// A request for a fault: its kind, trigger and matcher.
+///
+/// The JSON form is the body of `POST /faults`: the fault and its parameters, `when` (default: always) and `match` (default:
+/// every event). Unknown members are refused.
+///
+/// ```
+/// use ezlo_mock_cloud::faults::{FaultKind, FaultSpec, Trigger};
+///
+/// let fault = FaultSpec::new(FaultKind::Status { status: 503, retry_after: Some(2) })
+///     .path("/autha")
+///     .when(Trigger::First(2));
+/// let json = r#"{"fault":"status","status":503,"retry_after":2,"when":{"first":2},"match":{"path":"/autha"}}"#;
+/// assert_eq!(serde_json::from_str::<FaultSpec>(json)?, fault);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Fault {
-    /// What goes wrong.
+pub struct FaultSpec {
+    /// Kind of the fault, with its parameters.
     #[serde(flatten)]
     pub kind: FaultKind,
-    /// When.
+    /// Trigger (default: always).
     pub when: Trigger,
-    /// For whom.
+    /// Conditions on the event (default: none).
     #[serde(rename = "match")]
-    pub matching: Match,
+    pub matcher: Matcher,
 }
 
-impl<'de> Deserialize<'de> for Fault {
-    /// By hand: what is derived for flattened members passes over members that nobody knows, and a misspelt `when` would make
-    /// a fault that always fires.
+impl<'de> Deserialize<'de> for FaultSpec {
+    // The derived implementation ignores unknown members next to flattened ones, so a misspelt `when` would always fire.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
-        let mut wish = serde_json::Map::deserialize(deserializer)?;
-        let when = wish.remove("when").map_or_else(|| Ok(Trigger::Always), serde_json::from_value);
-        let matching = wish.remove("match").map_or_else(|| Ok(Match::default()), serde_json::from_value);
-        let name = wish.get("fault").and_then(serde_json::Value::as_str).unwrap_or_default();
-        if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == name) {
-            return Err(D::Error::custom(format!("fault `{name}` is now called `{new}`")));
+        let mut members = serde_json::Map::deserialize(deserializer)?;
+        let when = members.remove("when").map_or_else(|| Ok(Trigger::Always), serde_json::from_value);
+        let matcher = members.remove("match").map_or_else(|| Ok(Matcher::default()), serde_json::from_value);
+        let name = members.get("fault").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if let Some(new) = renamed::present(renamed::FAULTS, name) {
+            return Err(D::Error::custom(format!("fault `{name}` is now {new}")));
         }
         if let Some(entry) = CATALOGUE.iter().find(|entry| entry.fault == name) {
             let names: Vec<&str> =
                 ["when", "match"].into_iter().chain(entry.parameters.iter().map(|p| p.name)).collect();
-            if let Some(unknown) = wish.keys().find(|member| *member != "fault" && !names.contains(&member.as_str())) {
+            if let Some(unknown) = members.keys().find(|member| *member != "fault" && !names.contains(&member.as_str()))
+            {
                 let text = format!("unknown member `{unknown}`; {name} takes {}", names.join(", "));
                 return Err(D::Error::custom(text));
             }
         }
-        let kind = FaultKind::deserialize(serde_json::Value::Object(wish)).map_err(D::Error::custom)?;
-        Ok(Self { kind, when: when.map_err(D::Error::custom)?, matching: matching.map_err(D::Error::custom)? })
+        let kind = FaultKind::deserialize(serde_json::Value::Object(members)).map_err(D::Error::custom)?;
+        Ok(Self { kind, when: when.map_err(D::Error::custom)?, matcher: matcher.map_err(D::Error::custom)? })
     }
 }
 
-/// A fault cannot be taken.
+/// The error of a fault that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultError {
-    /// A number is out of bounds.
+    /// A parameter is out of its bounds.
     #[error("{what} is not between {least} and {most}")]
     Bounds {
-        /// Which.
+        /// Name of the parameter.
         what: String,
-        /// The smallest.
+        /// Smallest value.
         least: i64,
-        /// The largest.
+        /// Largest value.
         most: i64,
     },
-    /// It could never match.
-    #[error("{fault} is about {place}, which have no {member}; match by {knows}")]
+    /// The fault could never match, because its injection point does not provide the field.
+    #[error("{fault} acts on {place}, which have no {member}; match by {knows}")]
     NeverMatches {
         /// Name of the fault.
         fault: &'static str,
-        /// What it is about.
+        /// Injection point, in the plural.
         place: &'static str,
-        /// Member of the match.
+        /// Matcher field.
         member: &'static str,
-        /// What can be matched by.
+        /// Accepted matcher fields.
         knows: String,
     },
-    /// There is no such listener.
-    #[error("no listener is called {name:?}; there are {}", LISTENERS.join(", "))]
+    /// The listener does not exist.
+    #[error("unknown listener {name:?}; expected one of {}", LISTENERS.join(", "))]
     Listener {
-        /// What was asked for.
+        /// Requested name.
         name: String,
     },
-    /// A close code that stands for closes without one.
-    #[error("close code {0} is never sent; `abort` ends a connection without one")]
+    /// The close code is reserved for closes without a close frame.
+    #[error("close code {0} is never sent; `abort` ends a connection without a close frame")]
     CloseCode(u16),
-    /// No path begins so.
-    #[error("path is the beginning of a path, as /autha; none begins with {0:?}")]
+    /// The path prefix does not start with `/`.
+    #[error("path {0:?} does not start with `/`; use a prefix such as /autha")]
     Path(String),
-    /// Nobody can count connections that are not taken.
+    /// The trigger of `connection_refused` counts, but rejected connections cannot be counted.
     #[error(
         "`connection_refused` supports only when=\"always\": the system rejects these connections, so they cannot be counted"
     )]
     NotCounted,
-    /// The processes of a cluster do not share what it needs.
-    #[error("{0} is for a cloud of one process: each process of a cluster counts its own logins")]
+    /// The fault is not available in a cluster.
+    #[error(
+        "{0} is not available in a cluster, whose processes do not share the order of logins; use a single process"
+    )]
     OfOneProcess(&'static str),
-    /// There are too many.
-    #[error("there are {MAX_FAULTS} faults already; remove some")]
+    /// The maximum number of active faults is reached.
+    #[error("{MAX_FAULTS} faults are active already; remove some first")]
     TooMany,
 }
 
-impl Fault {
-    /// Each time, for everybody.
+impl FaultSpec {
+    /// Returns a fault that fires for each event.
     pub fn new(kind: FaultKind) -> Self {
-        Self { kind, when: Trigger::Always, matching: Match::default() }
+        Self { kind, when: Trigger::Always, matcher: Matcher::default() }
     }
 
-    /// When.
+    /// Sets the trigger (default: always).
     #[must_use]
     pub const fn when(mut self, when: Trigger) -> Self {
         self.when = when;
         self
     }
 
-    /// Only for requests whose path begins so.
+    /// Restricts the fault to requests whose path begins with `path`.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.matching.path = Some(path.into());
+        self.matcher.path = Some(path.into());
         self
     }
 
-    /// Only for that HTTP method, or that method of a call or message.
+    /// Restricts the fault to an HTTP method, a method of calls or replies, or a broadcast.
     #[must_use]
     pub fn method(mut self, method: impl Into<String>) -> Self {
-        self.matching.method = Some(method.into());
+        self.matcher.method = Some(method.into());
         self
     }
 
-    /// The same for equal faults, in every run.
+    /// Returns a hash that is equal for equal faults in every run.
     pub(crate) fn digest(&self) -> u64 {
         let digest = Sha1::digest(serde_json::to_vec(self).unwrap_or_default());
         digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
-    /// Only for that hub.
+    /// Restricts the fault to one hub.
     #[must_use]
     pub fn hub(mut self, serial: impl Into<String>) -> Self {
-        self.matching.hub = Some(serial.into());
+        self.matcher.hub = Some(serial.into());
         self
     }
 
-    /// What a match may name depends on where the fault is: a connection has no path yet.
+    /// Checks that the injection point provides every field of the matcher.
     fn check_match(&self) -> Result<(), FaultError> {
         let place = self.kind.injection_point();
         let wanted = [
-            ("host", self.matching.host.is_some()),
-            ("path", self.matching.path.is_some()),
-            ("method", self.matching.method.is_some()),
-            ("user", self.matching.user.is_some()),
-            ("connection", self.matching.connection.is_some()),
-            ("params", self.matching.params.is_some()),
+            ("host", self.matcher.host.is_some()),
+            ("path", self.matcher.path.is_some()),
+            ("method", self.matcher.method.is_some()),
+            ("user", self.matcher.user.is_some()),
+            ("connection", self.matcher.connection.is_some()),
+            ("params", self.matcher.params.is_some()),
         ];
         for (member, is_wanted) in wanted {
             if is_wanted && !place.knows().contains(&member) {
@@ -209,33 +219,38 @@ impl Fault {
                 return Err(FaultError::NeverMatches { fault, place: place.plural(), member, knows });
             }
         }
-        let Match { hub, listener, user, .. } = &self.matching;
+        let Matcher { hub, listener, user, .. } = &self.matcher;
         let is_cloud = matches!(place, InjectionPoint::Login | InjectionPoint::Token | InjectionPoint::Record);
         let local = listener.as_deref().is_some_and(|name| name != "cloud");
-        // A connection to the cloud is nobody's hub's before it says something.
-        let of_nobody =
+        // A connection to the cloud belongs to no hub before its first request.
+        let is_without_hub =
             matches!(place, InjectionPoint::Listener | InjectionPoint::Connection | InjectionPoint::Upgrade)
                 && listener.as_deref() == Some("cloud");
-        // A login and a token are nobody's hub's; users are known to the cloud alone.
+        // A login and a token belong to no hub, and only the cloud has users.
         let never = [
             ("hub", hub.is_some() && matches!(place, InjectionPoint::Login | InjectionPoint::Token)),
             ("listener", local && is_cloud),
             ("user on that listener", local && user.is_some()),
-            ("hub on that listener", of_nobody && hub.is_some()),
+            ("hub on that listener", is_without_hub && hub.is_some()),
         ];
         if let Some((member, _)) = never.into_iter().find(|(_, never)| *never) {
             let knows = place.knows().join(", ");
             return Err(FaultError::NeverMatches { fault: self.kind.name(), place: place.plural(), member, knows });
         }
-        if let Some(path) = self.matching.path.as_ref().filter(|path| !path.starts_with('/')) {
+        if let Some(path) = self.matcher.path.as_ref().filter(|path| !path.starts_with('/')) {
             return Err(FaultError::Path(path.clone()));
         }
-        match &self.matching.listener {
+        match &self.matcher.listener {
             Some(name) if !LISTENERS.contains(&name.as_str()) => Err(FaultError::Listener { name: name.clone() }),
             _ => Ok(()),
         }
     }
 
+    /// Checks trigger, matcher and parameters.
+    ///
+    /// # Errors
+    ///
+    /// The [`FaultError`] of the first member that is not accepted.
     pub(crate) fn check(&self) -> Result<(), FaultError> {
         self.check_match()?;
         self.check_trigger()?;
@@ -263,7 +278,7 @@ impl Fault {
         }
     }
 
-    /// Values inside the bounds of the table that are refused nevertheless.
+    /// Refuses the invalid values inside the bounds of the catalogue.
     fn check_gaps(&self) -> Result<(), FaultError> {
         if let FaultKind::Close { code: code @ (1005 | 1006 | 1015) } = &self.kind {
             return Err(FaultError::CloseCode(*code));
@@ -278,7 +293,8 @@ impl Fault {
     }
 }
 
-impl Match {
+impl Matcher {
+    /// Returns `true` if the event matches.
     pub(crate) fn holds(&self, facts: &InjectionContext<'_>) -> bool {
         let same = |wanted: &Option<String>, have: &str| wanted.as_deref().is_none_or(|wanted| wanted == have);
         same(&self.host, facts.host)
@@ -292,7 +308,7 @@ impl Match {
     }
 }
 
-/// Whether all of these are there, with these values. Values of a query are text.
+/// Returns `true` if `params` has all of `wanted`. A number matches its text, because values of a query are text.
 fn has(params: Option<&Value>, wanted: &Map<String, Value>) -> bool {
     let same = |have: &Value, want: &Value| {
         let text = want.to_string();

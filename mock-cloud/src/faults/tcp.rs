@@ -1,4 +1,4 @@
-//! A connection whose bytes come in pieces, or which is reset in the middle.
+//! Faults of a TCP connection: fragmented and delayed writes, limited rate, reset, stall and slow close.
 
 use std::io;
 use std::pin::Pin;
@@ -12,30 +12,31 @@ use tokio::time::Sleep;
 use crate::core::rng::Random;
 use crate::faults::kinds::FaultKind;
 
-/// How long a connection that nothing comes on is kept.
+/// Time after which a stalled or unresponsive connection is closed, in machine time.
 pub(crate) const HALF_OPEN_TIME: Duration = Duration::from_secs(600);
 
-/// A TCP connection with what goes wrong on it.
+/// A TCP connection with at most one fault.
 #[derive(Debug)]
 pub(crate) struct FaultyStream {
     stream: TcpStream,
-    /// Bytes that still go out before the reset, or before nothing goes out any more.
+    /// Bytes that are still sent before the reset or the stall.
     left: Option<u64>,
     stalls: bool,
-    /// How long the end takes.
+    /// Delay of the close.
     closing: Duration,
-    /// Most bytes of a piece.
+    /// Maximum size of a write, in bytes.
     piece: usize,
-    /// How long each piece takes, and how long each byte, by the machine's time.
+    /// Delay of each write, in machine time.
     latency: Option<Box<Latency>>,
+    /// Delay of each byte, in machine time.
     per_byte: Duration,
-    /// Until then nothing goes out.
+    /// Pending delay of the next write or of the close.
     wait: Option<Pin<Box<Sleep>>>,
-    /// A piece has waited and may go.
+    /// The delay of the next write has elapsed.
     may_go: bool,
 }
 
-/// How long pieces take.
+/// Distribution of the delay of writes, in milliseconds.
 #[derive(Debug, Default)]
 struct Latency {
     millis: u64,
@@ -45,7 +46,7 @@ struct Latency {
 }
 
 impl Latency {
-    /// How long the next one takes.
+    /// Returns the delay of the next write.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -54,7 +55,7 @@ impl Latency {
     )]
     fn next(&self) -> Duration {
         let Some(chance) = &self.chance else { return Duration::from_millis(self.millis) };
-        // Twelve of them make a normal distribution with a deviation of one.
+        // The sum of twelve uniform numbers approximates a normal distribution with a standard deviation of 1.
         let normal = (0..12).map(|_| chance.share()).sum::<f64>() - 6.0;
         let deviation = normal.clamp(-4.0, 4.0) * self.deviation as f64;
         let millis = self.millis as f64 + chance.share() * self.jitter as f64 + deviation;
@@ -63,7 +64,7 @@ impl Latency {
 }
 
 impl FaultyStream {
-    /// With that fault, if it is one of bytes on their way.
+    /// Wraps `stream`. Faults that do not act on its bytes have no effect.
     pub(crate) fn new(stream: TcpStream, fault: Option<&FaultKind>, seed: impl FnOnce() -> u64) -> Self {
         let whole = Self {
             stream,
@@ -87,7 +88,7 @@ impl FaultyStream {
                 Self { latency: Some(Box::new(latency)), ..whole }
             }
             Some(FaultKind::Bandwidth { bytes_per_second: rate }) => {
-                // Ten pieces a second: smooth enough, and few enough timers.
+                // Ten writes per second: smooth, with few timers.
                 let piece = usize::try_from(*rate / 10).unwrap_or(usize::MAX).max(1);
                 Self {
                     piece,
@@ -99,7 +100,7 @@ impl FaultyStream {
         }
     }
 
-    /// Waits as long as a piece of that length takes.
+    /// Waits for the delay of a write of `length` bytes.
     fn poll_wait(&mut self, context: &mut Context<'_>, length: usize) -> Poll<()> {
         if self.may_go {
             return Poll::Ready(());
@@ -120,8 +121,8 @@ impl FaultyStream {
         Poll::Ready(())
     }
 
-    /// Everything that may go out has gone: a reset, or silence for as long as any connection is kept that nothing comes on.
-    fn poll_over<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    /// Ends a connection that must not send more bytes: by a reset, for a stall after [`HALF_OPEN_TIME`].
+    fn poll_end<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if self.stalls {
             let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(HALF_OPEN_TIME)));
             ready!(wait.as_mut().poll(context));
@@ -135,7 +136,7 @@ impl FaultyStream {
     }
 }
 
-/// Whoever closes a connection with this set sends a reset. The error matters to nobody: the connection ends either way.
+/// Makes the close of the connection send a reset. An error is ignored, because the connection ends anyway.
 pub(crate) fn reset(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
 }
@@ -154,7 +155,7 @@ impl AsyncWrite for FaultyStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let room = self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
         if room == 0 {
-            return self.poll_over(context);
+            return self.poll_end(context);
         }
         let length = bytes.len().min(self.piece).min(room);
         ready!(self.poll_wait(context, length));
@@ -168,7 +169,7 @@ impl AsyncWrite for FaultyStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.left == Some(0) {
-            return self.poll_over(context);
+            return self.poll_end(context);
         }
         Pin::new(&mut self.stream).poll_flush(context)
     }
@@ -194,17 +195,17 @@ mod tests {
     }
 
     #[test]
-    fn pieces_take_as_long_as_the_distribution_says() {
+    fn delays_of_writes_follow_the_distribution() {
         let mean = |all: &[u64]| all.iter().sum::<u64>() / all.len() as u64;
         let even = drawn(30, 40, 0);
         assert!(even.iter().all(|time| (30..=70).contains(time)) && (48..=52).contains(&mean(&even)));
-        assert!(even.iter().any(|time| *time < 34) && even.iter().any(|time| *time > 66), "as likely at its ends");
+        assert!(even.iter().any(|time| *time < 34) && even.iter().any(|time| *time > 66), "uniform up to its ends");
         let normal = drawn(100, 0, 10);
         assert!(normal.iter().all(|time| (60..=140).contains(time)) && (98..=101).contains(&mean(&normal)));
         let near = normal.iter().filter(|time| (90..=110).contains(*time)).count();
-        assert!((1300..1500).contains(&near), "two of three within one deviation: {near}");
+        assert!((1300..1500).contains(&near), "about two thirds lie within one deviation: {near}");
         assert!(drawn(1, 0, 50).contains(&0), "cut off at 0");
-        assert_eq!(drawn(30, 40, 10), drawn(30, 40, 10), "the seed repeats it");
+        assert_eq!(drawn(30, 40, 10), drawn(30, 40, 10), "equal seeds yield equal delays");
         assert_eq!(Latency { millis: 7, ..Latency::default() }.next(), Duration::from_millis(7));
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong with a message, as frames: no sockets here.
+//! Faults of WebSocket messages, as a conversion of a message to frames without I/O.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -8,10 +8,10 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::faults::kinds::FaultKind;
 
-/// Pieces that a fragmented message comes in.
+/// Maximum number of frames of a fragmented message.
 const FRAGMENTS: usize = 3;
 
-/// The frames that go out for a message with that fault. Those that end the connection or wait for others are not here.
+/// Returns the frames that are sent for a message. The writer handles faults that end the connection, delay or reorder.
 pub(crate) fn frames(fault: Option<&FaultKind>, text: Utf8Bytes) -> Vec<Message> {
     let own = |text: &Utf8Bytes| Message::Text(text.clone());
     let before =
@@ -47,7 +47,7 @@ pub(crate) fn frames(fault: Option<&FaultKind>, text: Utf8Bytes) -> Vec<Message>
     }
 }
 
-/// Whether that fault makes a difference to this message: there are none that change what is not in it.
+/// Returns `true` if the fault changes this message.
 pub(crate) fn can_change(fault: &FaultKind, text: &Utf8Bytes) -> bool {
     let change: fn(&mut Value) = match fault {
         FaultKind::UnknownMember => with_member,
@@ -75,7 +75,7 @@ fn fragments(text: &Utf8Bytes) -> Vec<Message> {
     pieces.into_iter().enumerate().map(frame).collect()
 }
 
-/// The message with blanks behind it, that long.
+/// Returns the message padded with trailing blanks to a length of `bytes`.
 fn padded(text: &str, bytes: usize) -> Utf8Bytes {
     let mut long = text.to_owned();
     long.extend(std::iter::repeat_n(' ', bytes.saturating_sub(text.len())));
@@ -94,7 +94,7 @@ fn changed(text: &Utf8Bytes, change: fn(&mut Value)) -> Utf8Bytes {
     }
 }
 
-/// A member that nobody knows, in the result and in each object of its lists.
+/// Adds an unknown member to the result and to each object of its lists.
 fn with_member(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -106,7 +106,7 @@ fn with_member(value: &mut Value) {
     }
 }
 
-/// Words that hubs choose from lists of theirs.
+/// Members whose values are enumerated.
 const TOKENS: &[&str] = &[
     "category",
     "subcategory",
@@ -136,7 +136,7 @@ fn with_wrong_serial(value: &mut Value) {
     });
 }
 
-/// Every member of every object in it, at any depth.
+/// Calls `change` for every member of every object, at any depth.
 fn each_member(value: &mut Value, change: &impl Fn(&str, &mut Value)) {
     match value {
         Value::Object(members) => {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_the_message() {
+    fn fragments_join_to_the_message() {
         for text in ["{}", "x", r#"{"id":"é","result":{"name":"Küche"}}"#] {
             let pieces = sent(FaultKind::Fragments, text);
             let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.clone().into_data().to_vec()).collect();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_changed_is_the_result() {
+    fn faults_change_only_the_result_of_a_message() {
         let list = r#"{"id":1,"error":null,"result":{"devices":[{"_id":"a"}],"n":1}}"#;
         let text = |fault| sent(fault, list)[0].to_text().unwrap().to_owned();
         assert_eq!(text(FaultKind::NullLists), r#"{"id":1,"error":null,"result":{"devices":null,"n":1}}"#);

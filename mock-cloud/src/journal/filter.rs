@@ -1,47 +1,58 @@
-//! Which entries somebody wants.
+//! The filter of journal entries.
 
-use crate::journal::{Entry, EntryKind};
+use crate::journal::entry::{Entry, EntryKind};
 
-/// Which entries are meant; what is absent does not matter.
+/// A filter of journal entries. All given fields have to match; absent fields match every entry (default).
+///
+/// The JSON form is the member `match` of `POST /expectations`.
+///
+/// ```
+/// use ezlo_mock_cloud::journal::{EntryKind, Filter};
+///
+/// let not_found = Filter { status: Some(404), ..Filter::kind(EntryKind::Answer).name("/locator") };
+/// let json = r#"{"kind":"answer","name":"/locator","status":404}"#;
+/// assert_eq!(serde_json::from_str::<Filter>(json)?, not_found);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
-    /// Only later ones than this number.
+    /// Entries after the entry with this number (default: 0, all entries).
     pub since: u64,
-    /// Only of that kind.
+    /// Entries of this kind.
     pub kind: Option<EntryKind>,
-    /// Only with that name.
+    /// Entries with exactly this name.
     pub name: Option<String>,
-    /// Only of that connection.
+    /// Entries of the WebSocket connection with this UUID.
     pub connection: Option<String>,
-    /// Only what that entry led to.
+    /// Entries that the entry with this number led to.
     pub cause: Option<u64>,
-    /// Only with that HTTP status or close code.
+    /// Entries with this HTTP status or close code.
     pub status: Option<u16>,
-    /// Only whose name begins so, as requests by their path.
+    /// Entries whose name begins with this text, such as requests by their path.
     pub path: Option<String>,
-    /// Only of that HTTP method, or about that method of a hub.
+    /// Entries with this HTTP method or hub method in their content.
     pub method: Option<String>,
-    /// Only with that host.
+    /// Requests with this host name, without port.
     pub host: Option<String>,
-    /// Only about that hub, by its serial: its changes, control calls and requests about it, faults that hit it. Messages are
-    /// told apart by their connection.
+    /// Changes, control calls, requests and faults of the hub with this serial. Messages are selected by `connection`.
     pub hub: Option<String>,
 }
 
 impl Filter {
-    /// That kind.
+    /// Returns a filter for entries of this kind.
     pub fn kind(kind: EntryKind) -> Self {
         Self { kind: Some(kind), ..Self::default() }
     }
 
-    /// That name too.
+    /// Restricts the filter to entries with exactly this name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
+    /// Returns `true` if the entry matches.
     pub(crate) fn holds(&self, entry: &Entry) -> bool {
         entry.seq > self.since
             && self.kind.is_none_or(|kind| kind == entry.kind)

@@ -1,8 +1,8 @@
-//! What the journal keeps, as bytes in blocks: writing an entry allocates nothing, and threads seldom wait for each other.
-//! A message that begins like the one before it, as one that is passed on and one that many are told, refers to that.
+//! The storage of the journal: entries as bytes in blocks. Writing an entry usually allocates nothing and rarely contends.
+//! A message with the same prefix as the previous one, such as a forwarded or broadcast one, refers to that prefix.
 //!
-//! Each of the first threads writes into a front of its own; one that is full goes behind those before it, and the oldest
-//! block comes back to be written anew. Whoever reads takes what is new under all locks, and puts it in order without them.
+//! Each thread writes into one of several open blocks. A full block joins the queue of full blocks, and the oldest block is
+//! reused. A reader copies new entries under all locks and sorts them without locks.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,33 +10,37 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::journal::EntryKind;
+use crate::journal::entry::EntryKind;
 
-/// Entries that are kept, and bytes of messages in them, each counted whole; the oldest go first, a block at a time.
+/// Maximum number of entries in full blocks. The oldest block is dropped first.
 pub(crate) const MOST_ENTRIES: usize = 16_384;
+/// Maximum bytes of entries in full blocks. A shared prefix counts for each entry.
 pub(crate) const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Entries of one block, and bytes as they stand in it. What is longer has a block for itself.
+/// Maximum number of entries of one block.
 pub(crate) const BLOCK_ENTRIES: usize = 64;
+/// Maximum stored bytes of one block. A longer entry has a block of its own.
 const BLOCK_BYTES: usize = 16 * 1024;
-/// Fewest bytes that a message refers to in one before; half of it at least.
+/// Minimum bytes of a shared prefix. It must also be half of the message.
 const WORTHWHILE: usize = 64;
-/// Threads that write without meeting; more share.
+/// Number of blocks that are written concurrently. More threads share them.
 const FRONTS: usize = 8;
 
-/// What the bytes of an entry are.
+/// The meaning of the bytes of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
+    /// A WebSocket message.
     Message,
+    /// The parts of a [`RequestRecord`](crate::journal::RequestRecord).
     Request,
-    /// The path of the request.
+    /// A response. The name is the path of the request.
     Answer,
-    /// Content as JSON, or nothing.
+    /// Content as JSON, or empty.
     Named,
-    /// What a hub tells, each in a line.
+    /// Names of broadcasts, one per line.
     Hub,
 }
 
-/// An entry without its bytes.
+/// The fixed-size part of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     pub(crate) seq: u64,
@@ -46,15 +50,15 @@ pub(crate) struct Head {
     pub(crate) form: Form,
     pub(crate) status: Option<u16>,
     connection: Span,
-    /// Bytes of the name, which comes before the rest.
+    /// Length of the name in bytes. The name precedes the rest.
     name: u32,
-    /// What the rest begins with: where that stands in the block.
+    /// Shared prefix of the rest.
     same: Span,
-    /// Where the bytes of its own end in the block.
+    /// End of the entry's own bytes in the block.
     end: usize,
 }
 
-/// Bytes in a block.
+/// A range of bytes in a block.
 #[derive(Debug, Clone, Copy, Default)]
 struct Span {
     begin: u32,
@@ -73,8 +77,8 @@ impl Span {
     }
 }
 
-/// An entry as it is kept: looked into only when somebody asks. Not `Debug`, as all that has its text: paths and queries may
-/// hold tokens and passwords.
+/// A stored entry, which is decoded only when it is read. Types with its text are not `Debug`, because paths and queries may
+/// contain tokens and passwords.
 pub(crate) struct Kept<'a> {
     pub(crate) head: &'a Head,
     pub(crate) connection: &'a str,
@@ -90,7 +94,7 @@ impl Kept<'_> {
     }
 }
 
-/// What is to be kept.
+/// An entry to store.
 #[derive(Clone, Copy)]
 pub(crate) struct News<'a> {
     pub(crate) at_ms: i64,
@@ -100,7 +104,7 @@ pub(crate) struct News<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) connection: &'a str,
     pub(crate) name: &'a str,
-    /// One after the other.
+    /// Parts that are concatenated.
     pub(crate) rest: &'a [&'a str],
 }
 
@@ -114,10 +118,11 @@ impl News<'_> {
 struct Block {
     heads: Vec<Head>,
     text: String,
-    /// Bytes of all of them, each counted whole.
-    told: usize,
-    /// What the last message was, or began with, and the last connection.
+    /// Bytes of all entries. A shared prefix counts for each entry.
+    total_bytes: usize,
+    /// The last message, or the prefix that it shared.
     last: Span,
+    /// The last connection.
     connection: Span,
 }
 
@@ -133,7 +138,7 @@ impl Block {
     }
 
     fn push(&mut self, seq: u64, news: &News<'_>) {
-        self.told += news.bytes();
+        self.total_bytes += news.bytes();
         if self.connection.within(&self.text) != news.connection {
             self.connection = Span::of(self.text.len(), news.connection.len());
             self.text.push_str(news.connection);
@@ -160,7 +165,7 @@ impl Block {
         });
     }
 
-    /// Writes what is not in the one before; gives what is.
+    /// Writes the part of a message that the previous one does not have; returns the shared prefix.
     fn push_message(&mut self, text: &str) -> Span {
         let same = common(self.last.within(&self.text), text);
         if same < WORTHWHILE.max(text.len() / 2) {
@@ -177,14 +182,14 @@ impl Block {
         self.heads.last().map_or(0, |head| head.seq)
     }
 
-    /// Those after that number.
+    /// Returns the entries after `since`.
     fn kept_since(&self, since: u64) -> impl Iterator<Item = Kept<'_>> {
         let first = self.heads.partition_point(|head| head.seq <= since);
         (first..self.heads.len()).map(|at| {
             let begin = at.checked_sub(1).map_or(0, |before| self.heads[before].end);
             let head = &self.heads[at];
             let connection = head.connection.within(&self.text);
-            // A connection that is new stands before.
+            // A new connection is stored before the name.
             let begin = begin.max((head.connection.begin + head.connection.length) as usize);
             let (name, own) = self.text[begin..head.end].split_at(head.name as usize);
             let rest = match (head.same.within(&self.text), own) {
@@ -195,24 +200,24 @@ impl Block {
         })
     }
 
-    /// A copy of those after that number.
+    /// Returns a copy of the entries after `since`.
     fn tail(&self, since: u64) -> Self {
         let mut tail = Self::default();
         self.kept_since(since).for_each(|kept| kept.keep_in(&mut tail));
         tail
     }
 
-    /// Without entries, and without more room than a block needs.
+    /// Clears the block and limits its capacity.
     fn emptied(mut self) -> Self {
         self.heads.clear();
         self.text.clear();
-        (self.told, self.last, self.connection) = (0, Span::default(), Span::default());
+        (self.total_bytes, self.last, self.connection) = (0, Span::default(), Span::default());
         self.text.shrink_to(BLOCK_BYTES);
         self
     }
 }
 
-/// Bytes that both begin with; all of them, or nearly so.
+/// Returns the length of the common prefix, rounded down to 32 bytes and a character unless both are equal.
 fn common(one: &str, text: &str) -> usize {
     let ((one_chunks, one_rest), (other_chunks, other_rest)) =
         (one.as_bytes().as_chunks::<32>(), text.as_bytes().as_chunks::<32>());
@@ -226,7 +231,7 @@ fn common(one: &str, text: &str) -> usize {
     if one.len() == text.len() && one_rest == other_rest { one.len() } else { text.floor_char_boundary(same) }
 }
 
-/// A thread's own block, on cache lines of its own.
+/// A block that is being written, on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Front(Mutex<Written>);
@@ -234,33 +239,33 @@ struct Front(Mutex<Written>);
 #[derive(Debug, Default)]
 struct Written {
     block: Block,
-    /// How many there were of each kind, the forgotten ones too.
+    /// Number of entries of each kind, including dropped ones.
     counts: [u64; EntryKind::ALL.len()],
 }
 
-/// The blocks that are full.
+/// The full blocks.
 #[derive(Debug, Default)]
 struct Full {
     blocks: VecDeque<Arc<Block>>,
     entries: usize,
     bytes: usize,
-    /// Number of the newest entry that is forgotten. Older ones that another block still has are not shown any more.
+    /// Number of the newest dropped entry. Older entries in other blocks are hidden, so that the journal has no gaps.
     forgotten: u64,
 }
 
 impl Full {
-    /// Takes a block in; gives one to write into.
-    fn takes(&mut self, block: Block) -> Block {
+    /// Adds a full block, drops the oldest ones above the limits and returns an empty block.
+    fn add_block(&mut self, block: Block) -> Block {
         self.entries += block.heads.len();
-        self.bytes += block.told;
+        self.bytes += block.total_bytes;
         self.blocks.push_back(Arc::new(block));
         let mut free = None;
         while self.entries > MOST_ENTRIES || self.bytes > MOST_BYTES {
             let Some(oldest) = self.blocks.pop_front() else { break };
             self.entries -= oldest.heads.len();
-            self.bytes -= oldest.told;
+            self.bytes -= oldest.total_bytes;
             self.forgotten = self.forgotten.max(oldest.last());
-            // Somebody may be reading it.
+            // A reader may still use the block.
             free = Arc::into_inner(oldest).or(free);
         }
         free.map_or_else(
@@ -289,7 +294,7 @@ thread_local! {
     static OWN: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Which front this thread writes into.
+/// Returns the index of the block that this thread writes.
 fn own() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     OWN.get().unwrap_or_else(|| {
@@ -300,27 +305,27 @@ fn own() -> usize {
 }
 
 impl Ring {
-    /// Keeps an entry; gives its number.
+    /// Stores an entry; returns its number.
     pub(crate) fn keep(&self, news: &News<'_>) -> u64 {
         let mut front = lock(&self.fronts[own()].0);
         let front = &mut *front;
         if !front.block.has_room(news.bytes()) {
             let full = std::mem::take(&mut front.block);
-            front.block = lock(&self.full).takes(full);
+            front.block = lock(&self.full).add_block(full);
         }
-        // Under the lock: who has all of them sees every entry up to the newest.
+        // Under the lock, so that a reader with all locks sees every entry up to the newest number.
         let seq = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         front.counts[news.kind as usize] += 1;
         front.block.push(seq, news);
         seq
     }
 
-    /// Number of the newest entry.
+    /// Returns the number of the newest entry.
     pub(crate) fn last(&self) -> u64 {
         self.next.load(Ordering::Acquire)
     }
 
-    /// Number of the newest entry that is forgotten.
+    /// Returns the number of the newest dropped entry.
     pub(crate) fn forgotten(&self) -> u64 {
         lock(&self.full).forgotten
     }
@@ -334,7 +339,7 @@ impl Ring {
         counts
     }
 
-    /// What is kept after that number, as it is now: copied under all locks, looked into without.
+    /// Returns the entries after `since` at this moment. They are copied under all locks and decoded without locks.
     pub(crate) fn since(&self, since: u64) -> Cut {
         let fronts: Vec<_> = self.fronts.iter().map(|front| lock(&front.0)).collect();
         let full = lock(&self.full);
@@ -346,7 +351,7 @@ impl Ring {
     }
 }
 
-/// What was kept at a moment.
+/// The stored entries at one moment.
 #[derive(Debug)]
 pub(crate) struct Cut {
     blocks: Vec<Arc<Block>>,
@@ -354,7 +359,7 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// In order, the oldest first.
+    /// Returns the entries in order, the oldest first.
     pub(crate) fn kept(&self) -> Vec<Kept<'_>> {
         let mut kept: Vec<_> = self.blocks.iter().flat_map(|block| block.kept_since(self.since)).collect();
         kept.sort_unstable_by_key(|kept| kept.head.seq);
@@ -373,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_many_threads_come_in_order_and_none_is_missing() {
+    fn entries_of_many_threads_are_ordered_without_gaps() {
         let ring = Ring::default();
         std::thread::scope(|scope| {
             for _ in 0..FRONTS * 2 {
@@ -400,11 +405,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_refers_to_another_is_read_whole(
+        fn entries_with_a_shared_prefix_are_read_completely(
             texts in prop::collection::vec((0_usize..2000, 0_usize..100, 0_usize..4), 1..80), since in 0_u64..80,
         ) {
             let ring = Ring::default();
-            // Two ends differ inside of a character.
+            // `ö` and `ä` differ only in their second byte.
             let entry = |(begin, end, n): (usize, usize, usize)| {
                 (["", "c", "ccc", "c"][n], "a".repeat(begin) + &["ö", "ä", "b", ""][n].repeat(end))
             };
@@ -423,31 +428,31 @@ mod tests {
     }
 
     #[test]
-    fn what_refers_to_another_counts_whole() {
+    fn a_shared_prefix_counts_for_each_entry() {
         let ring = Ring::default();
         let begin = "x".repeat(8 * 1024);
         for n in 0..4096 {
             ring.keep(&news("", &[&(begin.clone() + &n.to_string())]));
         }
-        let told: usize = ring.since(0).kept().iter().map(|kept| kept.rest.len()).sum();
-        assert!(told <= MOST_BYTES + BLOCK_ENTRIES * 9 * 1024, "{told}: whoever looks holds all of it");
+        let total_bytes: usize = ring.since(0).kept().iter().map(|kept| kept.rest.len()).sum();
+        assert!(total_bytes <= MOST_BYTES + BLOCK_ENTRIES * 9 * 1024, "{total_bytes} bytes in memory of a reader");
     }
 
     #[test]
-    fn what_many_are_told_stands_there_once() {
+    fn a_message_to_many_connections_is_stored_once() {
         let text = "x".repeat(300);
         let mut block = Block::default();
         for seq in 1..=50 {
             block.push(seq, &news("", &[&text]));
         }
         block.push(51, &news("", &[&(text.clone() + "y")]));
-        assert!((301..301 + 33).contains(&block.text.len()), "and the connection once: {block:?}");
+        assert!((301..301 + 33).contains(&block.text.len()), "the connection is stored once too: {block:?}");
     }
 
     #[test]
-    fn the_oldest_go_first_and_what_is_kept_has_no_gap() {
+    fn the_oldest_entries_are_dropped_first_without_gaps() {
         let ring = Ring::default();
-        // A thread that says something once, long ago.
+        // The block of this thread has one old entry.
         std::thread::scope(|scope| drop(scope.spawn(|| ring.keep(&news("old", &[])))));
         for _ in 0..3 * MOST_ENTRIES {
             ring.keep(&news("n", &[]));
@@ -462,9 +467,9 @@ mod tests {
             ring.keep(&news("n", &[&long]));
         }
         assert!(lock(&ring.full).bytes <= MOST_BYTES);
-        assert!((3..=5).contains(&ring.since(0).kept().len()), "three, and what this thread writes into");
+        assert!((3..=5).contains(&ring.since(0).kept().len()), "three full blocks and the block of this thread");
         let full = lock(&ring.full);
-        assert_eq!(full.bytes, full.blocks.iter().map(|block| block.told).sum::<usize>());
+        assert_eq!(full.bytes, full.blocks.iter().map(|block| block.total_bytes).sum::<usize>());
         assert_eq!(full.entries, full.blocks.iter().map(|block| block.heads.len()).sum::<usize>());
     }
 }

@@ -1,28 +1,30 @@
-//! What the journal shows of what crossed the wire: everything but secrets.
+//! Masking of secrets in the content of journal entries.
 
 use ezlo_protocol::rpc::Envelope;
 use ezlo_protocol::secret::masked;
 use serde_json::{Map, Value, json};
 
-/// Longest text that is shown whole, in characters.
+/// A message longer than 16 times this number of bytes is shown without its content.
 const SHOWN_TEXT: usize = 4096;
-/// Names of a query that the journal shows, and characters of each.
+/// Maximum number of query names that are shown.
 const SHOWN_NAMES: usize = 32;
+/// Maximum length of a query name, in characters.
 const SHOWN_NAME: usize = 64;
 
-/// Names in a query, as the journal shows them: a part without a value may be anything, and what is long may be a token.
+/// Returns the parameter names of a query, masked and shortened. A part without `=` is omitted, because it may be a secret.
 pub(crate) fn query_names(query: &str) -> Vec<String> {
     let named = query.split('&').filter_map(|part| part.split_once('=')).filter(|(name, _)| !name.is_empty());
     named.take(SHOWN_NAMES).map(|(name, _)| shown_name(name)).collect()
 }
 
+/// Returns the name, masked and shortened.
 pub(crate) fn shown_name(name: &str) -> String {
     masked(name).chars().take(SHOWN_NAME).collect()
 }
 
-/// JsonObjectWriter whose values nobody else needs to see, by name in lower case.
+/// Members with secret values, in lower case.
 const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "value_code"];
-/// Parts of such names.
+/// Parts of the names of members with secret values, in lower case.
 const SECRET_PARTS: &[&str] = &[
     "passw",
     "passk",
@@ -39,7 +41,7 @@ const SECRET_PARTS: &[&str] = &[
     "key_",
     "_code",
 ];
-/// Parts of paths that a secret comes after.
+/// Path segments that precede a secret.
 const BEFORE_SECRETS: &[&str] = &["session", "token", "key"];
 
 fn is_secret(name: &str) -> bool {
@@ -47,11 +49,11 @@ fn is_secret(name: &str) -> bool {
     SECRET.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
-/// A path without session tokens: neither what comes after `session` nor what is long enough to be one.
+/// Returns the path with masked secrets: the segments after `session`, `token` and `key`, and segments like a token.
 pub(crate) fn shown_path(path: &str) -> String {
     let mut hides = false;
     let parts = path.split('/').map(|part| {
-        // `/info/session/token` is the name of a call.
+        // `/info/session/token` is a call without a secret.
         let shown = if hides && !part.is_empty() && part != "token" { "***".to_owned() } else { masked(part) };
         hides = BEFORE_SECRETS.iter().any(|name| part.eq_ignore_ascii_case(name));
         shown
@@ -59,7 +61,7 @@ pub(crate) fn shown_path(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// A message as it is shown.
+/// Returns a message with masked secrets. A long message is shown as `id` and `bytes`, other text as its length only.
 pub(crate) fn shown(text: &str) -> Value {
     if text.len() > SHOWN_TEXT * 16 {
         let envelope = Envelope::parse(text).unwrap_or_default();
@@ -68,19 +70,19 @@ pub(crate) fn shown(text: &str) -> Value {
     }
     match serde_json::from_str::<Value>(text) {
         Ok(message) => hidden(message, ""),
-        // What is no message may be anything.
+        // Text that is not JSON may contain secrets.
         Err(_) => json!({"unreadable": true, "bytes": text.len()}),
     }
 }
 
-/// The value without secrets; `under` is the name of the member that it is.
+/// Masks the secrets in `value`, the value of the member `under`.
 fn hidden(value: Value, under: &str) -> Value {
     match value {
         Value::Object(members) => {
-            // An item that holds codes: its value is one, whatever it looks like.
+            // The value of an item with codes is a secret of any type.
             let holds_codes = members.get("name").and_then(Value::as_str).is_some_and(|name| name.contains("code"));
             let hide = |(name, value): (String, Value)| {
-                // The code of an error is a number and no secret.
+                // The numeric code of an error is not a secret.
                 let is_plain = value.is_null() || name == "code" && value.is_number() && under == "error";
                 let is_code = holds_codes && matches!(name.as_str(), "value" | "valueFormatted");
                 let secret = !is_plain && (is_code || is_secret(&name));
@@ -95,7 +97,7 @@ fn hidden(value: Value, under: &str) -> Value {
     }
 }
 
-/// A text without the secrets that may be inside: addresses carry keys, and JSON is sent as text too.
+/// Masks the secrets in a string, which may be JSON or a URL with keys.
 fn shown_text(text: String) -> String {
     if text.starts_with(['{', '[']) {
         return match serde_json::from_str::<Value>(&text) {

@@ -1,4 +1,4 @@
-//! A cloud that is one process of several.
+//! The start of a cloud that is one process of a cluster.
 
 use std::sync::Arc;
 
@@ -6,15 +6,17 @@ use crate::cluster::nats::Nats;
 use crate::config::{ClusterUrl, Config};
 use crate::core::clock::Clock;
 use crate::core::rng::Random;
-use crate::mock_cloud::{CloudContext, StartError, write_certificate};
-use crate::persistence::rows::PersistedState;
+use crate::mock_cloud::error::StartError;
+use crate::mock_cloud::write_certificate;
 use crate::persistence::writer::StateWriter;
+use crate::server::context::CloudContext;
 use crate::tls::Authority;
 use crate::tls::names::TlsNames;
 use crate::world::World;
+use crate::world::persisted_state::PersistedState;
 use ezlo_hub_sim::world_file::WorldFile;
 
-/// Joins the cluster at that NATS server, or begins it.
+/// Joins the cluster at this NATS server. The first process writes the initial state; the others read it.
 pub(crate) async fn join(
     mut config: Config,
     file: WorldFile,
@@ -39,26 +41,28 @@ pub(crate) async fn join(
     let (rows, news) = nats.rows().await.map_err(|error| failed(&error))?;
     let mut state = PersistedState::from_rows(rows).map_err(|error| failed(&error))?;
     if state.about.living != config.assumptions.simulate_behaviours {
-        return Err(failed(&"its houses live, or do not, as --living says: give the same to all processes"));
+        return Err(failed(
+            &"--simulate-behaviours differs from the first process of the cluster; give the same flag to all processes",
+        ));
     }
     config.seed = state.about.seed;
-    let file = config.load_world()?;
-    // All processes present certificates of the same authority, so none of them may replace it.
+    let file = crate::worlds::load(&config.world)?;
+    // All processes sign with the same authority, so no process may replace it.
     let names = TlsNames::new(config.bind, &config.tls_names);
     let authority = Authority::restore_as_is(&state.authority, &clock, names)?;
     let origin = origin(config, file, authority, state.about.begun_ms)?;
     state.snapshot.add_copies(&origin.file, origin.begun_ms);
-    // What it gives out is not what the others give out.
+    // The processes share the seed, so each draws from a seed of its own: ids and tokens never collide.
     let own = origin.config.seed ^ nats.node().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     state.snapshot.random = Random::new(own);
     state.snapshot.accounts.number_from(nats.node());
-    let keeper = StateWriter::new(origin.about(), origin.authority.to_persisted());
+    let keeper = StateWriter::new();
     let world_config =
         crate::world::WorldConfig { keeper: Some(Arc::clone(&keeper)), asleep: true, ..origin.world_config(clock) };
     let world = World::from_snapshot(state.snapshot, world_config);
-    nats.begin(&world, news).await.map_err(|error| failed(&error))?;
+    nats.begin(&world, news, crate::server::control::hub_calls::handler).await.map_err(|error| failed(&error))?;
     if let Some(store) = nats.shared_rows() {
-        keeper.begin(Box::new(store), Arc::downgrade(&world)).map_err(|error| failed(&error))?;
+        keeper.begin(Box::new(store), Box::new(origin.row_source(&world))).map_err(|error| failed(&error))?;
     }
     world.join(Arc::new(nats));
     Ok((world, origin))

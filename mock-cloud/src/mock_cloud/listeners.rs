@@ -1,4 +1,4 @@
-//! The ports of a world, and the ready line that tells of them.
+//! Starts the listeners of a world and builds its ready line.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,20 +7,21 @@ use ezlo_protocol::serial::Serial;
 
 use crate::config::Ports;
 use crate::core::ready_line::{Ready, ReadyHub, ReadyUser, ReadyWifi};
-use crate::mock_cloud::{CloudContext, StartError};
+use crate::mock_cloud::error::StartError;
 use crate::server;
+use crate::server::context::CloudContext;
 use crate::server::mdns::Announcer;
-use crate::server::{ListenerKind, Shared};
+use crate::server::shared::{ListenerKind, Shared};
 use ezlo_hub_sim::Local;
 use ezlo_hub_sim::world_file::HubKind;
 
-/// Hubs that get ports of their own; four listeners each.
+/// Number of hubs with ports of their own. Each needs up to four listeners.
 const HUBS_WITH_PORTS: usize = 16;
 
-/// Hubs of the ready line; the first ones of the world file. All can be asked for by serial.
+/// Number of hubs in the ready line, in the order of the world file. The control API shows every hub.
 const MOST_READY: usize = 1000;
 
-/// What a world listens on.
+/// The listeners of one world.
 pub(crate) struct Listeners<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) origin: &'a CloudContext,
@@ -78,7 +79,7 @@ impl Listeners<'_> {
         Ok(address)
     }
 
-    /// The first user of the account that has it now.
+    /// Returns the first user of the account that owns the hub now.
     fn owner(&self, serial: &Serial) -> Option<String> {
         let accounts = self.shared.world.accounts();
         let account = accounts.ownership(serial)?.account;
@@ -91,7 +92,7 @@ impl Listeners<'_> {
             let ports = self.ports;
             let lan = || ListenerKind::Lan { hub: Arc::clone(cell) };
             let name = |what: &str| format!("{what} of hub {}", cell.serial);
-            // Fixed ports are counted up from hub to hub; 0 stays "any".
+            // Fixed ports count up from hub to hub. Port 0 stays 0: any free port.
             let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
             let ap = self.listen(&name("access point"), port(ports.ap), ListenerKind::AccessPoint(Arc::clone(cell)))?;
             let root = ListenerKind::AccessPointRoot(Arc::clone(cell));

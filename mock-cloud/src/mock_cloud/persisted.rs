@@ -1,28 +1,29 @@
-//! A cloud that goes on from a state folder, and is kept in it.
+//! The start of a cloud with a state directory.
 
+use crate::mock_cloud::state_files::read_file;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::core::clock::Clock;
-use crate::mock_cloud::CloudContext;
-use crate::persistence::StateError;
+use crate::persistence::error::StateError;
 use crate::persistence::redb_store::StateFile;
-use crate::persistence::rows::{PersistedState, RowKey};
+use crate::persistence::rows::RowKey;
 use crate::persistence::writer::StateWriter;
+use crate::server::context::CloudContext;
+use crate::world::persisted_state::PersistedState;
 use crate::world::{World, WorldConfig};
 use ezlo_hub_sim::world_file::WorldFile;
 
-/// A state folder that is being opened.
+/// A state directory that is being opened.
 pub(crate) struct Kept {
     folder: PathBuf,
-    /// What is there already, and its file.
+    /// The existing state and its open file; `None` for a new state.
     before: Option<(StateFile, PersistedState)>,
 }
 
-/// How often the time is kept of a clock that does not go with the machine's. What it had gone on since, when the program was
-/// killed, is gone.
+/// Interval at which the time of a clock is persisted that differs from the machine's clock. A crash loses the time since then.
 const TIME_KEPT_EVERY: Duration = Duration::from_secs(1);
 
 impl Kept {
@@ -32,7 +33,7 @@ impl Kept {
             return Ok(Self { folder, before: None });
         }
         let file = StateFile::open(&folder)?;
-        let state = file.read()?;
+        let state = read_file(&file)?;
         let path = file.path().to_owned();
         if state.about.digest != world.digest {
             return Err(StateError::OtherWorld { path, world: state.about.world });
@@ -43,12 +44,12 @@ impl Kept {
         Ok(Self { folder, before: Some((file, state)) })
     }
 
-    /// The state that is there already.
+    /// Returns the existing state.
     pub(crate) fn state(&self) -> Option<&PersistedState> {
         self.before.as_ref().map(|(_, state)| state)
     }
 
-    /// The clock as it went on from there: one that was given keeps its manner, and shows no earlier time.
+    /// Returns the clock of the world, moved to the persisted time if that is later. A given clock keeps its own speed.
     pub(crate) fn clock(&self, given: Option<Clock>) -> Clock {
         let is_own = given.is_none();
         let clock = given.unwrap_or_else(Clock::real);
@@ -61,26 +62,28 @@ impl Kept {
         clock
     }
 
-    /// The world as it was, or as it begins, kept from now on. When this returns, what it begins with is.
+    /// Continues the existing state, or creates and persists the initial one. Every later change is persisted.
     pub(crate) fn resume(self, origin: &CloudContext, clock: Clock) -> Result<Arc<World>, StateError> {
-        let keeper = StateWriter::new(origin.about(), origin.authority.to_persisted());
+        let keeper = StateWriter::new();
         let world_config = WorldConfig { keeper: Some(Arc::clone(&keeper)), ..origin.world_config(clock) };
         let (world, file) = match self.before {
             Some((file, mut state)) => {
-                // Hubs that nobody had touched are in the world file still.
+                // Only hubs that a request has addressed have rows. The others are derived from the world file.
                 state.snapshot.add_copies(&origin.file, origin.begun_ms);
                 (World::from_snapshot(state.snapshot, world_config), file)
             }
             None => {
                 let world = World::new(world_config);
-                let rows = world.kept(keeper.about.clone(), keeper.authority.clone()).rows();
+                let rows = world.kept(origin.about(), origin.authority.to_persisted()).rows();
                 (world, StateFile::create(&self.folder, &rows)?)
             }
         };
         let path = file.path().to_owned();
-        keeper.begin(Box::new(file), Arc::downgrade(&world)).map_err(|source| StateError::Io { path, source })?;
+        keeper
+            .begin(Box::new(file), Box::new(origin.row_source(&world)))
+            .map_err(|source| StateError::Io { path, source })?;
         if origin.authority.is_replaced() {
-            // The authority's row is written with all others only.
+            // The row of the authority is written only together with all other rows.
             drop(keeper.mark_all());
         }
         let clock = world.clock.clone();

@@ -1,4 +1,4 @@
-//! The database in a state folder: one table of rows, changed in transactions.
+//! The database of a state directory: one table of rows, changed in transactions.
 
 use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, StorageError, TableDefinition};
 
-use crate::persistence::rows::{PersistedState, Row};
+use crate::persistence::error::StateError;
+use crate::persistence::rows::Row;
 use crate::persistence::writer::Store;
-use crate::persistence::{FILE, StateError};
 
-/// Where a new file is made, before it takes its place.
+/// Name of a new file until it is complete.
 const BESIDE: &str = "state.redb.new";
-/// Where a file goes that was damaged, when another takes its place.
+/// Name of a damaged file after it was replaced.
 const ASIDE: &str = "state.redb.damaged";
 
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 
-/// Memory for pages. Rows are written more than read, and all at once at the start.
+/// Size of the page cache in bytes. It is small, because rows are read only at the start, all at once.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// An open state file; nobody else has it open.
+/// An open state file, locked against other processes.
 pub(crate) struct StateFile {
     path: PathBuf,
     database: Database,
@@ -44,25 +44,25 @@ impl Store for StateFile {
 }
 
 impl StateFile {
-    /// Whether the folder has a state, good or not.
+    /// Returns true if the directory holds a state file, valid or not.
     pub(crate) fn is_in(folder: &Path) -> bool {
         folder.join(FILE).exists()
     }
 
-    /// Opens the state of a folder. Every page is checked against its sum.
+    /// Opens the state of a directory and verifies the checksum of every page.
     pub(crate) fn open(folder: &Path) -> Result<Self, StateError> {
         let path = folder.join(FILE);
         let io = |source| StateError::Io { path: path.clone(), source };
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
-        // The library would make a new database of an empty file.
+        // redb would initialise an empty file as a new database.
         if file.metadata().map_err(io)?.len() == 0 {
-            return Err(StateError::Damaged { path, reason: "it is empty".into() });
+            return Err(StateError::Damaged { path, reason: "the file is empty".into() });
         }
         let database = database(&path, file)?;
         Ok(Self { path, database })
     }
 
-    /// Makes the state of a folder that has none. It is there whole, or not at all.
+    /// Creates the state of a directory atomically.
     pub(crate) fn create(folder: &Path, rows: &[Row]) -> Result<Self, StateError> {
         let (path, beside) = (folder.join(FILE), folder.join(BESIDE));
         let io = |source| StateError::Io { path: path.clone(), source };
@@ -77,16 +77,16 @@ impl StateFile {
             Err(std::fs::TryLockError::WouldBlock) => return Err(StateError::InUse { path: beside }),
             Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
         }
-        // What somebody left who was killed while making it.
+        // The remains of a process that crashed during creation.
         file.set_len(0).map_err(io)?;
         let made = Self { database: database(&beside, file)?, path: beside.clone() };
         made.write(rows, 0)?;
         drop(made);
-        // Not over a state that came meanwhile.
+        // A link, unlike a rename, does not overwrite a state that another process created meanwhile.
         match std::fs::hard_link(&beside, &path) {
             Ok(()) => std::fs::remove_file(&beside).map_err(io)?,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(StateError::Exists { path }),
-            // There are file systems without links.
+            // Some file systems have no hard links.
             Err(_) => std::fs::rename(&beside, &path).map_err(io)?,
         }
         #[cfg(unix)]
@@ -94,7 +94,7 @@ impl StateFile {
         Self::open(folder)
     }
 
-    /// Moves what is in a folder aside, whatever it is, and says where to.
+    /// Moves the state file of a directory aside, valid or not, and returns its new path.
     pub(crate) fn move_aside(folder: &Path) -> Result<PathBuf, StateError> {
         let (path, aside) = (folder.join(FILE), folder.join(ASIDE));
         std::fs::rename(&path, &aside).map_err(|source| StateError::Io { path, source })?;
@@ -105,12 +105,7 @@ impl StateFile {
         &self.path
     }
 
-    /// The state that is kept.
-    pub(crate) fn read(&self) -> Result<PersistedState, StateError> {
-        PersistedState::from_rows(self.rows()?).map_err(|reason| self.damaged(reason))
-    }
-
-    fn rows(&self) -> Result<Vec<Row>, StateError> {
+    pub(crate) fn rows(&self) -> Result<Vec<Row>, StateError> {
         careful(&self.path, || {
             let reading = self.database.begin_read()?;
             let table = match reading.open_table(ROWS) {
@@ -154,12 +149,12 @@ impl StateFile {
         careful(&self.path, written)?.map_err(|error| StateError::Io { path: self.path.clone(), source: io(error) })
     }
 
-    fn damaged(&self, reason: String) -> StateError {
+    pub(crate) fn damaged(&self, reason: String) -> StateError {
         StateError::Damaged { path: self.path.clone(), reason }
     }
 }
 
-/// The database in that file, which is nobody else's.
+/// Opens or initialises the database in a file. The file is locked against other processes.
 fn database(path: &Path, file: std::fs::File) -> Result<Database, StateError> {
     let backend = FileBackend::new(file).map_err(|error| refused(path, error))?;
     let mut builder = Database::builder();
@@ -168,10 +163,10 @@ fn database(path: &Path, file: std::fs::File) -> Result<Database, StateError> {
     opened.map_err(|error| refused(path, error))
 }
 
-/// The library answers a damaged file with an error, or so it means to; a panic is one too.
+/// Runs an operation of redb. Damaged files can make redb panic; a panic is reported as [`StateError::Damaged`].
 fn careful<R>(path: &Path, act: impl FnOnce() -> R) -> Result<R, StateError> {
     catch_unwind(AssertUnwindSafe(act))
-        .map_err(|_| StateError::Damaged { path: path.to_owned(), reason: "its pages contradict each other".into() })
+        .map_err(|_| StateError::Damaged { path: path.to_owned(), reason: "its pages are inconsistent".into() })
 }
 
 fn refused(path: &Path, error: DatabaseError) -> StateError {
@@ -184,3 +179,6 @@ fn refused(path: &Path, error: DatabaseError) -> StateError {
         other => StateError::Damaged { path, reason: other.to_string() },
     }
 }
+
+/// Name of the file in a state directory.
+pub(crate) const FILE: &str = "state.redb";

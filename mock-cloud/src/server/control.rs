@@ -1,78 +1,58 @@
-//! The control API: where everything is, what time it is, and what there is to play with. On a port of its own, for tests,
-//! never for the clients under test. One table says what there is; the description at `/openapi.json` is made from it.
+//! The control API, on a port of its own. Tests use it, the clients under test do not. The table of calls is the source of
+//! `/openapi.json`.
 
-use std::pin::Pin;
+use crate::core::renamed::{self, Renamed};
+use crate::server::control::hub_calls::wherever;
+use crate::server::control::request::Action;
+use crate::server::control::request::Call;
+use crate::server::control::request::refusal;
 
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::json;
 
+use crate::journal::cause::with_cause;
+use crate::journal::entry::EntryKind;
 use crate::journal::shown::shown_path;
-use crate::journal::{EntryKind, with_cause};
-use crate::server::Shared;
-use crate::server::http::{Reply, Request};
-use crate::world::hub_handle::HubHandle;
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 
 pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod faults;
+pub(crate) mod hub_calls;
 pub(crate) mod hubs;
 pub(crate) mod journal;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
+pub(crate) mod request;
 pub(crate) mod users;
 pub(crate) mod worlds;
 
-#[cfg(feature = "cluster")]
-
-/// One call.
-struct Call {
-    method: Method,
-    /// `{}` stands for a serial or a number.
-    path: &'static str,
-    /// What it does, for people.
-    does: &'static str,
-    /// A body that it takes; empty when it takes none.
-    body: &'static str,
-    act: Action,
-}
-
-/// An answer that is waited for.
-type Waiting<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
-
-/// How it is done.
-enum Action {
-    /// Without waiting.
-    Now(fn(&Shared, &Request) -> Reply),
-    /// Waiting for something.
-    Later(for<'a> fn(&'a Shared, &'a Request) -> Waiting<'a>),
-    /// With what stands in place of `{}`.
-    With(fn(&Shared, &str) -> Reply),
-    /// The same with the request.
-    Of(fn(&Shared, &str, &Request) -> Reply),
-    /// With what stands in place of `{}`, waiting for something.
-    LaterWith(for<'a> fn(&'a Shared, &'a str) -> Waiting<'a>),
-    /// To the hub whose serial stands in place of `{}`; with a body to show.
-    Hub(fn(&HubHandle, &[u8], &'static str) -> Reply),
-}
-
+/// Answers a request to the control API.
 pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
     if !is_local(request) {
-        // A page in a browser must not reach this by a name that it made point here.
-        return refusal(StatusCode::FORBIDDEN, "the control API answers to localhost and addresses only");
+        // Protects against DNS rebinding by a page in a browser.
+        let host = request.host.name();
+        let text =
+            format!("host {host:?} is refused; the control API accepts localhost, wN.localhost and IP addresses");
+        return refusal(StatusCode::FORBIDDEN, &text);
     }
     if is_from_elsewhere(request) {
-        return refusal(StatusCode::FORBIDDEN, "the control API takes nothing from pages of other places");
+        let origin = request.header("origin").unwrap_or("unknown");
+        let text = format!("origin {origin:?} is refused; the control API accepts requests of its own origin only");
+        return refusal(StatusCode::FORBIDDEN, &text);
     }
     let path = request.path.trim_end_matches('/');
-    // What a copy copied would have numbers of its own, which names do not tell apart.
+    // Forks of a fork have numbers of their own, which host names do not distinguish.
     if path.starts_with("/worlds")
-        && crate::server::http::world_routing::world_number(&request.host.name()).is_some_and(|number| number > 0)
+        && crate::server::http::message::world_number(&request.host.name()).is_some_and(|number| number > 0)
     {
-        return refusal(StatusCode::CONFLICT, "copies are made, kept and ended by the first world's name");
+        let text = format!("{path} is not available under the host name of a fork; use the name of the original world");
+        return refusal(StatusCode::CONFLICT, &text);
     }
     let mut allowed = Vec::new();
-    // HEAD is GET without a body; the body is taken off where answers are written.
+    // A HEAD request is handled as GET. The body is removed when the reply is written.
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
     for call in calls::CALLS {
         let Some(part) = matches(call.path, path) else { continue };
@@ -95,41 +75,41 @@ pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
             Action::Of(act) => with_cause(seq, || act(shared, part, request)),
             Action::LaterWith(act) => act(shared, part).await,
             Action::Hub(act) => {
-                hubs::wherever(
-                    shared,
-                    part,
-                    call,
-                    |hub| with_cause(seq, || act(hub, &request.body, call.body)),
-                    request,
-                )
-                .await
+                wherever(shared, part, call, |hub| with_cause(seq, || act(hub, &request.body, call.body)), request)
+                    .await
             }
         };
     }
     if allowed.is_empty() {
-        return nothing();
+        return unknown_path(request, path);
     }
     let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} takes {names}"));
+    let mut reply = refusal(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("{path} does not accept {}; it accepts {names}", request.method),
+    );
     reply.headers.extend(HeaderValue::from_str(&names).ok().map(|names| (ALLOW, names)));
     reply
 }
 
-/// Whether a call does something to the world; looking and waiting do not.
+/// Returns whether a call changes the world. Reads and expectations do not.
 fn is_mutation(call: &Call) -> bool {
     call.method != Method::GET && call.path != "/expectations"
 }
 
-/// A query that the call does not have is a mistake that would go unseen.
+/// Refuses an unknown query parameter: a misspelt filter would otherwise have no effect.
 fn unknown_query(call: &Call, request: &Request) -> Option<Reply> {
     let known = calls::QUERIES.iter().filter(|(path, _)| *path == call.path && call.method == Method::GET);
     let known: Vec<&str> = known.flat_map(|(_, query)| query.iter().map(|(name, ..)| *name)).collect();
-    let strange = request.query.iter().find(|(name, _)| !known.contains(&name.as_str()))?;
-    let knows = if known.is_empty() { "no query".to_owned() } else { known.join(", ") };
-    Some(refusal(StatusCode::BAD_REQUEST, &format!("{} takes {knows}, not {:?}", call.path, strange.0)))
+    let unknown = request.query.iter().find(|(name, _)| !known.contains(&name.as_str()))?;
+    let accepted = if known.is_empty() { "no query".to_owned() } else { known.join(", ") };
+    Some(refusal(
+        StatusCode::BAD_REQUEST,
+        &format!("unknown query parameter {:?}; {} takes {accepted}", unknown.0, call.path),
+    ))
 }
 
-/// What stands in place of `{}`; empty when there is none in the pattern. `None` when they differ.
+/// Returns the part of the path in place of `{}`, empty for a pattern without `{}`; `None` if the path does not match.
 fn matches<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     match pattern.split_once("{}") {
         None => (pattern == path).then_some(""),
@@ -140,47 +120,50 @@ fn matches<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-fn nothing() -> Reply {
+/// Refuses a path without a call. The text of a former path names its replacement.
+fn unknown_path(request: &Request, path: &str) -> Reply {
+    let former = |(pattern, _): &&Renamed| {
+        pattern
+            .split_once(' ')
+            .is_some_and(|(method, pattern)| request.method == method && matches(pattern, path).is_some())
+    };
+    if let Some((_, new)) = renamed::CONTROL_CALLS.iter().find(former) {
+        return refusal(StatusCode::NOT_FOUND, &format!("{} {path} is now {new}", request.method));
+    }
     let mut paths: Vec<&str> = calls::CALLS.iter().map(|call| call.path).collect();
     paths.dedup();
-    refusal(StatusCode::NOT_FOUND, &format!("no such control call; there are {}", paths.join(", ")))
+    refusal(
+        StatusCode::NOT_FOUND,
+        &format!("no control call has the path {path:?}; the paths are {}", paths.join(", ")),
+    )
 }
 
-/// Whether a page of another place sends it: the browser says so.
+/// Returns whether a page of another origin sent the request, by the headers that browsers add.
 fn is_from_elsewhere(request: &Request) -> bool {
-    let here = |origin: &str| {
+    let is_own = |origin: &str| {
         origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(&request.host.authority))
     };
-    request.header("origin").is_some_and(|origin| !here(origin))
+    request.header("origin").is_some_and(|origin| !is_own(origin))
         || request.header("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
 }
 
+/// Returns whether the host name is `localhost`, a fork's name or an IP address.
 fn is_local(request: &Request) -> bool {
     let name = request.host.name();
     name == "localhost"
-        || crate::server::http::world_routing::world_number(&name).is_some()
+        || crate::server::http::message::world_number(&name).is_some()
         || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
 }
 
-/// What a body wishes for: an object, nothing else.
-fn wish<T: serde::de::DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Reply> {
-    let wrong = |text: &str| refusal(StatusCode::BAD_REQUEST, &format!("send {example}: {text}"));
-    // Lists would be read as the members of an object in their order.
-    match body.trim_ascii_start().first() {
-        None => Err(wrong("the body is empty")),
-        Some(b'{') => serde_json::from_slice(body).map_err(|error| wrong(&error.to_string())),
-        Some(_) => Err(wrong("that is no object")),
-    }
-}
-
-/// A call that takes no body is not given one: what it says would go unread.
+/// Refuses a body for a call without one: its content would have no effect.
 fn unwanted_body(call: &Call, request: &Request) -> Option<Reply> {
     let body = request.body.trim_ascii();
     let is_nothing = body.is_empty() || body == b"{}" || body == b"null";
     let unwanted = call.body.is_empty() && call.method != Method::GET && !is_nothing;
-    unwanted.then(|| refusal(StatusCode::BAD_REQUEST, &format!("{} {} takes no body", call.method, call.path)))
-}
-
-pub(crate) fn refusal(status: StatusCode, text: &str) -> Reply {
-    Reply::new(status, "application/json", json!({"error": text}).to_string())
+    unwanted.then(|| {
+        refusal(
+            StatusCode::BAD_REQUEST,
+            &format!("{} {} takes no body; received {} bytes", call.method, call.path, body.len()),
+        )
+    })
 }

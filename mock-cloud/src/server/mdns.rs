@@ -1,4 +1,4 @@
-//! Hubs announced on the local network, as real ones announce themselves.
+//! Announces hubs on the local network by mDNS, as real hubs do.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,10 +7,10 @@ use mdns_sd::{ServiceDaemon, ServiceInfo};
 use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::world_file::HubKind;
 
-/// What hubs call themselves (the vendor's guide, three clients).
+/// Service type of hubs (the vendor's guide, three clients).
 const SERVICE: &str = "_ezlo._tcp.local.";
 
-/// Announces hubs until it is dropped.
+/// An mDNS daemon that announces hubs until it is dropped.
 pub(crate) struct Announcer(ServiceDaemon);
 
 impl std::fmt::Debug for Announcer {
@@ -20,11 +20,12 @@ impl std::fmt::Debug for Announcer {
 }
 
 impl Announcer {
+    /// Starts the daemon.
     pub(crate) fn new() -> Result<Self, mdns_sd::Error> {
         ServiceDaemon::new().map(Self)
     }
 
-    /// Announces a hub whose local port is at that address, while it is on its network.
+    /// Returns a future that announces a hub at the given address while the hub is on its network.
     pub(crate) fn announce(
         &self,
         hub: &HubActor,
@@ -35,9 +36,9 @@ impl Announcer {
         on_network.mark_changed();
         Ok(async move {
             while on_network.changed().await.is_ok() {
-                let there = *on_network.borrow_and_update();
-                // The daemon ends with the cloud; then nobody is told any more.
-                if there {
+                let is_announced = *on_network.borrow_and_update();
+                // Errors are ignored because the daemon ends together with the cloud.
+                if is_announced {
                     let _ = daemon.register(service.clone());
                 } else {
                     let _ = daemon.unregister(service.get_fullname());
@@ -49,13 +50,15 @@ impl Announcer {
 
 impl Drop for Announcer {
     fn drop(&mut self) {
-        // Says goodbye for every hub; the daemon's own thread does it.
+        // The daemon's thread sends the goodbye messages of all hubs.
         let _ = self.0.shutdown();
     }
 }
 
-/// Linux hubs: guide20:p3, spaces in the names of TXT members included, with `serial` beside `Serial` for a client that
-/// reads it so. EzloPi: its firmware's source.
+/// Creates the service of a hub.
+///
+/// Linux hubs use the names of (guide20:p3), including the spaces in the names of TXT members. EzloPi hubs use those of the
+/// firmware's source (EzloPi).
 fn service(hub: &HubActor, address: SocketAddr) -> Result<ServiceInfo, mdns_sd::Error> {
     let serial = hub.serial.as_str();
     let model = hub.read(|hub| hub.model.clone());
@@ -81,7 +84,7 @@ fn service(hub: &HubActor, address: SocketAddr) -> Result<ServiceInfo, mdns_sd::
     let bound: Option<IpAddr> = (!address.ip().is_unspecified()).then(|| address.ip());
     let ip = bound.map(|ip| ip.to_string()).unwrap_or_default();
     let info = ServiceInfo::new(SERVICE, &instance, &host, ip.as_str(), address.port(), members.as_slice())?;
-    // Bound to every address: whatever this machine has.
+    // Without a specific address, all addresses of this machine are announced.
     Ok(if bound.is_none() { info.enable_addr_auto() } else { info })
 }
 
@@ -101,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_clients_look_for() {
+    fn announced_names_match_those_that_clients_search() {
         let info = service(&hub("90000001"), "127.0.0.1:17000".parse().unwrap()).unwrap();
-        // The dot is escaped in the written form of a DNS name, not on the wire.
+        // The dot is escaped only in the text form of a DNS name, not on the wire.
         assert_eq!(info.get_fullname(), r"eZLO h2\.1 controller (90000001)._ezlo._tcp.local.");
         assert_eq!((info.get_hostname(), info.get_port()), ("HUB90000001.local.", 17000));
         assert_eq!(info.get_property_val_str("serial"), Some("90000001"), "a client reads it in lower case");

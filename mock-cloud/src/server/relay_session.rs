@@ -1,7 +1,7 @@
-//! The NMA relay, without sockets: what a connection says and what it gets.
+//! The protocol of the NMA relay, without sockets.
 //!
-//! A connection is nothing until it logs in as a user or registers as a controller. A user then chooses a hub with
-//! `register` and talks to it; a controller speaks for its hub.
+//! A connection must log in as a user or register as a controller. A user then selects a hub with `register` and sends calls to
+//! it. A controller sends and answers for its hub.
 
 use crate::evidence::error_table;
 use crate::evidence::policy;
@@ -17,45 +17,44 @@ use ezlo_protocol::serial::Serial;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::cluster::{Backplane, OpenTunnel, RemoteHub};
+use crate::cluster::RemoteHub;
 use crate::config::Profile;
 use crate::wire::frame_scan::{FrameHeader, scan_header};
 use crate::wire::frame_writer;
 use crate::wire::frame_writer::ReplyRoute;
 use crate::world::World;
+use crate::world::backplane::{Backplane, OpenTunnel};
 use crate::world::hub_actor::HubActor;
 use crate::world::outbox::Link;
 use crate::world::tokens::{AuthError, Caller, ShownPair};
 use ezlo_hub_sim::decode;
 use ezlo_hub_sim::json::RawJson;
 use ezlo_hub_sim::world_file::HubKind;
-/// Fewest digits of a serial.
+
+/// Minimum number of digits of a serial.
 const SHORTEST_SERIAL: usize = 8;
 
-/// Waits until there is room for what comes next.
+/// A future that completes when the next message can be forwarded.
 pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection to the relay.
 #[derive(Debug)]
 pub(crate) struct RelaySession {
     link: Link,
-    /// The name that the client used for the relay.
+    /// Host name that the client used for the relay.
     host: Box<str>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
+    /// Neither logged in nor registered.
     Unknown,
-    User {
-        caller: Caller,
-        hub: Option<Arc<HubActor>>,
-    },
-    /// A user whose hub lives in whichever process of the cluster.
-    RemoteClient {
-        caller: Caller,
-        far: RemoteHub,
-    },
+    /// A user, and the selected hub of this process.
+    User { caller: Caller, hub: Option<Arc<HubActor>> },
+    /// A user in a cluster, whose hub can run in any process.
+    RemoteClient { caller: Caller, remote: RemoteHub },
+    /// A hub that is a process of its own.
     Controller(Arc<HubActor>),
 }
 
@@ -64,7 +63,7 @@ impl RelaySession {
         Self { link, host: host.into(), state: State::Unknown }
     }
 
-    /// When the user's Identity expires, Unix seconds.
+    /// Returns the expiry of the user's Identity, in Unix seconds.
     pub(crate) const fn expires(&self) -> Option<i64> {
         match &self.state {
             State::User { caller, .. } | State::RemoteClient { caller, .. } => Some(caller.expires),
@@ -72,7 +71,7 @@ impl RelaySession {
         }
     }
 
-    /// Number of the user who has logged in.
+    /// Returns the number of the user who has logged in.
     pub(crate) const fn user(&self) -> Option<u64> {
         match &self.state {
             State::User { caller, .. } | State::RemoteClient { caller, .. } => Some(caller.user),
@@ -80,11 +79,12 @@ impl RelaySession {
         }
     }
 
+    /// Returns the connection's UUID.
     pub(crate) fn connection(&self) -> &str {
         &self.link.conn_id
     }
 
-    /// The hub that the connection talks to, or speaks for.
+    /// Returns the hub that the user selected or that the controller sends for, if it runs in this process.
     pub(crate) const fn hub(&self) -> Option<&Arc<HubActor>> {
         match &self.state {
             State::User { hub: Some(hub), .. } | State::Controller(hub) => Some(hub),
@@ -92,18 +92,18 @@ impl RelaySession {
         }
     }
 
-    /// The serial of that hub, wherever it lives.
+    /// Returns the serial of the hub, also if it runs in another process.
     pub(crate) fn serial(&self) -> Option<&Serial> {
         match &self.state {
-            State::RemoteClient { far, .. } => Some(far.serial()),
+            State::RemoteClient { remote, .. } => Some(remote.serial()),
             _ => self.hub().map(|hub| &hub.serial),
         }
     }
 
-    /// Waits until what comes next can be passed on; `None` when it can now.
+    /// Returns a future that waits until the next message can be forwarded, or `None` if it can be forwarded now.
     pub(crate) fn room(&self) -> Option<Room> {
         match &self.state {
-            State::RemoteClient { far, .. } if !far.has_room() => Some(Box::pin(far.room())),
+            State::RemoteClient { remote, .. } if !remote.has_room() => Some(Box::pin(remote.room())),
             _ => None,
         }
     }
@@ -112,12 +112,15 @@ impl RelaySession {
         &self.link
     }
 
+    /// Journals and handles a text message of the client.
     pub(crate) fn on_text(&mut self, world: &Arc<World>, text: &str) {
-        let came = world.journal.came(&self.link.conn_id, text);
-        came.as_cause(|| self.on_message(world, text));
+        let received = world.journal.came(&self.link.conn_id, text);
+        received.as_cause(|| self.on_message(world, text));
     }
 
-    /// What is only passed on is looked at, not read; true when it was.
+    /// Forwards a message after a scan of its header only. Returns whether it did.
+    ///
+    /// The strict profile and active faults need the parsed message, so nothing is forwarded this way then.
     fn try_forward(&self, world: &Arc<World>, text: &str) -> bool {
         if world.profile == Profile::Strict || world.faults.any_active() {
             return false;
@@ -133,7 +136,7 @@ impl RelaySession {
             State::User { hub: Some(hub), .. } => {
                 let Some(controller) = hub.controller() else { return false };
                 let passes = |seen: FrameHeader<'_>| {
-                    seen.kind == FrameKind::Request && seen.sender.is_none() && !is_own(seen.method)
+                    seen.kind == FrameKind::Request && seen.sender.is_none() && !is_relay_method(seen.method)
                 };
                 let is_passed = scan_header(text).is_some_and(passes);
                 if is_passed {
@@ -169,7 +172,7 @@ impl RelaySession {
 
     fn on_request(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) {
         let method = request.method.as_deref().unwrap_or_default();
-        if is_own(method)
+        if is_relay_method(method)
             && let Some(refused) = policy::refuse_method(world.assumptions.min_evidence, method)
         {
             self.reply(world, request, method, &Err(refused));
@@ -181,7 +184,7 @@ impl RelaySession {
                 self.reply(world, request, method, &outcome);
             }
             RelayRegister::NAME if self.is_user() && world.backplane().is_some() => {
-                if let Err(error) = self.visit(world, request, text) {
+                if let Err(error) = self.open_tunnel(world, request, text) {
                     self.reply(world, request, method, &Err(error));
                 }
             }
@@ -200,8 +203,8 @@ impl RelaySession {
                 State::User { hub: Some(hub), caller } => {
                     hub.relayed_call(request, text, &self.link, || world.user_name(caller.user));
                 }
-                State::RemoteClient { far, .. } => {
-                    if !far.call(text) {
+                State::RemoteClient { remote, .. } => {
+                    if !remote.call(text) {
                         self.refuse(world, request, method, "nma.ezlo.unavailable");
                     }
                 }
@@ -213,9 +216,10 @@ impl RelaySession {
     }
 
     fn reply(&self, world: &World, request: &Envelope<'_>, method: &str, outcome: &Result<RawJson, RpcError>) {
-        let weak = outcome.as_ref().err();
-        let weak = weak.and_then(|error| error_table::replacement_for(world.assumptions.min_evidence, error)).map(Err);
-        self.link.send(&frame_writer::reply(request, method, weak.as_ref().unwrap_or(outcome), ReplyRoute::Relay));
+        let error = outcome.as_ref().err();
+        let other =
+            error.and_then(|error| error_table::replacement_for(world.assumptions.min_evidence, error)).map(Err);
+        self.link.send(&frame_writer::reply(request, method, other.as_ref().unwrap_or(outcome), ReplyRoute::Relay));
     }
 
     fn refuse(&self, world: &World, request: &Envelope<'_>, method: &str, data: &str) {
@@ -246,9 +250,9 @@ impl RelaySession {
     fn register(&mut self, world: &Arc<World>, request: &Envelope<'_>) -> Result<RawJson, RpcError> {
         match &self.state {
             State::User { caller, hub } => {
-                let chosen = world.hub_for(caller.account, &wanted(request)?)?;
+                let chosen = world.hub_for(caller.account, &requested_serial(request)?)?;
                 let (caller, before) = (caller.clone(), hub.clone());
-                self.watch(before.as_ref(), &chosen)?;
+                self.subscribe(before.as_ref(), &chosen)?;
                 self.state = State::User { caller, hub: Some(chosen) };
             }
             State::RemoteClient { .. } | State::Unknown | State::Controller(_) => {
@@ -266,31 +270,31 @@ impl RelaySession {
         matches!(self.state, State::User { .. } | State::RemoteClient { .. })
     }
 
-    /// Turns to a hub that lives in whichever process of the cluster; it is answered once that is known.
-    fn visit(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) -> Result<(), RpcError> {
-        let serial = wanted(request)?;
+    /// Selects a hub that can run in any process of the cluster. The `register` is answered when its process has replied.
+    fn open_tunnel(&mut self, world: &Arc<World>, request: &Envelope<'_>, text: &str) -> Result<(), RpcError> {
+        let serial = requested_serial(request)?;
         let (State::User { caller, .. } | State::RemoteClient { caller, .. }, Some(backplane)) =
             (&self.state, world.backplane())
         else {
             return Err(RpcError::known("nma.user.notlogged"));
         };
-        if let State::RemoteClient { far, .. } = &self.state
-            && far.is_at(&serial)
+        if let State::RemoteClient { remote, .. } = &self.state
+            && remote.is_at(&serial)
         {
             self.reply(world, request, REGISTERED, &Ok(RawJson::empty()));
             return Ok(());
         }
         let caller = caller.clone();
-        // Of its own each time: the one that went is not the one that came.
+        // A new id for each tunnel, so that the end of the previous tunnel cannot end the new one.
         let conn_id = world.random.uuid();
-        let visit = OpenTunnel { serial, account: caller.account, user: caller.user, conn_id };
-        let far = RemoteHub::go(world, backplane, &self.link, visit, text.into());
-        self.state = State::RemoteClient { caller, far };
+        let tunnel = OpenTunnel { serial, account: caller.account, user: caller.user, conn_id };
+        let remote = RemoteHub::go(world, backplane, &self.link, tunnel, text.into());
+        self.state = State::RemoteClient { caller, remote };
         Ok(())
     }
 
-    /// A second `register` turns the connection to the other hub (inferred).
-    fn watch(&self, before: Option<&Arc<HubActor>>, chosen: &Arc<HubActor>) -> Result<(), RpcError> {
+    /// Subscribes the connection to the chosen hub. A second `register` changes the hub (inferred).
+    fn subscribe(&self, before: Option<&Arc<HubActor>>, chosen: &Arc<HubActor>) -> Result<(), RpcError> {
         if before.is_some_and(|before| before.serial == chosen.serial) {
             return Ok(());
         }
@@ -303,19 +307,21 @@ impl RelaySession {
         Ok(())
     }
 
-    /// A hub that is a process of its own. Real ones prove themselves with a client certificate; here a strange serial is
-    /// welcome, so that a board on the desk can join, except in the strict profile.
+    /// Registers a hub that is a process of its own.
+    ///
+    /// The vendor's relay authenticates hubs by client certificate. The simulator accepts an unknown serial, so that a real
+    /// board can connect, except in the strict profile.
     fn register_controller(&mut self, world: &Arc<World>, register: &Register) -> Result<(), RpcError> {
         let serial = register.serial.get();
         let known = world.hub(serial);
-        let said = register.mac_address.as_deref().and_then(|mac| mac.parse::<MacAddress>().ok());
+        let claimed_mac = register.mac_address.as_deref().and_then(|mac| mac.parse::<MacAddress>().ok());
         let hub = match known {
-            // Real hubs prove themselves by certificate; here the label's address has to do.
-            Some(hub) if said != Some(hub.mac) || hub.kind == HubKind::Vera => return Err(refused_controller()),
+            // The hardware address on the label replaces the client certificate of real hubs.
+            Some(hub) if claimed_mac != Some(hub.mac) || hub.kind == HubKind::Vera => return Err(refused_controller()),
             Some(hub) => hub,
             None if world.profile == Profile::Strict => return Err(refused_controller()),
             None => {
-                let mac = said.unwrap_or_default();
+                let mac = claimed_mac.unwrap_or_default();
                 let model = register.hub_type.as_deref().unwrap_or_default();
                 let cell = HubActor::foreign(&world.env, serial.clone(), mac, model, 0);
                 world.add_hub(cell).ok_or_else(refused_controller)?
@@ -330,26 +336,26 @@ impl RelaySession {
     }
 }
 
-/// Whether it is the relay that answers to that.
-fn is_own(method: &str) -> bool {
+/// Returns whether the relay itself answers the method.
+fn is_relay_method(method: &str) -> bool {
     matches!(method, RelayLogin::NAME | RelayRegister::NAME | LOGIN_CONTROLLER)
 }
 
-/// Tells the other processes that a hub lives here; its controller is answered once they know.
+/// Announces to the other processes that a hub runs here. Its controller gets the reply after the announcement.
 fn register_here(world: &World, backplane: &Arc<dyn Backplane>, hub: &HubActor, link: &Link, answer: String) {
     let (backplane, serial, link) = (Arc::clone(backplane), hub.serial.clone(), link.clone());
     world.spawn(async move {
         match backplane.register_here(&serial).await {
             Ok(()) => drop(link.send(&answer)),
             Err(error) => {
-                tracing::warn!(%error, %serial, "the other processes cannot be told of a controller");
+                tracing::warn!(%error, %serial, "announcing a controller to the other processes failed");
                 link.close(1013, "try again");
             }
         }
     });
 }
 
-/// The vendor's sample of a refused controller.
+/// Returns the error of the vendor's sample of a refused controller.
 fn refused_controller() -> RpcError {
     RpcError::new(1, "cloud.error.login_controller_failed", "Login controller failed")
 }
@@ -374,15 +380,17 @@ fn params<T: serde::de::DeserializeOwned>(request: &Envelope<'_>) -> Result<T, R
     decode(Some(params.get()))
 }
 
-/// The hub a user wants. The errors are the vendor's own list of 2018; which of them the service sends today is not known.
-fn wanted(request: &Envelope<'_>) -> Result<Serial, RpcError> {
+/// Returns the serial of the requested hub.
+///
+/// The errors are from a list of the vendor of 2018. The set that the service sends today is not known.
+fn requested_serial(request: &Envelope<'_>) -> Result<Serial, RpcError> {
     let params = raw_params(request)?;
     let serial = match &params["serial"] {
         Value::String(serial) => serial,
         Value::Null => {
             return Err(RpcError::new(-32600, "rpc.params.notfound.serial", "Bad request, serial does not exist"));
         }
-        // Clients take care to send text.
+        // Public clients always send the serial as a string.
         _ => return Err(RpcError::known("rpc.params.invalid")),
     };
     if serial.len() < SHORTEST_SERIAL {

@@ -1,10 +1,10 @@
-//! WebSocket connections.
+//! WebSocket connections of the relay and of the hubs' local ports.
 
 pub(crate) mod codec;
 pub(crate) mod connection;
-pub(crate) mod frame_parser;
 pub(crate) mod session;
 #[cfg(test)]
 mod tests;
+pub(crate) mod types;
 pub(crate) mod upgrade;
 pub(crate) mod write;

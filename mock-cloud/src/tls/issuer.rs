@@ -1,4 +1,4 @@
-//! Signing certificates, and checking a persisted authority.
+//! Signs certificates, and checks a persisted authority.
 
 use std::net::IpAddr;
 
@@ -10,9 +10,9 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::core::clock::Clock;
 use crate::tls::names::TlsNames;
-use crate::tls::{DAY, LEAF_DAYS, TlsError, leaf_params, params};
+use crate::tls::params::{DAY, LEAF_DAYS, TlsError, leaf_params, params};
 
-/// The key and the certificate of an authority, and what it signs server certificates for.
+/// The key and the certificate of an authority, with the names and the clock of the certificates that it signs.
 #[derive(Debug)]
 pub(crate) struct CertificateIssuer {
     issuer: Issuer<'static, KeyPair>,
@@ -31,9 +31,10 @@ impl CertificateIssuer {
         Self { issuer, der, names, clock }
     }
 
-    /// An authority that no client trusts, for the same names.
+    /// Creates an authority that no client trusts, for the same names.
     pub(crate) fn unknown(names: &TlsNames, clock: &Clock) -> Result<Self, TlsError> {
-        let (issuer, certificate) = new_issuer("unknown test authority", names, crate::tls::authority_validity(clock))?;
+        let (issuer, certificate) =
+            new_issuer("unknown test authority", names, crate::tls::params::authority_validity(clock))?;
         Ok(Self::new(issuer, certificate.der().clone(), names.clone(), clock.clone()))
     }
 
@@ -49,12 +50,12 @@ impl CertificateIssuer {
         self.issuer.key().serialize_pem()
     }
 
-    /// Validity of a server certificate that is signed now.
+    /// Returns the validity of a server certificate that is signed now, in Unix seconds.
     pub(crate) fn leaf_validity(&self) -> (i64, i64) {
         leaf_validity(self.clock.unix_seconds(), Clock::real().unix_seconds())
     }
 
-    /// Signs a server certificate with a new key; the chain ends with the authority.
+    /// Signs a server certificate with a new key. Returns the key and the chain, which includes the CA certificate.
     pub(crate) fn sign(
         &self,
         names: &TlsNames,
@@ -62,7 +63,7 @@ impl CertificateIssuer {
     ) -> Result<(KeyPair, Vec<CertificateDer<'static>>), TlsError> {
         let mut params = leaf_params("mock-cloud", validity);
         params.subject_alt_names = names.alternative_names()?;
-        // Python 3.13 verifies with VERIFY_X509_STRICT, which requires it.
+        // Python 3.13 verifies with VERIFY_X509_STRICT, which requires the extension.
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let signed = params.signed_by(&key, &self.issuer)?;
@@ -70,11 +71,11 @@ impl CertificateIssuer {
     }
 }
 
-/// A window of at most a year around the world's time. It includes the machine's time, by which most clients check; when both are
-/// further apart than the window is long, the machine's time decides.
+/// Returns a period of at most a year around the world's time, in Unix seconds. It includes the machine's time, by which most
+/// clients check. If both times are further apart than the period is long, the machine's time decides.
 pub(crate) fn leaf_validity(world: i64, machine: i64) -> (i64, i64) {
     let half = LEAF_DAYS * DAY / 2;
-    // Two days on either side, because dates are rounded and clocks differ.
+    // Two days of margin on either side, because dates are rounded and clocks differ.
     let reach = 2 * half - 4 * DAY;
     let centre = if world.abs_diff(machine) > reach.unsigned_abs() {
         machine
@@ -85,7 +86,7 @@ pub(crate) fn leaf_validity(world: i64, machine: i64) -> (i64, i64) {
     (centre.saturating_sub(half), centre.saturating_add(half))
 }
 
-/// A new authority that may sign these names only, and its certificate.
+/// Creates an authority whose name constraints permit only these names.
 pub(crate) fn new_issuer(
     name: &str,
     names: &TlsNames,
@@ -100,7 +101,7 @@ pub(crate) fn new_issuer(
     Ok((Issuer::new(params, key), certificate))
 }
 
-/// The authority with this certificate and key.
+/// Reads an authority from its certificate and key in PEM.
 pub(crate) fn from_pem(
     certificate: &str,
     key: &str,
@@ -142,7 +143,7 @@ pub(crate) fn defect(pem: &str, names: &TlsNames, clock: &Clock) -> Option<Strin
     outside_constraints(&certificate, names).map(|name| format!("its name constraints do not permit {name}"))
 }
 
-/// The first name that the certificate's constraints exclude; without constraints, none.
+/// Returns the first name that the certificate's name constraints exclude; `None` without constraints.
 fn outside_constraints(certificate: &X509Certificate<'_>, names: &TlsNames) -> Option<String> {
     let constraints = certificate.name_constraints().ok().flatten()?;
     let subtrees = constraints.value.permitted_subtrees.as_ref()?;
@@ -157,7 +158,7 @@ fn outside_constraints(certificate: &X509Certificate<'_>, names: &TlsNames) -> O
     names.first_outside(&domains, &addresses)
 }
 
-/// The address of a subtree that permits one address: the address and a mask of ones.
+/// Returns the address of a subtree that permits a single address, encoded as the address and a mask of ones.
 fn single_address(bytes: &[u8]) -> Option<IpAddr> {
     let (address, mask) = bytes.split_at_checked(bytes.len() / 2)?;
     if mask.iter().any(|byte| *byte != 0xff) {
@@ -175,7 +176,7 @@ mod tests {
     const NOW: i64 = 1_900_000_000;
 
     #[test]
-    fn leaf_validity_is_at_most_a_year_and_includes_both_times_where_it_can() {
+    fn leaf_validity_is_at_most_a_year_and_includes_both_times_if_possible() {
         for apart in [0, 1, 30, 180, 182, 200, 355] {
             for world in [NOW - apart * DAY, NOW + apart * DAY] {
                 let (from, until) = leaf_validity(world, NOW);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn own_authority_has_no_defect_and_others_have() {
+    fn defects_of_an_authority_are_detected() {
         let clock = Clock::real();
         let names = |further: &[&str]| {
             let further: Vec<String> = further.iter().map(|name| (*name).to_owned()).collect();

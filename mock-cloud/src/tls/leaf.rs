@@ -8,18 +8,18 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::core::clock::Clock;
-use crate::tls::TlsError;
 use crate::tls::issuer::{CertificateIssuer, leaf_validity};
 use crate::tls::names::TlsNames;
+use crate::tls::params::TlsError;
 
-/// Certificates of requested names that are cached; a client chooses the names, so they are bounded.
+/// Maximum number of cached certificates. Clients choose the requested names, so the cache must be bounded.
 const CACHED_LEAVES: usize = 64;
 
-/// Presents a server certificate that is valid at the world's time, and signs a new one when the present one is not.
+/// A certificate resolver that signs a new server certificate when the present one is not valid at the world's time.
 #[derive(Debug)]
 pub(crate) struct LeafResolver {
     issuer: Arc<CertificateIssuer>,
-    /// By requested name; the common certificate has an empty one.
+    /// Certificates by requested name. The key of the common certificate is the empty string.
     leaves: Mutex<HashMap<String, Leaf>>,
 }
 
@@ -38,7 +38,7 @@ impl Leaf {
         Ok(Self { key: Arc::new(key), validity })
     }
 
-    /// Whether a certificate that is signed now would be valid at a time at which this one is not.
+    /// Returns true if a newly signed certificate would be valid at a time at which this one is not.
     fn is_stale(&self, world: i64, machine: i64) -> bool {
         let covers = |(from, until): (i64, i64), time| (from..until).contains(&time);
         let renewed = leaf_validity(world, machine);
@@ -52,7 +52,7 @@ impl LeafResolver {
         Ok(Self { issuer, leaves: Mutex::new(HashMap::from([(String::new(), common)])) })
     }
 
-    /// The certificate for a requested name that needs one of its own, or the common one.
+    /// Returns the certificate of a requested name that needs one of its own, otherwise the common certificate.
     fn leaf(&self, requested: &str) -> Option<Arc<CertifiedKey>> {
         let own = self.issuer.names().with_requested(requested);
         let (name, names) = match &own {
@@ -69,8 +69,8 @@ impl LeafResolver {
                 Ok(leaf) => {
                     leaves.insert(name.clone(), leaf);
                 }
-                // A present one is better than no handshake: the client's error names the expiry.
-                Err(error) => tracing::warn!(%error, "a server certificate cannot be signed"),
+                // The expired certificate is presented, because the client's error then names the expiry.
+                Err(error) => tracing::warn!(%error, "cannot sign a server certificate"),
             }
         }
         leaves.get(&name).map(|leaf| Arc::clone(&leaf.key))
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leaf_is_stale_when_a_new_one_would_cover_more() {
+    fn a_leaf_is_stale_if_a_new_one_covers_more_time() {
         let clock = Clock::real();
         let names = TlsNames::new(std::net::Ipv4Addr::LOCALHOST.into(), &[]);
         let authority = crate::tls::Authority::new(&clock, names).unwrap();
@@ -96,8 +96,8 @@ mod tests {
         let (now, day) = (clock.unix_seconds(), 86_400);
         assert!(!leaf.is_stale(now, now));
         assert!(!leaf.is_stale(now + 100 * day, now));
-        assert!(leaf.is_stale(now + 300 * day, now), "a window over both times exists");
-        assert!(!leaf.is_stale(now + 3000 * day, now), "no window covers both; clients check by the machine's time");
+        assert!(leaf.is_stale(now + 300 * day, now), "a period with both times exists");
+        assert!(!leaf.is_stale(now + 3000 * day, now), "no period includes both; clients check by the machine's time");
         assert!(leaf.is_stale(now + 400 * day, now + 400 * day));
     }
 
@@ -114,6 +114,6 @@ mod tests {
             resolver.leaf(&format!("w{number}.localhost")).unwrap();
         }
         assert!(resolver.leaves.lock().unwrap().len() <= CACHED_LEAVES);
-        assert!(Arc::ptr_eq(&common, &resolver.leaf("localhost").unwrap()), "the common one stays");
+        assert!(Arc::ptr_eq(&common, &resolver.leaf("localhost").unwrap()), "the common certificate was evicted");
     }
 }

@@ -1,30 +1,31 @@
-//! Names and addresses that server certificates are valid for.
+//! Host names and addresses of server certificates.
 
+use crate::core::host_name::check_host_name;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints, SanType};
 
-use crate::tls::TlsError;
+use crate::tls::params::TlsError;
 
-/// Host names of the vendor that a simulated cloud serves. A star stands for one label.
+/// Host names of the vendor that a simulated cloud serves. An asterisk matches one label.
 const VENDOR_NAMES: &[&str] =
     &["*.mios.com", "*.ezlo.com", "*.up.mios.com", "mios.com", "ezlo.com", "localhost", "*.localhost"];
 
-/// Domains that the authority may sign, with everything below them.
+/// Domains that the name constraints always permit, with their subdomains.
 const VENDOR_DOMAINS: &[&str] = &["mios.com", "ezlo.com", "localhost"];
 
 /// DNS names and addresses of a server certificate.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsNames {
     dns: Vec<String>,
-    /// Top-level domains below which each name gets a certificate of its own: verifiers refuse a star before a single label.
+    /// Top-level domains with one certificate per requested name, because verifiers refuse a wildcard before a single label.
     top_level: Vec<String>,
     addresses: BTreeSet<IpAddr>,
 }
 
 impl TlsNames {
-    /// The vendor's names, loopback, the bound address, and further names or addresses of the user.
+    /// Returns the vendor's names, loopback, the bound address, and the names and addresses of `--tls-name`.
     pub(crate) fn new(bind: IpAddr, further: &[String]) -> Self {
         let mut dns: Vec<String> = VENDOR_NAMES.iter().map(|name| (*name).to_owned()).collect();
         let mut addresses = BTreeSet::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into(), bind]);
@@ -42,15 +43,15 @@ impl TlsNames {
         Self { dns, top_level, addresses }
     }
 
-    /// These names with one that the client asks for, if it is below a top-level domain and has a single label there.
+    /// Returns these names together with a requested name, if it is a single label below one of the top-level domains.
     pub(crate) fn with_requested(&self, name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let (label, domain) = name.split_once('.')?;
-        let is_served = self.top_level.iter().any(|top| top == domain) && Self::check(label).is_ok();
+        let is_served = self.top_level.iter().any(|top| top == domain) && check_host_name(label).is_ok();
         is_served.then(|| Self { dns: self.dns.iter().cloned().chain([name.clone()]).collect(), ..self.clone() })
     }
 
-    /// One DNS name and no address.
+    /// Returns one DNS name without addresses.
     pub(crate) fn only(name: &str) -> Self {
         Self { dns: vec![name.to_owned()], top_level: Vec::new(), addresses: BTreeSet::new() }
     }
@@ -61,7 +62,7 @@ impl TlsNames {
         dns.chain(addresses).collect()
     }
 
-    /// Domains that cover all DNS names, without stars.
+    /// Returns the domains that cover all DNS names, without wildcards.
     fn domains(&self) -> BTreeSet<&str> {
         let covered = |name: &&str| !VENDOR_DOMAINS.iter().any(|domain| is_below(name, domain));
         let names = self.dns.iter().chain(&self.top_level);
@@ -69,7 +70,7 @@ impl TlsNames {
         VENDOR_DOMAINS.iter().copied().chain(own).collect()
     }
 
-    /// Constraints of an authority that may sign these names only.
+    /// Returns name constraints that permit only these names.
     pub(crate) fn constraints(&self) -> NameConstraints {
         let domains = self.domains().into_iter().map(|domain| GeneralSubtree::DnsName(domain.to_owned()));
         let subnet = |address: &IpAddr| {
@@ -80,33 +81,15 @@ impl TlsNames {
         NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() }
     }
 
-    /// The first name that these permitted domains and addresses do not cover.
+    /// Returns the first name that the permitted domains and addresses do not cover.
     pub(crate) fn first_outside(&self, domains: &[&str], addresses: &[IpAddr]) -> Option<String> {
         let outside = |name: &&str| !domains.iter().any(|domain| is_below(name, domain));
         let name = self.domains().into_iter().find(outside).map(str::to_owned);
         name.or_else(|| self.addresses.iter().find(|own| !addresses.contains(own)).map(ToString::to_string))
     }
-
-    /// Checks a further name of the user: a DNS name, optionally with a star as its first label, or an address.
-    pub(crate) fn check(name: &str) -> Result<(), String> {
-        if name.parse::<IpAddr>().is_ok() {
-            return Ok(());
-        }
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        let plain = name.strip_prefix("*.").unwrap_or(name);
-        if plain.len() <= 253 && plain.split('.').all(label) {
-            return Ok(());
-        }
-        Err(format!("{name:?} is neither a host name nor an IP address"))
-    }
 }
 
-/// Whether a name is a domain or below it.
+/// Returns true if a name is the domain or one of its subdomains.
 fn is_below(name: &str, domain: &str) -> bool {
     let name = name.strip_prefix("*.").unwrap_or(name);
     name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
@@ -129,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn names_below_a_top_level_domain_are_signed_one_by_one() {
+    fn each_name_below_a_top_level_domain_is_signed_on_request() {
         let names = TlsNames::new(Ipv4Addr::LOCALHOST.into(), &["*.test".to_owned()]);
         assert!(names.dns.iter().all(|name| name != "*.test" && name != "*.localhost"));
         for good in ["w1.localhost", "A.test"] {
@@ -141,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn further_names_are_checked() {
+    fn further_names_are_validated() {
         for good in ["a", "hub.example.org", "*.example.org", "127.0.0.2", "::1", "xn--mgbh0fb.example"] {
-            assert_eq!(TlsNames::check(good), Ok(()));
+            assert_eq!(check_host_name(good), Ok(()));
         }
         for bad in ["", ".", "a..b", "*", "a.*.b", "-a", "a b", "https://a", "a:443", "ü.example"] {
-            assert!(TlsNames::check(bad).is_err(), "{bad}");
+            assert!(check_host_name(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,30 +1,30 @@
-//! A look at a frame that is only passed on: what it is and whom it is for. What stands inside its members is not read, so
-//! what is broken in there is the reader's to find; the strict profile reads everything.
+//! A fast scan of the header of a forwarded message: its kind, method and sender. Nested values are skipped, so the receiver
+//! detects their errors. The profile `strict` parses each message.
 //!
-//! What it cannot tell at a glance it leaves to [`Envelope`](ezlo_protocol::rpc::Envelope).
+//! Messages that the scan cannot classify are parsed as [`Envelope`](ezlo_protocol::rpc::Envelope).
 
 use ezlo_protocol::rpc::{BROADCAST_ID, FrameKind};
 use memchr::memchr2;
 
 use ezlo_hub_sim::json::swar_eq;
 
-/// Levels of what is passed on; serde_json stops at 128.
+/// Maximum nesting of a skipped value, below the limit of `serde_json` (128).
 const DEEPEST: usize = 120;
 
-/// What a frame shows.
+/// The header of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameHeader<'a> {
     pub(crate) kind: FrameKind,
-    /// Empty when there is none.
+    /// Method, empty without one.
     pub(crate) method: &'a str,
-    /// As JSON.
+    /// Member `sender` as JSON.
     pub(crate) sender: Option<&'a str>,
 }
 
-/// What a frame is, if that can be told at a glance.
+/// Returns the header of a message; `None` if only a complete parse can determine it.
 pub(crate) fn scan_header(text: &str) -> Option<FrameHeader<'_>> {
     let (mut is_broadcast, mut is_reply, mut method, mut sender) = (false, false, None, None);
-    // Which members there were: a second one of a name is for somebody who knows better.
+    // Bits of the members that were found. A message with a duplicate member needs a complete parse.
     let mut seen = 0_u16;
     for member in JsonObjectWriter::of(text)? {
         let Member { name, value, is_plain } = member?;
@@ -67,7 +67,7 @@ pub(crate) fn scan_header(text: &str) -> Option<FrameHeader<'_>> {
     Some(FrameHeader { kind, method: method.unwrap_or_default(), sender })
 }
 
-/// Whom an answer is for, by the `sender` in it.
+/// Returns the connection that a reply is for, from its `sender`.
 pub(crate) fn conn_id(sender: &str) -> Option<&str> {
     let mut members = JsonObjectWriter::of(sender)?;
     let found = members.find(|member| member.is_none_or(|member| member.name == "conn_id"));
@@ -75,7 +75,7 @@ pub(crate) fn conn_id(sender: &str) -> Option<&str> {
     is_plain.then(|| &value[1..value.len() - 1])
 }
 
-/// Whether all members of an object are among those names; `None` where that cannot be told.
+/// Returns `true` if all members of an object are in `names`; `None` if the scan cannot determine it.
 pub(crate) fn keys_subset_of(object: &str, names: &[&str]) -> Option<bool> {
     for member in JsonObjectWriter::of(object)? {
         if !names.contains(&member?.name) {
@@ -89,22 +89,22 @@ pub(crate) fn keys_subset_of(object: &str, names: &[&str]) -> Option<bool> {
 #[derive(Debug, Clone, Copy)]
 struct Member<'a> {
     name: &'a str,
-    /// As JSON.
+    /// Value as JSON.
     value: &'a str,
-    /// Whether the value is text without anything that is escaped.
+    /// The value is a string without escapes.
     is_plain: bool,
 }
 
-/// The members of an object; `None` where that cannot be told, and nothing after it.
+/// An iterator over the members of a JSON object. It ends after a `None` item, for a member that cannot be scanned.
 struct JsonObjectWriter<'a> {
     text: &'a str,
     at: usize,
-    is_over: bool,
+    is_done: bool,
 }
 
 impl<'a> JsonObjectWriter<'a> {
     fn of(text: &'a str) -> Option<Self> {
-        text.starts_with('{').then_some(Self { text, at: 1, is_over: false })
+        text.starts_with('{').then_some(Self { text, at: 1, is_done: false })
     }
 
     fn member(&mut self) -> Option<Member<'a>> {
@@ -123,7 +123,7 @@ impl<'a> JsonObjectWriter<'a> {
         if let Some(next) = behind(bytes, end, b',') {
             self.at = next;
         } else {
-            self.is_over = true;
+            self.is_done = true;
             if skip_blanks(bytes, behind(bytes, end, b'}')?) < bytes.len() {
                 return None;
             }
@@ -136,16 +136,16 @@ impl<'a> Iterator for JsonObjectWriter<'a> {
     type Item = Option<Member<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
+        if self.is_done {
             return None;
         }
         let member = self.member();
-        self.is_over |= member.is_none();
+        self.is_done |= member.is_none();
         Some(member)
     }
 }
 
-// Each of these goes on from a place in the bytes, and gives the one behind what it was to find.
+// Each of these functions starts at an offset and returns the offset after the skipped part.
 
 #[inline]
 fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
@@ -160,7 +160,7 @@ fn behind(bytes: &[u8], at: usize, wanted: u8) -> Option<usize> {
     (*bytes.get(at)? == wanted).then_some(at + 1)
 }
 
-/// From behind the opening quote; also whether nothing is escaped.
+/// Skips a string from the byte after its opening quote. The flag is `true` if it has no escapes.
 #[inline]
 fn skip_text(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut is_plain = true;
@@ -169,13 +169,13 @@ fn skip_text(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
         if bytes[at] == b'"' {
             return Some((at + 1, is_plain));
         }
-        // Whatever is escaped.
+        // The backslash and the escaped byte.
         at += 2;
         is_plain = false;
     }
 }
 
-/// Where the first quote or backslash stands. Most texts are so short that a search which begins in a wide manner is late.
+/// Returns the offset of the first quote or backslash. Most strings are too short for `memchr2` to be faster.
 #[inline]
 fn end_of_text(bytes: &[u8]) -> Option<usize> {
     const SHORT: usize = 64;
@@ -194,7 +194,7 @@ fn end_of_text(bytes: &[u8]) -> Option<usize> {
     found.map(|found| 8 * words.len() + found)
 }
 
-/// From the beginning of an object or list.
+/// Skips an object or an array.
 fn skip_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     loop {
@@ -203,7 +203,7 @@ fn skip_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
                 (at, _) = skip_text(bytes, at + 1)?;
                 continue;
             }
-            // As deep as whoever reads it whole goes.
+            // A deeper value would also fail a complete parse.
             b'{' | b'[' if depth == DEEPEST => return None,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth -= 1,
@@ -216,15 +216,21 @@ fn skip_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// From the beginning of a number or word.
+/// Skips a number, `true`, `false` or `null`.
 fn skip_word(text: &str, begin: usize) -> Option<usize> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     let word = text.get(begin..)?;
     let word = &word[..word.bytes().take_while(|byte| is_word(byte)).count()];
-    // Seldom anything else, and short.
+    // Numbers are rare and short, so a complete parse is cheap.
     let is_good =
         matches!(word, "null" | "true" | "false") || serde_json::from_str::<serde::de::IgnoredAny>(word).is_ok();
     is_good.then_some(begin + word.len())
+}
+
+/// Returns the name of a message: the `msg_subclass` of a broadcast, or the method of a call or reply. Empty without one.
+pub(crate) fn name_of(text: &str) -> String {
+    let envelope = ezlo_protocol::rpc::Envelope::parse(text).unwrap_or_default();
+    envelope.msg_subclass.or(envelope.method).map(std::borrow::Cow::into_owned).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -239,7 +245,7 @@ mod tests {
         conn_id: String,
     }
 
-    /// Whatever it tells is what the whole reading tells.
+    /// Checks that the scan and a complete parse agree.
     fn agrees(text: &str) -> Result<(), TestCaseError> {
         let (Some(scan_header), Ok(envelope)) = (scan_header(text), Envelope::parse(text)) else { return Ok(()) };
         prop_assert_eq!(scan_header.kind, envelope.kind(), "{}", text);
@@ -253,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn what_hubs_and_apps_say_is_told_at_a_glance() {
-        let told = |text: &str| scan_header(text).map(|scan_header| (scan_header.kind, scan_header.method.to_owned()));
+    fn common_messages_are_scanned_and_unclear_ones_are_not() {
+        let scan = |text: &str| scan_header(text).map(|scan_header| (scan_header.kind, scan_header.method.to_owned()));
         let request = r#"{ "id" : "1", "method":"hub.x", "params":{"a":"}\"{","b":[{}]}}"#;
-        assert_eq!(told(request), Some((FrameKind::Request, "hub.x".into())));
+        assert_eq!(scan(request), Some((FrameKind::Request, "hub.x".into())));
         let reply = r#"{"id":1,"error":null,"result":{},"sender":{"type":"ui","conn_id":"c"},"method":"hub.x"} "#;
-        assert_eq!(told(reply), Some((FrameKind::Reply, "hub.x".into())));
+        assert_eq!(scan(reply), Some((FrameKind::Reply, "hub.x".into())));
         assert_eq!(conn_id(scan_header(reply).unwrap().sender.unwrap()), Some("c"));
-        assert_eq!(told(r#"{"id":"ui_broadcast","result":{}}"#), Some((FrameKind::Broadcast, String::new())));
-        assert_eq!(told(r#"{"msg_subclass":"x","id":2}"#), Some((FrameKind::Broadcast, String::new())));
+        assert_eq!(scan(r#"{"id":"ui_broadcast","result":{}}"#), Some((FrameKind::Broadcast, String::new())));
+        assert_eq!(scan(r#"{"msg_subclass":"x","id":2}"#), Some((FrameKind::Broadcast, String::new())));
         let deep = format!(r#"{{"method":"m","params":{}{}}}"#, "[".repeat(129), "]".repeat(129));
         assert_eq!(scan_header(&deep), None);
         for unclear in [
@@ -310,16 +316,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_says_what_the_whole_reading_says(
+        fn the_scan_agrees_with_a_complete_parse(
             members in prop::collection::vec(("id|method|msg_subclass|result|error|sender|params|x", value()), 0..6),
         ) {
             let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
             agrees(&format!("{{{}}}", members.join(",")))?;
         }
 
-        /// A search that begins in small steps goes on in wide ones.
         #[test]
-        fn texts_end_where_they_do(plain in "[a-z]{0,150}", end in "\"|\\\\\"x\"", at in 0_usize..9) {
+        fn the_end_of_a_string_is_found_at_any_length(plain in "[a-z]{0,150}", end in "\"|\\\\\"x\"", at in 0_usize..9) {
             let text = format!("{}{plain}{end}", "ö".repeat(at));
             let expected = text.bytes().position(|byte| matches!(byte, b'"' | b'\\'));
             prop_assert_eq!(end_of_text(text.as_bytes()), expected);
@@ -327,7 +332,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_panics(text in "[{}\\[\\]\",:\\\\a-c0 ]{0,40}", any in any::<String>()) {
+        fn arbitrary_text_does_not_panic(text in "[{}\\[\\]\",:\\\\a-c0 ]{0,40}", any in any::<String>()) {
             agrees(&text)?;
             agrees(&any)?;
             conn_id(&text);

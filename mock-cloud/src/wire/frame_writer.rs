@@ -1,4 +1,4 @@
-//! Frames that go out: answers and broadcasts as text.
+//! The JSON text of replies and broadcasts.
 
 use crate::evidence::error_table;
 use std::fmt::Write as _;
@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 use ezlo_hub_sim::encoding::push_hex;
 use ezlo_hub_sim::json::{RawJson, push_text};
 
-/// Which way an answer goes, which decides the members beside its result.
+/// The route of a reply. It decides the members besides the result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReplyRoute<'a> {
-    /// From the relay itself: no `api`, no `sender` (the captured login answer).
+    /// From the relay itself: no `api`, no `sender` (captured login reply).
     Relay,
-    /// From a hub through the relay, to that connection.
+    /// From a hub through the relay, to the connection with this id.
     Relayed(&'a str),
-    /// From a hub that is a process of its own, with the `sender` of the request as it came (JSON).
+    /// From a hub process, with the unchanged `sender` of the request as JSON.
     Passed(Option<&'a str>),
-    /// From a hub on its local network.
+    /// From a hub on the local network.
     Local,
 }
 
-/// An answer of a hub whose messages are counted.
+/// Writes a reply with the number of the message, if the hub counts its messages.
 ///
-/// EzloPi counts its messages and always tells who asked (its firmware's source).
+/// EzloPi hubs count their messages and always send `sender` (EzloPi).
 pub(crate) fn counted_reply(
     request: &Envelope<'_>,
     method: &str,
@@ -43,7 +43,7 @@ pub(crate) fn counted_reply(
     text
 }
 
-/// An answer. The id comes back as it came, type and all; `error` is there and null on success; `result` is never null.
+/// Writes a reply. The id of the request is copied with its type. On success `error` is null. `result` is never null.
 pub(crate) fn reply(
     request: &Envelope<'_>,
     method: &str,
@@ -91,7 +91,7 @@ pub(crate) fn reply(
     text
 }
 
-/// A refusal, or what is said in place of one that is known less well than was asked for.
+/// Writes a refusal, or its replacement if it has less evidence than required.
 pub(crate) fn refusal(
     wanted: Option<Evidence>,
     request: &Envelope<'_>,
@@ -103,7 +103,7 @@ pub(crate) fn refusal(
     reply(request, method, &Err(error), way)
 }
 
-/// What the members of an answer take beside their values, and the sender.
+/// Estimated bytes of the member names and the sender of a message.
 const ROOM: usize = 160;
 
 fn push_sender(text: &mut String, conn_id: &str) {
@@ -112,20 +112,21 @@ fn push_sender(text: &mut String, conn_id: &str) {
     text.push_str(r#","type":"ui"}"#);
 }
 
-/// The request with the `sender` that the hub copies into its answer; in place of one that the client sent, if it `has` one.
+/// Returns the request with the `sender` that the hub copies into its reply. It replaces the `sender` of the client, if the
+/// request `has` one.
 pub(crate) fn with_sender(has: bool, text: &str, conn_id: &str) -> String {
     let end = text.trim_end().strip_suffix('}').filter(|_| !has);
-    let Some(open) = end else { return with_another_sender(text, conn_id) };
+    let Some(open) = end else { return with_replaced_sender(text, conn_id) };
     let mut out = String::with_capacity(text.len() + ROOM);
     out.push_str(open);
-    // A request has a method, so there is a member before.
+    // A request has a method, so the object is not empty.
     out.push_str(r#","sender":"#);
     push_sender(&mut out, conn_id);
     out.push('}');
     out
 }
 
-fn with_another_sender(text: &str, conn_id: &str) -> String {
+fn with_replaced_sender(text: &str, conn_id: &str) -> String {
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(mut members)) => {
             members.insert("sender".into(), json!({"conn_id": conn_id, "type": "ui"}));
@@ -135,15 +136,15 @@ fn with_another_sender(text: &str, conn_id: &str) -> String {
     }
 }
 
-/// The answer to text that is not a request. An object gets its id back, so that its caller need not wait; for the rest the
-/// code is the vendor's, unused by any source, and the data is inferred.
+/// Writes the reply to text that is not a request. An object gets its id back, so that its client does not wait for a timeout.
+/// The errors are in the vendor's lists (vendor); their use in this case is inferred.
 pub(crate) fn not_a_request(wanted: Option<Evidence>, text: &str, way: ReplyRoute<'_>) -> String {
     #[derive(serde::Deserialize)]
     struct WithId<'a> {
         #[serde(borrow)]
         id: &'a RawValue,
     }
-    // serde would read the elements of a list as members.
+    // serde accepts an array for a struct.
     let object = (!text.trim_start().starts_with('[')).then(|| serde_json::from_str::<WithId<'_>>(text));
     match object {
         Some(Ok(object)) => {
@@ -159,7 +160,7 @@ pub(crate) fn not_a_request(wanted: Option<Evidence>, text: &str, way: ReplyRout
     }
 }
 
-/// A broadcast. `method` beside it is a habit of EzloPi's room broadcasts.
+/// Writes a broadcast. Room broadcasts of EzloPi hubs also have a `method`.
 pub(crate) fn broadcast(msg_id: &MessageId, name: &str, content: &str, method: Option<&str>) -> String {
     let mut text = String::with_capacity(content.len() + name.len() + ROOM);
     text.push_str(r#"{"id":"ui_broadcast""#);
@@ -185,11 +186,11 @@ pub(crate) fn broadcast(msg_id: &MessageId, name: &str, content: &str, method: O
     text
 }
 
-/// The number of a message.
+/// The `msg_id` of a broadcast.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum MessageId {
-    /// A counter alone.
+    /// A counter, as a number.
     Counter(u64),
-    /// 24 hexadecimal digits: the second and a counter.
+    /// 24 hexadecimal digits: the Unix second and a counter.
     Digits(u32, u64),
 }

@@ -1,4 +1,4 @@
-//! Users, accounts, and which hub belongs to which account.
+//! Users, accounts and the ownership of hubs.
 
 use crate::world::accounts::owners::Ownership;
 use std::collections::BTreeMap;
@@ -33,28 +33,30 @@ pub(crate) mod rows;
 /// All users and accounts.
 #[derive(Debug, Clone)]
 pub(crate) struct Accounts {
-    /// By lower-cased name: the service does not tell names apart by case.
+    /// By lower-cased name: user names are case-insensitive.
     users: BTreeMap<String, User>,
     accounts: BTreeMap<u64, Account>,
     owners: Owners,
     index: Index,
+    /// Number of the next user and account.
     next: u64,
-    /// The first number that another process of the cluster gives.
+    /// First number after the block of this process: another process of the cluster assigns it.
     end: u64,
+    /// Number of the last login.
     logins: i64,
-    /// Hears of every change.
+    /// Persists changes; `None` without a state directory.
     keeper: Option<Arc<StateWriter>>,
     journal: Option<Arc<Journal>>,
     written: Written,
 }
 
-/// Most accounts that can be made.
+/// Maximum number of users.
 const MAX_USERS: usize = 1_000_000;
 
-/// Longest account record, in bytes of JSON.
+/// Maximum length of an account record, in bytes of JSON.
 const MAX_RECORD: usize = 64 * 1024;
 
-/// First number of a user or account made at run time; shipped worlds stay below.
+/// First number of users and accounts that are created at run time. Bundled worlds use lower numbers.
 const FIRST_NEW: u64 = 3_000_000;
 
 /// A user.
@@ -66,7 +68,7 @@ pub(crate) struct User {
     pub(crate) email: String,
     pub(crate) account: u64,
     pub(crate) role: i64,
-    /// Logins before this number count no more.
+    /// Number of the first login whose tokens are valid.
     first_login: i64,
     hash: PasswordHash,
     hash_case_sensitive: PasswordHash,
@@ -81,27 +83,32 @@ pub(crate) struct Account {
     pub(crate) installation: u64,
 }
 
-/// A wish for an account.
+/// The parameters of a new account.
 pub(crate) struct NewAccount<'a> {
     pub(crate) username: &'a str,
     pub(crate) email: &'a str,
     pub(crate) password: &'a Password,
 }
 
-/// Why an account was not made.
+/// The errors of the creation of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CreateError {
+    /// The user name is empty, too long or has control characters.
     Username,
+    /// The e-mail address is too long or not an address.
     Email,
+    /// The password is empty, too long or has control characters.
     Password,
+    /// The user name or e-mail address is in use.
     Exists,
+    /// The maximum number of users is reached.
     Full,
 }
 
-/// Why a hub was not claimed.
+/// The errors of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClaimError {
-    /// The installation is not the caller's.
+    /// The installation does not belong to the caller's account.
     Installation,
     /// The MAC address is not the one on the label.
     Mac,
@@ -110,26 +117,26 @@ pub(crate) enum ClaimError {
 }
 
 impl User {
-    fn new(id: u64, uuid: String, wish: &NewAccount<'_>, account: u64) -> Self {
-        let hash = sha1_password(wish.username, wish.password);
-        let twin = sha1_password_case_sensitive(wish.username, wish.password);
+    fn new(id: u64, uuid: String, request: &NewAccount<'_>, account: u64) -> Self {
+        let hash = sha1_password(request.username, request.password);
+        let case_sensitive = sha1_password_case_sensitive(request.username, request.password);
         Self {
             id,
             uuid,
-            username: wish.username.to_owned(),
-            email: wish.email.to_owned(),
+            username: request.username.to_owned(),
+            email: request.email.to_owned(),
             account,
             role: OWNER,
             first_login: 0,
-            hash_case_sensitive: twin.unwrap_or_else(|| hash.clone()),
+            hash_case_sensitive: case_sensitive.unwrap_or_else(|| hash.clone()),
             hash,
         }
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(username: &str, id: u64, account: u64) -> Self {
-        let wish = NewAccount { username, email: "u@example.com", password: &"p".into() };
-        Self::new(id, "uuid".into(), &wish, account)
+        let request = NewAccount { username, email: "u@example.com", password: &"p".into() };
+        Self::new(id, "uuid".into(), &request, account)
     }
 }
 
@@ -163,8 +170,8 @@ impl Accounts {
             written: Written::default(),
         };
         for file in files {
-            let wish = NewAccount { username: &file.username, email: &file.email, password: &file.password };
-            let user = User::new(file.user, random.uuid(), &wish, file.account);
+            let request = NewAccount { username: &file.username, email: &file.email, password: &file.password };
+            let user = User::new(file.user, random.uuid(), &request, file.account);
             all.add_user(file.username.to_lowercase(), user);
             all.accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
         }
@@ -176,48 +183,48 @@ impl Accounts {
         self.users.insert(key, user);
     }
 
-    /// Makes an account with its first user.
-    pub(crate) fn create(&mut self, wish: &NewAccount<'_>, random: &Random) -> Result<User, CreateError> {
+    /// Creates an account with its first user.
+    pub(crate) fn create(&mut self, request: &NewAccount<'_>, random: &Random) -> Result<User, CreateError> {
         let text =
             |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         let checks = [
-            (text(wish.username, 64), CreateError::Username),
-            (text(wish.email, 254) && wish.email.contains('@'), CreateError::Email),
-            (text(wish.password.expose(), 128), CreateError::Password),
+            (text(request.username, 64), CreateError::Username),
+            (text(request.email, 254) && request.email.contains('@'), CreateError::Email),
+            (text(request.password.expose(), 128), CreateError::Password),
             (self.users.len() < MAX_USERS && self.next < self.end, CreateError::Full),
         ];
         if let Some((_, error)) = checks.into_iter().find(|(good, _)| !good) {
             return Err(error);
         }
-        let key = wish.username.to_lowercase();
-        if self.index.has_email(wish.email) || self.users.contains_key(&key) {
+        let key = request.username.to_lowercase();
+        if self.index.has_email(request.email) || self.users.contains_key(&key) {
             return Err(CreateError::Exists);
         }
         let id = self.next;
         self.next += 1;
-        let user = User::new(id, random.uuid(), wish, id);
+        let user = User::new(id, random.uuid(), request, id);
         self.note([RowKey::Counters, RowKey::Account(id), RowKey::User(key.clone())]);
         self.accounts.insert(id, Account::new(id));
         self.add_user(key, user.clone());
         Ok(user)
     }
 
-    /// The user with that name and digest; the plain digest, or the twin over the name as it was typed.
-    pub(crate) fn log_in(&self, username: &str, hash: &str, twin: Option<&str>) -> Option<User> {
+    /// Returns the user if a digest is correct: `hash` of the lower-cased name, or the other of the name as registered.
+    pub(crate) fn log_in(&self, username: &str, hash: &str, hash_case_sensitive: Option<&str>) -> Option<User> {
         let user = self.users.get(&username.to_lowercase())?;
         let good = user.hash.expose().eq_ignore_ascii_case(hash)
-            || twin.is_some_and(|twin| user.hash_case_sensitive.expose().eq_ignore_ascii_case(twin));
+            || hash_case_sensitive.is_some_and(|hash| user.hash_case_sensitive.expose().eq_ignore_ascii_case(hash));
         good.then(|| user.clone())
     }
 
-    /// Counts a login.
+    /// Returns the number of a new login.
     pub(crate) fn next_login(&mut self) -> i64 {
         self.note([RowKey::Counters]);
         self.logins += 1;
         self.logins
     }
 
-    /// What earlier logins of that user gave out is no longer good.
+    /// Revokes the tokens of the user's logins before `seq`.
     pub(crate) fn evict(&mut self, user: &User, seq: i64) {
         let key = user.username.to_lowercase();
         self.note([RowKey::User(key.clone())]);
@@ -226,12 +233,12 @@ impl Accounts {
         }
     }
 
-    /// Whether a later login ended what that one gave out.
+    /// Returns whether the tokens of the login `seq` were revoked by a later login.
     pub(crate) fn is_evicted(&self, user: u64, seq: i64) -> bool {
         self.user(user).is_some_and(|user| seq < user.first_login)
     }
 
-    /// Another password for a user; false when nobody has that name.
+    /// Sets the password of a user. Returns false if no user has this name.
     pub(crate) fn set_password(&mut self, username: &str, password: &Password) -> bool {
         let key = username.to_lowercase();
         if !self.users.contains_key(&key) {
@@ -240,8 +247,8 @@ impl Accounts {
         self.note([RowKey::User(key.clone())]);
         let Some(user) = self.users.get_mut(&key) else { return false };
         let name = user.username.clone();
-        let wish = NewAccount { username: &name, email: "", password };
-        let User { hash, hash_case_sensitive, .. } = User::new(0, String::new(), &wish, 0);
+        let request = NewAccount { username: &name, email: "", password };
+        let User { hash, hash_case_sensitive, .. } = User::new(0, String::new(), &request, 0);
         (user.hash, user.hash_case_sensitive) = (hash, hash_case_sensitive);
         true
     }
@@ -254,8 +261,7 @@ impl Accounts {
         self.accounts.get(&id)
     }
 
-    /// An account as that makes a text of it for callers who use that authority; the text is made anew when the account has
-    /// changed.
+    /// Returns an account as serialised by `write`. The text is cached by account and authority until the account changes.
     pub(crate) fn account_text(
         &mut self,
         id: u64,
@@ -270,8 +276,8 @@ impl Accounts {
         self.index.members(account).filter_map(|key| self.users.get(key))
     }
 
-    /// Changes an account: members that are there replace the old ones, addresses member by member. False when the record
-    /// would grow too long.
+    /// Merges a change into an account record; nested objects are merged by member. Returns false if the account does not exist
+    /// or its record would be too long.
     pub(crate) fn update(&mut self, account: u64, change: &AccountRecord) -> bool {
         let Some(stored) = self.accounts.get(&account) else { return false };
         let id = stored.record.account.clone();
@@ -281,7 +287,7 @@ impl Accounts {
             return false;
         }
         self.note([RowKey::Account(account)]);
-        // Both were records, so what they make is one.
+        // The merge of two records is a record, so decoding does not fail.
         if let Ok(record) = ezlo_protocol::wire::from_value::<AccountRecord>(&merged)
             && let Some(stored) = self.accounts.get_mut(&account)
         {
@@ -294,12 +300,12 @@ impl Accounts {
         self.owners.get(serial)
     }
 
-    /// In the order in which they were claimed, which is the order of the hub list.
+    /// Returns the hubs of an account in the order of their claims, which is the order of the hub list.
     pub(crate) fn hubs_of(&self, account: u64) -> impl Iterator<Item = (Serial, Ownership)> {
         self.owners.of(account)
     }
 
-    /// Gives so many hubs, with serials from that one on, to the account of a user who is in the world file.
+    /// Assigns `count` hubs with serials from `first` on to the account of a user of the world file.
     pub(crate) fn adopt(&mut self, username: &str, first: &Serial, count: u32, now: Timestamp) {
         let Some(account) = self.users.get(&username.to_lowercase()).map(|user| user.account) else { return };
         match SerialRange::from(first, count) {
@@ -308,7 +314,7 @@ impl Accounts {
         }
     }
 
-    /// Claims a hub. Claiming one's own again changes nothing.
+    /// Claims a hub and returns its installation. Claiming an own hub again has no effect.
     pub(crate) fn claim(&mut self, claim: &Claim<'_>, now: Timestamp) -> Result<u64, ClaimError> {
         let own = self.accounts.get(&claim.account).map(|account| account.installation);
         let installation = own.filter(|own| claim.installation == 0 || claim.installation == *own);
@@ -328,18 +334,18 @@ impl Accounts {
     }
 }
 
-/// A wish for a hub.
+/// The parameters of a claim. An installation of 0 selects that of the account.
 pub(crate) struct Claim<'a> {
     pub(crate) account: u64,
     pub(crate) installation: u64,
     pub(crate) serial: &'a Serial,
-    /// As the caller says.
+    /// MAC address that the caller sent.
     pub(crate) mac: MacAddress,
-    /// As printed on the hub.
+    /// MAC address on the label of the hub.
     pub(crate) label: MacAddress,
 }
 
-/// Puts the members of one document over those of another; objects member by member.
+/// Merges a JSON document into another one. Objects are merged by member, other values are replaced.
 fn merge(target: &mut serde_json::Value, change: serde_json::Value) {
     match (target, change) {
         (serde_json::Value::Object(target), serde_json::Value::Object(change)) => {
@@ -360,47 +366,47 @@ mod tests {
     }
 
     fn create(accounts: &mut Accounts, username: &str, email: &str) -> Result<User, CreateError> {
-        // A seed of its own for each user: one seed would give all users one uuid.
+        // One seed for each user, because equal seeds result in equal uuids.
         let seed = username.bytes().map(u64::from).sum();
         accounts.create(&NewAccount { username, email, password: &"secret-1".into() }, &Random::new(seed))
     }
 
     #[test]
-    fn names_are_one_whatever_their_case() {
+    fn user_names_and_emails_are_case_insensitive() {
         let mut accounts = accounts();
         let user = create(&mut accounts, "Some.One", "a@example.com").unwrap();
         assert_eq!(create(&mut accounts, "some.one", "b@example.com").unwrap_err(), CreateError::Exists);
         assert_eq!(create(&mut accounts, "other", "A@example.com").unwrap_err(), CreateError::Exists);
         let hash = sha1_password("SOME.ONE", &"secret-1".into());
         assert_eq!(accounts.log_in("SOME.one", hash.expose(), None).unwrap().id, user.id);
-        let twin = sha1_password_case_sensitive("Some.One", &"secret-1".into()).unwrap();
-        assert!(accounts.log_in("some.one", "0", Some(twin.expose())).is_some());
+        let case_sensitive = sha1_password_case_sensitive("Some.One", &"secret-1".into()).unwrap();
+        assert!(accounts.log_in("some.one", "0", Some(case_sensitive.expose())).is_some());
         assert!(accounts.log_in("some.one", "0", None).is_none());
     }
 
     #[test]
-    fn a_hub_opens_for_users_of_its_account_only() {
+    fn local_key_is_valid_only_for_users_of_the_owner() {
         let (mut accounts, tokens) = (accounts(), crate::world::tokens::Tokens::new(&Random::new(1)));
         let owner = create(&mut accounts, "first", "a@example.com").unwrap();
         let other = create(&mut accounts, "second", "b@example.com").unwrap();
         let serial = "90000002".parse().unwrap();
-        assert_eq!(accounts.local_token(&tokens, &serial, owner.id), None, "nobody's hub");
+        assert_eq!(accounts.local_token(&tokens, &serial, owner.id), None, "a hub without an owner");
         accounts.owners.add(&serial, owner.account, Timestamp::UNIX_EPOCH);
         let token = accounts.local_token(&tokens, &serial, owner.id).unwrap();
         assert_eq!(accounts.local_token(&tokens, &serial, other.id), None);
         assert!(
             accounts.opens(&tokens, &serial, &owner.uuid, &token) && accounts.opens_for_any(&tokens, &serial, &token)
         );
-        let strange = tokens.local(&serial, other.id);
-        assert!(!accounts.opens(&tokens, &serial, &other.uuid, &strange), "who does not own it");
-        assert!(!accounts.opens(&tokens, &serial, &owner.uuid, &strange), "another's token");
-        assert!(!accounts.opens_for_any(&tokens, &serial, &strange));
+        let foreign = tokens.local(&serial, other.id);
+        assert!(!accounts.opens(&tokens, &serial, &other.uuid, &foreign), "a user of another account");
+        assert!(!accounts.opens(&tokens, &serial, &owner.uuid, &foreign), "the key of another user");
+        assert!(!accounts.opens_for_any(&tokens, &serial, &foreign));
         let elsewhere = "90000003".parse().unwrap();
         assert!(!accounts.opens_for_any(&tokens, &elsewhere, &token), "another hub");
     }
 
     #[test]
-    fn a_hub_is_claimed_once_and_only_with_its_label() {
+    fn hub_is_claimed_once_and_only_with_its_label() {
         let mut accounts = accounts();
         let first = create(&mut accounts, "first", "a@example.com").unwrap().account;
         let second = create(&mut accounts, "second", "b@example.com").unwrap().account;
@@ -418,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_after_a_change_has_the_change() {
+    fn cached_account_text_reflects_a_change() {
         let mut accounts = accounts();
         let id = create(&mut accounts, "first", "a@example.com").unwrap().account;
         let read = |accounts: &mut Accounts| {
@@ -429,11 +435,11 @@ mod tests {
         let change = ezlo_protocol::wire::from_slice(br#"{"Billing":{"City":"Bacau"}}"#).unwrap();
         assert!(accounts.update(id, &change));
         assert!(String::from_utf8_lossy(&read(&mut accounts)).contains("Bacau"));
-        assert_eq!(accounts.account_text(0, "host", |_| Vec::new()), None, "nobody's account");
+        assert_eq!(accounts.account_text(0, "host", |_| Vec::new()), None, "no such account");
     }
 
     #[test]
-    fn a_change_keeps_what_it_does_not_name() {
+    fn account_update_keeps_members_that_it_does_not_name() {
         let mut accounts = accounts();
         let id = create(&mut accounts, "first", "a@example.com").unwrap().account;
         let change = |json: &str| ezlo_protocol::wire::from_slice::<AccountRecord>(json.as_bytes()).unwrap();

@@ -1,9 +1,12 @@
-//! A hub under its own lock, with the connections that listen to it and the clock that moves it.
+//! A hub with its lock, its subscribers and its timers.
 //!
-//! One lock per hub makes the documented order a property of the code: an answer is queued before the broadcasts that its
-//! call caused, and every connection gets broadcasts in the same order.
+//! The lock guarantees the documented order: a reply is queued before the broadcasts that its call caused, and every
+//! connection receives the broadcasts in the same order.
 
 use crate::evidence::error_table;
+use crate::journal::cause;
+use crate::journal::cause::with_cause;
+use crate::world::hub_actor::subscribers::Subscribers;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -20,7 +23,6 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::journal;
 use crate::journal::usage_report;
 use crate::persistence::rows::RowKey;
 use crate::wire::frame_scan::conn_id;
@@ -36,14 +38,12 @@ use ezlo_hub_sim::{Timers, Waiting};
 
 pub(crate) mod hub_snapshot;
 pub(crate) mod relay_calls;
+pub(crate) mod subscribers;
 
-/// HTTP requests that may be open at one hub (the vendor's note on the HTTP server).
+/// Maximum number of open HTTP requests at one hub (the vendor's note on the HTTP server).
 const OPEN_REQUESTS: usize = 100;
 
-/// Connections that may listen to one hub.
-const MAX_LINKS: usize = 20_000;
-
-/// A hub and who listens to it.
+/// A hub and its subscribers.
 #[derive(Debug)]
 pub(crate) struct HubActor {
     env: Arc<HubEnv>,
@@ -51,30 +51,31 @@ pub(crate) struct HubActor {
     pub(crate) mac: MacAddress,
     pub(crate) kind: HubKind,
     pub(crate) family: &'static Family,
-    /// What is open on the local network.
+    /// The interfaces that the hub has on its local network.
     pub(crate) local: Local,
     state: Mutex<State>,
     open_requests: AtomicUsize,
-    /// Messages that went out, for families that count them.
+    /// Number of messages sent, for families that number their messages.
     messages: AtomicU64,
-    /// Counts the times that the hub dropped its local connections.
+    /// Incremented each time the hub drops its local connections.
     pub(crate) drops: watch::Sender<u64>,
-    /// Whether the hub is on its local network.
+    /// True while the hub is on its local network.
     pub(crate) on_network: watch::Sender<bool>,
-    /// Whether somebody has logged in, for families where that opens the hub to all.
+    /// True after a login, for families where one login gives access to all local connections.
     pub(crate) unlocked: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Shared with the snapshots that were taken of it; copied when it changes after one.
+    /// Shared with the snapshots of the hub; copied at the first change after a snapshot.
     hub: Arc<Hub>,
     timers: Timers,
-    links: Vec<Link>,
-    /// A process of its own that speaks for this hub in place of the simulated one.
+    links: Subscribers,
+    /// Connection of an external controller that answers for this hub instead of the simulated one.
     controller: Option<Link>,
-    /// The last broadcast about each item, and what it took the place of, while there are faults.
-    told: BTreeMap<String, Utf8Bytes>,
+    /// The last broadcast about each item, recorded while faults are active.
+    last_broadcasts: BTreeMap<String, Utf8Bytes>,
+    /// The broadcast that the most recent one about the same item replaced.
     stale: Option<Utf8Bytes>,
 }
 
@@ -82,20 +83,20 @@ impl State {
     fn remember(&mut self, content: &str, text: &str) {
         let content: Value = serde_json::from_str(content).unwrap_or_default();
         let item = content["_id"].as_str().unwrap_or_default().to_owned();
-        // An item that is gone is not told of any more; a house has so many at most.
-        if self.told.len() > MOST_TOLD {
-            self.told.clear();
+        // Entries of removed items are never removed one by one, so the map is cleared at its limit.
+        if self.last_broadcasts.len() > MAX_LAST_BROADCASTS {
+            self.last_broadcasts.clear();
         }
-        if let Some(before) = self.told.insert(item, text.into()) {
+        if let Some(before) = self.last_broadcasts.insert(item, text.into()) {
             self.stale = Some(before);
         }
     }
 }
 
-/// Broadcasts that are remembered while there are faults.
-const MOST_TOLD: usize = 10_000;
+/// Maximum number of items whose last broadcast is recorded while faults are active.
+const MAX_LAST_BROADCASTS: usize = 10_000;
 
-/// Holds one of the hub's open HTTP requests.
+/// One of the open HTTP requests of a hub. Dropping it releases the request.
 #[derive(Debug)]
 pub(crate) struct OpenHttpRequest(Arc<HubActor>);
 
@@ -106,7 +107,7 @@ impl Drop for OpenHttpRequest {
 }
 
 impl HubActor {
-    /// A hub that brought itself, by registering as a controller.
+    /// Creates a hub that is not in the world file and registered as a controller.
     pub(crate) fn foreign(env: &Arc<HubEnv>, serial: Serial, mac: MacAddress, model: &str, seed: u64) -> Self {
         let hub = Hub::bare(serial.as_str(), HubKind::Linux, model, seed, env.clock.now_ms());
         Self::new(env, serial, mac, HubKind::Linux, Arc::new(hub))
@@ -127,9 +128,9 @@ impl HubActor {
             state: Mutex::new(State {
                 hub,
                 timers: Timers::default(),
-                links: Vec::new(),
+                links: Subscribers::default(),
                 controller: None,
-                told: BTreeMap::new(),
+                last_broadcasts: BTreeMap::new(),
                 stale: None,
             }),
             open_requests: AtomicUsize::new(0),
@@ -138,7 +139,7 @@ impl HubActor {
         }
     }
 
-    /// An answer as text, in the family's manner.
+    /// Serialises a reply in the format of the hub's family.
     pub(crate) fn reply_text(
         &self,
         request: &Envelope<'_>,
@@ -163,32 +164,27 @@ impl HubActor {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the hub.
-    pub(crate) fn read<R>(&self, look: impl FnOnce(&Hub) -> R) -> R {
-        look(&self.lock().hub)
+    /// Reads the state of the hub under its lock.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Hub) -> R) -> R {
+        read(&self.lock().hub)
     }
 
-    /// Whether the hub can be reached through the relay.
+    /// Returns whether the hub can be reached through the relay.
     pub(crate) fn is_online(&self) -> bool {
         let state = self.lock();
         state.controller.is_some() || state.hub.wifi.at_relay()
     }
 
-    /// Adds a listener; false when there are too many.
+    /// Adds a subscriber. Returns false if there are too many.
     pub(crate) fn attach(&self, link: Link) -> bool {
-        let mut state = self.lock();
-        let room = state.links.len() < MAX_LINKS;
-        if room {
-            state.links.push(link);
-        }
-        room
+        self.lock().links.add(link)
     }
 
     pub(crate) fn detach(&self, conn_id: &str) {
-        self.lock().links.retain(|link| &*link.conn_id != conn_id);
+        self.lock().links.remove(conn_id);
     }
 
-    /// Takes one of the hub's open HTTP requests; `None` when all are taken.
+    /// Opens an HTTP request at the hub. Returns `None` if too many are open.
     pub(crate) fn open_request(self: &Arc<Self>) -> Option<OpenHttpRequest> {
         let taken = self
             .open_requests
@@ -196,7 +192,7 @@ impl HubActor {
         taken.ok().map(|_| OpenHttpRequest(Arc::clone(self)))
     }
 
-    /// Lets something happen to the hub. `answer` runs before the broadcasts it caused are queued.
+    /// Changes the hub. `answer` runs with the result before the broadcasts that `act` caused are queued.
     pub(crate) fn change<R>(
         self: &Arc<Self>,
         act: impl FnOnce(&mut Hub, &mut Context<'_>) -> R,
@@ -207,7 +203,7 @@ impl HubActor {
         self.change_locked(&mut state, None, act, answer)
     }
 
-    /// To be called under this hub's lock, before anything that says what has become of it.
+    /// Marks the hub for persistence. Must be called under its lock, before a message about the change is queued.
     fn mark_dirty(&self) {
         if let Some(keeper) = &self.env.keeper {
             keeper.mark_row(RowKey::Hub(self.serial.clone()));
@@ -229,7 +225,7 @@ impl HubActor {
         result
     }
 
-    /// Answers a call of the simulated hub.
+    /// Runs a call at the simulated hub. `answer` runs with the outcome before the broadcasts are queued.
     pub(crate) fn call(
         self: &Arc<Self>,
         request: &Envelope<'_>,
@@ -263,7 +259,7 @@ impl HubActor {
         outcome
     }
 
-    /// A process begins to speak for this hub; the one before it, if any, is told to go.
+    /// Attaches an external controller. The previous one, if any, is closed.
     pub(crate) fn controller_registered(&self, link: Link) {
         let mut state = self.lock();
         let was_online = state.controller.is_some() || state.hub.wifi.at_relay();
@@ -275,7 +271,7 @@ impl HubActor {
         }
     }
 
-    /// The process that spoke for this hub is gone.
+    /// Detaches the external controller with this connection.
     pub(crate) fn controller_disconnected(&self, conn_id: &str) {
         let mut state = self.lock();
         if state.controller.as_ref().is_some_and(|controller| &*controller.conn_id == conn_id) {
@@ -286,16 +282,16 @@ impl HubActor {
         }
     }
 
-    /// Passes on what a process says for this hub: broadcasts to everybody, answers to who asked.
+    /// Forwards a message of the external controller: a broadcast to all subscribers, a reply to the requesting client.
     pub(crate) fn forward_to_clients(&self, kind: FrameKind, sender: Option<&str>, text: &str) {
         let mut state = self.lock();
         match kind {
-            FrameKind::Broadcast => send_matching(&mut state.links, |_| true, text),
+            FrameKind::Broadcast => state.links.broadcast(|_| true, text),
             FrameKind::Reply => {
                 let read = |sender| serde_json::from_str::<Sender<'_>>(sender).ok().map(|sender| sender.conn_id);
                 let seen = sender.and_then(|sender| conn_id(sender).map(Cow::Borrowed).or_else(|| read(sender)));
                 let conn_id = seen.unwrap_or_default();
-                send_matching(&mut state.links, |link| *link.conn_id == *conn_id, text);
+                state.links.reply(&conn_id, text);
             }
             FrameKind::Request | FrameKind::Unknown => {}
         }
@@ -304,25 +300,25 @@ impl HubActor {
     fn apply(self: &Arc<Self>, state: &mut State, now_ms: i64, effects: Effects) {
         if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
             let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
-            let told = effects.broadcasts.iter().map(|(name, _)| *name).chain(presence);
-            self.env.journal.hub_changed(&self.serial, told);
+            let names = effects.broadcasts.iter().map(|(name, _)| *name).chain(presence);
+            self.env.journal.hub_changed(&self.serial, names);
         }
         for (name, content) in &effects.broadcasts {
-            let told = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
+            let method = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
             let text =
-                frame_writer::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), name, content.as_str(), told);
+                frame_writer::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), name, content.as_str(), method);
             if self.env.faults.any_active() && *name == "hub.item.updated" {
                 state.remember(content.as_str(), &text);
             }
-            // Through the relay only while the hub is there.
+            // The relay forwards broadcasts only while the hub is connected to it.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
-            send_matching(&mut state.links, |link| at_relay || link.kind != LinkKind::Relay, &text);
+            state.links.broadcast(|kind| at_relay || kind != LinkKind::Relay, &text);
         }
         for call in effects.http {
             self.env.tasks.spawn(outbound_http::run(call, self.env.assumptions.allow_external_scene_http));
         }
         if effects.drop_local {
-            drop_local(&mut state.links);
+            state.links.close_local();
             self.drops.send_modify(|drops| *drops += 1);
         }
         let on_network = state.hub.wifi.on_network();
@@ -332,28 +328,28 @@ impl HubActor {
         }
         for (ms, timer) in effects.timers {
             let due = self.env.clock.now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
-            // What comes later has the same cause as what was asked for now.
-            state.timers.add(due, Waiting { timer, epoch: state.hub.epoch, cause: journal::cause() });
+            // The effects of the timer have the same cause as this change.
+            state.timers.add(due, Waiting { timer, epoch: state.hub.epoch, cause: cause::cause() });
         }
         let State { hub, timers, .. } = state;
         timers.sweep(|waiting| waiting.epoch == hub.epoch && hub.waits_for(&waiting.timer));
         self.wake_in_time(state);
     }
 
-    /// Sees to it that somebody wakes this hub when its next timer is due.
+    /// Spawns a task that wakes this hub when its next timer is due.
     fn wake_in_time(self: &Arc<Self>, state: &mut State) {
         let Some(due) = state.timers.claim_waking() else { return };
         let wait = due.saturating_sub(self.env.clock.now_ms());
         let timer = self.env.clock.timer(Duration::from_millis(u64::try_from(wait).unwrap_or_default()));
         let cell = Arc::clone(self);
         self.env.tasks.spawn(async move {
-            // Held until everything that it leads to is done.
+            // Held until all effects are done: `Clock::advance` fires its next timer only after that.
             let _woken = timer.await;
             cell.woken(due).await;
         });
     }
 
-    /// Fires all due timers in order. Other tasks run between two of them: a busy hub must not hold a worker thread.
+    /// Fires all due timers in order. Yields between two timers, so that a busy hub does not block a worker thread.
     async fn woken(self: &Arc<Self>, due: i64) {
         self.lock().timers.on_woken(due);
         while self.fire_next() {
@@ -361,9 +357,9 @@ impl HubActor {
         }
     }
 
-    /// Fires the next due timer; false when none is due and the next waking is arranged.
+    /// Fires the next due timer. If none is due, schedules the next wake-up and returns false.
     fn fire_next(self: &Arc<Self>) -> bool {
-        // Removed and done under one lock: a snapshot that is taken meanwhile has all of it or none.
+        // Removed and fired under one lock, so that a concurrent snapshot contains both effects or neither.
         let mut state = self.lock();
         let Some(waiting) = state.timers.next_due(self.env.clock.now_ms()) else {
             self.wake_in_time(&mut state);
@@ -375,11 +371,11 @@ impl HubActor {
                 hub.fire(&waiting.timer, context);
             }
         };
-        journal::with_cause(waiting.cause, || self.change_locked(&mut state, None, fire, |()| ()));
+        with_cause(waiting.cause, || self.change_locked(&mut state, None, fire, |()| ()));
         true
     }
 
-    /// 24 hexadecimal digits, as on Linux hubs: the second and a counter; or the counter alone.
+    /// Returns the next message id: 24 hexadecimal digits of second and counter, as on Linux hubs, or the counter alone.
     fn next_msg_id(&self, unix_seconds: i64) -> MessageId {
         let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
         if self.family.counted_messages {
@@ -389,42 +385,26 @@ impl HubActor {
         MessageId::Digits(low, number)
     }
 
-    /// The relay tells that the hub came or went (case and content by one public client).
+    /// Sends the relay's broadcast that the hub has connected or disconnected (letter case and content: client-source).
     fn broadcast_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
         let text = frame_writer::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content.to_string(), None);
-        send_matching(&mut state.links, |link| link.kind == LinkKind::Relay, &text);
+        state.links.broadcast(|kind| kind == LinkKind::Relay, &text);
     }
 }
 
-/// Whom an answer is for.
+/// The member `sender` of a reply, which names the connection that it is for.
 #[derive(serde::Deserialize)]
 struct Sender<'a> {
     #[serde(borrow)]
     conn_id: Cow<'a, str>,
 }
 
-/// The method that EzloPi leaves on these broadcasts.
+/// Returns the member `method` that EzloPi adds to these broadcasts.
 fn room_method(name: &str) -> Option<&'static str> {
     match name {
         "hub.room.deleted" => Some("hub.room.delete"),
         "hub.room.reordered" => Some("hub.room.order.set"),
         _ => None,
     }
-}
-
-/// Sends to those links; one that is gone or too slow is cut off.
-fn send_matching(links: &mut Vec<Link>, wanted: impl Fn(&Link) -> bool, text: &str) {
-    links.retain(|link| !wanted(link) || link.send(text));
-}
-
-fn drop_local(links: &mut Vec<Link>) {
-    links.retain(|link| {
-        // A hub that is a process of its own drops its relay too.
-        let own = link.kind != LinkKind::Relay;
-        if own {
-            link.close(1001, "hub drops local connections");
-        }
-        !own
-    });
 }

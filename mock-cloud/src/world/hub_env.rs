@@ -11,7 +11,8 @@ use crate::core::clock::Clock;
 use crate::faults::injector::{Decision, Faults};
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::journal::{EntryKind, Journal};
+use crate::journal::Journal;
+use crate::journal::entry::EntryKind;
 use crate::persistence::writer::StateWriter;
 
 /// Everything outside a hub that it uses: time, journal, faults, persistence, tasks.
@@ -44,7 +45,7 @@ impl HubEnv {
         })
     }
 
-    /// Decides whether a fault is injected. Decisions by chance are recorded in the journal either way.
+    /// Returns the fault to inject, if any. Decisions by chance are recorded in the journal either way.
     pub(crate) fn fault_if(
         &self,
         place: InjectionPoint,
@@ -54,14 +55,14 @@ impl HubEnv {
         let Decision { fired, skipped } = self.faults.decide(place, facts, can);
         for (id, name, chance) in skipped {
             let content = serde_json::json!({"id": id, "chance": chance, "hub": facts.hub, "method": facts.method});
-            self.journal.named(EntryKind::Spared, facts.connection, &name, None, &content);
+            self.journal.named(EntryKind::FaultSkipped, facts.connection, name, None, &content);
         }
         let (id, fault) = fired?;
         let mut content = serde_json::to_value(&fault).unwrap_or_default();
         content["id"] = id.into();
         content["hub"] = facts.hub.into();
         content["method"] = facts.method.into();
-        self.journal.named(EntryKind::Fault, facts.connection, &fault.name(), None, &content);
+        self.journal.named(EntryKind::Fault, facts.connection, fault.name(), None, &content);
         Some(fault)
     }
 }
@@ -75,7 +76,7 @@ impl Tasks {
         Self(Mutex::new(Some(JoinSet::new())))
     }
 
-    /// Spawns a task; does nothing after the world has stopped.
+    /// Spawns a task. Has no effect after the world has stopped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tasks) = tasks.as_mut() {
@@ -84,7 +85,7 @@ impl Tasks {
         }
     }
 
-    /// Aborts all tasks, and spawns none from now on.
+    /// Aborts all tasks. Later calls of [`Tasks::spawn`] have no effect.
     pub(crate) fn stop(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

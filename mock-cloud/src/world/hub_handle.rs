@@ -1,4 +1,4 @@
-//! A simulated hub in the hands of a test: what its devices' surroundings do to it.
+//! The public handle that acts on one hub of a running cloud.
 
 use ezlo_hub_sim::HubError;
 use std::sync::Arc;
@@ -9,21 +9,41 @@ use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::json::is_too_deep;
 use ezlo_hub_sim::{SetupFault, templates};
 
-/// A hub of a running cloud, to play the part of the people and things around it.
+/// A handle to one hub of a running cloud, for physical actions on the hub and its devices.
+///
+/// The methods change the state of the hub and queue the resulting broadcasts for the connected clients before they return.
+/// With a state directory, a change is persisted asynchronously; [`MockCloud::flush`](crate::MockCloud::flush) waits for it.
+///
+/// Call the methods within a Tokio runtime: a change can spawn a task for a timer, which panics outside of one.
 #[derive(Debug, Clone)]
 pub struct HubHandle {
     pub(crate) cell: Arc<HubActor>,
 }
 
 impl HubHandle {
-    /// Puts a device of that kind into inclusion, as if somebody pressed its button.
+    /// Includes a new device of a template, as if its button were pressed.
+    ///
+    /// The hub must be waiting for a device, after a client has started an inclusion. The device is added after the simulated
+    /// steps of the inclusion, not when this returns.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoTemplate`] if no template has the name `kind`.
+    /// - [`HubError::NotWaiting`] if no inclusion waits for a device.
     pub fn press_include(&self, kind: &str) -> Result<(), HubError> {
         let template = templates::find(kind).ok_or_else(|| HubError::NoTemplate(kind.to_owned()))?;
         let pressed = self.cell.change(|hub, context| hub.press_include(template, context), |_| ());
         if pressed { Ok(()) } else { Err(self.not_waiting()) }
     }
 
-    /// Puts a device, by id or name, into exclusion.
+    /// Excludes a device, as if its button were pressed. `device` is an id or a name.
+    ///
+    /// The hub must be waiting for a device, after a client has started an exclusion.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NotWaiting`] if no exclusion waits for a device.
     pub fn press_exclude(&self, device: &str) -> Result<(), HubError> {
         let id = self.cell.read(|hub| hub.find_device(device)).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
         let pressed = self.cell.change(|hub, context| hub.press_exclude(&id, context), |_| ());
@@ -34,21 +54,32 @@ impl HubHandle {
         HubError::NotWaiting(self.radio_state().to_owned())
     }
 
-    /// What the radio does, in a few words.
+    /// Returns the state of the Z-Wave radio as text, such as `idle`. Reads the local state.
     pub fn radio_state(&self) -> &'static str {
         self.cell.read(|hub| hub.radio_state())
     }
 
-    /// The key on the label of the device that is being included: eight groups of five digits, the first of which the hub
-    /// asks for. `None` unless it agrees on keys right now.
+    /// Returns the key on the label of the device that is being included: eight groups of five digits.
+    ///
+    /// The hub requests the first group from the client. `None` unless the hub and the device are agreeing on keys. Reads the
+    /// local state.
     pub fn device_specific_key(&self) -> Option<String> {
         self.cell.read(|hub| hub.device_specific_key())
     }
 
-    /// A device, by id or name, reports a value: a door opens, a button is pressed. Everything that follows happens.
+    /// Reports a value of an item, as the device would. `device` is an id or a name, `item` the name of the item.
+    ///
+    /// Sends `hub.item.updated` to the connected clients, even if the value is unchanged, and triggers scenes.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::BadValue`] if the item cannot have this value or the value is nested too deeply.
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoItem`] if the device has no item with this name.
+    /// - [`HubError::Unplugged`] if the hub has no power.
     pub fn report(&self, device: &str, item: &str, value: Value) -> Result<(), HubError> {
         if is_too_deep(&value.to_string()) {
-            return Err(HubError::BadValue { item: item.to_owned(), reason: "it is nested too deeply".into() });
+            return Err(HubError::BadValue { item: item.to_owned(), reason: "the value is nested too deeply".into() });
         }
         let report = |hub: &mut ezlo_hub_sim::Hub, context: &mut ezlo_hub_sim::Context<'_>| {
             hub.report(device, item, value, context)
@@ -56,45 +87,78 @@ impl HubHandle {
         self.cell.change(report, |_| ())
     }
 
-    /// Something goes wrong while this hub is set up, until it is switched off with `None`.
+    /// Sets the fault of the first set-up of this hub, or removes it with `None`.
+    ///
+    /// A hub has one set-up fault at a time; it remains active until it is removed.
     pub fn set_setup_fault(&self, fault: Option<SetupFault>) {
         self.cell.change(|hub, _| hub.set_setup_fault(fault), |()| ());
     }
 
-    /// The house loses the internet, or has it again: the relay tells its users. The local network stays. Nothing happens to
-    /// a hub that is on no network.
-    pub fn set_internet(&self, there: bool) {
-        self.cell.change(|hub, context| hub.set_internet(there, context), |()| ());
+    /// Connects the house to the internet, or disconnects it with `false`. The local network is not affected.
+    ///
+    /// If the hub is on a network and its state at the relay changes, the relay informs its clients of the new state.
+    pub fn set_internet(&self, connected: bool) {
+        self.cell.change(|hub, context| hub.set_internet(connected, context), |()| ());
     }
 
-    /// A sensor, by id or name, is tripped, or quiet again: a door opens, somebody moves, there is smoke.
+    /// Trips a sensor, or resets it with `false`. `device` is an id or a name.
+    ///
+    /// Reports a value of the first sensor item of the device, as [`HubHandle::report`] does.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoSensor`] if the device has no sensor item.
+    /// - [`HubError::BadValue`] if the world file limits the item to other values.
+    /// - [`HubError::Unplugged`] if the hub has no power.
     pub fn trip(&self, device: &str, tripped: bool) -> Result<(), HubError> {
         self.cell.change(|hub, context| hub.trip(device, tripped, context), |_| ())
     }
 
-    /// Somebody presses the button of a device, by id or name: it goes when the radio waits for one to go; else a remote
-    /// control tells of it, and a switch is switched.
+    /// Presses the button of a device. `device` is an id or a name.
+    ///
+    /// If an exclusion waits for a device, this one is excluded. Otherwise a remote control reports the press, and a switch is
+    /// toggled.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoButton`] if the device has neither a button nor a switch.
+    /// - [`HubError::BadValue`] if the world file limits the button item to other values.
+    /// - [`HubError::Unplugged`] if the hub has no power.
     pub fn press(&self, device: &str) -> Result<(), HubError> {
         self.cell.change(|hub, context| hub.press(device, context), |_| ())
     }
 
-    /// Somebody pulls the plug: everybody is dropped, and nothing happens until it is put in again.
+    /// Cuts the power of the hub until [`HubHandle::plug_in`].
+    ///
+    /// Closes all local connections; the relay reports the hub as disconnected. Timers that become due are deferred.
     pub fn unplug(&self) {
         self.cell.change(ezlo_hub_sim::Hub::unplug, |()| ());
     }
 
-    /// Somebody puts the plug in: the hub is back after its start, and does what became due meanwhile. Nothing happens to one
-    /// that has power.
+    /// Restores the power of the hub. Has no effect if it has power.
+    ///
+    /// The hub is on the network again after its start and then fires the deferred timers.
     pub fn plug_in(&self) {
         self.cell.change(ezlo_hub_sim::Hub::plug_in, |()| ());
     }
 
-    /// Somebody pulls the plug and puts it in again: everybody is dropped, and the hub is back after its restart.
+    /// Restarts the hub. Has no effect while it restarts or has no power.
+    ///
+    /// Closes all local connections; the relay reports the hub as disconnected until the restart has ended.
     pub fn restart(&self) {
         self.cell.change(ezlo_hub_sim::Hub::restart, |()| ());
     }
 
-    /// A device, by id or name, can be reached or not.
+    /// Sets whether the hub can reach a device. `device` is an id or a name.
+    ///
+    /// Calls that set an item of an unreachable device are refused. Sends `hub.device.updated` to the connected clients.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::Unplugged`] if the hub has no power.
     pub fn set_reachable(&self, device: &str, reachable: bool) -> Result<(), HubError> {
         self.cell.change(|hub, context| hub.reach(device, reachable, context), |_| ())
     }

@@ -1,5 +1,5 @@
-//! All hubs: those that somebody has touched, and those that a world file has many of and nobody has touched yet. The latter
-//! are a number: they are made when they are asked for, as they would have been from the beginning.
+//! All hubs of a world. An entry of the world file with many hubs is stored as a range of serials; each hub is created on first
+//! access, with its initial state.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,46 +17,46 @@ use ezlo_hub_sim::SerialRange;
 use ezlo_hub_sim::world_file::HubKind;
 use ezlo_hub_sim::world_file::{HubFile, WorldFile};
 
-/// Hubs by serial.
+/// The created hubs by serial, and the ranges of hubs that are created on first access.
 #[derive(Debug)]
 pub(crate) struct HubRegistry {
     pub(crate) made: BTreeMap<Serial, Arc<HubActor>>,
     pub(crate) copies: Arc<[Copies]>,
 }
 
-/// Hubs of one entry of the world file, with serials that count up.
+/// The hubs of one entry of the world file, with consecutive serials.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Copies {
-    /// Place of the entry.
+    /// Index of the entry in the world file.
     at: usize,
     serials: SerialRange,
-    /// When the world began, Unix milliseconds.
+    /// Start of the world, in Unix milliseconds.
     begun_ms: i64,
 }
 
 impl Copies {
-    /// Those of that entry; `None` when it is about one hub alone.
+    /// Returns the hubs of an entry, or `None` if the entry has only one hub.
     pub(crate) fn of(file: &WorldFile, at: usize, begun_ms: i64) -> Option<Self> {
         let hub = &file.hubs[at];
         Some(Self { at, serials: SerialRange::from(&hub.serial, hub.count())?, begun_ms })
     }
 
-    /// Which of them has that serial.
+    /// Returns the 0-based index of the hub with this serial.
     pub(crate) fn number(&self, serial: &Serial) -> Option<u32> {
         self.serials.number(serial)
     }
 }
 
 impl HubRegistry {
-    /// How many there are.
+    /// Returns the number of hubs, created or not.
     pub(crate) fn len(&self) -> usize {
         let copies: usize = self.copies.iter().map(|copies| copies.serials.count() as usize).sum();
-        let strange = self.made.keys().filter(|serial| self.copies.iter().all(|row| row.number(serial).is_none()));
-        copies + if self.copies.is_empty() { self.made.len() } else { strange.count() }
+        let others = self.made.keys().filter(|serial| self.copies.iter().all(|row| row.number(serial).is_none()));
+        copies + if self.copies.is_empty() { self.made.len() } else { others.count() }
     }
 }
 
-/// What lists tell of a hub.
+/// The members of a hub that lists contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HubSummary {
     pub(crate) mac: MacAddress,
@@ -64,15 +64,16 @@ pub(crate) struct HubSummary {
 }
 
 impl World {
-    /// The hub of that serial as it is before anybody has touched it; `None` when it is none of those.
+    /// Returns the initial state of a hub in `copies`, or `None` if no range contains the serial.
     pub(crate) fn template_snapshot(&self, copies: &[Copies], serial: &Serial) -> Option<HubSnapshot> {
         let (copies, n) = copies.iter().find_map(|copies| Some((copies, copies.number(serial)?)))?;
         let file = &self.file.hubs[copies.at];
         Some(HubSnapshot::from_file(file, n, self.seed, &self.env.hub_assumptions, copies.begun_ms))
     }
 
-    /// The first hubs by serial after that one, so many at most, to be read only: those that nobody has touched are made for
-    /// this look alone.
+    /// Returns up to `most` hubs with serials greater than `after`, in ascending order.
+    ///
+    /// The result is for reading only: hubs that were not accessed before are created for this call and not registered.
     pub(crate) fn list_hubs(&self, after: Option<&Serial>, most: usize) -> Vec<Arc<HubActor>> {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let (copies, mut hubs): (_, BTreeMap<Serial, Arc<HubActor>>) = {
@@ -90,7 +91,7 @@ impl World {
         hubs.into_values().take(most).collect()
     }
 
-    /// What lists tell of a hub. One that nobody has touched stays so.
+    /// Returns the summary of a hub, without creating the hub.
     pub(crate) fn hub_summary(&self, serial: &Serial) -> Option<HubSummary> {
         let copies = {
             let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +105,7 @@ impl World {
         Some(HubSummary { mac: file.mac_of(n), kind: file.kind })
     }
 
-    /// What the ready line tells of the so manieth hub of that entry. One that nobody has touched stays so.
+    /// Returns the members of the ready line for the hub at index `n` (0-based) of an entry, without creating the hub.
     pub(crate) fn told(&self, file: &HubFile, n: u32) -> ReadyHub {
         let serial = file.serial_of(n);
         let made = self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.get(&serial).cloned();

@@ -1,4 +1,4 @@
-//! Calls to web servers that scenes make. They stay on this machine unless the configuration says otherwise.
+//! HTTP requests of scenes. Only loopback addresses are allowed, unless `allow_external_scene_http` is set.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use tokio::net::TcpStream;
 
 use ezlo_hub_sim::HttpCall;
 
-/// How long a call may take.
+/// Timeout of a request.
 const CALL_TIME: Duration = Duration::from_secs(10);
-/// Most of an answer that is read, in bytes; nothing is done with it.
+/// Maximum number of bytes of a response body that are read. The body is not used.
 const MAX_ANSWER: usize = 64 * 1024;
 const HTTP_PORT: u16 = 80;
 
-/// Why a call was not made, or did not come through.
+/// The errors of a request.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("the address is not http://host[:port]/path; scenes here speak no TLS")]
+    #[error("the URL is not of the form http://host[:port]/path; TLS is not supported for scenes")]
     Address,
-    #[error("the host is not this machine; assumptions.allow_external_scene_http lets scenes call others")]
+    #[error("the host is not a loopback address; set assumptions.allow_external_scene_http to allow others")]
     Elsewhere,
-    #[error("it took longer than {CALL_TIME:?}")]
+    #[error("the request timed out after {CALL_TIME:?}")]
     TooLong,
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -35,21 +35,21 @@ enum Refusal {
     Http(#[from] hyper::Error),
 }
 
-/// Makes the call. A hub does not wait for the outcome, so it goes to the log only; what is called is not logged, since
-/// addresses carry keys.
-pub(crate) async fn run(call: HttpCall, anywhere: bool) {
-    match tokio::time::timeout(CALL_TIME, send(&call, anywhere)).await.unwrap_or(Err(Refusal::TooLong)) {
-        Ok(status) => tracing::debug!(status, "a scene's HTTP request was answered"),
-        Err(error) => tracing::warn!(%error, "a scene's HTTP request failed"),
+/// Sends the request. The hub does not wait for the outcome, so it is only logged. The URL is not logged, because it may
+/// contain keys.
+pub(crate) async fn run(call: HttpCall, allow_external: bool) {
+    match tokio::time::timeout(CALL_TIME, send(&call, allow_external)).await.unwrap_or(Err(Refusal::TooLong)) {
+        Ok(status) => tracing::debug!(status, "HTTP request of a scene succeeded"),
+        Err(error) => tracing::warn!(%error, "HTTP request of a scene failed"),
     }
 }
 
-async fn send(call: &HttpCall, anywhere: bool) -> Result<u16, Refusal> {
+async fn send(call: &HttpCall, allow_external: bool) -> Result<u16, Refusal> {
     let uri: Uri = call.url.parse().map_err(|_| Refusal::Address)?;
     let host = uri.host().filter(|_| uri.scheme_str() == Some("http")).ok_or(Refusal::Address)?;
     let plain = host.trim_start_matches('[').trim_end_matches(']');
-    let is_here = plain == "localhost" || plain.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !is_here && !anywhere {
+    let is_loopback = plain == "localhost" || plain.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !is_loopback && !allow_external {
         return Err(Refusal::Elsewhere);
     }
     let stream = TcpStream::connect((plain, uri.port_u16().unwrap_or(HTTP_PORT))).await?;
@@ -66,7 +66,7 @@ async fn send(call: &HttpCall, anywhere: bool) -> Result<u16, Refusal> {
     let answer = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status().as_u16();
-        // Read, so that the other side is not reset; one that is too long is left.
+        // The body is read so that the server gets no connection reset. A longer body is not read to its end.
         let _ = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         Ok::<_, Refusal>(status)
     };

@@ -1,44 +1,46 @@
-//! What a hub's messages go out through: one bounded queue for each connection that listens.
+//! Outgoing messages: one bounded queue for each connection.
 
 use crate::world::outbox::frame_queue::Frames;
 use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::journal::{EntryKind, Journal};
+use crate::journal::Journal;
+use crate::journal::entry::EntryKind;
 use crate::persistence::writer::StateWriter;
 
 use crate::world::outbox::frame_queue::{Next, Receiver, Sender, queue};
 
 pub(crate) mod frame_queue;
 
-/// Messages and bytes that wait for one connection; as many more may be on their way out. Who is a thousand broadcasts behind
-/// has stopped reading, and is cut off rather than fed from memory.
+/// Capacity of the queue of one connection, in messages and bytes. As much again can be in the hands of the writer. A client
+/// that is further behind is disconnected, so that the queue cannot grow.
 const OUTBOX_CAPACITY: (usize, usize) = (1024, 16 * 1024 * 1024);
-/// Messages and bytes that wait from which on nothing more is heard of a connection: far less than what it is cut off for.
+/// Queued messages and bytes from which on a connection is not read, so that it cannot cause more replies. Far below the
+/// capacity.
 const HIGH_WATER: (usize, usize) = (128, 1024 * 1024);
 
-/// Something for a connection to send.
+/// An item for a connection to send.
 #[derive(Debug, Clone)]
 pub(crate) enum Out {
-    /// A message, with its number in the journal.
+    /// A message, with its sequence number in the journal.
     Text(Utf8Bytes, u64),
-    /// The connection's end.
+    /// The close of the connection.
     Close,
 }
 
-/// What a connection has to do next.
+/// The next step of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ready {
-    /// There are messages that may go.
+    /// Messages can be sent.
     Messages,
-    /// It is to close, with code and reason.
+    /// The connection is to be closed, with code and reason.
     Close(u16, &'static str),
-    /// It is to end: something for it is lost, because it was too slow or because it could not be kept.
+    /// The connection must end: a message is lost, because the client was too slow or persistence failed.
     Lost,
 }
 
-/// The receiving end, owned by the connection. It ends when the link was cut off for being slow.
+/// The receiving end of a [`Link`], owned by the connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: Receiver,
@@ -46,7 +48,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Waits for something that may go, once what it tells is kept, and leaves it there.
+    /// Waits until an item can be sent: it is queued, and the changes before it are durable. Does not remove it.
     pub(crate) async fn ready(&mut self) -> Ready {
         let next = self.queue.next().await;
         let mark = match next {
@@ -58,25 +60,25 @@ impl Outbox {
             && !keeper.is_durable(mark)
             && !Box::pin(keeper.wait_durable(mark)).await
         {
-            // Nothing is kept any more, so nothing more is said.
+            // Persistence failed: a message about a change that is not durable must not be sent.
             return Ready::Lost;
         }
         match next {
-            // It was cut off while it waited.
+            // The queue was cut while this waited for durability.
             _ if self.queue.is_cut() => Ready::Lost,
             Next::Close((_, code, reason)) => Ready::Close(code, reason),
             Next::Message(_) | Next::Nothing => Ready::Messages,
         }
     }
 
-    /// Everything that is there and may go.
+    /// Returns the queued frames that can be sent.
     pub(crate) fn frames(&mut self) -> Frames<'_> {
         let Self { queue, keeper } = self;
         let keeper = keeper.as_deref();
         queue.frames(|item| keeper.is_none_or(|keeper| keeper.is_durable(item.mark)))
     }
 
-    /// The next thing to send; `None` when the connection is to end.
+    /// Waits for the next item. Returns `None` if the connection must end.
     pub(crate) async fn recv(&mut self) -> Option<Out> {
         match self.ready().await {
             Ready::Messages => self.take(),
@@ -85,30 +87,30 @@ impl Outbox {
         }
     }
 
-    /// Whether anything is queued already.
+    /// Returns whether an item is queued, a close included.
     pub(crate) fn has_any(&self) -> bool {
         self.queue.has_any()
     }
 
-    /// The next of what is queued already.
+    /// Returns the next item that is already queued, or `None`. Waits until it can be sent.
     pub(crate) async fn rest(&mut self) -> Option<Out> {
         if self.has_any() { self.recv().await } else { None }
     }
 
-    /// The first message, which may go.
+    /// Removes and returns the first message. The caller has checked that it can be sent.
     pub(crate) fn take(&mut self) -> Option<Out> {
         let number = self.queue.first()?.number;
         self.queue.take().map(|text| Out::Text(text.into(), number))
     }
 
-    /// How much waits.
+    /// Returns the amount of queued messages.
     pub(crate) fn waiting(&self) -> Waiting {
         let (messages, bytes) = self.queue.size();
         Waiting { messages, bytes }
     }
 }
 
-/// How much waits for a connection.
+/// The amount of messages that are queued for a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     messages: usize,
@@ -116,12 +118,12 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Whether it is so much that nothing more is to be heard for now.
+    /// Returns whether the connection must not be read for now.
     pub(crate) const fn over_high_water(self) -> bool {
         self.messages >= HIGH_WATER.0 || self.bytes >= HIGH_WATER.1
     }
 
-    /// With what was queued since: what waited then may have been taken already.
+    /// Returns the maximum of this amount and what was queued since. The earlier messages may already be taken.
     pub(crate) fn and(self, link: &Link) -> Self {
         let (messages, bytes) = link.sender.size();
         Self { messages: self.messages.max(messages), bytes: self.bytes.max(bytes) }
@@ -134,22 +136,22 @@ pub(crate) struct Link(Arc<SendingEnd>);
 
 #[derive(Debug)]
 pub(crate) struct SendingEnd {
-    /// The connection's uuid; `sender.conn_id` on relayed messages.
-    pub(crate) conn_id: Box<str>,
+    /// UUID of the connection; `sender.conn_id` of relayed messages.
+    pub(crate) conn_id: Arc<str>,
     pub(crate) kind: LinkKind,
     sender: Sender,
     journal: Arc<Journal>,
     keeper: Option<Arc<StateWriter>>,
 }
 
-/// Which way a connection came.
+/// The path of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkKind {
     /// Through the relay.
     Relay,
-    /// On the hub's local port.
+    /// To the local port of the hub.
     Local,
-    /// The hub's own connection to a relay elsewhere.
+    /// From the hub to the relay of another cloud.
     Controller,
 }
 
@@ -174,24 +176,24 @@ impl Link {
         (Self(Arc::new(SendingEnd { conn_id, kind, sender, journal, keeper })), outbox)
     }
 
-    /// Queues a message; false when the connection is gone or too slow.
+    /// Queues a message. Returns false if the connection is closed or too slow.
     pub(crate) fn send(&self, text: &str) -> bool {
         let number = self.journal.message(EntryKind::MessageOut, &self.conn_id, text);
         self.sender.send(text, self.mark(), number)
     }
 
-    /// What has to be kept before anything goes out that is queued now.
+    /// Returns the epoch that must be durable before a message that is queued now is sent.
     fn mark(&self) -> u64 {
         self.keeper.as_ref().map_or(0, |keeper| keeper.current_epoch())
     }
 
-    /// Closes the connection once what is queued has gone out.
+    /// Closes the connection after the queued messages are sent.
     pub(crate) fn close(&self, code: u16, reason: &'static str) {
         self.journal.named(EntryKind::Close, &self.conn_id, reason, Some(code), &serde_json::Value::Null);
         self.sender.close((self.mark(), code, reason));
     }
 
-    /// Ends the connection without anything that waits to go out: it did not come true.
+    /// Ends the connection and discards the queued messages, because their changes were not acknowledged.
     #[cfg(feature = "cluster")]
     pub(crate) fn cut(&self) {
         self.sender.cut();
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_queued_goes_out_also_when_nobody_is_left_to_queue() {
+    async fn queued_messages_are_sent_after_the_link_is_dropped() {
         let (link, mut outbox) = link();
         assert!(link.send("a"));
         link.close(1001, "bye");
@@ -219,14 +221,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_fit_ends_the_connection() {
+    async fn overflow_ends_the_connection() {
         let (link, mut outbox) = link();
         assert!((0..OUTBOX_CAPACITY.0).all(|_| link.send("a")) && !link.send("b"));
-        assert!(outbox.recv().await.is_none() && outbox.frames().bytes.is_empty(), "there is a gap");
+        assert!(
+            outbox.recv().await.is_none() && outbox.frames().bytes.is_empty(),
+            "frames after a lost message are not sent"
+        );
     }
 
     #[tokio::test]
-    async fn many_messages_and_long_ones_are_much() {
+    async fn high_water_mark_counts_messages_and_bytes() {
         let (link, mut outbox) = link();
         assert!((1..HIGH_WATER.0).all(|_| link.send("a")) && !outbox.waiting().over_high_water());
         assert!(link.send("a") && outbox.waiting().over_high_water());
@@ -234,6 +239,6 @@ mod tests {
         assert!(!outbox.waiting().over_high_water());
         assert!(link.send(&"a".repeat(HIGH_WATER.1)) && outbox.waiting().over_high_water());
         outbox.frames().are_out();
-        assert!(!outbox.waiting().over_high_water(), "it has gone out");
+        assert!(!outbox.waiting().over_high_water(), "sent frames do not count");
     }
 }

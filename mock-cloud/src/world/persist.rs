@@ -1,8 +1,11 @@
-//! The world as rows of a kept state, and waiting until what was done is kept.
+//! The world as persisted rows, and waiting for durability.
 
 use std::collections::BTreeSet;
 #[cfg(feature = "cluster")]
 use std::sync::Arc;
+use std::sync::Weak;
+
+use crate::persistence::writer::RowSource;
 
 use ezlo_protocol::password::sha1_password;
 #[cfg(feature = "cluster")]
@@ -10,21 +13,40 @@ use ezlo_protocol::secret::masked;
 use ezlo_protocol::serial::Serial;
 
 use crate::core::ready_line::Ready;
-use crate::persistence::rows::{PersistedAuthority, PersistedState, PersistedTime, Row, RowKey, StateHeader};
+use crate::persistence::rows::{Row, RowKey};
+use crate::tls::PersistedAuthority;
 use crate::world::World;
 #[cfg(feature = "cluster")]
 use crate::world::hub_actor::HubActor;
 #[cfg(feature = "cluster")]
 use crate::world::hub_actor::hub_snapshot::HubSnapshot;
+use crate::world::persisted_state::{PersistedState, PersistedTime, StateHeader};
+
+/// The source of the rows that the state writer of a world persists.
+pub(crate) struct WorldRows {
+    pub(crate) world: Weak<World>,
+    pub(crate) header: StateHeader,
+    pub(crate) authority: PersistedAuthority,
+}
+
+impl RowSource for WorldRows {
+    fn rows_of(&self, keys: &BTreeSet<RowKey>) -> Option<Vec<Row>> {
+        Some(self.world.upgrade()?.rows_of(keys))
+    }
+
+    fn all_rows(&self) -> Option<Vec<Row>> {
+        Some(self.world.upgrade()?.kept(self.header.clone(), self.authority.clone()).rows())
+    }
+}
 
 impl World {
-    /// Whatever becomes of accounts and sessions is told to who keeps them.
+    /// Attaches the state writer to accounts and sessions, and the journal to accounts.
     pub(crate) fn attach_writer(&self) {
         self.accounts().attach_writer(self.keeper.as_ref(), &self.journal);
         self.sessions().attach_writer(self.keeper.as_ref());
     }
 
-    /// The ready line as it is now: passwords that are no longer good are left out.
+    /// Returns the ready line without the passwords that are no longer valid.
     pub(crate) fn with_current_passwords(&self, ready: &Ready) -> Ready {
         let mut ready = ready.clone();
         let accounts = self.accounts();
@@ -38,33 +60,31 @@ impl World {
         ready
     }
 
-    /// The time was moved.
+    /// Marks the clock for persistence, after its time or speed was set.
     pub(crate) fn mark_clock(&self) {
         if let Some(keeper) = &self.keeper {
             keeper.mark_row(RowKey::Clock);
         }
     }
 
-    /// Everything as it is now.
+    /// Returns the whole current state.
     pub(crate) fn kept(&self, about: StateHeader, authority: PersistedAuthority) -> PersistedState {
         PersistedState { about, authority, time: PersistedTime::of(&self.clock), snapshot: self.snapshot() }
     }
 
-    /// The rows of these as they are now, and those that change with everything.
-    pub(crate) fn rows_of(&self, touched: &BTreeSet<RowKey>) -> Vec<Row> {
-        let row = |touch: &RowKey, value| Row { key: touch.key(), value };
+    /// Returns the current rows with these keys, and the rows of the clock and the random generator.
+    pub(crate) fn rows_of(&self, keys: &BTreeSet<RowKey>) -> Vec<Row> {
+        let row = |key: &RowKey, value| Row { key: key.key(), value };
         let mut rows = Vec::new();
         {
-            // All of them at one moment: one act may have changed several.
+            // Under one lock, because one operation can change several of these rows.
             let accounts = self.accounts();
-            rows.extend(
-                touched.iter().filter(|touch| touch.is_of_accounts()).map(|touch| row(touch, accounts.row(touch))),
-            );
+            rows.extend(keys.iter().filter(|key| key.is_of_accounts()).map(|key| row(key, accounts.row(key))));
         }
-        for touch in touched {
-            match touch {
-                RowKey::Hub(serial) => rows.push(row(touch, self.hub_row(serial, touch))),
-                RowKey::Session(_) => rows.push(row(touch, self.sessions().row(touch))),
+        for key in keys {
+            match key {
+                RowKey::Hub(serial) => rows.push(row(key, self.hub_row(serial, key))),
+                RowKey::Session(_) => rows.push(row(key, self.sessions().row(key))),
                 _ => {}
             }
         }
@@ -73,14 +93,14 @@ impl World {
         rows
     }
 
-    fn hub_row(&self, serial: &Serial, touch: &RowKey) -> Option<Vec<u8>> {
-        // Taken under the hub's lock, written outside of it.
+    fn hub_row(&self, serial: &Serial, key: &RowKey) -> Option<Vec<u8>> {
+        // Only the snapshot is taken under the lock of the hub; it is serialised outside.
         let snapshot = self.hub(serial)?.snapshot(self.clock.now_ms());
-        Row::new(touch.key(), &snapshot).value
+        Row::new(key.key(), &snapshot).value
     }
 
-    /// Waits until everything that was done so far outlives the program; false when it never will. Returns at once where
-    /// nothing is to be kept.
+    /// Waits until all changes so far are durable. Returns false if persistence has failed, and true at once without a state
+    /// directory.
     pub(crate) async fn flush(&self) -> bool {
         match &self.keeper {
             Some(keeper) => keeper.wait_durable(keeper.current_epoch()).await,
@@ -91,20 +111,20 @@ impl World {
 
 #[cfg(feature = "cluster")]
 impl World {
-    /// Takes over what another process of the cluster wrote about users and sessions.
+    /// Applies a row of a user, account, owner, session or hub that another process of the cluster wrote.
     pub(crate) fn hear(&self, key: &str, value: Option<&[u8]>) {
-        let heard = match key.split_once('/') {
+        let applied = match key.split_once('/') {
             Some(("sessions", token)) => self.sessions().hear(token, value),
             Some(("hubs", serial)) => value.map_or(Ok(()), |value| self.on_remote_hub(serial, value)),
             Some(("users" | "accounts" | "owners", _)) => self.accounts().hear(key, value),
             _ => Ok(()),
         };
-        if let Err(error) = heard {
-            tracing::warn!(%error, "what another process wrote is not understood");
+        if let Err(error) = applied {
+            tracing::warn!(%error, "a row of another process is not valid and was ignored");
         }
     }
 
-    /// Goes on with a hub that lived in another process.
+    /// Takes over a hub with the state that another process persisted.
     pub(crate) fn adopt_hub(self: &Arc<Self>, serial: &Serial, state: &[u8]) -> Result<(), String> {
         let snapshot = read_shot(serial, state)?;
         let cell = self.hub(serial).unwrap_or_else(|| self.put_hub(HubActor::from_shot(&self.env, &snapshot)));
@@ -112,32 +132,32 @@ impl World {
         Ok(())
     }
 
-    /// A hub as it is here, as a row.
+    /// Returns the current row of a hub, or `None` if no hub has this serial.
     pub(crate) fn row_of(&self, serial: &Serial) -> Option<Vec<u8>> {
         self.hub_row(serial, &RowKey::Hub(serial.clone()))
     }
 
-    /// What becomes of a hub is to be kept.
+    /// Marks a hub for persistence.
     pub(crate) fn mark_hub(&self, serial: &Serial) {
         if let Some(keeper) = &self.keeper {
             keeper.mark_row(RowKey::Hub(serial.clone()));
         }
     }
 
-    /// A hub that brought itself to another process.
+    /// Adds a hub that registered at another process.
     fn on_remote_hub(&self, serial: &str, state: &[u8]) -> Result<(), String> {
         let serial = serial.parse::<Serial>().map_err(|error| error.to_string())?;
         if self.hub_summary(&serial).is_some() {
             return Ok(());
         }
         let snapshot = read_shot(&serial, state)?;
-        // One that has registered here meanwhile stays as it is.
+        // A hub that has registered here in the meantime is not replaced.
         self.add_hub(HubActor::from_shot(&self.env, &snapshot))
             .map(drop)
-            .ok_or_else(|| format!("hub {serial}: there are too many"))
+            .ok_or_else(|| format!("hub {serial}: the maximum number of hubs is reached"))
     }
 
-    /// A hub lives in another process from now on.
+    /// Disconnects the clients of a hub that another process has taken over.
     pub(crate) fn lose(&self, serial: &Serial) {
         if let Some(cell) = self.hub(serial) {
             cell.disconnect_all();
@@ -145,7 +165,7 @@ impl World {
     }
 }
 
-/// A hub as another process wrote it; nothing of it is in the error.
+/// Decodes a hub that another process wrote. The error contains no values of it.
 #[cfg(feature = "cluster")]
 fn read_shot(serial: &Serial, state: &[u8]) -> Result<HubSnapshot, String> {
     let snapshot: HubSnapshot =

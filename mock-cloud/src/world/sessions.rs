@@ -1,4 +1,4 @@
-//! Per-host session tokens.
+//! Session tokens, each valid for one host.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,28 +10,28 @@ use crate::persistence::rows::{Row, RowKey, Rows};
 use crate::persistence::writer::StateWriter;
 use crate::world::tokens::{AuthError, Caller};
 
-/// Most session tokens that are kept; the one that expires first makes room. A client needs a handful.
+/// Maximum number of session tokens. Above it, the token that expires first is removed.
 const MAX_SESSIONS: usize = 100_000;
 
-/// The session tokens that were given out.
+/// The issued session tokens.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sessions {
     by_token: HashMap<SessionToken, Session>,
     by_expiry: BTreeSet<(i64, String)>,
-    /// Hears of every change.
+    /// Persists changes; `None` without a state directory.
     keeper: Option<Arc<StateWriter>>,
 }
 
-/// What a session token stands for.
+/// The caller and host that a session token is valid for.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Session {
     pub(crate) caller: Caller,
-    /// The host that gave it out, without port.
+    /// Host that issued the token, without port.
     pub(crate) host: String,
 }
 
 impl Sessions {
-    /// Gives out a token: 38 characters of `0-9A-F`, beginning with zeros as the one known sample does.
+    /// Issues a token: 38 characters of `0-9A-F` that begin with zeros, as in the only known sample.
     pub(crate) fn issue(&mut self, session: Session, random: &Random) -> SessionToken {
         while self.by_token.len() >= MAX_SESSIONS {
             let Some((_, oldest)) = self.by_expiry.pop_first() else { break };
@@ -51,17 +51,17 @@ impl Sessions {
         }
     }
 
-    /// Who hears of every change from now on.
+    /// Sets the state writer that persists changes.
     pub(crate) fn attach_writer(&mut self, keeper: Option<&Arc<StateWriter>>) {
         self.keeper = keeper.cloned();
     }
 
-    /// Everything that is kept of them, in an order of its own.
+    /// Returns the keys of all rows, in ascending order.
     pub(crate) fn touches(&self) -> BTreeSet<RowKey> {
         self.by_token.keys().map(|token| RowKey::Session(token.expose().to_owned())).collect()
     }
 
-    /// What is kept of that; `None` when it is not there.
+    /// Returns the value of a row, or `None` if there is no such session.
     pub(crate) fn row(&self, touch: &RowKey) -> Option<Vec<u8>> {
         let RowKey::Session(token) = touch else { return None };
         let session = self.by_token.get(&SessionToken::new(token.as_str()))?;
@@ -77,7 +77,7 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Takes over what another process of the cluster wrote.
+    /// Applies a row that another process of the cluster wrote. `None` removes the session.
     #[cfg(feature = "cluster")]
     pub(crate) fn hear(&mut self, token: &str, value: Option<&[u8]>) -> Result<(), String> {
         let before = self.by_token.remove(&SessionToken::new(token.to_owned()));
@@ -85,14 +85,14 @@ impl Sessions {
             self.by_expiry.remove(&(before.caller.expires, token.to_owned()));
         }
         if let Some(value) = value {
-            let session: Session = serde_json::from_slice(value).map_err(|error| format!("a session: {error}"))?;
+            let session: Session = serde_json::from_slice(value).map_err(|error| format!("session row: {error}"))?;
             self.by_expiry.insert((session.caller.expires, token.to_owned()));
             self.by_token.insert(SessionToken::new(token.to_owned()), session);
         }
         Ok(())
     }
 
-    /// Who a token stands for.
+    /// Returns the session of a valid token.
     pub(crate) fn check(&self, token: &SessionToken, now: i64) -> Result<&Session, AuthError> {
         let session = self.by_token.get(token).ok_or(AuthError::Bad)?;
         if now >= session.caller.expires { Err(AuthError::Expired) } else { Ok(session) }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_has_the_known_shape_and_ends() {
+    fn token_has_the_known_format_and_expires() {
         let mut sessions = Sessions::default();
         let caller = Caller { user: 1, account: 2, expires: 100, seq: 1 };
         let token = sessions.issue(Session { caller: caller.clone(), host: "h".into() }, &Random::new(1));

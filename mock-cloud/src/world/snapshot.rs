@@ -1,5 +1,5 @@
-//! The state of a world as it was at one moment: taken in no time, put back, or made into a world of its own. Hubs are shared
-//! with it until they change.
+//! Snapshots of a world: they can be restored, or used to create a fork. Taking one is cheap, because hubs are shared with
+//! the snapshot and copied at their next change.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -16,26 +16,26 @@ use crate::world::tokens::Tokens;
 use crate::world::{World, WorldConfig};
 use ezlo_hub_sim::world_file::WorldFile;
 
-/// A state of a world. The time is not part of it: what was due in ten seconds is due in ten seconds again.
+/// A state of a world. The time is not part of it: timers keep their remaining time.
 pub(crate) struct Snapshot {
     pub(crate) random: Random,
     pub(crate) tokens: Tokens,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     pub(crate) hubs: Vec<HubSnapshot>,
-    /// Those that nobody had touched, beside those.
+    /// Ranges of hubs that were not all created when the snapshot was taken.
     pub(crate) copies: Arc<[Copies]>,
 }
 
 impl std::fmt::Debug for Snapshot {
-    /// Without what is in it: tokens, codes, names of people.
+    /// Omits the content, which includes tokens and personal data.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshot").field("hubs", &self.hubs.len()).finish_non_exhaustive()
     }
 }
 
 impl Snapshot {
-    /// The state that a world begins with.
+    /// Returns the initial state of a world.
     pub(crate) fn beginning(world_config: &WorldConfig) -> Self {
         let WorldConfig { clock, seed, assumptions, file, .. } = world_config;
         let assumptions = assumptions.hub();
@@ -46,7 +46,7 @@ impl Snapshot {
         let now_ms = clock.now_ms();
         let now = clock.timestamp();
         for (at, hub) in file.hubs.iter().enumerate() {
-            // All of it belong to one user, or each to another.
+            // The hubs of an entry have either one common owner or one owner each.
             let step = if hub.has_one_owner() { hub.count().max(1) } else { 1 };
             for from in (0..hub.count()).step_by(step as usize) {
                 if let Some(owner) = hub.owner_of(from) {
@@ -55,7 +55,7 @@ impl Snapshot {
             }
             let begun = |n| HubSnapshot::from_file(hub, n, *seed, &assumptions, now_ms);
             let first = begun(0);
-            // Those that have something to do of their own begin at once, all of them.
+            // Hubs with pending timers cannot be created on first access: they act without a request.
             match Copies::of(file, at, now_ms).filter(|_| first.is_idle()) {
                 Some(row) => copies.push(row),
                 None => hubs.extend((1..hub.count()).map(begun).map(|snapshot| (snapshot.serial().clone(), snapshot))),
@@ -68,7 +68,7 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// With the hubs of the world file that nobody had touched when it was kept.
+    /// Adds the hubs of the world file that are created on first access, as they are not persisted.
     pub(crate) fn add_copies(&mut self, file: &WorldFile, begun_ms: i64) {
         let copies = (0..file.hubs.len()).filter_map(|at| Copies::of(file, at, begun_ms));
         self.copies = copies.collect();
@@ -76,7 +76,7 @@ impl Snapshot {
 }
 
 impl World {
-    /// The state as it is now, hub by hub.
+    /// Takes a snapshot. Each hub is consistent in itself; hubs are read one after the other.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now_ms = self.clock.now_ms();
         Snapshot {
@@ -89,8 +89,10 @@ impl World {
         }
     }
 
-    /// Puts a state back that was taken of this world, or of one that it was made from. Connections that listen to a hub are
-    /// closed: what they know is no longer so. Hubs that came since are gone; faults and the journal stay.
+    /// Restores a snapshot of this world, or of the world that it was forked from.
+    ///
+    /// Connections to hubs are closed, because the state of their clients is outdated. Hubs that were added since the snapshot
+    /// are removed. Faults and the journal are not affected.
     pub(crate) fn restore(self: &Arc<Self>, snapshot: &Snapshot) {
         let _held = self.keeper.as_ref().map(|keeper| keeper.mark_all());
         self.random.become_like(&snapshot.random);
@@ -105,13 +107,13 @@ impl World {
                 .unwrap_or_else(|| self.put_hub(HubActor::from_shot(&self.env, snapshot)));
             cell.restore(snapshot);
         }
-        for gone in before.into_values() {
-            // One of many that nobody had touched then is as it was at the beginning; its ports are still its own.
-            // Whom nobody holds beside this list and that of the world is forgotten: a number again.
-            let is_held = Arc::strong_count(&gone) > 2;
-            match is_held.then(|| self.template_snapshot(&snapshot.copies, &gone.serial)).flatten() {
-                Some(snapshot) => gone.restore(&snapshot),
-                None => self.remove_hub(&gone),
+        for cell in before.into_values() {
+            // A hub of a range gets its initial state and keeps its ports if it is in use. If only this list and the world
+            // refer to it, it is removed and created again on the next access.
+            let is_in_use = Arc::strong_count(&cell) > 2;
+            match is_in_use.then(|| self.template_snapshot(&snapshot.copies, &cell.serial)).flatten() {
+                Some(snapshot) => cell.restore(&snapshot),
+                None => self.remove_hub(&cell),
             }
         }
         self.hubs.write().unwrap_or_else(PoisonError::into_inner).copies = Arc::clone(&snapshot.copies);

@@ -1,5 +1,5 @@
-//! Signed tokens: the Identity with its signature, and the cloud token. Nothing about them is stored; both are checked by
-//! the key that made them.
+//! Signed tokens: the Identity with its signature, and the cloud token. They are not stored; both are verified with the key
+//! that signed them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -24,16 +24,16 @@ use crate::world::accounts::User;
 use ezlo_hub_sim::encoding::hex;
 use ezlo_hub_sim::json::RawJson;
 
-/// Makes and checks tokens.
+/// The issuer and verifier of tokens.
 #[derive(Clone)]
 pub(crate) struct Tokens {
     key: [u8; 32],
-    /// Whom pairs stand for that were good once, by the beginning of their signature: a client shows the same one with every
-    /// request.
+    /// Verified pairs by the first 32 bytes of their signature. A client sends the same pair with every request, so this saves
+    /// most verifications.
     known: Arc<Mutex<HashMap<[u8; 32], Known>>>,
 }
 
-/// A pair as a request shows it. Not `Debug`: it opens everything.
+/// An Identity and its signature, as received in a request. Not `Debug`, because it is a credential.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShownPair<'a> {
     pub(crate) identity: &'a str,
@@ -46,10 +46,10 @@ impl<'a> ShownPair<'a> {
     }
 }
 
-/// A pair that was good once, and whom it stands for.
+/// A verified pair and its caller.
 type Known = Arc<(IdentityPair, Caller)>;
 
-/// Pairs that are remembered, about 1.4 kB each; beyond that all are forgotten. Nothing but time depends on it.
+/// Maximum number of cached pairs of about 1.4 kB each. Above it, the cache is cleared; this affects performance only.
 const MOST_KNOWN: usize = 1024;
 
 impl serde::Serialize for Tokens {
@@ -62,7 +62,7 @@ impl<'de> serde::Deserialize<'de> for Tokens {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let key = ezlo_hub_sim::encoding::bytes(&String::deserialize(deserializer)?);
         key.map(|key| Self { key, known: Arc::default() })
-            .ok_or_else(|| serde::de::Error::custom("a key is 64 hexadecimal digits"))
+            .ok_or_else(|| serde::de::Error::custom("expected a key of 64 hexadecimal digits"))
     }
 }
 
@@ -72,30 +72,30 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Who is asking, once a token was good.
+/// The caller that a valid token identifies.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Caller {
     pub(crate) user: u64,
     pub(crate) account: u64,
-    /// Unix seconds.
+    /// Expiry of the token, in Unix seconds.
     pub(crate) expires: i64,
-    /// Number of the login that it goes back to.
+    /// Number of the login that the token derives from.
     pub(crate) seq: i64,
 }
 
-/// Why a token is no good.
+/// The errors of the verification of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthError {
-    /// None was sent.
+    /// The request has no token.
     Missing,
-    /// Not one of ours, or changed.
+    /// The token was not issued by this world, was changed, or is revoked.
     Bad,
-    /// Once good.
+    /// The token has expired.
     Expired,
 }
 
-/// Bytes of a signature: those of an RSA-2048 one, so that its base64 has the real 344 characters. The algorithm of the
-/// real one is not known and no client checks it; ours is an HMAC, made longer.
+/// Length of a signature in bytes, as of RSA-2048, so that its base64 has the 344 characters of the vendor's. The vendor's
+/// algorithm is not known and no client verifies it; this one is an expanded HMAC.
 const SIGNATURE_BYTES: usize = 256;
 
 impl Tokens {
@@ -114,25 +114,25 @@ impl Tokens {
         mac.finalize().into_bytes().into()
     }
 
-    /// What opens a hub on its local network for a user: 32 hexadecimal digits.
+    /// Returns the local key of a user for a hub: 32 hexadecimal digits.
     pub(crate) fn local(&self, serial: &Serial, user: u64) -> LocalToken {
         LocalToken::new(hex(&self.mac("local", &format!("{serial} {user}"))[..16]))
     }
 
-    /// The signature of an identity.
+    /// Returns the signature of an Identity.
     fn sign(&self, identity: &IdentityToken) -> IdentitySignature {
         let (mac, mut bytes) = (self.mac("identity", identity.expose()), [0; SIGNATURE_BYTES]);
         ChaCha8Rng::from_seed(mac).fill_bytes(&mut bytes);
         IdentitySignature::new(STANDARD.encode(bytes))
     }
 
-    /// A pair for a user: version 2 on request, else 1.
+    /// Issues a signed Identity for a user, in the format of `issue.version`.
     pub(crate) fn issue_pair(&self, user: &User, issue: &Issue<'_>) -> IdentityPair {
         let identity = IdentityToken::new(STANDARD.encode(text(user, issue)));
         IdentityPair { signature: self.sign(&identity), identity }
     }
 
-    /// Who a pair stands for.
+    /// Verifies a pair and returns its caller. `now` is in Unix seconds.
     pub(crate) fn check_pair(&self, shown: ShownPair<'_>, now: i64) -> Result<Caller, AuthError> {
         let begin = shown.signature.as_bytes().first_chunk::<32>().ok_or(AuthError::Bad)?;
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +160,7 @@ impl Tokens {
         Ok(caller)
     }
 
-    /// A token of the cloud API.
+    /// Issues a cloud token. `now` and `expires` are in Unix seconds.
     pub(crate) fn issue_cloud_token(&self, caller: &Caller, now: i64, expires: i64) -> CloudToken {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "typ": "JWT"}).to_string());
         let payload = json!({
@@ -172,7 +172,7 @@ impl Tokens {
         CloudToken::new(format!("{body}.{signature}"))
     }
 
-    /// Who a cloud token stands for.
+    /// Verifies a cloud token and returns its caller. `now` is in Unix seconds.
     pub(crate) fn check_cloud_token(&self, token: &CloudToken, now: i64) -> Result<Caller, AuthError> {
         let (body, signature) = token.expose().rsplit_once('.').ok_or(AuthError::Bad)?;
         if URL_SAFE_NO_PAD.encode(self.mac("cloud", body)) != signature {
@@ -182,43 +182,43 @@ impl Tokens {
         let expires = payload.expires_at().ok_or(AuthError::Bad)?;
         let number =
             |name: &str| payload.token.get().and_then(|token| token.extra.get(name)?.as_u64()).ok_or(AuthError::Bad);
-        // One from before they said so is nobody's login's.
+        // Tokens of earlier versions have no login number; they are never evicted by a later login.
         let seq = number("seq").ok().and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
         let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires, seq };
         if now >= expires { Err(AuthError::Expired) } else { Ok(caller) }
     }
 }
 
-/// The circumstances of an Identity.
+/// The parameters of an Identity.
 pub(crate) struct Issue<'a> {
-    /// Unix seconds.
+    /// Time of issue, in Unix seconds.
     pub(crate) now: i64,
-    /// Seconds.
+    /// Time until expiry, in seconds.
     pub(crate) lifetime: i64,
-    /// Counts logins.
+    /// Number of the login.
     pub(crate) seq: i64,
-    /// 2 asks for the short form.
+    /// Version of the format: 2 for the short form, otherwise the long form.
     pub(crate) version: u8,
     pub(crate) oem: i64,
-    /// Not 0 when an AppKey took part.
+    /// App id; 0 if the login had no AppKey.
     pub(crate) app: i64,
-    /// The issuing host.
+    /// Host that issues the Identity.
     pub(crate) server: &'a str,
 }
 
-/// The text of an [`IdentityDocument`]. Most of it are permissions, which all users have: those are written once and put in.
+/// Serialises an [`IdentityDocument`]. Its largest part, the permissions, is the same for all users and is serialised once.
 fn text(user: &User, issue: &Issue<'_>) -> Vec<u8> {
     static PERMISSIONS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
     let short = issue.version == 2;
     let permissions = PERMISSIONS[usize::from(short)].get_or_init(|| permissions(short));
     let mut text = serde_json::to_string(&document(user, issue)).unwrap_or_default();
-    // They come after the two times, which are numbers.
+    // The permissions follow the first two members, which are numbers and contain no comma.
     let after = text.match_indices(',').nth(1).map_or(text.len(), |(at, _)| at);
     text.insert_str(after, permissions);
     text.into_bytes()
 }
 
-/// The members about permissions, with a comma before each.
+/// Returns the members with the permissions, each preceded by a comma.
 fn permissions(short: bool) -> String {
     let all = identity::owner_permissions();
     if short {
@@ -229,7 +229,7 @@ fn permissions(short: bool) -> String {
     }
 }
 
-/// All but the permissions.
+/// Returns the document without permissions.
 fn document(user: &User, issue: &Issue<'_>) -> IdentityDocument {
     IdentityDocument {
         expires: issue.now.saturating_add(issue.lifetime),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_good_until_it_expires_and_not_when_changed() {
+    fn changed_or_expired_pair_is_refused() {
         let tokens = Tokens::new(&Random::new(1));
         for version in [1, 2] {
             let pair = tokens.issue_pair(&user(), &issue(version));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hub_opens_with_its_own_token_of_each_user() {
+    fn local_key_depends_on_hub_user_and_seed() {
         let tokens = Tokens::new(&Random::new(1));
         let (hub, other): (Serial, Serial) = ("90000001".parse().unwrap(), "90000002".parse().unwrap());
         let token = tokens.local(&hub, 7);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_says_what_its_document_does() {
+    fn identity_text_equals_its_serialised_document() {
         for version in [1, 2] {
             let (issue, short) = (issue(version), version == 2);
             let whole = IdentityDocument {
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_form_is_as_long_as_the_real_one() {
+    fn identity_is_as_long_as_the_vendors_identity() {
         let tokens = Tokens::new(&Random::new(1));
         let long = tokens.issue_pair(&user(), &issue(1)).identity.expose().len();
         let short = tokens.issue_pair(&user(), &issue(2)).identity.expose().len();
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_token_is_good_until_it_expires_and_not_when_changed() {
+    fn changed_or_expired_cloud_token_is_refused() {
         let tokens = Tokens::new(&Random::new(1));
         let caller = Caller { user: 1, account: 2, expires: 0, seq: 1 };
         let token = tokens.issue_cloud_token(&caller, 100, 200);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::Visit;
 
-/// Most files of an import cycle. A parent and its children may import each other; anything larger is a knot.
+/// Most files of an import cycle. A parent and its children may import each other; any other cycle is an error.
 const MAX_CYCLE: usize = 3;
 
 /// A module path without `crate`, such as `["world", "tokens"]`; the crate root is empty.
@@ -50,12 +50,12 @@ impl ImportGraph {
     /// Describes every import cycle that is not one parent module with at most two of its children.
     pub(crate) fn cycles(&self) -> Vec<String> {
         let components = self.components();
-        let knots = components.iter().filter(|component| component.len() > 1 && !is_family(component));
-        knots.map(|knot| self.describe(knot)).collect()
+        let cycles = components.iter().filter(|component| component.len() > 1 && !is_family(component));
+        cycles.map(|cycle| self.describe(cycle)).collect()
     }
 
-    /// Describes every import from a lower layer to a higher one. Layers are listed from the lowest; each names the modules in it,
-    /// and a module belongs to the layer with the longest matching name.
+    /// Describes every import from a lower layer to a higher one. Layers are listed from the lowest, each with its modules.
+    /// A module belongs to the layer with the longest matching name.
     pub(crate) fn upward(&self, layers: &[&[&str]]) -> Vec<String> {
         let mut faults = Vec::new();
         for (from, imports) in &self.edges {
@@ -90,10 +90,11 @@ impl ImportGraph {
         self.files.get(module).map_or_else(|| module.join("::"), |path| super::name(path))
     }
 
-    fn describe(&self, knot: &[Module]) -> String {
-        let mut lines = vec![format!("import cycle of {} files; at most {MAX_CYCLE}, a parent and children:", knot.len())];
-        for from in knot {
-            for (to, path) in self.edges.get(from).into_iter().flatten().filter(|(to, _)| knot.contains(to)) {
+    fn describe(&self, cycle: &[Module]) -> String {
+        let mut lines =
+            vec![format!("import cycle of {} files; at most {MAX_CYCLE}, a parent and children:", cycle.len())];
+        for from in cycle {
+            for (to, path) in self.edges.get(from).into_iter().flatten().filter(|(to, _)| cycle.contains(to)) {
                 lines.push(format!("    {} -> {}: {path}", self.name(from), self.name(to)));
             }
         }
@@ -134,7 +135,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether a component is one module with at most two of its own children.
+/// Returns `true` if a component is one module with at most two of its own children.
 fn is_family(component: &[Module]) -> bool {
     let is_parent = |parent: &Module| {
         component.iter().all(|module| {
@@ -160,7 +161,7 @@ fn module_of(src: &Path, path: &Path) -> Module {
     names
 }
 
-/// Modules that a file declares for tests only.
+/// Returns the modules that a file declares for tests only.
 fn test_modules(module: &Module, file: &syn::File) -> Vec<Module> {
     let declared = file.items.iter().filter_map(|item| match item {
         syn::Item::Mod(inner) if is_for_tests(&inner.attrs) => Some(&inner.ident),
@@ -191,7 +192,7 @@ impl Imports<'_> {
         }
     }
 
-    /// The file that a path leads into: the longest prefix that is a module.
+    /// Returns the module that contains a path: its longest prefix that is a file.
     fn resolve(&self, segments: &[String]) -> Option<Module> {
         let first = segments.first()?.as_str();
         let mut absolute: Module = match first {
@@ -287,9 +288,9 @@ mod tests {
 
     #[test]
     fn cycle_of_siblings_is_found() {
-        let knot = graph(&[("a", "use crate::b::B;"), ("b", "fn f() { crate::a::g() }")]);
-        assert_eq!(knot.cycles().len(), 1);
-        assert!(knot.cycles()[0].contains("a -> b: crate::b::B"), "{:?}", knot.cycles());
+        let siblings = graph(&[("a", "use crate::b::B;"), ("b", "fn f() { crate::a::g() }")]);
+        assert_eq!(siblings.cycles().len(), 1);
+        assert!(siblings.cycles()[0].contains("a -> b: crate::b::B"), "{:?}", siblings.cycles());
     }
 
     #[test]

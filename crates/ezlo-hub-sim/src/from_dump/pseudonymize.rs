@@ -1,4 +1,4 @@
-//! What stays of a value, and what stands in its place.
+//! Pseudonyms for values, tokens and codes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,13 +7,13 @@ use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::value::{Shape, ValueType};
 use serde_json::{Map, Value, json};
 
-/// A token that some list knows stays; any other may be a name that somebody gave.
+/// Returns a token of a known enumeration as it is. Any other token can be personal and gets a pseudonym.
 pub(super) fn plain_token(token: &str, names: &mut Pseudonyms) -> String {
     let known = ENUMERATIONS.iter().any(|enumeration| enumeration.tokens.contains(&token));
     if known { token.to_owned() } else { names.of("token", token).replace(' ', "_") }
 }
 
-/// Types of values, one inside the other: `user_code`, `array.daily_interval`.
+/// Returns whether a text consists of nested value types, such as `user_code` or `array.daily_interval`.
 pub(super) fn is_type_path(path: &str) -> bool {
     path.split('.').all(|kind| {
         let one = kind.strip_suffix("_array").unwrap_or(kind);
@@ -21,25 +21,25 @@ pub(super) fn is_type_path(path: &str) -> bool {
     })
 }
 
-/// A pattern for codes, such as `\\d{4,8}`, and no code: its numbers are lengths.
+/// Returns whether a text is a pattern for codes, such as `\d{4,8}`, and not a code. Numbers in a pattern are lengths.
 pub(super) fn is_pattern(rule: &str) -> bool {
     let longest = rule.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default();
     let lengths = longest <= 2 || rule.contains("0-9") || rule.contains("0123456789");
     rule.len() <= 64 && lengths && rule.chars().all(|c| c.is_ascii_digit() || "\\dDwW{}[](),^$+*?-|".contains(c))
 }
 
-/// Whether an item holds codes of a lock: they are secrets whatever their type is.
+/// Returns whether an item contains lock codes, which are secrets regardless of their type.
 pub(super) fn has_codes(item: &Item) -> bool {
     let of_users = item.element_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("code"));
     item.name.as_deref().is_some_and(|name| name.contains("code")) || of_users
 }
 
-/// Manufacturer, type and product, as numbers.
+/// Returns whether a text is a device type id: manufacturer, product type and product as numbers.
 pub(super) fn is_type_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit() || c == '_')
 }
 
-/// The value without anything somebody wrote: numbers, flags, times and known tokens stay.
+/// Returns a value without personal texts. Numbers, Booleans, times and known tokens are retained.
 pub(super) fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, names: &mut Pseudonyms) -> Value {
     match (kind, value) {
         (ValueType::Token, Value::String(token)) => plain_token(token, names).into(),
@@ -90,7 +90,7 @@ fn element_of(path: Option<&str>) -> (ValueType, Option<&str>) {
     (ValueType::from(kind), rest)
 }
 
-/// TOML has no null.
+/// Returns a value without nulls, which TOML does not have.
 pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Array(all) => all.iter().filter(|one| !one.is_null()).map(without_nulls).collect(),
@@ -101,7 +101,7 @@ pub(super) fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// The same kind of JSON, with nothing in it.
+/// Returns an empty value of the same JSON type.
 pub(super) fn blank(value: &Value) -> Value {
     match value {
         Value::Bool(_) => false.into(),
@@ -126,7 +126,7 @@ fn without_texts(value: &Value, names: &mut Pseudonyms) -> Value {
     }
 }
 
-/// Numbers for names, in the order in which they are met.
+/// Numbers for names, assigned in the order of first use.
 #[derive(Default)]
 pub(super) struct Pseudonyms {
     given: BTreeMap<String, HashMap<String, usize>>,
@@ -143,7 +143,7 @@ impl Pseudonyms {
         format!("{kind} {}", self.number(kind, real))
     }
 
-    /// As long as the real one, so that it fits the lock's pattern.
+    /// Returns a pseudonymous code of the length of the real one, so that it fits the pattern of the lock.
     pub(super) fn code(&mut self, real: &str) -> String {
         let number = self.number("code", real);
         format!("{number:0width$}", width = real.len().max(1))

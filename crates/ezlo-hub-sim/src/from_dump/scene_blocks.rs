@@ -1,4 +1,4 @@
-//! Blocks of scenes without anything that somebody wrote: what is known of the language stays, the rest is replaced.
+//! Scene blocks without personal texts. Known elements of the scene language are retained, all others are replaced.
 
 use std::collections::HashMap;
 
@@ -13,21 +13,21 @@ use serde_json::{Map, Value, json};
 
 use super::pseudonymize::{Pseudonyms, blank, has_codes, scrub};
 
-/// Types of fields that are not types of items.
+/// Types of block fields that are not types of items.
 const FIELD_TYPES: &[&str] =
     &["item", "device", "interval", "hms_interval", "24_hours_time", "block", "blocks", "houseModeId", "sceneId"];
-/// The places where blocks stand.
+/// Known values of `blockType`.
 const BLOCK_TYPES: &[&str] = &["when", "then", "else"];
 
-/// What blocks may refer to.
+/// The objects that blocks can refer to.
 pub(super) struct Blocks<'a> {
     pub(super) items: &'a [Item],
-    /// Names of devices by their ids.
+    /// Pseudonyms of devices by their ids.
     pub(super) devices: &'a HashMap<&'a str, String>,
 }
 
 impl Blocks<'_> {
-    /// The block with references in place of ids; `None` for one that no document names.
+    /// Returns the block with references instead of ids; `None` if its method is not documented.
     pub(super) fn anonymous(&self, block: &Block, names: &mut Pseudonyms) -> Option<Value> {
         let named = block.method()?;
         let method = WHEN_METHODS.iter().chain(THEN_METHODS).find(|known| **known == named)?;
@@ -48,7 +48,7 @@ impl Blocks<'_> {
                 let is_reference = matches!(kind, Some("item" | "device" | "block" | "blocks"));
                 let value = match kind {
                     Some(kind) if argument.is_some() && (!has_codes || is_reference) => self.value(kind, value, names),
-                    // What is not known may hold anything: where somebody lives, when they come home.
+                    // An unknown field can contain anything, such as a home address or daily routine.
                     _ => blank(value),
                 };
                 kept.insert("value".into(), value);
@@ -70,7 +70,7 @@ impl Blocks<'_> {
         Some(made)
     }
 
-    /// Whether it is about an item that holds codes of a lock.
+    /// Returns whether the block refers to an item with lock codes.
     fn is_about_codes(&self, block: &Block) -> bool {
         let item = |field: &BlockField| match (field.kind.as_deref(), field.value.get().and_then(Value::as_str)) {
             (Some("item"), Some(id)) => self.items.iter().find(|item| item.id.as_str() == id),
@@ -107,7 +107,7 @@ impl Blocks<'_> {
     }
 }
 
-/// Which argument the field is for, and the name it may have: that of the argument, or of the sun's event.
+/// Returns the argument that a field supplies, and the name that the field gets: that of the argument or of the sun event.
 fn argument_of(spec: &'static BlockSpec, block: &Block, field: &BlockField) -> Option<(&'static str, String)> {
     let name = field.name.as_deref()?;
     let args = block.options.get()?.method.get()?.args.get()?;
@@ -117,12 +117,12 @@ fn argument_of(spec: &'static BlockSpec, block: &Block, field: &BlockField) -> O
     Some((argument.name, if is_event { name } else { argument.name }.to_owned()))
 }
 
-/// `5m`, `1h 30m`, `19:30`: digits, the four units and what stands between.
+/// Returns whether a text looks like a time or interval, such as `5m`, `1h 30m` or `19:30`.
 fn is_time(text: &str) -> bool {
     text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit() || "dhms: ".contains(c))
 }
 
-/// Texts of blocks that belong to their language.
+/// Returns whether a text is a constant of the scene language.
 fn is_word(text: &str) -> bool {
     Comparator::from(text).is_known()
         || SunTiming::from(text).is_known()

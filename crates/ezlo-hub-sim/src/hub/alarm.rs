@@ -1,4 +1,4 @@
-//! The alarm: a tripped sensor, the time to call it off, the sirens. Phases and members are EzloPi's and newer documents';
+//! The alarm: tripped sensors, the entry delay and the sirens. Phases and members come from EzloPi and newer vendor documents;
 //! the order of the phases is inferred.
 
 use ezlo_protocol::hub::device::{Category, Device};
@@ -11,22 +11,22 @@ use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::state::alarm::Alarm;
 
-/// Most sources that one alarm names.
+/// Maximum number of sources of one alarm.
 const MAX_SOURCES: usize = 100;
 
-/// Subcategories of sensors whose alarm is an emergency: they raise it whether they are armed or not.
+/// Subcategories of sensors that raise an alarm at once, armed or not.
 const EMERGENCIES: &[&str] = &["smoke", "co", "co2", "gas", "heat", "leak"];
 
-/// What an emergency button sends when it is pressed.
+/// Values of `button_state` that count as a press of an emergency button.
 const PRESSES: &[&str] = &["press_1_time", "press_2_times", "press_3_times", "held_down"];
 
-/// Whether an item of that name may lead to an alarm.
+/// Returns whether an item with this name can raise an alarm.
 pub(crate) fn may_alarm(item: &str) -> bool {
     matches!(item, "button_state" | "security_threat")
 }
 
 impl Hub {
-    /// Looks at a value that was set: a threat or an emergency button may raise the alarm.
+    /// Raises the alarm if the value is a threat or the press of an emergency button.
     pub(crate) fn watch_for_alarm(&mut self, device: &DeviceId, item: &str, value: &Value, context: &mut Context<'_>) {
         let protect = self.modes.current().protect;
         let pressed = value["button_state"].as_str().is_some_and(|state| PRESSES.contains(&state));
@@ -58,7 +58,7 @@ impl Hub {
             if alarm.sources.len() < MAX_SOURCES && alarm.sources.iter().all(|(known, ..)| known != device) {
                 alarm.sources.push(source);
             }
-            // An emergency does not wait for somebody else's entry delay.
+            // An emergency does not wait for the entry delay of another device.
             if delay == 0 && alarm.phase == AlarmPhase::EntryDelay {
                 self.sound(Some(device), context);
             }
@@ -78,6 +78,7 @@ impl Hub {
         }
     }
 
+    /// Handles the end of the entry delay, unless the alarm has changed since the timer was set.
     pub(crate) fn entry_delay_over(&mut self, generation: u64, context: &mut Context<'_>) {
         let waits = self.modes.alarm.as_ref().is_some_and(|alarm| alarm.phase == AlarmPhase::EntryDelay);
         if waits && generation == self.modes.alarm_generation {
@@ -85,8 +86,8 @@ impl Hub {
         }
     }
 
-    /// From the entry delay, if there was one, to the sirens; for another device than the first one, if that is what cannot
-    /// wait.
+    /// Ends the entry delay, if any, and starts the main phase with its sirens. The broadcast of the main phase names `urgent`
+    /// if given, otherwise the first source.
     pub(crate) fn sound(&mut self, urgent: Option<&DeviceId>, context: &mut Context<'_>) {
         let Some(alarm) = &mut self.modes.alarm else { return };
         if alarm.phase == AlarmPhase::Main {
@@ -109,7 +110,7 @@ impl Hub {
         }
     }
 
-    /// Ends the alarm: called off while it waited, over once it sounded.
+    /// Ends the alarm. Its last broadcast is `canceled` during the entry delay and `done` after it.
     pub(crate) fn silence(&mut self, context: &mut Context<'_>) {
         let Some(alarm) = self.modes.alarm.take() else { return };
         self.modes.alarm_generation += 1;
@@ -120,11 +121,12 @@ impl Hub {
         self.sirens_to(&alarm.sounding, "siren_inactive", context);
     }
 
+    /// Returns whether an alarm is in its entry delay.
     pub(crate) fn alarm_waits(&self) -> bool {
         self.modes.alarm.as_ref().is_some_and(|alarm| alarm.phase == AlarmPhase::EntryDelay)
     }
 
-    /// Sirens that the current mode lets sound.
+    /// Returns the sirens that are not off in the current mode.
     fn sirens(&self) -> Vec<DeviceId> {
         let off = &self.modes.current().alarms_off;
         let sounds = |device: &&Device| device.category.get() == Some(&Category::Siren);
@@ -140,7 +142,7 @@ impl Hub {
         }
     }
 
-    /// The alarm as `hub.modes.get` shows it.
+    /// Returns the alarm as `hub.modes.get` reports it.
     pub(crate) fn alarmed(&self, now_ms: i64) -> Option<Alarmed> {
         let alarm = self.modes.alarm.as_ref()?;
         let left = if alarm.phase == AlarmPhase::EntryDelay { (alarm.due_ms - now_ms).max(0) / 1000 } else { 0 };

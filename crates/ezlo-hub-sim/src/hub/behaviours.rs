@@ -1,5 +1,5 @@
-//! Houses that live: temperatures drift, people move, batteries drain. All by the world's clock and the world's seed, and
-//! only when the configuration lets houses live.
+//! Behaviours of a house: drifting temperatures, motion, doors, meters, batteries, outages and buttons. They depend only on the
+//! clock and the seed, and run only if `simulate_behaviours` is set.
 
 use ezlo_protocol::hub::device::DeviceUpdate;
 use ezlo_protocol::hub::{DeviceId, ItemId};
@@ -13,14 +13,15 @@ use crate::hub::Hub;
 use crate::state::behaviours::{Behaviour, Kind};
 use crate::world_file::BehaviourFile;
 
-/// How often slow things are looked at, in milliseconds.
+/// Interval between the steps of temperatures and meters, in milliseconds.
 const SLOW_MS: u64 = 60_000;
-/// Milliseconds of an hour and of a day.
+/// Milliseconds per hour.
 const HOUR_MS: f64 = 3_600_000.0;
+/// Milliseconds per day.
 const DAY_MS: f64 = 86_400_000.0;
-/// Part of the difference to outside that a room loses in a minute, and what heating brings in a minute, in kelvin. A house
-/// cools by half of the difference in about six hours.
+/// Share of the temperature difference to the outside that a room loses per minute: half of the difference in about six hours.
 const LOSS: f64 = 0.002;
+/// Rise of the temperature per minute of heating, in kelvin; cooling lowers it by the same amount.
 const HEATING: f64 = 0.05;
 
 impl Hub {
@@ -40,7 +41,7 @@ impl Hub {
     }
 
     fn kind_of(&self, file: &BehaviourFile) -> Option<Kind> {
-        // So often as never.
+        // A rate of 0 disables the behaviour.
         if matches!(file, BehaviourFile::Motion { per_hour: rate, .. } | BehaviourFile::Door { per_hour: rate, .. }
             | BehaviourFile::Outage { per_day: rate, .. } if *rate <= 0.0)
         {
@@ -80,6 +81,7 @@ impl Hub {
         })
     }
 
+    /// Sets the first timer of every behaviour if behaviours are simulated.
     pub(crate) fn start_behaviours(&mut self, context: &mut Context<'_>) {
         if context.assumptions.simulate_behaviours {
             for at in 0..self.behaviours.all.len() {
@@ -89,14 +91,14 @@ impl Hub {
         }
     }
 
-    /// Does what is due and says when to look again.
+    /// Executes one step of a behaviour and sets the timer of the next one.
     pub(crate) fn step_behaviour(&mut self, at: usize, context: &mut Context<'_>) {
         let Some(behaviour) = self.behaviours.all.get(at) else { return };
         let (device, kind) = (behaviour.device.clone(), behaviour.kind.clone());
         let Some(there) = self.devices.get(&device).map(|device| device.reachable.get() != Some(&false)) else {
             return;
         };
-        // A node that is away reports nothing.
+        // An unreachable node reports nothing.
         if !there && !matches!(kind, Kind::Outage { .. }) {
             let wait = self.next_look(at, context.now_ms);
             context.later(wait, Timer::Behaviour(at));
@@ -137,7 +139,7 @@ impl Hub {
         context.later(wait, Timer::Behaviour(at));
     }
 
-    /// Milliseconds until this behaviour is due again.
+    /// Returns the milliseconds until the next step of a behaviour.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "waits are positive and below a year")]
     fn next_look(&mut self, at: usize, now_ms: i64) -> u64 {
         let zone = self.place.zone();
@@ -147,7 +149,7 @@ impl Hub {
             Kind::Battery { .. } => HOUR_MS as u64,
             Kind::Outage { per_day, .. } => waiting_time(chance, DAY_MS / per_day.max(1e-3)) as u64,
             Kind::Presence { hours, per_hour, .. } => {
-                // Drawn hour by hour: outside the given hours nobody comes.
+                // A time outside the given hours is moved on by whole hours, up to a week.
                 let mut wait = waiting_time(chance, HOUR_MS / per_hour.max(1e-3));
                 let hour = |ms: f64| {
                     let at = Timestamp::from_millisecond(now_ms + ms as i64).unwrap_or_default();
@@ -223,7 +225,7 @@ impl Hub {
     }
 }
 
-/// A waiting time of a Poisson process with that mean, in milliseconds, at least a second.
+/// Returns a random waiting time of a Poisson process with this mean, in milliseconds: at least a second, at most a year.
 fn waiting_time(chance: &mut ChaCha8Rng, mean_ms: f64) -> f64 {
     let share = (f64::from(chance.next_u32()) + 1.0) / (f64::from(u32::MAX) + 2.0);
     (-share.ln() * mean_ms).clamp(1000.0, 365.0 * DAY_MS)

@@ -1,4 +1,4 @@
-//! What devices report of themselves: the way in for scripts, the control API and tests.
+//! Physical actions on devices: reported values, tripped sensors, pressed buttons and reachability.
 
 use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::device::DeviceUpdate;
@@ -10,13 +10,28 @@ use crate::error::HubError;
 use crate::hub::Hub;
 
 impl Hub {
-    /// A device by its id, or by its name.
+    /// Returns the id of the device with this id or, if there is none, of the first device with this name.
+    ///
+    /// Reads the local state; leaves nothing in a context.
     pub fn find_device(&self, wanted: &str) -> Option<DeviceId> {
         let by_id = self.devices.get_key_value(wanted).map(|(id, _)| id);
         by_id.or_else(|| self.device_called(wanted)).cloned()
     }
 
-    /// A device reports a value of its item; getters only report, so setters do not matter.
+    /// Reports a value of an item, as the device would. `device` is an id or a name, `item` the name of the item.
+    ///
+    /// The value must have the item's type and be within its limits; the item needs no setter. It is set and broadcast even if
+    /// it equals the current one, and even if the device is unreachable.
+    ///
+    /// No network traffic. Leaves `hub.item.updated` in the context, and the broadcasts and timers of linked items, alarms and
+    /// scenes.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::Unplugged`] if the hub has no power.
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoItem`] if the device has no item with this name.
+    /// - [`HubError::BadValue`] if the item cannot have this value.
     pub fn report(
         &mut self,
         device: &str,
@@ -43,7 +58,18 @@ impl Hub {
         if self.is_unplugged() { Err(HubError::Unplugged) } else { Ok(()) }
     }
 
-    /// A sensor is tripped, or quiet again: the first of its items that tells so does.
+    /// Trips a sensor, or resets it with `false`. `device` is an id or a name.
+    ///
+    /// Reports a value of the first sensor item of the device, such as `motion`, `dw_state` or `smoke_alarm`.
+    ///
+    /// No network traffic. Leaves the broadcasts and timers of [`Hub::report`] in the context.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoSensor`] if the device has no sensor item.
+    /// - [`HubError::Unplugged`] if the hub has no power.
+    /// - [`HubError::BadValue`] if the sensor item cannot have the value, because a world file limits its tokens.
     pub fn trip(&mut self, device: &str, is_tripped: bool, context: &mut Context<'_>) -> Result<(), HubError> {
         let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
         let named = self.items_of(&id).filter_map(|item| item.name.as_deref());
@@ -52,7 +78,19 @@ impl Hub {
         self.report(device, &item, value, context)
     }
 
-    /// Somebody presses the button of a device: one that is to go goes, a remote control tells of it, a switch is switched.
+    /// Presses the button of a device. `device` is an id or a name.
+    ///
+    /// If an exclusion is waiting for a device, this one is excluded. Otherwise a device with an item `button_state` reports
+    /// `press_1_time` and `released` of button 1, and a device with an item `switch` toggles it.
+    ///
+    /// No network traffic. Leaves the broadcasts and timers of [`Hub::press_exclude`] or [`Hub::report`] in the context.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::Unplugged`] if the hub has no power.
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoButton`] if the device has neither a button nor a switch.
+    /// - [`HubError::BadValue`] if the button item cannot have the value, because a world file limits it.
     pub fn press(&mut self, device: &str, context: &mut Context<'_>) -> Result<(), HubError> {
         self.is_powered()?;
         let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
@@ -70,6 +108,17 @@ impl Hub {
         self.report(device, "switch", json!(!is_on), context)
     }
 
+    /// Sets whether the hub can reach a device. `device` is an id or a name.
+    ///
+    /// Calls that set an item of an unreachable device are refused with `ezlo.gateway.send.error`.
+    ///
+    /// No network traffic. Leaves one `hub.device.updated` in the context, even if nothing changes, and the broadcasts and
+    /// timers of scenes.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::Unplugged`] if the hub has no power.
+    /// - [`HubError::NoDevice`] if no device has this id or name.
     pub fn reach(&mut self, device: &str, reachable: bool, context: &mut Context<'_>) -> Result<(), HubError> {
         self.is_powered()?;
         let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;

@@ -1,4 +1,4 @@
-//! Settings of devices: parameters that live in the device. One on a battery gets them when it wakes up.
+//! Settings of devices: parameters that the device itself stores. A battery-powered device receives them when it wakes up.
 
 use ezlo_protocol::hub::setting::{DeviceSetting, DeviceSettingList, DeviceSettingQuery, DeviceSettingSet};
 use ezlo_protocol::hub::{DeviceId, Empty, SettingId};
@@ -10,10 +10,11 @@ use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::templates::{SettingTemplate, Template};
 
-/// Time until a device on a battery wakes up, in milliseconds (inferred: an hour is a usual wake-up interval).
+/// Time until a battery-powered device wakes up, in milliseconds (inferred: an hour is a usual wake-up interval).
 const WAKE_UP_MS: u64 = 3_600_000;
 
 impl Hub {
+    /// Adds the settings of a template with their default values.
     pub(crate) fn add_device_settings(&mut self, device: &DeviceId, template: &Template) {
         for spec in template.settings {
             let id = SettingId::from(self.new_id());
@@ -21,6 +22,7 @@ impl Hub {
         }
     }
 
+    /// Removes the settings of a device.
     pub(crate) fn forget_settings(&mut self, device: &DeviceId) {
         self.device_settings.retain(|_, setting| setting.device_id.get() != Some(device));
     }
@@ -66,6 +68,7 @@ impl Hub {
         done()
     }
 
+    /// Marks a pending setting as synced: the device has received it.
     pub(crate) fn setting_synced(&mut self, id: &SettingId, context: &mut Context<'_>) {
         if let Some(setting) = self.device_settings.get_mut(id)
             && setting.status.as_deref() == Some("pending")
@@ -76,6 +79,7 @@ impl Hub {
     }
 }
 
+/// Returns whether a setting can have this value.
 fn takes(setting: &DeviceSetting, value: &Value) -> bool {
     let bound = |bound: &ezlo_protocol::wire::Field<Value>| bound.get().and_then(Value::as_i64);
     match setting.value_type.as_deref() {

@@ -1,4 +1,4 @@
-//! Devices: list, rename, move, arm, remove.
+//! Methods that list, rename, move, arm and remove devices.
 
 use ezlo_protocol::hub::device::{
     Device, DeviceArmed, DeviceCheck, DeviceList, DeviceName, DeviceRef, DeviceRemoved, DeviceRoom, DeviceUpdate,
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::scene_events::Event;
 
-/// Longest name of a device, in characters (inferred: no source gives one).
+/// Maximum length of a device name, in characters (inferred: no source gives a limit).
 const DEVICE_NAME: usize = 128;
 
 impl Hub {
@@ -50,7 +50,8 @@ impl Hub {
         self.set_device(&request.id, DeviceUpdate { armed: request.armed.into(), ..DeviceUpdate::default() }, context)
     }
 
-    /// The plugin asks the device; here the values are always fresh, so nothing is told unless the device is away.
+    /// Checks that a device is reachable. A real plugin queries the device. The simulated values are always current, so nothing
+    /// is broadcast.
     pub(crate) fn device_check(&mut self, request: DeviceCheck, _: &mut Context<'_>) -> Answer<Empty> {
         let device = self.devices.get(&request.id).ok_or_else(|| not_found("ezlo.device.notfound"))?;
         if device.reachable.get() == Some(&false) { Err(RpcError::known("ezlo.gateway.send.error")) } else { done() }
@@ -60,7 +61,7 @@ impl Hub {
         if self.change_device(id, change, context) { done() } else { Err(not_found("ezlo.device.notfound")) }
     }
 
-    /// Changes what the update names, and tells it; false when there is no such device.
+    /// Changes the members of a device that the update contains and broadcasts it. Returns false if no device has this id.
     pub(crate) fn change_device(&mut self, id: &DeviceId, change: DeviceUpdate, context: &mut Context<'_>) -> bool {
         let Some(device) = self.devices.get_mut(id) else { return false };
         let event = Event::Device {
@@ -107,7 +108,7 @@ impl Hub {
         done()
     }
 
-    /// Parts go before the whole, items before their device, as they came after it.
+    /// Removes a device, after its items and its child devices: the reverse of the order of inclusion.
     pub(crate) fn remove_device(&mut self, id: &DeviceId, context: &mut Context<'_>) {
         let is_part = |device: &&Device| device.parent_device_id.get() == Some(id) && device.id() != Some(id);
         let parts: Vec<DeviceId> =
@@ -131,7 +132,7 @@ impl Hub {
         context.broadcast("hub.device.removed", &removed);
     }
 
-    /// The device first, then its items: a public client drops updates of devices it has not seen.
+    /// Broadcasts a device before its items, and its child devices last: a public client drops updates of unknown devices.
     pub(crate) fn announce_device(&self, id: &DeviceId, context: &mut Context<'_>) {
         let Some(device) = self.devices.get(id) else { return };
         let mut device = device.clone();

@@ -1,4 +1,4 @@
-//! Dictionary items: user codes, schedules, lists of sounds.
+//! Dictionary items: user codes, schedules and lists of sounds.
 
 use ezlo_protocol::hub::item::{DictionaryChange, Element, Item};
 use ezlo_protocol::hub::value::refusal;
@@ -12,11 +12,11 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::scene_events::Event;
 
-/// Most elements of a dictionary that says no limit of its own.
+/// Maximum number of elements of a dictionary; an item may set a lower limit.
 const MAX_ELEMENTS: usize = 1000;
 
 impl Hub {
-    /// The hub makes the key: the least number that is free.
+    /// Adds an element. The hub chooses the key: the lowest free number.
     pub(crate) fn dictionary_add(&mut self, request: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
         let element = request.element.into_option().ok_or_else(|| missing("element"))?;
         let item = self.dictionary(&request.id)?;
@@ -60,11 +60,12 @@ impl Hub {
         done()
     }
 
+    /// Returns whether an item is a dictionary.
     pub(crate) fn is_dictionary(&self, id: &ItemId) -> bool {
         self.dictionary(id).is_ok()
     }
 
-    /// Sets elements by `hub.item.value.set`: all are checked before the first one is set (hub reference 5.5).
+    /// Sets elements by `hub.item.value.set`. All are checked before the first is set (hub reference 5.5).
     pub(crate) fn dictionary_from(
         &mut self,
         id: &ItemId,
@@ -111,13 +112,13 @@ impl Hub {
         self.broadcast_dictionary(id, operation, &key, &value, context);
     }
 
-    /// Scenes may wait for it.
+    /// Queues the event that scenes with a condition on the dictionary need.
     fn dictionary_changed(&mut self, id: &ItemId, before: Map<String, Value>) {
         let after = self.items.get(id).and_then(|item| item.value.get()).cloned().unwrap_or(Value::Null);
         self.events.push_back(Event::Item { item: id.clone(), before: before.into(), after });
     }
 
-    /// Sent in place of `hub.item.updated`; still holds the element when it was removed.
+    /// Broadcasts `hub.item.dictionary.updated` instead of `hub.item.updated`. A removed element is included.
     fn broadcast_dictionary(
         &self,
         id: &ItemId,
@@ -132,6 +133,7 @@ impl Hub {
     }
 }
 
+/// Refuses an element with the wrong type or value.
 fn check_element(item: &Item, element: &Element) -> Answer<()> {
     let value = element.value.get().ok_or_else(|| missing("value"))?;
     if element.kind.as_deref() != item.element_type.as_deref() {

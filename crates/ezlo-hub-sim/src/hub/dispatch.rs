@@ -1,4 +1,4 @@
-//! From method name to handler.
+//! The table from method names to handlers.
 
 use ezlo_protocol::hub::method::{self as m, Method};
 use ezlo_protocol::rpc::RpcError;
@@ -10,7 +10,7 @@ use crate::json::RawJson;
 
 macro_rules! dispatch {
     ($( $method:ident => $handler:ident; )*) => {
-        /// Methods that a simulated hub answers.
+        /// Names of the methods that a simulated hub answers. Every other name is refused with `rpc.method.notfound`.
         pub const SIMULATED_METHODS: &[&str] = &[$( <m::$method as Method>::NAME ),*];
 
         impl Hub {
@@ -118,8 +118,25 @@ dispatch! {
 }
 
 impl Hub {
-    /// Answers a call, and lets it have its consequences.
-    /// Parameters are JSON.
+    /// Answers a method call and applies its consequences.
+    ///
+    /// `params` is the JSON text of the member `params`; `None` stands for an empty object. The result is the member `result`.
+    /// Older method names that hubs still accept are accepted.
+    ///
+    /// No network traffic. Leaves broadcasts, timers, dropped connections and HTTP requests of scenes in [`Context::effects`].
+    /// Call [`Hub::fire`] when a timer is due.
+    ///
+    /// # Errors
+    ///
+    /// Returns the refusal that the hub would send as the member `error`:
+    ///
+    /// - `rpc.method.notfound` if the name is not in [`SIMULATED_METHODS`].
+    /// - `rpc.params.invalid` or `rpc.params.notfound.<member>` if the parameters are malformed.
+    /// - `mock.unproven` if the method has less evidence than
+    ///   [`min_evidence`](crate::HubAssumptions::min_evidence) requires.
+    /// - Other strings of the method, such as `ezlo.device.notfound` or `ezlo.gateway.send.error`.
+    ///
+    /// EzloPi hubs accept every `hub.item.value.set` and ignore values that they cannot set.
     pub fn call(&mut self, name: &str, params: Option<&str>, context: &mut Context<'_>) -> Answer<RawJson> {
         let name = m::current_name(name);
         if let Some(refused) = crate::evidence::refuse_method(context.assumptions.min_evidence, name) {
@@ -127,7 +144,7 @@ impl Hub {
         }
         let mut outcome = self.dispatch(name, params, context);
         if self.family.never_refuses_values && name == <m::ItemSet as Method>::NAME {
-            // Not even parameters that cannot be read.
+            // Malformed parameters are accepted, too.
             outcome = outcome.or_else(|_| Ok(RawJson::empty()));
         }
         if let Err(error) = &mut outcome
@@ -154,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_less_well_than_was_asked_for_is_refused() {
+    fn methods_below_the_required_evidence_are_refused() {
         let assumptions = HubAssumptions {
             min_evidence: Some(ezlo_protocol::evidence::Evidence::Captured),
             ..HubAssumptions::default()
@@ -176,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_in_the_hubs_words() {
+    fn refusals_have_the_code_and_data_of_a_real_hub() {
         let data = |name: &str, params: Value| {
             let error = call(name, &params).unwrap_err();
             (error.code.get().copied().unwrap(), error.data().to_owned())

@@ -1,4 +1,4 @@
-//! Favourites.
+//! Favourite devices, items and scenes.
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::maintenance::{FavoriteList, FavoriteQuery, FavoriteSet, Favorites};
@@ -53,7 +53,7 @@ impl Hub {
         done()
     }
 
-    /// What is gone is no favourite.
+    /// Removes deleted devices, items and scenes from the lists, in this order, and broadcasts it.
     pub(crate) fn forget_favorites(&mut self, gone: [Vec<String>; 3], context: &mut Context<'_>) {
         let mut went = FavoriteLists::default();
         for ((list, gone), went) in self.favorites.iter_mut().zip(gone).zip(&mut went) {
@@ -63,6 +63,7 @@ impl Hub {
     }
 }
 
+/// Names of the lists in requests; the vendor calls scenes rules.
 const FAVORITE_LISTS: [&str; 3] = ["devices", "items", "rules"];
 
 fn broadcast_lists(name: &'static str, lists: FavoriteLists, context: &mut Context<'_>) {

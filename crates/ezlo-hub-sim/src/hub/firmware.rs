@@ -1,4 +1,4 @@
-//! Firmware: its version and its updates.
+//! Updates of firmware and packages, and the switch to Vera firmware.
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::maintenance::{FirmwareUpdate, UpdateProgress};
@@ -11,12 +11,12 @@ use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::state::firmware::{Update, UpdateOf};
 
-/// Longest name of a version.
+/// Maximum length of a version name, in bytes.
 const MAX_VERSION: usize = 64;
-/// Percent told between the ends, where anything is: Linux hubs tell the ends only of their firmware (mios).
+/// Progress of an update by step, in percent. Linux hubs broadcast only start and end of a firmware update (mios).
 const STEPS: [i64; 4] = [0, 25, 50, 75];
 
-/// Serials of hubs that were Vera hubs before, by their beginning (the vendor's note; the guide's own example for 46).
+/// Prefixes of the serials of reflashed Vera hubs (vendor note; 46: example in the guide).
 const REFLASHED: &[&str] = &["40", "45", "46", "50", "55"];
 
 impl Hub {
@@ -44,6 +44,7 @@ impl Hub {
         done()
     }
 
+    /// Executes the next step of an update. A finished firmware update restarts the hub.
     pub(crate) fn firmware_step(&mut self, generation: u64, context: &mut Context<'_>) {
         if generation != self.firmware.generation {
             return;
@@ -77,7 +78,7 @@ impl Hub {
         context.broadcast(update.of.broadcast(), &progress);
     }
 
-    /// Back to native Vera firmware: the hub leaves this protocol for good (guide20:p60).
+    /// Returns the hub to native Vera firmware. It disconnects and does not return to this protocol (guide20:p60).
     pub(crate) fn luup_switch(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
         if !REFLASHED.iter().any(|prefix| self.serial.starts_with(prefix)) {
             return Err(RpcError::known("ezlo.update.unavailable.firmware"));

@@ -1,4 +1,4 @@
-//! Making a hub from its part of a world file.
+//! Creation of a hub from its part of a world file.
 
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
@@ -15,6 +15,14 @@ use crate::templates::{self, Template};
 use crate::world_file::{DeviceFile, Finders, HubFile, ItemFile, SceneFile};
 
 impl Hub {
+    /// Creates a hub from its entry in a world file.
+    ///
+    /// `serial` is the hub's own serial, because an entry may describe a range of hubs. `now_ms` is the time of its start in
+    /// Unix milliseconds. The same entry, serial and seed give the same object ids. Of the assumptions, only
+    /// [`access_point_always_open`](HubAssumptions::access_point_always_open) is read.
+    ///
+    /// The world file must have been checked by [`WorldFile::parse`](crate::world_file::WorldFile::parse); names that do not
+    /// resolve are ignored. No network traffic, and no timers: call [`Hub::start`] to start scenes and behaviours.
     pub fn from_file(file: &HubFile, serial: &Serial, seed: u64, assumptions: &HubAssumptions, now_ms: i64) -> Self {
         let mut hub = Self::bare(serial.as_str(), file.kind, &file.model, seed, now_ms);
         hub.wifi = Wifi::at_start(file.online, assumptions.access_point_always_open);
@@ -59,7 +67,7 @@ impl Hub {
         }
     }
 
-    /// A device that a file describes itself, without a template.
+    /// Adds a device that the file describes without a template.
     fn add_described(&mut self, file: &DeviceFile, room: RoomId) -> DeviceId {
         let id = DeviceId::from(self.new_id());
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -74,7 +82,7 @@ impl Hub {
         id
     }
 
-    /// Sets an item of the template, or adds one that only the file knows.
+    /// Changes an item of the template, or adds an item that the template lacks.
     fn put_item(&mut self, device: &DeviceId, file: &ItemFile) {
         if let Some(id) = self.item_named(device, &file.name).map(|item| item.id.clone()) {
             if let Some(item) = self.items.get_mut(&id) {
@@ -91,6 +99,7 @@ impl Hub {
         self.insert_item(item);
     }
 
+    /// Inserts an item and adds it to the item list of its device.
     pub(crate) fn insert_item(&mut self, mut item: Item) {
         if self.family.item_status {
             item.status = "idle".into();
@@ -101,7 +110,7 @@ impl Hub {
         self.items.insert(item.id.clone(), item);
     }
 
-    /// A device of a kind, and the parts of it that are devices of their own.
+    /// Adds a device of a template, with its child devices.
     pub(crate) fn add_device(&mut self, template: &'static Template, name: &str, room: RoomId) -> DeviceId {
         let id = DeviceId::from(self.new_id());
         let node = self.devices.len() as u64 + 2;
@@ -128,7 +137,7 @@ impl Hub {
         id
     }
 
-    /// Templates name the other item of a `valueIndent`; here it gets its id.
+    /// Replaces the item names in `valueIndent` of templates by the ids of the items.
     fn link_indents(&mut self, device: &DeviceId) {
         let named: Vec<(ItemId, String)> = self
             .items_of(device)
@@ -150,7 +159,7 @@ impl Hub {
         }
     }
 
-    /// RTOS firmware was once seen with `id` in place of `_id` (bridge).
+    /// Returns a device as it is sent. RTOS firmware was seen once with `id` in place of `_id` (bridge).
     pub(crate) fn as_sent(&self, device: &Device, rtos_id: bool) -> Device {
         let mut device = device.clone();
         if rtos_id && self.family.may_say_id {
@@ -159,6 +168,7 @@ impl Hub {
         device
     }
 
+    /// Returns the id of the first device with this name.
     pub(crate) fn device_called(&self, name: &str) -> Option<&DeviceId> {
         self.devices.values().find(|device| device.name.as_deref() == Some(name))?.id()
     }
@@ -167,9 +177,9 @@ impl Hub {
         self.item_named(self.device_called(device)?, item)
     }
 
-    /// The file has been checked: every device, item and mode it names is there.
+    /// Adds the scenes of a file, whose names of devices, items and modes have been checked.
     fn add_scenes_from_file(&mut self, files: &[SceneFile]) {
-        // Scenes may name each other, so each has its id before any is made.
+        // Scenes may refer to each other, so all ids exist before the first scene is created.
         let ids: Vec<(&str, SceneId)> =
             files.iter().map(|file| (file.name.as_str(), SceneId::from(self.new_id()))).collect();
         let item = |device: &str, item: &str| self.item_called(device, item).cloned();
@@ -205,7 +215,7 @@ impl Hub {
 }
 
 impl ItemFile {
-    /// What the file says wins over what the template says.
+    /// Overwrites the members of an item that the file sets. `formatted` also updates `valueFormatted`.
     pub(crate) fn apply(&self, item: &mut Item, formatted: bool) {
         if let Some(kind) = &self.value_type {
             item.value_type = Field::Value(kind.as_str().into());

@@ -1,4 +1,4 @@
-//! What a hub says of itself, its settings and its switches.
+//! Information about the hub, its settings, its gateway and its access switches.
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::gateway::{Gateway, GatewayList};
@@ -57,7 +57,7 @@ impl Hub {
         })
     }
 
-    /// Each collection that was asked for, keyed by id. Empty `ids` and `include` mean all (inferred from a public client).
+    /// Returns the requested collections, keyed by id. Empty `ids` and `include` select all (inferred from a public client).
     pub(crate) fn data_list(&self, query: DataQuery, _: &Context<'_>) -> Answer<DataList> {
         let asked = [&query.devices, &query.items, &query.rooms, &query.scenes, &query.settings];
         if asked.iter().all(|collection| collection.is_absent()) {
@@ -116,7 +116,7 @@ impl Hub {
         Ok(GatewayList { gateways: vec![self.gateway_record(true)], ..GatewayList::default() })
     }
 
-    /// The hub's one gateway. EzloPi lists every command flat (its firmware's source).
+    /// Returns the hub's only gateway. EzloPi lists its commands as plain members (EzloPi firmware source).
     pub(crate) fn gateway_record(&self, ready: bool) -> Gateway {
         let mut gateway = Gateway {
             id: self.gateway.clone().into(),
@@ -146,13 +146,13 @@ impl Hub {
         gateway
     }
 
-    /// Takes effect with the next restart (ezclient:719).
+    /// Sets anonymous access from the next restart on (ezclient:719).
     pub(crate) fn anonymous_access_set(&mut self, request: Switch, _: &mut Context<'_>) -> Answer<Empty> {
         self.wifi.anonymous_access_next = Some(request.enabled);
         done()
     }
 
-    /// Drops local connections at once (ezclient:731).
+    /// Sets insecure access and drops local connections at once (ezclient:731).
     pub(crate) fn insecure_access_set(&mut self, request: Switch, context: &mut Context<'_>) -> Answer<Empty> {
         self.insecure_access = request.enabled;
         context.effects.drop_local = true;
@@ -164,13 +164,13 @@ impl Hub {
     }
 }
 
-/// ISO 8601 with `+hhmm`, as hubs write it.
+/// Returns the local time in ISO 8601 with an offset as `+hhmm`, as hubs write it.
 pub(crate) fn local_time(now_ms: i64, zone: TimeZone) -> String {
     let now = Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned_datetime(zone);
     now.strftime("%Y-%m-%dT%H:%M:%S%z").to_string()
 }
 
-/// The collection's objects that were asked for, with the members that were asked for. An id that is not there is null.
+/// Returns the requested objects of a collection with the requested members. An unknown id has the value null.
 fn collect(query: &Field<Value>, ids: &str, objects: &mut dyn Iterator<Item = (String, Value)>) -> Field<Extra> {
     if query.is_absent() {
         return Field::Absent;

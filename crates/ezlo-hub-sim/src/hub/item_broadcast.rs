@@ -1,5 +1,5 @@
-//! What everybody is told of an item: an [`ItemUpdate`](ezlo_protocol::hub::item::ItemUpdate), written straight from the
-//! hub's state. It is the most frequent message of all.
+//! The content of `hub.item.updated` and `hub.item.dictionary.updated`: an
+//! [`ItemUpdate`](ezlo_protocol::hub::item::ItemUpdate), written directly as JSON because it is the most frequent message.
 
 use ezlo_protocol::hub::device::Device;
 use ezlo_protocol::hub::item::Item;
@@ -8,21 +8,22 @@ use serde_json::Value;
 use crate::hub::Hub;
 use crate::json::{JsonObjectWriter, RawJson};
 
-/// Bytes of most of them.
+/// Initial capacity of the text in bytes; most updates fit.
 const ROOM: usize = 512;
 
-/// What became of an element of a dictionary.
+/// A change of one element of a dictionary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ElementChange<'a> {
     /// `added`, `updated` or `removed`.
     pub(crate) operation: &'a str,
+    /// Key of the element.
     pub(crate) key: &'a str,
-    /// Still there when it was removed.
+    /// Value of the element; for `removed` the last one.
     pub(crate) element: &'a Value,
 }
 
 impl Hub {
-    /// Of a new value. Text and type go together with it: a public client overwrites all three with whatever is there.
+    /// Returns the update for a new value. Formatted text and type are included, because a public client overwrites all three.
     pub(crate) fn item_update_value(&self, item: &Item) -> RawJson {
         let mut told = self.item_update(item, "[]");
         told.field("value", &item.value, JsonObjectWriter::value);
@@ -30,7 +31,7 @@ impl Hub {
         told.end()
     }
 
-    /// Of an element; everybody may be told, as in the capture.
+    /// Returns the update for a dictionary element. `notifications` is null, which stands for all users (captures).
     pub(crate) fn item_update_element(&self, item: &Item, change: ElementChange<'_>) -> RawJson {
         let mut told = self.item_update(item, "null");
         type_of(&mut told, item);
@@ -46,7 +47,7 @@ impl Hub {
         told.end()
     }
 
-    /// The item with its device and room, and the users to be told.
+    /// Starts an update with the item, its device and its room. `users` is the JSON text of `notifications`.
     fn item_update(&self, item: &Item, users: &str) -> JsonObjectWriter {
         let device = item.device_id.get().and_then(|device| self.devices.get(device));
         let mut told = JsonObjectWriter::with_room(ROOM);
@@ -69,6 +70,7 @@ impl Hub {
     }
 }
 
+/// Appends the formatted text, the type and the unit of the item's value.
 fn type_of(told: &mut JsonObjectWriter, item: &Item) {
     told.field("valueFormatted", &item.value_formatted, |told, name, text| told.text(name, text));
     told.field("valueType", &item.value_type, |told, name, kind| told.text(name, kind.as_str()));
@@ -85,7 +87,7 @@ mod tests {
     use crate::world_file::HubKind;
 
     #[test]
-    fn it_is_the_document_of_the_protocol() {
+    fn updates_round_trip_through_the_protocol_type() {
         let hub = Hub::bare("90000001", HubKind::Linux, "h2.1", 1, 0);
         let item = wire::from_slice::<Item>(
             br#"{"_id": "i", "deviceId": "d", "name": "user_codes", "value": null, "valueType": "dictionary",
@@ -93,10 +95,10 @@ mod tests {
         );
         let item = item.unwrap();
         let change = ElementChange { operation: "added", key: "1\"", element: &json!(1) };
-        for told in [hub.item_update_value(&item), hub.item_update_element(&item, change)] {
-            let read: ItemUpdate = wire::from_slice(told.as_str().as_bytes()).unwrap();
-            assert!(read.extra.is_empty(), "{told:?}");
-            assert_eq!(serde_json::to_string(&read).unwrap(), told.as_str(), "the same members in the same order");
+        for update in [hub.item_update_value(&item), hub.item_update_element(&item, change)] {
+            let read: ItemUpdate = wire::from_slice(update.as_str().as_bytes()).unwrap();
+            assert!(read.extra.is_empty(), "{update:?}");
+            assert_eq!(serde_json::to_string(&read).unwrap(), update.as_str(), "the same members in the same order");
             assert_eq!(
                 (read.value.is_null(), read.notifications.is_null()),
                 (read.operation.is_absent(), !read.operation.is_absent())

@@ -1,4 +1,4 @@
-//! Items: reading and setting values.
+//! Methods that list items and set their values.
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::item::{Item, ItemList, ItemQuery, ItemValueSet};
@@ -14,11 +14,11 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::scene_events::Event;
 
-/// The hub's internal bus takes no longer value (hub reference, section 6), in bytes of JSON.
+/// Maximum length of a value as JSON, in bytes: the limit of the hub's internal bus (hub reference, section 6).
 const BUS_LIMIT: usize = 100 * 1024;
 
 impl Hub {
-    /// Items of all devices, or of those that are named. An unknown device has none; that is no error.
+    /// Lists the items of all devices or of the given ones. An unknown device has no items and is no error.
     pub(crate) fn items_list(&self, query: ItemQuery, _: &Context<'_>) -> Answer<ItemList> {
         let wanted = |item: &&Item| {
             let device = item.device_id.get();
@@ -27,11 +27,11 @@ impl Hub {
         Ok(ItemList { items: self.items.values().filter(wanted).cloned().collect(), ..ItemList::default() })
     }
 
-    /// All values are checked before the first is set, so a refusal changes nothing.
+    /// Sets values. All are checked before the first is set, so a refusal changes nothing.
     pub(crate) fn item_set(&mut self, request: ItemValueSet, context: &mut Context<'_>) -> Answer<Empty> {
         let requested_values = requested_values(request);
         if self.family.never_refuses_values {
-            // What cannot be done is not done, without a word (EzloPi's firmware).
+            // Values that cannot be set are ignored without an error (EzloPi firmware source).
             for (id, value, scale) in requested_values.unwrap_or_default() {
                 if let Ok(value) = self.accepted(&id, value, scale.as_ref()) {
                     self.set_value(&id, value, context);
@@ -59,14 +59,14 @@ impl Hub {
         done()
     }
 
-    /// The value as the item takes it, or the hub's refusal; for calls and scenes alike.
+    /// Returns a value in the form that the item stores, or the hub's refusal. Used by calls and scenes.
     pub(crate) fn accepted(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
         let value = self.typed(id, value, scale)?;
         self.check_neighbours(id, &value, &[])?;
         Ok(value)
     }
 
-    /// Keeps its distance to other items, as they will be once all of these are set.
+    /// Checks the distance to other items (`valueIndent`) as they will be once all values of the call are set.
     fn check_neighbours(&self, id: &ItemId, value: &Value, together: &[(ItemId, Value)]) -> Answer<()> {
         let Some(item) = self.items.get(id) else { return Ok(()) };
         let other = |id: &str| {
@@ -77,6 +77,7 @@ impl Hub {
         item.check_indent(value, other).map_err(|error| refusal(item, error))
     }
 
+    /// Converts and checks a value, except for its distance to other items.
     fn typed(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Value> {
         let item = self.items.get(id).ok_or_else(|| not_found("generic.object.not.found"))?;
         let may_be_long = value.is_string() || value.is_array() || value.is_object();
@@ -95,7 +96,7 @@ impl Hub {
         Ok(value)
     }
 
-    /// Sets a value and tells everybody. Used by calls, scenes and behaviours alike.
+    /// Sets a checked value, broadcasts it and applies its consequences. Used by calls, scenes and behaviours.
     pub(crate) fn set_value(&mut self, id: &ItemId, value: Value, context: &mut Context<'_>) {
         let Some(item) = self.items.get_mut(id) else { return };
         if self.family.formatted_values {
@@ -123,16 +124,17 @@ impl Hub {
         context.broadcast_raw("hub.item.updated", self.item_update_value(item));
     }
 
-    /// Another item of the same device.
+    /// Returns the item of the same device with this name.
     pub(crate) fn sibling(&self, id: &ItemId, name: &str) -> Option<&Item> {
         let device = self.items.get(id)?.device_id.get()?;
         self.items_of(device).find(|item| item.name.as_deref() == Some(name))
     }
 }
 
+/// An item, the requested value and its unit.
 type RequestedValue = (ItemId, Value, Option<Scale>);
 
-/// The three shapes of `hub.item.value.set` as one list.
+/// Returns the three forms of `hub.item.value.set` as one list.
 fn requested_values(request: ItemValueSet) -> Answer<Vec<RequestedValue>> {
     if let Some(items) = request.items.get() {
         let one = |(id, entry): (&String, &Value)| {
@@ -157,8 +159,8 @@ fn requested_values(request: ItemValueSet) -> Answer<Vec<RequestedValue>> {
     }
 }
 
-/// What clients send for other types and hubs take: 0 and 1 for bool (users, over HTTP), bool for the actions that are int
-/// (bridge), structured values as JSON text (ezclient; that hubs take it is inferred).
+/// Converts values of other types that clients send and hubs accept: 0 and 1 for bool (users, over HTTP), bool for actions of
+/// type int (bridge), structured values as JSON text (ezclient; that hubs accept it is inferred).
 fn soften(item: &Item, value: Value) -> Value {
     let shape = item.value_type.get().map_or(Shape::Unknown, ValueType::shape);
     match (shape, &value) {
@@ -171,7 +173,7 @@ fn soften(item: &Item, value: Value) -> Value {
     }
 }
 
-/// A device keeps the components of a colour that are not named.
+/// Adds the components of a colour that the request omits; a device does not change them.
 fn whole_color(item: &Item, value: Value) -> Value {
     match (item.value_type.get(), &value, item.value.get()) {
         (Some(ValueType::Rgb), Value::Object(named), Some(Value::Object(now))) => {
@@ -181,7 +183,7 @@ fn whole_color(item: &Item, value: Value) -> Value {
     }
 }
 
-/// A number in the item's unit, rounded to what a float can say of it.
+/// Converts a number to the item's unit, rounded to six decimal places; `None` if the units do not match.
 fn converted(item: &Item, value: &Value, scale: &Scale) -> Option<Value> {
     let number = scale.convert(value.as_f64()?, item.scale.get()?)?;
     Some(json!((number * 1e6).round() / 1e6))

@@ -1,4 +1,4 @@
-//! Items that follow another in the same device: what a real device does by itself when one of its values changes.
+//! Items that follow another item of the same device: a real device changes several of its values together.
 
 use ezlo_protocol::hub::ItemId;
 use ezlo_protocol::hub::item::Item;
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::hub::Hub;
 
-/// What a metered load draws when nothing else is said, in watts.
+/// Power of a metered load in watts, unless the world file sets one.
 const DEFAULT_LOAD: f64 = 60.0;
 /// Step of the dimming buttons, in percent.
 const DIMMER_STEP: i64 = 10;
 
-/// Items, a value of theirs that is a danger, and the one that says that there is none. Dangers set `security_threat`, which
-/// is "true in any dangerous state" (vendor staff).
+/// Sensor items, each with a dangerous value and the safe one. A dangerous value sets `security_threat`, which is "true in any
+/// dangerous state" (vendor staff).
 const THREATS: &[(&str, &str, &str)] = &[
     ("dw_state", "dw_is_opened", "dw_is_closed"),
     ("water_leak_alarm", "water_leak_detected", "no_water_leak"),
@@ -27,7 +27,7 @@ const THREATS: &[(&str, &str, &str)] = &[
     ("intrusion_alarm", "intrusion", "no_intrusion"),
 ];
 
-/// What a sensor's item is when it is tripped, or when all is quiet; `None` for items that are no sensor's.
+/// Returns the value of a tripped or untripped sensor item; `None` if the item belongs to no sensor.
 pub(crate) fn tripped(item: &str, is_tripped: bool) -> Option<Value> {
     if item == "motion" {
         return Some(json!(is_tripped));
@@ -37,7 +37,7 @@ pub(crate) fn tripped(item: &str, is_tripped: bool) -> Option<Value> {
 }
 
 impl Hub {
-    /// Sets what follows the item. Followers have followers: a door opens, the threat is there, the alarm waits.
+    /// Sets the items that follow an item, recursively: a door opens, `security_threat` is set, the alarm starts.
     pub(crate) fn follow(&mut self, id: &ItemId, context: &mut Context<'_>) {
         for (name, value) in self.followers(id) {
             let changes = |sibling: &&Item| sibling.value.get() != Some(&value) && sibling.holds(&value).is_ok();
@@ -48,7 +48,7 @@ impl Hub {
         }
     }
 
-    /// A code opened a lock: a user is told whose (guide20:p97-98).
+    /// Broadcasts the name of the user whose code operated a lock (guide20:p97-98).
     pub(crate) fn notify_of_code(&self, id: &ItemId, value: &Value, context: &mut Context<'_>) {
         let user = value["userId"].as_i64().filter(|user| *user >= 0);
         let device = self.items.get(id).and_then(|item| self.devices.get(item.device_id.get()?));
@@ -66,6 +66,7 @@ impl Hub {
         context.broadcast("hub.user.notification", &told);
     }
 
+    /// Returns the names of the items that follow an item, with their new values.
     fn followers(&self, id: &ItemId) -> Vec<(&'static str, Value)> {
         let Some(item) = self.items.get(id) else { return Vec::new() };
         let (name, value) = (item.name.as_deref().unwrap_or_default(), item.value.get().unwrap_or(&Value::Null));
@@ -97,7 +98,7 @@ impl Hub {
                 _,
             ) => {
                 let state = self.regulated(id).map(|state| ("thermostat_operating_state", json!(state)));
-                // The average in these modes (hub reference 5.5).
+                // In some modes the setpoint is the average of heating and cooling (hub reference 5.5).
                 let average =
                     self.average(id).filter(|_| name.starts_with("thermostat_setpoint_") || name.ends_with("mode"));
                 average.map(|average| ("thermostat_setpoint", json!(average))).into_iter().chain(state).collect()
@@ -111,13 +112,13 @@ impl Hub {
         }
     }
 
-    /// What a metered device draws when it is on.
+    /// Returns the power of a metered device that is on, in watts.
     fn load(&self, id: &ItemId) -> f64 {
         let device = self.items.get(id).and_then(|item| item.device_id.get());
         device.and_then(|device| self.behaviours.load(device)).unwrap_or(DEFAULT_LOAD)
     }
 
-    /// Between heating and cooling, in the modes that do both.
+    /// Returns the average of the heating and cooling setpoints in the modes `auto`, `aux` and `away`.
     fn average(&self, id: &ItemId) -> Option<f64> {
         let number = |name: &str| self.sibling(id, name)?.value.get()?.as_f64();
         let mode = self.sibling(id, "thermostat_mode")?.value.get()?.as_str()?;
@@ -126,7 +127,7 @@ impl Hub {
         both.then_some((heat + cool) / 2.0)
     }
 
-    /// What a thermostat does at its temperature and setpoint; `None` when the device is none.
+    /// Returns the operating state of a thermostat from temperature and setpoints; `None` if the device is no thermostat.
     fn regulated(&self, id: &ItemId) -> Option<&'static str> {
         let number = |name: &str| self.sibling(id, name)?.value.get()?.as_f64();
         let mode = self.sibling(id, "thermostat_mode")?.value.get()?.as_str()?.to_owned();

@@ -1,4 +1,4 @@
-//! Reset, time zone, coordinates, groups of devices.
+//! Reset, time zone, coordinates and device groups.
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::device::{DeviceGroup, DeviceGroupList, DeviceGroupQuery};
@@ -15,10 +15,10 @@ use crate::hub::Hub;
 use crate::state::modes;
 use crate::state::scene_events::Place;
 
-/// Version of the list of groups, which never changes here.
+/// Version of the list of device groups, which never changes.
 const GROUPS_VERSION: u64 = 1;
 
-/// Groups that are always there (names and categories inferred).
+/// Device groups of every hub (names and categories inferred).
 const GROUPS: &[(&str, &[&str])] = &[
     ("Lights", &["dimmable_light"]),
     ("Switches", &["switch"]),
@@ -28,7 +28,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 impl Hub {
-    /// Exactly one of the two, and true; both mean factory reset. What neither means is inferred.
+    /// Restarts or resets the hub. If both members are true, it is reset; the refusal if neither is true is inferred.
     pub(crate) fn reset(&mut self, request: Reset, context: &mut Context<'_>) -> Answer<Empty> {
         match (request.soft.get(), request.factory.get()) {
             (_, Some(true)) => self.factory_reset(context),
@@ -38,6 +38,7 @@ impl Hub {
         done()
     }
 
+    /// Erases the house and the settings, and restarts the hub. A new epoch invalidates all older timers.
     fn factory_reset(&mut self, context: &mut Context<'_>) {
         self.epoch += 1;
         self.zwave = crate::state::zwave::Zwave::default();
@@ -63,7 +64,7 @@ impl Hub {
         self.restart(context);
     }
 
-    /// Erases all network settings; the hub needs its first set-up again (guide20:p19).
+    /// Erases all network settings; the hub then needs its first set-up again (guide20:p19).
     pub(crate) fn network_reset(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
         self.wifi.erase();
         context.effects.drop_local = true;
@@ -121,6 +122,7 @@ impl Hub {
         done()
     }
 
+    /// Sets coordinates and time zone without resetting the timers of scenes.
     pub(crate) fn place_at(&mut self, latitude: f64, longitude: f64, timezone: &str) {
         self.place = Place { latitude, longitude, timezone: timezone.to_owned() };
         self.location_state = LocationState::CustomAll;

@@ -1,5 +1,5 @@
-//! What can be set about house modes. Methods and the stems of their broadcasts are public; parameters of all but the
-//! device lists are inferred.
+//! Settings of house modes. The methods and the stems of their broadcasts are public; all parameters except those of the device
+//! lists are inferred.
 
 use ezlo_protocol::hub::mode::{
     EntryDelay, ModeChange, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ProtectButton,
@@ -13,12 +13,12 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::modes::{ENTRY_DELAYS, ModeSettings, position};
 
-/// Longest delay that is taken, in seconds (inferred: an hour is beyond any app's choices).
+/// Maximum delay, in seconds (inferred: an hour exceeds the choices of every app).
 const MAX_DELAY: i64 = 3600;
-/// Most users that one mode tells.
+/// Maximum number of users that one mode notifies.
 const MAX_USERS: usize = 1_000;
 
-/// A list of devices of a mode: which one, and what its broadcasts are called.
+/// A list of devices of a mode: its storage and the names of its broadcasts.
 struct DeviceListing {
     list: fn(&mut ModeSettings) -> &mut Vec<DeviceId>,
     added: &'static str,
@@ -80,7 +80,7 @@ impl Hub {
         protect_add, protect_remove: PROTECT;
     }
 
-    /// One broadcast a device, with its id under a singular name (guide20:p78-80).
+    /// Adds devices to a list or removes them, with one broadcast per device and its id under a singular name (guide20:p78-80).
     fn list_devices(
         &mut self,
         listing: &DeviceListing,
@@ -113,7 +113,7 @@ impl Hub {
         done()
     }
 
-    /// A device that is gone is on no list.
+    /// Removes a deleted device from all lists and from the emergency buttons.
     pub(crate) fn forget_in_modes(&mut self, device: &DeviceId, context: &mut Context<'_>) {
         for listing in LISTINGS {
             for at in 0..self.modes.modes.len() {
@@ -127,7 +127,7 @@ impl Hub {
         }
     }
 
-    /// The bypass list of a mode that is over.
+    /// Clears the bypass list of a mode that has ended.
     pub(crate) fn clear_bypass(&mut self, at: usize, context: &mut Context<'_>) {
         for device in self.modes.modes[at].bypass.clone() {
             self.unlist(&BYPASS, at, &device, context);
@@ -144,6 +144,7 @@ impl Hub {
         }
     }
 
+    /// Returns the index of a mode.
     fn mode_at(&self, mode: Option<&ModeId>) -> Answer<usize> {
         let mode = mode.ok_or_else(|| missing("modeId"))?;
         position(mode).ok_or_else(|| RpcError::known("ezlo.house_mode.not.exist"))
@@ -175,7 +176,7 @@ impl Hub {
         )
     }
 
-    /// Without a mode, every mode but Home: it takes no time.
+    /// Sets a delay of one mode or, if the request has no mode, of all modes except Home, which has no delay.
     fn set_delay(
         &mut self,
         request: &ModeDelay,
@@ -243,7 +244,7 @@ impl Hub {
         done()
     }
 
-    /// A button without a service is no emergency button any more.
+    /// Assigns a service to an emergency button. Without a service, the device is no longer an emergency button.
     pub(crate) fn protect_button_set(&mut self, request: ProtectButton, context: &mut Context<'_>) -> Answer<Empty> {
         let device =
             request.device_id.get().or_else(|| request.id.get()).cloned().ok_or_else(|| missing("deviceId"))?;
@@ -282,7 +283,7 @@ impl Hub {
         done()
     }
 
-    /// An older client sets a delay per mode, a newer one the entry delays: what was set last counts (inferred).
+    /// Clears the delays per mode. Older clients set those, newer clients the entry delays; the last setting counts (inferred).
     fn entry_delays_decide(&mut self) {
         for mode in &mut self.modes.modes {
             mode.alarm_delay = None;

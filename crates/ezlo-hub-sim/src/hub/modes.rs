@@ -1,4 +1,4 @@
-//! House modes: switching after a delay, calling it off, and what a switch arms.
+//! House modes: switches with a delay, their cancellation, and the sensors that they arm.
 
 use ezlo_protocol::hub::device::{Category, Device, DeviceUpdate};
 use ezlo_protocol::hub::mode::{
@@ -16,7 +16,7 @@ use crate::state::modes::{Pending, id, position};
 use crate::state::scene_events::Event;
 
 impl Hub {
-    /// Delays stand per mode (API 1.0) and at the top (2.0); clients do not mind both.
+    /// Returns all modes. Delays are given per mode (API 1.0) and at the top level (API 2.0); clients accept both together.
     pub(crate) fn modes_get(&self, _: Empty, context: &Context<'_>) -> Answer<ModesState> {
         let pending = self.modes.pending.as_ref();
         let left = pending.map_or(0, |pending| (pending.due_ms - context.now_ms).max(0) / 1000);
@@ -75,7 +75,7 @@ impl Hub {
         Ok(CurrentMode { mode_id: id(self.modes.current), ..CurrentMode::default() })
     }
 
-    /// A switch to another mode replaces one that is pending; the pending one again changes nothing.
+    /// Starts a switch. A switch to another mode replaces a pending one; a repetition of the pending one changes nothing.
     pub(crate) fn modes_switch(&mut self, request: ModeSwitch, context: &mut Context<'_>) -> Answer<ModeSwitching> {
         let to = target(&request)?;
         let pending = self.modes.pending.as_ref().map(|pending| pending.to);
@@ -90,7 +90,7 @@ impl Hub {
         })
     }
 
-    /// For calls and scenes alike.
+    /// Starts a switch for a call or a scene.
     pub(crate) fn switch_mode(&mut self, to: usize, context: &mut Context<'_>) {
         if self.modes.pending.as_ref().is_some_and(|pending| pending.to == to) {
             return;
@@ -122,7 +122,7 @@ impl Hub {
         }
     }
 
-    /// The broadcast of a finished switch says delay 0, as the capture does. The old mode's bypass list is cleared.
+    /// Switches the mode. Its broadcast has delay 0 (captures). The bypass list of the old mode is cleared.
     pub(crate) fn switch_at_once(&mut self, to: usize, context: &mut Context<'_>) {
         self.broadcast_switch(to, SwitchStatus::Done, 0, context);
         let from = std::mem::replace(&mut self.modes.current, to);
@@ -134,8 +134,8 @@ impl Hub {
         self.events.push_back(Event::Mode { from: id(from), to: id(to) });
     }
 
-    /// Arms security sensors as the mode says, but for those it leaves out. What the built-in list of disarmed devices
-    /// (`disarmedDefault`) holds, nobody describes.
+    /// Arms or disarms the security sensors as the current mode requires, except its disarmed and bypassed devices. The content
+    /// of the built-in list of disarmed devices (`disarmedDefault`) is not known and has no effect.
     pub(crate) fn arm(&mut self, context: &mut Context<'_>) {
         let mode = self.modes.current();
         let wanted: Vec<(DeviceId, bool)> = self
@@ -158,6 +158,7 @@ impl Hub {
         done()
     }
 
+    /// Cancels the pending switch, if any.
     pub(crate) fn cancel_switch(&mut self, context: &mut Context<'_>) {
         if let Some(Pending { to, delay, .. }) = self.modes.pending.take() {
             self.modes.generation += 1;
@@ -211,12 +212,12 @@ mod tests {
             let mut context = Context::new(0, &self.assumptions);
             let answer =
                 self.hub.call("hub.modes.switch", Some(&to.to_string()), &mut context).map(|result| result.value());
-            let told = context
+            let statuses = context
                 .effects
                 .broadcasts
                 .iter()
                 .map(|(_, content)| content.value()["status"].as_str().unwrap().to_owned());
-            (answer, told.collect(), context.effects.timers)
+            (answer, statuses.collect(), context.effects.timers)
         }
 
         fn fire(&mut self, timer: &Timer) -> usize {
@@ -227,23 +228,23 @@ mod tests {
     }
 
     #[test]
-    fn a_second_switch_replaces_the_first() {
+    fn second_mode_switch_replaces_the_pending_one() {
         let mut house = House::new();
-        let (answer, told, first) = house.switch(&json!({"modeId": "2"}));
-        assert_eq!((answer.unwrap()["switchToDelay"].clone(), told), (json!(30), vec!["begin".to_owned()]));
-        let (_, told, _) = house.switch(&json!({"modeId": "2"}));
-        assert!(told.is_empty(), "a repeat is ignored");
-        let (_, told, second) = house.switch(&json!({"name": "Night"}));
-        assert_eq!(told, ["cancel", "begin"]);
+        let (answer, statuses, first) = house.switch(&json!({"modeId": "2"}));
+        assert_eq!((answer.unwrap()["switchToDelay"].clone(), statuses), (json!(30), vec!["begin".to_owned()]));
+        let (_, statuses, _) = house.switch(&json!({"modeId": "2"}));
+        assert!(statuses.is_empty(), "a repeat is ignored");
+        let (_, statuses, second) = house.switch(&json!({"name": "Night"}));
+        assert_eq!(statuses, ["cancel", "begin"]);
         assert_eq!(house.fire(&first[0].1), 0, "the first timer no longer counts");
         assert_eq!(house.fire(&second[0].1), 1);
         assert_eq!(house.hub.modes.current, 2);
-        let (answer, told, _) = house.switch(&json!({"name": "Home"}));
-        assert_eq!((answer.unwrap()["switchToDelay"].clone(), told), (json!(0), vec!["done".to_owned()]));
+        let (answer, statuses, _) = house.switch(&json!({"name": "Home"}));
+        assert_eq!((answer.unwrap()["switchToDelay"].clone(), statuses), (json!(0), vec!["done".to_owned()]));
     }
 
     #[test]
-    fn refusals_follow_the_reference() {
+    fn mode_switch_refusals_follow_the_reference() {
         let mut house = House::new();
         let mut data = |to: Value| house.switch(&to).0.unwrap_err().data().to_owned();
         assert_eq!(data(json!({"modeId": "1"})), "rpc.params.invalid");

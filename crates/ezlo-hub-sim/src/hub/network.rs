@@ -1,4 +1,4 @@
-//! The hub's network interfaces.
+//! Network interfaces of the hub.
 
 use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::network::{Interface, Ipv4, Network};
@@ -45,14 +45,14 @@ impl Hub {
         Ok(Network { interfaces: interfaces.into(), ..Network::default() })
     }
 
-    /// The interfaces as they are now (guide20:p83-86: what changed; everything is allowed to).
+    /// Broadcasts the current interfaces. The changed ones would suffice; all are permitted (guide20:p83-86).
     pub(crate) fn broadcast_network(&self, context: &mut Context<'_>) {
         if let Ok(network) = self.network_get(Empty::default(), context) {
             context.broadcast("hub.network.changed", &Network { sync_notification: true.into(), ..network });
         }
     }
 
-    /// Locally administered, and always the same for a hub and interface.
+    /// Returns a locally administered address that depends only on the hub and the interface.
     fn hardware_address(&self, interface: &str) -> String {
         let digest = self.digest(&format!("hwaddr {interface}"));
         format!("02:{:02X}:{:02X}:{:02X}:{:02X}:{:02X}", digest[0], digest[1], digest[2], digest[3], digest[4])

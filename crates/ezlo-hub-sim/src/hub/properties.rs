@@ -1,4 +1,4 @@
-//! Random calls, good and bad, against a hub, with its timers: what must always hold.
+//! Property tests: invariants of a hub under random valid and invalid calls, reports and timers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::world_file::{HubKind, WorldFile};
 
-/// What a client knows that read the lists once and listened from then on.
+/// The state of a client that read the lists once and applies all later broadcasts.
 #[derive(Debug, Default, PartialEq)]
 struct Mirror {
     devices: BTreeMap<String, Value>,
@@ -25,11 +25,11 @@ struct Mirror {
 
 fn keyed(list: &Value) -> BTreeMap<String, Value> {
     let object = |object: &Value| (object["_id"].as_str().unwrap().to_owned(), stripped(object));
-    // No rooms are `{}` on one family.
+    // EzloPi sends an empty list of rooms as `{}`.
     list.as_array().into_iter().flatten().map(object).collect()
 }
 
-/// JsonObjectWriter that broadcasts have and lists have not.
+/// Removes the members that only broadcasts have.
 fn stripped(object: &Value) -> Value {
     let mut object = object.clone();
     for member in ["syncNotification", "deviceName"] {
@@ -60,9 +60,9 @@ impl Mirror {
             "hub.item.updated" => {
                 let item = self.items.get_mut(&id).expect("an update for an item that was announced");
                 for member in ["value", "valueFormatted"] {
-                    // One family has no formatted values.
-                    if let Some(told) = content.get(member) {
-                        item[member] = told.clone();
+                    // RTOS hubs have no formatted values.
+                    if let Some(value) = content.get(member) {
+                        item[member] = value.clone();
                     }
                 }
             }
@@ -78,7 +78,7 @@ impl Mirror {
             "hub.room.created" | "hub.room.edited" => drop(self.rooms.insert(id, content.clone())),
             "hub.room.deleted" => {
                 self.rooms.remove(&id);
-                // Its devices stay and become roomless (guide20:p18).
+                // The devices of the room stay and have no room (guide20:p18).
                 for device in self.devices.values_mut().filter(|device| device["roomId"] == json!(id)) {
                     device["roomId"] = json!("");
                 }
@@ -93,24 +93,24 @@ impl Mirror {
     }
 }
 
-/// A hub with its clock and timers.
+/// A hub with its clock and timers, and the mirror of a client.
 struct House {
     hub: Hub,
     assumptions: HubAssumptions,
     now_ms: i64,
     timers: Vec<(i64, Timer)>,
     mirror: Mirror,
-    /// The method whose call is under way; what it may lead to stands in the table of methods.
+    /// The method that is being called; the method table lists its broadcasts.
     during: Option<&'static str>,
 }
 
-/// What values, modes, scenes and devices lead to, whoever changed them.
+/// Broadcasts that changes of values, modes, scenes and devices may cause during any call.
 const CONSEQUENCES: &[&str] = &[
     "hub.item.updated",
     "hub.device.updated",
     "hub.modes.alarmed",
     "hub.modes.switched",
-    // A switch, on one family.
+    // The mode switch of EzloPi.
     "hub.modes.changed",
     "hub.scene.run.progress",
     "hub.user.notification",
@@ -135,7 +135,7 @@ impl House {
         Self::of(HubKind::Linux)
     }
 
-    /// The demo house with a hub of that family.
+    /// Creates the demo house with a hub of this family.
     fn of(kind: HubKind) -> Self {
         let assumptions = HubAssumptions::default();
         let mut file = WorldFile::bundled("demo").unwrap();
@@ -157,6 +157,7 @@ impl House {
         self.hub.call(method, None, &mut Context::new(self.now_ms, &self.assumptions)).unwrap().value()
     }
 
+    /// Reads the state through the list methods.
     fn truth(&mut self) -> Mirror {
         Mirror {
             devices: keyed(&self.read("hub.devices.list")["devices"]),
@@ -167,6 +168,7 @@ impl House {
         }
     }
 
+    /// Applies an action, checks that its broadcasts are listed, and queues its timers.
     fn act(&mut self, act: impl FnOnce(&mut Hub, &mut Context<'_>)) {
         let mut context = Context::new(self.now_ms, &self.assumptions);
         act(&mut self.hub, &mut context);
@@ -181,10 +183,10 @@ impl House {
             .extend(context.effects.timers.into_iter().map(|(ms, timer)| (now + i64::try_from(ms).unwrap(), timer)));
     }
 
-    /// Lets what is due within that time happen, in order.
+    /// Advances the time and fires the timers that become due, in order.
     fn wait(&mut self, ms: i64) {
         let until = self.now_ms + ms;
-        // Scenes on time never end; a bounded number of timers is enough to see them.
+        // Time conditions set timers without end, so their number is bounded.
         for _ in 0..200 {
             let next =
                 self.timers.iter().enumerate().filter(|(_, (due, _))| *due <= until).min_by_key(|(_, (due, _))| *due);
@@ -196,7 +198,7 @@ impl House {
         self.now_ms = until;
     }
 
-    /// What must hold whatever happened.
+    /// Checks the invariants: valid values, items with a device, and lists that equal the mirror.
     fn check(&mut self) {
         let truth = self.truth();
         for (id, item) in &truth.items {
@@ -210,14 +212,15 @@ impl House {
             (&truth.rooms, &self.mirror.rooms),
             (&truth.scenes, &self.mirror.scenes),
         ];
-        for (lists, told) in pairs {
-            for id in lists.keys().chain(told.keys()) {
-                assert_eq!(lists.get(id), told.get(id), "the list is not what the broadcasts add up to");
+        for (lists, mirrored) in pairs {
+            for id in lists.keys().chain(mirrored.keys()) {
+                assert_eq!(lists.get(id), mirrored.get(id), "the list differs from the sum of the broadcasts");
             }
         }
         assert_eq!(truth.mode, self.mirror.mode);
     }
 
+    /// Returns the id of an existing object, or `none`.
     fn id(&self, of: Of, at: prop::sample::Index) -> String {
         let ids: Vec<&String> = match of {
             Of::Device => self.mirror.devices.keys().collect(),
@@ -237,7 +240,7 @@ enum Of {
     Scene,
 }
 
-/// A call in the making: where it says `(of, index)`, the id of something that is there.
+/// One random step. Each `(member, kind, index)` of a call becomes the id of an existing object.
 #[derive(Debug, Clone)]
 enum Step {
     Call(&'static str, Vec<(&'static str, Of, prop::sample::Index)>, Value),
@@ -345,7 +348,7 @@ fn run(house: &mut House, step: Step) {
             house.during = Some(method);
             house.act(|hub, context| refused = hub.call(method, Some(&params.to_string()), context).is_err());
             if refused {
-                assert_eq!(house.truth(), before, "a refused call changed something: {method} {params}");
+                assert_eq!(house.truth(), before, "a refused call changed the state: {method} {params}");
             }
         }
     }
@@ -354,7 +357,7 @@ fn run(house: &mut House, step: Step) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
-    fn lists_are_what_broadcasts_add_up_to(
+    fn lists_equal_the_sum_of_the_broadcasts(
         kind in prop::sample::select(vec![HubKind::Linux, HubKind::Linux, HubKind::Rtos, HubKind::Ezlopi]),
         steps in prop::collection::vec(any_step(), 1..40),
     ) {
@@ -365,9 +368,9 @@ proptest! {
         }
     }
 
-    /// What is kept and read back is the same hub, and goes on as it would have.
+    /// A hub that was persisted and loaded again has the same state and later behaviour.
     #[test]
-    fn a_kept_hub_is_the_same_hub(
+    fn persisted_hub_behaves_like_the_original(
         kind in prop::sample::select(vec![HubKind::Linux, HubKind::Rtos, HubKind::Ezlopi]),
         steps in prop::collection::vec(any_step(), 1..20),
         then in prop::collection::vec(any_step(), 1..10),
@@ -394,16 +397,16 @@ proptest! {
     }
 }
 
-/// The hub as it is kept.
+/// Returns the hub in its persisted form.
 fn kept(hub: &Hub) -> String {
     serde_json::to_string(hub).unwrap()
 }
 
 proptest! {
-    // Each case is a call of every method.
+    // Each case calls every method, so few cases are enough.
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
     #[test]
-    fn any_parameters_of_any_method_end_in_an_answer(
+    fn every_method_answers_any_parameters(
         kind in prop::sample::select(vec![HubKind::Linux, HubKind::Rtos, HubKind::Ezlopi]),
         members in prop::collection::btree_map("(_id|name|value|ids|items|modeId|script|eo|when|then|enabled|deviceIds|key|element|version)", any_value(), 0..5),
     ) {
@@ -414,9 +417,9 @@ proptest! {
             let before = (spec(method).map(|spec| spec.kind) == Some(Kind::Read)).then(|| kept(&house.hub));
             house.act(|hub, context| drop(hub.call(method, Some(&params.to_string()), context)));
             if let Some(before) = before {
-                assert!(before == kept(&house.hub), "{method} is to be a read, and changed something");
+                assert!(before == kept(&house.hub), "read method {method} changed the state");
             }
-            // A reset clears the house without a broadcast each; everything else must add up.
+            // A factory reset clears the house without a broadcast per object.
             if method == "hub.reset" {
                 house.mirror = house.truth();
             }
@@ -426,7 +429,7 @@ proptest! {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_ids() {
+fn same_seed_gives_the_same_ids() {
     let ids = || {
         let mut house = House::new();
         house.truth().items.into_keys().collect::<BTreeSet<_>>()

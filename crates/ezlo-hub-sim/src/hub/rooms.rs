@@ -1,4 +1,4 @@
-//! Rooms.
+//! Methods that list, create, rename, order and delete rooms.
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::room::{Room, RoomCreate, RoomCreated, RoomList, RoomOrder, RoomRef};
@@ -42,6 +42,7 @@ impl Hub {
         done()
     }
 
+    /// Refuses an empty name and the name of another room.
     fn check_room_name(&self, name: &str, own: Option<&RoomId>) -> Answer<()> {
         if name.is_empty() {
             return Err(RpcError::known("rpc.params.empty.name"));
@@ -51,7 +52,7 @@ impl Hub {
         if taken { Err(RpcError::known("hub.room.alreadyexist")) } else { Ok(()) }
     }
 
-    /// All rooms must be named once; nothing says what a hub does otherwise.
+    /// Sets the order of the rooms. Every room must occur exactly once (inferred: no source describes other lists).
     pub(crate) fn room_order_set(&mut self, request: RoomOrder, context: &mut Context<'_>) -> Answer<Empty> {
         let order = request.rooms.get().ok_or_else(|| missing("roomsId"))?;
         let mut sorted: Vec<_> = order.iter().collect();
@@ -69,7 +70,7 @@ impl Hub {
         done()
     }
 
-    /// The room's devices stay and have no room (guide20:p18).
+    /// Deletes a room. Its devices stay and have no room (guide20:p18).
     pub(crate) fn room_delete(&mut self, request: RoomRef, context: &mut Context<'_>) -> Answer<Empty> {
         self.rooms.shift_remove(&request.id).ok_or_else(|| not_found("nma.room.notfound"))?;
         for device in self.devices.values_mut().filter(|device| device.room_id.get() == Some(&request.id)) {

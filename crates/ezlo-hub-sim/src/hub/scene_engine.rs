@@ -1,8 +1,8 @@
-//! What starts scenes: something happens, and conditions that did not hold before it hold after it.
+//! Triggers of scenes: an event starts a scene if a condition holds after the event and did not hold before it.
 //!
-//! Every condition is evaluated twice, as things were before the event and as they are after it. That makes comparisons
-//! fire once each time they begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without memory. Events
-//! are looked at one by one: those still in the queue have not happened yet.
+//! Every condition is evaluated against the state before and after the event. Comparisons therefore fire once each time they
+//! begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without stored results. Events are evaluated one
+//! by one: for each, those still in the queue have not happened yet.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,14 +19,14 @@ use crate::hub::Hub;
 use crate::state::scene_events::{Event, Watched};
 use crate::sun;
 
-/// Runs that the events of one call or timer may start, so that scenes that start each other end.
+/// Maximum number of runs that the events of one call or timer start, so that scenes that trigger each other end.
 const MAX_CHAIN: usize = 128;
 
-/// Conditions that one call or timer may evaluate before the hub is released: about 10 ms. The events that are left then wait for
-/// a timer that is due at once.
+/// Maximum number of conditions that one call or timer evaluates before the hub is released: about 10 ms. The remaining events
+/// are left to a timer that is due at once.
 const MAX_EVALUATIONS: usize = 100_000;
 
-/// Values before the events that are still queued: they have not happened yet for the event that is evaluated.
+/// Values before the events that are still queued, which have not happened yet for the evaluated event.
 struct Pending<'a> {
     items: HashMap<&'a ItemId, &'a Value>,
     devices: HashMap<&'a DeviceId, (Option<bool>, Option<bool>)>,
@@ -50,18 +50,19 @@ impl<'a> Pending<'a> {
     }
 }
 
-/// Where a condition is looked at from: before the event or after it.
+/// The state against which conditions are evaluated: before or after the event.
 struct Moment<'a> {
     hub: &'a Hub,
     pending: &'a Pending<'a>,
     scene: &'a SceneId,
     event: &'a Event,
     after: bool,
-    /// Time conditions met so far; they are told apart by their order.
+    /// Number of time conditions evaluated so far; their order identifies them.
     ticks: usize,
 }
 
 impl Moment<'_> {
+    /// Returns the value of an item before or after the event.
     fn value(&self, item: &ItemId) -> Option<&Value> {
         if let Event::Item { item: changed, before, after } = self.event
             && changed == item
@@ -71,7 +72,7 @@ impl Moment<'_> {
         self.pending.items.get(item).copied().or_else(|| self.hub.items.get(item)?.value.get())
     }
 
-    /// A device's flags as the event found or left them.
+    /// Returns `armed` and `reachable` of a device before or after the event.
     fn device(&self, device: &DeviceId) -> Option<(Option<bool>, Option<bool>)> {
         let own = match self.event {
             Event::Device { device: changed, armed, reachable } if changed == device && !self.after => {
@@ -86,6 +87,7 @@ impl Moment<'_> {
         own.or_else(|| self.pending.devices.get(device).copied()).or_else(now)
     }
 
+    /// Evaluates the next time condition.
     fn tick(&mut self) -> bool {
         self.ticks += 1;
         let due = matches!(self.event, Event::Tick { scene, tick } if scene == self.scene && *tick + 1 == self.ticks);
@@ -104,7 +106,7 @@ impl Moment<'_> {
         self.device(device)?.1
     }
 
-    /// No short cuts inside groups: each time condition must be counted.
+    /// Returns the number of conditions that hold. It evaluates all, because each time condition must be counted.
     fn count(&mut self, conditions: &[Condition]) -> usize {
         conditions.iter().map(|condition| usize::from(self.holds(condition))).sum()
     }
@@ -156,7 +158,7 @@ impl Moment<'_> {
             Condition::All(all) => self.count(all) == all.len(),
             Condition::Any(any) => self.count(any) > 0,
             Condition::OneOf(one) => self.count(one) == 1,
-            // What nobody knows is not the less known for being denied.
+            // The negation of an unknown condition is unknown, too.
             Condition::Not(inner) => !self.holds(inner) && !inner.has_unknown(),
             Condition::Unknown(_) | _ => false,
         }
@@ -164,7 +166,7 @@ impl Moment<'_> {
 
     fn item_is(&self, id: &ItemId, wanted: &BlockValue, armed: Option<bool>) -> bool {
         let Some(item) = self.hub.items.get(id) else { return false };
-        // A press is over at once; the same one again is a new one.
+        // A button press has no duration: it holds only for its own event.
         let is_event = item.value_type.get() == Some(&ValueType::ButtonState);
         let there = !is_event || self.after && self.is_event_item(id);
         let device_armed = || item.device_id.get().and_then(|device| self.armed(device)).unwrap_or(false);
@@ -174,7 +176,7 @@ impl Moment<'_> {
     }
 }
 
-/// Equal as users mean it: 1 is 1.0, and the state of a button stands for the whole press.
+/// Compares values as users expect: 1 equals 1.0, and the state of a button equals the whole press.
 fn same(wanted: &Value, value: &Value) -> bool {
     match (wanted, value) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
@@ -186,15 +188,15 @@ fn same(wanted: &Value, value: &Value) -> bool {
 }
 
 impl Hub {
-    /// Lets everything that happened have its consequences: runs of scenes, which make more happen.
+    /// Evaluates the queued events and starts scenes, which may queue further events.
     ///
-    /// Events that are left when the bound is reached wait for a timer, which other hubs and calls do not wait for.
+    /// Events that remain at the bound are left to a timer, so that other calls and hubs need not wait for them.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         let mut evaluations = 0;
         let size: usize = self.conditions.values().map(|watched| 2 * watched.size).sum();
         while let Some(event) = self.events.pop_front() {
             evaluations += size + self.events.len() + 1;
-            // First of all: whatever comes of this time, the next one comes too.
+            // The next tick is set first, so that a time condition continues even if its runs fail.
             if let Event::Tick { scene, tick } = &event {
                 self.set_tick(scene, *tick, context);
             }
@@ -202,7 +204,7 @@ impl Hub {
                 context.work.triggered += 1;
                 if context.work.triggered > MAX_CHAIN {
                     if context.work.triggered == MAX_CHAIN + 1 {
-                        tracing::warn!(hub = %self.serial, "scenes set off each other without end; the rest does not run");
+                        tracing::warn!(hub = %self.serial, "scenes trigger each other endlessly; further runs are dropped");
                     }
                 } else if !self.start_run(&scene, otherwise, context) {
                     context.work.warn_once(&self.serial, &scene);
@@ -215,7 +217,7 @@ impl Hub {
         }
     }
 
-    /// Leaves the queued events to a timer, with the work that caused them: their consequences count as those of the call.
+    /// Leaves the queued events to a timer, with the work so far: their consequences count for the bounds of the call.
     fn defer_events(&mut self, context: &mut Context<'_>) {
         match &mut self.deferred {
             Some(work) => *work = work.max(context.work),
@@ -226,28 +228,29 @@ impl Hub {
         }
     }
 
-    /// Bytes of JSON that all scenes take.
+    /// Returns the size of all scenes as JSON, in bytes.
     pub(crate) fn scene_bytes(&self) -> usize {
         self.conditions.values().map(|watched| watched.bytes).sum()
     }
 
-    /// Bytes of JSON that one scene takes; 0 for one that does not exist.
+    /// Returns the size of one scene as JSON, in bytes; 0 if it does not exist.
     pub(crate) fn bytes_of_scene(&self, id: &SceneId) -> usize {
         self.conditions.get(id).map_or(0, |watched| watched.bytes)
     }
 
-    /// Scenes that the event starts, and whether by their `else`.
+    /// Returns the scenes that the event starts; `true` selects their `else` actions.
     fn triggered(&self, event: &Event) -> Vec<(SceneId, bool)> {
         let mode = self.modes.current_id();
-        let rehydrate = |scene: &&Scene| {
+        let active = |scene: &&Scene| {
             let modes = scene.house_modes.get();
             scene.enabled.get() != Some(&false) && modes.is_none_or(|modes| modes.is_empty() || modes.contains(&mode))
         };
-        let scenes = self.scenes.values().filter(rehydrate);
+        let scenes = self.scenes.values().filter(active);
         let pending = Pending::new(&self.events);
         scenes.filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event, &pending)?))).collect()
     }
 
+    /// Returns whether the event starts the `else` actions of a scene; `None` if it does not start the scene.
     fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>) -> Option<bool> {
         let id = scene.id.get()?;
         let conditions = &self.conditions.get(id)?.conditions;
@@ -263,7 +266,7 @@ impl Hub {
         (ended && scene.otherwise.get().is_some_and(|blocks| !blocks.is_empty())).then_some(true)
     }
 
-    /// Reads a scene's conditions and sets the timers of those on time. To be called whenever a scene changed.
+    /// Decodes the conditions of a scene and sets the timers of its time conditions. Required after every change.
     pub(crate) fn watch_scene(&mut self, id: &SceneId, context: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(id) else {
             self.conditions.shift_remove(id);
@@ -280,7 +283,7 @@ impl Hub {
         }
     }
 
-    /// Reads the conditions of every scene that is watched.
+    /// Decodes the conditions of every watched scene.
     pub(crate) fn read_conditions(&mut self) {
         let watched = self.scenes.iter().filter(|(id, _)| self.scene_generations.contains_key(*id));
         self.conditions = watched.map(|(id, scene)| (id.clone(), Watched::new(scene))).collect();
@@ -292,7 +295,10 @@ impl Hub {
         }
     }
 
-    /// Sets the timers of scenes at times of day anew: the time is another than when they were set.
+    /// Resets the timers of scenes that start at a time of day, sunrise or sunset. Call it after the clock was changed.
+    ///
+    /// No network traffic and no broadcasts. Leaves the new timers in the context. The older timers of these scenes have no
+    /// effect from then on.
     pub fn watch_times_of_day(&mut self, context: &mut Context<'_>) {
         let by_day = |condition: &&Condition| matches!(condition, Condition::At { .. } | Condition::Sun { .. });
         let has = |conditions: &[Condition]| times(conditions).iter().any(by_day);
@@ -314,7 +320,10 @@ impl Hub {
         context.later(wait, Timer::SceneTick { scene: id.clone(), generation, tick });
     }
 
-    /// Whether that timer would still do something; those that cannot be told would.
+    /// Returns whether a timer may still have an effect, so that others can be removed.
+    ///
+    /// Only time conditions of changed or deleted scenes are recognised; the result for every other timer is true. Reads the
+    /// local state.
     pub fn waits_for(&self, timer: &Timer) -> bool {
         match timer {
             Timer::SceneTick { scene, generation, .. } => self.scene_generations.get(scene) == Some(generation),
@@ -328,7 +337,7 @@ impl Hub {
         }
     }
 
-    /// When a condition on time holds next, in Unix milliseconds.
+    /// Returns the next time at which a time condition holds, in Unix milliseconds.
     fn next_time(&self, condition: &Condition, now_ms: i64) -> Option<i64> {
         match condition {
             Condition::Every(interval) => {
@@ -367,13 +376,13 @@ impl Hub {
         })
     }
 
-    /// An item's value by the device it belongs to and its name.
+    /// Returns the item of a device with this name.
     pub(crate) fn item_named(&self, device: &DeviceId, name: &str) -> Option<&Item> {
         self.items_of(device).find(|item| item.name.as_deref() == Some(name))
     }
 }
 
-/// The conditions on time in these, in the order in which they are evaluated.
+/// Returns the time conditions among these and in their groups, in the order of evaluation.
 fn times(conditions: &[Condition]) -> Vec<&Condition> {
     let mut found = Vec::new();
     for condition in conditions {

@@ -1,4 +1,4 @@
-//! Scenes that run: their actions one after another, with delays, and what is told of it.
+//! Execution of scenes: their actions in order, with delays, and the broadcasts of their progress.
 
 use ezlo_protocol::hub::device::DeviceUpdate;
 use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, SceneProgress, SceneRun};
@@ -12,9 +12,9 @@ use crate::hub::Hub;
 use crate::state::modes;
 use crate::state::scene_runs::Run;
 
-/// Scenes that run at the same time; one that is started beyond them is refused.
+/// Maximum number of scenes that run at the same time; further starts are refused.
 const MAX_RUNS: usize = 100;
-/// A step of `decreaseDimmer`, in percent (inferred).
+/// Step of `decreaseDimmer`, in percent (inferred).
 const DIMMER_STEP: i64 = 10;
 
 impl Hub {
@@ -29,10 +29,10 @@ impl Hub {
         }
     }
 
-    /// Starts a scene's actions, or those of its `else`; false when too many scenes run.
+    /// Starts the actions of a scene, or those of its `else`. Returns false if a bound on runs or actions is exceeded.
     pub(crate) fn start_run(&mut self, id: &SceneId, otherwise: bool, context: &mut Context<'_>) -> bool {
         let Some(scene) = self.scenes.get(id) else { return true };
-        // A run that executes its actions right now is not in the map.
+        // A run that is executing its actions is not in the map.
         if self.runs.running.len() + context.nested >= MAX_RUNS {
             return false;
         }
@@ -65,7 +65,7 @@ impl Hub {
         true
     }
 
-    /// Does the actions that are due, up to the next delay or the end.
+    /// Executes the actions that are due, up to the next delay or the end.
     pub(crate) fn scene_step(&mut self, number: u64, context: &mut Context<'_>) {
         while let Some(mut run) = self.runs.running.remove(&number) {
             let Some(action) = run.actions.get(run.at).cloned() else {
@@ -87,7 +87,7 @@ impl Hub {
         }
     }
 
-    /// Ends all runs of a scene; timers that still wait for them do nothing.
+    /// Stops all runs of a scene. Their timers have no effect from then on.
     pub(crate) fn scene_stop(&mut self, request: SceneRun, context: &mut Context<'_>) -> Answer<Empty> {
         if !self.scenes.contains_key(&request.scene_id) {
             return Err(not_found("ezlo.scenes.not.exist"));
@@ -96,7 +96,7 @@ impl Hub {
         done()
     }
 
-    /// Forgets what runs, without a word: the hub restarts.
+    /// Drops all runs and Z-Wave actions without a broadcast, because the hub restarts.
     pub(crate) fn stop_everything(&mut self) {
         self.runs.running.clear();
         self.runs.restarts += 1;
@@ -113,7 +113,7 @@ impl Hub {
         }
     }
 
-    /// Does one action; false when it cannot be done.
+    /// Executes one action. Returns false if it failed.
     fn execute_action(&mut self, action: &Block, context: &mut Context<'_>) -> bool {
         match action.action() {
             Action::Set { item, value } => self.set_by_scene(&item, &value, context),
@@ -140,7 +140,7 @@ impl Hub {
                 }
                 None => false,
             },
-            // A scene that runs itself would never end.
+            // The nesting is bounded, because a scene that runs itself would never end.
             Action::RunScene(scene) => {
                 let known = self.scenes.contains_key(&scene) && context.nested < MAX_NESTED;
                 context.nested += 1;
@@ -176,18 +176,19 @@ impl Hub {
     }
 }
 
-/// Runs inside runs.
+/// Maximum nesting depth of runs.
 const MAX_NESTED: usize = 32;
 
-/// Methods of HTTP that an action may use.
+/// HTTP methods that an action may use.
 const HTTP_METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"];
 
+/// Returns the delay before an action, in milliseconds.
 fn wait_ms(action: &Block) -> u64 {
     action.delay.get().map_or(0, |delay| delay.total_seconds().saturating_mul(1000))
 }
 
 impl Run {
-    /// `userNotification` is false for the start only (captures).
+    /// Broadcasts the progress of the run. `userNotification` is false for the start only (captures).
     fn broadcast(&self, status: RunStatus, context: &mut Context<'_>) {
         let progress = SceneProgress {
             user_notification: (status != RunStatus::Started).into(),

@@ -1,4 +1,4 @@
-//! Scenes: kept, changed, described.
+//! Methods that store, change and describe scenes.
 
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{
@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::hub::{Hub, MAX_SCENE_BYTES, MAX_SCENES};
 use crate::state::scene_work::encoded_len;
 
-/// Most users that one scene tells.
+/// Maximum number of users that one scene notifies.
 const MAX_USERS: usize = 1_000;
 
 impl Hub {
@@ -32,7 +32,7 @@ impl Hub {
         }
     }
 
-    /// The answer is empty; the new id travels only in the broadcast (guide20:p41).
+    /// Creates a scene. The result is empty; only the broadcast contains the new id (guide20:p41).
     pub(crate) fn scene_create(&mut self, request: Scene, context: &mut Context<'_>) -> Answer<Empty> {
         check(&request)?;
         if self.scenes.len() >= MAX_SCENES {
@@ -60,7 +60,7 @@ impl Hub {
         self.change_scene(&id, context, |stored| *stored = scene)
     }
 
-    /// Refuses a scene with which all scenes together exceed the bound.
+    /// Refuses a scene that would make all scenes together exceed their limit in bytes.
     fn check_scene_bytes(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
         let others = self.scene_bytes() - replaced.map_or(0, |id| self.bytes_of_scene(id));
         if others.saturating_add(encoded_len(scene)) <= MAX_SCENE_BYTES {
@@ -70,7 +70,7 @@ impl Hub {
         Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
     }
 
-    /// Every change of a scene goes through here: it is told, and its conditions are read anew.
+    /// Changes a scene, broadcasts it and decodes its conditions again. Every change of a stored scene uses this function.
     fn change_scene(
         &mut self,
         id: &SceneId,
@@ -99,6 +99,7 @@ impl Hub {
         self.change_scene(&id, context, |scene| scene.enabled = request.enabled.into())
     }
 
+    /// Enables or disables a scene. Returns false if it does not exist.
     pub(crate) fn enable_scene(&mut self, id: &SceneId, enabled: bool, context: &mut Context<'_>) -> bool {
         self.change_scene(id, context, |scene| scene.enabled = enabled.into()).is_ok()
     }
@@ -169,7 +170,7 @@ impl Hub {
         })
     }
 
-    /// Templates for the items of these devices (guide20:p50-55).
+    /// Returns block templates for the items of the given devices (guide20:p50-55).
     pub(crate) fn scene_blocks_list(&self, request: BlockQuery, _: &Context<'_>) -> Answer<BlockList> {
         let kind = request.kind.into_option().ok_or_else(|| missing("blockType"))?;
         let devices = request.devices.into_option().ok_or_else(|| missing("devices"))?;
@@ -188,10 +189,12 @@ impl Hub {
     }
 }
 
+/// Returns whether a block has this id.
 fn is_called(block: &Block, id: &str) -> bool {
     [&block.id, &block.block_id].iter().any(|known| known.as_deref() == Some(id))
 }
 
+/// Adds a label with this text to a block template.
 fn labelled(mut block: Block, item: &Item, text: &str) -> Block {
     let name = item.name.as_deref().unwrap_or_default();
     block.label =
@@ -199,7 +202,7 @@ fn labelled(mut block: Block, item: &Item, text: &str) -> Block {
     block
 }
 
-/// The choices of an item's value, where there are few.
+/// Adds the possible values of an item of type bool or token to its block template.
 fn with_options(mut block: Block, item: &Item) -> Block {
     let choices: Vec<Value> = match (item.value_type.get(), item.tokens.get()) {
         (Some(ValueType::Bool), _) => vec![json!(true), json!(false)],
@@ -220,6 +223,7 @@ fn with_options(mut block: Block, item: &Item) -> Block {
     block
 }
 
+/// Returns the current value of an item as the preset of a block template.
 fn preset(item: &Item) -> BlockValue {
     let kind = item.value_type.get().map_or("string", ValueType::as_str);
     let value = item.value.get().cloned().unwrap_or(Value::Null);
@@ -271,7 +275,7 @@ fn scene_id(id: Field<SceneId>, other: Field<SceneId>) -> Answer<SceneId> {
     id.into_option().or_else(|| other.into_option()).ok_or_else(|| missing("_id"))
 }
 
-/// The errors of create and edit (guide20:p38-39); the first that is found.
+/// Refuses a scene with the error of its first problem, as create and edit do (guide20:p38-39).
 fn check(scene: &Scene) -> Answer<()> {
     match scene.problems().first() {
         Some(problem) => Err(problem.error()),
@@ -279,7 +283,7 @@ fn check(scene: &Scene) -> Answer<()> {
     }
 }
 
-/// JsonObjectWriter that every stored scene has.
+/// Adds the members that every stored scene has, where they are absent.
 pub(crate) fn fill(scene: &mut Scene) {
     let absent = |field: &Field<_>| matches!(field, Field::Absent);
     if absent(&scene.enabled) {

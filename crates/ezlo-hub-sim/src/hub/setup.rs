@@ -1,18 +1,20 @@
-//! What can go wrong while a hub is set up, on demand. All of it is what people report of real hubs; how a hub shows it at its
-//! access point is inferred.
+//! Faults of the first set-up of a hub. Users report all of them for real hubs; the behaviour of the access point is inferred.
 
 use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::setup_fault::SetupFault;
 
 impl Hub {
-    /// Switches a fault on, or the one that is on off.
+    /// Sets the fault of the first set-up; `None` removes it.
+    ///
+    /// Also resets the count of status requests, on which faults of the address depend. Changes the local state; no network
+    /// traffic, broadcasts or timers.
     pub const fn set_setup_fault(&mut self, fault: Option<SetupFault>) {
         self.wifi.fault = fault;
         self.wifi.asked = 0;
     }
 
-    /// What goes wrong once the hub was told to join.
+    /// Applies the fault after a request to join a network.
     pub(crate) fn disturb_joining(&mut self, context: &mut Context<'_>) {
         match self.wifi.fault {
             Some(SetupFault::AccessPointVanishes) => self.wifi.vanish(),

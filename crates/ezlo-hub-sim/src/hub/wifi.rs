@@ -1,4 +1,4 @@
-//! The hub's way to the network: its access point, joining Wi-Fi, restarting, and being at the relay or not.
+//! The network connection of a hub: access point, Wi-Fi, relay and restarts.
 
 use ezlo_protocol::cloud::access_point::{WifiConnect, WifiState};
 use ezlo_protocol::hub::Empty;
@@ -12,13 +12,25 @@ use crate::state::setup_fault::SetupFault;
 use crate::state::wifi::{AccessPoint, ConnectError, ScanStep};
 use crate::world_file::WifiFile;
 
-/// Longest SSID, in bytes (IEEE 802.11).
+/// Maximum length of an SSID, in bytes (IEEE 802.11).
 const MAX_SSID: usize = 32;
-/// Longest key of a network, in bytes (WPA2: 63 characters or 64 hexadecimal digits).
+/// Maximum length of a network key, in bytes (WPA2: 63 characters or 64 hexadecimal digits).
 const MAX_PASSKEY: usize = 64;
 
 impl Hub {
-    /// Starts joining a network. The outcome shows in the status; a second request replaces the first.
+    /// Starts to join one of the networks in reach. A second request replaces the first.
+    ///
+    /// The outcome is in the status of [`Hub::wifi`] after [`wifi_join_ms`](crate::HubAssumptions::wifi_join_ms) (default:
+    /// 150 ms). An unknown network or a wrong key is no error of this call; the status becomes `failed`. An open network
+    /// accepts any key.
+    ///
+    /// No network traffic. Leaves the timer [`Timer::WifiJoined`] in the context; when a join succeeds, the timer broadcasts
+    /// `hub.network.changed`. A set-up fault may restart the hub at once.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConnectError::Ssid`] if the SSID is empty or longer than 32 bytes.
+    /// - [`ConnectError::Passkey`] if the key is longer than 64 bytes.
     pub fn wifi_connect(
         &mut self,
         request: &WifiConnect,
@@ -44,6 +56,7 @@ impl Hub {
         Ok(())
     }
 
+    /// Completes a request to join a network, unless it was replaced or the hub restarted.
     pub(crate) fn wifi_joined(&mut self, generation: u64, context: &mut Context<'_>) {
         if generation != self.wifi.generation || self.wifi.restarting {
             return;
@@ -58,6 +71,7 @@ impl Hub {
         }
     }
 
+    /// Connects the hub to the relay if it is still on its network and has internet access.
     pub(crate) fn relay_attach(&mut self, generation: u64, context: &mut Context<'_>) {
         let never = self.wifi.has(SetupFault::NeverAppears);
         let may = self.wifi.on_network() && !self.wifi.cut_off && !never;
@@ -67,7 +81,12 @@ impl Hub {
         }
     }
 
-    /// The house loses the internet, or has it again; the local network stays. A restart does not bring it back.
+    /// Connects the house to the internet or disconnects it; the local network is not affected.
+    ///
+    /// A disconnected hub stays off the relay until this is called with true, also after a restart.
+    ///
+    /// No network traffic, broadcasts or timers. If the hub is on its network and its state at the relay changes, sets
+    /// [`at_relay`](crate::Effects::at_relay) in the context.
     pub fn set_internet(&mut self, there: bool, context: &mut Context<'_>) {
         self.wifi.cut_off = !there;
         if self.wifi.on_network() && self.wifi.at_relay != there {
@@ -76,11 +95,20 @@ impl Hub {
         }
     }
 
+    /// Closes the Wi-Fi API of the access point. Its root accepts requests until the next restart (inferred).
+    ///
+    /// The restart opens the access point again if the hub is on no network. Changes the local state; no network traffic,
+    /// broadcasts or timers.
     pub const fn close_access_point(&mut self) {
         self.wifi.access_point = AccessPoint::Lingering;
     }
 
-    /// Goes away, and comes back after a while.
+    /// Restarts the hub. Has no effect while it restarts or has no power.
+    ///
+    /// Running scenes and Z-Wave actions end without a broadcast. No network traffic. Sets
+    /// [`drop_local`](crate::Effects::drop_local) in the context and, if the hub was at the relay,
+    /// [`at_relay`](crate::Effects::at_relay) to false. Leaves the timer [`Timer::Restarted`], which is due after
+    /// [`restart_ms`](crate::HubAssumptions::restart_ms) (default: 100 ms).
     pub fn restart(&mut self, context: &mut Context<'_>) {
         if !self.wifi.restarting {
             self.go_down(context);
@@ -88,10 +116,11 @@ impl Hub {
         }
     }
 
+    /// Ends all activity and connections.
     pub(crate) fn go_down(&mut self, context: &mut Context<'_>) {
         self.wifi.restarting = true;
         self.wifi.generation += 1;
-        // What was under way is lost with the power.
+        // Runs and Z-Wave actions do not survive a restart.
         self.stop_everything();
         context.effects.drop_local = true;
         if std::mem::take(&mut self.wifi.at_relay) {
@@ -99,15 +128,16 @@ impl Hub {
         }
     }
 
+    /// Sets the timer that ends the restart.
     pub(crate) fn come_back_later(&mut self, context: &mut Context<'_>) {
         let wait = context.assumptions.restart_ms;
         self.wifi.back_ms = context.now_ms.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
         context.later(wait, Timer::Restarted);
     }
 
-    /// A hub that has no network opens its access point again.
+    /// Ends a restart. A hub without a network opens its access point again.
     pub(crate) fn restarted(&mut self, context: &mut Context<'_>) {
-        // The plug was pulled meanwhile.
+        // The power was cut meanwhile, or a later start replaced this one.
         if self.wifi.unplugged || context.now_ms < self.wifi.back_ms {
             return;
         }
@@ -134,7 +164,7 @@ impl Hub {
         done()
     }
 
-    /// `started`, then the networks, then `finished` (guide20:p81-83).
+    /// Starts a scan, which broadcasts `started`, the networks and `finished` (guide20:p81-83).
     pub(crate) fn scan_start(&mut self, request: ScanQuery, context: &mut Context<'_>) -> Answer<Empty> {
         self.scan.interface = request.interface_id.as_deref().unwrap_or("wlan0").chars().take(32).collect();
         self.scan.generation += 1;

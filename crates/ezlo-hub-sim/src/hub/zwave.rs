@@ -1,5 +1,5 @@
-//! Z-Wave inclusion and exclusion, in the order of the vendor's transcripts (guide20:p7-10). Whose button is pressed is
-//! decided outside: by the world's script in the calm world, else by [`Hub::press_include`] and [`Hub::press_exclude`].
+//! Z-Wave inclusion and exclusion, in the order of the vendor's transcripts (guide20:p7-10). Buttons are pressed automatically
+//! with `zwave_auto_press`, otherwise by [`Hub::press_include`] and [`Hub::press_exclude`].
 
 use ezlo_protocol::error::code;
 use ezlo_protocol::hub::catalogue;
@@ -19,11 +19,11 @@ use crate::state::zwave::Action;
 use crate::state::zwave::Bootstrap;
 use crate::templates::{self, Template};
 
-/// The kind of device that a calm world brings to an inclusion: the vendor's own example has these six items.
+/// Template of the device that is included automatically; the vendor's example has the same six items.
 const DEFAULT_TEMPLATE: &str = "metered_plug";
 
-/// A script of the Z-Wave plugin. Those the guide shows are in the protocol; the paths of the others follow the pattern
-/// (inferred from the names of the Lua module).
+/// A script of the Z-Wave plugin. The guide shows the scripts with a constant in the protocol crate; the paths of the others
+/// follow their pattern (inferred from names in the Lua module).
 type Script = fn(&mut Hub, &Extra, &mut Context<'_>) -> Report;
 
 const SCRIPTS: &[(&str, Script)] = &[
@@ -73,6 +73,7 @@ impl Hub {
         Report::Done
     }
 
+    /// Starts an inclusion or exclusion, unless the radio is busy.
     fn begin(&mut self, action: Action, event: ZwaveEvent, context: &mut Context<'_>) -> Report {
         if self.zwave.action != Action::Idle {
             return busy(context);
@@ -86,7 +87,7 @@ impl Hub {
         Report::Later
     }
 
-    /// An inclusion always finds a new device; an exclusion needs one that is there.
+    /// Returns whether a device can press its button: an inclusion adds a new device, an exclusion needs an existing one.
     fn next_presser(&self) -> bool {
         match self.zwave.action {
             Action::IncludeWaiting => self.devices.len() < MAX_DEVICES,
@@ -94,7 +95,7 @@ impl Hub {
         }
     }
 
-    /// The newest device that is not a part of another one.
+    /// Returns the newest device that is not a child device.
     fn newest(&self) -> Option<DeviceId> {
         let whole = self
             .devices
@@ -104,16 +105,18 @@ impl Hub {
         whole.map(|(id, _)| id.clone())
     }
 
+    /// Sets the state of the radio and invalidates its older timers.
     pub(crate) fn enter(&mut self, action: Action) {
         self.zwave.action = action;
         self.zwave.generation += 1;
     }
 
+    /// Sets a timer for the current state of the radio.
     pub(crate) fn wait(&self, ms: u64, context: &mut Context<'_>) {
         context.later(ms, Timer::Zwave(self.zwave.generation));
     }
 
-    /// A timer of the current step: in a calm world the next step, else the end of patience.
+    /// Handles the timer of the current state: the next step, or the timeout if no button was pressed.
     pub(crate) fn zwave_step(&mut self, generation: u64, context: &mut Context<'_>) {
         if generation != self.zwave.generation {
             return;
@@ -152,12 +155,18 @@ impl Hub {
         }
     }
 
+    /// Sets the state of the radio and the timer of the next step.
     pub(crate) fn next(&mut self, action: Action, context: &mut Context<'_>) {
         self.enter(action);
         self.wait(context.assumptions.zwave_step_ms, context);
     }
 
-    /// Somebody puts a device of that kind into inclusion; false when the radio does not wait for one.
+    /// Presses the button of a new device of a template, to include it. Returns false, without effect, unless an inclusion
+    /// waits for a device.
+    ///
+    /// No network traffic. Leaves a `hub.extensions.plugin.ui_broadcast` with the event `include_started` in the context, and
+    /// the timer of the next step. A device with Security 2 also causes `s2_select_authentication_modes`; the key agreement
+    /// times out after [`zwave_timeout_ms`](crate::HubAssumptions::zwave_timeout_ms) (default: 60 s).
     pub fn press_include(&mut self, template: &'static Template, context: &mut Context<'_>) -> bool {
         let waits = self.zwave.action == Action::IncludeWaiting;
         if waits {
@@ -170,7 +179,11 @@ impl Hub {
         waits
     }
 
-    /// Somebody puts a device into exclusion; false when the radio does not wait for it or does not know it.
+    /// Presses the button of a device to exclude it. Returns false, without effect, unless an exclusion waits and the device
+    /// exists.
+    ///
+    /// No network traffic. Leaves a `hub.extensions.plugin.ui_broadcast` with the event `exclude_started` in the context, and
+    /// the timer of the step that removes the device.
     pub fn press_exclude(&mut self, device: &DeviceId, context: &mut Context<'_>) -> bool {
         let waits = self.zwave.action == Action::ExcludeWaiting && self.devices.contains_key(device);
         if waits {
@@ -180,6 +193,7 @@ impl Hub {
         waits
     }
 
+    /// Adds and broadcasts the device that is being included.
     fn include(&mut self, kind: &str, security: &str, context: &mut Context<'_>) {
         let template = templates::find(kind).filter(|_| self.devices.len() < MAX_DEVICES);
         let Some(template) = template else {
@@ -196,7 +210,7 @@ impl Hub {
         self.next(Action::Included, context);
     }
 
-    /// A node that was just included has said nothing yet: its items, and those of its parts, have the guide's defaults.
+    /// Sets the items of an included device and its child devices to the guide's defaults, as it has reported nothing yet.
     fn begin_with_defaults(&mut self, device: &DeviceId) {
         let parts = self.devices.values().filter(|part| part.parent_device_id.get() == Some(device));
         let all = parts.filter_map(|part| part.id().cloned()).chain([device.clone()]);
@@ -205,7 +219,7 @@ impl Hub {
             let Some(item) = self.items.get_mut(&id) else { continue };
             let spec = item.name.as_deref().and_then(catalogue::item);
             let default = spec.and_then(|spec| serde_json::from_str::<Value>(spec.default).ok());
-            // One that does not fit the item, such as 0 below its least value, stays what the kind has.
+            // A default that the item cannot have, such as 0 below its minimum, is ignored; the value of the template remains.
             if let Some(default) = default.filter(|default| item.holds(default).is_ok()) {
                 if self.family.formatted_values {
                     item.value_formatted =
@@ -216,6 +230,7 @@ impl Hub {
         }
     }
 
+    /// Ends an action: broadcasts its event and the progress of the script that started it.
     pub(crate) fn end(&mut self, event: ZwaveEvent, context: &mut Context<'_>) {
         let good = matches!(event, ZwaveEvent::IncludeFinished | ZwaveEvent::ExcludeFinished);
         let reason = event.to_string();
@@ -232,7 +247,7 @@ impl Hub {
         broadcast_progress(operation, error, context);
     }
 
-    /// Forgets the whole network (the event is the vendor's; that its devices go with it is inferred).
+    /// Resets the Z-Wave module (event: vendor; removal of all devices: inferred).
     fn reset_module(&mut self, context: &mut Context<'_>) -> Report {
         if self.zwave.action != Action::Idle {
             return busy(context);
@@ -248,7 +263,7 @@ impl Hub {
         context.broadcast("hub.gateway.updated", &Gateway { id, ready, status, ..Gateway::default() });
     }
 
-    /// A device without a radio (forum); its items are those of the first template of its category.
+    /// Adds a virtual device (forum). Its items are those of the first template of its category.
     fn add_virtual_device(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let text = |name: &str| {
             params.get(name).and_then(Value::as_str).map(|text| text.chars().take(128).collect::<String>())
@@ -276,17 +291,17 @@ impl Hub {
     }
 }
 
-/// How the run of a script reports, once, beside its events (guide20:p87-89).
+/// Time and outcome of the single `hub.extensions.plugin.run.progress` of a script (guide20:p87-89).
 pub(crate) enum Report {
-    /// When what it began is over.
+    /// Sent at the end of the action that the script started.
     Later,
-    /// At once: there is nothing more to it.
+    /// Sent at once, as `finished`.
     Done,
-    /// At once: it could not do it.
+    /// Sent at once, as `failed` with this reason.
     Failed(&'static str),
 }
 
-/// The script ran; that the radio has something else to do is told by an event.
+/// Broadcasts that the radio is busy. The script itself succeeds.
 pub(crate) fn busy(context: &mut Context<'_>) -> Report {
     broadcast_event(ZwaveEvent::ActionBusy, &[], context);
     Report::Done

@@ -1,5 +1,5 @@
-//! Security 2: between a device's answer and its arrival the keys are agreed on. Events and scripts are the vendor's; what
-//! a wrong key and a wrong moment lead to is inferred.
+//! Key agreement of Z-Wave Security 2 during an inclusion. Events and scripts are the vendor's; the reactions to a wrong key
+//! and to a script at the wrong time are inferred.
 
 use ezlo_protocol::hub::gateway::ZwaveEvent;
 use ezlo_protocol::wire::Extra;
@@ -11,10 +11,11 @@ use crate::hub::Hub;
 use crate::state::zwave::{Action, Bootstrap, Step};
 use crate::templates::Secure;
 
-/// Five-digit groups of a device-specific key. The first is the secret that its owner reads from the device.
+/// Number of five-digit groups of a device-specific key. The first group is the secret on the label of the device.
 const KEY_GROUPS: usize = 8;
 
 impl Hub {
+    /// Starts the key agreement: broadcasts the authentication modes of the device.
     pub(crate) fn begin_securing(&mut self, bootstrap: Bootstrap, context: &mut Context<'_>) {
         let modes = json!(bootstrap.secure.modes());
         self.enter(Action::Securing(bootstrap));
@@ -22,7 +23,7 @@ impl Hub {
         self.wait(context.assumptions.zwave_timeout_ms, context);
     }
 
-    /// The user chose among the modes. Without any, the device comes in without a key.
+    /// Applies the authentication modes that the user chose. An empty choice includes the device without a key.
     pub(crate) fn set_authentication_mode(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let Action::Securing(bootstrap @ Bootstrap { step: Step::Modes, .. }) = self.zwave.action.clone() else {
             return busy(context);
@@ -31,7 +32,7 @@ impl Hub {
         let chosen: Option<Vec<&str>> =
             params.get("modes").and_then(Value::as_array).map(|modes| modes.iter().filter_map(Value::as_str).collect());
         let Some(chosen) = chosen.filter(|chosen| chosen.iter().all(|mode| offered.contains(mode))) else {
-            return Report::Failed("modes must be some of those that were offered");
+            return Report::Failed("modes must be a subset of the offered modes");
         };
         let proves_itself = chosen.iter().any(|mode| matches!(*mode, "accessControl" | "authenticated"));
         let (step, event, key) = match (proves_itself, bootstrap.secure) {
@@ -59,7 +60,7 @@ impl Hub {
         Report::Done
     }
 
-    /// The user read the first group from the device, as a number: leading zeros are gone.
+    /// Checks the first group of the key, which the user read from the label. It is a number without leading zeros.
     pub(crate) fn set_device_specific_key(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let Action::Securing(bootstrap @ Bootstrap { step: Step::Key, .. }) = self.zwave.action.clone() else {
             return busy(context);
@@ -73,19 +74,21 @@ impl Hub {
         Report::Done
     }
 
-    /// The key that the device being included carries on its label; `None` when none is wanted.
+    /// Returns the key on the label of the device that is being included: eight groups of five digits, separated by hyphens.
+    ///
+    /// `None` unless the hub and the device are agreeing on keys. Reads the local state.
     pub fn device_specific_key(&self) -> Option<String> {
         let Action::Securing(bootstrap) = &self.zwave.action else { return None };
         let groups: Vec<String> = (0..KEY_GROUPS).map(|group| self.key_group(&bootstrap.template, group)).collect();
         Some(groups.join("-"))
     }
 
-    /// What the radio does, in a word, for the control API.
+    /// Returns the state of the Z-Wave radio as text, such as `idle` or `agreeing on keys`. Reads the local state.
     pub const fn radio_state(&self) -> &'static str {
         self.zwave.state()
     }
 
-    /// A group is 16 bits, written as five digits.
+    /// Returns a group of the key: 16 bits as five decimal digits.
     fn key_group(&self, template: &str, group: usize) -> String {
         let digest = self.digest(&format!("dsk {template}"));
         format!("{:05}", u16::from_be_bytes([digest[group * 2], digest[group * 2 + 1]]))

@@ -1,4 +1,4 @@
-//! Behaviours of a house, and the state that each keeps between its steps.
+//! Behaviours of a house, with the state that each has between its steps.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use ezlo_protocol::hub::DeviceId;
 use rand_chacha::ChaCha8Rng;
 
-/// What lives in a house.
+/// All behaviours of a house.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Behaviours {
     pub(crate) all: Vec<Behaviour>,
-    /// What metered devices draw when they are on, in watts.
+    /// Power of metered devices while they are on, in watts.
     pub(crate) loads: BTreeMap<DeviceId, f64>,
 }
 
@@ -24,15 +24,16 @@ impl Behaviours {
 pub(crate) struct Behaviour {
     pub(crate) device: DeviceId,
     pub(crate) kind: Kind,
+    /// Random number generator of this behaviour alone, so that behaviours do not influence each other.
     #[serde(with = "crate::encoding::rng_state")]
     pub(crate) chance: ChaCha8Rng,
 }
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Kind {
-    /// The temperature goes towards that of outside, and up while its heating is on.
+    /// The temperature moves towards the outside temperature, and rises or falls while the thermostat heats or cools.
     Climate { outside: f64, heater: Option<DeviceId> },
-    /// Somebody comes by at these hours, so often an hour, and stays a while.
+    /// An item is on for some seconds at random times in these hours: motion or an open door.
     Presence {
         hours: Vec<u8>,
         per_hour: f64,
@@ -41,12 +42,12 @@ pub(crate) enum Kind {
         on: serde_json::Value,
         off: serde_json::Value,
     },
-    /// Energy adds up while power flows.
+    /// The energy meter counts the power.
     Meter,
-    /// The battery loses so many percent a day.
+    /// The battery discharges. `left` is the exact remaining charge in percent.
     Battery { percent_per_day: f64, left: f64 },
-    /// The node is away, so often a day.
+    /// The device becomes unreachable at random times.
     Outage { per_day: f64, seconds: u32 },
-    /// A button is pressed at these times.
+    /// A button is pressed every day at these local times.
     Button { times: Vec<jiff::civil::Time> },
 }

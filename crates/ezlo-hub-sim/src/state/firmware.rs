@@ -1,7 +1,8 @@
-//! The firmware's version, and an update that is under way.
+//! The firmware version and a running update.
 
 use serde_json::Value;
 
+/// The state of the firmware.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Firmware {
     pub(crate) version: String,
@@ -9,16 +10,17 @@ pub(crate) struct Firmware {
     pub(crate) generation: u64,
 }
 
+/// A running update.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Update {
     pub(crate) of: UpdateOf,
-    /// The firmware's version after it; the packages of an update have their own.
+    /// Firmware version after the update; `None` for a software update, which does not change it.
     pub(crate) version: Option<String>,
     pub(crate) operation: Value,
     pub(crate) step: usize,
 }
 
-/// What an update brings.
+/// The kind of an update.
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) enum UpdateOf {
     Firmware,
@@ -26,7 +28,7 @@ pub(crate) enum UpdateOf {
 }
 
 impl UpdateOf {
-    /// What its progress is told as.
+    /// Returns the name of the progress broadcast.
     pub(crate) const fn broadcast(self) -> &'static str {
         match self {
             Self::Firmware => "hub.firmware.update.progress",

@@ -6,35 +6,37 @@ use indexmap::IndexMap;
 
 use crate::state::alarm::Alarm;
 
-/// Seconds from trip to alarm by kind of entry: normal, extended, long, instant (EzloPi).
+/// Entry delays in seconds by kind: normal, extended, long, instant (EzloPi).
 pub(crate) const ENTRY_DELAYS: [i64; 4] = [30, 60, 120, 0];
 
-/// Seconds from request to switch, and from trip to alarm, for every mode but Home (guide20:p14-15).
+/// Delay in seconds before a mode switch, and before an alarm, for every mode except Home (guide20:p14-15).
 pub(crate) const DELAY_SECONDS: i64 = 30;
 
-/// The house's modes.
+/// The state of the house modes.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Modes {
     /// Index into [`MODES`].
     pub(crate) current: usize,
     pub(crate) pending: Option<Pending>,
-    /// Tells the timer of a switch that was called off from the one that counts.
+    /// Incremented with each switch and cancellation. Timers of earlier generations are ignored.
     pub(crate) generation: u64,
     pub(crate) modes: [ModeSettings; 4],
+    /// Entry delays in seconds by kind.
     pub(crate) entry_delay: [i64; 4],
-    /// Emergency buttons and what they call for.
+    /// Emergency buttons and their services.
     pub(crate) buttons: IndexMap<DeviceId, String>,
     pub(crate) alarm: Option<Alarm>,
     pub(crate) alarm_generation: u64,
 }
 
-/// What can be set about one mode.
+/// The settings of one mode.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct ModeSettings {
+    /// Delay of a switch to this mode, in seconds.
     pub(crate) switch_delay: i64,
-    /// The entry delays decide when there is none.
+    /// Alarm delay in seconds; `None` uses the entry delays.
     pub(crate) alarm_delay: Option<i64>,
-    /// `None` = everybody.
+    /// Users that are notified; `None` for all users.
     pub(crate) notifications: Option<Vec<String>>,
     pub(crate) disarmed_default: bool,
     pub(crate) disarmed: Vec<DeviceId>,
@@ -78,7 +80,7 @@ impl Modes {
         &self.modes[self.current]
     }
 
-    /// The switch and the alarm that are under way end that much later.
+    /// Shifts the ends of a pending switch and of an entry delay.
     pub(crate) fn shift_timers(&mut self, ms: i64) {
         if let Some(pending) = &mut self.pending {
             pending.due_ms = pending.due_ms.saturating_add(ms);
@@ -93,10 +95,14 @@ impl Modes {
     }
 }
 
+/// A mode switch whose delay has not ended.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Pending {
+    /// Index into [`MODES`].
     pub(crate) to: usize,
+    /// Delay in seconds.
     pub(crate) delay: i64,
+    /// End of the delay in Unix milliseconds.
     pub(crate) due_ms: i64,
 }
 

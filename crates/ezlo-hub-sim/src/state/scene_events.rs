@@ -1,4 +1,4 @@
-//! Events that start scenes, and the decoded conditions that they are compared with.
+//! Events that start scenes, and the decoded conditions of scenes.
 
 use ezlo_protocol::hub::scene::{Block, Condition, Scene};
 use ezlo_protocol::hub::{DeviceId, ItemId, ModeId, SceneId};
@@ -7,37 +7,26 @@ use serde_json::Value;
 
 use super::scene_work::encoded_len;
 
-/// Something that happened.
+/// A change or a due time that can start scenes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Event {
-    Item {
-        item: ItemId,
-        before: Value,
-        after: Value,
-    },
-    Device {
-        device: DeviceId,
-        armed: Option<bool>,
-        reachable: Option<bool>,
-    },
-    Mode {
-        from: ModeId,
-        to: ModeId,
-    },
-    /// A time condition of one scene is due, the n-th in it.
-    Tick {
-        scene: SceneId,
-        tick: usize,
-    },
+    /// The value of an item has changed.
+    Item { item: ItemId, before: Value, after: Value },
+    /// A device has changed. `armed` and `reachable` are the flags before the change.
+    Device { device: DeviceId, armed: Option<bool>, reachable: Option<bool> },
+    /// The house mode has changed.
+    Mode { from: ModeId, to: ModeId },
+    /// A time condition of a scene is due. `tick` is its position among the time conditions of the scene.
+    Tick { scene: SceneId, tick: usize },
 }
 
-/// A scene as the engine uses it.
+/// A scene in the form that the engine evaluates.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pub(crate) conditions: Vec<Condition>,
-    /// Conditions with those inside groups.
+    /// Number of conditions, those inside groups included.
     pub(crate) size: usize,
-    /// Length of the whole scene as JSON.
+    /// Size of the whole scene as JSON, in bytes.
     pub(crate) bytes: usize,
 }
 
@@ -48,7 +37,7 @@ impl Watched {
     }
 }
 
-/// Conditions with those inside groups.
+/// Returns the number of conditions, those inside groups included.
 pub(crate) fn count(conditions: &[Condition]) -> usize {
     let inner = |condition: &Condition| match condition {
         Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => count(inner),
@@ -58,16 +47,18 @@ pub(crate) fn count(conditions: &[Condition]) -> usize {
     conditions.iter().map(|condition| 1 + inner(condition)).sum()
 }
 
-/// The conditions that count.
+/// Decodes the enabled conditions of a scene.
 pub(crate) fn conditions(scene: &Scene) -> Vec<Condition> {
     let counts = |block: &&Block| block.enabled.get() != Some(&false);
     scene.when.get().into_iter().flatten().filter(counts).map(Block::condition).collect()
 }
 
-/// Where a hub is.
+/// The location of a hub.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Place {
+    /// Latitude in degrees.
     pub(crate) latitude: f64,
+    /// Longitude in degrees.
     pub(crate) longitude: f64,
     /// Name in the time-zone database.
     pub(crate) timezone: String,

@@ -1,25 +1,29 @@
-//! Scenes that are running.
+//! Running scenes.
 
 use std::collections::BTreeMap;
 
 use ezlo_protocol::hub::SceneId;
 use ezlo_protocol::hub::scene::{Block, SceneProgress};
 
-/// Scenes that are running.
+/// All running scenes.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Runs {
+    /// Number of the next run.
     pub(crate) next: u64,
+    /// Runs by number.
     pub(crate) running: BTreeMap<u64, Run>,
-    /// Counts restarts: a run does not outlive the one that it asked for.
+    /// Number of restarts. A run ends if it restarts the hub.
     pub(crate) restarts: u64,
 }
 
-/// A scene that is running: its actions as they were when it started.
+/// A running scene, with its actions at the time of the start.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Run {
     pub(crate) scene: SceneId,
     pub(crate) progress: SceneProgress,
     pub(crate) actions: Vec<Block>,
+    /// Position of the next action.
     pub(crate) at: usize,
+    /// At least one action has failed.
     pub(crate) failed: bool,
 }

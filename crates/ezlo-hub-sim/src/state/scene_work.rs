@@ -1,28 +1,31 @@
-//! Work of scenes that one call causes, so that it can be bounded.
+//! Limits for the scene actions that one call or timer can start.
 
 use ezlo_protocol::hub::SceneId;
 use ezlo_protocol::hub::scene::Block;
 
-/// Actions that one call or timer may start, counted over all nested runs. Without it, a scene that runs itself twice starts
-/// 2^32 runs. A house has scenes of a few dozen actions; each action costs a hub about 10 us and each listener a message.
+/// Maximum number of actions that one call or timer starts, counted over all nested runs.
+///
+/// Without it, a scene that runs itself twice starts 2^32 runs. Real scenes have a few dozen actions. Each action costs the
+/// hub about 10 us and each client a message.
 const MAX_ACTIONS: usize = 500;
 
-/// Bytes of the actions that one call or timer may start: every start copies them. One scene of the longest message fits.
+/// Maximum size in bytes of the actions that one call or timer starts, because each start copies them. One scene of the
+/// longest message fits.
 const MAX_ACTION_BYTES: usize = 1 << 20;
 
-/// Work of scenes that one call or timer has caused, so that none holds its hub without bound.
+/// Scene work that one call or timer has caused. It is limited so that no call occupies the hub indefinitely.
 #[derive(Debug, Default, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SceneWork {
     actions: usize,
     action_bytes: usize,
-    /// Runs that events have started.
+    /// Number of runs that events have started.
     pub(crate) triggered: usize,
-    /// A refused run was logged.
+    /// A refused run has been logged.
     warned: bool,
 }
 
 impl SceneWork {
-    /// Counts the actions of a run that is about to start; false when they exceed a bound.
+    /// Counts the actions of a run that is about to start. Returns false if a limit is exceeded.
     pub(crate) fn take_actions(&mut self, actions: &[Block]) -> bool {
         self.actions = self.actions.saturating_add(actions.len().max(1));
         if self.actions <= MAX_ACTIONS {
@@ -31,14 +34,14 @@ impl SceneWork {
         self.actions <= MAX_ACTIONS && self.action_bytes <= MAX_ACTION_BYTES
     }
 
-    /// Logs the first run that is refused: a hostile call causes hundreds.
+    /// Logs the first refused run only, because a hostile call causes hundreds.
     pub(crate) fn warn_once(&mut self, hub: &str, scene: &SceneId) {
         if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(%hub, %scene, "too many scene actions at once; this scene and further ones do not start");
+            tracing::warn!(%hub, %scene, "too many scene actions in one call; this scene and further ones are not started");
         }
     }
 
-    /// The larger count of both, for work that is continued beside other work.
+    /// Returns the larger of both counts, for deferred work that is merged with other work.
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
             actions: self.actions.max(other.actions),
@@ -49,7 +52,7 @@ impl SceneWork {
     }
 }
 
-/// Length of a value as JSON, without building the text.
+/// Returns the length of a value as JSON in bytes, without building the text.
 pub(crate) fn encoded_len(value: &impl serde::Serialize) -> usize {
     struct Counter(usize);
 
@@ -65,6 +68,6 @@ pub(crate) fn encoded_len(value: &impl serde::Serialize) -> usize {
     }
 
     let mut counter = Counter(0);
-    // A value that cannot be written counts as too long.
+    // A value that cannot be serialised counts as too long.
     serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
 }

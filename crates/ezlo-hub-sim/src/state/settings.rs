@@ -3,10 +3,10 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-/// Value, type and tokens of each setting.
+/// Value, type and tokens of each setting, by name.
 pub(crate) type Settings = IndexMap<String, (Value, &'static str, &'static [&'static str])>;
 
-/// Settings as their values, in kept states.
+/// Serialises settings as their values, for `#[serde(with = "...")]`. Types and tokens are not persisted.
 pub(crate) mod setting_values {
     use indexmap::IndexMap;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -29,7 +29,7 @@ pub(crate) mod setting_values {
     }
 }
 
-/// Settings of a new hub (the firmware source of EzloPi).
+/// Returns the settings of a new hub (EzloPi firmware source).
 pub(crate) fn settings() -> Settings {
     let token = |name: &str, value: &str, tokens| (name.to_owned(), (json!(value), "token", tokens));
     IndexMap::from([

@@ -1,50 +1,48 @@
-//! Faults of the first set-up of a hub. All are reported of real hubs; how a hub shows them at its access point is inferred.
+//! Faults of the first set-up of a hub. All are reported for real hubs; their effects at the access point are inferred.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that goes wrong while a hub is set up, until it is switched off. A wrong key, an unknown network and a claim that
-/// is refused need no switch: do them.
+/// A fault of the first set-up of a hub, which remains active until it is removed.
+///
+/// A wrong key, an unknown network and a refused claim need no fault: a client can cause them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SetupFault {
-    /// Nobody answers at the access point.
+    /// The access point does not accept connections.
     NoAccessPoint,
-    /// The hub sees no network.
+    /// A scan at the access point finds no network.
     EmptyScan,
     /// Every network is on a 5 GHz channel.
     FiveGigahertzOnly,
-    /// Every network is all but out of reach.
+    /// Every network has a signal of -94 dBm.
     WeakSignal,
-    /// The access point goes away when the hub is told to join, and the hub does not join.
+    /// The access point closes at the join request, and the hub does not join.
     AccessPointVanishes,
-    /// The hub restarts when it is told to join, once.
+    /// The hub restarts at the first join request. The fault then removes itself.
     RestartsOnce,
-    /// The hub restarts each time it is told to join.
+    /// The hub restarts at every join request.
     KeepsRestarting,
-    /// The hub has another address after the first.
+    /// The hub reports another IP address from the second status on.
     AddressChanges,
-    /// The hub has another address each time it is asked.
+    /// The hub reports another IP address with each status.
     AddressUnstable,
-    /// The hub joins, and never comes to the relay.
+    /// The hub joins and never connects to the relay.
     NeverAppears,
 }
 
 impl SetupFault {
-    /// Every one, with what it does.
+    /// All faults, each with a description.
     pub const ALL: &[(Self, &str)] = &[
-        (Self::NoAccessPoint, "nobody answers at the access point"),
-        (Self::EmptyScan, "the hub sees no network"),
+        (Self::NoAccessPoint, "the access point does not accept connections"),
+        (Self::EmptyScan, "a scan at the access point finds no network"),
         (Self::FiveGigahertzOnly, "every network is on a 5 GHz channel"),
-        (Self::WeakSignal, "every network is all but out of reach"),
-        (
-            Self::AccessPointVanishes,
-            "the access point goes away when the hub is told to join, and the hub does not join",
-        ),
-        (Self::RestartsOnce, "the hub restarts when it is told to join, once"),
-        (Self::KeepsRestarting, "the hub restarts each time it is told to join"),
-        (Self::AddressChanges, "the hub has another address after the first"),
-        (Self::AddressUnstable, "the hub has another address each time it is asked"),
-        (Self::NeverAppears, "the hub joins, and never comes to the relay"),
+        (Self::WeakSignal, "every network has a signal of -94 dBm"),
+        (Self::AccessPointVanishes, "the access point closes at the join request, and the hub does not join"),
+        (Self::RestartsOnce, "the hub restarts at the first join request"),
+        (Self::KeepsRestarting, "the hub restarts at every join request"),
+        (Self::AddressChanges, "the hub reports another IP address from the second status on"),
+        (Self::AddressUnstable, "the hub reports another IP address with each status"),
+        (Self::NeverAppears, "the hub joins and never connects to the relay"),
     ];
 }

@@ -1,4 +1,4 @@
-//! The network side of a hub: Wi-Fi, access point, relay connection and power.
+//! Network state of a hub: Wi-Fi, access point, relay connection and power.
 
 use std::borrow::Cow;
 
@@ -9,67 +9,71 @@ use super::setup_fault::SetupFault;
 use crate::context::Context;
 use crate::world_file::WifiFile;
 
-/// The address a hub gets in a network; the simulated networks are all alike.
+/// IP address of a hub in every simulated network.
 pub(crate) const ADDRESS: &str = "192.168.1.50";
 
-/// State of the network side of a hub.
+/// The network state of a hub: Wi-Fi, access point, relay connection and power.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Wifi {
     pub(crate) state: WifiState,
     pub(crate) ssid: Option<String>,
     pub(crate) error: Option<Cow<'static, str>>,
-    /// Whether the joining that is under way will succeed.
+    /// The current attempt to join will succeed.
     pub(crate) will_join: bool,
     pub(crate) access_point: AccessPoint,
-    /// Ethernet, or joined before the world began.
+    /// Connected over Ethernet, or over a network that was joined before the start.
     pub(crate) wired: bool,
     pub(crate) at_relay: bool,
-    /// The house has no internet.
+    /// The house has no internet access.
     pub(crate) cut_off: bool,
     pub(crate) restarting: bool,
-    /// When a restart is over at the earliest, Unix milliseconds.
+    /// Earliest end of a restart, in Unix milliseconds.
     #[serde(default)]
     pub(crate) back_ms: i64,
     /// The hub has no power.
     #[serde(default)]
     pub(crate) unplugged: bool,
+    /// Incremented with each change of the network. Timers of earlier generations are ignored.
     pub(crate) generation: u64,
-    /// What goes wrong while it is set up.
+    /// Active fault of the first set-up.
     pub(crate) fault: Option<SetupFault>,
-    /// How often the status was asked since it was switched on.
+    /// Number of status replies while joined, since the fault was set.
     pub(crate) asked: u32,
-    /// Takes effect with the next restart.
+    /// Anonymous access after the next restart, if it changes.
     pub(crate) anonymous_access_next: Option<bool>,
 }
 
-/// A search for networks that a client asked for.
+/// A Wi-Fi scan that a client has started.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Scan {
     pub(crate) interface: String,
-    /// What comes next; `None` when nothing is under way.
+    /// Next step; `None` if no scan is running.
     pub(crate) next: Option<ScanStep>,
     pub(crate) generation: u64,
 }
 
+/// The next step of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum ScanStep {
     Networks,
     Finished,
 }
 
-/// State of the hub's own network.
+/// The state of the access point of a hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum AccessPoint {
     Open,
-    /// Closed, but the address still takes a restart: the vendor's note restarts after it closes (inferred).
+    /// Closed, but its address still accepts a restart: the vendor's note restarts the hub after closing (inferred).
     Lingering,
     Closed,
 }
 
-/// Why a request to join was not taken.
+/// The reason for refusing a request to join a Wi-Fi network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectError {
+    /// The SSID is empty or longer than 32 bytes.
     Ssid,
+    /// The key is longer than 64 bytes.
     Passkey,
 }
 
@@ -95,7 +99,7 @@ impl Wifi {
         }
     }
 
-    /// Forgets the network it joined, as after a factory reset; a cable stays in its socket.
+    /// Removes the joined network, as a factory reset does. Ethernet remains connected.
     pub(crate) fn forget(&mut self) {
         self.state = WifiState::Disconnected;
         self.ssid = None;
@@ -104,7 +108,7 @@ impl Wifi {
         self.generation += 1;
     }
 
-    /// Forgets every network, cable included: the first set-up is needed again.
+    /// Removes all network settings, Ethernet included, so that the first set-up is needed again.
     pub(crate) fn erase(&mut self) {
         self.forget();
         self.wired = false;
@@ -115,7 +119,7 @@ impl Wifi {
         self.back_ms = self.back_ms.saturating_add(ms);
     }
 
-    /// Goes and does not come back.
+    /// Disconnects the hub permanently.
     pub(crate) fn leave(&mut self, context: &mut Context<'_>) {
         self.restarting = true;
         self.generation += 1;
@@ -125,7 +129,7 @@ impl Wifi {
         }
     }
 
-    /// The access point goes, and the hub does not join.
+    /// Closes the access point and makes the current attempt to join fail.
     pub(crate) const fn vanish(&mut self) {
         self.access_point = AccessPoint::Closed;
         self.will_join = false;
@@ -139,22 +143,24 @@ impl Wifi {
         self.ssid.as_deref().filter(|_| self.state == WifiState::Connected)
     }
 
-    /// Whether the Wi-Fi API answers.
+    /// Returns whether the Wi-Fi API of the access point answers.
+    ///
+    /// It does not answer while the hub restarts or has no power.
     pub fn api_is_open(&self) -> bool {
         self.access_point == AccessPoint::Open && !self.restarting && !self.has(SetupFault::NoAccessPoint)
     }
 
-    /// Whether the access-point root answers.
+    /// Returns whether the root URL of the access point answers, also while the access point is closing.
     pub fn root_is_open(&self) -> bool {
         self.access_point != AccessPoint::Closed && !self.restarting && !self.has(SetupFault::NoAccessPoint)
     }
 
-    /// Whether the hub is at the relay.
+    /// Returns whether the hub is connected to the relay.
     pub const fn at_relay(&self) -> bool {
         self.at_relay
     }
 
-    /// Whether the hub is on its local network.
+    /// Returns whether the hub is running and connected to its local network.
     pub fn on_network(&self) -> bool {
         !self.restarting && (self.wired || self.state == WifiState::Connected)
     }
@@ -171,14 +177,14 @@ impl Wifi {
     }
 }
 
-/// A channel that every 5 GHz router has.
+/// A channel that every 5 GHz router supports.
 pub(crate) const HIGH_CHANNEL: i64 = 36;
 
-/// A signal that no radio keeps.
+/// A signal strength in dBm at which no connection holds.
 pub(crate) const WEAK: i64 = -94;
 
 impl Wifi {
-    /// What the hub sees.
+    /// Returns the networks that the access point reports, changed by an active [`SetupFault`].
     pub fn networks(&self, there: &[WifiFile]) -> Vec<WifiNetwork> {
         let seen = there.iter().map(|network| WifiNetwork {
             ssid: network.ssid.as_str().into(),
@@ -194,7 +200,10 @@ impl Wifi {
         self.fault == Some(fault)
     }
 
-    /// The status as a client is told it; being asked may change the address.
+    /// Returns the status that the access point reports to a client.
+    ///
+    /// Counts the reply: with [`SetupFault::AddressChanges`] and [`SetupFault::AddressUnstable`] the IP address depends on
+    /// the count.
     pub fn ask_status(&mut self) -> WifiStatus {
         let mut status = self.status();
         if self.joined().is_some() {

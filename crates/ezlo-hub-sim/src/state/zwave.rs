@@ -1,4 +1,4 @@
-//! The Z-Wave radio: what it is doing, and the key agreement that is under way.
+//! State of the Z-Wave radio and of a running key agreement.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -8,29 +8,31 @@ use serde_json::Value;
 
 use crate::templates::{self, Secure, Template};
 
-/// What the radio is doing.
+/// The state of the Z-Wave radio.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Zwave {
     pub(crate) action: Action,
-    /// Tells timers of an action that is over from those that count.
+    /// Incremented with each step. Timers of earlier generations are ignored.
     pub(crate) generation: u64,
+    /// Id of the request that started the operation.
     pub(crate) operation: Value,
-    /// Kinds of device that press their button by themselves, one an inclusion.
+    /// Templates of devices that answer automatically, one per inclusion.
     #[serde(with = "templates::by_name")]
     pub(crate) presses: VecDeque<&'static Template>,
 }
 
+/// The current step of the radio.
 #[derive(Debug, Default, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Action {
     #[default]
     Idle,
-    /// Waits for a device to be put into inclusion.
+    /// Waits for a device to answer an inclusion.
     IncludeWaiting,
-    /// A device answered, and its keys are being agreed on.
+    /// A device has answered; its keys are being agreed on.
     Securing(Bootstrap),
-    /// A device is in; how securely it is connected.
+    /// A device is being included. Carries its template and its authentication mode.
     Including(Cow<'static, str>, Cow<'static, str>),
-    /// All its items are there.
+    /// The device has been added with all its items.
     Included,
     ExcludeWaiting,
     Excluding(DeviceId),
@@ -39,18 +41,18 @@ pub(crate) enum Action {
 }
 
 impl Zwave {
-    /// Kinds of device that press their buttons, in this order.
+    /// Sets the templates of devices that answer automatically, in this order.
     pub(crate) fn queue_presses(&mut self, kinds: &[String]) {
         self.presses = kinds.iter().filter_map(|kind| templates::find(kind)).collect();
     }
 
-    /// Power was lost: whatever was under way is over.
+    /// Aborts the current operation, because the hub loses power or restarts.
     pub(crate) fn interrupt(&mut self) {
         self.action = Action::Idle;
         self.generation += 1;
     }
 
-    /// What the radio does, in a word, for the control API.
+    /// Returns the state as text for errors.
     pub(crate) const fn state(&self) -> &'static str {
         match self.action {
             Action::Idle => "idle",
@@ -64,7 +66,7 @@ impl Zwave {
     }
 }
 
-/// The agreement on keys with one device.
+/// A key agreement (Security 2) with one device.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Bootstrap {
     pub(crate) template: Cow<'static, str>,
@@ -72,13 +74,14 @@ pub(crate) struct Bootstrap {
     pub(crate) step: Step,
 }
 
+/// The input that a key agreement waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Step {
-    /// Which keys may it have?
+    /// The selection of the authentication modes.
     Modes,
-    /// The first group of its key is wanted.
+    /// The first group of digits of the device-specific key.
     Key,
-    /// The digits shown must be typed on the device; this one does so by itself.
+    /// The displayed digits, entered on the device. A simulated device enters them itself.
     Typing,
 }
 

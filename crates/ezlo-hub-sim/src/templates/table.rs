@@ -1,4 +1,4 @@
-//! The table of kinds.
+//! The table of device templates.
 
 use super::Access::{Read, ReadWrite, Write};
 use super::{Access, ItemTemplate, Secure, SettingTemplate, Template};
@@ -43,7 +43,7 @@ const fn setpoint(name: &'static str, default: &'static str) -> ItemTemplate {
     ItemTemplate { scale: "celsius", range: Some((5, 35)), ..item(name, "temperature", ReadWrite, default) }
 }
 
-/// An item as the guide's catalogue has it.
+/// An item with all properties from the catalogue in the guide.
 const fn known(name: &'static str) -> ItemTemplate {
     ItemTemplate { access: None, ..item(name, "", Read, "") }
 }
@@ -65,7 +65,7 @@ const TAMPER: ItemTemplate = token(
 const SIREN: ItemTemplate =
     token("siren_alarm", Read, "\"siren_inactive\"", &["siren_inactive", "siren_active", "unknown"]);
 
-/// A plug of the vendor's inclusion transcript: six items (guide20:p8).
+/// Items of the plug in the inclusion transcript of the vendor (guide20:p8).
 const METERED: &[ItemTemplate] = &[
     SWITCH,
     item("electric_meter_kwh", "float", Read, "0.0"),
@@ -100,7 +100,7 @@ const LOCK_SETTINGS: &[SettingTemplate] = &[
 macro_rules! templates {
     ($( $name:literal: $category:literal / $subcategory:literal, $kind:literal, $type_id:literal, $battery:literal,
         $(@secure $secure:ident,)? $(@parts $parts:expr,)? $(@settings $settings:ident,)? $items:expr; )*) => {
-        /// Every kind of device.
+        /// All device templates.
         pub static TEMPLATES: &[Template] = &[$( Template {
             name: $name, category: $category, subcategory: $subcategory, kind: $kind, type_id: $type_id, battery: $battery,
             items: $items,
@@ -207,7 +207,7 @@ templates! {
         scaled("rain_rate", "precipitation", "0", "milli_meter_per_hour"),
     ];
 
-    // The channels of a multi-channel node are devices of their own.
+    // Each channel of a multi-channel node is a device of its own.
     "power_strip": "switch"/"interior_plugin", "multi.outlet", "134_3_11", false, @parts &["strip_outlet", "strip_outlet", "strip_outlet", "strip_outlet"], METERED;
     "strip_outlet": "switch"/"interior_plugin", "switch.outlet", "134_3_11", false, &[SWITCH, item("electric_meter_watt", "float", Read, "0.0")];
     "double_relay": "switch"/"relay", "switch.inwall", "271_515_4096", false, @parts &["switch", "switch"], &[known("basic")];

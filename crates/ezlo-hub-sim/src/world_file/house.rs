@@ -1,75 +1,89 @@
-//! What is in a house: devices, their items, scenes, behaviours.
+//! The part of a world file that describes a house: devices, items, scenes and behaviours.
 
-use ezlo_protocol::hub::item::Item;
-use ezlo_protocol::hub::mode::MODES;
-use ezlo_protocol::hub::scene::{
-    Block, BlockValue, Comparator, HmsInterval, SunEvent, SunTiming, button, daily_at, every, http_get, item_changed,
-    item_compares, item_is, mode_changed_to, not, set_device_armed, set_item, sun, switch_mode, weekly_at,
-};
-use ezlo_protocol::hub::value::ValueType;
-use ezlo_protocol::hub::{DeviceId, SceneId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A device: of a template, or described by itself.
+/// A device, from a template or described by its own members.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceFile {
-    /// Name of a template; absent for a device that is described here.
+    /// Name of the template that supplies category, items and settings. Without a template, `category` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// Name of the device, unique in the hub.
     pub name: String,
+    /// Name of the room; `None` for a device in no room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
-    /// Name of the device it is a part of; that one comes first.
+    /// Name of the device that this one is a part of. It must come earlier in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// Category. Ignored with a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// Subcategory (default: empty). Ignored with a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subcategory: Option<String>,
+    /// Device type, the key `type` (default: `device`). Ignored with a template.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Numbers of manufacturer, product type and product, such as `134_3_11` (default: empty). Ignored with a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_type_id: Option<String>,
+    /// Battery-powered (default: false). Ignored with a template.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub battery_powered: bool,
+    /// Armed at the start (default: as in the template).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub armed: Option<bool>,
+    /// Reachable by the hub at the start (default: true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reachable: Option<bool>,
-    /// Items beside the template's, or other values for those it has.
+    /// Items in addition to those of the template, or other properties for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ItemFile>,
 }
 
-/// An item. Only the name is needed where the template has it.
+/// An item. The name suffices for an item of the template; members that are set override the template.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemFile {
+    /// Name of the item, such as `switch`, unique in the device.
     pub name: String,
+    /// Value type, such as `bool` or `temperature`. Required if the template has no such item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_type: Option<String>,
+    /// Value at the start. Must fit the type, tokens and range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
+    /// Scale, such as `celsius`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<String>,
+    /// The item can be read (default: true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_getter: Option<bool>,
+    /// The item can be set (default: false).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_setter: Option<bool>,
+    /// Apps show the item (default: true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show: Option<bool>,
+    /// Allowed tokens of an item of type `token`, the key `enum`.
     #[serde(rename = "enum", skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Vec<String>>,
+    /// Type of the elements of an array or dictionary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub element_type: Option<String>,
+    /// Maximum number of elements of an array or dictionary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elements_max_number: Option<i64>,
+    /// Regular expression for lock codes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_code_restriction: Option<String>,
+    /// Least value, a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_value: Option<Value>,
+    /// Greatest value, a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_value: Option<Value>,
 }
@@ -78,24 +92,30 @@ pub struct ItemFile {
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SceneFile {
+    /// Name of the scene, unique in the hub.
     pub name: String,
+    /// Enabled at the start (default: true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Name of the room of the scene.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
-    /// Ids of house modes in which it runs; all when empty.
+    /// Ids of the house modes in which the scene runs; all modes if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<String>,
+    /// Conditions that start the scene.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<ConditionFile>,
+    /// Actions of the scene.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<ActionFile>,
+    /// Actions for the end of the condition, the key `else`.
     #[serde(rename = "else", default, skip_serializing_if = "Vec::is_empty")]
     pub otherwise: Vec<ActionFile>,
 }
 
-/// Declares an enumeration whose variants are told apart by one member, so that an error names the member that is wrong and
-/// not "no variant fits".
+/// Declares an enumeration whose variants are distinguished by one member. An error then names the invalid member instead of
+/// "data did not match any variant".
 macro_rules! told_by_member {
     ($(#[$meta:meta])* $name:ident { $( $(#[$doc:meta])* $variant:ident ($file:ident) by $member:literal; )* }) => {
         $(#[$meta])*
@@ -109,15 +129,15 @@ macro_rules! told_by_member {
             fn try_from(value: Value) -> Result<Self, String> {
                 $( if value.get($member).is_some() {
                     let read = serde_json::from_value(value).map(Self::$variant);
-                    return read.map_err(|error| format!("with {:?}: {error}", $member));
+                    return read.map_err(|error| format!("entry with {:?}: {error}", $member));
                 } )*
-                Err(format!("one of these is needed: {}", [$($member),*].join(", ")))
+                Err(format!("expected one of the keys {}", [$($member),*].join(", ")))
             }
         }
     };
 }
 
-/// Declares the members of one variant.
+/// Declares the contents of the variants.
 macro_rules! members {
     ($( $(#[$meta:meta])* $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty, )* } )*) => { $(
         $(#[$meta])*
@@ -128,102 +148,241 @@ macro_rules! members {
 }
 
 told_by_member! {
-    /// A condition.
+    /// A condition of a scene, distinguished by the key in the description of each variant.
     ConditionFile {
-        /// A number compares.
+        /// Holds while a comparison with a number holds (key `comparator`).
         Compares(ComparesFile) by "comparator";
-        /// A button did something.
+        /// A button has entered a state (key `button`).
         Button(ButtonFile) by "button";
-        /// Each day, or on these days of the week (1 = Monday), at that time.
+        /// A time of day, on all days or on some days of the week (key `at`).
         At(AtFile) by "at";
-        /// Again and again.
+        /// A fixed interval (key `every`).
         Every(EveryFile) by "every";
-        /// At `sunrise` or `sunset`, or so many seconds after it, or before it where negative.
+        /// Sunrise or sunset, with an offset (key `sun`).
         Sun(SunFile) by "sun";
-        /// The house came into a mode.
+        /// The house has changed to a mode (key `mode`).
         Mode(ModeFile) by "mode";
-        /// All of these hold.
+        /// All conditions of a list hold (key `all`).
         All(AllFile) by "all";
-        /// One of these holds.
+        /// At least one condition of a list holds (key `any`).
         Any(AnyFile) by "any";
-        /// It does not hold.
+        /// A condition does not hold (key `not`).
         Not(NotFile) by "not";
-        /// A block as a hub has it; `@device/item`, `@device` and `@scene name` stand for ids.
+        /// A condition block as hubs send it (key `block`).
         Raw(RawFile) by "block";
-        /// An item has a value.
+        /// An item has a value (key `value`).
         Is(IsFile) by "value";
-        /// An item changed.
+        /// The value of an item has changed (key `item`).
         Changed(ChangedFile) by "item";
     }
 }
 
 told_by_member! {
-    /// An action.
+    /// An action of a scene, distinguished by the key in the description of each variant.
     ActionFile {
-        /// Arms a device or not.
+        /// Arms or disarms a device (key `armed`).
         Arm(ArmFile) by "armed";
-        /// Switches the house mode.
+        /// Switches the house mode (key `mode`).
         Mode(SwitchFile) by "mode";
-        /// Calls a web server with GET.
+        /// Sends an HTTP GET request (key `http_get`).
         Get(GetFile) by "http_get";
-        /// A block as a hub has it; `@device/item`, `@device` and `@scene name` stand for ids.
+        /// An action block as hubs send it (key `block`).
         Raw(RawFile) by "block";
-        /// Sets an item.
+        /// Sets the value of an item (key `item`).
         Set(SetFile) by "item";
     }
 }
 
 members! {
-    ComparesFile { device: String, item: String, comparator: String, value: f64, }
-    ButtonFile { device: String, button: String, }
-    AtFile { at: String, #[serde(default)] weekdays: Vec<u8>, }
-    EveryFile { every: String, }
-    SunFile { sun: String, #[serde(default)] offset: i64, }
-    ModeFile { mode: String, }
-    AllFile { all: Vec<ConditionFile>, }
-    AnyFile { any: Vec<ConditionFile>, }
-    NotFile { not: Box<ConditionFile>, }
-    RawFile { block: Value, }
-    IsFile { device: String, item: String, value: Value, }
-    ChangedFile { device: String, item: String, }
-    ArmFile { device: String, armed: bool, #[serde(default)] delay_seconds: u64, }
-    SwitchFile { mode: String, #[serde(default)] delay_seconds: u64, }
-    GetFile { http_get: String, #[serde(default)] delay_seconds: u64, }
-    SetFile { device: String, item: String, value: Value, #[serde(default)] delay_seconds: u64, }
+    /// Condition: an item compares with a number.
+    ComparesFile {
+        /// Name of the device.
+        device: String,
+        /// Name of the item.
+        item: String,
+        /// Comparator, such as `<` or `>=`.
+        comparator: String,
+        /// Number to compare with.
+        value: f64,
+    }
+    /// Condition: a button has entered a state.
+    ButtonFile {
+        /// Name of the device, which has an item `button_state`.
+        device: String,
+        /// State of the button, such as `press_1_time`.
+        button: String,
+    }
+    /// Condition: a time of day.
+    AtFile {
+        /// Local time, such as `07:30`.
+        at: String,
+        /// Days of the week, 1 = Monday (default: all days).
+        #[serde(default)]
+        weekdays: Vec<u8>,
+    }
+    /// Condition: a fixed interval.
+    EveryFile {
+        /// Interval, such as `5m`.
+        every: String,
+    }
+    /// Condition: sunrise or sunset.
+    SunFile {
+        /// `sunrise` or `sunset`.
+        sun: String,
+        /// Offset in seconds; negative before the event (default: 0).
+        #[serde(default)]
+        offset: i64,
+    }
+    /// Condition: the house has changed to a mode.
+    ModeFile {
+        /// Id of the house mode, `1` to `4`.
+        mode: String,
+    }
+    /// Condition: all conditions hold.
+    AllFile {
+        /// Conditions that must all hold.
+        all: Vec<ConditionFile>,
+    }
+    /// Condition: at least one condition holds.
+    AnyFile {
+        /// Conditions of which at least one must hold.
+        any: Vec<ConditionFile>,
+    }
+    /// Condition: a condition does not hold.
+    NotFile {
+        /// Condition that must not hold.
+        not: Box<ConditionFile>,
+    }
+    /// A condition or action as a block in the format of hubs.
+    RawFile {
+        /// The block. The texts `@device/item`, `@device` and `@scene name` are replaced by the ids of these objects.
+        block: Value,
+    }
+    /// Condition: an item has a value.
+    IsFile {
+        /// Name of the device.
+        device: String,
+        /// Name of the item.
+        item: String,
+        /// Value that the item must have.
+        value: Value,
+    }
+    /// Condition: the value of an item has changed.
+    ChangedFile {
+        /// Name of the device.
+        device: String,
+        /// Name of the item.
+        item: String,
+    }
+    /// Action: arms or disarms a device.
+    ArmFile {
+        /// Name of the device.
+        device: String,
+        /// Arms the device if true, disarms it if false.
+        armed: bool,
+        /// Delay in seconds (default: 0).
+        #[serde(default)]
+        delay_seconds: u64,
+    }
+    /// Action: switches the house mode.
+    SwitchFile {
+        /// Id of the house mode, `1` to `4`.
+        mode: String,
+        /// Delay in seconds (default: 0).
+        #[serde(default)]
+        delay_seconds: u64,
+    }
+    /// Action: sends an HTTP GET request.
+    GetFile {
+        /// URL of the request.
+        http_get: String,
+        /// Delay in seconds (default: 0).
+        #[serde(default)]
+        delay_seconds: u64,
+    }
+    /// Action: sets the value of an item.
+    SetFile {
+        /// Name of the device.
+        device: String,
+        /// Name of the item.
+        item: String,
+        /// Value to set.
+        value: Value,
+        /// Delay in seconds (default: 0).
+        #[serde(default)]
+        delay_seconds: u64,
+    }
 }
 
-/// Something that lives.
+/// A behaviour: simulated activity of a device, driven by time and seed.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "snake_case")]
 pub enum BehaviourFile {
-    /// The temperature drifts to `outside`, in celsius, and up or down as the thermostat `heater` (or itself) says.
-    Climate { device: String, outside: f64, heater: Option<String> },
-    /// Somebody moves at these hours, so often an hour, for so long.
+    /// The temperature drifts towards the outside temperature, and rises or falls while a thermostat heats or cools.
+    Climate {
+        /// Name of the device, which has an item `temp`.
+        device: String,
+        /// Outside temperature in °C.
+        outside: f64,
+        /// Name of the thermostat (default: the device itself).
+        heater: Option<String>,
+    },
+    /// A motion sensor detects motion at random times.
     Motion {
+        /// Name of the device, which has an item `motion`.
         device: String,
+        /// Local hours in which motion occurs, 0 to 23 (default: all hours).
         #[serde(default)]
         hours: Vec<u8>,
+        /// Mean number of events per hour.
         per_hour: f64,
+        /// Duration of each event in seconds (default: 60).
         #[serde(default = "minute")]
         seconds: u32,
     },
-    /// A door opens at these hours, so often an hour, for so long.
+    /// A door opens at random times.
     Door {
+        /// Name of the device, which has an item `dw_state`.
         device: String,
+        /// Local hours in which the door opens, 0 to 23 (default: all hours).
         #[serde(default)]
         hours: Vec<u8>,
+        /// Mean number of events per hour.
         per_hour: f64,
+        /// Time that the door stays open, in seconds (default: 60).
         #[serde(default = "minute")]
         seconds: u32,
     },
-    /// A metered device draws that much when it is on.
-    Power { device: String, watts: f64 },
-    /// The battery loses so much a day.
-    Battery { device: String, percent_per_day: f64 },
-    /// The node is away, so often a day, for so long.
-    Outage { device: String, per_day: f64, seconds: u32 },
-    /// A button is pressed at these times.
-    Button { device: String, times: Vec<String> },
+    /// A metered device consumes power while it is on.
+    Power {
+        /// Name of the device, which has the items `electric_meter_watt` and `electric_meter_kwh`.
+        device: String,
+        /// Power while the device is on, in watts.
+        watts: f64,
+    },
+    /// A battery discharges.
+    Battery {
+        /// Name of the device, which has an item `battery`.
+        device: String,
+        /// Discharge in percent per day.
+        percent_per_day: f64,
+    },
+    /// A device becomes unreachable at random times.
+    Outage {
+        /// Name of the device.
+        device: String,
+        /// Mean number of outages per day.
+        per_day: f64,
+        /// Duration of each outage in seconds.
+        seconds: u32,
+    },
+    /// A button is pressed every day.
+    Button {
+        /// Name of the device, which has an item `button_state`.
+        device: String,
+        /// Local times, such as `07:30`.
+        times: Vec<String>,
+    },
 }
 
 const fn minute() -> u32 {
@@ -231,6 +390,7 @@ const fn minute() -> u32 {
 }
 
 impl BehaviourFile {
+    /// Returns the name of the device.
     pub fn device(&self) -> &str {
         match self {
             Self::Climate { device, .. }
@@ -242,120 +402,4 @@ impl BehaviourFile {
             | Self::Button { device, .. } => device,
         }
     }
-}
-
-/// Finds ids by names.
-pub struct Finders<'a> {
-    /// An item by the names of its device and itself.
-    pub item: &'a dyn Fn(&str, &str) -> Option<Item>,
-    pub device: &'a dyn Fn(&str) -> Option<DeviceId>,
-    pub scene: &'a dyn Fn(&str) -> Option<SceneId>,
-}
-
-impl SceneFile {
-    /// The conditions as blocks; those that name what is not there are left out.
-    pub fn conditions(&self, find: &Finders<'_>) -> Vec<Block> {
-        self.when.iter().filter_map(|condition| condition.block(find)).collect()
-    }
-
-    /// The actions as blocks; those that name what is not there are left out.
-    pub fn actions(&self, find: &Finders<'_>) -> Vec<Block> {
-        self.then.iter().filter_map(|action| action.block(find)).collect()
-    }
-
-    /// The actions otherwise.
-    pub fn otherwise(&self, find: &Finders<'_>) -> Vec<Block> {
-        let blocks = self.otherwise.iter().filter_map(|action| action.block(find));
-        blocks.map(|block| Block { kind: "else".into(), ..block }).collect()
-    }
-}
-
-fn typed(item: &Item, value: &Value) -> BlockValue {
-    let kind = item.value_type.get().map_or("string", ValueType::as_str);
-    BlockValue { scale: item.scale.get().cloned(), ..BlockValue::new(kind, value.clone()) }
-}
-
-impl ConditionFile {
-    pub(super) fn block(&self, find: &Finders<'_>) -> Option<Block> {
-        let group = |all: &[Self]| all.iter().map(|one| one.block(find)).collect::<Option<Vec<_>>>();
-        Some(match self {
-            Self::Compares(file) => {
-                let item = (find.item)(&file.device, &file.item)?;
-                let number = typed(&item, &serde_json::json!(file.value));
-                item_compares(item.id, Comparator::from(file.comparator.as_str()), number)
-            }
-            Self::Is(file) => {
-                let item = (find.item)(&file.device, &file.item)?;
-                let value = typed(&item, &file.value);
-                item_is(item.id, value)
-            }
-            Self::Button(file) => button((find.item)(&file.device, "button_state")?.id, &file.button),
-            Self::Changed(file) => item_changed((find.item)(&file.device, &file.item)?.id),
-            Self::At(file) if file.weekdays.is_empty() => daily_at(file.at.parse().ok()?),
-            Self::At(file) => weekly_at(file.weekdays.iter().copied(), file.at.parse().ok()?),
-            Self::Every(file) => every(file.every.parse().ok()?),
-            Self::Sun(file) => {
-                let timing = match file.offset {
-                    0 => SunTiming::At,
-                    1.. => SunTiming::After,
-                    _ => SunTiming::Before,
-                };
-                let seconds = u32::try_from(file.offset.unsigned_abs()).ok()?;
-                sun(SunEvent::from(file.sun.as_str()), timing, HmsInterval::from_seconds(seconds))
-            }
-            Self::Mode(file) => mode_changed_to(known_mode(&file.mode)?),
-            Self::All(file) => ezlo_protocol::hub::scene::all(group(&file.all)?),
-            Self::Any(file) => ezlo_protocol::hub::scene::any(group(&file.any)?),
-            Self::Not(file) => not(file.not.block(find)?),
-            Self::Raw(file) => raw(&file.block, find)?,
-        })
-    }
-}
-
-impl ActionFile {
-    pub(super) fn block(&self, find: &Finders<'_>) -> Option<Block> {
-        let (block, delay) = match self {
-            Self::Set(file) => {
-                let item = (find.item)(&file.device, &file.item)?;
-                let value = typed(&item, &file.value);
-                (set_item(item.id, value), file.delay_seconds)
-            }
-            Self::Arm(file) => (set_device_armed((find.device)(&file.device)?, file.armed), file.delay_seconds),
-            Self::Mode(file) => (switch_mode(known_mode(&file.mode)?), file.delay_seconds),
-            Self::Get(file) => (http_get(&file.http_get), file.delay_seconds),
-            Self::Raw(file) => return raw(&file.block, find),
-        };
-        Some(block.after(std::time::Duration::from_secs(delay)))
-    }
-}
-
-/// Ids of house modes are fixed.
-pub(super) fn known_mode(mode: &str) -> Option<&str> {
-    MODES.iter().find(|(id, _)| *id == mode).map(|(id, _)| *id)
-}
-
-/// A block with ids in place of names.
-fn raw(block: &Value, find: &Finders<'_>) -> Option<Block> {
-    let named = put_ids(block, find)?;
-    ezlo_protocol::wire::from_value(&named).ok()
-}
-
-fn put_ids(value: &Value, find: &Finders<'_>) -> Option<Value> {
-    Some(match value {
-        Value::String(text) => match text.strip_prefix('@') {
-            None => value.clone(),
-            Some(path) => match (path.strip_prefix("scene "), path.rsplit_once('/')) {
-                (Some(scene), _) => (find.scene)(scene)?.as_str().into(),
-                (None, Some((device, item))) => (find.item)(device, item)?.id.as_str().into(),
-                (None, None) => (find.device)(path)?.as_str().into(),
-            },
-        },
-        Value::Array(all) => all.iter().map(|one| put_ids(one, find)).collect::<Option<Vec<_>>>()?.into(),
-        Value::Object(all) => all
-            .iter()
-            .map(|(name, one)| Some((name.clone(), put_ids(one, find)?)))
-            .collect::<Option<serde_json::Map<_, _>>>()?
-            .into(),
-        other => other.clone(),
-    })
 }

@@ -1,4 +1,4 @@
-//! What a world file must not say. Every error names the hub and the thing in it.
+//! Validation of world files. Each error text names the hub and the object in it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,28 +10,29 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 use jiff::tz::TimeZone;
 
-use super::house::{ActionFile, BehaviourFile, DeviceFile, Finders, ItemFile, SceneFile, known_mode};
+use super::house::{ActionFile, BehaviourFile, DeviceFile, ItemFile, SceneFile};
+use super::resolve::{Finders, known_mode};
 use super::{HubFile, UserFile, WorldFile};
 use crate::serial_range::SerialRange;
 use crate::templates;
 
-/// Most copies of one hub or user.
+/// Maximum number of copies of one hub or user.
 const MAX_COPIES: u32 = 1_000_000;
-/// Most hubs and users of a world file.
+/// Maximum number of hubs, and of users, of a world file.
 const MAX_HUBS: u64 = 1_000_000;
 
 impl WorldFile {
-    /// Writes out users that stand for many, and checks hubs that do: those are made when somebody asks for one.
+    /// Expands the copies of users and checks the copies of hubs. Copies of hubs are created on first use.
     pub(super) fn with_copies(self) -> Result<Self, String> {
         let Self { digest, users, wifi, hubs } = self;
-        // Before anything is copied: what is too large must not be made first.
+        // Checked before anything is copied, to bound the memory.
         for copies in [
             users.iter().map(|user| count(user.copies)).collect::<Result<Vec<_>, _>>()?,
             hubs.iter().map(|hub| count(hub.copies)).collect::<Result<Vec<_>, _>>()?,
         ] {
             let sum: u64 = copies.into_iter().map(u64::from).sum();
             if sum > MAX_HUBS {
-                return Err(format!("a world has at most {MAX_HUBS} hubs and as many users; these are {sum}"));
+                return Err(format!("a world has at most {MAX_HUBS} hubs and as many users, found {sum}"));
             }
         }
         let users = users.iter().map(UserFile::copied).collect::<Result<Vec<_>, _>>()?.concat();
@@ -41,15 +42,15 @@ impl WorldFile {
         Ok(Self { digest, users, wifi, hubs })
     }
 
-    /// Refuses what hangs in the air: owners, rooms, templates and items that are not there, and anything there twice.
+    /// Refuses references to objects that do not exist, and duplicate names and numbers.
     pub(super) fn check(&self) -> Result<(), String> {
         let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
         for user in &self.users {
             if !names.insert(user.username.to_lowercase()) {
-                return Err(format!("user {:?} is there twice", user.username));
+                return Err(format!("user {:?} is defined twice", user.username));
             }
             if !numbers.insert(user.user) {
-                return Err(format!("user {:?}: user number {} is there twice", user.username, user.user));
+                return Err(format!("user {:?}: user number {} is used twice", user.username, user.user));
             }
         }
         let mut ranges: Vec<(u64, u64)> = Vec::new();
@@ -57,7 +58,7 @@ impl WorldFile {
             let first = hub.serial.as_str().parse::<u64>().unwrap_or_default();
             let last = first + u64::from(hub.count() - 1);
             if let Some((from, _)) = ranges.iter().find(|(from, to)| first <= *to && last >= *from) {
-                return Err(format!("hub {} is there twice", first.max(*from)));
+                return Err(format!("hub {} is defined twice", first.max(*from)));
             }
             ranges.push((first, last));
             let owners = if hub.has_one_owner() { 1 } else { hub.count() };
@@ -100,58 +101,58 @@ impl UserFile {
 }
 
 impl HubFile {
-    /// How many of it there are.
+    /// Returns the number of hubs that the entry stands for.
     pub fn count(&self) -> u32 {
         self.copies.unwrap_or(1)
     }
 
-    /// SerialRange count up and stay serials.
+    /// Checks that the serials of all copies are valid and sort alike as numbers and as text.
     fn check_copies(&self) -> Result<(), String> {
         let first: u64 =
-            self.serial.as_str().parse().map_err(|_| format!("hub {}: the serial is no number", self.serial))?;
+            self.serial.as_str().parse().map_err(|_| format!("hub {}: the serial is not a number", self.serial))?;
         if count(self.copies)? > 1 && self.serial.as_str().starts_with('0') {
-            return Err(format!("hub {}: a serial that counts up begins with another digit than 0", self.serial));
+            return Err(format!("hub {}: the serial of a hub with copies must not begin with 0", self.serial));
         }
         let last = (first + u64::from(count(self.copies)? - 1)).to_string();
         last.parse::<Serial>().map_err(|_| format!("hub {last}: the serial is too long"))?;
-        // Lists go by the text of serials, in which 10 comes before 9.
+        // Hubs are sorted by the text of their serials, in which 10 precedes 9.
         if last.len() != self.serial.as_str().len() && count(self.copies)? > 1 {
-            return Err(format!("hub {}: its copies go on to {last}, which has a digit more", self.serial));
+            return Err(format!("hub {}: the last copy has the serial {last}, which has more digits", self.serial));
         }
         Ok(())
     }
 
-    /// Serial of the so manieth, counted from 0.
+    /// Returns the serial of copy `n`, counted from 0.
     pub fn serial_of(&self, n: u32) -> Serial {
         let counted = || (self.serial.as_str().parse::<u64>().ok()? + u64::from(n)).to_string().parse().ok();
-        // Checked when the file was read.
+        // The parser has checked that all serials are valid.
         if n == 0 { self.serial.clone() } else { counted().unwrap_or_default() }
     }
 
-    /// Whether that serial is one of its.
+    /// Returns whether the hub or one of its copies has this serial.
     pub fn has(&self, serial: &Serial) -> bool {
         let copies = SerialRange::from(&self.serial, self.count());
         *serial == self.serial || copies.is_some_and(|serials| serials.number(serial).is_some())
     }
 
-    /// Hardware address of the so manieth.
+    /// Returns the hardware address of copy `n`, counted from 0.
     pub fn mac_of(&self, n: u32) -> MacAddress {
         counted(self.mac, n)
     }
 
-    /// Name of the owner of the so manieth.
+    /// Returns the name of the owner of copy `n`, counted from 0; `None` for an unclaimed hub.
     pub fn owner_of(&self, n: u32) -> Option<Cow<'_, str>> {
         let owner = self.owner.as_deref()?;
         let is_one = self.has_one_owner();
         Some(if is_one { owner.into() } else { owner.replace("{n}", &(n + 1).to_string()).into() })
     }
 
-    /// Whether all of them have the same, or none.
+    /// Returns whether all copies have the same owner, or none.
     pub fn has_one_owner(&self) -> bool {
         !self.owner.as_ref().is_some_and(|owner| owner.contains("{n}"))
     }
 
-    /// Devices and items it will have, parts included.
+    /// Returns the number of devices and of items of the hub, parts included.
     pub(crate) fn size(&self) -> (usize, usize) {
         self.devices.iter().fold((0, 0), |(devices, items), device| {
             let template = device.template.as_deref().and_then(templates::find);
@@ -170,13 +171,13 @@ impl HubFile {
         if let Some(place) = &self.location {
             let inside = place.latitude.abs() <= 90.0 && place.longitude.abs() <= 180.0;
             if !inside {
-                return Err("location: latitude is within 90 degrees, longitude within 180".into());
+                return Err("location: latitude must be from -90 to 90, longitude from -180 to 180".into());
             }
             TimeZone::get(&place.timezone).map_err(|error| format!("location: {error}"))?;
         }
         for (at, room) in self.rooms.iter().enumerate() {
             if self.rooms[..at].contains(room) {
-                return Err(format!("room {room:?} is there twice"));
+                return Err(format!("room {room:?} is defined twice"));
             }
         }
         for (at, device) in self.devices.iter().enumerate() {
@@ -196,7 +197,7 @@ impl HubFile {
     fn check_device(&self, device: &DeviceFile, earlier: &[DeviceFile]) -> Result<(), String> {
         let part_of = self.whole_of(&device.name).is_some_and(|whole| whole.name != device.name);
         if part_of || earlier.iter().any(|other| other.name == device.name) {
-            return Err("a device of that name is there already".into());
+            return Err("another device or part of a device has this name".into());
         }
         if let Some(word) =
             device.category.as_ref().filter(|word| !self.unknown_words && !Category::from(word.as_str()).is_known())
@@ -206,25 +207,25 @@ impl HubFile {
         match (&device.template, &device.category) {
             (Some(template), _) => known_template(template)?,
             (None, Some(_)) => {}
-            (None, None) => return Err("give a template, or category and items".into()),
+            (None, None) => return Err("expected a template, or a category and items".into()),
         }
         if let Some(room) = device.room.as_ref().filter(|room| !self.rooms.contains(room)) {
             return Err(format!("no room {room:?}"));
         }
         if let Some(parent) = device.parent.as_ref().filter(|parent| earlier.iter().all(|other| other.name != **parent))
         {
-            return Err(format!("no device {parent:?} before it, to be its parent"));
+            return Err(format!("no device {parent:?} earlier in the file that can be its parent"));
         }
         for (at, item) in device.items.iter().enumerate() {
             if device.items[..at].iter().any(|earlier| earlier.name == item.name) {
-                return Err(format!("item {:?} is there twice", item.name));
+                return Err(format!("item {:?} is defined twice", item.name));
             }
             self.check_item(device, item).map_err(|text| format!("item {:?}: {text}", item.name))?;
         }
         Ok(())
     }
 
-    /// The items a device of this name will have, with their types.
+    /// Returns the item that a device with this name will have, with its type; `None` if it will have none.
     fn item(&self, device: &str, item: &str) -> Option<Item> {
         let device = self.devices.iter().find(|known| known.name == device).or_else(|| self.whole_of(device))?;
         let own = device.items.iter().find(|known| known.name == item);
@@ -241,7 +242,7 @@ impl HubFile {
         }
     }
 
-    /// Parts of a device are called like it, with a number.
+    /// Returns the device that has a part with this name. Parts have the name of their device and a number.
     fn whole_of(&self, part: &str) -> Option<&DeviceFile> {
         let (whole, number) = part.rsplit_once(' ')?;
         let device = self.devices.iter().find(|device| device.name == whole)?;
@@ -252,7 +253,7 @@ impl HubFile {
     fn check_scenes(&self) -> Result<(), String> {
         for (at, scene) in self.scenes.iter().enumerate() {
             if self.scenes[..at].iter().any(|earlier| earlier.name == scene.name) {
-                return Err(format!("scene {:?} is there twice", scene.name));
+                return Err(format!("scene {:?} is defined twice", scene.name));
             }
             self.check_scene(scene).map_err(|text| format!("scene {:?}: {text}", scene.name))?;
         }
@@ -267,7 +268,7 @@ impl HubFile {
             return Err(format!("no room {room:?}"));
         }
         let item = |device: &str, item: &str| {
-            // Ids are made later; any does here.
+            // Ids are assigned later; validation only needs one that is not empty.
             self.item(device, item).map(|found| Item { id: "0".into(), ..found })
         };
         let known = |name: &str| self.devices.iter().any(|device| device.name == name) || self.whole_of(name).is_some();
@@ -275,7 +276,7 @@ impl HubFile {
         let named = |name: &str| self.scenes.iter().any(|scene| scene.name == name).then(|| name.into());
         let find = Finders { item: &item, device: &device, scene: &named };
         let nowhere =
-            |list: &str, at: usize| format!("{list}[{at}] names a device, item, time or mode that is not there");
+            |list: &str, at: usize| format!("{list}[{at}] has an unknown device, item or mode, or an invalid time");
         if let Some(at) = scene.when.iter().position(|condition| condition.block(&find).is_none()) {
             return Err(nowhere("when", at));
         }
@@ -305,7 +306,7 @@ impl HubFile {
         let template =
             device.template.as_deref().and_then(templates::find).and_then(|template| template.item(&file.name));
         if template.is_none() && file.value_type.is_none() {
-            return Err("give its value_type".into());
+            return Err("value_type is required, because the template has no such item".into());
         }
         let kind = file.value_type.as_deref().map(ValueType::from);
         if let Some(kind) = kind.filter(|kind| !self.unknown_words && !kind.is_known()) {
@@ -321,7 +322,7 @@ impl HubFile {
         if let (Some(least), Some(most)) = (item.minimum(), item.maximum())
             && least > most
         {
-            return Err(format!("min_value {least} is more than max_value {most}"));
+            return Err(format!("min_value {least} is greater than max_value {most}"));
         }
         match &file.value {
             Some(value) => item.holds(value).map_err(|error| error.to_string()),
@@ -340,14 +341,18 @@ impl HubFile {
             None => Ok(()),
         };
         let sane = |number: f64, name: &str| {
-            if number.is_finite() && number >= 0.0 { Ok(()) } else { Err(format!("{name} = {number} makes no sense")) }
+            if number.is_finite() && number >= 0.0 {
+                Ok(())
+            } else {
+                Err(format!("{name} = {number} is negative or not finite"))
+            }
         };
         match behaviour {
             BehaviourFile::Climate { heater, outside, .. } => {
                 has("temp")?;
                 sane(outside.abs(), "outside")?;
                 match heater.as_ref().filter(|name| self.item(name, "thermostat_operating_state").is_none()) {
-                    Some(heater) => Err(format!("{heater:?} is no thermostat")),
+                    Some(heater) => Err(format!("{heater:?} is not a thermostat")),
                     None => Ok(()),
                 }
             }
@@ -385,10 +390,10 @@ fn known_template(name: &str) -> Result<(), String> {
         return Ok(());
     }
     let known = templates::TEMPLATES.iter().map(|template| template.name).collect::<Vec<_>>().join(", ");
-    Err(format!("no template {name:?}; there are {known}"))
+    Err(format!("no template {name:?}; known templates: {known}"))
 }
 
-/// The n-th address after that one.
+/// Returns the address that is `n` after another.
 fn counted(mac: MacAddress, n: u32) -> MacAddress {
     let mut bytes = [0; 8];
     bytes[2..].copy_from_slice(&mac.bytes());

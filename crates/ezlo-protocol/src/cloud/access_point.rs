@@ -1,78 +1,77 @@
-//! Documents of the hub's own access point, where it is put on Wi-Fi.
+//! Documents of the access point that an unconfigured hub opens for its Wi-Fi setup.
 //!
-//! The vendor's note shows the five requests and no answer; every answer here is inferred, so all members are optional
-//! and unknown ones survive.
+//! The vendor's note shows the five requests and no response. All responses are inferred, so all their members are optional.
 
 use std::time::Duration;
 
 use crate::secret::Passkey;
 use crate::wire::{Field, Loose};
 
-/// Where the hub's Wi-Fi API is while the client is joined to the hub's own network (the vendor's note).
+/// Base URL of the Wi-Fi API while the client is joined to the hub's own network (vendor).
 pub const API_BASE: &str = "http://192.168.4.1:54540";
 
-/// Where `restart` is: the same address, port 80 (the vendor's note).
+/// Base URL of the call `restart`: the same address, port 80 (vendor).
 pub const ROOT_BASE: &str = "http://192.168.4.1";
 
-/// How long a hub may take to answer on its own network; it is one hop away.
+/// Timeout of a call to the access point (10 s). The hub is one network hop away.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 wire! {
-    /// The networks the hub sees.
+    /// The Wi-Fi networks in range of the hub.
     WifiNetworks {
-        /// The networks, strongest first where the hub sorts them.
+        /// The networks. Some hubs sort them, strongest first.
         networks: Field<Vec<WifiNetwork>> = "networks",
     }
 }
 
 wire! {
-    /// One network the hub sees.
+    /// A Wi-Fi network in range of the hub.
     WifiNetwork {
-        /// Name.
+        /// Name of the network.
         ssid: Field<String> = "ssid",
         /// Signal strength in dBm.
         rssi: Field<Loose<i64>> = "rssi",
-        /// Such as `open`, `wep`, `wpa-psk`, `wpa2-psk`.
+        /// Encryption, such as `open`, `wep`, `wpa-psk` or `wpa2-psk`.
         encryption: Field<String> = "encryption",
-        /// Radio channel (inferred, like everything here; other hubs' scans have it). Above 14 it is not in the 2.4 GHz band.
+        /// Radio channel (inferred from the scans of other hubs). Channels above 14 are outside the 2.4 GHz band.
         channel: Field<Loose<i64>> = "channel",
     }
 }
 
 wire! {
-    /// How far joining a network has come.
+    /// The progress of joining a network.
     WifiStatus {
-        /// The state.
+        /// State of the Wi-Fi client.
         status: Field<WifiState> = "status",
-        /// The network in question.
+        /// Name of the network.
         ssid: Field<String> = "ssid",
-        /// The address the hub has there.
+        /// IP address of the hub in that network.
         ip: Field<String> = "ip",
-        /// Why it failed, a machine string such as `network.connection.failed`.
+        /// Reason of a failure: a machine-readable string such as `network.connection.failed`.
         error: Field<String> = "error",
     }
 }
 
 open_enum! {
-    /// State of the hub's Wi-Fi client.
+    /// The state of the hub's Wi-Fi client.
     WifiState {
-        /// No network joined.
+        /// The hub is not joined to a network.
         Disconnected = "disconnected",
-        /// Joining.
+        /// The hub is joining a network.
         Connecting = "connecting",
-        /// Joined.
+        /// The hub is joined to a network.
         Connected = "connected",
-        /// Could not join.
+        /// The hub could not join the network.
         Failed = "failed",
     }
 }
 
 wire! {
-    /// The request to join a network. The vendor's note sends it as `application/javascript`.
+    /// The request to join a network, sent as `application/javascript` (vendor).
     WifiConnect {
-        /// Name.
+        /// Name of the network.
         ssid: String = "ssid",
-        /// Its key; the member is `passkey`, not `password`.
+        /// Key of the network. The member is named `passkey`, not `password`.
         passkey: Field<Passkey> = "passkey",
     }
 }

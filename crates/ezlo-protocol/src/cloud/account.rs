@@ -1,4 +1,4 @@
-//! Documents of the auth and account servers.
+//! Documents of the auth server and the account server.
 
 use crate::identity::IdentityPair;
 use crate::mac::MacAddress;
@@ -7,70 +7,71 @@ use crate::serial::Serial;
 use crate::wire::{Field, Loose};
 
 wire! {
-    /// The answer to a login, and (with `PK_Phone_User`) to creating an account.
+    /// The response to a login and, with `PK_Phone_User`, to the creation of an account.
     ///
-    /// `PK_Account` is not here: it is inside the decoded `Identity`.
+    /// The account number `PK_Account` is inside the decoded `Identity` only; see
+    /// [`IdentityDocument`](crate::identity::IdentityDocument).
     LoginAnswer {
-        /// Who the caller is now.
+        /// The `Identity`: base64 of a document that names user and expiry.
         identity: IdentityToken = "Identity",
-        /// Belongs to it.
+        /// Signature of the `Identity`.
         signature: IdentitySignature = "IdentitySignature",
-        /// Event server, a bare host name.
+        /// Host name of the event server.
         server_event: Field<String> = "Server_Event",
-        /// Its alternate.
+        /// Host name of the alternate event server.
         server_event_alt: Field<String> = "Server_Event_Alt",
-        /// Account server, a bare host name.
+        /// Host name of the account server.
         server_account: Field<String> = "Server_Account",
-        /// Its alternate.
+        /// Host name of the alternate account server.
         server_account_alt: Field<String> = "Server_Account_Alt",
-        /// Only when an account was created: the phone record made with it.
+        /// Number of the phone record; only in the response to the creation of an account.
         phone_user: Field<Loose<u64>> = "PK_Phone_User",
     }
 }
 
 impl LoginAnswer {
-    /// The pair that authenticates what follows.
+    /// Returns the pair that authenticates further calls.
     pub fn pair(&self) -> IdentityPair {
         IdentityPair { identity: self.identity.clone(), signature: self.signature.clone() }
     }
 }
 
 wire! {
-    /// An account, as it is read and as changes to it are sent. All members are optional in a change.
+    /// An account, as read and as sent in a change request. A change request may omit every member.
     ///
-    /// The member list is the vendor's own change request; that a read answers with the same is inferred.
+    /// The member list is that of the change request (vendor). The same list in a response is inferred.
     AccountRecord {
-        /// The account.
+        /// Number of the account.
         account: Field<Loose<u64>> = "PK_Account",
         /// Reseller chain, level 1.
         parent: Field<Loose<i64>> = "PK_Account_Parent",
         /// Reseller chain, level 2.
         parent2: Field<Loose<i64>> = "PK_Account_Parent2",
-        /// 5 = end customer.
+        /// Account type; 5 = end customer.
         account_type: Field<Loose<i64>> = "PK_AccountType",
-        /// 1 = Vera and Ezlo.
+        /// Brand; 1 = Vera and Ezlo.
         oem: Field<Loose<i64>> = "PK_Oem",
-        /// Where bills go.
+        /// Billing address.
         billing: Field<Address> = "Billing",
-        /// Event server.
+        /// Host name of the event server.
         server_event: Field<String> = "Server_Event",
-        /// Its alternate.
+        /// Host name of the alternate event server.
         server_event_alt: Field<String> = "Server_Event_Alt",
-        /// Account server.
+        /// Host name of the account server.
         server_account: Field<String> = "Server_Account",
-        /// Its alternate.
+        /// Host name of the alternate account server.
         server_account_alt: Field<String> = "Server_Account_Alt",
-        /// 0 or 1.
+        /// 1 if the account is blocked, else 0.
         blocked: Field<Loose<i64>> = "Blocked",
-        /// Where mail goes.
+        /// Mailing address.
         mailing: Field<Address> = "Mailing",
-        /// The phone record.
+        /// Phone record.
         phone: Field<Phone> = "Phone",
     }
 }
 
 wire! {
-    /// A postal address inside an account.
+    /// A postal address of an account.
     Address {
         /// Given name.
         first_name: Field<String> = "FirstName",
@@ -88,7 +89,7 @@ wire! {
         state: Field<String> = "State",
         /// Postal code.
         postal_code: Field<String> = "PostalCode",
-        /// Country, the service's own number.
+        /// Country, as a number of the service.
         country: Field<Loose<i64>> = "PK_Country",
     }
 }
@@ -96,29 +97,29 @@ wire! {
 wire! {
     /// The phone record of an account.
     Phone {
-        /// Its number in the service's table, not a telephone number.
+        /// Number of the record in the service's table, not a telephone number.
         phone: Field<Loose<u64>> = "PK_Phone",
     }
 }
 
 wire! {
-    /// The users of an account. The shape is inferred: the vendor's note has the title, its URL is illegible.
+    /// The users of an account. The shape is inferred: the vendor's note lists the call with an illegible URL.
     UserList {
-        /// The users.
+        /// Users of the account.
         users: Vec<UserRecord> = "Users",
     }
 }
 
 wire! {
-    /// One user of an account.
+    /// A user of an account.
     UserRecord {
-        /// The user.
+        /// Number of the user.
         user: Loose<u64> = "PK_User",
-        /// As registered.
+        /// User name, as registered.
         username: Field<String> = "Username",
-        /// 10 = account owner.
+        /// Role; 10 = account owner.
         permission_role: Field<Loose<i64>> = "PK_PermissionRole",
-        /// Mail address.
+        /// Email address.
         email: Field<String> = "Email",
     }
 }
@@ -126,45 +127,45 @@ wire! {
 wire! {
     /// The hubs of an account.
     HubList {
-        /// The hubs; empty for a new account.
+        /// Hubs of the account; empty for a new account.
         devices: Vec<HubListEntry> = "Devices",
     }
 }
 
 wire! {
-    /// One hub in an account's list. Most numbers are text here.
+    /// A hub in the list of an account. Most numbers are text in this document.
     HubListEntry {
-        /// The hub's serial; text here, a number in the locator.
+        /// Serial of the hub; text here, a number in the locator's response.
         serial: Loose<Serial> = "PK_Device",
-        /// Text; 7 for an Atom-class gateway.
+        /// Device type, text; 7 for a gateway of the Atom class.
         device_type: Field<Loose<i64>> = "PK_DeviceType",
-        /// Text; 2 for an Atom-class gateway.
+        /// Device subtype, text; 2 for a gateway of the Atom class.
         device_sub_type: Field<Loose<i64>> = "PK_DeviceSubType",
-        /// Hardware address.
+        /// MAC address.
         mac: Field<MacAddress> = "MacAddress",
-        /// Where hub info is read, a bare host name.
+        /// Host name of the device server, which has the hub's record.
         server_device: Field<String> = "Server_Device",
-        /// Its alternate.
+        /// Host name of the alternate device server.
         server_device_alt: Field<String> = "Server_Device_Alt",
-        /// The installation the hub belongs to; text.
+        /// Installation that the hub belongs to; text.
         installation: Field<Loose<u64>> = "PK_Installation",
-        /// Absent for hubs that run Ezlo firmware.
+        /// Name of the hub; absent for Ezlo firmware.
         name: Field<String> = "Name",
-        /// Text `"0"` or `"1"`; absent for hubs that run Ezlo firmware.
+        /// `Using_2G`: text `"0"` or `"1"`; absent for Ezlo firmware.
         using_2g: Field<Loose<i64>> = "Using_2G",
-        /// `YYYY-MM-DD HH:MM:SS`, UTC assumed.
+        /// Time of the assignment, `YYYY-MM-DD HH:MM:SS` (UTC inferred).
         device_assigned: Field<String> = "DeviceAssigned",
-        /// 0 or 1, a number.
+        /// 1 if the hub is blocked, else 0; a number.
         blocked: Field<Loose<i64>> = "Blocked",
     }
 }
 
 wire! {
-    /// The answer to claiming a hub. Inferred: the vendor shows only the request.
+    /// The response to the claim of a hub. It is inferred: the vendor shows the request only.
     ClaimAnswer {
-        /// The installation the hub now belongs to.
+        /// Installation that the hub now belongs to.
         installation: Field<Loose<u64>> = "PK_Installation",
-        /// The hub's serial.
+        /// Serial of the hub.
         serial: Field<Loose<Serial>> = "PK_Device",
     }
 }

@@ -1,4 +1,4 @@
-//! Documents of the newer cloud API: token exchange, the RPC gateway and the v4 REST calls.
+//! Documents of the newer cloud API: token exchange, RPC gateway and v4 REST calls.
 
 use serde_json::Value;
 
@@ -7,19 +7,24 @@ use crate::secret::{CloudToken, IdentitySignature, IdentityToken, LocalToken, Pa
 use crate::wire::{Field, Loose, Opaque};
 
 wire! {
-    /// The envelope of every RPC gateway answer. HTTP 200 even on failure.
+    /// The envelope of a response of the RPC gateway. The HTTP status is 200 even on failure.
     ApiAnswer {
-        /// 1 = success.
+        /// Result code; 1 = success.
         status: Loose<i64> = "status",
-        /// 1 = complete.
+        /// Completion; 1 = complete.
         complete: Field<Loose<i64>> = "complete",
-        /// The result, or `{"error_text": …}`.
+        /// The result or, on failure, `{"error_text": …}`.
         data: Field<Opaque> = "data",
     }
 }
 
 impl ApiAnswer {
-    /// The result of a call that succeeded, else the service's own words.
+    /// Returns the result of a successful call.
+    ///
+    /// # Errors
+    ///
+    /// The `error_text` of the service, or a fixed text if it is absent. A call fails if `status` is not 1, if `complete` is
+    /// present and not 1, or if `data` is absent.
     pub fn result(&self) -> Result<&Value, &str> {
         let complete = self.complete.get().is_none_or(|complete| *complete.get() == 1);
         match self.data.get() {
@@ -30,41 +35,41 @@ impl ApiAnswer {
 }
 
 wire! {
-    /// A call of the RPC gateway.
+    /// A request to the RPC gateway.
     ApiCall {
-        /// Which call.
+        /// Name of the call.
         call: String = "call",
-        /// Optional; `"1"`.
+        /// Version of the call: `"1"`, or absent.
         version: Field<String> = "version",
-        /// Its parameters.
+        /// Parameters of the call.
         params: Field<Opaque> = "params",
     }
 }
 
 wire! {
-    /// Name and password, as the gateway and the v4 logins take them.
+    /// The body of the v4 logins, and the parameters of the login at the RPC gateway.
     PasswordLogin {
-        /// Name.
+        /// User name.
         user_id: String = "user_id",
-        /// Password.
+        /// Password in clear text.
         password: Password = "user_password",
     }
 }
 
 wire! {
-    /// An answer that is little more than a token: the exchange and the v4 logins.
+    /// The response of the token exchange, the v4 logins and the login at the RPC gateway.
     TokenAnswer {
-        /// The token for the cloud API.
+        /// Token for the cloud API.
         token: CloudToken = "token",
-        /// Unix seconds; only from `login_with_id_and_password`.
+        /// Expiry in Unix seconds; only from `login_with_id_and_password`.
         expires: Field<Loose<i64>> = "expires",
-        /// The MMS pair, where the call gives one.
+        /// The MMS pair, if the call returns one.
         legacy_token: Field<LegacyToken> = "legacy_token",
     }
 }
 
 wire! {
-    /// The MMS pair under other names.
+    /// The MMS pair with the member names of the cloud API.
     LegacyToken {
         /// The `Identity`.
         auth: IdentityToken = "auth",
@@ -74,7 +79,7 @@ wire! {
 }
 
 impl LegacyToken {
-    /// The pair that authenticates MMS and relay.
+    /// Returns the pair that authenticates calls to the MMS servers and the relay.
     pub fn pair(&self) -> IdentityPair {
         IdentityPair { identity: self.auth.clone(), signature: self.sig.clone() }
     }
@@ -83,42 +88,43 @@ impl LegacyToken {
 wire! {
     /// The v4 list of hubs.
     ControllerList {
-        /// The hubs.
+        /// Hubs of the caller.
         controllers: Vec<Controller> = "controllers",
-        /// Paging; empty in the sample.
+        /// Paging information; empty in the sample.
         pagination: Field<Value> = "pagination",
     }
 }
 
 wire! {
-    /// One hub in the v4 list.
+    /// A hub in the v4 list.
     Controller {
-        /// The serial; may be empty, then ignore the entry.
+        /// Serial of the hub. Ignore an entry whose serial is empty.
         serial: Field<Loose<String>> = "serial",
-        /// The controller's uuid.
+        /// UUID of the hub.
         uuid: Field<String> = "uuid",
-        /// Its name.
+        /// Name of the hub.
         name: Field<String> = "name",
-        /// The local token, when `local_key=1` was asked.
+        /// Local token; only if the request has `local_key=1`.
         local_key: Field<LocalToken> = "local_key",
-        /// Raw relay host, such as `nma-server8-cloud.ezlo.com:443`; see [`relay_url`].
+        /// Relay host for hubs, such as `nma-server8-cloud.ezlo.com:443`. [`relay_url`] converts it.
         nma_host: Field<String> = "nma_host",
-        /// Relay addresses.
+        /// Relay addresses of the hub.
         nma_controllers: Field<Vec<NmaController>> = "nma_controllers",
     }
 }
 
 wire! {
-    /// One relay address of a hub.
+    /// A relay address of a hub.
     NmaController {
-        /// A WebSocket URL.
+        /// WebSocket URL of the relay.
         url: Field<String> = "url",
     }
 }
 
-/// The address users connect to, from a raw `nma_host`.
+/// Converts the relay host of a hub (`nma_host`) into the relay URL for users.
 ///
-/// Raw hosts are for hubs (mutual TLS); users have a host of their own beside each (the vendor's Home Assistant client).
+/// The host in `nma_host` is for hubs, which use mutual TLS. Users connect to a sibling host whose name contains `-ui-cloud`
+/// (the vendor's Home Assistant client). Returns `None` if the host is not a plain name below `ezlo.com`.
 ///
 /// ```
 /// use ezlo_protocol::cloud::api::relay_url;
@@ -140,7 +146,7 @@ mod tests {
     use crate::wire;
 
     #[test]
-    fn a_failure_is_a_failure_though_http_says_200() {
+    fn a_failed_envelope_is_an_error_despite_http_200() {
         let answer: ApiAnswer = wire::from_slice(br#"{"status":0,"data":{"error_text":"no"}}"#).unwrap();
         assert_eq!(answer.result(), Err("no"));
         let answer: ApiAnswer = wire::from_slice(br#"{"status":1,"complete":0,"data":{}}"#).unwrap();

@@ -1,6 +1,4 @@
-//! The HTTP calls as values: each builds an [`http::Request`] and reads the answer; nothing here sends anything.
-//!
-//! `base` is scheme and authority, such as `https://vera-us-oem-autha.mios.com`, without a trailing slash.
+//! The HTTP calls as values. Each [`Call`] builds an [`http::Request`] and parses the response; nothing is sent.
 
 mod access_point;
 mod api;
@@ -14,7 +12,7 @@ pub use mms::{
     ClaimHub, CreateAccount, GetAccount, GetHub, GetSessionToken, ListHubs, ListUsers, LocateHubs, LogIn, UpdateAccount,
 };
 
-/// Every call, in the order of the vendor's note.
+/// All calls, in the order of the vendor's note.
 pub const CALLS: &[CallSpec] = &[
     ListWifiNetworks::SPEC,
     GetWifiStatus::SPEC,

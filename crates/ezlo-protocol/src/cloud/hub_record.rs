@@ -1,146 +1,150 @@
-//! What the device server knows of one hub, and the locator's list.
+//! The hub record of the device server, and the response of the locator.
 
 use crate::mac::MacAddress;
 use crate::serial::Serial;
 use crate::wire::{Field, Loose};
 
 wire! {
-    /// Hub info of either shape: 13 members for Ezlo firmware, 32 for Vera firmware; only the serial is in both for sure.
+    /// The record of a hub, with 13 members for Ezlo firmware or 32 members for Vera firmware.
+    ///
+    /// Only the serial is certain to be in both shapes.
     HubRecord {
-        /// The hub's serial.
+        /// Serial of the hub.
         serial: Loose<Serial> = "PK_Device",
-        /// Hardware address.
+        /// MAC address.
         mac: Field<MacAddress> = "MacAddress",
-        /// `wss://host:port` for Ezlo firmware, a bare host name for Vera firmware; see [`HubRecord::relay`].
+        /// Relay: `wss://host:port` for Ezlo firmware, a host name for Vera firmware. [`HubRecord::relay`] distinguishes them.
         server_relay: Field<String> = "Server_Relay",
-        /// Ezlo: 1 = the hub is at the relay now, 0 = it is not.
+        /// Ezlo: 1 = the hub is connected to the relay, 0 = it is not.
         nma_controller_status: Field<Loose<i64>> = "NMAControllerStatus",
-        /// Ezlo: the controller's uuid (equal to `hub.info.get`'s, inferred).
+        /// Ezlo: UUID of the hub, the same as in `hub.info.get` (inferred).
         nma_uuid: Field<String> = "NMAUuid",
-        /// 1 = Ezlo firmware, 0 = Vera firmware.
+        /// Firmware: 1 = Ezlo, 0 = Vera.
         linux_firmware: Field<Loose<i64>> = "LinuxFirmware",
-        /// User-interface generation, text: "4" for Ezlo, "7" for UI7.
+        /// Generation of the user interface, text: `"4"` for Ezlo, `"7"` for UI7.
         ui: Field<Loose<i64>> = "UI",
-        /// Text; 0 in the samples.
+        /// `EngineStatus`, text; 0 in the samples.
         engine_status: Field<Loose<i64>> = "EngineStatus",
-        /// Text; 1 in the samples.
+        /// Branding, text; 1 in the samples.
         branding: Field<Loose<i64>> = "FK_Branding",
-        /// Text `"0"` or `"1"`.
+        /// Presence of an alarm panel: text `"0"` or `"1"`.
         has_alarm_panel: Field<Loose<i64>> = "HasAlarmPanel",
-        /// Text `"0"` or `"1"`.
+        /// Presence of Wi-Fi: text `"0"` or `"1"`.
         has_wifi: Field<Loose<i64>> = "HasWifi",
-        /// Ezlo: push key.
+        /// Ezlo: key for push messages to Android.
         public_key_android: Field<String> = "public_key_android",
-        /// Ezlo: push key.
+        /// Ezlo: key for push messages to iOS.
         public_key_ios: Field<String> = "public_key_ios",
-        /// Vera: the address the hub is seen with from outside.
+        /// Vera: public IP address of the hub.
         external_ip: Field<String> = "ExternalIP",
-        /// Vera: port of the hub's web page, text.
+        /// Vera: port of the hub's web interface, text.
         accessible_port: Field<Loose<i64>> = "AccessiblePort",
-        /// Vera: address on the local network.
+        /// Vera: IP address on the local network.
         internal_ip: Field<String> = "InternalIP",
-        /// Vera: last sign of life, `YYYY-MM-DD HH:MM:SS`.
+        /// Vera: time of the last contact, `YYYY-MM-DD HH:MM:SS`.
         alive_date: Field<String> = "AliveDate",
-        /// Vera: such as `1.7.5185`.
+        /// Vera: firmware version, such as `1.7.5185`.
         firmware_version: Field<String> = "FirmwareVersion",
-        /// Vera: the one before.
+        /// Vera: previous firmware version.
         prior_firmware_version: Field<String> = "PriorFirmwareVersion",
-        /// Vera: when it was upgraded.
+        /// Vera: time of the last upgrade.
         upgrade_date: Field<String> = "UpgradeDate",
-        /// Vera: text.
+        /// Vera: uptime, text.
         uptime: Field<String> = "Uptime",
-        /// Vera: device server.
+        /// Vera: host name of the device server.
         server_device: Field<String> = "Server_Device",
-        /// Vera: event server.
+        /// Vera: host name of the event server.
         server_event: Field<String> = "Server_Event",
-        /// Vera: support server.
+        /// Vera: host name of the support server.
         server_support: Field<String> = "Server_Support",
-        /// Vera: storage server.
+        /// Vera: host name of the storage server.
         server_storage: Field<String> = "Server_Storage",
-        /// Vera: network the hub is in.
+        /// Vera: name of the Wi-Fi network of the hub.
         wifi_ssid: Field<String> = "WifiSsid",
         /// Vera: time zone.
         timezone: Field<String> = "Timezone",
         /// Vera: port of the Luup interface, text `"3480"`.
         local_port: Field<Loose<i64>> = "LocalPort",
-        /// Vera: radio region.
+        /// Vera: Z-Wave region.
         zwave_locale: Field<String> = "ZWaveLocale",
-        /// Vera: radio firmware.
+        /// Vera: Z-Wave firmware version.
         zwave_version: Field<String> = "ZWaveVersion",
-        /// Vera: such as `Sercomm G450`.
+        /// Vera: hardware platform, such as `Sercomm G450`.
         platform: Field<String> = "Platform",
-        /// Vera: language.
+        /// Vera: language of the user interface.
         ui_language: Field<String> = "UILanguage",
-        /// Vera: skin.
+        /// Vera: skin of the user interface.
         ui_skin: Field<String> = "UISkin",
-        /// Vera: 0 or 1, a number here.
+        /// Vera: `Using_2G`, 0 or 1; a number here.
         using_2g: Field<Loose<i64>> = "Using_2G",
-        /// Vera: text.
+        /// Vera: distribution build, text.
         distribution_build: Field<String> = "DistributionBuild",
-        /// Vera: text.
+        /// Vera: access permissions, text.
         access_permissions: Field<String> = "AccessPermissions",
     }
 }
 
-/// How a hub is reached from outside.
+/// The relay of a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Relay {
-    /// Ezlo firmware: JSON messages over WebSocket; the URL as the service gave it.
+    /// The NMA relay of Ezlo firmware, with JSON messages over WebSocket. Holds the URL from the record.
     Nma(String),
-    /// Vera firmware: the legacy HTTP relay; a bare host name.
+    /// The legacy HTTP relay of Vera firmware. Holds a host name.
     Http(String),
 }
 
 impl HubRecord {
-    /// Where the hub is reached; `None` when the record does not say.
+    /// Returns the relay of the hub, or `None` if the record does not name one.
     ///
-    /// A `Server_Relay` with a WebSocket scheme means Ezlo firmware, a bare host name Vera firmware.
+    /// A `Server_Relay` with a WebSocket scheme indicates Ezlo firmware. A host name indicates Vera firmware.
     pub fn relay(&self) -> Option<Relay> {
         let server = self.server_relay.as_deref().filter(|server| !server.is_empty())?;
         let is_url = server.starts_with("wss://") || server.starts_with("ws://");
         Some(if is_url { Relay::Nma(server.into()) } else { Relay::Http(server.into()) })
     }
 
-    /// Whether the hub is at the relay now, if the record says. Clients differ in how far they trust it.
+    /// Returns `true` if the record states that the hub is connected to the relay, or `None` if it does not state it.
+    ///
+    /// Public clients differ in their trust in this member.
     pub fn is_online(&self) -> Option<bool> {
         self.nma_controller_status.get().map(|status| *status.get() == 1)
     }
 }
 
 wire! {
-    /// The locator's answer: hubs behind the caller's public address. `{}` when there are none.
+    /// The response of the locator: the hubs behind the caller's public address. It is `{}` if there are none.
     LocatorAnswer {
-        /// The hubs.
+        /// Hubs behind the public address.
         devices: Field<Vec<LocatedHub>> = "Devices",
     }
 }
 
 wire! {
-    /// One hub behind the caller's public address. Numbers are numbers here.
+    /// A hub behind the caller's public address. Numbers are JSON numbers in this document.
     LocatedHub {
-        /// The hub's serial; a number here, text in the account's list.
+        /// Serial of the hub; a number here, text in the list of the account.
         serial: Loose<Serial> = "PK_Device",
-        /// Hardware address.
+        /// MAC address.
         mac: Field<MacAddress> = "MacAddress",
-        /// Number.
+        /// Device type, a number.
         device_type: Field<Loose<i64>> = "PK_DeviceType",
-        /// Number.
+        /// Device subtype, a number.
         device_sub_type: Field<Loose<i64>> = "PK_DeviceSubType",
         /// Firmware version.
         firmware: Field<String> = "Firmware",
-        /// Device server.
+        /// Host name of the device server.
         server_device: Field<String> = "Server_Device",
-        /// Event server.
+        /// Host name of the event server.
         server_event: Field<String> = "Server_Event",
-        /// Account server.
+        /// Host name of the account server.
         server_account: Field<String> = "Server_Account",
-        /// The account that owns the hub; may be absent or null.
+        /// Account that owns the hub; can be absent or `null`.
         account: Field<Loose<u64>> = "PK_Account",
-        /// Address on the local network.
+        /// IP address on the local network.
         internal_ip: Field<String> = "InternalIP",
-        /// Last sign of life.
+        /// Time of the last contact.
         last_alive_reported: Field<String> = "LastAliveReported",
-        /// Such as `Sercomm G450`.
+        /// Hardware platform, such as `Sercomm G450`.
         platform: Field<String> = "Platform",
     }
 }
@@ -153,7 +157,7 @@ mod tests {
     const EZLO: &str = r#"{"PK_Device":"92000001","MacAddress":"AA:BB:CC:00:00:02","Server_Relay":"wss://nma-server6-ui-cloud.ezlo.com:443","NMAControllerStatus":1,"NMAUuid":"00000000-0000-4000-8000-000000000001","LinuxFirmware":1,"UI":"4","EngineStatus":"0","FK_Branding":"1","HasAlarmPanel":"0","HasWifi":"0","public_key_android":"","public_key_ios":""}"#;
 
     #[test]
-    fn the_ezlo_shape_comes_back_byte_for_byte() {
+    fn an_ezlo_record_round_trips_byte_for_byte() {
         let record: HubRecord = wire::from_slice(EZLO.as_bytes()).unwrap();
         assert_eq!(wire::to_value(&record).to_string(), EZLO);
         assert!(record.extra.is_empty());
@@ -162,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_host_is_the_legacy_relay() {
+    fn a_host_name_is_the_legacy_relay() {
         let text = r#"{"PK_Device":"50000001","Server_Relay":"vera-us-oem-relay31.mios.com","Using_2G":0}"#;
         let record: HubRecord = wire::from_slice(text.as_bytes()).unwrap();
         assert_eq!(record.relay(), Some(Relay::Http("vera-us-oem-relay31.mios.com".into())));
@@ -171,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_locator_says_numbers_or_nothing() {
+    fn locator_responses_with_numbers_or_without_members_round_trip() {
         for text in ["{}", r#"{"Devices":[]}"#, r#"{"Devices":[{"PK_Device":90000001,"PK_Account":null}]}"#] {
             let answer: LocatorAnswer = wire::from_slice(text.as_bytes()).unwrap();
             assert_eq!(wire::to_value(&answer).to_string(), text);

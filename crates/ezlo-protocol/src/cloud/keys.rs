@@ -1,4 +1,4 @@
-//! `access_keys_sync`: the map of keys that holds the local token of each hub.
+//! The result of `access_keys_sync`: a map of keys that includes the local token of each hub.
 
 use std::fmt;
 
@@ -7,63 +7,63 @@ use crate::serial::Serial;
 use crate::wire::{Field, Loose, Opaque};
 
 wire! {
-    /// `data` of the answer to `access_keys_sync`: keys under arbitrary names, hubs and users mixed.
+    /// The `data` of the response to `access_keys_sync`: keys of hubs and users under arbitrary names (client-source).
     AccessKeys {
-        /// The keys.
+        /// The keys, by name.
         keys: KeyMap = "keys",
     }
 }
 
-/// Keys under arbitrary names, in the order they came.
+/// Keys with their names, in the order of the document.
 #[derive(Clone, Default, PartialEq)]
 pub struct KeyMap(Vec<(String, AccessKey)>);
 
 wire! {
-    /// One key. `data` is null on a hub's own entry, and holds a local token on a user's.
+    /// A key of a hub or a user.
     AccessKey {
-        /// The payload.
+        /// Payload: `null` in the entry of a hub, a local token in the entry of a user.
         data: Field<Opaque> = "data",
-        /// Whom it is about.
+        /// Owner and target of the key.
         meta: Field<KeyMeta> = "meta",
     }
 }
 
 wire! {
-    /// Whom a key is about.
+    /// The owner and the target of a key.
     KeyMeta {
-        /// The hub or the user.
+        /// Owner of the key: a hub or a user.
         entity: Field<KeyParty> = "entity",
-        /// What it is for.
+        /// Target of the key, such as the hub that a local token is for.
         target: Field<KeyParty> = "target",
     }
 }
 
 wire! {
-    /// A hub or a user inside a key.
+    /// A hub or a user in the description of a key.
     KeyParty {
-        /// `controller` or `user`.
+        /// Kind of the party, such as `controller` (a hub) or `user`.
         kind: Field<String> = "type",
-        /// A hub's serial, or a user's number.
+        /// Serial of a hub, or number of a user.
         id: Field<Loose<String>> = "id",
-        /// The party's uuid.
+        /// UUID of the party.
         uuid: Field<String> = "uuid",
     }
 }
 
-/// What a local login takes.
+/// The credentials of a login at a hub on the local network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalCredentials {
-    /// The user's uuid (on EzloPi the hub's serial).
+    /// UUID of the user; on EzloPi, the serial of the hub.
     pub user: String,
-    /// The token for this hub.
+    /// Local token of the user for this hub.
     pub token: LocalToken,
 }
 
 impl AccessKeys {
-    /// The local credentials for a hub.
+    /// Returns the local credentials for a hub.
     ///
-    /// Finds the hub's own entry by serial, then the first user entry whose target is that hub and whose data is text.
-    /// `None` when either is missing; removing the hub from the account and adding it again makes new keys.
+    /// Finds the entry of the hub by serial, then the first entry of a user whose target is that hub and whose data is text.
+    /// Returns `None` if one of them is missing. Removing the hub from the account and adding it again creates new keys.
     pub fn local_credentials(&self, serial: &Serial) -> Option<LocalCredentials> {
         let hub = self.keys.iter().find_map(|(_, key)| key.controller_uuid(serial))?;
         self.keys.iter().find_map(|(_, key)| key.user_credentials(hub))
@@ -94,7 +94,7 @@ impl KeyParty {
 }
 
 impl KeyMap {
-    /// The keys with their names.
+    /// Iterates over the keys with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &AccessKey)> {
         self.0.iter().map(|(name, key)| (name.as_str(), key))
     }
@@ -106,7 +106,7 @@ impl FromIterator<(String, AccessKey)> for KeyMap {
     }
 }
 
-/// Counts only: the keys are secrets.
+/// Prints the number of keys only, because the keys are secrets.
 impl fmt::Debug for KeyMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyMap({} keys)", self.0.len())
@@ -154,7 +154,7 @@ mod tests {
         "k4":{"data":{"type":"string","string":"token-a"},"meta":{"entity":{"type":"user","uuid":"user-a"},"target":{"type":"controller","uuid":"hub-a"}}}}}"#;
 
     #[test]
-    fn finds_the_hubs_own_token_among_the_others() {
+    fn local_credentials_match_the_hub_by_serial() {
         let keys: AccessKeys = wire::from_slice(KEYS.as_bytes()).unwrap();
         let found = keys.local_credentials(&"90000001".parse().unwrap()).unwrap();
         assert_eq!(found, LocalCredentials { user: "user-a".into(), token: "token-a".into() });
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_token() {
+    fn debug_prints_no_token() {
         let keys: AccessKeys = wire::from_slice(KEYS.as_bytes()).unwrap();
         assert!(!format!("{keys:?}").contains("token-a"));
         for (_, key) in keys.keys.iter() {

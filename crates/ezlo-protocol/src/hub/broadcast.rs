@@ -1,4 +1,4 @@
-//! Every broadcast whose shape is known, as one enumeration and one table.
+//! All broadcasts with a known shape, as one enumeration and one table.
 
 use serde_json::Value;
 
@@ -17,45 +17,57 @@ use super::setting::{DeviceSetting, HubSetting};
 use crate::evidence::Evidence;
 use crate::wire::{self, DecodeError};
 
-/// Who sends `EzloStateChanged`: the relay, when the hub behind it comes or goes. Compared without regard to case.
+/// The name of the broadcast that the relay sends when a hub connects or disconnects. Compare it without regard to case.
 pub const HUB_STATE_CHANGED: &str = "EzloStateChanged";
 
-/// A row of the table.
+/// An entry of the table of broadcasts.
 #[derive(Debug, Clone, Copy)]
 pub struct BroadcastSpec {
-    /// `msg_subclass`.
+    /// Name in `msg_subclass`.
     pub name: &'static str,
-    /// How its shape is known.
+    /// Evidence for the shape.
     pub evidence: Evidence,
-    /// Where from.
+    /// Source of the evidence.
     pub source: &'static str,
-    /// Content through its type and back.
+    /// Conversion of the content into its type and back.
     pub content: RoundTrip,
 }
 
-/// The row of that name, compared without regard to case: the relay's own has been seen in two spellings.
+/// Returns the entry of a broadcast, or `None` if its shape is not known.
+///
+/// Names are compared without regard to case, because the relay's own broadcast occurs in two spellings.
 pub fn spec(name: &str) -> Option<&'static BroadcastSpec> {
     BROADCASTS.iter().find(|broadcast| broadcast.name.eq_ignore_ascii_case(name))
 }
 
 macro_rules! broadcasts {
     ($( $(#[$meta:meta])* $variant:ident ($content:ty) = $name:literal, $evidence:ident $source:literal; )*) => {
-        /// What a broadcast says.
+        /// A broadcast with its content.
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub enum Event {
-            $( $(#[$meta])* $variant(Box<$content>), )*
-            /// One that this version does not know.
+            $(
+                $(#[$meta])*
+                #[doc = ""]
+                #[doc = concat!("Wire name: `", $name, "`. Evidence: [`Evidence::", stringify!($evidence), "`] (`",
+                    $source, "`).")]
+                $variant(Box<$content>),
+            )*
+            /// A broadcast that this version does not define.
             Unknown {
-                /// `msg_subclass`.
+                /// Name in `msg_subclass`.
                 name: String,
-                /// Its content, as it came.
+                /// Content, unchanged.
                 content: Value,
             },
         }
 
         impl Event {
-            /// Reads the content of a broadcast.
+            /// Parses the content of a broadcast. A broadcast without a known shape becomes [`Event::Unknown`].
+            ///
+            /// # Errors
+            ///
+            /// [`DecodeError`] if the content does not have the shape of a known broadcast.
             pub fn parse(name: &str, content: &Value) -> Result<Self, DecodeError> {
                 match spec(name).map(|spec| spec.name) {
                     $( Some($name) => wire::from_value(content).map(|content| Self::$variant(Box::new(content))), )*
@@ -63,7 +75,7 @@ macro_rules! broadcasts {
                 }
             }
 
-            /// `msg_subclass`.
+            /// Returns the name, as in `msg_subclass`.
             pub fn name(&self) -> &str {
                 match self {
                     $( Self::$variant(_) => $name, )*
@@ -71,7 +83,7 @@ macro_rules! broadcasts {
                 }
             }
 
-            /// The content, for the wire.
+            /// Converts the content to JSON.
             pub fn content(&self) -> Value {
                 match self {
                     $( Self::$variant(content) => wire::to_value(content.as_ref()), )*
@@ -80,7 +92,7 @@ macro_rules! broadcasts {
             }
         }
 
-        /// The table.
+        /// All broadcasts with a known shape.
         pub const BROADCASTS: &[BroadcastSpec] = &[$( BroadcastSpec {
             name: $name,
             evidence: Evidence::$evidence,
@@ -91,107 +103,107 @@ macro_rules! broadcasts {
 }
 
 broadcasts! {
-    /// The hub came or went.
+    /// A hub has connected to the relay or disconnected from it.
     HubState(HubStateChange) = "EzloStateChanged", ClientSource "ezclient:818";
-    /// The hub's description changed.
+    /// The hub information has changed.
     InfoChanged(InfoChange) = "hub.info.changed", Vendor "zip";
-    /// A gateway came.
+    /// A gateway was added.
     GatewayAdded(Gateway) = "hub.gateway.added", Vendor "guide20:p61";
-    /// A gateway changed.
+    /// A gateway has changed.
     GatewayUpdated(Gateway) = "hub.gateway.updated", Vendor "guide20:p62";
-    /// A gateway went.
+    /// A gateway was removed.
     GatewayRemoved(Gateway) = "hub.gateway.removed", Vendor "guide20:p63";
-    /// A device came.
+    /// A device was added.
     DeviceAdded(Device) = "hub.device.added", Vendor "guide20:p64";
-    /// A device changed.
+    /// A device has changed.
     DeviceUpdated(DeviceUpdate) = "hub.device.updated", Captured "bc_device_updated_reachable_relay";
-    /// A device went.
+    /// A device was removed.
     DeviceRemoved(DeviceRemoved) = "hub.device.removed", Vendor "guide20:p68";
-    /// An item came, with its device.
+    /// An item was added together with its device.
     ItemAdded(Item) = "hub.item.added", Vendor "guide20:p68";
-    /// An item changed.
+    /// An item has changed.
     ItemUpdated(ItemUpdate) = "hub.item.updated", Captured "bc_item_updated_dimmer";
-    /// An item went, with its device.
+    /// An item was removed together with its device.
     ItemRemoved(ItemRemoved) = "hub.item.removed", Vendor "guide20:p73";
-    /// An element of a dictionary item changed.
+    /// An element of a dictionary item has changed.
     DictionaryUpdated(ItemUpdate) = "hub.item.dictionary.updated", Vendor "guide20:p98";
-    /// Favourites were marked.
+    /// Objects were marked as favourites.
     FavoriteAdded(Favorites) = "hub.favorite.added", Vendor "guide20:p73";
-    /// Favourites lost their mark.
+    /// Objects are no longer favourites.
     FavoriteRemoved(Favorites) = "hub.favorite.removed", Vendor "guide20:p74";
-    /// The house mode switches.
+    /// A mode switch has started, ended or been cancelled.
     ModesSwitched(ModeSwitched) = "hub.modes.switched", Captured "bc_modes_switched_done";
-    /// All users are told, or not.
+    /// The notification of all users was switched on or off.
     ModesNotifyAll(ModeChange) = "hub.modes.notifications.notify_all", Vendor "guide20:p76";
-    /// A user is told.
+    /// A user was added to the notified users.
     ModesNotificationAdded(ModeChange) = "hub.modes.notifications.added", Vendor "guide20:p77";
-    /// A user is no longer told.
+    /// A user was removed from the notified users.
     ModesNotificationRemoved(ModeChange) = "hub.modes.notifications.removed", Vendor "guide20:p78";
     /// A device is no longer armed in a mode.
     ModesDisarmedAdded(ModeChange) = "hub.modes.disarmed_devices.added", Vendor "guide20:p78";
     /// A device is armed in a mode again.
     ModesDisarmedRemoved(ModeChange) = "hub.modes.disarmed_devices.removed", Vendor "guide20:p79";
-    /// A device stays silent in a mode.
+    /// A device no longer sounds in a mode.
     ModesAlarmsOffAdded(ModeChange) = "hub.modes.alarms_off.added", Vendor "guide20:p79";
     /// A device sounds in a mode again.
     ModesAlarmsOffRemoved(ModeChange) = "hub.modes.alarms_off.removed", Vendor "guide20:p80";
     /// A camera is off in a mode.
     ModesCamerasOffAdded(ModeChange) = "hub.modes.cameras_off.added", ClientSource "pi";
-    /// A camera runs in a mode again.
+    /// A camera is no longer off in a mode.
     ModesCamerasOffRemoved(ModeChange) = "hub.modes.cameras_off.removed", ClientSource "pi";
-    /// A device is left out until the next switch.
+    /// A device is bypassed until the next switch.
     ModesBypassAdded(ModeChange) = "hub.modes.bypass_devices.added", ClientSource "pi";
-    /// A device is no longer left out.
+    /// A device is no longer bypassed.
     ModesBypassRemoved(ModeChange) = "hub.modes.bypass_devices.removed", ClientSource "pi";
-    /// A device's emergencies count in a mode.
+    /// Emergencies of a device raise an alarm in a mode.
     ModesProtectDevicesAdded(ModeChange) = "hub.modes.protect.devices.added", ClientSource "pi";
-    /// A device's emergencies no longer count in a mode.
+    /// Emergencies of a device no longer raise an alarm in a mode.
     ModesProtectDevicesRemoved(ModeChange) = "hub.modes.protect.devices.removed", ClientSource "pi";
-    /// The entry delays changed (content inferred).
+    /// The entry delays have changed (content inferred).
     ModesEntryDelayChanged(EntryDelay) = "hub.modes.entry_delay.changed", ClientSource "pi";
-    /// A mode's property changed (on EzloPi: the mode itself).
+    /// A property of a mode has changed. On EzloPi, the current mode has changed.
     ModesChanged(ModeChange) = "hub.modes.changed", Vendor "guide20:p80";
-    /// A device tripped.
+    /// A phase of an alarm has started or ended.
     ModesAlarmed(ModeAlarm) = "hub.modes.alarmed", Vendor "zip";
-    /// An emergency button changed.
+    /// An emergency button has changed.
     ModesProtectButtons(ProtectButton) = "hub.modes.protect.buttons.updated", Captured "bc_modes_protect_buttons_updated";
-    /// The network changed.
+    /// The network interfaces have changed.
     NetworkChanged(Network) = "hub.network.changed", Vendor "guide20:p83";
-    /// Networks were found.
+    /// The progress of a Wi-Fi scan.
     WifiScanProgress(ScanProgress) = "hub.network.wifi.scan.progress", Vendor "guide20:p81";
-    /// A plugin speaks.
+    /// An event of a plugin.
     Plugin(PluginEvent) = "hub.extensions.plugin.ui_broadcast", Vendor "guide20:p86";
-    /// A plugin's script ended.
+    /// A plugin script has ended.
     PluginProgress(PluginProgress) = "hub.extensions.plugin.run.progress", Vendor "guide20:p87";
-    /// A room came.
+    /// A room was created.
     RoomCreated(Room) = "hub.room.created", Vendor "guide20:p89";
     /// A room was renamed.
     RoomEdited(Room) = "hub.room.edited", Vendor "guide20:p90";
-    /// A room went.
+    /// A room was deleted.
     RoomDeleted(RoomRef) = "hub.room.deleted", Vendor "guide20:p89";
-    /// Rooms were reordered.
+    /// The rooms were reordered.
     RoomReordered(RoomOrder) = "hub.room.reordered", Vendor "zip";
-    /// A scene came.
+    /// A scene was created.
     SceneAdded(Scene) = "hub.scene.added", Captured "bc_scene_added";
-    /// A scene changed.
+    /// A scene has changed.
     SceneChanged(Scene) = "hub.scene.changed", Vendor "guide20:p93";
-    /// A scene went.
+    /// A scene was deleted.
     SceneDeleted(SceneRef) = "hub.scene.deleted", Vendor "guide20:p93";
-    /// A scene runs.
+    /// The progress of a scene run.
     SceneRunProgress(SceneProgress) = "hub.scene.run.progress", Captured "bc_scene_run_progress_started";
-    /// Something to tell a user.
+    /// A notification for a user.
     UserNotified(UserNotification) = "hub.user.notification", Vendor "guide20:p97";
-    /// A setting of the hub changed.
+    /// A setting of the hub has changed.
     SettingUpdated(HubSetting) = "hub.setting.updated", ClientSource "pi";
-    /// A setting of a device changed.
+    /// A setting of a device has changed.
     DeviceSettingUpdated(DeviceSetting) = "hub.device.setting.updated", Vendor "mios";
-    /// A device's firmware is being updated.
+    /// The progress of a firmware update of a device.
     DeviceFirmwareUpdate(DeviceFirmwareProgress) = "hub.device.firmware.update.progress", Vendor "mios";
-    /// A device's firmware is being fetched.
+    /// The progress of a firmware download for a device.
     DeviceFirmwareDownload(DeviceFirmwareProgress) = "hub.device.firmware.download.progress", Vendor "mios";
-    /// The firmware is being updated.
+    /// The progress of a firmware update of the hub.
     FirmwareProgress(UpdateProgress) = "hub.firmware.update.progress", Vendor "mios";
-    /// A package is being updated.
+    /// The progress of a package update of the hub.
     SoftwareProgress(UpdateProgress) = "hub.software.update.progress", Vendor "mios";
 }
 
@@ -201,7 +213,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_relays_own_broadcast_is_known_in_any_case() {
+    fn the_relay_broadcast_is_recognised_in_any_case() {
         for name in ["EzloStateChanged", "EZLOSTATECHANGED"] {
             let event = Event::parse(name, &json!({"serial": "90000001", "connected": false})).unwrap();
             assert!(matches!(event, Event::HubState(change) if change.connected.get() == Some(&false)));
@@ -209,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_broadcast_is_kept_whole() {
+    fn an_unknown_broadcast_round_trips() {
         let event = Event::parse("hub.new.thing", &json!({"a": 1})).unwrap();
         assert_eq!((event.name(), event.content()), ("hub.new.thing", json!({"a": 1})));
     }

@@ -1,7 +1,7 @@
-//! The catalogue of the hub's words: items, value types, scales, enumerations, categories, and names without a shape.
+//! The catalogue of hub names: items, value types, units, enumerations, categories, and names without a known shape.
 //!
-//! Generated from the machine-readable form of the vendor's guide of 2020 and a list of what newer sources add. Words that
-//! are in neither survive every round trip as `Unknown`.
+//! It is generated from a machine-readable form of the vendor's guide of 2020 and a list of additions from newer sources.
+//! Names outside the catalogue are preserved as `Unknown`.
 
 mod tables;
 pub mod tokens;
@@ -11,26 +11,26 @@ pub use tables::{CATEGORIES, ITEMS, RAW_BROADCASTS, RAW_METHODS, THEN_METHODS, V
 pub use tokens::ENUMERATIONS;
 pub use words::{ItemName, Scale, SceneValueType, Subcategory, ValueType};
 
-/// What the guide says of an item.
+/// An item in the vendor's guide.
 #[derive(Debug, Clone, Copy)]
 pub struct ItemSpec {
     /// Name on the wire.
     pub name: &'static str,
-    /// Type of its value; `None` for names of newer sources, whose types are not public.
+    /// Type of the value; `None` for names of newer sources, whose types are not public.
     pub value_type: Option<&'static str>,
     /// Type of the elements of a dictionary.
     pub element_type: Option<&'static str>,
-    /// Units it can have.
+    /// Allowed units.
     pub scales: &'static [&'static str],
-    /// Whether it can be read.
+    /// `true` if the item has a getter.
     pub getter: bool,
-    /// Whether it can be set.
+    /// `true` if the item has a setter.
     pub setter: bool,
-    /// Value of a fresh item, as JSON; empty where a rule makes it.
+    /// Default value as JSON; empty if it depends on the item, or is not public.
     pub default: &'static str,
-    /// Name of the enumeration its tokens are from.
+    /// Name of the enumeration of its tokens.
     pub enumeration: Option<&'static str>,
-    /// Whether the guide advises against it.
+    /// `true` if the guide deprecates the item.
     pub deprecated: bool,
     /// Page of the guide; 0 for names of newer sources.
     pub page: u16,
@@ -50,13 +50,13 @@ impl ItemSpec {
         page: 0,
     };
 
-    /// The tokens of its enumeration, in printed order; empty when it has none.
+    /// Returns the tokens of its enumeration in printed order; empty if it has none.
     pub fn tokens(&self) -> &'static [&'static str] {
         self.enumeration.and_then(enumeration).map_or(&[], |enumeration| enumeration.tokens)
     }
 }
 
-/// What is known of the item of that name.
+/// Returns the entry of an item, or `None` for an unknown name.
 ///
 /// ```
 /// let lock = ezlo_protocol::hub::catalogue::item("door_lock").unwrap();
@@ -67,66 +67,66 @@ pub fn item(name: &str) -> Option<&'static ItemSpec> {
     ITEMS.binary_search_by(|spec| spec.name.cmp(name)).ok().map(|at| &ITEMS[at])
 }
 
-/// An enumeration of the guide.
+/// An enumeration in the vendor's guide.
 #[derive(Debug, Clone, Copy)]
 pub struct Enumeration {
-    /// Its heading in the guide.
+    /// Heading in the guide.
     pub name: &'static str,
-    /// Its tokens, in printed order.
+    /// Tokens in printed order.
     pub tokens: &'static [&'static str],
     /// Page of the guide.
     pub page: u16,
 }
 
-/// The enumeration of that heading.
+/// Returns the enumeration with a heading, or `None` for an unknown heading.
 pub fn enumeration(name: &str) -> Option<&'static Enumeration> {
     ENUMERATIONS.iter().find(|enumeration| enumeration.name == name)
 }
 
-/// What the guide says of a value type.
+/// A value type in the vendor's guide.
 #[derive(Debug, Clone, Copy)]
 pub struct ValueTypeSpec {
     /// Name on the wire.
     pub name: &'static str,
-    /// Kind of JSON: `integer`, `number`, `boolean`, `string`, `object`, `array`.
+    /// JSON shape: `integer`, `number`, `boolean`, `string`, `object` or `array`.
     pub json: &'static str,
-    /// Units it can have.
+    /// Allowed units.
     pub scales: &'static [&'static str],
     /// Page of the guide.
     pub page: u16,
 }
 
 impl ValueType {
-    /// What the guide says of it; `None` for types of newer sources.
+    /// Returns the entry of the type, or `None` for types of newer sources.
     pub fn spec(&self) -> Option<&'static ValueTypeSpec> {
         VALUE_TYPES.iter().find(|spec| spec.name == self.as_str())
     }
 
-    /// Units it can have; empty for types without one.
+    /// Returns the allowed units; empty for types without a unit.
     pub fn scales(&self) -> &'static [&'static str] {
         self.spec().map_or(&[], |spec| spec.scales)
     }
 }
 
-/// What the guide says of a category.
+/// A device category in the vendor's guide.
 #[derive(Debug, Clone, Copy)]
 pub struct CategorySpec {
     /// Name on the wire.
     pub name: &'static str,
-    /// Its number on Vera firmware; never on this wire.
+    /// Number on Vera firmware; never on the wire of Ezlo hubs.
     pub legacy: u16,
-    /// Its subcategories, with their numbers on Vera firmware.
+    /// Subcategories with their numbers on Vera firmware.
     pub subcategories: &'static [(&'static str, Option<u16>)],
     /// Page of the guide.
     pub page: u16,
 }
 
-/// A name whose shape is not public.
+/// A method or broadcast without a known shape.
 #[derive(Debug, Clone, Copy)]
 pub struct RawName {
     /// Name on the wire.
     pub name: &'static str,
-    /// Which of the hub's areas it belongs to.
+    /// Area of the hub.
     pub area: &'static str,
 }
 
@@ -137,7 +137,7 @@ mod tests {
     use crate::hub::{broadcast, method};
 
     #[test]
-    fn every_word_of_the_tables_is_a_known_word() {
+    fn every_name_in_the_tables_is_known() {
         for spec in ITEMS {
             assert!(ItemName::from(spec.name).is_known(), "{}", spec.name);
             assert!(item(spec.name).is_some(), "{} is not found: the table is not sorted", spec.name);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_a_shape_or_has_none() {
+    fn raw_names_have_no_typed_entry() {
         for raw in RAW_METHODS {
             assert!(method::spec(raw.name).is_none(), "{}", raw.name);
         }

@@ -1,4 +1,4 @@
-//! Devices: what they are and the methods that change them.
+//! Devices and the methods that change them.
 
 use serde_json::Value;
 
@@ -6,81 +6,81 @@ use super::{DeviceId, GatewayId, RoomId};
 use crate::wire::{Field, Raw};
 
 wire! {
-    /// A device. Firmware families differ in what they send, so only what is there is promised; see [`Device::id`].
+    /// A device. Firmware families send different members, so nearly all are optional; see [`Device::id`].
     Device {
-        /// Its id.
+        /// Id of the device.
         object_id: Field<DeviceId> = "_id",
-        /// Once seen on RTOS firmware in place of `_id`.
+        /// Id of the device, seen once on RTOS firmware instead of `_id`.
         rtos_id: Field<DeviceId> = "id",
-        /// The device it is a part of; empty for a main device.
+        /// Main device of a part; empty for a main device.
         parent_device_id: Field<DeviceId> = "parentDeviceId",
-        /// What it is.
+        /// Category.
         category: Field<Category> = "category",
-        /// A finer kind inside the category; empty when there is none.
+        /// Subcategory; empty for none.
         subcategory: Field<String> = "subcategory",
-        /// From manufacturer ids, such as `59_25409_20548`.
+        /// Device type from the ids of the manufacturer, such as `59_25409_20548`.
         device_type_id: Field<String> = "deviceTypeId",
-        /// What owns it.
+        /// Gateway that owns the device.
         gateway_id: Field<GatewayId> = "gatewayId",
-        /// Its name.
+        /// Name.
         name: Field<String> = "name",
-        /// Such as `switch.inwall`.
+        /// Type, such as `switch.inwall`.
         kind: Field<String> = "type",
-        /// Whether it runs on a battery.
+        /// `true` if the device runs on a battery.
         battery_powered: Field<bool> = "batteryPowered",
-        /// Whether it answers.
+        /// `true` if the device responds.
         reachable: Field<bool> = "reachable",
-        /// Whether the house mode has armed it; absent on most devices that are not security devices.
+        /// `true` if the house mode has armed the device; absent on most devices that are not security devices.
         armed: Field<bool> = "armed",
-        /// The room it is in.
+        /// Room of the device.
         room_id: Field<RoomId> = "roomId",
-        /// Whether it cannot be removed by force.
+        /// `true` if the device cannot be removed by force.
         persistent: Field<bool> = "persistent",
-        /// Free texts such as `manufacturer`, `zwave.node`; absent on RTOS firmware.
+        /// Free texts such as `manufacturer` and `zwave.node`; absent on RTOS firmware.
         info: Field<Raw> = "info",
-        /// `[{id, version}]`.
+        /// Firmware parts, `[{id, version}]`.
         firmware: Field<Raw> = "firmware",
-        /// Whether changes go to other cloud services.
+        /// `true` if changes are forwarded to other cloud services.
         service_notification: Field<bool> = "serviceNotification",
-        /// How securely it is connected: `no`, `low`, `middle`, `high`.
+        /// Security level of the connection: `no`, `low`, `middle` or `high`.
         security: Field<String> = "security",
-        /// False while it is busy.
+        /// `false` while the device is busy.
         ready: Field<bool> = "ready",
-        /// `idle`, `broken`, `updating`, `rediscovering`.
+        /// Status: `idle`, `broken`, `updating` or `rediscovering`.
         status: Field<String> = "status",
-        /// Whether it follows its parent's room.
+        /// `true` if the device follows the room of its main device.
         parent_room: Field<bool> = "parentRoom",
-        /// EzloPi.
+        /// `protectConfig`; EzloPi.
         protect_config: Field<String> = "protectConfig",
-        /// Newer firmware, in broadcasts.
+        /// `syncNotification` of broadcasts; newer firmware.
         sync_notification: Field<bool> = "syncNotification",
-        /// Newer firmware, in broadcasts: Unix milliseconds.
+        /// Time of the change in Unix milliseconds, in broadcasts of newer firmware.
         fw_timestamp_ms: Field<i64> = "fwTimestampMs",
     }
 }
 
 impl Device {
-    /// Its id, under whichever name it came; `None` for an entry that cannot be addressed.
+    /// Returns the id, from `_id` or `id`. `None` means that the device cannot be addressed.
     pub fn id(&self) -> Option<&DeviceId> {
         self.object_id.get().or_else(|| self.rtos_id.get())
     }
 
-    /// The room it is in, if it is in one.
+    /// Returns the room of the device, or `None` if it has none.
     pub fn room(&self) -> Option<&RoomId> {
         self.room_id.get().filter(|room| !room.is_none())
     }
 }
 
 open_enum! {
-    /// What a device is. Names are exact; the vendor's guide has the first 37, newer sources the last.
+    /// The category of a device. The first 37 are in the vendor's guide (guide20:p101-109), the last is in newer sources.
     Category {
         /// User interface.
         Interface = "interface",
-        /// Light that dims.
+        /// Dimmable light.
         DimmableLight = "dimmable_light",
         /// Switch.
         Switch = "switch",
-        /// Door, leak, motion, smoke and other security sensors; what house modes arm.
+        /// Door, leak, motion, smoke or other security sensor. House modes arm these devices.
         SecuritySensor = "security_sensor",
         /// Heating and cooling.
         Hvac = "hvac",
@@ -148,7 +148,7 @@ open_enum! {
         LevelSensor = "level_sensor",
         /// Clock.
         Clock = "clock",
-        /// Newer firmware says so itself.
+        /// Token `unknown` of newer firmware.
         SaidUnknown = "unknown",
     }
 }
@@ -156,15 +156,15 @@ open_enum! {
 wire! {
     /// Result of `hub.devices.list`.
     DeviceList {
-        /// The devices.
+        /// All devices.
         devices: Vec<Device> = "devices",
     }
 }
 
 wire! {
-    /// A device by id.
+    /// A reference to a device.
     DeviceRef {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
     }
 }
@@ -172,9 +172,9 @@ wire! {
 wire! {
     /// Parameters of `hub.device.name.set`.
     DeviceName {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
-        /// Its new name.
+        /// New name.
         name: String = "name",
     }
 }
@@ -182,9 +182,9 @@ wire! {
 wire! {
     /// Parameters of `hub.device.room.set`.
     DeviceRoom {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
-        /// Its new room; empty for none.
+        /// New room; empty for none.
         room_id: RoomId = "roomId",
     }
 }
@@ -192,9 +192,9 @@ wire! {
 wire! {
     /// Parameters of `hub.device.armed.set`.
     DeviceArmed {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
-        /// Whether it is armed.
+        /// `true` to arm, `false` to disarm.
         armed: bool = "armed",
     }
 }
@@ -202,37 +202,37 @@ wire! {
 wire! {
     /// Parameters of `hub.device.check`.
     DeviceCheck {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
-        /// What to ask for.
+        /// Values to request from the device.
         check: Field<Value> = "check",
     }
 }
 
 wire! {
-    /// Content of `hub.device.updated`: the id and what changed.
+    /// Content of `hub.device.updated`: the id and the changed members.
     DeviceUpdate {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
-        /// Whether the change goes to other cloud services.
+        /// `true` if the change is forwarded to other cloud services.
         service_notification: Field<bool> = "serviceNotification",
-        /// Newer firmware.
+        /// `syncNotification`; newer firmware.
         sync_notification: Field<bool> = "syncNotification",
-        /// The guide's name for the armed flag; in no capture.
+        /// Armed flag, as named in the guide (guide20:p66); in no capture.
         device_armed: Field<bool> = "deviceArmed",
-        /// Newer name for the armed flag.
+        /// Armed flag, as named in newer sources.
         armed: Field<bool> = "armed",
         /// New name.
         name: Field<String> = "name",
-        /// Whether it answers.
+        /// `true` if the device responds.
         reachable: Field<bool> = "reachable",
         /// New room.
         room_id: Field<RoomId> = "roomId",
-        /// Whether it is ready.
+        /// `false` while the device is busy.
         ready: Field<bool> = "ready",
-        /// Its status.
+        /// New status.
         status: Field<String> = "status",
-        /// Newer firmware: Unix milliseconds.
+        /// Time of the change in Unix milliseconds; newer firmware. EzloPi sends Unix seconds.
         fw_timestamp_ms: Field<i64> = "fwTimestampMs",
     }
 }
@@ -240,9 +240,9 @@ wire! {
 wire! {
     /// Content of `hub.device.removed`.
     DeviceRemoved {
-        /// The device.
+        /// Id of the device.
         id: DeviceId = "_id",
-        /// Whether the change goes to other cloud services.
+        /// `true` if the change is forwarded to other cloud services.
         service_notification: Field<bool> = "serviceNotification",
     }
 }
@@ -250,15 +250,15 @@ wire! {
 wire! {
     /// Parameters of `hub.device.groups.list`.
     DeviceGroupQuery {
-        /// The version the client has.
+        /// Version of the list that the client has.
         version: Field<Value> = "version",
     }
 }
 
 wire! {
-    /// Result of `hub.device.groups.list`; without groups when the client's version is the newest.
+    /// Result of `hub.device.groups.list`. It has no groups if the version of the client is current.
     DeviceGroupList {
-        /// The groups.
+        /// Groups.
         groups: Field<Vec<DeviceGroup>> = "deviceGroups",
         /// Version of the list.
         version: Field<Value> = "version",
@@ -268,17 +268,17 @@ wire! {
 wire! {
     /// A group of devices.
     DeviceGroup {
-        /// Its id.
+        /// Id of the group.
         id: Field<String> = "_id",
-        /// Its name.
+        /// Name of the group.
         name: Field<String> = "name",
-        /// `[{category, subcategories?, exceptions?}]`.
+        /// Categories in the group, `[{category, subcategories?, exceptions?}]`.
         categories: Field<Value> = "categories",
-        /// Devices in it whatever their category.
+        /// Devices that are in the group regardless of their category.
         devices: Field<Vec<DeviceId>> = "devices",
-        /// Devices not in it whatever their category.
+        /// Devices that are not in the group regardless of their category.
         exceptions: Field<Vec<DeviceId>> = "exceptions",
-        /// Whether it cannot be removed.
+        /// `true` if the group cannot be removed.
         persistent: Field<bool> = "persistent",
     }
 }
@@ -286,19 +286,19 @@ wire! {
 wire! {
     /// Content of `hub.device.firmware.update.progress` and `hub.device.firmware.download.progress`.
     DeviceFirmwareProgress {
-        /// The device; not while fetching.
+        /// Device; absent during a download.
         device_id: Field<DeviceId> = "device_id",
-        /// Which part of the device.
+        /// Firmware part of the device.
         firmware_id: Field<String> = "firmware_id",
-        /// The image.
+        /// Firmware image.
         image: Field<String> = "image",
-        /// Of the image; while fetching.
+        /// Checksum of the image, during a download.
         checksum: Field<String> = "checksum",
-        /// Such as `in_progress`.
+        /// Status, such as `in_progress`.
         status: Field<String> = "status",
-        /// Percent.
+        /// Progress in percent.
         progress: Field<Value> = "progress",
-        /// Why it failed.
+        /// Reason of a failure.
         error: Field<Value> = "error",
     }
 }

@@ -1,4 +1,4 @@
-//! Gateways, and the plugin scripts behind them: above all Z-Wave inclusion and exclusion.
+//! Gateways and plugin scripts, above all Z-Wave inclusion and exclusion.
 
 use serde_json::Value;
 
@@ -6,37 +6,37 @@ use super::GatewayId;
 use crate::rpc::RpcError;
 use crate::wire::{Extra, Field, Loose};
 
-/// Starts a Z-Wave inclusion.
+/// The path of the script that starts a Z-Wave inclusion (guide20:p7).
 pub const START_INCLUDE: &str = "HUB:zwave/scripts/start_include";
-/// Ends a Z-Wave inclusion (the path is inferred from the Lua module's name).
+/// The path of the script that stops a Z-Wave inclusion (inferred from the name in the Lua module).
 pub const STOP_INCLUDE: &str = "HUB:zwave/scripts/stop_include";
-/// Starts a Z-Wave exclusion.
+/// The path of the script that starts a Z-Wave exclusion (guide20:p9).
 pub const START_EXCLUDE: &str = "HUB:zwave/scripts/start_exclude";
-/// Ends a Z-Wave exclusion (the path is inferred from the Lua module's name).
+/// The path of the script that stops a Z-Wave exclusion (inferred from the name in the Lua module).
 pub const STOP_EXCLUDE: &str = "HUB:zwave/scripts/stop_exclude";
 
 wire! {
-    /// A gateway.
+    /// A gateway: the radio or plugin that owns devices.
     Gateway {
-        /// Its id.
+        /// Id of the gateway.
         id: Field<GatewayId> = "_id",
-        /// Label.
+        /// Label for display.
         label: Field<String> = "label",
-        /// Name.
+        /// Name of the gateway.
         name: Field<String> = "name",
-        /// The plugin behind it.
+        /// Id of the plugin.
         plugin_id: Field<String> = "pluginId",
-        /// Why it is not ready.
+        /// Reason that the gateway is not ready.
         reason: Field<String> = "reason",
-        /// Deprecated; see `status`.
+        /// `true` if the gateway is ready; deprecated in favour of `status`.
         ready: Field<bool> = "ready",
-        /// `not_started`, `starting`, `ready`.
+        /// Status: `not_started`, `starting` or `ready`.
         status: Field<String> = "status",
-        /// How devices are added, removed and set.
+        /// Templates for adding, removing and configuring devices.
         operations: Field<Value> = "operations",
         /// Settings; a number on EzloPi.
         settings: Field<Value> = "settings",
-        /// Script behind `hub.item.value.set`.
+        /// Path of the script that sets items.
         set_item_value_command: Field<String> = "setItemValueCommand",
     }
 }
@@ -44,7 +44,7 @@ wire! {
 wire! {
     /// Result of `hub.gateways.list`.
     GatewayList {
-        /// The gateways.
+        /// All gateways.
         gateways: Vec<Gateway> = "gateways",
     }
 }
@@ -52,80 +52,84 @@ wire! {
 wire! {
     /// Parameters of `hub.extensions.plugin.run`.
     PluginRun {
-        /// `HUB:<plugin>/scripts/<name>`.
+        /// Path of the script, `HUB:<plugin>/scripts/<name>`.
         script: String = "script",
-        /// The script's own parameters.
+        /// Parameters of the script.
         script_params: Field<Extra> = "scriptParams",
     }
 }
 
 impl PluginRun {
-    /// Runs a script without parameters.
+    /// Creates a call of a script without parameters.
     pub fn script(script: &str) -> Self {
         Self { script: script.into(), ..Self::default() }
     }
 }
 
 wire! {
-    /// Content of `hub.extensions.plugin.ui_broadcast`: free, but Z-Wave sends plugin and event.
+    /// Content of `hub.extensions.plugin.ui_broadcast`.
+    ///
+    /// The format is free. The Z-Wave plugin sends `plugin` and `event` (guide20:p86).
     PluginEvent {
-        /// Such as `zwave`.
+        /// Name of the plugin, such as `zwave`.
         plugin: Field<String> = "plugin",
-        /// What happened.
+        /// Event of the Z-Wave plugin.
         event: Field<ZwaveEvent> = "event",
     }
 }
 
 open_enum! {
-    /// Events of the Z-Wave plugin.
+    /// An event of the Z-Wave plugin.
     ZwaveEvent {
-        /// The radio was told to include; put the device into inclusion now.
+        /// The radio waits for a device. Start the inclusion on the device now.
         IncludeInvoked = "include_invoked",
-        /// A device answered.
+        /// A device has responded.
         IncludeStarted = "include_started",
-        /// All items of the new device are there.
+        /// The inclusion is complete. All items of the device have been broadcast.
         IncludeFinished = "include_finished",
-        /// Failed: exclude the device, then start again.
+        /// The inclusion has failed. Exclude the device, then start again.
         IncludeFinishedError = "include_finished_error",
-        /// No device in time: start again.
+        /// No device has responded in time. Start again.
         IncludeFinishedTimeout = "include_finished_timeout",
-        /// How far it has come, `progress` in percent.
+        /// The progress of the inclusion, in `progress` in percent.
         IncludeDeviceProgress = "include_device_progress",
-        /// Choose from `modes`.
+        /// The plugin requests a selection from `modes`.
         SelectAuthenticationModes = "s2_select_authentication_modes",
-        /// The first group of the device's key is wanted; `key` has the others.
+        /// The plugin requests the first group of the device-specific key. `key` contains the other groups.
         RequestDeviceSpecificKey = "s2_request_device_specific_key",
-        /// Type these digits on the device.
+        /// The digits of this event must be entered on the device.
         ShowDeviceSideKey = "s2_show_device_side_key",
-        /// The radio does something else.
+        /// The radio is busy.
         ActionBusy = "action_busy",
-        /// The radio was told to exclude; put the device into exclusion now.
+        /// The radio waits for a device. Start the exclusion on the device now.
         ExcludeInvoked = "exclude_invoked",
-        /// A device answered.
+        /// A device has responded.
         ExcludeStarted = "exclude_started",
-        /// The device is gone.
+        /// The device has been removed.
         ExcludeFinished = "exclude_finished",
-        /// Failed (name inferred).
+        /// The exclusion has failed (name inferred).
         ExcludeFinishedError = "exclude_finished_error",
-        /// No device in time (name inferred).
+        /// No device has responded in time (name inferred).
         ExcludeFinishedTimeout = "exclude_finished_timeout",
-        /// The radio resets.
+        /// The radio is being reset.
         ModuleReset = "module_reset",
-        /// A device is asked again what it is.
+        /// The progress of a repeated interview of a device.
         RediscoverDeviceProgress = "rediscover_device_progress",
     }
 }
 
 wire! {
-    /// Content of `hub.extensions.plugin.run.progress`. The guide's inclusion shows none, so do not wait for it.
+    /// Content of `hub.extensions.plugin.run.progress`.
+    ///
+    /// The inclusion transcript of the guide does not contain it (guide20:p7), so do not wait for it.
     PluginProgress {
-        /// The id of the request.
+        /// Id of the request.
         operation_id: Field<Value> = "operationId",
         /// 100 = success, 0 = failure.
         completed: Field<Loose<i64>> = "completed",
-        /// Why it failed.
+        /// Reason of a failure.
         error: Field<RpcError> = "error",
-        /// `finished` or `failed`.
+        /// Status: `finished` or `failed`.
         status: Field<String> = "status",
     }
 }

@@ -1,106 +1,106 @@
-//! `hub.info.get`: what a hub says of itself.
+//! Hub information: `hub.info.get` and its broadcast.
 
 use crate::serial::Serial;
 use crate::wire::{Field, Loose};
 
 wire! {
-    /// A hub's description of itself. Answered without login on Linux hubs.
+    /// Result of `hub.info.get`. Linux hubs answer the call without a login (captures).
     HubInfo {
-        /// Such as `h2.1`, `ATOM32`, `ezlopi_generic`.
+        /// Model, such as `h2.1`, `ATOM32` or `ezlopi_generic`.
         model: Field<String> = "model",
-        /// Such as `armv7l`.
+        /// Processor architecture, such as `armv7l`.
         architecture: Field<String> = "architecture",
-        /// Such as `2.0.14.1570.3`.
+        /// Firmware version, such as `2.0.14.1570.3`.
         firmware: Field<String> = "firmware",
-        /// Linux version.
+        /// Version of the Linux kernel.
         kernel: Field<String> = "kernel",
-        /// Board.
+        /// Name of the board.
         hardware: Field<String> = "hardware",
-        /// ESP32 hubs only.
+        /// Identifier of the chip; ESP32 hubs only.
         chip_id: Field<String> = "chipId",
-        /// Text, on EzloPi a number.
+        /// Serial of the hub: text, or a number on EzloPi.
         serial: Field<Loose<Serial>> = "serial",
-        /// The controller's uuid.
+        /// UUID of the hub.
         uuid: Field<String> = "uuid",
-        /// Whether local calls need no login.
+        /// `true` if local calls need no login.
         offline_anonymous_access: Field<bool> = "offlineAnonymousAccess",
-        /// Whether the local port takes clear text.
+        /// `true` if the local port accepts connections without TLS.
         offline_insecure_access: Field<bool> = "offlineInsecureAccess",
-        /// Where the hub is.
+        /// Location of the hub.
         location: Field<Location> = "location",
-        /// How the firmware was made.
+        /// Build of the firmware.
         build: Field<Build> = "build",
-        /// Absent on hubs without one.
+        /// Battery; absent on hubs without one.
         battery: Field<Battery> = "battery",
-        /// ISO 8601 with `+hhmm`.
+        /// Local time, ISO 8601 with `+hhmm`.
         localtime: Field<String> = "localtime",
-        /// Text such as `0d 0h 0m 53s`.
+        /// Uptime as text, such as `0d 0h 0m 53s`.
         uptime: Field<String> = "uptime",
     }
 }
 
 wire! {
-    /// Where a hub is.
+    /// The location of a hub.
     Location {
-        /// Degrees.
+        /// Latitude in degrees.
         latitude: Field<serde_json::Number> = "latitude",
-        /// Degrees.
+        /// Longitude in degrees.
         longitude: Field<serde_json::Number> = "longitude",
-        /// Name of a time zone.
+        /// Name of the time zone.
         timezone: Field<String> = "timezone",
-        /// What was set by hand.
+        /// Part of the location that was set by hand.
         state: Field<LocationState> = "state",
     }
 }
 
 open_enum! {
-    /// Which part of the location was set by hand.
+    /// The part of the location that was set by hand.
     LocationState {
         /// Nothing.
         Default = "default",
-        /// All of it.
+        /// Time zone and coordinates.
         CustomAll = "customAll",
         /// The time zone.
         CustomTimezone = "customTimezone",
         /// The coordinates.
         CustomCoordinates = "customCoordinates",
-        /// As the vendor's own sample says.
+        /// Token in the sample of the vendor's guide (guide20:p56-59).
         Custom = "custom",
     }
 }
 
 wire! {
-    /// How a firmware was made.
+    /// The build of a firmware.
     Build {
-        /// ISO 8601.
+        /// Time of the build, ISO 8601.
         time: Field<String> = "time",
-        /// `user@host`.
+        /// Builder, `user@host`.
         builder: Field<String> = "builder",
-        /// Branch.
+        /// Source branch.
         branch: Field<String> = "branch",
-        /// Commit.
+        /// Source commit.
         commit: Field<String> = "commit",
     }
 }
 
 wire! {
-    /// A hub's battery.
+    /// The battery of a hub.
     Battery {
-        /// `initializing`, `missing`, `charging`, `full`, `discharging`.
+        /// Status: `initializing`, `missing`, `charging`, `full` or `discharging`.
         status: Field<String> = "status",
-        /// Percent.
+        /// State of charge in percent.
         state_of_charge: Field<serde_json::Number> = "stateOfCharge",
-        /// Minutes (the unit is inferred).
+        /// Remaining time in minutes (unit inferred).
         remaining_time: Field<serde_json::Number> = "remainingTime",
-        /// Percent.
+        /// Health in percent.
         health: Field<serde_json::Number> = "health",
     }
 }
 
 wire! {
-    /// Content of `hub.info.changed`: only what changed.
+    /// Content of `hub.info.changed`: the changed members.
     InfoChange {
-        /// The battery's changed members.
+        /// Changed members of the battery.
         battery: Field<Battery> = "battery",
     }
 }

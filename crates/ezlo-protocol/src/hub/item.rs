@@ -1,4 +1,4 @@
-//! Items: what a device can be asked and told.
+//! Items: the capabilities of devices and their values.
 
 use serde_json::{Number, Value};
 
@@ -7,81 +7,81 @@ use super::{DeviceId, ItemId};
 use crate::wire::{Extra, Field};
 
 wire! {
-    /// An item: one capability of a device, with its value.
+    /// An item: a capability of a device, with its value.
     Item {
-        /// Its id.
+        /// Id of the item.
         id: ItemId = "_id",
-        /// The device it belongs to.
+        /// Device of the item.
         device_id: Field<DeviceId> = "deviceId",
-        /// The capability, such as `switch`; unique inside a device.
+        /// Name of the capability, such as `switch`; unique within a device.
         name: Field<String> = "name",
-        /// Whether it can be read.
+        /// `true` if the item has a getter.
         has_getter: Field<bool> = "hasGetter",
-        /// Whether it can be set.
+        /// `true` if the item has a setter.
         has_setter: Field<bool> = "hasSetter",
-        /// Whether a user interface shows it.
+        /// `true` if a user interface displays the item.
         show: Field<bool> = "show",
         /// Type of the value.
         value_type: Field<ValueType> = "valueType",
-        /// The value; null while unknown. Its shape depends on the type.
+        /// Value; null while it is unknown. The shape depends on the type.
         value: Field<Value> = "value",
-        /// The value as text; absent on RTOS firmware.
+        /// Value as text; absent on RTOS firmware.
         value_formatted: Field<String> = "valueFormatted",
-        /// The unit, for types that have one.
+        /// Unit, for types with a unit.
         scale: Field<Scale> = "scale",
         /// Allowed tokens.
         tokens: Field<Vec<String>> = "enum",
-        /// Least value.
+        /// Minimum.
         min_value: Field<Number> = "minValue",
-        /// Greatest value.
+        /// Maximum.
         max_value: Field<Number> = "maxValue",
-        /// Least value, as the vendor's guide of 2020 spells it.
+        /// Minimum, as spelled in the vendor's guide of 2020.
         value_min: Field<Value> = "valueMin",
-        /// Greatest value, as the vendor's guide of 2020 spells it.
+        /// Maximum, as spelled in the vendor's guide of 2020.
         value_max: Field<Value> = "valueMax",
         /// Type of the elements of a dictionary or array.
         element_type: Field<String> = "elementType",
-        /// Greatest number of elements.
+        /// Maximum number of elements.
         elements_max_number: Field<i64> = "elementsMaxNumber",
-        /// Pattern for texts: a regular expression.
+        /// Regular expression for texts.
         string_restriction: Field<String> = "stringRestriction",
-        /// Pattern for user codes: a regular expression.
+        /// Regular expression for user codes.
         user_code_restriction: Field<String> = "userCodeRestriction",
-        /// Modes a user code can have.
+        /// Allowed modes of user codes.
         user_code_modes: Field<Vec<String>> = "userCodeModes",
-        /// `{item, minIndent}`: least distance to another item.
+        /// Minimum distance to another item, `{item, minIndent}`.
         value_indent: Field<Value> = "valueIndent",
-        /// In `hub.item.added` only.
+        /// Name of the device, in `hub.item.added` only.
         device_name: Field<String> = "deviceName",
-        /// In `hub.item.added` only.
+        /// `true` if the device is armed, in `hub.item.added` only.
         device_armed: Field<bool> = "deviceArmed",
-        /// EzloPi.
+        /// Status; EzloPi.
         status: Field<String> = "status",
     }
 }
 
 impl Item {
-    /// The least value, under whichever name it came.
+    /// Returns the minimum, from `minValue` or the older `valueMin`.
     pub fn minimum(&self) -> Option<f64> {
         bound(&self.min_value, &self.value_min)
     }
 
-    /// The greatest value, under whichever name it came.
+    /// Returns the maximum, from `maxValue` or the older `valueMax`.
     pub fn maximum(&self) -> Option<f64> {
         bound(&self.max_value, &self.value_max)
     }
 }
 
-/// The guide's spelling may hold a bare number or `{value, scale}`.
+/// Returns a limit. The spelling of the guide contains a bare number or `{value, scale}`.
 fn bound(newer: &Field<Number>, guide: &Field<Value>) -> Option<f64> {
     let guide = || guide.get().and_then(|bound| bound.as_f64().or_else(|| bound["value"].as_f64()));
     newer.get().and_then(Number::as_f64).or_else(guide)
 }
 
 wire! {
-    /// Parameters of `hub.items.list`. A hub may ignore them, so filter again.
+    /// Parameters of `hub.items.list`. A hub may ignore the filter, so a client filters the result too.
     ItemQuery {
-        /// Only these devices' items.
+        /// Devices of the requested items.
         device_ids: Field<Vec<DeviceId>> = "deviceIds",
     }
 }
@@ -89,31 +89,33 @@ wire! {
 wire! {
     /// Result of `hub.items.list`.
     ItemList {
-        /// The items.
+        /// Items.
         items: Vec<Item> = "items",
     }
 }
 
 wire! {
-    /// Parameters of `hub.item.value.set`, in one of three shapes: one item, several with one value, several with one each.
+    /// Parameters of `hub.item.value.set`.
+    ///
+    /// There are three shapes: one item, several items with one value, and several items with a value each.
     ItemValueSet {
-        /// One item.
+        /// Item of the first shape.
         id: Field<ItemId> = "_id",
-        /// Several items.
+        /// Items of the second shape.
         ids: Field<Vec<ItemId>> = "ids",
-        /// The value for `_id` or `ids`.
+        /// Value for `_id` or `ids`.
         value: Field<Value> = "value",
-        /// The unit the value is in; the hub's own when absent.
+        /// Unit of the value (default: the unit of the item).
         scale: Field<Scale> = "scale",
-        /// Several items with a value each: `{"<id>": {value, scale?}}`.
+        /// Values of the third shape, `{"<id>": {value, scale?}}`.
         items: Field<Extra> = "items",
-        /// Who asks.
+        /// Source of the request.
         source: Field<Value> = "source",
     }
 }
 
 impl ItemValueSet {
-    /// Sets one item.
+    /// Creates the parameters for one item.
     pub fn one(id: ItemId, value: Value) -> Self {
         Self { id: id.into(), value: value.into(), ..Self::default() }
     }
@@ -122,75 +124,77 @@ impl ItemValueSet {
 wire! {
     /// An element of a dictionary item.
     Element {
-        /// Its type; must equal the item's `elementType`.
+        /// Type of the element. It must equal the `elementType` of the item.
         kind: Field<String> = "type",
-        /// Its value.
+        /// Value of the element.
         value: Field<Value> = "value",
     }
 }
 
 wire! {
-    /// Parameters of the `hub.item.dictionary.value.*` methods: `add` takes no key, `remove` no element.
+    /// Parameters of the methods `hub.item.dictionary.value.*`. `add` has no key, and `remove` has no element.
     DictionaryChange {
-        /// The item.
+        /// Id of the item.
         id: ItemId = "_id",
-        /// The element's key.
+        /// Key of the element.
         key: Field<String> = "key",
-        /// The element.
+        /// New element.
         element: Field<Element> = "element",
-        /// Who asks.
+        /// Source of the request.
         source: Field<Value> = "source",
     }
 }
 
 wire! {
-    /// Content of `hub.item.updated` and, with the last three members, of `hub.item.dictionary.updated`.
+    /// Content of `hub.item.updated` and `hub.item.dictionary.updated`.
+    ///
+    /// The members from `operation` on belong to dictionaries.
     ItemUpdate {
-        /// The item.
+        /// Id of the item.
         id: ItemId = "_id",
-        /// Its device.
+        /// Device of the item.
         device_id: Field<DeviceId> = "deviceId",
-        /// The device's name.
+        /// Name of the device.
         device_name: Field<String> = "deviceName",
-        /// The device's category.
+        /// Category of the device.
         device_category: Field<String> = "deviceCategory",
-        /// The device's subcategory.
+        /// Subcategory of the device.
         device_subcategory: Field<String> = "deviceSubcategory",
-        /// Whether the house mode has armed the device.
+        /// `true` if the house mode has armed the device.
         device_armed: Field<bool> = "deviceArmed",
-        /// The room's name; empty for none.
+        /// Name of the room; empty for none.
         room_name: Field<String> = "roomName",
-        /// The capability.
+        /// Name of the capability.
         name: Field<String> = "name",
-        /// Users to be told: null = all, empty = none.
+        /// Users to notify; null for all users, empty for none.
         notifications: Field<Vec<Value>> = "notifications",
-        /// Whether the cloud makes a push message of it.
+        /// `true` if the cloud sends a push message.
         user_notification: Field<bool> = "userNotification",
-        /// Whether the change goes to other cloud services.
+        /// `true` if the change is forwarded to other cloud services.
         service_notification: Field<bool> = "serviceNotification",
-        /// Newer firmware.
+        /// `syncNotification`; newer firmware.
         sync_notification: Field<bool> = "syncNotification",
-        /// The value, if it changed.
+        /// Value, if it has changed.
         value: Field<Value> = "value",
-        /// The value as text.
+        /// Value as text.
         value_formatted: Field<String> = "valueFormatted",
         /// Type of the value.
         value_type: Field<ValueType> = "valueType",
-        /// The unit.
+        /// Unit of the value.
         scale: Field<Scale> = "scale",
-        /// Whether a user interface shows it.
+        /// `true` if a user interface displays the item.
         show: Field<bool> = "show",
-        /// Newer firmware: Unix milliseconds.
+        /// Time of the change in Unix milliseconds; newer firmware.
         fw_timestamp_ms: Field<i64> = "fwTimestampMs",
         /// Dictionary: `added`, `updated` or `removed`.
         operation: Field<String> = "operation",
-        /// Dictionary: `{"<key>": {"value": …}}`; still holds the element when it was removed.
+        /// Dictionary: element `{"<key>": {"value": …}}`, also for a removed one (captures).
         element: Field<Value> = "element",
         /// Dictionary: type of the elements.
         element_type: Field<String> = "elementType",
-        /// Dictionary: greatest number of elements.
+        /// Dictionary: maximum number of elements.
         elements_max_number: Field<i64> = "elementsMaxNumber",
-        /// Dictionary: pattern for user codes.
+        /// Dictionary: regular expression for user codes.
         user_code_restriction: Field<String> = "userCodeRestriction",
     }
 }
@@ -198,7 +202,7 @@ wire! {
 wire! {
     /// Content of `hub.item.removed`.
     ItemRemoved {
-        /// The item.
+        /// Id of the item.
         id: ItemId = "_id",
     }
 }

@@ -1,52 +1,52 @@
-//! Login: at the relay with the MMS pair, at the hub with a local token; and the controller's own registration.
+//! Login at the relay and at the hub, and the registration of a connection at the relay.
 
 use crate::secret::{IdentitySignature, IdentityToken, LocalToken};
 use crate::serial::Serial;
 use crate::wire::{Field, Loose};
 
 wire! {
-    /// Parameters of `loginUserMios`.
+    /// Parameters of `loginUserMios`, the login at the relay.
     LoginUserMios {
-        /// The `Identity`.
+        /// `Identity` of the MMS login.
         identity: IdentityToken = "MMSAuth",
-        /// The `IdentitySignature`.
+        /// `IdentitySignature` of the MMS login.
         signature: IdentitySignature = "MMSAuthSig",
-        /// The hub's serial; sent by some clients, ignored.
+        /// Serial of the hub. Some clients send it; it has no effect.
         serial: Field<String> = "PK_Device",
     }
 }
 
 wire! {
-    /// Parameters of `register`: a user's connection sends the serial, a controller's all the rest too.
+    /// Parameters of `register`. A user's connection sends only the serial, a controller sends all members.
     Register {
-        /// The hub; text.
+        /// Serial of the hub, as text.
         serial: Loose<Serial> = "serial",
         /// Controller: firmware version.
         firmware: Field<String> = "firmware",
-        /// Controller: seconds from UTC.
+        /// Controller: offset from UTC in seconds.
         time_offset: Field<i64> = "timeOffset",
-        /// Controller: such as `radio`.
+        /// Controller: medium of the connection, such as `radio`.
         media: Field<String> = "media",
-        /// Controller: such as `32.1`.
+        /// Controller: type of the hub, such as `32.1`.
         hub_type: Field<String> = "hubType",
-        /// Controller: its uuid.
+        /// Controller: UUID of the hub.
         controller_uuid: Field<String> = "controller_uuid",
-        /// Controller: its hardware address.
+        /// Controller: MAC address of the hub.
         mac_address: Field<String> = "mac_address",
-        /// Controller: longest frame it takes, in bytes.
+        /// Controller: maximum size of a received frame in bytes.
         max_frame_size: Field<i64> = "maxFrameSize",
-        /// Controller: such as `default`.
+        /// Controller: location, such as `default`.
         location: Field<String> = "location",
     }
 }
 
 impl Register {
-    /// What a user's connection sends.
+    /// Creates the parameters of a user's connection.
     pub fn user(serial: Serial) -> Self {
         Self { serial: Loose::text(serial), ..Self::default() }
     }
 
-    /// Whether a controller speaks, not a user.
+    /// Returns `true` if the connection belongs to a controller, not to a user.
     pub const fn is_controller(&self) -> bool {
         !self.controller_uuid.is_absent() || !self.hub_type.is_absent()
     }
@@ -55,27 +55,27 @@ impl Register {
 wire! {
     /// Parameters of `hub.offline.login.ui`, the login on the local network.
     OfflineLogin {
-        /// The user's uuid; on EzloPi the hub's serial.
+        /// UUID of the user; the serial of the hub on EzloPi.
         user: Field<String> = "user",
-        /// The token for this hub.
+        /// Local key of the user for this hub.
         token: LocalToken = "token",
     }
 }
 
 wire! {
-    /// Parameters of `hub.offline.anonymous_access.enabled.set` and its insecure twin.
+    /// Parameters of `hub.offline.anonymous_access.enabled.set` and `hub.offline.insecure_access.enabled.set`.
     Switch {
-        /// On or off.
+        /// `true` to allow the access.
         enabled: bool = "enabled",
     }
 }
 
 wire! {
-    /// Content of the relay's own `EzloStateChanged`; compare its name without regard to case.
+    /// Content of `EzloStateChanged`, which the relay sends. Compare its name without regard to case.
     HubStateChange {
-        /// Which hub.
+        /// Serial of the hub.
         serial: Field<Loose<Serial>> = "serial",
-        /// Whether it is at the relay.
+        /// `true` if the hub is connected to the relay.
         connected: Field<bool> = "connected",
     }
 }

@@ -1,4 +1,4 @@
-//! Firmware, reset, favourites, notifications and the bulk read `hub.data.list`.
+//! Firmware, reset, favourites, notifications, time zone, coordinates and the bulk read `hub.data.list`.
 
 use serde_json::{Number, Value};
 
@@ -6,31 +6,33 @@ use crate::rpc::RpcError;
 use crate::wire::{Extra, Field, Loose};
 
 wire! {
-    /// Parameters of `hub.data.list`: which collections, each null or `{}` for all, or `{ids, fields: {include}}`.
+    /// Parameters of `hub.data.list`: the collections to read.
+    ///
+    /// Each is null or `{}` for all objects, or `{ids, fields: {include}}`.
     DataQuery {
-        /// Devices.
+        /// Selection of devices.
         devices: Field<Value> = "devices",
-        /// Items.
+        /// Selection of items.
         items: Field<Value> = "items",
-        /// Rooms.
+        /// Selection of rooms.
         rooms: Field<Value> = "rooms",
-        /// Scenes.
+        /// Selection of scenes.
         scenes: Field<Value> = "scenes",
-        /// Settings, by `names` in place of `ids`.
+        /// Selection of settings, with `names` instead of `ids`.
         settings: Field<Value> = "settings",
     }
 }
 
 wire! {
-    /// Result of `hub.data.list`: each collection keyed by id.
+    /// Result of `hub.data.list`: each collection is keyed by id.
     DataList {
-        /// Devices.
+        /// Devices by id.
         devices: Field<Extra> = "devices",
-        /// Items.
+        /// Items by id.
         items: Field<Extra> = "items",
-        /// Rooms.
+        /// Rooms by id.
         rooms: Field<Extra> = "rooms",
-        /// Scenes.
+        /// Scenes by id.
         scenes: Field<Extra> = "scenes",
         /// Settings by name.
         settings: Field<Extra> = "settings",
@@ -38,11 +40,11 @@ wire! {
 }
 
 wire! {
-    /// Parameters of `hub.reset`: exactly one, and true.
+    /// Parameters of `hub.reset`. Exactly one member must be present and true.
     Reset {
-        /// Keep the settings.
+        /// `true` to reset and preserve the settings.
         soft: Field<bool> = "softReset",
-        /// Back to factory settings.
+        /// `true` to reset to factory defaults.
         factory: Field<bool> = "resetToFactoryDefaults",
     }
 }
@@ -60,11 +62,11 @@ wire! {
 }
 
 wire! {
-    /// A piece of software.
+    /// An installed add-on or plugin.
     SoftwarePart {
-        /// Which.
+        /// Id of the add-on or plugin.
         id: Field<String> = "id",
-        /// Its version.
+        /// Version.
         version: Field<String> = "version",
     }
 }
@@ -72,27 +74,27 @@ wire! {
 wire! {
     /// Content of the firmware and software update broadcasts.
     UpdateProgress {
-        /// Percent.
+        /// Progress in percent.
         completed: Field<Loose<i64>> = "completed",
-        /// Why it failed.
+        /// Reason of a failure.
         error: Field<RpcError> = "error",
-        /// The request.
+        /// Id of the request.
         operation_id: Field<Value> = "operationId",
-        /// The hub.
+        /// Serial of the hub.
         serial: Field<Value> = "serial",
-        /// `started`, `process`, `finished`, `aborted`.
+        /// Status: `started`, `process`, `finished` or `aborted`.
         status: Field<String> = "status",
     }
 }
 
 wire! {
-    /// Content of `hub.favorite.added` and `hub.favorite.removed`.
+    /// Favourites: content of `hub.favorite.added` and `hub.favorite.removed`.
     Favorites {
-        /// Devices.
+        /// Ids of devices.
         devices: Field<Vec<String>> = "devices",
-        /// Items.
+        /// Ids of items.
         items: Field<Vec<String>> = "items",
-        /// Scenes.
+        /// Ids of scenes.
         rules: Field<Vec<String>> = "rules",
     }
 }
@@ -100,7 +102,7 @@ wire! {
 wire! {
     /// Parameters of `hub.favorite.list`.
     FavoriteQuery {
-        /// Any of `devices`, `items`, `rules`.
+        /// Requested kinds: any of `devices`, `items` and `rules`.
         request: Field<Vec<String>> = "request",
     }
 }
@@ -108,7 +110,7 @@ wire! {
 wire! {
     /// Result of `hub.favorite.list`.
     FavoriteList {
-        /// The favourites.
+        /// All favourites.
         favorites: Field<Favorites> = "favorites",
     }
 }
@@ -116,21 +118,21 @@ wire! {
 wire! {
     /// Parameters of `hub.favorite.set`.
     FavoriteSet {
-        /// Devices.
+        /// Marks of devices.
         devices: Field<Vec<FavoriteMark>> = "devices",
-        /// Items.
+        /// Marks of items.
         items: Field<Vec<FavoriteMark>> = "items",
-        /// Scenes.
+        /// Marks of scenes.
         rules: Field<Vec<FavoriteMark>> = "rules",
     }
 }
 
 wire! {
-    /// One object to mark.
+    /// The mark of an object as a favourite.
     FavoriteMark {
-        /// Which.
+        /// Id of the object.
         id: String = "_id",
-        /// False takes the mark away; true when absent.
+        /// `false` removes the mark (default: `true`).
         favorite: Field<bool> = "favorite",
     }
 }
@@ -138,9 +140,9 @@ wire! {
 wire! {
     /// Content of `hub.user.notification`.
     UserNotification {
-        /// Such as `pin_code_is_used`.
+        /// Kind of the notification, such as `pin_code_is_used`.
         kind: Field<String> = "type",
-        /// `{user, deviceName, roomName}`.
+        /// Parameters `{user, deviceName, roomName}`.
         params: Field<Extra> = "params",
     }
 }
@@ -148,9 +150,9 @@ wire! {
 wire! {
     /// Parameters of `hub.firmware.update.start`.
     FirmwareUpdate {
-        /// To which version.
+        /// Version of the new firmware.
         version: Field<String> = "version",
-        /// `{firmware: "https://…"}`.
+        /// Download URLs, `{firmware: "https://…"}`.
         urls: Field<Extra> = "urls",
     }
 }
@@ -158,13 +160,13 @@ wire! {
 wire! {
     /// Result of `hub.time.location.list`.
     TimeLocations {
-        /// Names of the time-zone database.
+        /// Names in the time-zone database.
         locations: Vec<String> = "locations",
     }
 }
 
 wire! {
-    /// Result of `hub.time.location.get`, parameters of `hub.time.location.set`.
+    /// Result of `hub.time.location.get` and parameters of `hub.time.location.set`.
     TimeLocation {
         /// Name in the time-zone database.
         location: Field<String> = "location",
@@ -172,11 +174,11 @@ wire! {
 }
 
 wire! {
-    /// Result of `hub.coordinates.get`, parameters of `hub.coordinates.set`.
+    /// Result of `hub.coordinates.get` and parameters of `hub.coordinates.set`.
     Coordinates {
-        /// Degrees, north positive.
+        /// Latitude in degrees, north positive.
         latitude: Field<Number> = "latitude",
-        /// Degrees, east positive.
+        /// Longitude in degrees, east positive.
         longitude: Field<Number> = "longitude",
     }
 }

@@ -1,87 +1,89 @@
-//! House modes: Home, Away, Night and Vacation.
+//! House modes and the alarm.
 
 use serde_json::Value;
 
 use super::{DeviceId, ModeId};
 use crate::wire::{Field, Loose};
 
-/// The four modes: id and name are fixed.
+/// The ids and names of the four house modes, which are fixed.
 pub const MODES: [(&str, &str); 4] = [("1", "Home"), ("2", "Away"), ("3", "Night"), ("4", "Vacation")];
 
 wire! {
     /// Result of `hub.modes.get`.
     ModesState {
-        /// The mode the house is in.
+        /// Current mode.
         current: ModeId = "current",
-        /// The mode it is about to be in; empty for none.
+        /// Target mode of a pending switch; empty for none.
         switch_to: Field<ModeId> = "switchTo",
-        /// Seconds from the request to the switch.
+        /// Delay of the pending switch in seconds, counted from the request.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
-        /// Seconds left; API 2.0.
+        /// Seconds until the pending switch; API 2.0.
         time_left: Field<Loose<i64>> = "timeIsLeftToSwitch",
-        /// Seconds; API 2.0, per mode before.
+        /// Seconds from a trip to the alarm; API 2.0. API 1.0 has it in each mode.
         alarm_delay: Field<Loose<i64>> = "alarmDelay",
-        /// The modes.
+        /// All modes.
         modes: Vec<Mode> = "modes",
         /// Devices with security sensors.
         devices: Field<Vec<DeviceId>> = "devices",
-        /// Devices that sound an alarm.
+        /// Devices that sound in an alarm.
         alarms: Field<Vec<DeviceId>> = "alarms",
         /// Cameras; newer firmware.
         cameras: Field<Vec<DeviceId>> = "cameras",
-        /// `[{id, service}]`; newer firmware.
+        /// Emergency buttons, with the members `id` and `service`; newer firmware.
         protect_buttons: Field<Vec<ProtectButton>> = "protectButtons",
-        /// Seconds from a trip to the alarm; EzloPi and newer firmware.
+        /// Entry delays from a trip to the alarm; EzloPi and newer firmware.
         entry_delay: Field<EntryDelay> = "entryDelay",
-        /// `{default, minimum, maximum}` in seconds; EzloPi.
+        /// Abort window `{default, minimum, maximum}` in seconds; EzloPi.
         abort_window: Field<Value> = "abortWindow",
-        /// The alarm that is on; EzloPi and newer firmware.
+        /// Active alarm; EzloPi and newer firmware.
         alarmed: Field<Alarmed> = "alarmed",
-        /// When the delay of the switch is over; EzloPi.
+        /// End of the delay of the pending switch; EzloPi.
         switch_runs_out: Field<Value> = "switchToDelayRunsOut",
     }
 }
 
 wire! {
-    /// One house mode.
+    /// A house mode and its settings.
     Mode {
-        /// Its id.
+        /// Id of the mode.
         id: ModeId = "_id",
-        /// Its name.
+        /// Name of the mode.
         name: Field<String> = "name",
-        /// Its description.
+        /// Description of the mode.
         description: Field<String> = "description",
         /// Seconds from the request to the switch; API 1.0.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
         /// Seconds from a trip to the alarm; API 1.0.
         alarm_delay: Field<Loose<i64>> = "alarmDelay",
-        /// Users to be told: null = all.
+        /// Users to notify; null for all users.
         notifications: Field<Vec<Value>> = "notifications",
-        /// Whether the built-in list of disarmed devices applies.
+        /// `true` if the built-in list of disarmed devices applies.
         disarmed_default: Field<bool> = "disarmedDefault",
-        /// Devices not armed in this mode.
+        /// Devices that are not armed in this mode.
         disarmed_devices: Field<Vec<DeviceId>> = "disarmedDevices",
-        /// Devices that stay silent in this mode.
+        /// Devices that do not sound in this mode.
         alarms_off_devices: Field<Vec<DeviceId>> = "alarmsOffDevices",
         /// Cameras that are off in this mode.
         cameras_off_devices: Field<Vec<DeviceId>> = "camerasOffDevices",
-        /// Devices left out until the next switch.
+        /// Devices that are bypassed until the next switch.
         bypass_devices: Field<Vec<DeviceId>> = "bypassDevices",
-        /// Whether emergencies raise an alarm in this mode.
+        /// `true` if emergencies raise an alarm in this mode.
         protect: Field<bool> = "protect",
-        /// Whether this mode arms.
+        /// `true` if this mode arms security sensors.
         armed: Field<bool> = "armed",
     }
 }
 
 wire! {
-    /// An emergency button; content of `hub.modes.protect.buttons.updated` has `deviceId` in place of `id`.
+    /// An emergency button.
+    ///
+    /// It is also the content of `hub.modes.protect.buttons.updated`, with `deviceId` instead of `id`.
     ProtectButton {
-        /// The device.
+        /// Device of the button.
         id: Field<DeviceId> = "id",
-        /// The device, in broadcasts.
+        /// Device of the button, in broadcasts.
         device_id: Field<DeviceId> = "deviceId",
-        /// Such as `fire`.
+        /// Kind of emergency, such as `fire`.
         service: Field<String> = "service",
     }
 }
@@ -89,17 +91,17 @@ wire! {
 wire! {
     /// Result of `hub.modes.current.get`.
     CurrentMode {
-        /// The mode the house is in.
+        /// Current mode.
         mode_id: ModeId = "modeId",
     }
 }
 
 wire! {
-    /// Parameters of `hub.modes.switch`: a mode by id or by name.
+    /// Parameters of `hub.modes.switch`: the target mode, by id or by name.
     ModeSwitch {
-        /// By id, as text: a number is refused.
+        /// Id of the mode, as text. A hub refuses a number.
         mode_id: Field<ModeId> = "modeId",
-        /// By name.
+        /// Name of the mode.
         name: Field<String> = "name",
     }
 }
@@ -107,7 +109,7 @@ wire! {
 wire! {
     /// Result of `hub.modes.switch`.
     ModeSwitching {
-        /// Seconds until the switch; a public client needs a number here.
+        /// Seconds until the switch. A public client requires a number here.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
         /// Seconds from a trip to the alarm.
         alarm_delay: Field<Loose<i64>> = "alarmDelay",
@@ -115,13 +117,13 @@ wire! {
 }
 
 open_enum! {
-    /// How far a switch has come.
+    /// The progress of a mode switch.
     SwitchStatus {
-        /// The delay runs.
+        /// The delay has started.
         Begin = "begin",
-        /// The house is in the new mode.
+        /// The switch has taken effect.
         Done = "done",
-        /// The switch was called off.
+        /// The switch was cancelled.
         Cancel = "cancel",
     }
 }
@@ -129,43 +131,43 @@ open_enum! {
 wire! {
     /// Content of `hub.modes.switched`.
     ModeSwitched {
-        /// The mode before.
+        /// Mode before the switch.
         from: Field<ModeId> = "from",
-        /// The mode after.
+        /// Mode after the switch.
         to: Field<ModeId> = "to",
-        /// How far it has come.
+        /// Progress of the switch.
         status: Field<SwitchStatus> = "status",
-        /// Seconds.
+        /// Delay of the switch in seconds.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
     }
 }
 
 wire! {
-    /// Content of the `hub.modes.….added`, `….removed` and `hub.modes.changed` broadcasts: one property of one mode.
+    /// Content of `hub.modes.changed` and of the `hub.modes.….added` and `….removed` broadcasts: one property of one mode.
     ModeChange {
-        /// The mode.
+        /// Id of the mode.
         mode_id: Field<ModeId> = "modeId",
-        /// A user, in `notifications.*`.
+        /// User, in `notifications.added` and `notifications.removed`.
         notification: Field<Value> = "notification",
-        /// In `notifications.notify_all`.
+        /// `true` if all users are notified, in `notifications.notify_all`.
         all: Field<bool> = "all",
-        /// A device, in `disarmed_devices.*`.
+        /// Device, in `disarmed_devices.*`.
         disarmed_device: Field<DeviceId> = "disarmedDevice",
-        /// A device, in `alarms_off.*`.
+        /// Device, in `alarms_off.*`.
         alarms_off_device: Field<DeviceId> = "alarmsOffDevice",
-        /// A camera, in `cameras_off.*`.
+        /// Camera, in `cameras_off.*`.
         cameras_off_device: Field<DeviceId> = "camerasOffDevice",
-        /// A device, in `bypass_devices.*`.
+        /// Device, in `bypass_devices.*`.
         bypass_device: Field<DeviceId> = "bypassDevice",
-        /// A device, in `protect.devices.*`.
+        /// Device, in `protect.devices.*`.
         protect_device: Field<DeviceId> = "protectDevice",
-        /// In `changed`.
+        /// `true` if the built-in list of disarmed devices applies, in `changed`.
         disarmed_default: Field<bool> = "disarmedDefault",
-        /// In `changed`.
+        /// `true` if emergencies raise an alarm, in `changed`.
         protect: Field<bool> = "protect",
-        /// In `changed`: seconds.
+        /// Seconds from the request to the switch, in `changed`.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
-        /// In `changed`: seconds.
+        /// Seconds from a trip to the alarm, in `changed`.
         alarm_delay: Field<Loose<i64>> = "alarmDelay",
     }
 }
@@ -173,15 +175,15 @@ wire! {
 wire! {
     /// Content of `hub.modes.alarmed`.
     ModeAlarm {
-        /// The device that tripped.
+        /// Device that tripped.
         device_id: Field<DeviceId> = "deviceId",
-        /// How far the alarm has come.
+        /// Phase of the alarm.
         phase: Field<AlarmPhase> = "phase",
-        /// Whether the phase begins or ends.
+        /// Start or end of the phase.
         status: Field<PhaseStatus> = "status",
-        /// When.
+        /// Time of the event in Unix seconds (unit inferred).
         timestamp: Field<Loose<i64>> = "timestamp",
-        /// Whether sirens stay off.
+        /// `true` if sirens stay off.
         silent: Field<bool> = "silent",
     }
 }
@@ -189,35 +191,35 @@ wire! {
 wire! {
     /// Parameters of the `hub.modes.….add` and `….remove` methods.
     ModeDevices {
-        /// The mode.
+        /// Id of the mode.
         mode_id: Field<ModeId> = "modeId",
-        /// The devices.
+        /// Devices to add or remove.
         device_ids: Field<Vec<DeviceId>> = "deviceIds",
     }
 }
 
 open_enum! {
-    /// How far an alarm has come.
+    /// The phase of an alarm.
     AlarmPhase {
-        /// None.
+        /// No alarm.
         Idle = "idle",
-        /// The device that tripped is left out.
+        /// The device that tripped is bypassed.
         Bypass = "bypass",
-        /// Somebody may still call it off.
+        /// The entry delay runs. The alarm can be cancelled.
         EntryDelay = "entryDelay",
-        /// It sounds.
+        /// The alarm sounds.
         Main = "main",
     }
 }
 
 open_enum! {
-    /// Whether a phase of an alarm begins or ends.
+    /// The start or end of a phase of an alarm.
     PhaseStatus {
-        /// It begins.
+        /// The phase has started.
         Begin = "begin",
-        /// It is over.
+        /// The phase has ended.
         Done = "done",
-        /// It was called off.
+        /// The phase was cancelled.
         Canceled = "canceled",
     }
 }
@@ -225,29 +227,29 @@ open_enum! {
 wire! {
     /// Seconds from a trip to the alarm, by kind of entry.
     EntryDelay {
-        /// 30 by default.
+        /// Normal delay in seconds (default: 30).
         normal: Field<Loose<i64>> = "normal",
-        /// 60 by default.
+        /// Extended delay in seconds (default: 60).
         extended: Field<Loose<i64>> = "extended",
-        /// 120 by default.
+        /// Long extended delay in seconds (default: 120).
         long_extended: Field<Loose<i64>> = "longExtended",
-        /// 0 by default.
+        /// Delay of an instant alarm in seconds (default: 0).
         instant: Field<Loose<i64>> = "instant",
     }
 }
 
 wire! {
-    /// The alarm that is on.
+    /// The active alarm.
     Alarmed {
-        /// Such as `global`.
+        /// Kind of alarm, such as `global`.
         kind: Field<String> = "type",
-        /// Seconds.
+        /// Entry delay in seconds.
         entry_delay: Field<Loose<i64>> = "entryDelay",
-        /// Seconds until it sounds.
+        /// Seconds until the alarm sounds.
         time_left: Field<Loose<i64>> = "timeIsLeft",
-        /// Whether sirens stay off.
+        /// `true` if sirens stay off.
         silent: Field<bool> = "silent",
-        /// What tripped.
+        /// Devices that tripped.
         sources: Field<Vec<AlarmSource>> = "sources",
     }
 }
@@ -255,26 +257,27 @@ wire! {
 wire! {
     /// A device that tripped.
     AlarmSource {
-        /// The device.
+        /// Id of the device.
         device_id: Field<DeviceId> = "deviceId",
-        /// Seconds it gave.
+        /// Entry delay of the device in seconds.
         delay: Field<Loose<i64>> = "delay",
-        /// When.
+        /// Time of the trip in Unix seconds (unit inferred).
         timestamp: Field<Loose<i64>> = "timestamp",
     }
 }
 
 wire! {
-    /// Parameters of `hub.modes.switch_to_delay.set` and `….alarm_delay.set`. Only "delay in seconds" is public, so each
-    /// name it could have is read.
+    /// Parameters of `hub.modes.switch_to_delay.set` and `hub.modes.alarm_delay.set`.
+    ///
+    /// The sources say only "delay in seconds", so all plausible member names are read (inferred).
     ModeDelay {
-        /// One mode; all but Home when absent.
+        /// Mode to change; all modes except Home if absent.
         mode_id: Field<ModeId> = "modeId",
-        /// Seconds.
+        /// Delay in seconds.
         delay: Field<Loose<i64>> = "delay",
-        /// Seconds.
+        /// Seconds from the request to the switch.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
-        /// Seconds.
+        /// Seconds from a trip to the alarm.
         alarm_delay: Field<Loose<i64>> = "alarmDelay",
     }
 }
@@ -282,11 +285,11 @@ wire! {
 wire! {
     /// Parameters of `hub.modes.disarmed_default.set` and `hub.modes.protect.set`.
     ModeFlags {
-        /// The mode.
+        /// Id of the mode.
         mode_id: Field<ModeId> = "modeId",
-        /// Whether the built-in list of disarmed devices applies.
+        /// `true` if the built-in list of disarmed devices applies.
         disarmed_default: Field<bool> = "disarmedDefault",
-        /// Whether emergencies raise an alarm.
+        /// `true` if emergencies raise an alarm.
         protect: Field<bool> = "protect",
     }
 }
@@ -294,11 +297,11 @@ wire! {
 wire! {
     /// Parameters of `hub.modes.notifications.set`.
     ModeNotifications {
-        /// The mode.
+        /// Id of the mode.
         mode_id: Field<ModeId> = "modeId",
-        /// Tell everybody.
+        /// `true` to notify all users.
         all: Field<bool> = "all",
-        /// Tell these.
+        /// Users to notify.
         user_ids: Field<Vec<String>> = "userIds",
     }
 }

@@ -1,4 +1,4 @@
-//! The hub's network interfaces.
+//! Network interfaces and Wi-Fi scans of a hub.
 
 use serde_json::Value;
 
@@ -6,41 +6,43 @@ use crate::rpc::RpcError;
 use crate::wire::{Field, Loose};
 
 wire! {
-    /// Result of `hub.network.get` and content of `hub.network.changed`, where only changed members come and null means gone.
+    /// The result of `hub.network.get` and the content of `hub.network.changed`.
+    ///
+    /// The broadcast has only the changed members, and null for a removed one. Merge it, do not replace (guide20:p83).
     Network {
-        /// The interfaces.
+        /// Interfaces.
         interfaces: Field<Vec<Interface>> = "interfaces",
-        /// Newer firmware, in broadcasts.
+        /// `syncNotification` of broadcasts; newer firmware.
         sync_notification: Field<bool> = "syncNotification",
     }
 }
 
 wire! {
-    /// One interface, or in a broadcast its changed members.
+    /// A network interface, or in a broadcast its changed members.
     Interface {
-        /// `eth0`, `wlan0`, …
+        /// Name of the interface, such as `eth0` or `wlan0`.
         id: Field<String> = "_id",
-        /// Whether the internet is reached through it.
+        /// `true` if the interface reaches the internet.
         internet_available: Field<bool> = "internetAvailable",
-        /// Hardware address.
+        /// MAC address.
         hwaddr: Field<String> = "hwaddr",
-        /// Modem's identity.
+        /// IMEI of a modem.
         imei: Field<String> = "imei",
-        /// `ethernet`, `wifi`, `modem`.
+        /// Type: `ethernet`, `wifi` or `modem`.
         kind: Field<String> = "type",
-        /// `wan` or `lan`.
+        /// Role: `wan` or `lan`.
         network: Field<String> = "network",
-        /// The lower wins.
+        /// Priority. The lowest number has precedence.
         priority: Field<Loose<i64>> = "priority",
-        /// `up` or `down`.
+        /// Status: `up` or `down`.
         status: Field<String> = "status",
-        /// Why it does not work.
+        /// Reason of a failure.
         error: Field<RpcError> = "error",
-        /// `on`, `off`, `auto`.
+        /// Switch: `on`, `off` or `auto`.
         enabled: Field<String> = "enabled",
-        /// Internet protocol settings.
+        /// IPv4 settings.
         ipv4: Field<Ipv4> = "ipv4",
-        /// Wi-Fi settings; the channel is text on EzloPi, and `mode` stands inside or beside `network`.
+        /// Wi-Fi settings. On EzloPi the channel is text. Sources differ whether `mode` is inside or beside `network`.
         wifi: Field<Value> = "wifi",
         /// Modem settings.
         modem: Field<Value> = "modem",
@@ -48,17 +50,17 @@ wire! {
 }
 
 wire! {
-    /// Internet protocol settings.
+    /// The IPv4 settings of an interface.
     Ipv4 {
-        /// `dhcp` or `static`.
+        /// Address assignment: `dhcp` or `static`.
         mode: Field<String> = "mode",
-        /// Address.
+        /// IP address.
         ip: Field<String> = "ip",
         /// Netmask.
         mask: Field<String> = "mask",
-        /// Gateway.
+        /// IP address of the gateway.
         gateway: Field<String> = "gateway",
-        /// Name servers.
+        /// IP addresses of the name servers.
         dns: Field<Vec<String>> = "dns",
     }
 }
@@ -66,7 +68,7 @@ wire! {
 wire! {
     /// Parameters of the Wi-Fi scan methods.
     ScanQuery {
-        /// Which interface.
+        /// Name of the interface.
         interface_id: Field<String> = "interfaceId",
     }
 }
@@ -74,27 +76,27 @@ wire! {
 wire! {
     /// Content of `hub.network.wifi.scan.progress`.
     ScanProgress {
-        /// Which interface.
+        /// Name of the interface.
         interface_id: Field<String> = "interfaceId",
-        /// `started`, `process`, `finished`, `failed`.
+        /// Status of the scan: `started`, `process`, `finished` or `failed`.
         status: Field<String> = "status",
-        /// What was found so far.
+        /// Networks found so far, with the status `process`.
         networks: Field<Vec<ScannedNetwork>> = "networks",
-        /// Why it failed.
+        /// Reason of a failure.
         error: Field<RpcError> = "error",
     }
 }
 
 wire! {
-    /// One network found.
+    /// A network found by a Wi-Fi scan.
     ScannedNetwork {
-        /// Name.
+        /// Name of the network.
         ssid: Field<String> = "ssid",
-        /// Hardware address.
+        /// MAC address of the access point.
         bssid: Field<String> = "bssid",
-        /// `open`, `wep`, `wpa-psk`, `wpa2-psk`, …
+        /// Encryption: `open`, `wep`, `wpa-psk`, `wpa2-psk` and others.
         security: Field<String> = "security",
-        /// Signal strength, dBm.
+        /// Signal strength in dBm.
         rssi: Field<Loose<i64>> = "rssi",
     }
 }

@@ -1,4 +1,4 @@
-//! Rooms. The method is `hub.room.list`, not `hub.rooms.list`.
+//! Rooms. The method for all rooms is `hub.room.list`, not `hub.rooms.list`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -9,24 +9,24 @@ use crate::wire::Field;
 wire! {
     /// A room.
     Room {
-        /// Its id.
+        /// Id of the room.
         id: RoomId = "_id",
-        /// Its name, at most 30 characters.
+        /// Name, at most 30 characters.
         name: Field<String> = "name",
     }
 }
 
-/// Result of `hub.room.list`: a bare array, in order; EzloPi answers `{}` when there are none.
+/// Result of `hub.room.list`: an array of rooms in order, or `{}` from EzloPi if there are none (captures).
 #[derive(Debug, Clone, PartialEq)]
 pub enum RoomList {
-    /// The rooms.
+    /// Rooms in order.
     Rooms(Vec<Room>),
-    /// EzloPi's way to say none.
+    /// The empty object of EzloPi, which means no rooms.
     EmptyObject,
 }
 
 impl RoomList {
-    /// The rooms.
+    /// Returns the rooms.
     pub fn rooms(&self) -> &[Room] {
         match self {
             Self::Rooms(rooms) => rooms,
@@ -58,25 +58,25 @@ impl<'de> Deserialize<'de> for RoomList {
 wire! {
     /// Parameters of `hub.room.create`.
     RoomCreate {
-        /// Its name; longer than 30 characters is cut.
+        /// Name. The hub truncates it to 30 characters.
         name: String = "name",
     }
 }
 
 wire! {
-    /// Result of `hub.room.create`: the new id, or on EzloPi the parameters again.
+    /// Result of `hub.room.create`. EzloPi returns the parameters instead of an id.
     RoomCreated {
-        /// The new room.
+        /// Id of the new room.
         id: Field<RoomId> = "_id",
-        /// EzloPi's echo.
+        /// Name in the parameters; EzloPi.
         name: Field<String> = "name",
     }
 }
 
 wire! {
-    /// A room by id.
+    /// A reference to a room.
     RoomRef {
-        /// The room.
+        /// Id of the room.
         id: RoomId = "_id",
     }
 }
@@ -84,7 +84,7 @@ wire! {
 wire! {
     /// Parameters of `hub.room.order.set` and content of `hub.room.reordered`.
     RoomOrder {
-        /// All rooms, in the new order.
+        /// All rooms in the new order.
         rooms: Field<Vec<RoomId>> = "roomsId",
     }
 }

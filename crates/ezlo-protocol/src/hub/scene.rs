@@ -1,4 +1,4 @@
-//! Scenes: when something holds, then do something.
+//! Scenes: conditions and the actions that they start.
 
 mod build;
 mod document;

@@ -8,9 +8,9 @@ use crate::wire::Field;
 wire! {
     /// A setting of the hub, such as `scale.temperature`.
     HubSetting {
-        /// Its name.
+        /// Name of the setting.
         name: Field<String> = "name",
-        /// Its value.
+        /// Value.
         value: Field<Value> = "value",
         /// Type of the value.
         value_type: Field<String> = "valueType",
@@ -22,7 +22,7 @@ wire! {
 wire! {
     /// Result of `hub.settings.list`.
     HubSettingList {
-        /// The settings.
+        /// All settings.
         settings: Vec<HubSetting> = "settings",
     }
 }
@@ -30,9 +30,9 @@ wire! {
 wire! {
     /// Parameters of `hub.setting.value.set`.
     HubSettingSet {
-        /// Which.
+        /// Name of the setting.
         name: String = "name",
-        /// Its new value.
+        /// New value.
         value: Value = "value",
     }
 }
@@ -40,31 +40,31 @@ wire! {
 wire! {
     /// A setting of a device.
     DeviceSetting {
-        /// Its id.
+        /// Id of the setting.
         id: Field<SettingId> = "_id",
-        /// Its device.
+        /// Device of the setting.
         device_id: Field<DeviceId> = "deviceId",
-        /// `{text, lang_tag}`.
+        /// Label, `{text, lang_tag}`.
         label: Field<Value> = "label",
-        /// `{text, lang_tag}`.
+        /// Description, `{text, lang_tag}`.
         description: Field<Value> = "description",
-        /// `synced`, `pending`, `failed`.
+        /// Status: `synced`, `pending` or `failed`.
         status: Field<String> = "status",
-        /// Whether it can be set; yes when absent.
+        /// `true` if the setting has a setter (default: `true`).
         has_setter: Field<bool> = "hasSetter",
         /// Type of the value.
         value_type: Field<String> = "valueType",
-        /// The value.
+        /// Value.
         value: Field<Value> = "value",
-        /// The factory's value.
+        /// Factory default.
         value_default: Field<Value> = "valueDefault",
-        /// Least value.
+        /// Minimum.
         value_min: Field<Value> = "valueMin",
-        /// Greatest value.
+        /// Maximum.
         value_max: Field<Value> = "valueMax",
         /// Allowed tokens.
         tokens: Field<Vec<Value>> = "enum",
-        /// `{zwave: {parameter_number, parameter_size}}`.
+        /// Z-Wave parameter, `{zwave: {parameter_number, parameter_size}}`.
         info: Field<Value> = "info",
     }
 }
@@ -72,9 +72,9 @@ wire! {
 wire! {
     /// Parameters of `hub.device.settings.list`.
     DeviceSettingQuery {
-        /// Only these devices'.
+        /// Devices of the requested settings.
         device_ids: Field<Vec<DeviceId>> = "deviceIds",
-        /// Only these.
+        /// Requested settings.
         ids: Field<Vec<SettingId>> = "ids",
     }
 }
@@ -82,7 +82,7 @@ wire! {
 wire! {
     /// Result of `hub.device.settings.list`.
     DeviceSettingList {
-        /// The settings.
+        /// Settings.
         settings: Vec<DeviceSetting> = "settings",
     }
 }
@@ -90,9 +90,9 @@ wire! {
 wire! {
     /// Parameters of `hub.device.setting.value.set` and `hub.device.setting.reset`.
     DeviceSettingSet {
-        /// Which.
+        /// Id of the setting.
         id: SettingId = "_id",
-        /// Its new value.
+        /// New value.
         value: Field<Value> = "value",
     }
 }

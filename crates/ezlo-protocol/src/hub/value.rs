@@ -1,4 +1,4 @@
-//! Values of items and settings: their types, units, text form, and what may be written.
+//! Values of items and settings: types, units, text form and the rules for writes.
 
 mod check;
 mod scale;

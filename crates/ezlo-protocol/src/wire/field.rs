@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A member of a document that may be absent, null, or there.
+/// An optional member of a document: absent, `null` or a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Field<T> {
     /// The document has no such member.
@@ -17,7 +17,7 @@ pub enum Field<T> {
 }
 
 impl<T> Field<T> {
-    /// The value, if there is one.
+    /// Returns the value, or `None` if the member is absent or `null`.
     pub const fn get(&self) -> Option<&T> {
         match self {
             Self::Value(value) => Some(value),
@@ -25,7 +25,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value, to change it in place.
+    /// Returns a mutable reference to the value, or `None` if the member is absent or `null`.
     pub const fn get_mut(&mut self) -> Option<&mut T> {
         match self {
             Self::Value(value) => Some(value),
@@ -33,7 +33,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value itself, if there is one.
+    /// Converts the member into its value, or `None` if it is absent or `null`.
     pub fn into_option(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -41,12 +41,12 @@ impl<T> Field<T> {
         }
     }
 
-    /// Whether the document has no such member.
+    /// Returns `true` if the document has no such member.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Whether the member is JSON `null`.
+    /// Returns `true` if the member is JSON `null`.
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -56,7 +56,7 @@ impl<T> Field<T>
 where
     T: std::ops::Deref,
 {
-    /// The value as what it dereferences to, such as `&str` for a text member.
+    /// Returns the dereferenced value, such as `&str` for a text member.
     pub fn as_deref(&self) -> Option<&T::Target> {
         self.get().map(|value| &**value)
     }
@@ -74,7 +74,7 @@ impl From<&str> for Field<String> {
     }
 }
 
-/// `None` becomes absent.
+/// Converts `None` to an absent member.
 impl<T> From<Option<T>> for Field<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Absent, Self::Value)
@@ -85,7 +85,7 @@ impl<T: Serialize> Serialize for Field<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Value(value) => value.serialize(serializer),
-            // An absent member is left out by the document around it.
+            // The enclosing document omits absent members, so only `null` reaches this arm.
             Self::Absent | Self::Null => serializer.serialize_none(),
         }
     }
@@ -102,7 +102,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
             fn visit_none<E: de::Error>(self) -> Result<Self::Value, E> {
                 Ok(Field::Null)
             }
-            // Only `missing` says "unit" here; JSON's null comes as "none".
+            // `missing` signals an absent member by `visit_unit`. The JSON parser signals `null` by `visit_none`.
             fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
                 Ok(Field::Absent)
             }
@@ -114,7 +114,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// What a member is when the document does not have it: `Absent` for a [`Field`], an error for anything required.
+/// Returns the value of a member that the document lacks: `Absent` for a [`Field`], an error for a required member.
 pub(crate) fn missing<'de, T: Deserialize<'de>, E: de::Error>(name: &'static str) -> Result<T, E> {
     struct Missing<E>(&'static str, PhantomData<E>);
     impl<'de, E: de::Error> Deserializer<'de> for Missing<E> {
@@ -133,7 +133,7 @@ pub(crate) fn missing<'de, T: Deserialize<'de>, E: de::Error>(name: &'static str
     T::deserialize(Missing(name, PhantomData))
 }
 
-/// Asks a member of any type whether it is absent; only a [`Field`] can be.
+/// Reports for a member of any type if it is absent. Only a [`Field`] can be absent.
 pub(crate) struct Probe<'a, T>(pub(crate) &'a T);
 
 impl<T> Probe<'_, Field<T>> {
@@ -142,7 +142,7 @@ impl<T> Probe<'_, Field<T>> {
     }
 }
 
-/// The answer for every other type; an inherent method wins over a trait's, so [`Field`] never gets here.
+/// The implementation for required members. An inherent method has precedence, so it does not apply to a [`Field`].
 pub(crate) trait AlwaysPresent {
     fn absent(&self) -> bool {
         false

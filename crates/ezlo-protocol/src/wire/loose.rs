@@ -5,9 +5,9 @@ use std::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value that some documents carry as a number and others as text; remembers which, so that it goes back unchanged.
+/// A whole number that some documents send as a JSON number and others as text. It is serialised in the received form.
 ///
-/// The same serial is `"90000001"` in the account's hub list, `90000001` in the locator and in EzloPi's `hub.info.get`.
+/// The same serial is `"90000001"` in the account's hub list, and `90000001` in the locator and in EzloPi's `hub.info.get`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loose<T> {
     value: T,
@@ -17,34 +17,34 @@ pub struct Loose<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     Number,
-    /// As it was written: `"007"` is not `"7"`.
+    /// The text as received, because `"007"` and `"7"` differ on the wire.
     Text(Box<str>),
 }
 
 impl<T> Loose<T> {
-    /// The value, to be written as a JSON number.
+    /// Creates a value that is serialised as a JSON number.
     pub const fn number(value: T) -> Self {
         Self { value, form: Form::Number }
     }
 
-    /// The value.
+    /// Returns the value.
     pub const fn get(&self) -> &T {
         &self.value
     }
 
-    /// The value itself.
+    /// Converts into the value.
     pub fn into_inner(self) -> T {
         self.value
     }
 
-    /// Whether the document has it as a JSON number.
+    /// Returns `true` if the value is a JSON number on the wire, and `false` if it is text.
     pub const fn is_number(&self) -> bool {
         matches!(self.form, Form::Number)
     }
 }
 
 impl<T: fmt::Display> Loose<T> {
-    /// The value, to be written as JSON text.
+    /// Creates a value that is serialised as JSON text.
     pub fn text(value: T) -> Self {
         let form = Form::Text(value.to_string().into());
         Self { value, form }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_form_it_came_in() {
+    fn numbers_and_texts_round_trip_in_their_form() {
         for text in ["7", "\"7\"", "\"007\"", "-3", "\"-3\""] {
             let loose: Loose<i64> = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&loose).unwrap(), text);

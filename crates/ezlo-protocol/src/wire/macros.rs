@@ -1,7 +1,7 @@
-/// Declares a wire document: a struct whose members keep "absent" and "null" apart and whose unknown members survive.
+/// Declares a wire document: a struct that distinguishes absent members from `null` and preserves unknown members.
 ///
-/// A member of type `Field<T>` may be missing; any other must be there. Written by hand instead of derived because serde's
-/// `flatten` buffers every member of the whole document.
+/// A member of type `Field<T>` is optional, every other member is required. The serde traits are implemented here, because a
+/// derived implementation with `flatten` buffers all members of the document.
 macro_rules! wire {
     ($(#[$meta:meta])* $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty = $key:literal ),* $(,)? }) => {
         $(#[$meta])*
@@ -9,7 +9,7 @@ macro_rules! wire {
         #[allow(unreachable_pub, reason = "some documents are for one module only")]
         pub struct $name {
             $( $(#[$field_meta])* pub $field: $type, )*
-            /// Members that this type does not name.
+            /// Members that this type does not name, unchanged.
             pub extra: $crate::wire::Extra,
         }
 
@@ -59,23 +59,23 @@ macro_rules! wire {
     };
 }
 
-/// Declares an enumeration of wire tokens that keeps tokens it does not know.
+/// Declares an enumeration of wire tokens that preserves unknown tokens.
 macro_rules! open_enum {
     ($(#[$meta:meta])* $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $token:literal ),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
-            $( $(#[$variant_meta])* #[doc = concat!("`", $token, "`")] $variant, )*
-            /// A token that this version does not know, kept as it came.
+            $( $(#[$variant_meta])* #[doc = concat!("Wire token: `", $token, "`.")] $variant, )*
+            /// A token that this version does not define, unchanged.
             Unknown(Box<str>),
         }
 
         impl $name {
-            /// Every token this version knows.
+            /// All tokens that this version defines.
             pub const TOKENS: &'static [&'static str] = &[$($token),*];
 
-            /// The token as it is on the wire.
+            /// Returns the token as it is on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     $( Self::$variant => $token, )*
@@ -83,7 +83,7 @@ macro_rules! open_enum {
                 }
             }
 
-            /// Whether this version knows the token.
+            /// Returns `true` if this version defines the token.
             pub const fn is_known(&self) -> bool {
                 !matches!(self, Self::Unknown(_))
             }
@@ -125,7 +125,7 @@ macro_rules! open_enum {
     };
 }
 
-/// Declares an opaque identifier: text whose form differs between firmware families and means nothing to a client.
+/// Declares an opaque identifier: text whose form differs between firmware families and has no meaning for a client.
 macro_rules! opaque_id {
     ($( $(#[$meta:meta])* $name:ident ),* $(,)?) => { $(
         $(#[$meta])*
@@ -134,7 +134,7 @@ macro_rules! opaque_id {
         pub struct $name(String);
 
         impl $name {
-            /// The identifier as it is on the wire.
+            /// Returns the identifier as it is on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -7,28 +7,35 @@ use serde_json::value::RawValue;
 
 use super::{DecodeError, Field, from_str};
 
-/// JSON as it was written, read when somebody asks: for members that few look at, where reading them for everybody would be
-/// most of the work. Two are the same when they say the same, however it is written.
+/// JSON text that is parsed on request.
 ///
-/// It is read and written as JSON only, and not through serde's `flatten`, `untagged` or `tag`. Line breaks between its tokens
-/// stay.
+/// It is used for large members that few callers read. Two texts are equal if their parsed values are equal.
+///
+/// It can be deserialised from JSON only, and not inside serde's `flatten`, `untagged` or `tag`. White space between the tokens
+/// is preserved.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Raw(Box<RawValue>);
 
 impl Raw {
-    /// The text, as it was written.
+    /// Returns the text as received.
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
 
-    /// What it says.
+    /// Parses the text. Each call parses it again.
+    ///
+    /// Returns `null` if the parser refuses the text: a nesting deeper than 128 levels, or a number out of range.
     pub fn value(&self) -> Value {
-        // It is JSON; what is nested too deeply for the reader says nothing.
+        // The syntax was checked on receipt, so only depth and number range can be refused.
         serde_json::from_str(self.as_str()).unwrap_or_default()
     }
 
-    /// What it says, as a type; the error names the member it stumbled over and never quotes a value.
+    /// Deserialises the text into a type.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`from_str`].
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         from_str(self.as_str())
     }
@@ -36,7 +43,7 @@ impl Raw {
 
 impl PartialEq for Raw {
     fn eq(&self, other: &Self) -> bool {
-        // What is too deep to be read is only the same as itself.
+        // A text that the parser refuses is equal to the identical text only.
         let value = |raw: &Self| serde_json::from_str::<Value>(raw.as_str());
         self.as_str() == other.as_str()
             || matches!((value(self), value(other)), (Ok(one), Ok(another)) if one == another)
@@ -51,7 +58,7 @@ impl fmt::Debug for Raw {
 
 impl From<Value> for Raw {
     fn from(value: Value) -> Self {
-        // The text of a value is JSON.
+        // The text of a value is always valid JSON, so the fallback is never used.
         Self(RawValue::from_string(value.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
@@ -68,12 +75,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn it_goes_back_as_it_came_and_says_what_it_says() {
+    fn raw_json_round_trips_and_is_parsed_on_request() {
         let text = r#"{"b": [1.50, "\u00f6"], "a": null}"#;
         let raw: Raw = serde_json::from_str(text).unwrap();
         assert_eq!((raw.as_str(), serde_json::to_string(&raw).unwrap().as_str()), (text, text));
         assert_eq!(raw.value(), json!({"b": [1.5, "ö"], "a": null}));
-        assert_eq!(raw, Raw::from(raw.value()), "written otherwise");
+        assert_eq!(raw, Raw::from(raw.value()), "equal although written differently");
         assert_ne!(raw, Raw::from(json!({})));
         assert_eq!(serde_json::from_value::<Raw>(raw.value()).unwrap(), raw);
         assert!(raw.decode::<Vec<u8>>().is_err());

@@ -1,13 +1,13 @@
-//! What every example needs: the environment says where and who.
+//! Shared code of the examples. They are configured by environment variables.
 //!
-//! - `EZLO_CLOUD`: a base URL such as `http://127.0.0.1:8080`, for instance `mock-cloud`'s; the vendor's cloud when not set.
-//! - `EZLO_USER`, `EZLO_PASSWORD`: the account.
-//! - `EZLO_SERIAL`: the hub; the first one that is online when not set.
+//! - `EZLO_CLOUD`: the base URL of the cloud, such as `http://127.0.0.1:8080` (default: the vendor's cloud).
+//! - `EZLO_USER`, `EZLO_PASSWORD`: the credentials of the account.
+//! - `EZLO_SERIAL`: the serial of the hub (default: the first hub that is online).
 #![allow(dead_code, reason = "not every example uses everything")]
 
 use ezlo::prelude::*;
 
-/// Why an example ended, in words: what `main` returns is printed as for debugging, which is not for people.
+/// The error of an example. `main` prints its error with `Debug`, so `Debug` is the plain text here.
 pub(crate) struct Failure(String);
 
 impl std::fmt::Debug for Failure {
@@ -28,7 +28,7 @@ pub(crate) fn variable(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|_| format!("set {name}"))
 }
 
-/// An argument, with a word for the message when it is missing.
+/// Returns the command-line argument at a position. `what` describes it in the error.
 pub(crate) fn argument(at: usize, what: &str) -> Result<String, String> {
     std::env::args().nth(at).ok_or_else(|| format!("argument {at} is missing: {what}"))
 }

@@ -1,4 +1,4 @@
-//! Whose turn it is to change accounts.
+//! The cluster-wide lock of account changes.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::cluster::nats::{ANSWER_TIME, AccountLock, BEAT, Inner, Unreachable, number, unreachable};
 
-/// The entry that says whose turn it is.
+/// The entry with the number of the process that holds the lock.
 const TURN: &str = "_turn";
-/// How long to wait before it is looked again whether another one's turn is over.
+/// Interval at which a process checks whether another process has released the lock.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Numbers of accounts that are left when a process gets more.
+/// Number of unused account numbers below which a process reserves a new block.
 const FEW_NUMBERS: u64 = 8;
 
 impl Inner {
-    /// Waits for this process's turn. One that is gone has none any more.
+    /// Acquires the lock. The lock of a lost process is taken over.
     pub(crate) async fn turn(inner: Arc<Self>, runtime: Handle) -> Result<AccountLock, Unreachable> {
         let until = Instant::now() + ANSWER_TIME;
         let among_own = tokio::time::timeout(ANSWER_TIME, Arc::clone(&inner.turns).lock_owned()).await;
         let among_own = among_own.map_err(unreachable)?;
-        // Whatever comes between, it is over in the end.
+        // Created first, so that every early return releases the lock.
         let doubt = Arc::new(OnceLock::new());
         let turn = AccountLock::new({
             let (inner, doubt) = (Arc::clone(&inner), Arc::clone(&doubt));
@@ -38,14 +38,14 @@ impl Inner {
                     Ok(_) => break,
                     Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
                     Err(error) => {
-                        // It may be written yet.
+                        // The update can still be applied, so the release resolves it.
                         let _ = doubt.set(revision);
                         return Err(unreachable(error));
                     }
                 }
             }
             if Instant::now() > until {
-                return Err(Unreachable("another process changes accounts all the time".into()));
+                return Err(Unreachable("another process did not release the account lock in time".into()));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -53,7 +53,7 @@ impl Inner {
         Ok(turn)
     }
 
-    /// Sees to it that new accounts have numbers that no other process gives.
+    /// Reserves a block of account numbers that no other process uses, if few are left.
     async fn get_numbers(&self) -> Result<(), Unreachable> {
         let Some(world) = self.world() else { return Ok(()) };
         if world.accounts().numbers_left() < FEW_NUMBERS {
@@ -63,8 +63,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Says that it is over, until it is: everybody waits for that. Not when it is another's already, and not before what was
-    /// changed is written, also when nobody waits for it any more.
+    /// Releases the lock after all changes are durable, and repeats that until it succeeds, because all processes wait for the
+    /// lock. A lock that another process took over is left alone.
     async fn end_turn(self: Arc<Self>, doubt: Option<u64>, _among_own: OwnedMutexGuard<()>) {
         if let Some(keeper) = self.world().and_then(|world| world.keeper.clone()) {
             keeper.wait_durable(keeper.current_epoch()).await;
@@ -74,15 +74,14 @@ impl Inner {
             match self.try_to_end_turn(&mut doubt).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "the others do not hear yet that this process's turn is over");
+                    tracing::warn!(%error, "cannot release the account lock yet");
                     tokio::time::sleep(BEAT).await;
                 }
             }
         }
     }
 
-    /// With a doubt whether it was this process's turn at all, that is found out first: by writing it in place of the same
-    /// revision.
+    /// Releases the lock once. An acquisition with an unknown outcome is resolved first by an update of the same revision.
     async fn try_to_end_turn(&self, doubt: &mut Option<u64>) -> Result<(), Unreachable> {
         if let Some(revision) = *doubt {
             match self.homes.update(TURN, self.own_number(), revision).await {

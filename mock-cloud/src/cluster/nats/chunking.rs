@@ -1,26 +1,26 @@
-//! Messages as they go over subjects: numbered, so that a gap is seen, and in parts, for a server takes no more than so much at
-//! once.
+//! Encodes messages for subjects. Messages are split, because the payload of a server is limited, and numbered, so that a
+//! gap is detected.
 
 use bytes::{Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// Longest part, in bytes; servers take a mebibyte when they are not told otherwise.
+/// Maximum length of a part, in bytes. The default maximum payload of a server is 1 MiB.
 const PART: usize = 256 * 1024;
-/// Longest message, in bytes: what a WebSocket here takes or says at most.
+/// Maximum length of a message, in bytes. It equals the limit of WebSocket messages.
 const LONGEST: usize = 16 * 1024 * 1024;
-/// Whether more parts follow, and the number.
+/// Length of the header in bytes: a flag for further parts, and the number of the part.
 const HEAD: usize = 5;
 
-/// Numbers the parts that go one way.
+/// The encoder of one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Sent(u32);
 
 impl Sent {
-    /// A message as its parts, in order.
+    /// Returns the parts of a message, in order.
     pub(crate) fn parcels(&mut self, text: &Utf8Bytes) -> Vec<Bytes> {
         let whole = text.as_str().as_bytes();
         let last = whole.len().saturating_sub(1) / PART;
-        // An empty message is one part too.
+        // An empty message has one part.
         let parts = (0..=last).map(|at| &whole[(at * PART).min(whole.len())..((at + 1) * PART).min(whole.len())]);
         let parcel = |(at, part): (usize, &[u8])| {
             let mut parcel = BytesMut::with_capacity(HEAD + part.len());
@@ -34,11 +34,11 @@ impl Sent {
     }
 }
 
-/// Something is missing, or is no part of a message.
+/// The error for a missing or invalid part.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Gap;
 
-/// Puts the parts that come one way together again.
+/// The decoder of one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     next: u32,
@@ -46,7 +46,11 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The message that ends with this part, if one does.
+    /// Returns the message that this part completes; `None` if further parts follow.
+    ///
+    /// # Errors
+    ///
+    /// [`Gap`] if a part is missing, invalid or too long.
     pub(crate) fn message(&mut self, parcel: &Bytes) -> Result<Option<Utf8Bytes>, Gap> {
         let (head, _) = parcel.split_first_chunk::<HEAD>().ok_or(Gap)?;
         let [more, number @ ..] = *head;
@@ -76,7 +80,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn messages_arrive_as_they_were_sent(lengths in proptest::collection::vec(0..3 * PART, 1..6)) {
+        fn messages_round_trip(lengths in proptest::collection::vec(0..3 * PART, 1..6)) {
             let (mut sent, mut received) = (Sent::default(), Received::default());
             for (at, length) in lengths.iter().enumerate() {
                 let text = Utf8Bytes::from("ö".repeat(length / 2) + &at.to_string());
@@ -91,7 +95,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_missing_is_seen(length in 0..3 * PART, missing in 0usize..8) {
+        fn a_missing_part_is_detected(length in 0..3 * PART, missing in 0usize..8) {
             let mut sent = Sent::default();
             let parcels: Vec<_> = ["x".repeat(length), "end".into()].iter().flat_map(|text| sent.parcels(&text.into())).collect();
             let missing = missing % (parcels.len() - 1);
@@ -101,7 +105,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_panics(parcel in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn invalid_parts_never_panic(parcel in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = Received::default().message(&parcel.into());
         }
     }

@@ -1,4 +1,4 @@
-//! Where hubs live.
+//! Leases of hubs: the process in which each hub is active.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use futures_util::StreamExt as _;
 use crate::cluster::nats::shared_rows::{Outcome, key};
 use crate::cluster::nats::{ANSWER_TIME, Home, Inner, Mine, Unreachable, number, unreachable};
 
-/// How often it is tried to find out where a hub lives, while others try too.
+/// Maximum number of attempts while other processes compete for a hub or its row.
 const ATTEMPTS: usize = 10;
-/// The moment of a hub that is being taken over: later than all.
+/// Counter value of a hub that is being taken over. It is greater than all others.
 const COMING: u64 = u64::MAX;
-/// Hubs whose homes are found out at once.
+/// Number of locks, and so of concurrent searches for the process of a hub.
 pub(crate) const CLAIMS: usize = 64;
 
 impl Inner {
-    /// When that hub came here, if it lives here.
+    /// Returns the revision of the lease if the hub is active here.
     pub(crate) fn lease(&self, serial: &Serial) -> Option<u64> {
         self.mine().get(serial).filter(|mine| mine.moment != COMING).map(|mine| mine.since)
     }
 
     pub(crate) async fn home(self: &Arc<Self>, serial: &Serial) -> Result<Home, Unreachable> {
-        // Should it be another's by now, nothing that is done to it here is acknowledged.
+        // If another process has taken the hub meanwhile, the row's revision check prevents an acknowledgement.
         if let Some(since) = self.lease(serial) {
             return Ok(Home::Here(since));
         }
@@ -46,7 +46,7 @@ impl Inner {
         self.to_the_end(comes).await
     }
 
-    /// In a task of its own: whoever asks may go, and what is begun is ended.
+    /// Runs an operation in a task of its own, so that it completes even if the caller is cancelled.
     async fn to_the_end<T: Send + 'static>(
         &self,
         claim: impl Future<Output = Result<T, Unreachable>> + Send + 'static,
@@ -55,7 +55,7 @@ impl Inner {
         claimed.map_err(unreachable)?.map_err(unreachable)?
     }
 
-    /// Held while it is found out where a hub lives.
+    /// Returns the lock of the search for the process of a hub.
     fn claiming(&self, serial: &Serial) -> &tokio::sync::Mutex<()> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(serial);
         &self.claims[usize::try_from(hash % CLAIMS as u64).unwrap_or_default()]
@@ -74,12 +74,12 @@ impl Inner {
             };
             let is_known = || self.world().is_some_and(|world| world.hub(serial).is_some());
             match before {
-                // Nobody knows a hub of that serial.
+                // No process and no world file has a hub with this serial.
                 None if entry.is_none() && !is_known() => return Ok(Home::Nowhere),
                 Some(node) if node != self.node && self.lives(node) => return Ok(Home::There(node)),
                 _ => {}
             }
-            // Whoever writes in place of this revision has it.
+            // A compare-and-swap: the process that replaces this revision owns the hub.
             let revision = entry.map_or(0, |entry| entry.revision);
             match self.homes.update(serial.as_str(), self.own_number(), revision).await {
                 Ok(since) => {
@@ -90,22 +90,22 @@ impl Inner {
                 Err(error) => return Err(unreachable(error)),
             }
         }
-        Err(Unreachable(format!("too many want hub {serial}")))
+        Err(Unreachable(format!("too many processes compete for hub {serial}")))
     }
 
-    /// Goes on with a hub as it was when it last told anybody anything. Its row is written once more as it is: from now on no
-    /// other process can write it.
+    /// Takes over a hub with its acknowledged state. The row is rewritten without a change, so that writes of the previous
+    /// process fail their revision check.
     async fn move_in(&self, serial: &Serial, since: u64) -> Result<(), Unreachable> {
         let world = self.world().ok_or_else(|| unreachable("the world has ended"))?;
         let name = key(serial);
         for _ in 0..ATTEMPTS {
             let (state, revision) = self.hub_row(serial).await?;
-            // One that nobody has changed yet has none.
+            // An unchanged hub has no row; its state is derived from the world file.
             let state = state.or_else(|| world.row_of(serial));
-            let state = state.ok_or_else(|| Unreachable(format!("there is no hub {serial}")))?;
+            let state = state.ok_or_else(|| Unreachable(format!("no hub has the serial {serial}")))?;
             match self.write_row(&name, &state, revision).await? {
                 Outcome::Written(row) => {
-                    // What happens to it from here on is not taken for what happens to a hub of another process.
+                    // From here on, changes are attributed to this process.
                     self.mine().insert(serial.clone(), Mine { since, row, moment: COMING });
                     if let Err(error) = world.adopt_hub(serial, &state) {
                         self.mine().remove(serial);
@@ -114,29 +114,29 @@ impl Inner {
                     let moment = self.moments.fetch_add(1, Ordering::AcqRel) + 1;
                     match self.mine().get_mut(serial) {
                         Some(mine) => mine.moment = moment,
-                        // Another has taken it meanwhile.
-                        None => return Err(Unreachable(format!("hub {serial} lives elsewhere already"))),
+                        // Another process has taken it meanwhile.
+                        None => return Err(Unreachable(format!("hub {serial} moved to another process meanwhile"))),
                     }
-                    // What happened since it was taken over is written, whoever read it before it lived here.
+                    // Changes since the takeover are marked again, because rows that were read before it are not written.
                     world.mark_hub(serial);
                     return Ok(());
                 }
-                // The one before has written once more.
+                // The previous process has written the row once more.
                 Outcome::Taken => {}
                 Outcome::TooLong => return Err(Unreachable(format!("hub {serial} is too large for the server"))),
             }
         }
-        Err(Unreachable(format!("hub {serial} is busy elsewhere")))
+        Err(Unreachable(format!("another process keeps writing hub {serial}")))
     }
 
-    /// A hub lives elsewhere from now on, or what it did here cannot be kept.
+    /// Gives up a hub that another process took, or whose changes cannot be persisted.
     pub(crate) fn lose(&self, serial: &Serial) {
         let was_here = self.mine().remove(serial).is_some();
         if let Some(world) = self.world() {
             if was_here {
-                tracing::warn!(%serial, "a hub lives here no more");
+                tracing::warn!(%serial, "lost the lease of a hub");
             }
-            // Also one that was not here: nobody is told what was done to it.
+            // Also for a hub that was not active here: changes without a lease must not be acknowledged.
             world.lose(serial);
         }
     }
@@ -148,13 +148,13 @@ impl Inner {
         }
     }
 
-    /// Lets hubs go that others have taken.
+    /// Gives up the hubs that other processes take.
     pub(crate) async fn watch_homes(self: Arc<Self>, mut homes: kv::Watch) {
         while let Some(entry) = homes.next().await {
             let Ok(entry) = entry else { continue };
             if let (Ok(serial), Some(node)) = (entry.key.parse::<Serial>(), number(&entry.value))
                 && node != self.node
-                // Not by what was so before it came here.
+                // Entries that precede the lease of this process are outdated.
                 && self.mine().get(&serial).is_some_and(|mine| entry.revision > mine.since)
             {
                 self.lose(&serial);

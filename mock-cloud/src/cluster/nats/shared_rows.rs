@@ -1,4 +1,4 @@
-//! Rows of the state that all processes share.
+//! The rows of the state, shared by all processes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,39 +14,39 @@ use tokio::runtime::Handle;
 use crate::cluster::nats::{
     ANSWER_TIME, BEAT, Inner, LONGEST, Mine, Unreachable, decoded, encoded, packed, unpacked, unreachable,
 };
-use crate::persistence::StateError;
+use crate::persistence::error::StateError;
 use crate::persistence::rows::Row;
 use crate::persistence::writer::Store;
 
-/// Rows that belong to one process: what it counts, its time and its chance.
+/// Rows that belong to one process and are not shared: the counters, the time and the random generator.
 const OWN: &[&str] = &["clock", "chance", "counters"];
-/// Rows that one process at a time changes, when it is its turn.
+/// Prefixes of the rows that only the holder of the account lock changes.
 const IN_TURN: &[&str] = &["users/", "accounts/", "owners/"];
-/// How long it is tried again to write what a server did not confirm. It may have been restarted.
+/// Time for which an unconfirmed write is repeated. It covers a restart of the server.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
-/// Name of a row in the bucket.
+/// Returns the key of a row in the bucket.
 pub(crate) fn name(key: &str) -> String {
     encoded(key)
 }
 
-/// Name of a hub's row.
+/// Returns the key of a hub's row in the bucket.
 pub(crate) fn key(serial: &Serial) -> String {
     name(&format!("hubs/{serial}"))
 }
 
-/// What became of a row that was to take the place of a revision.
+/// The outcome of a write that replaces a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It has this revision.
+    /// The row was written with this revision.
     Written(u64),
-    /// Another one was written meanwhile.
+    /// Another process has written the row meanwhile.
     Taken,
-    /// The server takes no message as long as that.
+    /// The row exceeds the maximum length.
     TooLong,
 }
 
-/// Writes rows for all processes to see.
+/// The store that shares rows with all processes.
 pub(crate) struct SharedRows {
     pub(crate) inner: Arc<Inner>,
     pub(crate) runtime: Handle,
@@ -62,14 +62,14 @@ impl Store for SharedRows {
         self.runtime.block_on(written).map(drop).map_err(|error| StateError::Cluster { reason: error.to_string() })
     }
 
-    /// Puts a whole state back: rows that are not in it stay with the others, which have seen them.
+    /// Writes the rows and deletes no others, because other processes have received them.
     fn replace(&self, rows: &[Row], moment: u64) -> Result<(), StateError> {
         self.write(rows, moment)
     }
 }
 
 impl Inner {
-    /// What this process writes.
+    /// Encodes a row with the number of this process.
     fn signed(&self, value: &[u8]) -> Bytes {
         packed(self.node, value)
     }
@@ -91,13 +91,13 @@ impl Inner {
         }
     }
 
-    /// Writes a row whatever is there.
+    /// Writes a row without a revision check.
     pub(crate) async fn put(&self, name: &str, value: &[u8]) -> Result<u64, Unreachable> {
         let value = self.signed(value);
         again(async || self.rows.put(name, value.clone()).await).await
     }
 
-    /// Writes what no other process changes meanwhile. One that does took this one for dead: it must not go on.
+    /// Writes a row that the account lock guards. Another writer means that this process lost the lock, so it must stop.
     async fn write_in_turn(&self, key: &str, value: &[u8]) -> Result<(), Unreachable> {
         let before = self.revisions().get(key).copied().unwrap_or_default();
         match self.write_row(&name(key), value, before).await? {
@@ -105,12 +105,12 @@ impl Inner {
                 self.has_seen(key, revision);
                 Ok(())
             }
-            Outcome::Taken => Err(Unreachable("another process changed the same account meanwhile".into())),
+            Outcome::Taken => Err(Unreachable("another process took the account lock and changed the same row".into())),
             Outcome::TooLong => Err(Unreachable("an account is too large for the server".into())),
         }
     }
 
-    /// Remembers the revision of a row that is changed in turn.
+    /// Records the revision of a row that the account lock guards.
     fn has_seen(&self, key: &str, revision: u64) {
         if IN_TURN.iter().any(|kind| key.starts_with(kind)) {
             let mut revisions = self.revisions();
@@ -119,15 +119,15 @@ impl Inner {
         }
     }
 
-    /// Writes a hub that lives here. When it does not, or cannot be kept, what was done here is lost, and nobody is told that
-    /// it was done.
+    /// Writes the row of a hub. If the hub is not active here, or the row is too large, its changes are discarded without an
+    /// acknowledgement.
     async fn write_hub(&self, serial: &Serial, value: &[u8], moment: u64) -> Result<(), Unreachable> {
         let Some(Mine { row: before, moment: came, .. }) = self.mine().get(serial).copied() else {
             self.lose(serial);
             return Ok(());
         };
         if came > moment {
-            // It was read before the hub came here, which has noted it again.
+            // The row was read before the hub became active here. The takeover has marked it again.
             return Ok(());
         }
         let outcome = self.write_row(&key(serial), value, before).await?;
@@ -138,18 +138,18 @@ impl Inner {
                     mine.row = revision;
                 }
             }
-            // It went and came again meanwhile: what was done before is lost already.
+            // The hub was lost and taken over again meanwhile, so the changes are discarded already.
             _ if !self.mine().get(serial).is_some_and(is_same) => {}
             Outcome::Taken => self.lose(serial),
             Outcome::TooLong => {
-                tracing::error!(%serial, "a hub is too large for the server; it goes on as it was before");
+                tracing::error!(%serial, "a hub is too large for the server; its unsaved changes are lost");
                 self.lose(serial);
             }
         }
         Ok(())
     }
 
-    /// Writes a row in place of that revision. What is not confirmed is tried again, and may have been written before.
+    /// Replaces a revision of a row. An unconfirmed write is repeated, and an earlier attempt can have succeeded.
     pub(crate) async fn write_row(&self, name: &str, value: &[u8], before: u64) -> Result<Outcome, Unreachable> {
         if value.len() > LONGEST {
             return Ok(Outcome::TooLong);
@@ -169,7 +169,7 @@ impl Inner {
                 }
                 Err(error) if Instant::now() > until => return Err(unreachable(error)),
                 Err(error) => {
-                    tracing::warn!(%error, "a row is written again");
+                    tracing::warn!(%error, "a write was not confirmed; retrying");
                     is_doubtful = true;
                     tokio::time::sleep(BEAT).await;
                 }
@@ -177,16 +177,16 @@ impl Inner {
         }
     }
 
-    /// A hub's row as it is, and its revision; 0 when there is none.
+    /// Returns the row of a hub and its revision, which is 0 without a row.
     pub(crate) async fn hub_row(&self, serial: &Serial) -> Result<(Option<Vec<u8>>, u64), Unreachable> {
         let entry = self.rows.entry(key(serial)).await.map_err(unreachable)?;
         match entry {
             None => Ok((None, 0)),
             Some(entry) if entry.operation != kv::Operation::Put => Ok((None, entry.revision)),
-            // One that cannot be read is nothing to begin anew over.
+            // An unreadable row must not be replaced by the initial state.
             Some(entry) => match unpacked(&entry.value) {
                 Some((_, value)) => Ok((Some(value), entry.revision)),
-                None => Err(Unreachable(format!("the row of hub {serial} is not understood"))),
+                None => Err(Unreachable(format!("the row of hub {serial} cannot be decoded"))),
             },
         }
     }
@@ -196,7 +196,8 @@ impl Inner {
         let mut rows = Vec::new();
         loop {
             let next = tokio::time::timeout(ANSWER_TIME, news.next()).await.map_err(unreachable)?;
-            let entry = next.ok_or_else(|| Unreachable("it ended".into()))?.map_err(unreachable)?;
+            let entry =
+                next.ok_or_else(|| Unreachable("the watch of the bucket ended".into()))?.map_err(unreachable)?;
             self.seen.send_replace(entry.revision);
             let is_last = entry.delta == 0;
             if entry.operation == kv::Operation::Put
@@ -211,14 +212,14 @@ impl Inner {
         }
     }
 
-    /// Takes over what other processes write about users and sessions.
+    /// Applies the rows of users and sessions that other processes write.
     pub(crate) async fn see(self: Arc<Self>, mut news: kv::Watch) {
         while let Some(entry) = news.next().await {
             let Some(world) = self.world() else { return };
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    tracing::warn!(%error, "what others write is not seen");
+                    tracing::warn!(%error, "cannot receive a row of another process");
                     continue;
                 }
             };
@@ -244,7 +245,7 @@ impl Inner {
     }
 }
 
-/// Does something that may be done twice, until the server confirms it or too much time is over.
+/// Repeats an idempotent operation until the server confirms it or the time has passed.
 async fn again<T, E: std::fmt::Display>(act: impl AsyncFn() -> Result<T, E>) -> Result<T, Unreachable> {
     let until = Instant::now() + WRITE_TIME;
     loop {
@@ -252,7 +253,7 @@ async fn again<T, E: std::fmt::Display>(act: impl AsyncFn() -> Result<T, E>) -> 
             Ok(done) => return Ok(done),
             Err(error) if Instant::now() > until => return Err(unreachable(error)),
             Err(error) => {
-                tracing::warn!(%error, "a row is written again");
+                tracing::warn!(%error, "a write was not confirmed; retrying");
                 tokio::time::sleep(BEAT).await;
             }
         }

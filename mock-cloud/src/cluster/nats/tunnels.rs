@@ -1,5 +1,5 @@
-//! Connections of users in one process to hubs in another. Everything for one process comes by one subscription, so that
-//! nothing overtakes. What gets lost on the way ends the connection: who comes again sees everything.
+//! Connections of clients in one process to hubs in another. A process receives everything by one subscription, which preserves
+//! the order. A lost message closes the connection, so that the client reconnects and reads the full state.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,27 +15,28 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::cluster::nats::chunking::{Received, Sent};
 use crate::cluster::nats::{ANSWER_TIME, BEAT, Home, Inner, Node, OpenTunnel, Tunnel};
-use crate::cluster::{CALLS_HERE, LeaseGuard, UNDER_WAY, Waiting, receive};
+use crate::cluster::{CALLS_HERE, UNDER_WAY, receive};
+use crate::world::backplane::{LeaseGuard, Waiting};
 
-/// Calls that go out before it is asked whether the hub's process has room for as many again.
+/// Number of calls after which the sender waits until the process of the hub has room for as many again.
 const WINDOW: usize = 128;
 
-/// Passages of visitors from elsewhere, by connection.
+/// Tunnels of clients from other processes, by connection.
 #[derive(Debug, Default)]
 pub(crate) struct Open(Mutex<HashMap<String, Calls>>);
 
-/// Where the calls of one visitor go.
+/// The receiving side of the calls of one client.
 #[derive(Debug)]
 struct Calls {
     room: mpsc::Sender<Utf8Bytes>,
     received: Received,
 }
 
-/// Somebody wants in.
+/// The request to open a tunnel.
 #[derive(Serialize, Deserialize)]
-struct Wish {
+struct OpenRequest {
     visit: OpenTunnel,
-    /// The process that the user is connected to.
+    /// The process of the client.
     from: Node,
 }
 
@@ -44,7 +45,7 @@ impl Open {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a part of a call. A visitor with more calls than there is room for, or whose calls got lost, is sent away.
+    /// Receives a part of a call. A full queue or a lost part closes the tunnel.
     fn take(&self, conn_id: &str, parcel: &Bytes) {
         let mut open = self.lock();
         let taken = open.get_mut(conn_id).map(|calls| match calls.received.message(parcel) {
@@ -67,14 +68,14 @@ impl Inner {
         format!("{}.conn.{conn_id}", self.name)
     }
 
-    /// Opens a passage to a hub in that process.
+    /// Opens a tunnel to a hub in another process.
     pub(crate) async fn open(self: Arc<Self>, node: Node, visit: OpenTunnel) -> Result<Tunnel, RpcError> {
         let conn_id = visit.conn_id.clone();
-        let opened = self.ask_to_open(node, visit).await;
-        let told = match opened {
-            Ok(told) => told,
+        let opened = self.request_open(node, visit).await;
+        let incoming = match opened {
+            Ok(incoming) => incoming,
             Err(error) => {
-                // It may have been opened all the same.
+                // The other process can have opened it all the same.
                 self.close(node, &conn_id).await;
                 return Err(error);
             }
@@ -82,24 +83,24 @@ impl Inner {
         let (calls, called) = mpsc::channel(CALLS_HERE);
         let (frames, framed) = mpsc::channel(UNDER_WAY);
         tokio::spawn(async move {
-            self.carry(node, &conn_id, told, (called, frames)).await;
+            self.carry(node, &conn_id, incoming, (called, frames)).await;
             self.close(node, &conn_id).await;
         });
         Ok(Tunnel { calls, frames: framed })
     }
 
-    async fn ask_to_open(&self, node: Node, visit: OpenTunnel) -> Result<Subscriber, RpcError> {
+    async fn request_open(&self, node: Node, visit: OpenTunnel) -> Result<Subscriber, RpcError> {
         let away = |error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, node, "another process does not answer");
+            tracing::warn!(%error, node, "another process did not reply");
             RpcError::known("nma.ezlo.unavailable")
         };
-        let told = self.subscribe(self.frames_of(&visit.conn_id)).await.map_err(|error| away(&error))?;
-        let wish: Bytes = serde_json::to_vec(&Wish { visit, from: self.node }).unwrap_or_default().into();
-        let asked = self.client.request(format!("{}.node.{node}.open", self.name), wish);
+        let incoming = self.subscribe(self.frames_of(&visit.conn_id)).await.map_err(|error| away(&error))?;
+        let request: Bytes = serde_json::to_vec(&OpenRequest { visit, from: self.node }).unwrap_or_default().into();
+        let asked = self.client.request(format!("{}.node.{node}.open", self.name), request);
         let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(|error| away(&error))?;
         let answer = answer.map_err(|error| away(&error))?;
         if answer.payload.is_empty() {
-            return Ok(told);
+            return Ok(incoming);
         }
         Err(serde_json::from_slice(&answer.payload).unwrap_or_else(|error| away(&error)))
     }
@@ -108,47 +109,47 @@ impl Inner {
         let _ = self.client.publish(format!("{}.node.{node}.close.{conn_id}", self.name), Bytes::new()).await;
     }
 
-    /// Carries messages both ways until one side goes or something is lost.
+    /// Forwards calls and messages until one side closes or a message is lost.
     async fn carry(
         &self,
         node: Node,
         conn_id: &str,
-        mut told: Subscriber,
+        mut incoming: Subscriber,
         (mut calls, frames): (mpsc::Receiver<Utf8Bytes>, mpsc::Sender<Utf8Bytes>),
     ) {
         let subject = Subject::from(format!("{}.node.{node}.call.{conn_id}", self.name));
         let (mut sent, mut received) = (Sent::default(), Received::default());
-        let (mut looks, mut breaks) = (tokio::time::interval(BEAT), self.breaks.subscribe());
-        let (mut carried, mut asks): (usize, Option<Waiting<'_, bool>>) = (0, None);
+        let (mut ticks, mut breaks) = (tokio::time::interval(BEAT), self.breaks.subscribe());
+        let (mut carried, mut credit): (usize, Option<Waiting<'_, bool>>) = (0, None);
         loop {
             tokio::select! {
-                frame = told.next() => match frame.map(|frame| received.message(&frame.payload)) {
+                frame = incoming.next() => match frame.map(|frame| received.message(&frame.payload)) {
                     Some(Ok(Some(text))) => {
                         if frames.try_send(text).is_err() {
                             return;
                         }
                     }
                     Some(Ok(None)) => {}
-                    // The end, or a gap before it.
+                    // The end of the tunnel, or a gap.
                     Some(Err(_)) | None => return,
                 },
-                call = calls.recv(), if asks.is_none() => {
+                call = calls.recv(), if credit.is_none() => {
                     let Some(call) = call else { return };
                     if !self.publish_all(&subject, sent.parcels(&call)).await {
                         return;
                     }
                     carried += 1;
                     if carried.is_multiple_of(WINDOW) {
-                        asks = Some(Box::pin(self.has_room(node, conn_id)));
+                        credit = Some(Box::pin(self.has_room(node, conn_id)));
                     }
                 }
-                has_room = async { match &mut asks { Some(asks) => asks.await, None => std::future::pending().await } } => {
+                has_room = async { match &mut credit { Some(room) => room.await, None => std::future::pending().await } } => {
                     if !has_room {
                         return;
                     }
-                    asks = None;
+                    credit = None;
                 }
-                _ = looks.tick() => {
+                _ = ticks.tick() => {
                     if !self.lives(node) {
                         return;
                     }
@@ -167,13 +168,13 @@ impl Inner {
         true
     }
 
-    /// Waits until that process has room for more calls of this connection.
+    /// Waits until the other process has room for further calls of this connection. Returns false after the timeout.
     async fn has_room(&self, node: Node, conn_id: &str) -> bool {
         let asked = self.client.request(format!("{}.node.{node}.room.{conn_id}", self.name), Bytes::new());
         tokio::time::timeout(ANSWER_TIME, asked).await.is_ok_and(|answer| answer.is_ok())
     }
 
-    /// Lets users of other processes in at hubs that live here.
+    /// Accepts tunnels and control calls of other processes.
     pub(crate) async fn accept_tunnels(self: Arc<Self>, mut visits: Subscriber) {
         while let Some(message) = visits.next().await {
             let mut parts = message.subject.as_str().rsplitn(3, '.');
@@ -199,19 +200,20 @@ impl Inner {
     }
 
     async fn open_here(self: Arc<Self>, message: Message) {
-        let (Some(reply), Ok(Wish { visit, from })) = (message.reply, serde_json::from_slice(&message.payload)) else {
+        let (Some(reply), Ok(OpenRequest { visit, from })) = (message.reply, serde_json::from_slice(&message.payload))
+        else {
             return;
         };
         let began = Instant::now();
         let opened = self.receive(&visit).await;
-        // Whoever has waited so long has gone.
+        // The requesting process has given up after the same time.
         let is_late = began.elapsed() >= ANSWER_TIME;
         let answer = match opened {
             Ok(_) if is_late => return,
-            Ok(passage) => {
-                let calls = Calls { room: passage.calls, received: Received::default() };
+            Ok(tunnel) => {
+                let calls = Calls { room: tunnel.calls, received: Received::default() };
                 self.passages.lock().insert(visit.conn_id.clone(), calls);
-                tokio::spawn(Arc::clone(&self).tell(visit.conn_id, from, passage.frames));
+                tokio::spawn(Arc::clone(&self).forward(visit.conn_id, from, tunnel.frames));
                 Bytes::new()
             }
             Err(error) => serde_json::to_vec(&error).unwrap_or_default().into(),
@@ -229,10 +231,10 @@ impl Inner {
         }
     }
 
-    /// Tells a visitor what the hub says, and in the end that it says nothing more.
-    async fn tell(self: Arc<Self>, conn_id: String, visitor: Node, mut frames: mpsc::Receiver<Utf8Bytes>) {
+    /// Forwards messages of the hub to the process of the client, and an empty message at the end.
+    async fn forward(self: Arc<Self>, conn_id: String, client: Node, mut frames: mpsc::Receiver<Utf8Bytes>) {
         let subject = Subject::from(self.frames_of(&conn_id));
-        let (mut sent, mut looks, mut breaks) = (Sent::default(), tokio::time::interval(BEAT), self.breaks.subscribe());
+        let (mut sent, mut ticks, mut breaks) = (Sent::default(), tokio::time::interval(BEAT), self.breaks.subscribe());
         loop {
             tokio::select! {
                 frame = frames.recv() => {
@@ -241,8 +243,8 @@ impl Inner {
                         break;
                     }
                 }
-                _ = looks.tick() => {
-                    if !self.lives(visitor) {
+                _ = ticks.tick() => {
+                    if !self.lives(client) {
                         break;
                     }
                 }

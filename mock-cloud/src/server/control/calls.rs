@@ -1,11 +1,13 @@
-//! Every control call: one table.
+//! The table of control calls, with the handlers of the calls that have no module of their own.
 
+use crate::server::control::request::Query;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::server::Shared;
-use crate::server::control::{Action, Call, clock, faults, hubs, journal, metrics, openapi, refusal, users, worlds};
-use crate::server::http::{Reply, Request};
+use crate::server::control::request::{Action, Call, refusal};
+use crate::server::control::{clock, faults, hubs, journal, metrics, openapi, users, worlds};
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 
 macro_rules! calls {
     ($( $method:ident $path:literal $does:literal $body:literal $act:ident($handler:expr); )*) => {
@@ -20,10 +22,7 @@ macro_rules! calls {
     };
 }
 
-/// What a call takes in its query: name, type and what it is.
-type Query = (&'static str, &'static str, &'static str);
-
-/// Calls with a query, by path; all of them are GET.
+/// Query parameters by path. Only `GET` calls have them.
 pub(crate) const QUERIES: &[(&str, &[Query])] = &[
     (
         "/journal",
@@ -31,97 +30,95 @@ pub(crate) const QUERIES: &[(&str, &[Query])] = &[
             (
                 "since",
                 "integer",
-                "only entries after this number; the header x-lost says how many of them are forgotten",
+                "Selects entries with a larger number. The header `x-dropped` counts the later entries that were dropped.",
             ),
-            ("kind", "string", "only entries of this kind, as message-in"),
-            ("name", "string", "only entries of this path, method or fault"),
-            ("connection", "string", "only entries of this connection"),
-            ("cause", "integer", "only what that entry led to"),
-            ("status", "integer", "only answers with this status, or closes with this code"),
-            ("path", "string", "only entries whose name begins so"),
-            ("method", "string", "only requests of this HTTP method"),
-            ("host", "string", "only requests with this host"),
-            (
-                "hub",
-                "string",
-                "only changes of the hub of this serial, control calls and requests about it, and faults that hit it",
-            ),
-            ("limit", "integer", "so many at most; 1000 when not said"),
-            ("follow", "integer", "1 goes on as server-sent events"),
+            ("kind", "string", "Selects entries of this kind, for example `message-in`."),
+            ("name", "string", "Selects entries with exactly this name: a path, a method or a fault."),
+            ("connection", "string", "Selects entries of this WebSocket connection."),
+            ("cause", "integer", "Selects entries that the entry with this number led to."),
+            ("status", "integer", "Selects responses with this status, or closes with this code."),
+            ("path", "string", "Selects entries whose name begins with this text."),
+            ("method", "string", "Selects requests with this HTTP method, or entries about this hub method."),
+            ("host", "string", "Selects requests with this host name, without port."),
+            ("hub", "string", "Selects changes, control calls, requests and faults of the hub with this serial."),
+            ("limit", "integer", "Limits the number of entries (default: 1000). Not allowed together with `follow`."),
+            ("follow", "integer", "Streams stored and new entries as server-sent events if the value is 1."),
         ],
     ),
     (
         "/hubs",
         &[
-            ("after", "string", "only hubs after this serial"),
-            ("limit", "integer", "so many at most; 1000 at most, and when not said"),
+            ("after", "string", "Selects hubs with a serial after this one."),
+            ("limit", "integer", "Limits the number of hubs, 1 to 1000 (default: 1000)."),
         ],
     ),
 ];
 
 calls! {
-    GET "/healthz" "Whether it runs." "" Now(healthz);
-    GET "/endpoints" "The ready line: where everything is, who can log in, which networks and hubs there are." "" Now(endpoints);
-    GET "/openapi.json" "This description." "" Now(openapi::document);
-    GET "/metrics" "Counts, for Prometheus." "" Now(metrics::text);
-    GET "/clock" "The time of the world." "" Now(clock::read);
-    POST "/clock" "How fast time passes: 1 as the machine's, 0 standing still, a day in a second at most."
+    GET "/healthz" "Returns `{\"ok\": true}` while the simulator runs." "" Now(healthz);
+    GET "/endpoints" "Returns the ready line: addresses, users, Wi-Fi networks and hubs." "" Now(endpoints);
+    GET "/openapi.json" "Returns this description of the control API." "" Now(description);
+    GET "/metrics" "Returns counters in the Prometheus text format." "" Now(metrics::text);
+    GET "/clock" "Returns the time and the speed of the world's clock." "" Now(clock::read);
+    POST "/clock" "Sets the speed of the clock: 0 freezes it, 1 is real time, 86400 passes a day in a second."
         r#"{"speed": 60}"# Now(clock::set_speed);
-    POST "/clock/advance" "Moves the time on; answers when everything that became due has happened."
+    POST "/clock/advance" "Moves the clock forward. The response is sent after everything that became due has happened."
         r#"{"seconds": 86400}"# Later(|shared, request| Box::pin(clock::advance(shared, request)));
-    GET "/faults/catalogue" "What can go wrong." "" Now(faults::catalogue);
-    GET "/faults" "What goes wrong now, with how often it matched and fired." "" Now(faults::list);
-    POST "/faults" "Lets something go wrong; {\"profile\": \"hostile\"} all that a profile has."
+    GET "/faults/catalogue" "Returns every fault that can be injected, with its parameters." "" Now(faults::catalogue);
+    GET "/faults" "Returns the active faults, with the number of matches and of injections." "" Now(faults::list);
+    POST "/faults" "Adds a fault. The body {\"profile\": \"hostile\"} adds all faults of a profile."
         r#"{"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 2}, "match": {"path": "/autha"}}"#
         Now(faults::add);
-    DELETE "/faults" "Ends everything that goes wrong." "" Now(faults::remove_all);
-    DELETE "/faults/{}" "Ends one." "" With(faults::remove);
-    GET "/journal" "What happened, an entry a line; the header x-more says that there are later ones." "" Now(journal::entries);
-    GET "/report" "What nobody answered, with what comes near, and what was sent and made no difference; counted." "" Now(journal::report);
-    POST "/expectations" "Waits for something to happen, or finds that it has; 417 when it does not in time. With times it has to \
-        happen exactly so often, 0 for never, and all the time is looked."
+    DELETE "/faults" "Removes all faults." "" Now(faults::remove_all);
+    DELETE "/faults/{}" "Removes one fault." "" With(faults::remove);
+    GET "/journal" "Returns journal entries, one JSON object per line. The header `x-has-more` is present while there are more."
+        "" Now(journal::entries);
+    GET "/report" "Returns the requests that no handler matched, with similar names, and the members that had no effect." ""
+        Now(journal::report);
+    POST "/expectations" "Waits for a matching journal entry and answers 417 if none arrives in time. With `times`, the number \
+        of entries must be exact; 0 asserts absence."
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "times": 2, "within": 5}"#
         Later(|shared, request| Box::pin(journal::expect(shared, request)));
-    GET "/evidence" "How each simulated answer is known, and where from." "" Now(evidence);
-    GET "/worlds" "This world, which is number 0, and the copies that were made of it, each with its ready line; and the states \
-        that are kept." "" Now(worlds::list);
-    POST "/worlds" "Makes a copy of this world, as POST /worlds/0/fork does." ""
-        Later(|shared, _| Box::pin(worlds::fork(shared, "0")));
-    POST "/worlds/{}/fork" "Makes a copy that goes its own way, on ports of its own; answers with its number and ready line." ""
+    GET "/evidence" "Returns the evidence level and the source of each simulated response." "" Now(evidence);
+    GET "/worlds" "Returns the world (number 0) and its forks with their ready lines, and the names of the snapshots." ""
+        Now(worlds::list);
+    POST "/worlds/{}/fork" "Starts a fork of a world on ports of its own. Returns its number and its ready line." ""
         LaterWith(|shared, id| Box::pin(worlds::fork(shared, id)));
-    POST "/worlds/{}/snapshot" "Keeps the state of a world under a name." r#"{"name": "before"}"# Of(worlds::snapshot);
-    POST "/worlds/{}/restore" "Puts a state back that was kept. The time goes on." r#"{"name": "before"}"# Of(worlds::restore);
-    POST "/worlds/{}/reset" "Puts the state back that the world began with. The time goes on." "" With(worlds::reset);
-    GET "/worlds/{}/export" "The whole state of a world as one document, secrets included." "" With(worlds::export);
-    DELETE "/worlds/{}" "Ends a copy." "" With(worlds::end);
-    DELETE "/states/{}" "Forgets a state that was kept." "" With(worlds::forget);
-    POST "/users/{}/password" "A user takes another password. Tokens that were given out stay good."
+    POST "/worlds/{}/snapshot" "Stores the state of a world under a name. An existing snapshot of this name is replaced."
+        r#"{"name": "before"}"# Of(worlds::snapshot);
+    POST "/worlds/{}/restore" "Replaces the state of a world by a snapshot. The time continues." r#"{"name": "before"}"#
+        Of(worlds::restore);
+    POST "/worlds/{}/reset" "Restores the initial state of a world. The time continues." "" With(worlds::reset);
+    GET "/worlds/{}/export" "Returns the whole state of a world as one document, secrets included." "" With(worlds::export);
+    DELETE "/worlds/{}" "Ends a fork. World 0 cannot be ended." "" With(worlds::end);
+    DELETE "/states/{}" "Deletes a snapshot by its name." "" With(worlds::forget);
+    POST "/users/{}/password" "Changes the password of a user. Issued tokens stay valid."
         r#"{"password": "new-password"}"# Of(users::password);
-    GET "/hubs" "The hubs by serial; the header x-more says that there are later ones." "" Now(hubs::list);
-    GET "/hubs/{}" "A hub, with what its radio does." "" Hub(hubs::read);
-    POST "/hubs/{}/include" "Somebody presses the button of a new device."
+    GET "/hubs" "Returns the hubs, sorted by serial. The header `x-has-more` is present while there are more." ""
+        Now(hubs::list);
+    GET "/hubs/{}" "Returns a hub, with the state of its Z-Wave radio." "" Hub(hubs::read);
+    POST "/hubs/{}/include" "Presses the button of a new device. Answers 409 unless an inclusion waits for it."
         r#"{"template": "door_lock"}"# Hub(hubs::include);
-    POST "/hubs/{}/exclude" "Somebody presses the button of a device that is to go."
+    POST "/hubs/{}/exclude" "Presses the button of a device to be excluded. Answers 409 unless an exclusion waits for it."
         r#"{"device": "Front door lock"}"# Hub(hubs::exclude);
-    POST "/hubs/{}/press" "Somebody presses a button: of a new device, {\"template\": ...}, as include does; or of one that is there: \
-        it goes when one is to go, else a remote control tells of it, or a switch is switched."
+    POST "/hubs/{}/press" "Presses a button: a waiting exclusion removes the device, a remote control reports the press, a \
+        switch toggles. With {\"template\": ...} the call equals `include`."
         r#"{"device": "Ceiling light"}"# Hub(hubs::press);
-    POST "/hubs/{}/trip" "A sensor is tripped, or quiet again: a door opens, somebody moves, there is smoke."
+    POST "/hubs/{}/trip" "Trips a sensor or resets it, for example a door contact, a motion sensor or a smoke sensor."
         r#"{"device": "Front door", "tripped": true}"# Hub(hubs::trip);
-    POST "/hubs/{}/report" "A device reports a value."
+    POST "/hubs/{}/report" "Reports a value of a device. Linked items, scenes and broadcasts follow."
         r#"{"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}"# Hub(hubs::report);
-    POST "/hubs/{}/reachable" "A device can be reached, or not."
+    POST "/hubs/{}/reachable" "Makes a device reachable or unreachable."
         r#"{"device": "Front door", "reachable": false}"# Hub(hubs::reachable);
-    POST "/hubs/{}/setup-fault" "Something goes wrong while the hub is put on Wi-Fi; null ends it."
+    POST "/hubs/{}/setup-fault" "Activates a fault during onboarding, until null removes it."
         r#"{"fault": "empty_scan"}"# Hub(hubs::setup_fault);
-    POST "/hubs/{}/internet" "The house loses the internet, or has it again; the local network stays."
-        r#"{"there": true}"# Hub(hubs::internet);
-    POST "/hubs/{}/offline" "The same by another name." r#"{"offline": true}"# Hub(hubs::offline);
-    POST "/hubs/{}/unplug" "Somebody pulls the plug." "{}" Hub(hubs::unplug);
-    POST "/hubs/{}/plug-in" "Somebody puts the plug in again: the hub starts, and does what became due meanwhile." "{}"
+    POST "/hubs/{}/offline" "Disconnects the house from the internet, or connects it again. The local network is not affected."
+        r#"{"offline": true}"# Hub(hubs::offline);
+    POST "/hubs/{}/unplug" "Cuts the power of the hub until `plug-in`. Timers that become due are deferred." "{}"
+        Hub(hubs::unplug);
+    POST "/hubs/{}/plug-in" "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"
         Hub(hubs::plug_in);
-    POST "/hubs/{}/restart" "Somebody pulls the plug and puts it in again at once." "{}" Hub(hubs::restart);
-    POST "/hubs/{}/reboot" "The same by another name." "{}" Hub(hubs::restart);
+    POST "/hubs/{}/reboot" "Restarts the hub. Its connections are closed." "{}" Hub(hubs::restart);
 }
 
 fn healthz(_: &Shared, _: &Request) -> Reply {
@@ -131,10 +128,14 @@ fn healthz(_: &Shared, _: &Request) -> Reply {
 fn endpoints(shared: &Shared, _: &Request) -> Reply {
     match shared.ready.get() {
         Some(ready) => Reply::json(&shared.world.with_current_passwords(ready)),
-        None => refusal(StatusCode::SERVICE_UNAVAILABLE, "still starting"),
+        None => refusal(StatusCode::SERVICE_UNAVAILABLE, "the simulator is starting; retry later"),
     }
 }
 
-fn evidence(_: &Shared, _: &Request) -> Reply {
-    Reply::json(&crate::evidence::ledger::ledger())
+fn evidence(shared: &Shared, _: &Request) -> Reply {
+    Reply::json(&(shared.services.ledger)())
+}
+
+fn description(_: &Shared, _: &Request) -> Reply {
+    Reply::json(&openapi::document(CALLS, QUERIES))
 }

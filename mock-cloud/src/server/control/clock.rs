@@ -1,4 +1,4 @@
-//! The time: read, moved, made faster or slower.
+//! Control calls that read, advance and scale the world's clock.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::core::clock::Clock;
-use crate::server::Shared;
-use crate::server::control::{refusal, wish};
-use crate::server::http::{Reply, Request};
+use crate::server::control::request::{parse_body, refusal};
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 
+/// Returns the time and the speed.
 pub(crate) fn read(shared: &Shared, _: &Request) -> Reply {
     Reply::json(&now(shared))
 }
@@ -31,18 +32,18 @@ struct Speed {
     speed: f64,
 }
 
-/// Lets the time stand still (0), run as the machine's (1), or faster.
+/// Sets the speed of the clock: 0 freezes it, 1 is the speed of the machine's clock.
 pub(crate) fn set_speed(shared: &Shared, request: &Request) -> Reply {
-    match wish::<Speed>(&request.body, r#"{"speed": 60}"#) {
-        Ok(wish) if wish.speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&wish.speed) => {
-            shared.world.clock.set_speed(wish.speed);
+    match parse_body::<Speed>(&request.body, r#"{"speed": 60}"#) {
+        Ok(Speed { speed }) if speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&speed) => {
+            shared.world.clock.set_speed(speed);
             shared.world.mark_clock();
             Reply::json(&now(shared))
         }
-        Ok(_) => refusal(
-            StatusCode::BAD_REQUEST,
-            "speed is 0 (standing still) or between 0.001 and 86400 (a day in a second)",
-        ),
+        Ok(Speed { speed }) => {
+            let text = format!("speed {speed} is out of range; send 0 (frozen) or 0.001 to 86400 (a day in a second)");
+            refusal(StatusCode::BAD_REQUEST, &text)
+        }
         Err(refused) => refused,
     }
 }
@@ -53,30 +54,39 @@ struct Advance {
     seconds: f64,
 }
 
-/// Longest step, in seconds: ten years, the life of the certificates.
+/// Longest step, in seconds: ten years, the validity of the CA certificate.
 const LONGEST_STEP: f64 = 315_360_000.0;
 
-/// Moves the time on. The answer comes when everything that became due has happened, in order.
+/// Moves the clock forward. Replies after everything that became due has happened, in order.
 pub(crate) async fn advance(shared: &Shared, request: &Request) -> Reply {
-    let step = match wish::<Advance>(&request.body, r#"{"seconds": 86400}"#) {
+    let step = match parse_body::<Advance>(&request.body, r#"{"seconds": 86400}"#) {
         Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => Duration::from_secs_f64(step.seconds),
-        Ok(_) => return refusal(StatusCode::BAD_REQUEST, "seconds is between 0 and ten years"),
+        Ok(step) => {
+            let text = format!("seconds {} is out of range; send 0 to 315360000 (ten years)", step.seconds);
+            return refusal(StatusCode::BAD_REQUEST, &text);
+        }
         Err(refused) => return refused,
     };
     let left = Clock::END_MS - shared.world.clock.now_ms();
     if i64::try_from(step.as_millis()).is_ok_and(|step| step > left) {
-        return refusal(StatusCode::BAD_REQUEST, "the time ends with the year 9999");
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "the step passes the end of the year 9999, where the clock ends; send fewer seconds",
+        );
     }
-    // In a task of its own: a caller who goes away does not leave the time half moved.
+    // A separate task finishes the step if the client disconnects.
     let moving = shared.world.clock.clone();
     let moved = tokio::spawn(async move { moving.advance(step).await });
     let moved = moved.await;
     shared.world.mark_clock();
     match moved {
         Ok(true) => Reply::json(&now(shared)),
-        Ok(false) => {
-            refusal(StatusCode::CONFLICT, "POST /clock ended this before the time was there; GET /clock tells it")
+        Ok(false) => refusal(
+            StatusCode::CONFLICT,
+            "POST /clock interrupted the step; GET /clock returns the time that was reached",
+        ),
+        Err(_) => {
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "the step failed; GET /clock returns the time that was reached")
         }
-        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the time could not be moved"),
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong: listed, added, removed.
+//! Control calls that list, add and remove faults.
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::config::Profile;
 use crate::faults::kinds::CATALOGUE;
-use crate::server::Shared;
-use crate::server::control::{refusal, wish};
-use crate::server::http::{Reply, Request};
+use crate::server::control::request::{parse_body, refusal};
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 use ezlo_hub_sim::SetupFault;
 
-/// The faults of a profile, all of them.
+/// A body that adds all faults of a profile.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Set {
     profile: Profile,
 }
 
-/// All faults, and those of a hub's set-up, which another call sets.
+/// Returns all faults. Set-up faults of a hub are included with the call that sets them.
 pub(crate) fn catalogue(_: &Shared, _: &Request) -> Reply {
     let setup = SetupFault::ALL.iter().map(|(fault, description)| {
         json!({
@@ -31,10 +31,12 @@ pub(crate) fn catalogue(_: &Shared, _: &Request) -> Reply {
     Reply::json(&all)
 }
 
+/// Returns the active faults.
 pub(crate) fn list(shared: &Shared, _: &Request) -> Reply {
     Reply::json(&shared.world.faults.list())
 }
 
+/// Adds a fault, or all faults of a profile.
 pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
     if let Ok(Set { profile }) = serde_json::from_slice(&request.body) {
         return match shared.world.faults.add_profile(profile) {
@@ -42,7 +44,7 @@ pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
             Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
         };
     }
-    let fault = match wish(&request.body, r#"{"fault": "status", "status": 503, "when": {"first": 2}}"#) {
+    let fault = match parse_body(&request.body, r#"{"fault": "status", "status": 503, "when": {"first": 2}}"#) {
         Ok(fault) => fault,
         Err(refused) => return refused,
     };
@@ -52,13 +54,17 @@ pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
     }
 }
 
+/// Removes one fault.
 pub(crate) fn remove(shared: &Shared, id: &str) -> Reply {
     match id.parse() {
         Ok(id) if shared.world.faults.remove(Some(id)) > 0 => Reply::json(&json!({"removed": 1})),
-        _ => refusal(StatusCode::NOT_FOUND, "no fault has that number; GET /faults lists them"),
+        _ => {
+            refusal(StatusCode::NOT_FOUND, &format!("no fault has the id {id:?}; GET /faults lists the active faults"))
+        }
     }
 }
 
+/// Removes all faults.
 pub(crate) fn remove_all(shared: &Shared, _: &Request) -> Reply {
     Reply::json(&json!({"removed": shared.world.faults.remove(None)}))
 }

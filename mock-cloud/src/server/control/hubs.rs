@@ -1,27 +1,15 @@
-//! Control calls about one hub: what the people and things around it do.
-
-use std::sync::Arc;
+//! Control calls that list hubs and that act as the people and devices around a hub.
 
 use ezlo_protocol::serial::Serial;
 use http::StatusCode;
 use http::header::HeaderValue;
-#[cfg(feature = "cluster")]
-use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-#[cfg(feature = "cluster")]
-use crate::cluster::Done;
-use crate::cluster::{Home, LeaseGuard, RemoteCall};
-use crate::server::Shared;
-#[cfg(feature = "cluster")]
-use crate::server::control::Action;
-#[cfg(feature = "cluster")]
-use crate::server::control::calls::CALLS;
-use crate::server::control::{Call, refusal};
-use crate::server::http::{Reply, Request};
-use crate::world::World;
+use crate::server::control::request::refusal;
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 use crate::world::hub_actor::HubActor;
 use crate::world::hub_handle::HubHandle;
 use ezlo_hub_sim::HubError;
@@ -33,9 +21,9 @@ struct Include {
     template: String,
 }
 
-/// Of a new device, or of one that is there.
+/// The button of a new device or of an existing one.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "say one of template and device")]
+#[serde(untagged, expecting = "expected exactly one of template and device")]
 enum Press {
     New(Include),
     Known(Exclude),
@@ -89,22 +77,23 @@ struct Setup {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Internet {
-    there: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// Hubs that one answer lists; each can be asked for by its serial.
+/// Maximum and default of the parameter `limit`, in hubs.
 const MOST_LISTED: usize = 1000;
 
+/// Lists the hubs, sorted by serial.
 pub(crate) fn list(shared: &Shared, request: &Request) -> Reply {
     let after = request.param("after").map(str::parse::<Serial>).transpose();
     let limit = request.param("limit").map_or(Ok(MOST_LISTED), str::parse::<usize>);
     let (Ok(after), Ok(limit @ 1..=MOST_LISTED)) = (after, limit) else {
-        return refusal(StatusCode::BAD_REQUEST, "after is a serial, limit between 1 and 1000");
+        let value = |name| request.param(name).unwrap_or_default();
+        let text = format!(
+            "after {:?} or limit {:?} is invalid; after is a serial, limit is 1 to {MOST_LISTED}",
+            value("after"),
+            value("limit")
+        );
+        return refusal(StatusCode::BAD_REQUEST, &text);
     };
     let mut cells = shared.world.list_hubs(after.as_ref(), limit + 1);
     let is_more = cells.len() > limit;
@@ -114,133 +103,48 @@ pub(crate) fn list(shared: &Shared, request: &Request) -> Reply {
     reply
 }
 
-/// To the hub of that serial, in whichever process it lives.
-pub(crate) async fn wherever(
-    shared: &Shared,
-    serial: &str,
-    call: &Call,
-    act: impl FnOnce(&HubHandle) -> Reply,
-    request: &Request,
-) -> Reply {
-    let Ok(serial) = serial.parse::<Serial>() else { return nowhere() };
-    if let Some(backplane) = shared.world.backplane() {
-        let away = |error: &dyn std::fmt::Display| refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
-        match backplane.home(&serial).await {
-            Ok(Home::Nowhere) => return nowhere(),
-            Ok(Home::Here(since)) => {
-                let home = LeaseGuard::since(&serial, since);
-                let reply = at_hub(&shared.world, &serial, act);
-                return if shared.world.flush().await && home.is_still(&shared.world) { reply } else { away(&MOVED) };
-            }
-            Ok(Home::There(node)) => {
-                let Ok(body) = String::from_utf8(request.body.to_vec()) else {
-                    return refusal(StatusCode::BAD_REQUEST, &format!("send {}, in UTF-8", call.body));
-                };
-                let errand = RemoteCall { serial, method: call.method.to_string(), path: call.path.to_owned(), body };
-                return match backplane.errand(node, errand).await {
-                    Ok(done) => {
-                        let status = StatusCode::from_u16(done.status).unwrap_or(StatusCode::BAD_GATEWAY);
-                        Reply::new(status, "application/json", done.body)
-                    }
-                    Err(error) => away(&error),
-                };
-            }
-            Err(error) => return away(&error),
-        }
-    }
-    at_hub(&shared.world, &serial, act)
-}
-
-/// What is said when a hub went elsewhere before what was done to it was kept.
-const MOVED: &str = "the hub lives elsewhere by now, and what was done is not kept; try again";
-
-fn at_hub(world: &Arc<World>, serial: &Serial, act: impl FnOnce(&HubHandle) -> Reply) -> Reply {
-    match world.hub(serial) {
-        Some(cell) => act(&HubHandle { cell }),
-        None => nowhere(),
-    }
-}
-
-/// The answer of a process that cannot do what it was asked for.
-#[cfg(feature = "cluster")]
-pub(crate) fn away(error: &dyn std::fmt::Display) -> Done {
-    Done { status: StatusCode::SERVICE_UNAVAILABLE.as_u16(), body: json!({"error": error.to_string()}).to_string() }
-}
-
-fn nowhere() -> Reply {
-    refusal(StatusCode::NOT_FOUND, "no hub has that serial; GET /hubs lists them")
-}
-
-/// Does what another process of the cluster was asked for; what comes of it is kept then.
-#[cfg(feature = "cluster")]
-pub(crate) async fn run(world: &Arc<World>, errand: &RemoteCall, home: &LeaseGuard) -> Done {
-    let call = CALLS.iter().find(|call| call.path == errand.path && call.method.as_str() == errand.method);
-    let reply = match call.map(|call| (&call.act, call.body)) {
-        Some((Action::Hub(act), example)) => {
-            at_hub(world, &errand.serial, |hub| act(hub, errand.body.as_bytes(), example))
-        }
-        // Of another version.
-        _ => refusal(StatusCode::NOT_IMPLEMENTED, "the process that the hub lives in does not know this call"),
-    };
-    if !(world.flush().await && home.is_still(world)) {
-        return away(&MOVED);
-    }
-    let status = reply.status.as_u16();
-    let body = match reply.body.collect().await {
-        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
-        Err(never) => match never {},
-    };
-    Done { status, body }
-}
-
+/// Returns a hub with the state of its radio.
 pub(crate) fn read(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
     Reply::json(&detailed(hub))
 }
 
 pub(crate) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Include| hub.press_include(&wish.template))
+    with(body, example, |parsed: Include| hub.press_include(&parsed.template))
 }
 
 pub(crate) fn exclude(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Exclude| hub.press_exclude(&wish.device))
+    with(body, example, |parsed: Exclude| hub.press_exclude(&parsed.device))
 }
 
 pub(crate) fn press(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Press| match wish {
-        Press::New(wish) => hub.press_include(&wish.template),
-        Press::Known(wish) => hub.press(&wish.device),
+    with(body, example, |parsed: Press| match parsed {
+        Press::New(new) => hub.press_include(&new.template),
+        Press::Known(known) => hub.press(&known.device),
     })
 }
 
 pub(crate) fn trip(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Trip| hub.trip(&wish.device, wish.tripped))
+    with(body, example, |parsed: Trip| hub.trip(&parsed.device, parsed.tripped))
 }
 
 pub(crate) fn report(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Report| hub.report(&wish.device, &wish.item, wish.value))
+    with(body, example, |parsed: Report| hub.report(&parsed.device, &parsed.item, parsed.value))
 }
 
 pub(crate) fn reachable(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Reach| hub.set_reachable(&wish.device, wish.reachable))
+    with(body, example, |parsed: Reach| hub.set_reachable(&parsed.device, parsed.reachable))
 }
 
 pub(crate) fn setup_fault(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Setup| {
-        hub.set_setup_fault(wish.fault);
-        Ok(())
-    })
-}
-
-pub(crate) fn internet(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Internet| {
-        hub.set_internet(wish.there);
+    with(body, example, |parsed: Setup| {
+        hub.set_setup_fault(parsed.fault);
         Ok(())
     })
 }
 
 pub(crate) fn offline(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |wish: Offline| {
-        hub.set_internet(!wish.offline);
+    with(body, example, |parsed: Offline| {
+        hub.set_internet(!parsed.offline);
         Ok(())
     })
 }
@@ -266,14 +170,15 @@ pub(crate) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     })
 }
 
+/// Parses the body, runs `act` and maps its error to a status.
 fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
-    // Where nothing has to be said, nothing may be.
+    // A call without members accepts an empty body.
     let body = if body.is_empty() && example == "{}" { b"{}" } else { body };
-    let wish = match crate::server::control::wish(body, example) {
-        Ok(wish) => wish,
+    let parsed = match crate::server::control::request::parse_body(body, example) {
+        Ok(parsed) => parsed,
         Err(refused) => return refused,
     };
-    match act(wish) {
+    match act(parsed) {
         Ok(()) => Reply::json(&json!({"ok": true})),
         Err(error @ (HubError::NotWaiting(_) | HubError::Unplugged)) => {
             refusal(StatusCode::CONFLICT, &error.to_string())
@@ -285,6 +190,7 @@ fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> 
     }
 }
 
+/// Returns a hub with its radio and its power.
 fn detailed(hub: &HubHandle) -> Value {
     let mut about = brief(&hub.cell);
     about["zwave"] = json!({"state": hub.radio_state(), "device_specific_key": hub.device_specific_key()});
@@ -292,7 +198,7 @@ fn detailed(hub: &HubHandle) -> Value {
     about
 }
 
-/// A hub as lists show it.
+/// Returns a hub as an entry of a list.
 fn brief(cell: &HubActor) -> Value {
     let online = cell.is_online();
     cell.read(|hub| {

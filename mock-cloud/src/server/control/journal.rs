@@ -1,4 +1,4 @@
-//! What happened: read, followed, expected.
+//! Control calls that read the journal, follow it and wait for entries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,31 +8,33 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::core::renamed;
+use crate::journal::Journal;
+use crate::journal::entry::Entry;
 use crate::journal::filter::Filter;
-use crate::journal::{Entry, Journal};
-use crate::server::Shared;
-use crate::server::control::{refusal, wish};
-use crate::server::http::{Reply, Request};
+use crate::server::control::request::{parse_body, refusal};
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 
-/// Entries of the journal that one answer holds when nobody says how many.
+/// Default of the parameter `limit`, in entries.
 const USUAL_ENTRIES: usize = 1000;
 
-/// There are later entries than these.
-pub(crate) const MORE: HeaderName = HeaderName::from_static("x-more");
+/// Header of a reply that is not the last page.
+pub(crate) const MORE: HeaderName = HeaderName::from_static("x-has-more");
 
-/// So many entries after that number are forgotten.
-const LOST: HeaderName = HeaderName::from_static("x-lost");
+/// Header with the number of entries after `since` that were dropped.
+const LOST: HeaderName = HeaderName::from_static("x-dropped");
 
-/// One entry a line; with `follow=1` the new ones too as they come, as server-sent events.
+/// Returns entries, one JSON object per line; with `follow=1`, streams stored and new entries as server-sent events.
 pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     let mut filter = Map::new();
     let (mut most, mut follow) = (None, false);
     for (name, value) in &request.query {
         match (name.as_str(), value.parse::<u64>()) {
             ("limit", Ok(limit)) => most = Some(usize::try_from(limit).unwrap_or(usize::MAX)),
-            ("follow", Ok(wish)) => follow = wish > 0,
+            ("follow", Ok(number)) => follow = number > 0,
             ("limit" | "follow" | "since" | "cause" | "status", Err(_)) => {
-                let text = format!("{name} is a number, not {value:?}; follow=1 follows");
+                let text = format!("{name} is {value:?}; send a number, such as follow=1 or limit=100");
                 return refusal(StatusCode::BAD_REQUEST, &text);
             }
             ("since" | "cause" | "status", Ok(number)) => drop(filter.insert(name.clone(), number.into())),
@@ -41,15 +43,18 @@ pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     }
     let filter: Filter = match serde_json::from_value(Value::Object(filter)) {
         Ok(filter) => filter,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("{error}, `limit`, `follow`")),
+        Err(error) => {
+            let text = renamed::explain(renamed::JOURNAL_KINDS, format!("{error}, `limit`, `follow`"));
+            return refusal(StatusCode::BAD_REQUEST, &text);
+        }
     };
     let journal = Arc::clone(&shared.world.journal);
     if follow && most.is_some() {
-        return refusal(StatusCode::BAD_REQUEST, "follow=1 has no end, so it takes no limit");
+        return refusal(StatusCode::BAD_REQUEST, "follow=1 and limit exclude each other; send one of them");
     }
     let most = most.unwrap_or(USUAL_ENTRIES);
     if follow {
-        // A browser that comes back says what it has seen.
+        // A browser sends the id of the last received event when it reconnects.
         let seen = request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or_default();
         let filter = Filter { since: filter.since.max(seen), ..filter };
         return Reply::events(journal, filter, shared.world.stopped());
@@ -59,20 +64,20 @@ pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     entries.truncate(most);
     let lines = entries.iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
     let mut reply = Reply::new(StatusCode::OK, "application/x-ndjson", lines);
-    // Whoever reads on from a number hears of what was forgotten since.
-    let lost = journal.lost_since(filter.since);
-    reply.headers.extend(lost.map(|lost| (LOST, HeaderValue::from(lost))));
+    // A client that continues at `since` is informed of the entries that were dropped since.
+    let dropped = journal.lost_since(filter.since);
+    reply.headers.extend(dropped.map(|dropped| (LOST, HeaderValue::from(dropped))));
     reply.headers.extend(is_more.then_some((MORE, HeaderValue::from_static("1"))));
     reply
 }
 
-/// What a client's developer should hear of.
+/// Returns the unmatched requests and the members without effect, counted over the stored entries.
 pub(crate) fn report(shared: &Shared, _: &Request) -> Reply {
     let entries = shared.world.journal.entries(&Filter::default(), usize::MAX);
     Reply::json(&crate::journal::usage_report::summary(&entries))
 }
 
-/// An entry as a line of JSON.
+/// Writes an entry as one line of JSON, without a line feed.
 pub(crate) fn line(entry: &Entry) -> String {
     serde_json::to_string(entry).unwrap_or_default()
 }
@@ -82,9 +87,9 @@ pub(crate) fn line(entry: &Entry) -> String {
 struct Expectation {
     #[serde(default, rename = "match")]
     filter: Filter,
-    /// How often: exactly. Once or more when nothing is said.
+    /// Exact number of matching entries; at least one if absent.
     times: Option<usize>,
-    /// How long it may take, in seconds of the machine; for what must not come more often, how long is looked.
+    /// Timeout in seconds of machine time (default: 0). With `times`, the whole period is checked for surplus entries.
     #[serde(default)]
     within: f64,
 }
@@ -92,32 +97,41 @@ struct Expectation {
 /// Longest wait for an expectation, in seconds.
 const LONGEST_EXPECTATION: f64 = 60.0;
 
-/// Answers with the entry that was expected; 417 when it did not come in time, with what came instead.
+/// Waits for the expected entries and returns them; 417 with the names of similar entries if the expectation fails.
 pub(crate) async fn expect(shared: &Shared, request: &Request) -> Reply {
-    let wish = match wish::<Expectation>(&request.body, r#"{"match": {"kind": "request"}, "within": 5}"#) {
-        Ok(wish) if (0.0..=LONGEST_EXPECTATION).contains(&wish.within) => wish,
-        Ok(_) => return refusal(StatusCode::BAD_REQUEST, "within is between 0 and 60 seconds"),
+    let expectation = match parse_body::<Expectation>(&request.body, r#"{"match": {"kind": "request"}, "within": 5}"#) {
+        Ok(parsed) if (0.0..=LONGEST_EXPECTATION).contains(&parsed.within) => parsed,
+        Ok(parsed) => {
+            let text = format!("within {} is out of range; send 0 to 60 seconds", parsed.within);
+            return refusal(StatusCode::BAD_REQUEST, &text);
+        }
         Err(refused) => return refused,
     };
-    let (journal, limit) = (&shared.world.journal, Duration::from_secs_f64(wish.within));
-    let Some(times) = wish.times else {
-        return match journal.wait_for(&wish.filter, limit).await {
+    let Expectation { filter, times, within } = expectation;
+    let (journal, limit) = (&shared.world.journal, Duration::from_secs_f64(within));
+    let Some(times) = times else {
+        return match journal.wait_for(&filter, limit).await {
             Some(entry) => Reply::json(&entry),
-            None => failed(journal, wish.filter, "nothing like that came in time"),
+            None => failed(journal, filter, &format!("no entry matched within {within} s")),
         };
     };
-    // One more than that would be too many.
-    let came = journal.wait_for_many(&wish.filter, times.saturating_add(1), limit).await;
-    match came.len() {
-        found if found == times => Reply::json(&json!({"times": times, "entries": came})),
-        found if found > times => failed(journal, wish.filter, &format!("it came more often than {times} times")),
-        found => failed(journal, wish.filter, &format!("it came {found} times in that time, not {times}")),
+    // One surplus entry fails the expectation.
+    let entries = journal.wait_for_many(&filter, times.saturating_add(1), limit).await;
+    match entries.len() {
+        found if found == times => Reply::json(&json!({"times": times, "entries": entries})),
+        found if found > times => {
+            failed(journal, filter, &format!("more than {times} entries matched; expected exactly {times}"))
+        }
+        found => {
+            failed(journal, filter, &format!("{found} entries matched within {within} s; expected exactly {times}"))
+        }
     }
 }
 
-fn failed(journal: &Journal, filter: Filter, what: &str) -> Reply {
+/// Refuses an expectation, with the names of entries that match all filters except `name` and `path`.
+fn failed(journal: &Journal, filter: Filter, reason: &str) -> Reply {
     let near = Filter { name: None, path: None, ..filter };
-    let came: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
-    let text = json!({"error": what, "came_instead": came}).to_string();
+    let names: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
+    let text = json!({"error": reason, "came_instead": names}).to_string();
     Reply::new(StatusCode::EXPECTATION_FAILED, "application/json", text)
 }

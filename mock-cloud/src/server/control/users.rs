@@ -1,13 +1,13 @@
-//! What people do with their accounts, without a client.
+//! Control calls that change users.
 
 use ezlo_protocol::secret::Password;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::server::Shared;
-use crate::server::control::{refusal, wish};
-use crate::server::http::{Reply, Request};
+use crate::server::control::request::{parse_body, refusal};
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,24 +15,30 @@ struct NewPassword {
     password: Password,
 }
 
-/// Longest password, in characters, as when an account is made.
+/// Longest password, in characters. The limit of new accounts is the same.
 const LONGEST: usize = 128;
 
+/// Changes the password of a user.
 pub(crate) fn password(shared: &Shared, name: &str, request: &Request) -> Reply {
-    let wish: NewPassword = match wish(&request.body, "") {
-        Ok(wish) => wish,
-        // What serde says may show what it read.
-        Err(_) => return refusal(StatusCode::BAD_REQUEST, "send {\"password\": \"new-password\"}"),
+    let parsed: NewPassword = match parse_body(&request.body, "") {
+        Ok(parsed) => parsed,
+        // The text of serde's error can contain the password.
+        Err(_) => {
+            return refusal(StatusCode::BAD_REQUEST, "the body is invalid; send {\"password\": \"new-password\"}");
+        }
     };
-    if !(1..=LONGEST).contains(&wish.password.expose().chars().count()) {
-        return refusal(StatusCode::BAD_REQUEST, "a password has 1 to 128 characters");
+    let length = parsed.password.expose().chars().count();
+    if !(1..=LONGEST).contains(&length) {
+        let text = format!("the password has {length} characters; send 1 to 128 characters");
+        return refusal(StatusCode::BAD_REQUEST, &text);
     }
     let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else {
-        return refusal(StatusCode::BAD_REQUEST, "the name is not UTF-8");
+        return refusal(StatusCode::BAD_REQUEST, &format!("user name {name:?} is not UTF-8"));
     };
-    if shared.world.accounts().set_password(&name, &wish.password) {
+    if shared.world.accounts().set_password(&name, &parsed.password) {
         Reply::json(&json!({"changed": name}))
     } else {
-        refusal(StatusCode::NOT_FOUND, "no user has that name; GET /endpoints lists those of the world file")
+        let text = format!("no user has the name {name:?}; GET /endpoints lists the users of the world file");
+        refusal(StatusCode::NOT_FOUND, &text)
     }
 }

@@ -1,47 +1,22 @@
-//! Worlds at run time: copied, kept, put back.
+//! Control calls for forks, snapshots and exports of worlds.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::mock_cloud::{MockCloud, Snapshot};
-use crate::server::Shared;
-use crate::server::control::{refusal, wish};
-use crate::server::http::{Reply, Request};
+use crate::server::control::request::{parse_body, refusal};
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 
-/// Copies of a world that may run at once; each has listeners of its own.
+/// Most forks at a time. Each fork has listeners of its own.
 const MOST_COPIES: usize = 64;
-/// States that may be kept of a world and its copies.
+/// Most snapshots of a world and its forks.
 const MOST_STATES: usize = 64;
-/// Longest name of a state, in bytes.
+/// Longest name of a snapshot, in bytes.
 const LONGEST_NAME: usize = 64;
-
-/// Copies of the world and states of it.
-#[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Inner>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// Copies that were ever made.
-    made: u64,
-    copies: BTreeMap<u64, MockCloud>,
-    states: BTreeMap<String, Snapshot>,
-}
-
-impl Kept {
-    /// The copy of that number.
-    pub(crate) fn copy(&self, id: u64) -> Option<Arc<Shared>> {
-        self.lock().copies.get(&id).map(|copy| Arc::clone(copy.shared()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,83 +24,95 @@ struct Named {
     name: String,
 }
 
+/// Lists the world, its forks and the names of the snapshots.
 pub(crate) fn list(shared: &Shared, _: &Request) -> Reply {
-    let kept = shared.kept.lock();
+    let table = shared.forks.lock();
     let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": shared.world.with_current_passwords(ready)}));
-    let copies = kept
-        .copies
+    let forks = table
+        .forks
         .iter()
-        .map(|(id, copy)| json!({"id": id, "ready": copy.shared().world.with_current_passwords(copy.ready())}));
-    let worlds: Vec<_> = own.into_iter().chain(copies).collect();
-    Reply::json(&json!({"worlds": worlds, "states": kept.states.keys().collect::<Vec<_>>()}))
+        .map(|(id, fork)| json!({"id": id, "ready": fork.shared().world.with_current_passwords(fork.ready())}));
+    let worlds: Vec<_> = own.into_iter().chain(forks).collect();
+    Reply::json(&json!({"worlds": worlds, "states": table.snapshots.keys().collect::<Vec<_>>()}))
 }
 
-fn nowhere() -> Reply {
-    refusal(StatusCode::NOT_FOUND, "no world has that number; GET /worlds lists them")
+fn no_such_world(id: &str) -> Reply {
+    refusal(StatusCode::NOT_FOUND, &format!("no world has the number {id:?}; GET /worlds lists the worlds"))
 }
 
-/// A number as it is written everywhere: +1 and 01 are none.
+/// Parses the number of a world in its only spelling: `+1` and `01` are invalid.
 fn number(id: &str) -> Option<u64> {
     id.parse().ok().filter(|number: &u64| number.to_string() == id)
 }
 
-/// What becomes of the world of that number.
+/// Runs `act` with the world of a number; `None` if there is no such world.
 fn on<R>(shared: &Shared, id: &str, act: impl FnOnce(&Shared) -> R) -> Option<R> {
     match number(id)? {
         0 => Some(act(shared)),
-        id => shared.kept.lock().copies.get(&id).map(|copy| act(copy.shared())),
+        id => shared.forks.lock().forks.get(&id).map(|fork| act(fork.shared())),
     }
 }
 
+/// Starts a fork and returns its number and its ready line.
 pub(crate) async fn fork(shared: &Shared, id: &str) -> Reply {
-    // Before anything is copied.
-    if shared.kept.lock().copies.len() >= MOST_COPIES {
-        let text = format!("there are {MOST_COPIES} copies already; DELETE /worlds/1 ends one");
+    // The limit is checked before the state is copied.
+    if shared.forks.lock().forks.len() >= MOST_COPIES {
+        let text = format!("{MOST_COPIES} forks exist already, which is the limit; DELETE /worlds/{{id}} ends one");
         return refusal(StatusCode::CONFLICT, &text);
     }
-    let Some(copying) = on(shared, id, Shared::forking) else { return nowhere() };
-    match copying.await {
-        Ok(copy) => {
-            let mut kept = shared.kept.lock();
-            kept.made += 1;
-            let id = kept.made;
-            let answer = Reply::json(&json!({"id": id, "ready": copy.ready()}));
-            kept.copies.insert(id, copy);
-            answer
+    let Some(starting) = on(shared, id, |shared| (shared.services.fork)(shared)) else { return no_such_world(id) };
+    match starting.await {
+        Ok(fork) => {
+            let mut table = shared.forks.lock();
+            table.created += 1;
+            let id = table.created;
+            let reply = Reply::json(&json!({"id": id, "ready": fork.ready()}));
+            table.forks.insert(id, fork);
+            reply
         }
-        Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }
 }
 
+/// Parses the name of a snapshot from the body.
 fn named(request: &Request) -> Result<String, Reply> {
-    let Named { name } = wish(&request.body, r#"{"name": "before"}"#)?;
+    let Named { name } = parse_body(&request.body, r#"{"name": "before"}"#)?;
     let is_name = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains('/');
-    if is_name { Ok(name) } else { Err(refusal(StatusCode::BAD_REQUEST, "a name is 1 to 64 bytes, without /")) }
+    if is_name {
+        return Ok(name);
+    }
+    let text = format!("the snapshot name {name:?} is invalid; send 1 to {LONGEST_NAME} bytes without /");
+    Err(refusal(StatusCode::BAD_REQUEST, &text))
 }
 
+/// Stores the state of a world as a snapshot.
 pub(crate) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
     let name = match named(request) {
         Ok(name) => name,
         Err(refused) => return refused,
     };
-    let Some(state) = on(shared, id, Shared::snapshot) else { return nowhere() };
-    let states = &mut shared.kept.lock().states;
+    let Some(state) = on(shared, id, |shared| Arc::new(shared.world.snapshot())) else { return no_such_world(id) };
+    let states = &mut shared.forks.lock().snapshots;
     if states.len() >= MOST_STATES && !states.contains_key(&name) {
-        let text = format!("there are {MOST_STATES} states already; DELETE /states/NAME forgets one");
+        let text =
+            format!("{MOST_STATES} snapshots exist already, which is the limit; DELETE /states/{{name}} deletes one");
         return refusal(StatusCode::CONFLICT, &text);
     }
     states.insert(name.clone(), state);
     Reply::json(&json!({"kept": name}))
 }
 
-/// A world that is several processes cannot be put back by one of them.
+/// Refuses a restore or reset of a cluster: one process cannot replace the state of the others.
 fn is_one_of_many(shared: &Shared, id: &str) -> Option<Reply> {
     let is = shared.world.backplane().is_some() && number(id) == Some(0);
     is.then(|| {
-        refusal(StatusCode::CONFLICT, "this world is several processes; put a copy back, POST /worlds/0/fork makes one")
+        let text =
+            "world 0 runs as a cluster and cannot be restored or reset; use a fork, POST /worlds/0/fork starts one";
+        refusal(StatusCode::CONFLICT, text)
     })
 }
 
+/// Replaces the state of a world by a snapshot.
 pub(crate) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
     if let Some(refused) = is_one_of_many(shared, id) {
         return refused;
@@ -134,50 +121,59 @@ pub(crate) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
         Ok(name) => name,
         Err(refused) => return refused,
     };
-    let Some(state) = shared.kept.lock().states.get(&name).cloned() else {
-        return refusal(StatusCode::NOT_FOUND, "no state of that name is kept; GET /worlds lists them");
+    let Some(state) = shared.forks.lock().snapshots.get(&name).cloned() else {
+        return no_such_snapshot(&name);
     };
-    match on(shared, id, |world| world.restore(&state)) {
+    match on(shared, id, |shared| shared.world.restore(&state)) {
         Some(()) => Reply::json(&json!({"restored": name})),
-        None => nowhere(),
+        None => no_such_world(id),
     }
 }
 
+/// Returns the whole state of a world as one document.
 pub(crate) fn export(shared: &Shared, id: &str) -> Reply {
     match on(shared, id, Shared::export) {
         Some(document) => Reply::new(StatusCode::OK, "application/json", document),
-        None => nowhere(),
+        None => no_such_world(id),
     }
 }
 
+/// Restores the initial state of a world.
 pub(crate) fn reset(shared: &Shared, id: &str) -> Reply {
     if let Some(refused) = is_one_of_many(shared, id) {
         return refused;
     }
     match on(shared, id, Shared::reset) {
         Some(()) => Reply::json(&json!({"reset": true})),
-        None => nowhere(),
+        None => no_such_world(id),
     }
 }
 
+/// Ends a fork.
 pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
     match number(id) {
-        Some(0) => refusal(StatusCode::CONFLICT, "this world ends with the program"),
-        Some(id) => match shared.kept.lock().copies.remove(&id) {
-            Some(copy) => {
-                drop(copy);
-                Reply::json(&json!({"ended": id}))
+        Some(0) => refusal(StatusCode::CONFLICT, "world 0 cannot be ended; it ends with the process"),
+        Some(number) => match shared.forks.lock().forks.remove(&number) {
+            Some(fork) => {
+                drop(fork);
+                Reply::json(&json!({"ended": number}))
             }
-            None => nowhere(),
+            None => no_such_world(id),
         },
-        None => nowhere(),
+        None => no_such_world(id),
     }
 }
 
+/// Deletes a snapshot.
 pub(crate) fn forget(shared: &Shared, name: &str) -> Reply {
     let name = percent_decode_str(name).decode_utf8_lossy();
-    match shared.kept.lock().states.remove(&*name) {
+    match shared.forks.lock().snapshots.remove(&*name) {
         Some(_) => Reply::json(&json!({"forgotten": name})),
-        None => refusal(StatusCode::NOT_FOUND, "no state of that name is kept; GET /worlds lists them"),
+        None => no_such_snapshot(&name),
     }
+}
+
+fn no_such_snapshot(name: &str) -> Reply {
+    let text = format!("no snapshot has the name {name:?}; GET /worlds lists the snapshots as `states`");
+    refusal(StatusCode::NOT_FOUND, &text)
 }

@@ -1,4 +1,4 @@
-//! What goes wrong with answers: others in their place, and some that no library would write.
+//! Faults of HTTP responses: replaced, truncated and malformed ones.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use http_body_util::BodyExt as _;
 
 use crate::faults::http_raw::Raw;
 use crate::faults::kinds::FaultKind;
-use crate::server::http::{Reply, full};
-use crate::server::{ConnectionSlot, Shared};
+use crate::server::http::message::{Reply, full};
+use crate::server::shared::{ConnectionSlot, Shared};
 
-/// Pieces that a slow head comes in.
+/// Number of pieces of a slow response head.
 const PIECES: usize = 10;
-/// What comes after the end of an answer that is longer than it says.
+/// The bytes after the end of a body that is longer than its declared length.
 const MORE: &str = "{\"and\": \"more\"}";
-/// A length that is none.
+/// An invalid `content-length`.
 const NO_LENGTH: &str = "many";
 
-/// What comes in place of the answer, whatever that would be.
+/// Returns the response that replaces the one of the handler; `None` if the fault does not replace it.
 pub(crate) fn replacement_response(fault: &FaultKind) -> Option<Reply> {
     Some(match fault {
         FaultKind::Status { status, retry_after } => {
@@ -42,7 +42,7 @@ pub(crate) fn replacement_response(fault: &FaultKind) -> Option<Reply> {
     })
 }
 
-/// The answer with what goes wrong about its bytes.
+/// Applies a fault to the bytes of a response.
 pub(crate) async fn apply_response_fault(
     fault: &FaultKind,
     shared: &Shared,
@@ -56,15 +56,15 @@ pub(crate) async fn apply_response_fault(
             exchange.tamper.answer(raw);
             reply
         }
-        // The others come before the answer, or in place of it.
+        // The other faults act before the handler or replace its response.
         _ => answer,
     }
 }
 
-/// The bytes of the answer with that fault, and the answer itself for the library.
+/// Returns the bytes of a response with the fault, and the response itself for hyper.
 async fn raw(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
     let Reply { status, headers, body } = reply;
-    // A body without end has a beginning.
+    // An endless body is not collected.
     let body = match hyper::body::Body::size_hint(&body).exact() {
         Some(_) => body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
         None => Bytes::new(),
@@ -102,6 +102,7 @@ async fn raw(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
     (Raw { pieces }, Reply { status, headers, body: full(body) })
 }
 
+/// Splits a response head into delayed pieces.
 fn slowly(head: &str, millis: u64, body: &Bytes) -> Vec<(Duration, Bytes)> {
     let pause = Duration::from_millis(millis) / u32::try_from(PIECES).unwrap_or(1);
     let length = head.len().div_ceil(PIECES).max(1);

@@ -1,4 +1,4 @@
-//! The journal as a stream.
+//! The journal as a stream of server-sent events.
 
 use crate::server::control::journal::line;
 use std::sync::Arc;
@@ -13,18 +13,19 @@ use tokio::sync::watch;
 
 use crate::journal::Journal;
 use crate::journal::filter::Filter;
-use crate::server::http::Reply;
+use crate::server::http::message::Reply;
 use crate::server::ws::connection;
 
-/// Entries that a follower gets in one piece.
+/// Most entries in one frame of the stream.
 const FOLLOWED_AT_ONCE: usize = 256;
-/// How often a follower to whom nothing is said hears that it is still followed.
+/// Interval of keep-alive comments on an idle stream.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 impl Reply {
-    /// Entries of the journal as server-sent events, from those that are there to those that come, until the caller goes. A
-    /// gap is told: who reads more slowly than the journal forgets has lost something. A comment now and then finds out that
-    /// the caller has gone.
+    /// Returns a reply that streams stored and new entries as server-sent events until the client disconnects.
+    ///
+    /// An event `gap` counts the entries that the journal dropped before the client read them. A comment every 15 s detects a
+    /// closed connection.
     pub(crate) fn events(journal: Arc<Journal>, filter: Filter, stopped: watch::Receiver<bool>) -> Self {
         let newest = journal.newest();
         let frames = stream::unfold(
@@ -32,23 +33,23 @@ impl Reply {
             |(journal, mut filter, mut newest, stopped)| async move {
                 loop {
                     let seen = *newest.borrow_and_update();
-                    let lost = journal.lost_since(filter.since);
+                    let dropped = journal.lost_since(filter.since);
                     let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
                     let last = entries.last().map_or(filter.since, |last| last.seq);
                     filter.since = if entries.len() < FOLLOWED_AT_ONCE { last.max(seen) } else { last };
-                    let gap = lost.map(|lost| format!("event: gap\ndata: {{\"lost\": {lost}}}\n\n"));
+                    let gap = dropped.map(|dropped| format!("event: gap\ndata: {{\"lost\": {dropped}}}\n\n"));
                     let events = entries.iter().map(|entry| format!("id: {}\ndata: {}\n\n", entry.seq, line(entry)));
                     let text: String = gap.into_iter().chain(events).collect();
                     if !text.is_empty() {
                         return Some((Ok(Frame::data(Bytes::from(text))), (journal, filter, newest, stopped)));
                     }
-                    let news = async {
+                    let next = async {
                         tokio::select! {
                             changed = newest.changed() => changed.ok(),
                             () = connection::ended(stopped.clone()) => None,
                         }
                     };
-                    match tokio::time::timeout(SIGN_OF_LIFE, news).await {
+                    match tokio::time::timeout(SIGN_OF_LIFE, next).await {
                         Ok(changed) => changed?,
                         Err(_) => {
                             return Some((

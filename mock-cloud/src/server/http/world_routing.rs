@@ -1,48 +1,47 @@
-//! Which world a request is for, and what has to be so before it is answered.
+//! Selects the world of a request and waits for the conditions of a consistent reply in a cluster.
 
+use crate::server::http::message::world_number;
 use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::cluster::{AccountLock, Home, LeaseGuard, Unreachable};
-use crate::server::http::{Host, Reply, Request};
+use crate::server::http::message::{Host, Reply, Request};
+use crate::server::shared::{ListenerKind, Shared};
 use crate::server::vendor::routes;
-use crate::server::{ListenerKind, Shared};
+use crate::world::backplane::{AccountLock, Home, LeaseGuard, Unreachable};
 
-/// A world that a request is for.
+/// The world that a request selects.
 pub(crate) enum RoutedWorld {
-    /// The listener's own.
+    /// The world of the listener.
     This,
+    /// A fork.
     Copy(Arc<Shared>),
-    /// There is no such copy.
+    /// No fork has the number in the host name.
     Nobody,
 }
 
-/// The world that a host name means: `w1.localhost` the copy of number 1, everything else the listener's own.
+/// Selects a world by host name: `w1.localhost` is fork 1, any other name is the world of the listener.
 pub(crate) fn route_world(shared: &Shared, host: Option<&Host>) -> RoutedWorld {
     match host.and_then(|host| world_number(&host.name())) {
         None | Some(0) => RoutedWorld::This,
-        Some(number) => shared.kept.copy(number).map_or(RoutedWorld::Nobody, RoutedWorld::Copy),
+        Some(number) => shared.forks.fork(number).map_or(RoutedWorld::Nobody, RoutedWorld::Copy),
     }
 }
 
-/// The number in `w1.localhost`.
-pub(crate) fn world_number(name: &str) -> Option<u64> {
-    name.strip_suffix(".localhost")?.strip_prefix('w')?.parse().ok()
-}
-
-/// Why a request is not answered here now.
+/// The reason that this process cannot answer a request now.
 pub(crate) enum Unavailable {
-    /// The hub's own ports are where it lives.
+    /// Another process has the hub and its ports.
     Elsewhere,
+    /// The cluster cannot be reached.
     Unreachable,
 }
 
 impl Unavailable {
+    /// Returns the refusal, status 503.
     pub(crate) fn reply(&self) -> Reply {
         let text = match self {
-            Self::Elsewhere => "The hub lives in another process of this cloud",
-            Self::Unreachable => "The other processes of this cloud cannot be asked",
+            Self::Elsewhere => "The hub is in another process of this cloud",
+            Self::Unreachable => "The other processes of this cloud cannot be reached",
         };
         Reply::error(StatusCode::SERVICE_UNAVAILABLE, text)
     }
@@ -50,13 +49,14 @@ impl Unavailable {
 
 impl From<Unreachable> for Unavailable {
     fn from(error: Unreachable) -> Self {
-        tracing::warn!(%error, "a request cannot be answered");
+        tracing::warn!(%error, "request refused: cluster unreachable");
         Self::Unreachable
     }
 }
 
-/// Waits until everything is known that another process of this cloud has told anybody. The hub of a port of its own has to
-/// live here, and to do so until what is done to it is kept.
+/// Waits until this process has applied all changes that other processes acknowledged.
+///
+/// On a hub's own port, the hub must be in this process. The returned guard detects a move before the changes are durable.
 pub(crate) async fn ensure_local(shared: &Shared, surface: &ListenerKind) -> Result<LeaseGuard, Unavailable> {
     let Some(backplane) = shared.world.backplane() else { return Ok(LeaseGuard::everywhere()) };
     match surface.hub() {
@@ -73,7 +73,8 @@ pub(crate) async fn ensure_local(shared: &Shared, surface: &ListenerKind) -> Res
     }
 }
 
-/// Waits for the turn of a request that changes accounts. Nobody waits for one that has not come whole.
+/// Acquires the cluster-wide account lock for a request that changes accounts. The caller has read the whole request, so a
+/// slow client does not hold the lock.
 pub(crate) async fn acquire_account_lock(
     shared: &Shared,
     surface: &ListenerKind,

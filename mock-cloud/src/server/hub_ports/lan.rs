@@ -1,4 +1,4 @@
-//! The hub's local ports: calls by WebSocket and by HTTP on the same port, with the hub's own login.
+//! The hub's local port: calls by WebSocket and by HTTP, with the hub's own login.
 
 use crate::evidence::policy;
 use crate::journal::shown::shown_path;
@@ -23,37 +23,40 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::faults::kinds::FaultKind;
+use crate::faults::point::INJECTED;
 use crate::journal::usage_report;
-use crate::server::http::{Reply, Request};
+use crate::server::http::message::{Reply, Request};
 use crate::wire::frame_writer;
 use crate::wire::frame_writer::ReplyRoute;
 use crate::world::World;
 use crate::world::hub_actor::HubActor;
 use crate::world::hub_actor::OpenHttpRequest;
-use crate::world::hub_actor::relay_calls::INJECTED;
 use crate::world::outbox::{Link, LinkKind, Out};
 use ezlo_hub_sim::json::RawJson;
 use ezlo_hub_sim::{Local, decode};
 
-/// A call by HTTP, with how its answer is known.
+/// An HTTP call of the local port, with its evidence.
 pub(crate) struct LanCall {
+    /// Path, with `{}` for a variable rest.
     pub(crate) path: &'static str,
+    /// Evidence level of the reply.
     pub(crate) evidence: Evidence,
+    /// Source of the evidence.
     pub(crate) source: &'static str,
 }
 
-/// Every call by HTTP.
+/// All HTTP calls of the local port.
 pub(crate) const CALLS: &[LanCall] = &[
     LanCall { path: "/v1/request", evidence: Evidence::Vendor, source: "the vendor's note on the hub's HTTP server" },
     LanCall { path: "/v1/method/{}", evidence: Evidence::Vendor, source: "the vendor's note on the hub's HTTP server" },
     LanCall {
         path: "/v1/broadcasts",
         evidence: Evidence::Inferred,
-        source: "the vendor's note has the path; how broadcasts are told apart is inferred",
+        source: "the vendor's note has the path; the separation of broadcasts is inferred",
     },
 ];
 
-/// Answers an HTTP request to a hub (the vendor's note on its HTTP server, and what users run on port 17000).
+/// Answers an HTTP request to a hub (the vendor's note on the HTTP server, users' commands for port 17000).
 pub(crate) fn answer(world: &Arc<World>, hub: &Arc<HubActor>, request: &Request, open: OpenHttpRequest) -> Reply {
     if hub.local != Local::Full {
         return Reply::not_found();
@@ -62,7 +65,7 @@ pub(crate) fn answer(world: &Arc<World>, hub: &Arc<HubActor>, request: &Request,
         Some(front) => request.path.starts_with(front),
         None => call.path == request.path,
     });
-    let refusal = call.and_then(|call| crate::server::vendor::routes::unproven(world, call.path, call.evidence));
+    let refusal = call.and_then(|call| crate::server::credentials::unproven(world, call.path, call.evidence));
     if let Some(refusal) = refusal {
         return refusal;
     }
@@ -84,13 +87,15 @@ pub(crate) fn answer(world: &Arc<World>, hub: &Arc<HubActor>, request: &Request,
 
 fn unanswered(world: &World, request: &Request) -> Reply {
     const KNOWN: &[&str] = &["POST /v1/request", "GET /v1/broadcasts", "GET /v1/method/hub.info.get"];
-    let asked = format!("{} {}", request.method, request.path);
+    let request_line = format!("{} {}", request.method, request.path);
     let known = KNOWN.iter().map(|known| (*known).to_owned());
-    usage_report::record_unmatched(&world.journal, &shown_path(&request.path), &asked, known);
+    usage_report::record_unmatched(&world.journal, &shown_path(&request.path), &request_line, known);
     Reply::not_found()
 }
 
-/// Basic credentials come before the two headers; none are needed with anonymous access.
+/// Returns whether the request's credentials open the hub.
+///
+/// Basic credentials take precedence over the headers `user` and `token`. Anonymous access needs no credentials.
 fn is_allowed(world: &World, hub: &HubActor, request: &Request) -> bool {
     let basic = request.header("authorization").and_then(basic_credentials).map(|encoded| {
         let decoded = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -103,7 +108,7 @@ fn is_allowed(world: &World, hub: &HubActor, request: &Request) -> bool {
     }
 }
 
-/// What stands after the scheme, whose case does not matter.
+/// Returns the encoded part of a Basic header value. The scheme is case-insensitive.
 fn basic_credentials(value: &str) -> Option<&str> {
     let (scheme, encoded) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("basic").then_some(encoded)
@@ -117,9 +122,9 @@ fn posted(world: &Arc<World>, hub: &Arc<HubActor>, body: &[u8]) -> Reply {
     }
 }
 
-/// The body is the answer as on the local socket; 500 when it holds an error (that it is sent then too is inferred).
+/// Runs a call and returns its reply as on the local WebSocket. The status is 500 for an error; its body is inferred.
 fn called(_world: &Arc<World>, hub: &Arc<HubActor>, envelope: &Envelope<'_>) -> Reply {
-    // An HTTP answer that never comes is a connection that hangs: `half_open` is that.
+    // `drop_reply` has no effect on HTTP; the fault `unresponsive` simulates a missing HTTP response.
     let can = |fault: &FaultKind| *fault != FaultKind::DropReply;
     let outcome = match hub.call_fault(envelope, "lan", "", String::new, can) {
         Some(FaultKind::RpcError { code, data }) => Err(RpcError::new(code, &data, INJECTED)),
@@ -129,14 +134,14 @@ fn called(_world: &Arc<World>, hub: &Arc<HubActor>, envelope: &Envelope<'_>) -> 
     Reply::new(status, "application/json", hub.reply_text(envelope, &outcome, ReplyRoute::Local))
 }
 
-/// Method by path, with slashes (the note) or dots (what users run); parameters by query.
+/// Runs a method given by path, with slashes (the vendor's note) or dots (users). The query holds the parameters.
 fn by_path(world: &Arc<World>, hub: &Arc<HubActor>, method: &str, query: &[(String, String)]) -> Reply {
     let Ok(method) = percent_encoding::percent_decode_str(method).decode_utf8() else {
         return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8");
     };
     let method = method.trim_end_matches('/').replace('/', ".");
     let params: Map<_, _> = query.iter().map(|(name, value)| parameter(name, value)).collect();
-    // The server makes the id itself.
+    // The client sends no id, so the server creates one.
     let text = json!({"id": world.random.uuid(), "method": method, "params": params}).to_string();
     match Envelope::parse(&text) {
         Ok(envelope) => called(world, hub, &envelope),
@@ -144,8 +149,10 @@ fn by_path(world: &Arc<World>, hub: &Arc<HubActor>, method: &str, query: &[(Stri
     }
 }
 
-/// `name_bool` and `name_int` are unquoted, everything else is text; a leading underscore belongs to the name. One that is
-/// neither arrives as null, and the call says "Wrong params" (users).
+/// Converts a query parameter to a parameter of the method.
+///
+/// `name_bool` and `name_int` become a boolean and an integer, all others become text. A leading underscore belongs to the
+/// name. A value that does not parse becomes null, and the call fails with "Wrong params" (users).
 fn parameter(name: &str, value: &str) -> (String, Value) {
     if let Some(name) = name.strip_suffix("_bool").filter(|name| !name.is_empty()) {
         return (name.to_owned(), value.parse::<bool>().map_or(Value::Null, Value::from));
@@ -156,7 +163,7 @@ fn parameter(name: &str, value: &str) -> (String, Value) {
     (name.to_owned(), value.into())
 }
 
-/// One JSON object a line, for as long as the client listens (the framing is inferred).
+/// Streams broadcasts as one JSON object per line until the client disconnects (the format is inferred).
 fn broadcasts(world: &Arc<World>, hub: &Arc<HubActor>, open: OpenHttpRequest) -> Reply {
     let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), world.random.uuid(), LinkKind::Local);
     let leave = Leave { hub: Arc::clone(hub), conn_id: link.conn_id.clone(), _open: open };
@@ -177,10 +184,10 @@ fn broadcasts(world: &Arc<World>, hub: &Arc<HubActor>, open: OpenHttpRequest) ->
     reply
 }
 
-/// Stops listening when the connection goes.
+/// Guard that removes the subscription when the HTTP connection ends.
 struct Leave {
     hub: Arc<HubActor>,
-    conn_id: Box<str>,
+    conn_id: Arc<str>,
     _open: OpenHttpRequest,
 }
 
@@ -195,21 +202,24 @@ impl Drop for Leave {
 pub(crate) struct LocalSession {
     hub: Arc<HubActor>,
     link: Link,
+    /// The connection may call methods and receives broadcasts.
     logged_in: bool,
-    /// Whether that was by a login, and not by anonymous access.
+    /// The connection has sent a successful login. Anonymous access does not count.
     by_login: bool,
 }
 
 impl LocalSession {
+    /// Returns the connection's UUID.
     pub(crate) fn connection(&self) -> &str {
         &self.link.conn_id
     }
 
-    /// The hub that it talks to.
+    /// Returns the hub of the local port.
     pub(crate) const fn hub(&self) -> &Arc<HubActor> {
         &self.hub
     }
 
+    /// Creates a session. With anonymous access, it needs no login.
     pub(crate) fn new(hub: Arc<HubActor>, link: Link) -> Self {
         let mut session = Self { hub, link, logged_in: false, by_login: false };
         if session.hub.read(|hub| hub.anonymous_access) {
@@ -218,26 +228,31 @@ impl LocalSession {
         session
     }
 
+    /// Returns a receiver that changes when the hub drops its local connections.
     pub(crate) fn drops(&self) -> watch::Receiver<u64> {
         self.hub.drops.subscribe()
     }
 
+    /// Returns whether the hub's server sends pings.
     pub(crate) fn pings(&self) -> bool {
         self.hub.family.pings
     }
 
+    /// Returns the sending end of the connection's queue.
     pub(crate) const fn link(&self) -> &Link {
         &self.link
     }
 
+    /// Subscribes the connection to broadcasts. Returns false if the hub has too many connections.
     fn enter(&mut self) -> bool {
         self.logged_in = self.hub.attach(self.link.clone());
         self.logged_in
     }
 
+    /// Journals and handles a text message of the client.
     pub(crate) fn on_text(&mut self, world: &Arc<World>, text: &str) {
-        let came = world.journal.came(&self.link.conn_id, text);
-        came.as_cause(|| self.on_message(world, text));
+        let received = world.journal.came(&self.link.conn_id, text);
+        received.as_cause(|| self.on_message(world, text));
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &str) {
@@ -250,9 +265,9 @@ impl LocalSession {
         };
         let method = envelope.method.as_deref().unwrap_or_default();
         let (hub, link) = (Arc::clone(&self.hub), self.link.clone());
-        let way = if hub.family.counted_messages { ReplyRoute::Relayed(&link.conn_id) } else { ReplyRoute::Local };
+        let route = if hub.family.counted_messages { ReplyRoute::Relayed(&link.conn_id) } else { ReplyRoute::Local };
         let reply = |outcome: &Result<RawJson, RpcError>| {
-            link.send(&hub.reply_text(&envelope, outcome, way));
+            link.send(&hub.reply_text(&envelope, outcome, route));
         };
         if method == LocalLogin::NAME {
             let outcome = match policy::refuse_method(world.assumptions.min_evidence, method) {
@@ -261,7 +276,7 @@ impl LocalSession {
             };
             reply(&outcome);
         } else if self.may_call() || method == InfoGet::NAME && !hub.family.login_is_global {
-            // The outcome has gone out already.
+            // `hub.call` passes the outcome to `reply`, so the returned one is not needed.
             let _ = match hub.call_fault(&envelope, "lan", &link.conn_id, String::new, |_| true) {
                 Some(FaultKind::RpcError { code, data }) => {
                     reply(&Err(RpcError::new(code, &data, INJECTED)));
@@ -271,27 +286,29 @@ impl LocalSession {
                 _ => hub.call(&envelope, reply),
             };
         } else {
-            // What a Linux hub says here is not public; EzloPi's firmware says "Bad request".
+            // The reply of a Linux hub is not public. EzloPi's firmware replies "Bad request" (EzloPi).
             let data = if hub.family.login_is_global { "rpc.params.notfound" } else { "user.permission.doesnothave" };
             reply(&Err(RpcError::known(data)));
         }
     }
 
-    /// A login somewhere else opens the hub for this connection too, where the family has it so.
+    /// Returns whether the connection may call methods.
+    ///
+    /// In families with a global login, a login on another connection also authorises this one.
     fn may_call(&mut self) -> bool {
         if !self.hub.family.login_is_global || self.hub.read(|hub| hub.anonymous_access) {
             return self.logged_in;
         }
         let unlocked = self.hub.unlocked.load(Ordering::Acquire);
         if self.logged_in && !unlocked {
-            // Somebody else closed in form, and that logged everybody out.
+            // A close frame on another connection has ended the global login.
             self.hub.detach(&self.link.conn_id);
             self.logged_in = false;
         }
         self.logged_in || unlocked && self.enter()
     }
 
-    /// The other side closed in form: where logins are the hub's, that ends them.
+    /// Handles a close frame of the client. In families with a global login, it ends the login of all connections.
     pub(crate) fn on_close(&self) {
         self.hub.unlocked.store(false, Ordering::Release);
     }
@@ -303,16 +320,16 @@ impl LocalSession {
         }
         let login: OfflineLogin = decode(params)?;
         let user = login.user.as_deref().unwrap_or_default();
-        let good = if self.hub.family.login_is_global {
-            // The user's name does not matter there; its clients send the serial.
+        let is_valid = if self.hub.family.login_is_global {
+            // The firmware ignores the user; its clients send the serial there.
             world.accounts().opens_for_any(&world.tokens, &self.hub.serial, &login.token)
         } else {
             world.accounts().opens(&world.tokens, &self.hub.serial, user, &login.token)
         };
-        if !good {
+        if !is_valid {
             return Err(RpcError::known("user.login.badpassword"));
         }
-        // Anonymous access is no login: the first one is taken all the same.
+        // Anonymous access does not count as a login, so a first login is accepted.
         let is_global = self.hub.family.login_is_global;
         if self.by_login || is_global && self.hub.unlocked.load(Ordering::Acquire) {
             let text = if is_global { "Already logged in" } else { "User has logged" };
@@ -341,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_have_their_type_in_their_name() {
+    fn suffix_of_a_query_parameter_selects_its_type() {
         assert_eq!(parameter("_id", "5f"), ("_id".into(), json!("5f")));
         assert_eq!(parameter("value_bool", "true"), ("value".into(), json!(true)));
         assert_eq!(parameter("value_int", "-7"), ("value".into(), json!(-7)));

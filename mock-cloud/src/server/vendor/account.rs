@@ -1,4 +1,4 @@
-//! The account server: the account, its users and hubs, and claiming a hub.
+//! The account server: accounts, their users and hubs, and the claim of a hub.
 
 use ezlo_protocol::cloud::account::{AccountRecord, ClaimAnswer, HubList, HubListEntry, UserList, UserRecord};
 use ezlo_protocol::mac::MacAddress;
@@ -6,8 +6,8 @@ use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::{self, Loose};
 use http::StatusCode;
 
-use crate::server::http::{Host, Reply, Request};
-use crate::server::vendor::routes::authenticate;
+use crate::server::credentials::authenticate;
+use crate::server::http::message::{Host, Reply, Request};
 use crate::world::World;
 use crate::world::accounts::owners::Ownership;
 use crate::world::accounts::{Account, Claim, ClaimError};
@@ -16,7 +16,7 @@ use crate::world::tokens::Caller;
 use ezlo_hub_sim::json::is_too_deep;
 use ezlo_hub_sim::world_file::HubKind;
 
-/// The caller, if the account in the path is theirs.
+/// Authenticates the caller and requires that the account in the path is the caller's.
 fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller, Reply> {
     let caller = authenticate(world, request)?;
     match account.parse::<u64>() {
@@ -26,6 +26,7 @@ fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller
     }
 }
 
+/// Returns the account record.
 pub(crate) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
     match own_account(world, request, parts[0]) {
         Ok(caller) => {
@@ -39,7 +40,7 @@ pub(crate) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
     }
 }
 
-/// Servers that nobody changed are those of the caller's world of names.
+/// Fills in the server names that were not changed. They follow the host of the request.
 fn with_servers(account: &Account, host: &Host) -> AccountRecord {
     let mut record = account.record.clone();
     let servers = [
@@ -56,7 +57,7 @@ fn with_servers(account: &Account, host: &Host) -> AccountRecord {
     record
 }
 
-/// The change is JSON in the query. The answer is inferred: the changed record.
+/// Changes the account record. The change is JSON in the query; the reply is the changed record (inferred).
 pub(crate) fn change(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let caller = match own_account(world, request, parts[0]) {
         Ok(caller) => caller,
@@ -78,6 +79,7 @@ pub(crate) fn change(world: &World, request: &Request, parts: &[&str]) -> Reply 
     read(world, request, parts)
 }
 
+/// Lists the users of the account.
 pub(crate) fn users(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let caller = match own_account(world, request, parts[0]) {
         Ok(caller) => caller,
@@ -94,6 +96,7 @@ pub(crate) fn users(world: &World, request: &Request, parts: &[&str]) -> Reply {
     Reply::json(&UserList { users: users.collect(), ..UserList::default() })
 }
 
+/// Lists the hubs of the account.
 pub(crate) fn hubs(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let caller = match own_account(world, request, parts[0]) {
         Ok(caller) => caller,
@@ -108,7 +111,7 @@ pub(crate) fn hubs(world: &World, request: &Request, parts: &[&str]) -> Reply {
     Reply::json(&HubList { devices: hubs.collect(), ..HubList::default() })
 }
 
-/// Numbers are text, except `Blocked`; `Name` and `Using_2G` are there for Vera firmware only.
+/// Builds an entry of the list of hubs. Numbers are text, except `Blocked`. Only Vera firmware has `Name` and `Using_2G`.
 fn entry(serial: &Serial, hub: HubSummary, ownership: Ownership, account: &Account, host: &Host) -> HubListEntry {
     let vera = hub.kind == HubKind::Vera;
     HubListEntry {
@@ -127,7 +130,7 @@ fn entry(serial: &Serial, hub: HubSummary, ownership: Ownership, account: &Accou
     }
 }
 
-/// Answers are inferred: 404 unknown serial, 403 wrong MAC or installation, 409 owned by somebody else.
+/// Claims a hub: 404 for an unknown serial, 403 for a wrong MAC or installation, 409 for an owned hub (inferred).
 pub(crate) fn claim(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let caller = match authenticate(world, request) {
         Ok(caller) => caller,

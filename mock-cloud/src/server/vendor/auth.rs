@@ -1,4 +1,4 @@
-//! The auth server: accounts are made, users log in, hosts give out session tokens.
+//! The auth server: new accounts, logins and session tokens.
 
 use ezlo_protocol::identity::IdentityPair;
 use ezlo_protocol::secret::Password;
@@ -7,18 +7,18 @@ use http::StatusCode;
 use crate::config::Profile;
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::server::http::{Host, Reply, Request, pairs};
-use crate::server::vendor::routes::{pair, unauthorized};
+use crate::server::credentials::{pair, unauthorized};
+use crate::server::http::message::{Host, Reply, Request, pairs};
 use crate::world::World;
 use crate::world::accounts::{CreateError, NewAccount, User};
 use crate::world::sessions::Session;
 use crate::world::tokens::{AuthError, Issue};
 use ezlo_hub_sim::json::JsonObjectWriter;
 
-/// `PK_App` of an account that was made with an AppKey, as in the vendor's note.
+/// `PK_App` of a request with an AppKey (the vendor's note).
 const APP: i64 = 482;
 
-/// Success as the vendor's note describes it; failures are inferred.
+/// Creates an account. The success follows the vendor's note; refusals are inferred.
 pub(crate) fn create_account(world: &World, request: &Request, _: &[&str]) -> Reply {
     let params = Params::new(request);
     let (Some(username), Some(email), Some(password)) =
@@ -31,8 +31,8 @@ pub(crate) fn create_account(world: &World, request: &Request, _: &[&str]) -> Re
         (Ok(oem), Ok(app)) => (oem, app),
     };
     let password = Password::new(password);
-    let wish = NewAccount { username, email, password: &password };
-    let created = world.accounts().create(&wish, &world.random);
+    let account = NewAccount { username, email, password: &password };
+    let created = world.accounts().create(&account, &world.random);
     match created {
         Ok(user) => {
             let (pair, _) = issue(world, &user, request, 1, oem, app);
@@ -42,6 +42,7 @@ pub(crate) fn create_account(world: &World, request: &Request, _: &[&str]) -> Re
     }
 }
 
+/// Maps an error of account creation to a refusal (inferred).
 fn refusal(error: CreateError) -> Reply {
     let (status, text) = match error {
         CreateError::Username => (StatusCode::BAD_REQUEST, "Invalid Username"),
@@ -53,7 +54,7 @@ fn refusal(error: CreateError) -> Reply {
     Reply::error(status, text)
 }
 
-/// A wrong name and a wrong password are the same 404, as on the real service.
+/// Logs a user in. A wrong name and a wrong password give the same 404, as on the real service.
 pub(crate) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let params = Params::new(request);
     let Some(hash) = params.get("SHA1Password") else {
@@ -74,7 +75,7 @@ pub(crate) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
     }
 }
 
-/// A login: its number, and what goes wrong with it of what can.
+/// Records a login. Returns its number, and the due fault among those that `can` accepts.
 fn log_in(world: &World, user: &User, request: &Request, can: impl Fn(&FaultKind) -> bool) -> (i64, Option<FaultKind>) {
     let seq = world.accounts().next_login();
     let (host, path) = (request.host.name(), request.path.as_str());
@@ -87,12 +88,12 @@ fn log_in(world: &World, user: &User, request: &Request, can: impl Fn(&FaultKind
     (seq, fault)
 }
 
-/// The number of a login that gives out no Identity.
+/// Records a login that issues no Identity and returns its number.
 pub(crate) fn login_number(world: &World, user: &User, request: &Request) -> i64 {
     log_in(world, user, request, |fault| *fault == FaultKind::EvictOthers).0
 }
 
-/// The Identity of a login, with its signature and the login's number.
+/// Records a login. Returns its Identity with the signature, and its number.
 pub(crate) fn issue(
     world: &World,
     user: &User,
@@ -118,16 +119,16 @@ pub(crate) fn issue(
     };
     let mut pair = world.tokens.issue_pair(user, &issue);
     if fault == Some(FaultKind::BadSignature) {
-        // That of what it says a second later.
+        // The signature of another Identity, issued one second later.
         pair.signature = world.tokens.issue_pair(user, &Issue { now: issue.now + 1, ..issue }).signature;
     }
     (pair, seq)
 }
 
-/// Beside the tokens: names, and what holds them together.
+/// Bytes for the member names, the server names and the punctuation.
 const LOGIN_ROOM: usize = 512;
 
-/// A [`LoginAnswer`](ezlo_protocol::cloud::account::LoginAnswer), with the phone record that an account was made with.
+/// Writes a [`LoginAnswer`](ezlo_protocol::cloud::account::LoginAnswer). A new account also has a `PK_Phone_User`.
 fn login_answer(pair: &IdentityPair, host: &Host, phone_user: Option<u64>) -> Reply {
     let mut members =
         JsonObjectWriter::with_room(pair.identity.expose().len() + pair.signature.expose().len() + LOGIN_ROOM);
@@ -143,7 +144,7 @@ fn login_answer(pair: &IdentityPair, host: &Host, phone_user: Option<u64>) -> Re
     Reply::json_text(members.end().into_bytes())
 }
 
-/// Bare text. Needs the pair; a session token is not enough.
+/// Issues a session token as plain text. The request needs Identity and signature; a session token is refused.
 pub(crate) fn session_token(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
     let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(pair, now));
@@ -158,7 +159,7 @@ pub(crate) fn session_token(world: &World, request: &Request, _: &[&str]) -> Rep
     }
 }
 
-/// Parameters from the query or, since one public client sends a form, from the body.
+/// Parameters of the query or of a form in the body, which one public client sends.
 struct Params<'a> {
     request: &'a Request,
     form: Vec<(String, String)>,
@@ -172,13 +173,14 @@ impl<'a> Params<'a> {
         Self { request, form }
     }
 
-    /// The value of a parameter that is there and not empty.
+    /// Returns the value of a parameter; `None` if it is absent or empty.
     fn get(&self, name: &str) -> Option<&str> {
         let in_form = || self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         self.request.param(name).or_else(in_form).filter(|value| !value.is_empty())
     }
 }
 
+/// Returns `PK_Oem` (default: 1).
 fn oem(params: &Params<'_>) -> Result<i64, Reply> {
     match params.get("PK_Oem") {
         None => Ok(1),
@@ -186,8 +188,10 @@ fn oem(params: &Params<'_>) -> Result<i64, Reply> {
     }
 }
 
-/// The vendor's note says an AppKey is needed, ten public clients log in without. The strict profile asks for a well-formed
-/// one when an account is made and refuses malformed ones always; the others take what comes.
+/// Returns the `PK_App` of the request's AppKey; 0 without one.
+///
+/// The vendor's note requires an AppKey, but ten public clients log in without one. The strict profile requires a well-formed
+/// AppKey for a new account and always refuses a malformed one. The other profiles accept any value.
 fn app(world: &World, params: &Params<'_>, needed: bool) -> Result<i64, Reply> {
     let key = params.get("AppKey");
     let well_formed = |key: &str| key.len() == 40 && key.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -14,17 +14,17 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::journal::usage_report;
-use crate::server::http::{Host, Reply, Request};
+use crate::server::credentials::{bearer, pair, unauthorized};
+use crate::server::http::message::{Host, Reply, Request};
 use crate::server::vendor::auth::{issue, login_number};
 use crate::server::vendor::device::relay_url;
-use crate::server::vendor::routes::{bearer, pair, unauthorized};
 use crate::world::World;
 use crate::world::accounts::User;
 use crate::world::hub_actor::HubActor;
 use crate::world::tokens::{AuthError, Caller};
 use ezlo_hub_sim::world_file::HubKind;
 
-/// The MMS pair for a token. Needs the pair; a session token is not enough.
+/// Exchanges Identity and signature for a cloud token. A session token is refused.
 pub(crate) fn exchange(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
     let checked = pair(request).ok_or(AuthError::Missing).and_then(|pair| world.tokens.check_pair(pair, now));
@@ -40,10 +40,10 @@ fn token_answer(world: &World, caller: &Caller) -> TokenAnswer {
     TokenAnswer { token: world.tokens.issue_cloud_token(caller, now, expires), ..TokenAnswer::default() }
 }
 
-/// Calls of the gateway.
+/// The calls of the RPC gateway.
 const CALLS: &[&str] = &["access_keys_sync", "controller_list", "login_with_id_and_password"];
 
-/// Answers HTTP 200 whatever happens; the envelope says what did.
+/// Answers a call of the RPC gateway. The status is always 200; `status` in the envelope is 0 for a refusal.
 pub(crate) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
     let answer = match wire::from_slice::<ApiCall>(&request.body) {
         Err(error) => Err(format!("invalid request: {error}")),
@@ -77,6 +77,7 @@ pub(crate) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
     })
 }
 
+/// Answers a call whose `Authorization` header has a valid cloud token.
 fn with_token(world: &World, request: &Request, answer: impl FnOnce(&Caller) -> Value) -> Result<Value, String> {
     let now = world.clock.unix_seconds();
     let checked = bearer(request).ok_or(AuthError::Missing);
@@ -89,7 +90,7 @@ fn with_token(world: &World, request: &Request, answer: impl FnOnce(&Caller) -> 
     }
 }
 
-/// Hubs with `data: null`, and for each hub the caller's token; the two kinds mixed, as clients have seen them.
+/// Lists the caller's hubs with `data: null` and the caller's local key for each. Both kinds are mixed (client source).
 fn access_keys(world: &World, caller: &Caller) -> Value {
     let accounts = world.accounts();
     let user_uuid = accounts.user(caller.user).map(|user| user.uuid.clone()).unwrap_or_default();
@@ -108,7 +109,7 @@ fn access_keys(world: &World, caller: &Caller) -> Value {
     wire::to_value(&AccessKeys { keys: named.collect(), ..AccessKeys::default() })
 }
 
-/// Hubs with Vera firmware are not part of the newer cloud.
+/// Returns a hub, unless it has Vera firmware: such hubs are not part of the newer cloud.
 fn ezlo_hub(world: &World, serial: &Serial) -> Option<Arc<HubActor>> {
     world.hub(serial).filter(|hub| hub.kind != HubKind::Vera)
 }
@@ -122,7 +123,7 @@ fn key(data: Field<Opaque>, entity: KeyParty, target: KeyParty) -> AccessKey {
     AccessKey { data, meta: meta.into(), ..AccessKey::default() }
 }
 
-/// The relay as hubs know it, from the address for users: another name of the vendor's, or the same one, with its port.
+/// Returns the relay address for hubs, with port, from the one for users. The vendor uses two names for one relay.
 fn raw_host(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("wss", url));
     let host = rest.split('/').next().unwrap_or_default().replace("-ui-cloud.", "-cloud.");
@@ -155,13 +156,13 @@ fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
     wire::to_value(&list)
 }
 
-/// The user with that name and clear-text password.
+/// Returns the user with this name and clear-text password.
 fn log_in(world: &World, login: &PasswordLogin) -> Option<User> {
     let hash = sha1_password(&login.user_id, &login.password);
     world.accounts().log_in(&login.user_id, hash.expose(), None)
 }
 
-/// The cloud token of a login with that number.
+/// Issues the cloud token of a login.
 fn token_for(world: &World, user: &User, seq: i64) -> TokenAnswer {
     token_answer(world, &Caller { user: user.id, account: user.account, expires: 0, seq })
 }
@@ -170,6 +171,7 @@ fn legacy(pair: IdentityPair) -> LegacyToken {
     LegacyToken { auth: pair.identity, sig: pair.signature, ..LegacyToken::default() }
 }
 
+/// Answers `login_with_id_and_password` with a cloud token, Identity and signature.
 fn gateway_login(world: &World, request: &Request, params: &Value) -> Result<Value, String> {
     let login: PasswordLogin = wire::from_value(params).map_err(|error| format!("invalid params: {error}"))?;
     let user = log_in(world, &login).ok_or("wrong user or password")?;
@@ -181,7 +183,8 @@ fn gateway_login(world: &World, request: &Request, params: &Value) -> Result<Val
     Ok(wire::to_value(&answer))
 }
 
-/// Version 1 gives the pair too, version 3 the token alone. 401 for a wrong name or password.
+/// Answers a v4 login. Version 1 returns the cloud token with Identity and signature, version 3 the token only. A wrong name
+/// or password is refused with 401.
 pub(crate) fn login_v4(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let with_pair = match parts[0] {
         "1" => true,
@@ -206,6 +209,7 @@ pub(crate) fn login_v4(world: &World, request: &Request, parts: &[&str]) -> Repl
     Reply::json(&answer)
 }
 
+/// Lists the controllers of the caller, whose cloud token is in the header `x-access-token`.
 pub(crate) fn controllers(world: &World, request: &Request, _: &[&str]) -> Reply {
     let now = world.clock.unix_seconds();
     let token = request.header("x-access-token").map(|token| token.trim().into()).ok_or(AuthError::Missing);

@@ -1,4 +1,4 @@
-//! The device server: what the cloud knows of a hub, and the locator.
+//! The device server with the records of hubs, the locator, and the legacy relay.
 
 use ezlo_protocol::cloud::hub_record::{HubRecord, LocatedHub, LocatorAnswer};
 use ezlo_protocol::secret::SessionToken;
@@ -7,19 +7,20 @@ use ezlo_protocol::wire::{Field, Loose};
 use http::StatusCode;
 
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::server::http::world_routing::world_number;
-use crate::server::http::{Host, Reply, Request};
-use crate::server::vendor::routes::{authenticate, unauthorized};
+use crate::server::credentials::{authenticate, unauthorized};
+use crate::server::http::message::world_number;
+use crate::server::http::message::{Host, Reply, Request};
 use crate::world::World;
 use crate::world::hub_actor::HubActor;
 use crate::world::tokens::{AuthError, Caller};
 use ezlo_hub_sim::world_file::HubKind;
 
-/// An address of the block for documentation: what the outside would see.
+/// Public address of the simulated house, from a block for documentation (RFC 5737).
 const EXTERNAL_IP: &str = "203.0.113.10";
+/// Local address of a simulated hub.
 const INTERNAL_IP: &str = "192.168.1.50";
 
-/// Unknown serial 404, somebody else's hub 403 (inferred).
+/// Returns the record of a hub: 404 for an unknown serial, 403 for a hub of another account (inferred).
 pub(crate) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let caller = match authenticate(world, request) {
         Ok(caller) => caller,
@@ -37,14 +38,14 @@ pub(crate) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
     })
 }
 
-/// Relays that hubs are spread over.
+/// Number of relays. The serial of a hub selects one.
 const RELAYS: u32 = 8;
 
 fn relay_number(hub: &HubActor) -> u32 {
     hub.serial.as_str().bytes().map(u32::from).sum::<u32>() % RELAYS + 1
 }
 
-/// The relay a hub is at: one of a few by serial, so that a client cannot count on one name.
+/// Returns the relay of a hub. Several names are in use, so that a client cannot rely on one.
 pub(crate) fn relay_url(hub: &HubActor, host: &Host) -> String {
     if host.is_vendors() {
         format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub))
@@ -53,12 +54,12 @@ pub(crate) fn relay_url(hub: &HubActor, host: &Host) -> String {
     }
 }
 
-/// Another relay than the one the hub was at.
+/// Returns another relay than the one of the hub.
 fn moved(hub: &HubActor, host: &Host) -> String {
     if host.is_vendors() {
         return format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub) % RELAYS + 1);
     }
-    // Another name for this machine, and for the same world on it.
+    // Another name of the same machine and of the same world.
     let (name, port) = match host.authority.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, format!(":{port}")),
         _ => (host.authority.as_str(), String::new()),
@@ -142,10 +143,10 @@ fn vera_record(hub: &HubActor, world: &World, host: &Host) -> HubRecord {
     }
 }
 
-/// Hubs that the locator tells of: far more than are behind any real address.
+/// Most hubs in a reply of the locator, far more than any real address has.
 const MOST_LOCATED: usize = 1000;
 
-/// Hubs behind the caller's address. Everybody here is behind the same one; no authentication is needed.
+/// Lists the hubs behind the caller's public address, without authentication. All callers share one address.
 pub(crate) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
     let host = &request.host;
     let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -172,7 +173,7 @@ pub(crate) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
     Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
 }
 
-/// [`legacy_relay`] with the session token in the path.
+/// Answers as [`legacy_relay`], with the session token in the path.
 pub(crate) fn legacy_relay_by_path(world: &World, _: &Request, parts: &[&str]) -> Reply {
     let token = SessionToken::new(parts.get(1).copied().unwrap_or_default());
     let checked = world.sessions().check(&token, world.clock.unix_seconds()).map(drop);
@@ -182,8 +183,9 @@ pub(crate) fn legacy_relay_by_path(world: &World, _: &Request, parts: &[&str]) -
     }
 }
 
-/// The legacy HTTP relay of Vera hubs, as far as it goes without one: it wants a session token, and no tunnel is up. Both
-/// answers are coded into a public client; what a hub itself says there is not simulated.
+/// Answers for the legacy HTTP relay of Vera hubs, which requires a session token and has no tunnel.
+///
+/// A public client handles both refusals. Replies of a hub over this relay are not simulated.
 pub(crate) fn legacy_relay(world: &World, request: &Request, _: &[&str]) -> Reply {
     if request.header("mmssession").is_none() {
         return unauthorized(AuthError::Missing);

@@ -1,42 +1,40 @@
-//! The routes of the vendor's hosts: one table, every path on every host.
+//! The table of routes of the vendor's hosts. Every path is available on every host.
 
 use crate::evidence::error_table;
 use crate::journal::shown::shown_path;
-use std::borrow::Cow;
+use crate::server::credentials::decode;
+use crate::server::credentials::unproven;
 
 use ezlo_protocol::evidence::Evidence;
-use ezlo_protocol::secret::{CloudToken, SessionToken};
-use http::header::HeaderName;
 use http::{Method, StatusCode};
 
 use crate::config::Profile;
 use crate::journal::usage_report;
-use crate::server::Shared;
-use crate::server::http::world_routing::world_number;
-use crate::server::http::{Reply, Request};
+use crate::server::http::message::world_number;
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
 use crate::server::vendor::{account, auth, cloud_api, device};
 use crate::world::World;
-use crate::world::tokens::{AuthError, Caller, ShownPair};
 
-/// What a handler gets: the world, the request, and the parts of the path where the pattern has `{}`.
+/// A handler. Its arguments are the world, the request and the parts of the path in place of `{}`.
 pub(crate) type Handler = fn(&World, &Request, &[&str]) -> Reply;
 
-/// One simulated call.
+/// A simulated call.
 pub(crate) struct Route {
     /// Name in listings and snapshots.
     pub(crate) name: &'static str,
     method: Method,
     pattern: &'static str,
-    /// How the answer is known.
+    /// Evidence level of the reply.
     pub(crate) evidence: Evidence,
-    /// Where from.
+    /// Source of the evidence.
     pub(crate) source: &'static str,
     handler: Handler,
 }
 
 macro_rules! routes {
     ($( $name:literal $method:ident $pattern:literal $evidence:ident $source:literal $handler:path; )*) => {
-        /// Every call that the vendor's hosts answer.
+        /// The calls of the vendor's hosts.
         pub(crate) static ROUTES: &[Route] = &[$( Route {
             name: $name,
             method: Method::$method,
@@ -97,33 +95,28 @@ pub(crate) fn cloud(shared: &Shared, request: &Request) -> Reply {
         }
         allowed.push(route.method.clone());
     }
-    let asked = format!("{} {}", request.method, request.path);
+    let received = format!("{} {}", request.method, request.path);
     let known = ROUTES.iter().map(|route| format!("{} {}", route.method, route.pattern));
-    usage_report::record_unmatched(&world.journal, &shown_path(&request.path), &asked, known);
+    usage_report::record_unmatched(&world.journal, &shown_path(&request.path), &received, known);
     if allowed.is_empty() { Reply::not_found() } else { Reply::method_not_allowed(&allowed) }
 }
 
-/// Whether the answer to it may change users, accounts or who owns a hub.
+/// Returns whether a request can change users, accounts or the owner of a hub.
 pub(crate) fn changes_accounts(request: &Request) -> bool {
     let path = request.path.trim_end_matches('/');
     let changes = |route: &&Route| route.method == Method::PUT || route.name == "create_account";
     ROUTES.iter().filter(changes).any(|route| route.method == request.method && parts(route.pattern, path).is_some())
 }
 
-/// The refusal of an answer that is known less well than was asked for (`min_evidence`).
-pub(crate) fn unproven(world: &World, name: &str, evidence: Evidence) -> Option<Reply> {
-    let text = ezlo_hub_sim::evidence::refusal_text(world.assumptions.min_evidence, name, evidence)?;
-    Some(Reply::error(StatusCode::NOT_IMPLEMENTED, &text))
-}
-
-/// The vendor's names and this machine's; any other name is followed too, except in the strict profile.
+/// Returns whether the host name is one of the vendor or of this machine. The strict profile refuses any other name.
 fn is_known_host(request: &Request) -> bool {
     let name = request.host.name();
     let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
     request.host.is_vendors() || is_address || name == "localhost" || world_number(&name).is_some()
 }
 
-/// The parts of the path where the pattern has `{}`; `None` when they differ. `{*}` is whatever comes, and something has to.
+/// Returns the parts of the path in place of `{}`; `None` if the path does not match. `{*}` matches the rest of the path. The
+/// slash before it is required.
 fn parts<'p>(mut pattern: &str, mut path: &'p str) -> Option<Vec<&'p str>> {
     let mut holes = Vec::new();
     while let Some(hole) = pattern.find('{') {
@@ -140,77 +133,13 @@ fn parts<'p>(mut pattern: &str, mut path: &'p str) -> Option<Vec<&'p str>> {
     (pattern == path).then_some(holes)
 }
 
-fn decode(part: &str) -> Option<Cow<'_, str>> {
-    percent_encoding::percent_decode_str(part).decode_utf8().ok()
-}
-
-/// Who asks: the pair, else the session token. The answer to a bad one is 401 for every MMS call (one public client).
-pub(crate) fn authenticate(world: &World, request: &Request) -> Result<Caller, Reply> {
-    let now = world.clock.unix_seconds();
-    let checked = match (pair(request), request.header(&SESSION)) {
-        (Some(pair), _) => world.tokens.check_pair(pair, now),
-        (None, Some(token)) => {
-            let sessions = world.sessions();
-            sessions.check(&SessionToken::new(token), now).and_then(|session| {
-                let same_host = world.profile != Profile::Strict || accepts(&session.host, &request.host.name());
-                if same_host { Ok(session.caller.clone()) } else { Err(AuthError::Bad) }
-            })
-        }
-        (None, None) => Err(AuthError::Missing),
-    };
-    checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)).map_err(unauthorized)
-}
-
-/// A session token is bound to its host, except that the account server's is taken by the device server (three clients).
-fn accepts(issuer: &str, host: &str) -> bool {
-    issuer == host || issuer.contains("account") && host.contains("device")
-}
-
-/// Name of the user whose tokens a request has, good or expired, or who logs in with it; empty when there is none.
-pub(crate) fn user_of(world: &World, request: &Request) -> String {
-    let caller = match (pair(request), request.header(&SESSION)) {
-        (Some(pair), _) => world.tokens.check_pair(pair, i64::MIN).ok(),
-        (None, Some(token)) => {
-            world.sessions().check(&SessionToken::new(token), i64::MIN).ok().map(|known| known.caller.clone())
-        }
-        (None, None) => bearer(request).and_then(|token| world.tokens.check_cloud_token(&token, i64::MIN).ok()),
-    };
-    let named = request.path.strip_prefix("/autha/auth/username/").and_then(|name| decode(name.trim_end_matches('/')));
-    caller.map(|caller| world.user_name(caller.user)).or(named.map(Cow::into_owned)).unwrap_or_default()
-}
-
-/// Headers that say who asks. Read with nearly every request.
-static IDENTITY: HeaderName = HeaderName::from_static("mmsauth");
-static SIGNATURE: HeaderName = HeaderName::from_static("mmsauthsig");
-static SESSION: HeaderName = HeaderName::from_static("mmssession");
-
-pub(crate) fn pair(request: &Request) -> Option<ShownPair<'_>> {
-    let (identity, signature) = (request.header(&IDENTITY)?.trim(), request.header(&SIGNATURE)?.trim());
-    Some(ShownPair { identity, signature })
-}
-
-pub(crate) fn bearer(request: &Request) -> Option<CloudToken> {
-    let value = request.header("authorization")?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| CloudToken::new(token.trim()))
-}
-
-pub(crate) fn unauthorized(error: AuthError) -> Reply {
-    let text = match error {
-        AuthError::Missing => "Authentication required",
-        AuthError::Bad => "Invalid identity",
-        AuthError::Expired => "Identity expired",
-    };
-    Reply::error(StatusCode::UNAUTHORIZED, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ezlo_protocol::cloud::call::{CALLS, HostRole};
 
     #[test]
-    fn paths_fit_their_patterns() {
+    fn path_patterns_yield_their_parts() {
         assert_eq!(parts("/a/{}/b/{}", "/a/x/b/y").unwrap(), ["x", "y"]);
         assert_eq!(parts("/a/{}", "/a/").unwrap(), [""]);
         assert_eq!(parts("/a/{}/{*}", "/a/x/y/z").unwrap(), ["x"]);

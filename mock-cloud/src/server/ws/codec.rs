@@ -1,5 +1,6 @@
-//! How a connection is read and written, once it speaks WebSocket: by tungstenite (the framing of tokio-tungstenite), or by framing of our own. Neither touches
-//! the socket: bytes are read into a buffer that all connections of a thread share, so that an idle one holds none.
+//! Reads and writes the frames of one WebSocket with tungstenite, without giving the library the socket.
+//!
+//! Bytes are read into a buffer that all connections of a thread share, so an idle connection holds no read buffer.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -11,83 +12,78 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::server::ws::connection::{End, MAX_MESSAGE};
-use crate::server::ws::frame_parser::{Broken, CLOSE, PONG, Reader, WsMessage, control};
+use crate::server::ws::types::{Broken, End, MAX_MESSAGE, WsMessage};
 
-/// Read buffer of the library, which each connection has and which is zeroed on every read; it grows with what it needs. The
-/// library's default is 128 KiB.
+/// Initial size of the library's read buffer, in bytes. Each connection has one, and every read zeroes it (library default:
+/// 128 KiB).
 const READ_BUFFER: usize = 1024;
-/// What is read at once from a socket.
+/// Maximum number of bytes per read from a socket.
 const SCRATCH: usize = 16 * 1024;
 
-/// Bytes, both ways.
+/// The byte stream of an upgraded connection.
 pub(crate) type Bytes = TokioIo<Upgraded>;
 
-/// What is to be done after a message was heard.
+/// The decision of a message handler after a message.
 #[derive(Debug)]
 pub(crate) enum Then {
+    /// Continue with the next message.
     Next,
-    /// What it led to goes out first.
+    /// Send queued messages before the next message is read.
     Pause,
+    /// End the connection.
     Over(End),
 }
 
-/// How hearing came to a stop.
+/// The reason why reading messages stopped.
 #[derive(Debug)]
 pub(crate) enum Stop {
+    /// The handler paused, or all received messages were handled.
     Pause,
-    /// A ping is to be answered before anything else is heard.
+    /// A pong must be sent before the next message is read.
     Ping,
+    /// The connection ends.
     Over(End),
 }
 
-/// Who hears.
+/// A function that handles each received message.
 pub(crate) type MessageHandler<'a> = dyn FnMut(&WsMessage<'_>) -> Then + Send + 'a;
 
-/// What came of some bytes.
+/// The result of decoding bytes.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Bytes that are done with.
+    /// Number of bytes that the decoder consumed.
     pub(crate) taken: usize,
-    /// `None` when there is no whole message any more.
+    /// Reason of the stop, or `None` if no complete message is left.
     pub(crate) stop: Option<Stop>,
-    has_heard: bool,
+    /// At least one message was handled.
+    has_messages: bool,
 }
 
-/// WebSocket frames of a server, as bytes. What it owes the other side (answers to pings, and to a close) goes into `owed`.
-pub(crate) trait Framing: Send {
-    fn new() -> Self;
+/// Decoder and encoder of one connection's frames. Replies to ping and close frames are written to `owed`.
+struct Framing(WebSocketContext);
 
-    /// Lets everything be heard that is in the bytes, until it is told to stop.
-    fn hear(&mut self, bytes: &mut [u8], owed: &mut Vec<u8>, hear: &mut MessageHandler<'_>) -> Outcome;
-
-    /// Writes a message as frames.
-    fn write(&mut self, message: Message, out: &mut Vec<u8>) -> io::Result<()>;
-}
-
-/// tungstenite.
-pub(crate) struct Library(WebSocketContext);
-
-/// Bytes that are there, and bytes that are to go out, as a socket.
+/// An in-memory stream: received bytes to read, and a buffer for written bytes.
 struct Memory<'a> {
-    come: &'a [u8],
-    go: &'a mut Vec<u8>,
+    incoming: &'a [u8],
+    outgoing: &'a mut Vec<u8>,
 }
 
 impl Read for Memory<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.come.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { Read::read(&mut self.come, out) }
+        if self.incoming.is_empty() {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            Read::read(&mut self.incoming, out)
+        }
     }
 }
 
 impl Write for Memory<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.go.extend_from_slice(bytes);
+        self.outgoing.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -96,7 +92,7 @@ impl Write for Memory<'_> {
     }
 }
 
-impl Framing for Library {
+impl Framing {
     fn new() -> Self {
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -105,17 +101,17 @@ impl Framing for Library {
         Self(WebSocketContext::new(Role::Server, Some(limits)))
     }
 
-    fn hear(&mut self, bytes: &mut [u8], owed: &mut Vec<u8>, hear: &mut MessageHandler<'_>) -> Outcome {
-        let mut memory = Memory { come: bytes, go: owed };
-        let mut has_heard = false;
+    fn decode(&mut self, bytes: &[u8], owed: &mut Vec<u8>, handler: &mut MessageHandler<'_>) -> Outcome {
+        let mut memory = Memory { incoming: bytes, outgoing: owed };
+        let mut has_messages = false;
         let stop = loop {
             let message = match self.0.read(&mut memory) {
                 Ok(message) => message,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => break None,
                 Err(error) => break Some(Stop::Over(on_error(&error))),
             };
-            has_heard = true;
-            let heard = match &message {
+            has_messages = true;
+            let received = match &message {
                 Message::Text(text) => WsMessage::Text(text),
                 Message::Binary(bytes) => WsMessage::Binary(bytes),
                 Message::Ping(payload) => WsMessage::Ping(payload),
@@ -124,9 +120,9 @@ impl Framing for Library {
                     WsMessage::Close(frame.as_ref().map(|frame| (frame.code.into(), frame.reason.as_str())))
                 }
             };
-            let then = hear(&heard);
+            let then = handler(&received);
             let is_answered = message.is_ping() || message.is_close();
-            // The answer is written when the library is next used.
+            // The library writes its reply only when it is used again.
             if is_answered && let Err(error) = self.0.flush(&mut memory) {
                 break Some(Stop::Over(on_error(&error)));
             }
@@ -137,12 +133,12 @@ impl Framing for Library {
                 Then::Next => {}
             }
         };
-        let left = memory.come.len();
-        Outcome { taken: bytes.len() - left, stop, has_heard }
+        let left = memory.incoming.len();
+        Outcome { taken: bytes.len() - left, stop, has_messages }
     }
 
     fn write(&mut self, message: Message, out: &mut Vec<u8>) -> io::Result<()> {
-        let mut memory = Memory { come: &[], go: out };
+        let mut memory = Memory { incoming: &[], outgoing: out };
         self.0.write(&mut memory, message).map_err(io::Error::other)?;
         self.0.flush(&mut memory).map_err(io::Error::other)
     }
@@ -168,92 +164,43 @@ impl From<Broken> for End {
     }
 }
 
-/// Framing of our own.
-pub(crate) struct Own(Reader);
-
-impl Framing for Own {
-    fn new() -> Self {
-        Self(Reader::default())
-    }
-
-    fn hear(&mut self, bytes: &mut [u8], owed: &mut Vec<u8>, hear: &mut MessageHandler<'_>) -> Outcome {
-        let (mut taken, mut has_heard) = (0, false);
-        let stop = loop {
-            let heard = match self.0.next(&mut bytes[taken..]) {
-                Ok((more, heard)) => {
-                    taken += more;
-                    heard
-                }
-                Err(broken) => break Some(Stop::Over(broken.into())),
-            };
-            let Some(heard) = heard else { break None };
-            has_heard = true;
-            match heard {
-                WsMessage::Ping(payload) => owed.extend(control(PONG, payload)),
-                WsMessage::Close(goodbye) => {
-                    let (code, reason) =
-                        goodbye.map_or((None, ""), |(code, reason)| (Some(code.to_be_bytes()), reason));
-                    let code = code.as_ref().map_or(&[][..], |code| &code[..]);
-                    owed.extend(control(CLOSE, &[code, reason.as_bytes()].concat()));
-                }
-                _ => {}
-            }
-            let (is_ping, then) = (matches!(heard, WsMessage::Ping(_)), hear(&heard));
-            self.0.forget();
-            match then {
-                Then::Over(end) => break Some(Stop::Over(end)),
-                _ if is_ping => break Some(Stop::Ping),
-                Then::Pause => break Some(Stop::Pause),
-                Then::Next => {}
-            }
-        };
-        Outcome { taken, stop, has_heard }
-    }
-
-    fn write(&mut self, message: Message, out: &mut Vec<u8>) -> io::Result<()> {
-        let frame = match message {
-            Message::Text(text) => Frame::message(text, OpCode::Data(Data::Text), true),
-            Message::Binary(bytes) => Frame::message(bytes, OpCode::Data(Data::Binary), true),
-            Message::Ping(payload) => Frame::ping(payload),
-            Message::Pong(payload) => Frame::pong(payload),
-            Message::Close(frame) => Frame::close(frame),
-            Message::Frame(frame) => frame,
-        };
-        frame.format(out).map_err(io::Error::other)
-    }
-}
-
-/// A connection that speaks WebSocket.
-pub(crate) struct Socket<F> {
+/// A WebSocket connection.
+pub(crate) struct Socket {
     stream: Bytes,
-    framing: F,
-    /// What came and is not heard yet: the beginning of a message, or more than was wanted at once.
+    framing: Framing,
+    /// Received bytes that are not decoded yet: an incomplete message, or messages after a stop.
     rest: Vec<u8>,
-    /// Whether there may be a whole message that came and is not heard.
+    /// `rest` may contain a complete message.
     has_more: bool,
+    /// Encoded pong and close frames that are not sent yet.
     owed: Vec<u8>,
-    is_over: bool,
-    /// What came is no WebSocket; nothing more of it is read as one.
+    /// No more messages are read.
+    is_ended: bool,
+    /// The peer violated the protocol or a limit. Further bytes are not decoded.
     is_broken: bool,
 }
 
 thread_local! {
+    /// The read buffer of the thread.
     static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl<F: Framing> Socket<F> {
+impl Socket {
+    /// Creates a WebSocket over an upgraded connection.
     pub(crate) fn over(stream: Bytes) -> Self {
         let (rest, owed) = (Vec::new(), Vec::new());
-        Self { stream, framing: F::new(), rest, has_more: false, owed, is_over: false, is_broken: false }
+        Self { stream, framing: Framing::new(), rest, has_more: false, owed, is_ended: false, is_broken: false }
     }
 
-    /// Lets everything be heard that has come, until it is told to stop or there is no more.
-    pub(crate) fn poll_messages(&mut self, context: &mut Context<'_>, hear: &mut MessageHandler<'_>) -> Poll<Stop> {
-        if self.is_over {
+    /// Passes all received messages to the handler.
+    ///
+    /// Completes when the handler stops, or when at least one message was handled and no complete message is left.
+    pub(crate) fn poll_messages(&mut self, context: &mut Context<'_>, handler: &mut MessageHandler<'_>) -> Poll<Stop> {
+        if self.is_ended {
             return Poll::Ready(Stop::Over(End::Closed));
         }
         if self.has_more
-            && let Some(stop) = self.parse_rest(hear)
+            && let Some(stop) = self.parse_rest(handler)
         {
             return Poll::Ready(stop);
         }
@@ -267,10 +214,10 @@ impl<F: Framing> Socket<F> {
                 Poll::Pending => None,
                 Poll::Ready(Err(_)) => Some(Stop::Over(End::Gone)),
                 Poll::Ready(Ok(())) if length == 0 => Some(Stop::Over(End::Closed)),
-                Poll::Ready(Ok(())) if self.rest.is_empty() => self.parse_buffered(&mut scratch[..length], hear),
+                Poll::Ready(Ok(())) if self.rest.is_empty() => self.parse_buffered(&scratch[..length], handler),
                 Poll::Ready(Ok(())) => {
                     self.rest.extend_from_slice(&scratch[..length]);
-                    self.parse_rest(hear)
+                    self.parse_rest(handler)
                 }
             };
             READ.set(scratch);
@@ -281,57 +228,57 @@ impl<F: Framing> Socket<F> {
         }
     }
 
-    /// Lets those be heard that are in these bytes, and keeps what is left of them.
-    fn parse_buffered(&mut self, bytes: &mut [u8], hear: &mut MessageHandler<'_>) -> Option<Stop> {
-        let Outcome { taken, stop, has_heard } = self.framing.hear(bytes, &mut self.owed, hear);
+    /// Handles the messages in the given bytes and stores the rest.
+    fn parse_buffered(&mut self, bytes: &[u8], handler: &mut MessageHandler<'_>) -> Option<Stop> {
+        let Outcome { taken, stop, has_messages } = self.framing.decode(bytes, &mut self.owed, handler);
         self.rest.extend_from_slice(&bytes[taken..]);
         self.has_more = stop.is_some();
-        self.is_over = matches!(stop, Some(Stop::Over(_)));
+        self.is_ended = matches!(stop, Some(Stop::Over(_)));
         self.is_broken = matches!(stop, Some(Stop::Over(End::Close(..))));
-        stop.or(has_heard.then_some(Stop::Pause))
+        stop.or(has_messages.then_some(Stop::Pause))
     }
 
-    /// The same, in what was left over.
-    fn parse_rest(&mut self, hear: &mut MessageHandler<'_>) -> Option<Stop> {
+    /// Handles the messages in the stored rest.
+    fn parse_rest(&mut self, handler: &mut MessageHandler<'_>) -> Option<Stop> {
         let mut rest = std::mem::take(&mut self.rest);
-        let Outcome { taken, stop, has_heard } = self.framing.hear(&mut rest, &mut self.owed, hear);
+        let Outcome { taken, stop, has_messages } = self.framing.decode(&rest, &mut self.owed, handler);
         if taken < rest.len() {
             rest.drain(..taken);
             self.rest = rest;
         }
         self.has_more = stop.is_some();
-        self.is_over = matches!(stop, Some(Stop::Over(_)));
+        self.is_ended = matches!(stop, Some(Stop::Over(_)));
         self.is_broken = matches!(stop, Some(Stop::Over(End::Close(..))));
-        stop.or(has_heard.then_some(Stop::Pause))
+        stop.or(has_messages.then_some(Stop::Pause))
     }
 
-    /// Sends frames that are made already.
+    /// Sends encoded frames.
     pub(crate) async fn put(&mut self, frames: &[u8]) -> io::Result<()> {
         self.stream.write_all(frames).await?;
         self.stream.flush().await
     }
 
-    /// Sends anything else.
+    /// Encodes and sends a message.
     pub(crate) async fn send(&mut self, message: Message) -> io::Result<()> {
         let mut frames = Vec::new();
         self.framing.write(message, &mut frames)?;
         self.put(&frames).await
     }
 
-    /// Sends what is owed.
+    /// Sends pending pong and close frames.
     pub(crate) async fn settle(&mut self) -> io::Result<()> {
         let owed = std::mem::take(&mut self.owed);
         self.put(&owed).await
     }
 
-    /// Hears nothing any more, until the other side says goodbye too, or goes. Nothing is owed to it any more.
+    /// Discards messages until the peer closes or disconnects. Pings are not answered.
     pub(crate) async fn until_gone(&mut self) {
-        let deaf = &mut |heard: &WsMessage<'_>| match heard {
+        let until_close = &mut |message: &WsMessage<'_>| match message {
             WsMessage::Close(_) => Then::Over(End::Closed),
             _ => Then::Next,
         };
         while !self.is_broken {
-            if let Stop::Over(_) = poll_fn(|context| self.poll_messages(context, deaf)).await {
+            if let Stop::Over(_) = poll_fn(|context| self.poll_messages(context, until_close)).await {
                 break;
             }
             self.owed = Vec::new();
@@ -340,6 +287,7 @@ impl<F: Framing> Socket<F> {
         while self.is_broken && matches!(self.stream.read(&mut bytes).await, Ok(1..)) {}
     }
 
+    /// Closes the sending side. Errors are ignored, because the connection ends anyway.
     pub(crate) async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;
     }

@@ -1,5 +1,7 @@
-//! WebSockets: the upgrade, and one task per connection that reads, writes and pings.
+//! The loop of a WebSocket connection: it reads, writes, pings and closes.
 
+use crate::journal::cause::at;
+use crate::server::ws::types::End;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,78 +12,58 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::server::ws::codec::{Framing, Library, Own, Socket, Stop, Then};
-use crate::server::ws::frame_parser::WsMessage;
+use crate::server::ws::codec::{Socket, Stop, Then};
 use crate::server::ws::session::Session;
+use crate::server::ws::types::WsMessage;
 use crate::server::ws::write::{closed, disturbed, drain, flush_owed, last_words, write};
 
-use crate::config;
 use crate::core::clock::Woken;
-use crate::journal;
-use crate::journal::EntryKind;
+use crate::journal::entry::EntryKind;
 use crate::world::World;
 use crate::world::outbox::{Out, Outbox, Ready, Waiting};
 
-/// Longest message taken, in bytes. The hub's own bus ends at 100 KiB; a scene or a claim is far shorter.
-pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
-/// Pings come "about every 20 s" by two public clients, which declare the socket dead after 60 s without one.
+/// Interval of pings. Two public clients document "about every 20 s" and close the connection after 60 s without a ping.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// Pings in a row that may stay without any answer before the connection counts as dead.
+/// Number of consecutive pings without any received message after which the connection counts as lost.
 const UNANSWERED_PINGS: u32 = 3;
-/// The other side is given this much of the machine's time too: a test that moves the clock by a day sends thousands of
-/// pings in a moment, and no client could answer them.
+/// Minimum real time that the peer has for an answer. Advancing the clock by a day sends thousands of pings at once, and no
+/// client could answer them in time.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
-/// How long the end of a connection may take: the fault that makes it slow takes a minute at most.
+/// Timeout for the shutdown of a connection. The fault that delays it takes at most 60 s.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(61);
 
 /// A WebSocket whose upgrade was accepted.
 pub(crate) struct Accepted {
-    /// The one that the request meant.
+    /// The world that the request addressed.
     pub(crate) world: Arc<World>,
     pub(crate) upgrade: OnUpgrade,
     pub(crate) session: Session,
     pub(crate) outbox: Outbox,
 }
 
-/// Messages that are heard before what they lead to goes out.
+/// Maximum number of messages that are handled before their replies are sent.
 const AT_ONCE: usize = 32;
 
-/// How long a message waits for one to come after, by the machine's time.
+/// Maximum real time that a reordered message waits for the next message.
 const LATEST: Duration = Duration::from_secs(1);
 
-/// Why a connection ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// The other side closed in form, or says nothing more; it may still hear.
-    Closed,
-    /// The connection broke, or is to break.
-    Gone,
-    /// This side closes, with code and reason.
-    Close(u16, &'static str),
-    /// The same, and whoever wanted it has put it into the journal.
-    Told(u16, &'static str),
-}
-
-/// Runs a connection to its end. Each is as large as it has to be: most of a connection's life is this.
+/// Runs a connection until it ends. Boxed apart from the HTTP phase, so that a long-lived connection holds no state of it.
 pub(crate) fn run(accepted: Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    match accepted.world.framing {
-        config::Framing::Tungstenite => Box::pin(run_over::<Library>(accepted)),
-        config::Framing::Own => Box::pin(run_over::<Own>(accepted)),
-    }
+    Box::pin(run_accepted(accepted))
 }
 
-async fn run_over<F: Framing>(accepted: Accepted) {
+async fn run_accepted(accepted: Accepted) {
     let Accepted { world, upgrade, mut session, mut outbox } = accepted;
     let Ok(upgraded) = upgrade.await else { return };
-    let mut socket = Socket::<F>::over(TokioIo::new(upgraded));
+    let mut socket = Socket::over(TokioIo::new(upgraded));
     let mut late = None;
-    let end = converse(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
+    let end = run_session(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     if let End::Close(code, reason) = end {
         let connection = session.connection();
         world.journal.named(EntryKind::Close, connection, reason, Some(code), &serde_json::Value::Null);
     }
     drop(session);
-    // Boxed, as all that is over soon.
+    // Boxed so that the rarely used end does not enlarge the future of every connection.
     let ended = match end {
         End::Gone => return,
         End::Closed => Box::pin(last_words(&mut socket, late, &mut outbox)).await,
@@ -94,24 +76,25 @@ async fn run_over<F: Framing>(accepted: Accepted) {
     }
 }
 
-async fn converse<F: Framing>(
+/// Reads and writes messages until the connection ends.
+async fn run_session(
     world: &Arc<World>,
-    socket: &mut Socket<F>,
+    socket: &mut Socket,
     session: &mut Session,
     outbox: &mut Outbox,
     late: &mut Option<Utf8Bytes>,
 ) -> End {
-    // None for whom none is wanted: a timer that nobody looks at would keep the time from being moved on.
+    // No timer exists for connections without pings: an unpolled timer would block the clock from advancing.
     let next_ping = || Box::pin(world.clock.regular_timer(PING_EVERY));
     let mut ping = session.pings().then(next_ping);
-    let (mut unanswered, mut asked) = (0, tokio::time::Instant::now());
+    let (mut unanswered, mut first_ping) = (0, tokio::time::Instant::now());
     let mut expiry = None;
-    // Made once: each registers itself where all connections do.
+    // Created once, because each creation registers with a list that all connections share.
     let mut stopped = std::pin::pin!(ended(world.stopped()));
     let mut dropped = session.drops().map(|drops| Box::pin(dropped(drops)));
     let mut too_late = None;
     loop {
-        // Hearing what has come already costs the runtime nothing: whoever listens has to have a turn meanwhile.
+        // Reading buffered messages uses no budget of the runtime; without this, other tasks would starve.
         tokio::task::consume_budget().await;
         if expiry.is_none() {
             expiry = expiry_timer(world, session);
@@ -129,21 +112,21 @@ async fn converse<F: Framing>(
                     return end;
                 }
             }
-            // Not while there is much to say already, which may have to wait for the disk.
-            stop = hear(world, socket, session, waiting), if !waiting.over_high_water() && room.is_none() => {
+            // Not while the queue is above its high-water mark, for example while messages wait for the disk.
+            stop = read_batch(world, socket, session, waiting), if !waiting.over_high_water() && room.is_none() => {
                 unanswered = 0;
                 match stop {
                     Stop::Pause => {}
-                    // Whoever does not take the answers is not asked for more.
+                    // A peer that does not read the pong is disconnected.
                     Stop::Ping if flush_owed(socket).await.is_ok() => {}
                     Stop::Ping => return End::Gone,
                     Stop::Over(end) => return end,
                 }
             }
             () = async { match &mut room { Some(room) => room.await, None => pending().await } } => {}
-            () = &mut stopped => return End::Close(1001, "the world ended"),
+            () = &mut stopped => return End::Close(1001, "the world has ended"),
             () = async { match &mut too_late { Some(too_late) => too_late.await, None => pending().await } } => {
-                // Nothing came that it could be later than.
+                // No other message was sent in time, so the order stays the same.
                 if let Some(late) = late.take()
                     && write(socket, Message::Text(late)).await.is_err()
                 {
@@ -151,11 +134,11 @@ async fn converse<F: Framing>(
                 }
             }
             _woken = async { match &mut ping { Some(ping) => ping.await, None => pending().await } } => {
-                if unanswered >= UNANSWERED_PINGS && asked.elapsed() > ANSWER_TIME {
+                if unanswered >= UNANSWERED_PINGS && first_ping.elapsed() > ANSWER_TIME {
                     return End::Gone;
                 }
                 if unanswered == 0 {
-                    asked = tokio::time::Instant::now();
+                    first_ping = tokio::time::Instant::now();
                 }
                 unanswered += 1;
                 ping = Some(next_ping());
@@ -164,7 +147,7 @@ async fn converse<F: Framing>(
                 }
             }
             () = async { match &mut dropped { Some(dropped) => dropped.await, None => pending().await } } => {
-                // Those that logged in have the goodbye in their queue already.
+                // Connections with a login have a close in their queue already.
                 return End::Close(1001, "hub drops local connections");
             }
             _woken = async { match &mut expiry { Some((timer, _)) => timer.await, None => pending().await } } => {
@@ -175,15 +158,15 @@ async fn converse<F: Framing>(
     }
 }
 
-/// Hears what came, and what has come with it before anything goes out: one write answers it all.
-async fn hear<F: Framing>(world: &Arc<World>, socket: &mut Socket<F>, session: &mut Session, waiting: Waiting) -> Stop {
+/// Handles a batch of received messages, so that one write can send all replies.
+async fn read_batch(world: &Arc<World>, socket: &mut Socket, session: &mut Session, waiting: Waiting) -> Stop {
     poll_fn(|context| {
         let (mut at_once, mut now) = (0, None);
-        socket.poll_messages(context, &mut |heard| {
+        socket.poll_messages(context, &mut |message| {
             at_once += 1;
-            // What is read at once has come at once, for the journal; hubs look at the clock for each call.
+            // All messages of a batch get the same time in the journal. Hubs read the clock for each call.
             let now = *now.get_or_insert_with(|| world.clock.now_ms());
-            match journal::at(now, || hears(world, session, heard)) {
+            match at(now, || handle_message(world, session, message)) {
                 Some(end) => Then::Over(end),
                 None if at_once == AT_ONCE || waiting.and(session.link()).over_high_water() => Then::Pause,
                 None => Then::Next,
@@ -203,16 +186,16 @@ async fn dropped(mut drops: watch::Receiver<u64>) {
     drop(drops.changed().await);
 }
 
-/// Takes what came; gives how the connection ends with it.
-fn hears(world: &Arc<World>, session: &mut Session, heard: &WsMessage<'_>) -> Option<End> {
-    match heard {
+/// Handles a received message. Returns the end of the connection if the message causes it.
+fn handle_message(world: &Arc<World>, session: &mut Session, message: &WsMessage<'_>) -> Option<End> {
+    match message {
         WsMessage::Text(text) => session.on_text(world, text),
-        // Nobody documents binary frames; one that holds text is read as text.
+        // No source documents binary frames, so one that holds text is handled as text.
         WsMessage::Binary(bytes) => session.on_text(world, std::str::from_utf8(bytes).unwrap_or("\u{fffd}")),
-        WsMessage::Close(goodbye) => {
-            // 1005 stands for a close without a code.
-            let code = goodbye.map_or(1005, |(code, _)| code);
-            world.journal.named(EntryKind::Closed, session.connection(), "", Some(code), &serde_json::Value::Null);
+        WsMessage::Close(frame) => {
+            // RFC 6455 reserves 1005 for a close frame without a code.
+            let code = frame.map_or(1005, |(code, _)| code);
+            world.journal.named(EntryKind::PeerClosed, session.connection(), "", Some(code), &serde_json::Value::Null);
             session.on_close();
             return Some(End::Closed);
         }
@@ -221,10 +204,10 @@ fn hears(world: &Arc<World>, session: &mut Session, heard: &WsMessage<'_>) -> Op
     None
 }
 
-/// Sends what is next in the queue.
-async fn flush_next<F: Framing>(
+/// Sends the next messages of the queue, or ends the connection as the queue demands.
+async fn flush_next(
     world: &World,
-    socket: &mut Socket<F>,
+    socket: &mut Socket,
     ready: Ready,
     session: &Session,
     (outbox, late): (&mut Outbox, &mut Option<Utf8Bytes>),
@@ -240,9 +223,12 @@ async fn flush_next<F: Framing>(
     }
 }
 
+/// A timer of the world's clock.
 type Timer = Pin<Box<dyn Future<Output = Woken> + Send>>;
 
-/// Whether a relay connection ends with its Identity is not known; the configuration says, by default it does not.
+/// Returns the timer and the close code for the expiry of the user's Identity.
+///
+/// The vendor's behaviour is not known. The assumption `close_at_expiry` sets the code (default: the connection stays open).
 fn expiry_timer(world: &World, session: &Session) -> Option<(Timer, u16)> {
     let code = world.assumptions.close_at_expiry?;
     let left = session.expires()?.saturating_sub(world.clock.unix_seconds());

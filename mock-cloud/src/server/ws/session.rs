@@ -1,4 +1,4 @@
-//! Whose connection it is: a client at the relay, or one at a hub's own port.
+//! The session behind a WebSocket connection: at the relay, or at a hub's local port.
 
 use std::sync::Arc;
 
@@ -10,12 +10,16 @@ use crate::server::relay_session::{RelaySession, Room};
 use crate::world::World;
 use crate::world::outbox::Link;
 
+/// The session of a WebSocket connection.
 pub(crate) enum Session {
+    /// A connection to the relay.
     Relay(RelaySession),
+    /// A connection to a hub's local port.
     Local(LocalSession),
 }
 
 impl Session {
+    /// Handles a text message of the peer.
     pub(crate) fn on_text(&mut self, world: &Arc<World>, text: &str) {
         match self {
             Self::Relay(session) => session.on_text(world, text),
@@ -23,7 +27,7 @@ impl Session {
         }
     }
 
-    /// Waits until what comes next can be passed on; `None` when it can now.
+    /// Returns a future that waits until the next message can be forwarded, or `None` if it can be forwarded now.
     pub(crate) fn room(&self) -> Option<Room> {
         match self {
             Self::Relay(session) => session.room(),
@@ -31,7 +35,7 @@ impl Session {
         }
     }
 
-    /// What its messages go out through.
+    /// Returns the sending end of the connection's queue.
     pub(crate) const fn link(&self) -> &Link {
         match self {
             Self::Relay(session) => session.link(),
@@ -39,13 +43,14 @@ impl Session {
         }
     }
 
+    /// Handles a close frame of the peer.
     pub(crate) fn on_close(&self) {
         if let Self::Local(session) = self {
             session.on_close();
         }
     }
 
-    /// Tells when the hub drops its local connections.
+    /// Returns a receiver that changes when the hub drops its local connections.
     pub(crate) fn drops(&self) -> Option<watch::Receiver<u64>> {
         match self {
             Self::Relay(_) => None,
@@ -53,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Which hub it talks to, and on which listener.
+    /// Returns the serial of the hub, empty if there is none, and the name of the listener.
     pub(crate) fn about(&self) -> (String, &'static str) {
         match self {
             Self::Relay(session) => (session.serial().map(ToString::to_string).unwrap_or_default(), "cloud"),
@@ -61,6 +66,7 @@ impl Session {
         }
     }
 
+    /// Returns the number of the user who has logged in at the relay.
     pub(crate) fn user(&self) -> Option<u64> {
         match self {
             Self::Relay(session) => session.user(),
@@ -68,7 +74,7 @@ impl Session {
         }
     }
 
-    /// A broadcast of its hub that is not true any more.
+    /// Returns an outdated broadcast of the hub.
     pub(crate) fn stale_broadcast(&self) -> Option<Utf8Bytes> {
         match self {
             Self::Relay(session) => session.hub()?.stale_broadcast(),
@@ -76,6 +82,7 @@ impl Session {
         }
     }
 
+    /// Returns the connection's UUID.
     pub(crate) fn connection(&self) -> &str {
         match self {
             Self::Relay(session) => session.connection(),
@@ -83,7 +90,7 @@ impl Session {
         }
     }
 
-    /// Whether this side pings: families differ.
+    /// Returns whether the server sends pings. At a local port, this depends on the hub family.
     pub(crate) fn pings(&self) -> bool {
         match self {
             Self::Relay(_) => true,
@@ -91,6 +98,7 @@ impl Session {
         }
     }
 
+    /// Returns the expiry of the user's Identity, in Unix seconds.
     pub(crate) const fn expires(&self) -> Option<i64> {
         match self {
             Self::Relay(session) => session.expires(),

@@ -1,4 +1,4 @@
-//! A connection whose answers wait for a disk that stands still.
+//! Tests of connections whose replies wait for the disk.
 
 use std::net::SocketAddr;
 
@@ -11,6 +11,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::MockCloud;
+use crate::server::shared::Fork as _;
 
 const CALLS: usize = 3000;
 
@@ -27,7 +28,7 @@ async fn identity(to: SocketAddr) -> Value {
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-async fn at_the_hub(cloud: &MockCloud) -> Client {
+async fn connect_to_hub(cloud: &MockCloud) -> Client {
     let to: SocketAddr = cloud.ready().http.trim_start_matches("http://").parse().unwrap();
     let pair = identity(to).await;
     let stream = TcpStream::connect(to).await.unwrap();
@@ -51,20 +52,20 @@ async fn next(socket: &mut Client) -> Value {
     }
 }
 
-/// Far more calls than the queue of answers has room for: they wait with the client, and nobody is cut off as too slow.
+/// Sends far more calls than the queue of replies has capacity for. The calls wait at the client, which stays connected.
 #[tokio::test]
-async fn calls_wait_while_the_disk_does() {
+async fn calls_wait_at_the_client_while_the_disk_is_blocked() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = MockCloud::builder().state_dir(folder.path()).start().await.unwrap();
-    let mut socket = at_the_hub(&cloud).await;
+    let mut socket = connect_to_hub(&cloud).await;
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (holds, held) = tokio::sync::oneshot::channel();
     let world = std::sync::Arc::clone(&cloud.shared().world);
     let disk = std::thread::spawn(move || {
-        let standing_still = world.keeper.as_ref().unwrap().mark_all();
+        let guard = world.keeper.as_ref().unwrap().mark_all();
         holds.send(()).unwrap();
         let _ = released.recv();
-        drop(standing_still);
+        drop(guard);
     });
     held.await.unwrap();
     let call = |id: usize| json!({"id": id, "method": "hub.modes.current.get", "params": {}}).to_string();
@@ -72,7 +73,7 @@ async fn calls_wait_while_the_disk_does() {
         socket.feed(Message::text(call(id))).await.unwrap();
     }
     socket.flush().await.unwrap();
-    // The cloud runs on this thread: after so many turns it has read what it is going to.
+    // The cloud runs on this thread. After this many yields it has read all calls that it accepts.
     for _ in 0..10 * CALLS {
         tokio::task::yield_now().await;
     }

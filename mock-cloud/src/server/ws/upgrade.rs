@@ -1,6 +1,8 @@
-//! The upgrade of a request to a WebSocket, and what can go wrong with it.
+//! The upgrade of a request to a WebSocket, with the faults of the injection point `upgrade`.
 
 use crate::server::http::fault_responses::replacement_response;
+use crate::server::http::message::host_of;
+use crate::server::http::message::query_params;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -11,21 +13,21 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::server::http as answers;
-use crate::server::http::Reply;
+use crate::server::http::message::Reply;
 use crate::server::hub_ports::lan::LocalSession;
 use crate::server::relay_session::RelaySession;
+use crate::server::shared::{ConnectionSlot, ListenerKind, Shared};
 use crate::server::ws::connection::Accepted;
 use crate::server::ws::session::Session;
-use crate::server::{ConnectionSlot, ListenerKind, Shared};
 use crate::world::outbox::{Link, LinkKind};
 
+/// Returns whether the request has the header `Upgrade: websocket`.
 pub(crate) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
-    let wanted = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
-    wanted.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+    let protocol = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
+    protocol.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
-/// Answers an upgrade request; on success the session waits in the slot.
+/// Answers an upgrade request. On success, the session is stored in the connection's slot.
 pub(crate) fn accept(
     shared: &Shared,
     surface: &ListenerKind,
@@ -42,7 +44,7 @@ pub(crate) fn accept(
         reply.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return reply;
     }
-    let host = answers::host_of(&request, false).map(|host| host.name().into_owned()).unwrap_or_default();
+    let host = host_of(&request, false).map(|host| host.name().into_owned()).unwrap_or_default();
     let no_pong = match refused(shared, surface, &request, &host) {
         Ok(no_pong) => no_pong,
         Err(refusal) => return refusal,
@@ -62,7 +64,7 @@ pub(crate) fn accept(
         _ => return Reply::not_found(),
     };
     let upgrade = hyper::upgrade::on(request);
-    // Only once it is certain that frames follow.
+    // Set only after the request was accepted, because it affects all further bytes of the connection.
     if no_pong {
         exchange.tamper.no_pong();
     }
@@ -71,7 +73,7 @@ pub(crate) fn accept(
     switching(&accept_key)
 }
 
-/// What goes wrong with the upgrade: a refusal, or whether nobody is to answer its pings.
+/// Applies faults to the upgrade. Returns the refusal as an error, or whether pings stay unanswered.
 fn refused(
     shared: &Shared,
     surface: &ListenerKind,
@@ -81,7 +83,7 @@ fn refused(
     if !shared.world.faults.any_active() {
         return Ok(false);
     }
-    let query = answers::query_params(request.uri().query().unwrap_or_default());
+    let query = query_params(request.uri().query().unwrap_or_default());
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = InjectionContext {
         host,
@@ -92,24 +94,25 @@ fn refused(
         params: Some(&query),
         ..InjectionContext::default()
     };
-    let is_there =
+    let is_endpoint =
         matches!((surface, facts.path), (ListenerKind::Cloud { .. }, "/" | "/nma") | (ListenerKind::Lan { .. }, "/"));
-    let can = |fault: &FaultKind| is_there || *fault != FaultKind::NoPong;
+    let can = |fault: &FaultKind| is_endpoint || *fault != FaultKind::NoPong;
     match shared.world.fault_if(InjectionPoint::Upgrade, &facts, can) {
         Some(FaultKind::NoPong) => Ok(true),
         Some(FaultKind::UpgradeRefused { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Err(Reply::error(status, status.canonical_reason().unwrap_or("No")))
         }
-        // An upgrade is a request too, and can be answered by anything else than what an upgrade is.
+        // An upgrade is also a request, so faults that replace a response apply as well.
         _ => {
             let can = |fault: &FaultKind| replacement_response(fault).is_some();
-            let instead = shared.world.fault_if(InjectionPoint::Request, &facts, can);
-            instead.as_ref().and_then(replacement_response).map_or(Ok(false), Err)
+            let replacement = shared.world.fault_if(InjectionPoint::Request, &facts, can);
+            replacement.as_ref().and_then(replacement_response).map_or(Ok(false), Err)
         }
     }
 }
 
+/// Creates the reply 101 Switching Protocols.
 fn switching(accept_key: &str) -> Reply {
     let mut reply = Reply::text(Bytes::new());
     reply.status = StatusCode::SWITCHING_PROTOCOLS;

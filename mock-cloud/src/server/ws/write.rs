@@ -1,7 +1,8 @@
-//! What goes out on a WebSocket: one write for much, and what goes wrong with a message.
+//! Sends messages on a WebSocket: batches of queued frames, messages with injected faults, and the closing handshake.
 
-use crate::faults::injector;
 use crate::faults::ws_message;
+use crate::journal::cause::with_cause;
+use crate::wire::frame_scan::name_of;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,22 +13,21 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::faults::kinds::FaultKind;
 use crate::faults::point::{InjectionContext, InjectionPoint};
-use crate::journal;
-use crate::server::ws::codec::{Framing, Socket};
-use crate::server::ws::connection::End;
+use crate::server::ws::codec::Socket;
 use crate::server::ws::session::Session;
+use crate::server::ws::types::End;
 use crate::world::World;
 use crate::world::outbox::frame_queue::frame_of;
 use crate::world::outbox::{Out, Outbox, Ready};
 
-/// How long the system may take to accept a batch of frames before the reader counts as gone.
+/// Timeout for writing a batch of frames. After it, the connection counts as lost.
 const WRITE_TIME: Duration = Duration::from_secs(10);
-/// How long to wait for the other side's half of a closing handshake.
+/// Timeout for the peer's close frame.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
-/// Closes in form. What was queued before goes out first, and what was to be late before that.
+/// Closes the connection with a close frame, after the delayed message and all queued messages.
 pub(crate) async fn closed(
-    socket: &mut Socket<impl Framing>,
+    socket: &mut Socket,
     (code, reason): (u16, &'static str),
     late: Option<Utf8Bytes>,
     outbox: &mut Outbox,
@@ -44,39 +44,35 @@ pub(crate) async fn closed(
     Ok(())
 }
 
-/// Says what was asked for before the other side closed, and then closes too.
-pub(crate) async fn last_words(
-    socket: &mut Socket<impl Framing>,
-    late: Option<Utf8Bytes>,
-    outbox: &mut Outbox,
-) -> Result<(), ()> {
-    let said = async {
+/// Sends the queued replies and the delayed message, then the close frame that answers the peer's.
+pub(crate) async fn last_words(socket: &mut Socket, late: Option<Utf8Bytes>, outbox: &mut Outbox) -> Result<(), ()> {
+    let sending = async {
         while outbox.has_any()
             && let Ready::Messages = outbox.ready().await
         {
             put(socket, outbox).await?;
         }
         if let Some(late) = late {
-            // The library takes no messages any more once it has read a close.
+            // The library encodes no messages after it has read a close frame.
             socket.put(&frame_of(&late)).await?;
         }
         socket.settle().await
     };
-    within(said).await
+    within(sending).await
 }
 
-/// Writes what waits: the frames are made already.
-async fn put(socket: &mut Socket<impl Framing>, outbox: &mut Outbox) -> std::io::Result<()> {
+/// Writes the queued frames, which are encoded already.
+async fn put(socket: &mut Socket, outbox: &mut Outbox) -> std::io::Result<()> {
     let frames = outbox.frames();
     socket.put(frames.bytes).await?;
     frames.are_out();
     Ok(())
 }
 
-/// Writes what waits.
-pub(crate) async fn drain(socket: &mut Socket<impl Framing>, outbox: &mut Outbox) -> Option<End> {
+/// Writes the queued frames within the write timeout. Returns the end of the connection if that fails.
+pub(crate) async fn drain(socket: &mut Socket, outbox: &mut Outbox) -> Option<End> {
     let mut put = std::pin::pin!(put(socket, outbox));
-    // Most of the time it goes out at once, and nobody has to look at the time.
+    // Most writes complete at once and need no timer.
     let done = match put.as_mut().now_or_never() {
         Some(done) => done.map_err(drop),
         None => within(put).await,
@@ -84,8 +80,9 @@ pub(crate) async fn drain(socket: &mut Socket<impl Framing>, outbox: &mut Outbox
     done.err().map(|()| End::Gone)
 }
 
-/// Does it in the time that the system may take to accept what is sent. Boxed: it is seldom needed, and every connection is as
-/// large as its largest part.
+/// Limits a write to [`WRITE_TIME`].
+///
+/// Boxed because it is rarely needed: every connection's future is as large as its largest part.
 fn within<'a, E: 'a>(
     done: impl Future<Output = Result<(), E>> + Send + 'a,
 ) -> Pin<Box<dyn Future<Output = Result<(), ()>> + Send + 'a>> {
@@ -97,15 +94,15 @@ fn within<'a, E: 'a>(
     })
 }
 
-/// Sends a message with what goes wrong about it. A message that is late waits for the next one.
+/// Sends a message with the fault that matches it. A message that is to be reordered is stored in `late`.
 pub(crate) async fn disturbed(
     world: &World,
-    socket: &mut Socket<impl Framing>,
+    socket: &mut Socket,
     (text, number): (Utf8Bytes, u64),
     session: &Session,
     late: &mut Option<Utf8Bytes>,
 ) -> Option<End> {
-    let name = injector::name_of(&text);
+    let name = name_of(&text);
     let (hub, listener) = session.about();
     let user = session.user().map(|user| world.user_name(user)).unwrap_or_default();
     let connection = session.connection();
@@ -113,13 +110,13 @@ pub(crate) async fn disturbed(
         InjectionContext { method: &name, hub: &hub, listener, connection, user: &user, ..InjectionContext::default() };
     let can = |fault: &FaultKind| match fault {
         FaultKind::StaleBroadcast => session.stale_broadcast().is_some(),
-        // One is late already.
+        // Only one message can be delayed at a time.
         FaultKind::ReorderMessage => late.is_none(),
         fault => ws_message::can_change(fault, &text),
     };
-    let fault = journal::with_cause(Some(number), || world.fault_if(InjectionPoint::Message, &facts, can));
+    let fault = with_cause(Some(number), || world.fault_if(InjectionPoint::Message, &facts, can));
     match fault {
-        Some(FaultKind::Close { code }) => return Some(End::Close(code, "as wished")),
+        Some(FaultKind::Close { code }) => return Some(End::Close(code, "injected fault")),
         Some(FaultKind::Abort) => return Some(End::Gone),
         Some(FaultKind::ReorderMessage) => {
             *late = Some(text);
@@ -140,11 +137,12 @@ pub(crate) async fn disturbed(
     None
 }
 
-/// Waits until everything is out that is owed.
-pub(crate) async fn flush_owed(socket: &mut Socket<impl Framing>) -> Result<(), ()> {
+/// Sends pending pong and close frames within the write timeout.
+pub(crate) async fn flush_owed(socket: &mut Socket) -> Result<(), ()> {
     within(socket.settle()).await
 }
 
-pub(crate) async fn write(socket: &mut Socket<impl Framing>, message: Message) -> Result<(), ()> {
+/// Sends a message within the write timeout.
+pub(crate) async fn write(socket: &mut Socket, message: Message) -> Result<(), ()> {
     within(socket.send(message)).await
 }

@@ -1,4 +1,4 @@
-//! Ways to users that do not get longer with their number.
+//! Indexes of users by id, uuid, account and e-mail address.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -6,11 +6,11 @@ use crate::world::accounts::User;
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Index {
-    /// Keys of users.
+    /// Values are the keys of the users: lower-cased names.
     by_id: HashMap<u64, String>,
     by_uuid: HashMap<String, String>,
     by_account: HashMap<u64, BTreeSet<String>>,
-    /// In lower case.
+    /// E-mail addresses in lower case.
     emails: HashSet<String>,
 }
 
@@ -30,7 +30,7 @@ impl Index {
         self.by_uuid.get(uuid).map(String::as_str)
     }
 
-    /// Keys of the account's users, in order.
+    /// Returns the keys of the account's users, in ascending order.
     pub(crate) fn members(&self, account: u64) -> impl Iterator<Item = &String> {
         self.by_account.get(&account).into_iter().flatten()
     }

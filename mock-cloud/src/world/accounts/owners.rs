@@ -1,5 +1,5 @@
-//! Which hub belongs to which account. Hubs that a world file has many of are given away together, and are a row of serials
-//! here: in a world that begins, a million of them cost as much as one. A state that was kept has each of them by itself.
+//! The ownership of hubs. The hubs of a world-file entry are assigned together, as one range of serials: a million of them
+//! need as much memory as one. In a persisted state, each hub has a row of its own.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,30 +8,31 @@ use jiff::Timestamp;
 
 use ezlo_hub_sim::{SerialRange, plain_number};
 
-/// Which account a hub belongs to, since when.
+/// The owner of a hub.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ownership {
     pub(crate) account: u64,
     pub(crate) since: Timestamp,
-    /// Orders what was given away.
+    /// Position in the order of all assignments.
     pub(crate) place: u64,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Owners {
+    /// Hubs that were assigned one by one. They take precedence over `rows`.
     single: HashMap<Serial, Ownership>,
-    /// By the number of the first.
+    /// Ranges, by the number of the first serial.
     rows: BTreeMap<u64, (SerialRange, Ownership)>,
-    /// What belongs to an account, by its place, which is the order of the hub list.
+    /// Property of each account, by place, which is the order of the hub list.
     by_account: BTreeMap<u64, BTreeMap<u64, Property>>,
     next_place: u64,
 }
 
-/// What was given to an account at once.
+/// One assignment to an account.
 #[derive(Debug, Clone)]
 enum Property {
     One(Serial),
-    /// The row that begins with that number.
+    /// The range that begins with this number.
     Row(u64),
 }
 
@@ -45,14 +46,14 @@ impl Owners {
         self.single.get(serial).copied().or_else(in_row)
     }
 
-    /// Gives a hub away, unless it is given already.
+    /// Assigns a hub to an account. Has no effect if the hub has an owner.
     pub(crate) fn add(&mut self, serial: &Serial, account: u64, since: Timestamp) {
         if self.get(serial).is_none() {
             self.add_single(serial, account, since);
         }
     }
 
-    /// Gives a hub to an account, whoever had it: another process of the cluster knows better.
+    /// Assigns a hub to an account and replaces its owner, as recorded by another process of the cluster.
     pub(crate) fn put(&mut self, serial: &Serial, account: u64, since: Timestamp) {
         let is_own = |owners: &Self| owners.get(serial).is_some_and(|known| known.account == account);
         if is_own(self) {
@@ -63,20 +64,20 @@ impl Owners {
         {
             properties.remove(&before.place);
         }
-        // It may be its row's again.
+        // Without its own entry, the hub may belong to the account by its range.
         if !is_own(self) {
             self.add_single(serial, account, since);
         }
     }
 
-    /// What is given by itself counts before what is given in a row.
+    /// Assigns a hub alone. This takes precedence over the assignment of a range.
     fn add_single(&mut self, serial: &Serial, account: u64, since: Timestamp) {
         let place = self.take_places(1);
         self.by_account.entry(account).or_default().insert(place, Property::One(serial.clone()));
         self.single.insert(serial.clone(), Ownership { account, since, place });
     }
 
-    /// Gives many away, none of which is given already.
+    /// Assigns a range of hubs. None of them may have an owner.
     pub(crate) fn add_row(&mut self, serials: SerialRange, account: u64, since: Timestamp) {
         let place = self.take_places(serials.count());
         self.by_account.entry(account).or_default().insert(place, Property::Row(serials.first()));
@@ -89,7 +90,7 @@ impl Owners {
         place
     }
 
-    /// The account's hubs, in the order in which they came to it.
+    /// Returns the hubs of an account, in the order of their assignment.
     pub(crate) fn of(&self, account: u64) -> impl Iterator<Item = (Serial, Ownership)> {
         let properties = self.by_account.get(&account).into_iter().flat_map(BTreeMap::values);
         let serials = properties.flat_map(|property| {
@@ -100,11 +101,11 @@ impl Owners {
             one.into_iter().chain(row.into_iter().flat_map(|(serials, _)| serials.after(None, usize::MAX)))
         });
         let owned = serials.filter_map(|serial| self.get(&serial).map(|ownership| (serial, ownership)));
-        // One of a row may be somebody else's since.
+        // A hub of the range may have been assigned to another account since.
         owned.filter(move |(_, ownership)| ownership.account == account)
     }
 
-    /// Every hub that belongs to somebody; one that has left its row twice.
+    /// Returns every hub that has an owner. A hub that was reassigned from its range occurs twice.
     pub(crate) fn all(&self) -> impl Iterator<Item = Serial> {
         let in_rows = self.rows.values().flat_map(|(serials, _)| serials.after(None, usize::MAX));
         self.single.keys().cloned().chain(in_rows)
@@ -122,12 +123,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_row_is_as_good_as_one_by_one(
-            given in prop::collection::vec((1_u32..6, 0_u64..3), 1..20), asked in prop::collection::vec(0_u64..200, 20),
+        fn ranges_and_single_assignments_give_the_same_owners(
+            given in prop::collection::vec((1_u32..6, 0_u64..3), 1..20), queried in prop::collection::vec(0_u64..200, 20),
         ) {
             let (mut rows, mut singles, mut first) = (Owners::default(), Owners::default(), 90_000_000);
             for (count, account) in given {
-                // A gap after each, of hubs that are nobody's.
+                // Each range is followed by a gap of hubs without an owner.
                 match SerialRange::from(&serial(first), count) {
                     Some(row) => rows.add_row(row, account, Timestamp::UNIX_EPOCH),
                     None => rows.add(&serial(first), account, Timestamp::UNIX_EPOCH),
@@ -135,13 +136,13 @@ mod tests {
                 (first..first + u64::from(count)).for_each(|n| singles.add(&serial(n), account, Timestamp::UNIX_EPOCH));
                 first += u64::from(count) + 2;
             }
-            for n in asked {
+            for n in queried {
                 let (serial, account) = (serial(90_000_000 + n), n % 4);
-                // Those that are somebody's stay so.
+                // Has no effect on hubs with an owner.
                 rows.add(&serial, account, Timestamp::UNIX_EPOCH);
                 singles.add(&serial, account, Timestamp::UNIX_EPOCH);
-                let told = |owners: &Owners| owners.get(&serial).map(|ownership| (ownership.account, ownership.place));
-                prop_assert_eq!(told(&rows), told(&singles));
+                let owner = |owners: &Owners| owners.get(&serial).map(|ownership| (ownership.account, ownership.place));
+                prop_assert_eq!(owner(&rows), owner(&singles));
             }
             for account in 0..4 {
                 let hubs = |owners: &Owners| owners.of(account).map(|(serial, _)| serial).collect::<Vec<_>>();
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_knows_counts() {
+    fn put_replaces_the_owner_and_restores_the_range() {
         let mut owners = Owners::default();
         owners.add_row(SerialRange::from(&serial(90_000_000), 3).unwrap(), 1, Timestamp::UNIX_EPOCH);
         owners.add(&serial(90_000_007), 1, Timestamp::UNIX_EPOCH);
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn serials_with_a_zero_before_them_are_others() {
+    fn serial_with_leading_zero_is_a_different_hub() {
         let mut owners = Owners::default();
         owners.add_row(SerialRange::from(&serial(90_000_000), 10).unwrap(), 1, Timestamp::UNIX_EPOCH);
         assert!(owners.get(&serial(90_000_009)).is_some() && owners.get(&serial(90_000_010)).is_none());

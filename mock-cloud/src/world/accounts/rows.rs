@@ -1,4 +1,4 @@
-//! Users and accounts as rows of a kept state.
+//! Users, accounts and owners as persisted rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,16 +6,17 @@ use std::sync::Arc;
 use ezlo_protocol::serial::Serial;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{EntryKind, Journal};
+use crate::journal::Journal;
+use crate::journal::entry::EntryKind;
 use crate::persistence::rows::{Row, RowKey, Rows};
 use crate::persistence::writer::StateWriter;
 use crate::world::accounts::owners::Ownership;
 use crate::world::accounts::{Account, Accounts, User};
 
-/// Beyond this no client reads a number exactly.
+/// Maximum value of the counters: JSON clients represent integers exactly up to it.
 const MOST_COUNTED: u64 = 1 << 53;
 
-/// Users and accounts that one process of a cluster can make.
+/// Size of a block of numbers for new users and accounts. Each process of a cluster assigns numbers of its own blocks.
 #[cfg(feature = "cluster")]
 const NUMBERS_OF_A_PROCESS: u64 = 10_000;
 
@@ -25,7 +26,7 @@ struct Counters {
     logins: i64,
 }
 
-/// A hub's owner, with its place in the order of the owner's claims.
+/// The row of a hub's owner. `place` orders the hubs of an account.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     place: u64,
@@ -34,9 +35,11 @@ struct Owner {
 }
 
 impl Accounts {
+    /// Records the change of rows in journal and state writer, and removes cached texts. Must be called before a message about
+    /// the change is queued.
     pub(crate) fn note(&mut self, touches: impl IntoIterator<Item = RowKey>) {
         if self.journal.is_none() && self.keeper.is_none() && self.written.is_empty() {
-            // A world is being made; nobody hears of it yet.
+            // The world is being created: no writer or journal is attached yet.
             return;
         }
         let touches: Vec<RowKey> = touches.into_iter().collect();
@@ -46,7 +49,7 @@ impl Accounts {
             }
         }
         if let Some(journal) = &self.journal {
-            // Logins are counted all the time, which changes nobody.
+            // Every login changes the counters, which is not a change of a user or account.
             for touch in touches.iter().filter(|touch| **touch != RowKey::Counters) {
                 journal.named(EntryKind::Change, "", &touch.key(), None, &serde_json::Value::Null);
             }
@@ -56,13 +59,13 @@ impl Accounts {
         }
     }
 
-    /// Who hears of every change from now on.
+    /// Sets the state writer and the journal that receive all later changes.
     pub(crate) fn attach_writer(&mut self, keeper: Option<&Arc<StateWriter>>, journal: &Arc<Journal>) {
         self.keeper = keeper.cloned();
         self.journal = Some(Arc::clone(journal));
     }
 
-    /// Everything that is kept of them.
+    /// Returns the keys of all rows.
     pub(crate) fn touches(&self) -> BTreeSet<RowKey> {
         let users = self.users.keys().cloned().map(RowKey::User);
         let accounts = self.accounts.keys().copied().map(RowKey::Account);
@@ -70,7 +73,7 @@ impl Accounts {
         [RowKey::Counters].into_iter().chain(users).chain(accounts).chain(owners).collect()
     }
 
-    /// What is kept of that; `None` when it is not there.
+    /// Returns the value of a row, or `None` if it does not exist.
     pub(crate) fn row(&self, touch: &RowKey) -> Option<Vec<u8>> {
         let key = touch.key();
         match touch {
@@ -91,7 +94,7 @@ impl Accounts {
         if !(crate::world::accounts::FIRST_NEW..=MOST_COUNTED).contains(&next)
             || !(0..=MOST_COUNTED.cast_signed()).contains(&logins)
         {
-            return Err("row \"counters\" counts more than there can be".into());
+            return Err("row \"counters\": a counter is out of range".into());
         }
         let mut all = Self::new(&[], &crate::core::rng::Random::new(0));
         (all.next, all.logins) = (next, logins);
@@ -116,20 +119,20 @@ impl Accounts {
         Ok(())
     }
 
-    /// Takes over what another process of the cluster wrote. Users and accounts never go.
+    /// Applies a row that another process of the cluster wrote. Users and accounts are never removed.
     #[cfg(feature = "cluster")]
     pub(crate) fn hear(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
         value.map_or(Ok(()), |value| self.add_rows(&mut Rows::of(key, value)))
     }
 
-    /// Numbers of new users and accounts begin there: no two processes of a cluster give the same.
+    /// Sets the block of numbers for new users and accounts. No two processes of a cluster have the same block.
     #[cfg(feature = "cluster")]
     pub(crate) fn number_from(&mut self, block: u64) {
         self.next = crate::world::accounts::FIRST_NEW.saturating_add(block.saturating_mul(NUMBERS_OF_A_PROCESS));
         self.end = self.next.saturating_add(NUMBERS_OF_A_PROCESS);
     }
 
-    /// How many more this process may give.
+    /// Returns the count of numbers left in the block of this process.
     #[cfg(feature = "cluster")]
     pub(crate) const fn numbers_left(&self) -> u64 {
         self.end.saturating_sub(self.next)
@@ -137,9 +140,9 @@ impl Accounts {
 }
 
 fn number(kind: &str, text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text:?} in the rows {kind:?} is no number"))
+    text.parse().map_err(|_| format!("rows {kind:?}: {text:?} is not a number"))
 }
 
 fn hub(kind: &str, text: &str) -> Result<Serial, String> {
-    text.parse().map_err(|_| format!("{text:?} in the rows {kind:?} is no serial"))
+    text.parse().map_err(|_| format!("rows {kind:?}: {text:?} is not a serial"))
 }

@@ -1,4 +1,4 @@
-//! The state of a hub at one moment: taken, gone on from, put back.
+//! Snapshots of a hub: taking, restoring and resuming them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,17 +8,17 @@ use ezlo_protocol::serial::Serial;
 
 use crate::core::clock::Clock;
 use crate::world::hub_actor::HubActor;
+use crate::world::hub_actor::subscribers::Subscribers;
 use crate::world::hub_env::HubEnv;
-use crate::world::outbox::Link;
 use ezlo_hub_sim::HubAssumptions;
 use ezlo_hub_sim::Waiting;
 use ezlo_hub_sim::world_file::{HubFile, HubKind};
 use ezlo_hub_sim::{Context, Family, Hub, Local};
 
-/// Why a connection is closed whose hub is another one now.
-const PUT_BACK: &str = "the world was put back";
+/// Close reason of connections after a restore.
+const WORLD_RESTORED: &str = "the world was restored";
 
-/// Messages of a hub's life; a counter that a client can read exactly.
+/// Maximum value of the message counter, which JSON clients can represent exactly.
 const MOST_MESSAGES: u64 = 1 << 53;
 
 /// The state of a hub at one moment.
@@ -29,15 +29,16 @@ pub(crate) struct HubSnapshot {
     kind: HubKind,
     local: Local,
     hub: Arc<Hub>,
+    /// Time of the snapshot, in Unix milliseconds.
     taken_ms: i64,
-    /// What it has yet to do, and in how many milliseconds.
+    /// Pending timers, each with the milliseconds until it is due.
     timers: Vec<(i64, Waiting)>,
     messages: u64,
     unlocked: bool,
 }
 
 impl HubSnapshot {
-    /// The initial state of the hub at `index` (0-based) of a world-file entry, with the timers that it starts.
+    /// Returns the initial state of the hub at `index` (0-based) of a world-file entry, with the timers that it starts.
     pub(crate) fn from_file(file: &HubFile, index: u32, seed: u64, assumptions: &HubAssumptions, now_ms: i64) -> Self {
         let (serial, family) = (file.serial_of(index), Family::of(file.kind));
         let mut hub = Hub::from_file(file, &serial, seed, assumptions, now_ms);
@@ -66,19 +67,19 @@ impl HubSnapshot {
         &self.serial
     }
 
-    /// Refuses numbers that no hub comes to: a document can say anything.
+    /// Checks the numbers of a snapshot that was read from a document.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.messages > MOST_MESSAGES {
-            return Err("more messages than a hub sends");
+            return Err("the message counter is above 2^53");
         }
         let times = self.timers.iter().map(|(left, _)| *left).chain([self.taken_ms]);
         if times.into_iter().any(|time| !(-Clock::END_MS..=Clock::END_MS).contains(&time)) {
-            return Err("a time before 1970 or after 9999");
+            return Err("a time is outside of the range of the clock");
         }
         Ok(())
     }
 
-    /// Whether nothing happens until somebody does something.
+    /// Returns whether the hub has no pending timers.
     pub(crate) const fn is_idle(&self) -> bool {
         self.timers.is_empty()
     }
@@ -87,7 +88,7 @@ impl HubSnapshot {
         self.hub.device_count()
     }
 
-    /// What is not kept of a hub, made anew.
+    /// Restores the parts of the hub that are not persisted.
     pub(crate) fn rehydrate(mut self) -> Self {
         Arc::make_mut(&mut self.hub).rehydrate(self.kind);
         self
@@ -95,7 +96,7 @@ impl HubSnapshot {
 }
 
 impl HubActor {
-    /// The state as it is now.
+    /// Takes a snapshot of the hub.
     pub(crate) fn snapshot(&self, now_ms: i64) -> HubSnapshot {
         let state = self.lock();
         HubSnapshot {
@@ -111,7 +112,7 @@ impl HubActor {
         }
     }
 
-    /// A hub in that state; its timers stand still until it goes on.
+    /// Creates a hub from a snapshot. Its timers start with [`HubActor::resume`].
     pub(crate) fn from_shot(env: &Arc<HubEnv>, snapshot: &HubSnapshot) -> Self {
         let HubSnapshot { serial, mac, kind, local, hub, messages, unlocked, .. } = snapshot;
         let cell = Self::new(env, serial.clone(), *mac, *kind, Arc::clone(hub));
@@ -120,15 +121,15 @@ impl HubActor {
         Self { local: *local, ..cell }
     }
 
-    /// Begins to live, with the timers of that state.
+    /// Starts the timers of a snapshot.
     pub(crate) fn resume(self: &Arc<Self>, snapshot: &HubSnapshot) {
         let mut state = self.lock();
-        // By the clock: what became due while nobody was there is overdue.
+        // Relative to the time of the snapshot: timers that became due meanwhile are overdue and fire at once.
         state.timers.replace(&snapshot.timers, snapshot.taken_ms);
         self.wake_in_time(&mut state);
     }
 
-    /// Puts that state back. Whoever listens is let go.
+    /// Restores a snapshot and closes all subscribers.
     pub(crate) fn restore(self: &Arc<Self>, snapshot: &HubSnapshot) {
         let later_ms = self.env.clock.now_ms() - snapshot.taken_ms;
         {
@@ -149,13 +150,13 @@ impl HubActor {
         self.drops.send_modify(|drops| *drops += 1);
     }
 
-    /// This hub is no longer there: every connection that listens is closed, and that of a process that speaks for it.
+    /// Closes all subscribers and the external controller and stops the timers, because the hub is removed.
     pub(crate) fn detach_all(&self) {
         {
             let mut state = self.lock();
             close_all(&mut state.links);
             if let Some(controller) = state.controller.take() {
-                controller.close(1012, PUT_BACK);
+                controller.close(1012, WORLD_RESTORED);
             }
             state.timers.replace(&[], 0);
         }
@@ -165,7 +166,8 @@ impl HubActor {
 
 #[cfg(feature = "cluster")]
 impl HubActor {
-    /// This hub lives elsewhere: whoever listens to it here hears nothing more of it.
+    /// Cuts off all subscribers and stops the timers, because another process has taken over the hub. Queued messages are
+    /// discarded.
     pub(crate) fn disconnect_all(&self) {
         {
             let mut state = self.lock();
@@ -178,7 +180,7 @@ impl HubActor {
         self.drops.send_modify(|drops| *drops += 1);
     }
 
-    /// Lives here from now on, as it was at its home before. A process that speaks for it stays.
+    /// Takes over the hub with the state that it had in another process. An external controller stays connected.
     pub(crate) fn adopt(self: &Arc<Self>, snapshot: &HubSnapshot) {
         {
             let mut state = self.lock();
@@ -196,14 +198,14 @@ impl HubActor {
 }
 
 #[cfg(feature = "cluster")]
-fn cut_all(links: &mut Vec<Link>) {
-    for link in links.drain(..) {
+fn cut_all(links: &mut Subscribers) {
+    for link in links.drain() {
         link.cut();
     }
 }
 
-fn close_all(links: &mut Vec<Link>) {
-    for link in links.drain(..) {
-        link.close(1012, PUT_BACK);
+fn close_all(links: &mut Subscribers) {
+    for link in links.drain() {
+        link.close(1012, WORLD_RESTORED);
     }
 }

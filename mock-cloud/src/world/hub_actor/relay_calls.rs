@@ -1,5 +1,6 @@
-//! Calls that come through the relay, and what goes wrong with calls.
+//! Calls that arrive through the relay, and the faults of calls.
 
+use crate::faults::point::INJECTED;
 use std::sync::Arc;
 
 use ezlo_protocol::rpc::{Envelope, RpcError};
@@ -13,11 +14,8 @@ use crate::world::hub_actor::HubActor;
 use crate::world::outbox::Link;
 use ezlo_hub_sim::json::RawJson;
 
-/// What an error says that somebody wished for.
-pub(crate) const INJECTED: &str = "as wished";
-
 impl HubActor {
-    /// What goes wrong with a call that came that way, if anything.
+    /// Returns the fault to inject into a call, if any.
     pub(crate) fn call_fault(
         &self,
         request: &Envelope<'_>,
@@ -45,18 +43,18 @@ impl HubActor {
         self.env.fault_if(InjectionPoint::Call, &facts, can)
     }
 
-    /// A broadcast that was true once: the one before the last about the item that was told of last. Kept while there are
-    /// faults.
+    /// Returns an outdated broadcast: the one that the most recent broadcast about the same item replaced. Recorded only while
+    /// faults are active.
     pub(crate) fn stale_broadcast(&self) -> Option<Utf8Bytes> {
         self.lock().stale.clone()
     }
 
-    /// The process that speaks for this hub.
+    /// Returns the connection of the external controller, if any.
     pub(crate) fn controller(&self) -> Option<Link> {
         self.lock().controller.clone()
     }
 
-    /// Passes a call on to the process that speaks for its hub.
+    /// Forwards a call to the external controller. The caller receives an error if that is not possible.
     pub(crate) fn forward_to_controller(&self, controller: &Link, caller: &Link, text: &str) {
         if !controller.send(&frame_writer::with_sender(false, text, &caller.conn_id)) {
             let request = Envelope::parse(text).unwrap_or_default();
@@ -72,7 +70,7 @@ impl HubActor {
         }
     }
 
-    /// Answers a call that came through the relay, by the simulated hub or the process that speaks for it.
+    /// Answers a call that arrived through the relay, by the simulated hub or its external controller.
     pub(crate) fn relayed_call(
         self: &Arc<Self>,
         request: &Envelope<'_>,
@@ -85,11 +83,11 @@ impl HubActor {
             let wanted = self.env.assumptions.min_evidence;
             caller.send(&frame_writer::refusal(wanted, request, method, RpcError::known(data), ReplyRoute::Relay));
         };
-        let (controller, is_there) = {
+        let (controller, is_connected) = {
             let state = self.lock();
             (state.controller.clone(), state.controller.is_some() || state.hub.wifi.at_relay())
         };
-        if !is_there {
+        if !is_connected {
             return refuse("nma.ezlo.notconnected");
         }
         let fault = self.call_fault(request, "cloud", &caller.conn_id, user, |_| true);
@@ -99,7 +97,7 @@ impl HubActor {
             return;
         }
         match controller {
-            // It is done, and what comes of it finds nobody.
+            // The controller runs the call. No connection has this id, so the reply is dropped.
             Some(controller) if fault == Some(FaultKind::DropReply) => {
                 controller.send(&frame_writer::with_sender(request.sender.is_some(), text, "nobody"));
             }
@@ -115,7 +113,7 @@ impl HubActor {
                     }
                     caller.send(&self.reply_text(request, outcome, ReplyRoute::Relayed(&caller.conn_id)));
                 };
-                // The outcome has gone out already.
+                // `answer` has sent the outcome.
                 let _ = self.call(request, answer);
             }
         }

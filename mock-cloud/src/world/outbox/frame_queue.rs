@@ -1,5 +1,5 @@
-//! A bounded queue of messages for one reader, written as the frames that go out: one write takes all that wait. It holds
-//! next to no memory while nothing waits in it, for most connections are idle most of the time.
+//! A bounded queue of messages for one reader, stored as WebSocket frames, so that one write sends all of them. An empty
+//! queue retains almost no memory, because most connections are idle most of the time.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Bytes of frames, and messages, that an empty queue may have room for.
+/// Maximum capacity that an empty queue retains, in bytes of frames and in messages.
 const KEPT_BYTES: usize = 512;
 const KEPT_ITEMS: usize = 4;
-/// What a thread has ready for queues that need more: so many, with room for so many bytes and messages at most.
+/// Buffers that a thread retains for reuse: their number, and their maximum capacity in bytes and messages.
 const SPARES: usize = 4;
 const SPARE_BYTES: usize = 64 * 1024;
 const SPARE_ITEMS: usize = 1024;
@@ -18,16 +18,16 @@ const SPARE_ITEMS: usize = 1024;
 /// A message in the queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item {
-    /// Its number in the journal.
+    /// Sequence number in the journal.
     pub(crate) number: u64,
-    /// What has to be kept before it goes out.
+    /// Epoch that must be durable before the message is sent.
     pub(crate) mark: u64,
-    /// Where its text begins, and where it and its frame end.
+    /// Byte range of the text in the frames of the batch. The frame ends with the text.
     begin: usize,
     end: usize,
 }
 
-/// How a connection is closed.
+/// The close of a connection: the epoch that must be durable before, the code and the reason.
 pub(crate) type Close = (u64, u16, &'static str);
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct Batch {
 }
 
 impl std::fmt::Debug for Batch {
-    /// Without what the messages say: some hold tokens.
+    /// Omits the messages, which may contain tokens.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Batch").field("messages", &self.items.len()).finish_non_exhaustive()
     }
@@ -52,7 +52,7 @@ impl Batch {
     fn push(&mut self, text: &str, mark: u64, number: u64) {
         let needed = text.len() + LONGEST_HEAD;
         if self.frames.capacity() - self.frames.len() < needed {
-            // One short message alone needs no more than it takes.
+            // A single short message is stored without spare capacity.
             if !self.frames.is_empty() || needed > KEPT_BYTES {
                 self.grow();
             }
@@ -64,7 +64,7 @@ impl Batch {
         self.items.push(Item { number, mark, begin, end: self.frames.len() });
     }
 
-    /// Whether the message fits; one that is alone always does.
+    /// Returns whether the message fits. An empty queue accepts a message of any length.
     fn has_room(&self, text: &str, (messages, bytes): (usize, usize)) -> bool {
         self.items.is_empty() || self.items.len() < messages && self.frames.len() + text.len() <= bytes
     }
@@ -73,7 +73,7 @@ impl Batch {
         self.frames.capacity() <= KEPT_BYTES && self.items.capacity() <= KEPT_ITEMS
     }
 
-    /// Goes on in one with more room, if there is one.
+    /// Moves the content to a retained buffer with more capacity, if there is one.
     #[cold]
     fn grow(&mut self) {
         let is_larger = |spare: &mut Self| spare.frames.capacity() > self.frames.capacity();
@@ -85,7 +85,7 @@ impl Batch {
         }
     }
 
-    /// Leaves its room to the next who needs much.
+    /// Retains the buffer of this thread for reuse.
     fn spare(mut self) {
         self.clear();
         let fits = self.frames.capacity() <= SPARE_BYTES && self.items.capacity() <= SPARE_ITEMS;
@@ -103,7 +103,7 @@ thread_local! {
     static SPARE: RefCell<Vec<Batch>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A text as one frame of a server.
+/// Encodes a text as one WebSocket frame of a server.
 pub(crate) fn frame_of(text: &str) -> Vec<u8> {
     let mut frame = Vec::with_capacity(text.len() + LONGEST_HEAD);
     push_head(&mut frame, text.len());
@@ -111,9 +111,10 @@ pub(crate) fn frame_of(text: &str) -> Vec<u8> {
     frame
 }
 
+/// Maximum length of a frame header, in bytes.
 const LONGEST_HEAD: usize = 10;
 
-/// The head of a server's frame that is a whole text of so many bytes.
+/// Appends the header of an unmasked, unfragmented text frame with a payload of `length` bytes.
 fn push_head(out: &mut Vec<u8>, length: usize) {
     out.push(0x81);
     match (u8::try_from(length), u16::try_from(length)) {
@@ -132,20 +133,20 @@ fn push_head(out: &mut Vec<u8>, length: usize) {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Something did not fit, or nobody reads any more.
+    /// Set if a message did not fit, the queue was cut, or the reader was dropped.
     is_cut: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
     waiting: Batch,
-    /// Messages and bytes.
+    /// Capacity in messages and bytes.
     most: (usize, usize),
-    /// Comes after all messages; there are none after it.
+    /// Takes effect after all messages. No message is accepted after it.
     close: Option<Close>,
-    /// Nobody sends any more.
-    is_over: bool,
-    /// Whom to wake when something comes.
+    /// True after the sender was dropped.
+    sender_dropped: bool,
+    /// Waker of the waiting reader.
     reader: Option<Waker>,
 }
 
@@ -164,20 +165,21 @@ impl Shared {
     }
 }
 
-/// A queue for that many messages and bytes at most; as many more may be in the reader's hands.
+/// Creates a queue with a capacity in messages and bytes. The reader can hold as much again.
 pub(crate) fn queue(most: (usize, usize)) -> (Sender, Receiver) {
-    let state = State { waiting: Batch::default(), most, close: None, is_over: false, reader: None };
+    let state = State { waiting: Batch::default(), most, close: None, sender_dropped: false, reader: None };
     let shared = Arc::new(Shared { state: Mutex::new(state), is_cut: AtomicBool::new(false) });
     (Sender(Arc::clone(&shared)), Receiver { shared, taken: Batch::default(), next: 0 })
 }
 
-/// The one end that sends; whoever shares it shares it whole.
+/// The sending end. It is not `Clone`: dropping it ends the queue.
 #[derive(Debug)]
 pub(crate) struct Sender(Arc<Shared>);
 
 impl Sender {
-    /// Queues a message. False when it does not fit or nobody reads: then the reader gets nothing more, for what comes would
-    /// have a gap before it. False as well once the connection is to be closed.
+    /// Queues a message. Returns false if it does not fit, the reader was dropped, or the connection is being closed.
+    ///
+    /// A message that does not fit cuts the queue: later messages would follow a gap.
     pub(crate) fn send(&self, text: &str, mark: u64, number: u64) -> bool {
         self.change(|state| {
             if state.close.is_some() {
@@ -193,13 +195,13 @@ impl Sender {
         })
     }
 
-    /// Messages and bytes that the reader has not taken yet.
+    /// Returns the messages and bytes that the reader has not taken yet.
     pub(crate) fn size(&self) -> (usize, usize) {
         let state = self.0.lock();
         (state.waiting.items.len(), state.waiting.frames.len())
     }
 
-    /// The connection is closed so, once what waits has gone out. The first one counts.
+    /// Closes the connection after the queued messages are sent. Only the first close has an effect.
     pub(crate) fn close(&self, close: Close) {
         self.change(|state| {
             if !self.0.is_cut() {
@@ -208,7 +210,7 @@ impl Sender {
         });
     }
 
-    /// The reader gets nothing more, not even what waits already.
+    /// Cuts the queue: queued messages are discarded, and later ones are refused.
     #[cfg(feature = "cluster")]
     pub(crate) fn cut(&self) {
         self.change(|state| self.0.cut(state));
@@ -220,7 +222,7 @@ impl Sender {
             let changed = change(&mut state);
             (changed, state.reader.take())
         };
-        // Without the lock: it is what who wakes wants first.
+        // Woken without the lock, which the reader acquires first.
         if let Some(reader) = reader {
             reader.wake();
         }
@@ -230,30 +232,32 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.change(|state| state.is_over = true);
+        self.change(|state| state.sender_dropped = true);
     }
 }
 
-/// What comes next for the reader.
+/// The next item for the reader.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Next {
-    /// The first of the messages that wait.
+    /// The first queued message.
     Message(Item),
+    /// The close, after the last message.
     Close(Close),
-    /// Nothing any more: something did not fit, or nobody is left to send.
+    /// The end of the queue: it was cut, or the sender was dropped.
     Nothing,
 }
 
 #[derive(Debug)]
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
-    /// Taken from the queue all at once, and which of it comes next.
+    /// Messages that were taken from the queue in one step.
     taken: Batch,
+    /// Index of the next item in `taken`.
     next: usize,
 }
 
 impl Receiver {
-    /// Waits for what comes next, and leaves it there.
+    /// Waits for the next item and returns it without removing it.
     pub(crate) async fn next(&mut self) -> Next {
         poll_fn(|context| self.poll_next(context)).await
     }
@@ -262,7 +266,7 @@ impl Receiver {
         if let Some(item) = self.taken.items.get(self.next) {
             return Poll::Ready(Next::Message(*item));
         }
-        // All under one lock: what is queued after it finds the reader's waker.
+        // One lock for check and registration: a message that is queued later finds the waker of the reader.
         let mut state = self.shared.lock();
         self.next = 0;
         self.taken.clear();
@@ -273,10 +277,10 @@ impl Receiver {
         if let Some(close) = state.close {
             return Poll::Ready(Next::Close(close));
         }
-        if self.shared.is_cut() || state.is_over {
+        if self.shared.is_cut() || state.sender_dropped {
             return Poll::Ready(Next::Nothing);
         }
-        // One of the two halves may keep what little room it has; they change places each time.
+        // One of the two batches may retain its small capacity. The swap above alternates between them.
         if self.taken.is_small() && state.waiting.frames.capacity() == 0 {
             std::mem::swap(&mut self.taken, &mut state.waiting);
         }
@@ -291,7 +295,7 @@ impl Receiver {
         Poll::Pending
     }
 
-    /// The first of the messages that wait.
+    /// Returns the first queued message without removing it.
     pub(crate) fn first(&mut self) -> Option<Item> {
         if self.next == self.taken.items.len() {
             self.next = 0;
@@ -301,39 +305,39 @@ impl Receiver {
         self.taken.items.get(self.next).copied()
     }
 
-    /// The frames of the first messages that are meant; none any more when something did not fit.
-    pub(crate) fn frames(&mut self, is_meant: impl Fn(&Item) -> bool) -> Frames<'_> {
+    /// Returns the frames of the leading messages for which `can_send` returns true. Empty if the queue was cut.
+    pub(crate) fn frames(&mut self, can_send: impl Fn(&Item) -> bool) -> Frames<'_> {
         self.first();
         let Self { shared, taken, next } = self;
-        let meant = taken.items[*next..].iter().take_while(|item| is_meant(item)).count();
-        // Looked at last: who is cut off before something counts as kept must not be told of it.
-        let meant = if shared.is_cut() { 0 } else { meant };
+        let count = taken.items[*next..].iter().take_while(|item| can_send(item)).count();
+        // Checked last: a change that became durable after the cut must not be sent to this client.
+        let count = if shared.is_cut() { 0 } else { count };
         let end = |at: usize| at.checked_sub(1).map_or(0, |before| taken.items[before].end);
-        let after = *next + meant;
+        let after = *next + count;
         Frames { bytes: &taken.frames[end(*next)..end(after)], next, after }
     }
 
-    /// The text of the first message, which does not wait any longer.
+    /// Removes the first message and returns its text.
     pub(crate) fn take(&mut self) -> Option<&str> {
         let item = self.first()?;
         self.next += 1;
         std::str::from_utf8(&self.taken.frames[item.begin..item.end]).ok()
     }
 
-    /// Whether something did not fit.
+    /// Returns whether the queue was cut.
     pub(crate) fn is_cut(&self) -> bool {
         self.shared.is_cut()
     }
 
-    /// Messages and bytes that wait.
+    /// Returns the queued messages and bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         let state = self.shared.lock();
-        let gone = self.next.checked_sub(1).map_or(0, |last| self.taken.items[last].end);
-        let (messages, bytes) = (self.taken.items.len() - self.next, self.taken.frames.len() - gone);
+        let sent = self.next.checked_sub(1).map_or(0, |last| self.taken.items[last].end);
+        let (messages, bytes) = (self.taken.items.len() - self.next, self.taken.frames.len() - sent);
         (messages + state.waiting.items.len(), bytes + state.waiting.frames.len())
     }
 
-    /// Whether anything waits, a close included.
+    /// Returns whether an item is queued, a close included.
     pub(crate) fn has_any(&self) -> bool {
         self.size().0 > 0 || self.shared.lock().close.is_some()
     }
@@ -347,7 +351,7 @@ impl Drop for Receiver {
     }
 }
 
-/// Frames that may go out; they wait until somebody says that they have.
+/// Frames that can be sent. They stay queued until [`Frames::are_out`].
 pub(crate) struct Frames<'a> {
     pub(crate) bytes: &'a [u8],
     next: &'a mut usize,
@@ -355,7 +359,7 @@ pub(crate) struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    /// They have gone out.
+    /// Removes the frames from the queue, after they were sent.
     pub(crate) fn are_out(self) {
         *self.next = self.after;
     }
@@ -367,9 +371,8 @@ mod tests {
     use std::io::Cursor;
     use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 
-    /// A reader on another thread gets everything, in order, whenever it looks.
     #[test]
-    fn nothing_is_lost_between_threads() {
+    fn reader_on_another_thread_receives_every_message_in_order() {
         const MESSAGES: usize = 20_000;
         let (sender, mut receiver) = queue((MESSAGES, usize::MAX));
         let reader = std::thread::spawn(move || {
@@ -383,7 +386,7 @@ mod tests {
                 numbers
             })
         });
-        // Longer and shorter than what an empty queue keeps room for.
+        // Longer and shorter than the capacity that an empty queue retains.
         let texts = ["x".repeat(600), "y".to_owned()];
         for number in 0..MESSAGES {
             assert!(sender.send(&texts[number % 2], 0, number as u64));
@@ -395,9 +398,8 @@ mod tests {
         assert_eq!(reader.join().unwrap(), (0..MESSAGES as u64).collect::<Vec<_>>());
     }
 
-    /// Round after round, in room that was another queue's before.
     #[tokio::test]
-    async fn room_goes_from_queue_to_queue_and_no_message_does() {
+    async fn reused_buffers_carry_no_messages_of_earlier_queues() {
         for round in 0..20 {
             let (sender, mut receiver) = queue((100, usize::MAX));
             let texts: Vec<_> = (0..round * 3 + 1).map(|n| format!("{round} {n} ").repeat(1 + n * 7 % 60)).collect();
@@ -410,13 +412,13 @@ mod tests {
             }
             assert!(tokio::time::timeout(std::time::Duration::ZERO, receiver.next()).await.is_err());
         }
-        assert!(SPARE.with_borrow(Vec::len) > 0, "some room was left to the next");
+        assert!(SPARE.with_borrow(Vec::len) > 0, "a buffer was retained for reuse");
     }
 
     #[test]
-    fn what_has_gone_out_does_not_wait() {
+    fn sent_messages_free_their_capacity() {
         let (sender, mut receiver) = queue((10, 1000));
-        assert!(sender.send(&"x".repeat(5000), 0, 0), "one always fits");
+        assert!(sender.send(&"x".repeat(5000), 0, 0), "an empty queue accepts a message of any length");
         receiver.frames(|_| true).are_out();
         assert_eq!(receiver.size(), (0, 0));
         assert!(sender.send("a", 0, 0) && sender.send("b", 0, 0));
@@ -427,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_read_by_the_library_and_taken_once() {
+    fn frames_are_valid_websocket_frames_and_are_sent_once() {
         let (sender, mut receiver) = queue((10, usize::MAX));
         let texts = [0, 1, 125, 126, 65_535, 65_536].map(|length| "ö".repeat(length / 2) + &"x".repeat(length % 2));
         for (text, mark) in texts.iter().zip(0..) {

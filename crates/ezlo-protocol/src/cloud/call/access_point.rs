@@ -1,4 +1,6 @@
-//! The five calls of the hub's access point. Requests: the vendor's note. Answers: inferred, so they are read leniently.
+//! The five calls of a hub's access point.
+//!
+//! The requests are those of the vendor's note. The responses are inferred, so they are parsed leniently.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -42,32 +44,32 @@ macro_rules! access_point_call {
 }
 
 access_point_call!(
-    /// Lists the networks that the hub sees.
+    /// Lists the Wi-Fi networks in range of the hub.
     ListWifiNetworks, "wifi_networks", AccessPoint, GET, "/wifi/networks", WifiNetworks,
     |body| Ok(wire::from_slice(body)?)
 );
 access_point_call!(
-    /// Asks how far joining a network has come.
+    /// Reads the progress of joining a network.
     GetWifiStatus, "wifi_status", AccessPoint, GET, "/wifi/status", WifiStatus,
     |body| Ok(wire::from_slice(body)?)
 );
 access_point_call!(
-    /// Closes the access point; the client loses the hub's own network.
+    /// Closes the access point. The client then loses its connection to the hub's own network.
     CloseAccessPoint, "wifi_close", AccessPoint, POST, "/wifi/network/close", (),
     |_| Ok(())
 );
 access_point_call!(
-    /// Restarts the hub. On port 80, without the `/wifi` prefix.
+    /// Restarts the hub. The call uses port 80 and has no prefix `/wifi`.
     Restart, "restart", AccessPointRoot, POST, "/restart", (),
     |_| Ok(())
 );
 
-/// Joins a network. The hub answers at once; the outcome shows in the status.
+/// Joins a Wi-Fi network. The hub responds immediately; [`GetWifiStatus`] reads the outcome.
 #[derive(Debug, Clone)]
 pub struct ConnectWifi<'a> {
     /// Name of the network.
     pub ssid: &'a str,
-    /// Its key; `None` for an open network.
+    /// Key of the network; `None` for an open network.
     pub passkey: Option<&'a Passkey>,
 }
 
@@ -86,7 +88,7 @@ impl Call for ConnectWifi<'_> {
     fn request(&self, base: &str) -> Result<Request<Bytes>, RequestError> {
         let body =
             WifiConnect { ssid: self.ssid.into(), passkey: self.passkey.cloned().into(), ..WifiConnect::default() };
-        // The content type is the vendor's own, odd as it is.
+        // The body is JSON, but the vendor's note sends this content type.
         Builder::new(Method::POST, base, "/wifi/network/connect")
             .header(header::CONTENT_TYPE, "application/javascript")
             .body(Bytes::from(wire::to_value(&body).to_string()))
@@ -102,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connect_is_sent_as_the_note_prints_it() {
+    fn the_connect_request_matches_the_note() {
         let key = "WIFIPASS".into();
         let call = ConnectWifi { ssid: "NETWORK_SSID", passkey: Some(&key) };
         let request = call.request("http://192.168.4.1:54540").unwrap();
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn restart_is_on_the_other_port() {
+    fn restart_uses_the_root_base_url() {
         let request = Restart.request("http://192.168.4.1").unwrap();
         assert_eq!((request.method(), request.uri().to_string()), (&Method::POST, "http://192.168.4.1/restart".into()));
     }

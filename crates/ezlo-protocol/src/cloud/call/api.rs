@@ -16,10 +16,12 @@ use crate::wire;
 const GATEWAY_PATH: &str = "/v1/request";
 const GATEWAY_CONTENT: &str = "application/json; charset=UTF-8";
 
-/// Exchanges the MMS pair for a token of the cloud API. Can be slow: one public client allows 60 s.
+/// Exchanges the MMS pair for a token of the cloud API.
+///
+/// The call can be slow: one public client has a timeout of 60 s (client-source).
 #[derive(Debug, Clone)]
 pub struct ExchangeToken<'a> {
-    /// Who asks.
+    /// The MMS pair of the caller.
     pub pair: &'a IdentityPair,
 }
 
@@ -55,7 +57,7 @@ fn gateway_call(base: &str, token: Option<&CloudToken>, call: &Value) -> Result<
     }
 }
 
-/// The `data` of a gateway answer; the gateway says 200 even when it refuses.
+/// Returns the `data` of a gateway response. The HTTP status is 200 even if the gateway refuses the call.
 fn gateway_answer<T: serde::de::DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, AnswerError> {
     let answer: ApiAnswer = wire::from_slice(mms_success(status, body, RetryClass::Permanent)?)?;
     match answer.result() {
@@ -64,10 +66,10 @@ fn gateway_answer<T: serde::de::DeserializeOwned>(status: StatusCode, body: &[u8
     }
 }
 
-/// Reads the caller's keys, among them the local token of each hub.
+/// Reads the caller's keys, including the local token of each hub.
 #[derive(Debug, Clone)]
 pub struct AccessKeysSync<'a> {
-    /// Who asks.
+    /// Token of the caller.
     pub token: &'a CloudToken,
 }
 
@@ -84,7 +86,7 @@ impl Call for AccessKeysSync<'_> {
     type Answer = AccessKeys;
 
     fn request(&self, base: &str) -> Result<Request<Bytes>, RequestError> {
-        // A version of -1 means "everything" (the client of jamincollins); others send a fixed one and a random uuid.
+        // Version -1 requests all keys (the client of jamincollins). Other clients send a fixed version and a random UUID.
         let call = json!({"call": "access_keys_sync", "version": "1", "params": {"version": -1}});
         gateway_call(base, Some(self.token), &call)
     }
@@ -94,12 +96,12 @@ impl Call for AccessKeysSync<'_> {
     }
 }
 
-/// Logs in at the gateway with name and clear-text password, without MMS.
+/// Logs in at the RPC gateway with user name and password in clear text, without the MMS servers.
 #[derive(Debug, Clone)]
 pub struct LoginWithIdAndPassword<'a> {
-    /// Name.
+    /// User name.
     pub user_id: &'a str,
-    /// Password.
+    /// Password, sent in clear text.
     pub password: &'a Password,
 }
 
@@ -125,23 +127,25 @@ impl Call for LoginWithIdAndPassword<'_> {
     }
 }
 
-/// Which of the two v4 logins.
+/// The version of the v4 login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginV4Version {
-    /// Gives the MMS pair beside the token.
+    /// Returns the token and the MMS pair.
     V1,
-    /// Gives the token alone.
+    /// Returns the token only.
     V3,
 }
 
-/// The v4 login.
+/// Logs in at the v4 API with user name and password in clear text.
+///
+/// The statuses 400, 401 and 403 and a success without a token mean bad credentials (the vendor's own client).
 #[derive(Debug, Clone)]
 pub struct LoginV4<'a> {
-    /// Which of the two.
+    /// Version of the login.
     pub version: LoginV4Version,
-    /// Name.
+    /// User name.
     pub user_id: &'a str,
-    /// Password.
+    /// Password, sent in clear text.
     pub password: &'a Password,
 }
 
@@ -166,7 +170,6 @@ impl Call for LoginV4<'_> {
         Builder::new(Method::POST, base, &format!("/api/v4/login/{version}/sessions")).json(GATEWAY_CONTENT, &body)
     }
 
-    /// 400, 401, 403 and a 200 without a token all mean bad credentials (the vendor's own client).
     fn parse(&self, status: StatusCode, body: &[u8]) -> Result<TokenAnswer, AnswerError> {
         let bad = |text: String| {
             Err(AnswerError::Status { status: status.as_u16(), text, class: RetryClass::BadCredentials })
@@ -177,16 +180,16 @@ impl Call for LoginV4<'_> {
         let body = mms_success(status, body, RetryClass::Permanent)?;
         let answer: Value = wire::from_slice(body)?;
         if answer["token"].as_str().is_none_or(str::is_empty) {
-            return bad("the answer holds no token".into());
+            return bad("response contains no token".into());
         }
         Ok(wire::from_value(&answer)?)
     }
 }
 
-/// Lists the caller's hubs with their local keys and relay addresses.
+/// Lists the caller's hubs with their local tokens and relay addresses.
 #[derive(Debug, Clone)]
 pub struct ListControllers<'a> {
-    /// Who asks.
+    /// Token of the caller.
     pub token: &'a CloudToken,
 }
 
@@ -219,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gateway_refuses_with_200() {
+    fn a_gateway_failure_with_http_200_is_refused() {
         let token = "t".into();
         let call = AccessKeysSync { token: &token };
         let error = call.parse(StatusCode::OK, br#"{"status":0,"data":{"error_text":"bad token"}}"#).unwrap_err();
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_v4_answer_without_a_token_is_bad_credentials() {
+    fn a_v4_response_without_a_token_means_bad_credentials() {
         let password = "p".into();
         let call = LoginV4 { version: LoginV4Version::V3, user_id: "u", password: &password };
         assert_eq!(call.parse(StatusCode::OK, b"{}").unwrap_err().class(), RetryClass::BadCredentials);

@@ -1,4 +1,4 @@
-//! Types that all calls share.
+//! The trait of calls, its error types, and the request builder.
 
 use crate::error::RetryClass;
 use crate::evidence::Evidence;
@@ -14,101 +14,116 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HostRole {
-    /// User authentication, `…autha…`.
+    /// The auth server, `…autha…`.
     Auth,
-    /// Accounts, `…account…`.
+    /// The account server, `…account…`.
     Account,
-    /// Hub records, `…device…`.
+    /// The device server with the hub records, `…device…`.
     Device,
     /// The locator, `…authd…`.
     Locator,
-    /// Token exchange, `cloud.ezlo.com`.
+    /// The token exchange, `cloud.ezlo.com`.
     Cloud,
-    /// RPC gateway and v4, `api-cloud.ezlo.com`.
+    /// The RPC gateway and the v4 calls, `api-cloud.ezlo.com`.
     CloudApi,
-    /// The hub's access point, Wi-Fi API.
+    /// The Wi-Fi API of a hub's access point; see [`API_BASE`](crate::cloud::access_point::API_BASE).
     AccessPoint,
-    /// The hub's access point, port 80.
+    /// Port 80 of a hub's access point; see [`ROOT_BASE`](crate::cloud::access_point::ROOT_BASE).
     AccessPointRoot,
 }
 
-/// What is known of a call, apart from its parameters.
+/// The properties of a call that do not depend on its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallSpec {
-    /// Name used in errors, traces and snapshots.
+    /// Name in errors, traces and snapshots.
     pub name: &'static str,
-    /// Who answers it.
+    /// Kind of server that answers the call.
     pub role: HostRole,
     /// HTTP method.
     pub method: &'static str,
-    /// Path; `{…}` stands for a parameter.
+    /// Path below the base URL; `{…}` is a parameter.
     pub path: &'static str,
-    /// How the request is known.
+    /// Evidence of the request.
     pub request: Evidence,
-    /// How the answer is known.
+    /// Evidence of the response.
     pub answer: Evidence,
-    /// Whether sending it twice is the same as sending it once.
+    /// `true` if sending the call twice has the same effect as sending it once.
     pub idempotent: bool,
 }
 
-/// One HTTP call of the cloud or the access point.
+/// An HTTP call of the cloud or of a hub's access point.
+///
+/// A call builds its request and parses the response. The caller sends it with an HTTP client of its choice.
 pub trait Call {
-    /// What is known of it.
+    /// The properties of the call, including the evidence of request and response.
     const SPEC: CallSpec;
-    /// What a success says.
+    /// The document of a successful response.
     type Answer;
 
-    /// The request, ready to be sent.
+    /// Builds the request.
+    ///
+    /// `base` is scheme and authority, such as `https://vera-us-oem-autha.mios.com`. A trailing slash is ignored. Headers with
+    /// secrets are marked as sensitive.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] if `base` is not a valid URL or a secret is not a valid header value.
     fn request(&self, base: &str) -> Result<Request<Bytes>, RequestError>;
 
-    /// Reads the answer.
+    /// Parses the response from its status and body.
+    ///
+    /// # Errors
+    ///
+    /// - [`AnswerError::Status`] if the HTTP status is not a success, or a successful response lacks its token.
+    /// - [`AnswerError::Refused`] if the RPC gateway reports a failure with HTTP status 200.
+    /// - [`AnswerError::Decode`] if a successful response has an unexpected shape.
     fn parse(&self, status: StatusCode, body: &[u8]) -> Result<Self::Answer, AnswerError>;
 }
 
-/// How a call says who is asking.
+/// The authentication of a call to the MMS servers.
 #[derive(Debug, Clone, Copy)]
 pub enum Auth<'a> {
-    /// `MMSAuth` and `MMSAuthSig`.
+    /// The MMS pair, sent as `MMSAuth` and `MMSAuthSig`.
     Pair(&'a IdentityPair),
-    /// `MMSSession`, valid on the host that gave the token.
+    /// A session token, sent as `MMSSession`. It is valid on the host that issued it.
     Session(&'a SessionToken),
 }
 
-/// A request could not be built.
+/// The error of building a request. It never contains a header value.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot build a request for the base URL {base}")]
+#[error("invalid base URL {base} or invalid header value")]
 pub struct RequestError {
     base: String,
     source: http::Error,
 }
 
-/// The answer to a call was not a success, or not what a success looks like.
+/// The error of a response that is no success or that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// The service refused, or failed.
+    /// The HTTP status is not a success, or a successful response lacks its token.
     #[error("HTTP {status}{}{text}", if text.is_empty() { "" } else { ": " })]
     Status {
         /// HTTP status.
         status: u16,
-        /// What the service said, cut short; MMS errors begin with `ERROR:`.
+        /// Text of the response, masked and at most 200 characters. Errors of the MMS servers begin with `ERROR:`.
         text: String,
-        /// What to do about it.
+        /// Recommended reaction.
         class: RetryClass,
     },
-    /// HTTP success, but the cloud API's envelope says failure.
-    #[error("the cloud API refused: {text}")]
+    /// The HTTP status is a success, but the envelope of the RPC gateway reports a failure.
+    #[error("cloud API refused the call: {text}")]
     Refused {
-        /// `error_text`, cut short.
+        /// The `error_text` of the envelope, masked and at most 200 characters.
         text: String,
     },
-    /// A success in a shape nobody has seen.
-    #[error("cannot read the answer: {0}")]
+    /// A successful response has an unexpected shape.
+    #[error("response has an unexpected shape: {0}")]
     Decode(#[from] DecodeError),
 }
 
 impl AnswerError {
-    /// What to do about it.
+    /// Returns the recommended reaction.
     pub const fn class(&self) -> RetryClass {
         match self {
             Self::Status { class, .. } => *class,
@@ -117,7 +132,7 @@ impl AnswerError {
     }
 }
 
-/// Passes a success on and turns the rest into errors, by the MMS family's meanings of a status.
+/// Returns the body of a successful response, or an error classified by the status codes of the MMS servers.
 pub(crate) fn mms_success(status: StatusCode, body: &[u8], not_found: RetryClass) -> Result<&[u8], AnswerError> {
     if status.is_success() {
         return Ok(body);
@@ -132,7 +147,7 @@ pub(crate) fn mms_success(status: StatusCode, body: &[u8], not_found: RetryClass
     Err(AnswerError::Status { status: status.as_u16(), text, class })
 }
 
-/// The same for a call that logs in: there is no older login to blame, so who is not let in has the wrong password.
+/// Like [`mms_success`], but for a login: no earlier login can have expired, so 401 and 404 mean bad credentials.
 pub(crate) fn login_success(status: StatusCode, body: &[u8]) -> Result<&[u8], AnswerError> {
     mms_success(status, body, RetryClass::BadCredentials).map_err(|error| match error {
         AnswerError::Status { status: 401, text, .. } => {
@@ -142,8 +157,9 @@ pub(crate) fn login_success(status: StatusCode, body: &[u8]) -> Result<&[u8], An
     })
 }
 
-/// What a service said, for people: without parameters, since a page about an error may repeat the request with a password in
-/// it, and without tokens.
+/// Makes the text of a service safe for an error message: removes URL parameters and masks assignments and tokens.
+///
+/// An error page may repeat the request, and with it a password.
 pub(crate) fn said(text: &str) -> String {
     let plain = |word: &str| {
         let front = word.split('?').next().unwrap_or_default();
@@ -152,14 +168,14 @@ pub(crate) fn said(text: &str) -> String {
     secret::masked(&text.split(' ').map(plain).collect::<Vec<_>>().join(" "))
 }
 
-/// Everything but the characters that never need encoding in a URL.
+/// All characters except those that never need encoding in a URL.
 pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, COMPONENT).to_string()
 }
 
-/// Builds a request step by step; the first error is kept until the end.
+/// A request builder. It stores the first error, and [`Builder::body`] returns it.
 pub(crate) struct Builder {
     base: String,
     uri: String,
@@ -194,14 +210,14 @@ impl Builder {
         self
     }
 
-    /// Marked sensitive, so that no HTTP library prints it.
+    /// Adds a header that is marked as sensitive, so that HTTP libraries do not print it.
     pub(crate) fn secret_header(mut self, name: &'static str, value: &str) -> Self {
         self.request = match HeaderValue::from_str(value) {
             Ok(mut value) => {
                 value.set_sensitive(true);
                 self.request.header(name, value)
             }
-            // Lets the builder keep the error without the value in it.
+            // An invalid placeholder: the builder stores its error, which does not contain the secret.
             Err(_) => self.request.header(name, "\n"),
         };
         self

@@ -1,4 +1,4 @@
-//! Calls of the MMS servers (auth, account, device, locator).
+//! Calls of the MMS servers: auth, account, device and locator.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -17,18 +17,20 @@ use crate::secret::{AppKey, Password, SessionToken};
 use crate::serial::Serial;
 use crate::wire;
 
-/// Creates an account with its first user. The password travels in clear text inside the URL: the vendor's design.
+/// Creates an account with its first user.
+///
+/// The URL contains the password in clear text (vendor). Do not log it.
 #[derive(Debug, Clone)]
 pub struct CreateAccount<'a> {
-    /// Name to log in with.
+    /// User name.
     pub username: &'a str,
-    /// Mail address.
+    /// Email address.
     pub email: &'a str,
-    /// Password.
+    /// Password, sent in clear text.
     pub password: &'a Password,
-    /// 1 = Vera and Ezlo.
+    /// Brand; 1 = Vera and Ezlo.
     pub oem: i64,
-    /// The application's key.
+    /// Key of the application; optional.
     pub app_key: Option<&'a AppKey>,
 }
 
@@ -59,18 +61,20 @@ impl Call for CreateAccount<'_> {
     }
 }
 
-/// Logs a user in. A wrong user name and a wrong password both answer 404.
+/// Logs a user in.
+///
+/// The status is 404 for a wrong user name and for a wrong password.
 #[derive(Debug, Clone)]
 pub struct LogIn<'a> {
-    /// Name, in any case.
+    /// User name; the letter case does not matter.
     pub username: &'a str,
-    /// Password; only its digest travels.
+    /// Password; only its digest is sent.
     pub password: &'a Password,
-    /// 1 = Vera and Ezlo, 73 = Springs/Bali.
+    /// Brand; 1 = Vera and Ezlo, 73 = Springs/Bali.
     pub oem: i64,
-    /// The application's key; optional here.
+    /// Key of the application; optional.
     pub app_key: Option<&'a AppKey>,
-    /// 2 asks for the short form of the Identity.
+    /// Version of the `Identity`; 2 requests the short form.
     pub token_version: Option<u8>,
 }
 
@@ -103,10 +107,12 @@ impl Call for LogIn<'_> {
     }
 }
 
-/// Asks a host for a session token of its own. The answer is bare text, not JSON.
+/// Requests a session token that is valid on the host of the call.
+///
+/// The response is plain text, not JSON.
 #[derive(Debug, Clone)]
 pub struct GetSessionToken<'a> {
-    /// Who asks.
+    /// The MMS pair of the caller.
     pub pair: &'a IdentityPair,
 }
 
@@ -131,7 +137,7 @@ impl Call for GetSessionToken<'_> {
         let text = std::str::from_utf8(body).unwrap_or_default().trim();
         let is_token = !text.is_empty() && text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !is_token {
-            let text = "a success without a session token".into();
+            let text = "response contains no session token".into();
             return Err(AnswerError::Status { status: status.as_u16(), text, class: RetryClass::Permanent });
         }
         Ok(SessionToken::new(text))
@@ -143,9 +149,9 @@ macro_rules! account_read {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name<'a> {
-            /// Who asks.
+            /// Authentication of the caller.
             pub auth: Auth<'a>,
-            /// `PK_Account` of the decoded Identity.
+            /// `PK_Account` of the decoded `Identity`.
             pub account: u64,
         }
 
@@ -174,7 +180,7 @@ macro_rules! account_read {
 }
 
 account_read!(
-    /// Reads the account.
+    /// Reads the account. The shape of the response is inferred.
     GetAccount,
     "account",
     "/account/account/account/{account}",
@@ -184,7 +190,7 @@ account_read!(
     Inferred
 );
 account_read!(
-    /// Lists the users of the account. The path is inferred from its siblings.
+    /// Lists the users of the account. The path and the response are inferred from similar calls.
     ListUsers,
     "users",
     "/account/account/account/{account}/users",
@@ -204,14 +210,14 @@ account_read!(
     ClientSource
 );
 
-/// Changes the account. Only the members that are there change.
+/// Updates the account. Members that are absent in the change do not change.
 #[derive(Debug, Clone)]
 pub struct UpdateAccount<'a> {
-    /// Who asks.
+    /// Authentication of the caller.
     pub auth: Auth<'a>,
-    /// `PK_Account` of the decoded Identity.
+    /// `PK_Account` of the decoded `Identity`.
     pub account: u64,
-    /// What to change.
+    /// The members to change.
     pub change: &'a AccountRecord,
 }
 
@@ -225,7 +231,7 @@ impl Call for UpdateAccount<'_> {
         answer: Inferred,
         idempotent: true,
     };
-    /// The answer's text: `OK`, or the changed record; the vendor shows neither.
+    /// The text of the response, masked: `OK` or the changed record (both inferred).
     type Answer = String;
 
     fn request(&self, base: &str) -> Result<Request<Bytes>, RequestError> {
@@ -241,12 +247,12 @@ impl Call for UpdateAccount<'_> {
     }
 }
 
-/// Claims a hub for the caller's account, with what is printed on its label.
+/// Claims a hub for the caller's account, with the serial and the MAC address on its label.
 #[derive(Debug, Clone)]
 pub struct ClaimHub<'a> {
-    /// Who asks. The vendor's note sends the pair.
+    /// Authentication of the caller. The vendor's note sends the pair.
     pub auth: Auth<'a>,
-    /// The installation to put it in; 0 = the default one.
+    /// Installation that the hub is assigned to; 0 = the default installation.
     pub installation: u64,
     /// Serial from the label.
     pub serial: &'a Serial,
@@ -273,17 +279,17 @@ impl Call for ClaimHub<'_> {
 
     fn parse(&self, status: StatusCode, body: &[u8]) -> Result<ClaimAnswer, AnswerError> {
         let body = mms_success(status, body, RetryClass::Permanent)?;
-        // The vendor shows no answer; a success without JSON is a success all the same.
+        // The vendor shows no response, so a success without JSON is accepted.
         Ok(wire::from_slice(body).unwrap_or_default())
     }
 }
 
-/// Reads what the service knows of one hub; for Ezlo firmware, above all the relay's address.
+/// Reads the record of a hub, which includes the address of its relay.
 #[derive(Debug, Clone)]
 pub struct GetHub<'a> {
-    /// Who asks.
+    /// Authentication of the caller.
     pub auth: Auth<'a>,
-    /// Which hub.
+    /// Serial of the hub.
     pub serial: &'a Serial,
 }
 
@@ -308,10 +314,10 @@ impl Call for GetHub<'_> {
     }
 }
 
-/// Finds hubs behind the caller's public address. Works without authentication.
+/// Lists the hubs behind the caller's public address. No authentication is required.
 #[derive(Debug, Clone, Default)]
 pub struct LocateHubs<'a> {
-    /// A session token of the locator's host; optional.
+    /// Session token of the locator's host; optional.
     pub session: Option<&'a SessionToken>,
 }
 
@@ -347,7 +353,7 @@ mod tests {
     const BASE: &str = "https://vera-us-oem-autha.mios.com";
 
     #[test]
-    fn login_folds_the_digest_and_keeps_the_path() {
+    fn login_sends_both_digests_and_the_encoded_user_name() {
         let login = LogIn {
             username: "Test 4521@x",
             password: &"Ezlo@2021".into(),
@@ -363,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_notes_requests_come_out_as_printed() {
+    fn create_and_claim_requests_match_the_note() {
         let password = "Ezlo@2021".into();
         let key = "APPKEY_ID".into();
         let create = CreateAccount {
@@ -394,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_means_bad_credentials_only_at_login() {
+    fn status_404_means_bad_credentials_at_login_only() {
         let password = "x".into();
         let login = LogIn { username: "a", password: &password, oem: 1, app_key: None, token_version: None };
         assert_eq!(login.parse(StatusCode::NOT_FOUND, b"").unwrap_err().class(), RetryClass::BadCredentials);
@@ -406,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_token_is_text_and_nothing_else() {
+    fn only_alphanumeric_text_is_a_session_token() {
         let pair = IdentityPair { identity: "i".into(), signature: "s".into() };
         let call = GetSessionToken { pair: &pair };
         assert_eq!(call.parse(StatusCode::OK, b"0000AB12\n").unwrap(), SessionToken::new("0000AB12"));
@@ -416,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_no_header_is_an_error_without_it() {
+    fn an_invalid_header_value_is_not_in_the_error() {
         let token = "bad\nhunter2".into();
         let error = GetAccount { auth: Auth::Session(&token), account: 1 }.request(BASE).unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");

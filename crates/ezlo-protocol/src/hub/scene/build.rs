@@ -1,4 +1,4 @@
-//! Writing scenes.
+//! A builder for scenes, and functions for their conditions and actions.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
 use crate::wire;
 use crate::wire::{Extra, Field};
 
-/// A scene in the making. Conditions are OR-ed; actions run in order.
+/// A builder of a scene. Conditions are OR-ed; actions run in order.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct SceneBuilder {
 }
 
 impl SceneBuilder {
-    /// A scene of that name, at most 25 characters.
+    /// Creates a builder for an enabled scene without conditions and actions. A name has at most 25 characters.
     pub fn new(name: &str) -> Self {
         let scene = Scene {
             name: name.into(),
@@ -51,49 +51,53 @@ impl SceneBuilder {
         Self { scene, ..Self::default() }
     }
 
-    /// Runs when this holds, or any other condition.
+    /// Adds a condition. The scene runs when any of its conditions is true.
     pub fn when(mut self, condition: Block) -> Self {
         self.when.push(condition);
         self
     }
 
-    /// Then does this.
+    /// Adds an action.
     pub fn then(mut self, action: Block) -> Self {
         self.then.push(action);
         self
     }
 
-    /// Otherwise does this; newer firmware.
+    /// Adds an action for the opposite case; newer firmware.
     pub fn otherwise(mut self, action: Block) -> Self {
         self.otherwise.push(Block { kind: "else".into(), ..action });
         self
     }
 
-    /// Only in these modes; in all when not said.
+    /// Sets the house modes in which the scene runs (default: all).
     pub fn in_modes<M: Into<ModeId>>(mut self, modes: impl IntoIterator<Item = M>) -> Self {
         self.scene.house_modes = modes.into_iter().map(Into::into).collect::<Vec<_>>().into();
         self
     }
 
-    /// In that room.
+    /// Sets the room of the scene (default: none).
     pub fn in_room(mut self, room: impl Into<RoomId>) -> Self {
         self.scene.parent_id = room.into().into();
         self
     }
 
-    /// Tells these users when it ran.
+    /// Sets the users that are notified of a run (default: none).
     pub fn notify<U: Into<Value>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
         self.scene.user_notifications = users.into_iter().map(Into::into).collect::<Vec<_>>().into();
         self
     }
 
-    /// Only runs when asked to.
+    /// Disables the scene, so that it runs on request only.
     pub fn disabled(mut self) -> Self {
         self.scene.enabled = false.into();
         self
     }
 
-    /// The scene, if a hub would take it.
+    /// Validates and returns the scene.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Problem`] of [`Scene::problems`] if a hub would refuse the scene.
     pub fn build(self) -> Result<Scene, Problem> {
         let mut scene = self.scene;
         scene.when = self.when.into();
@@ -106,7 +110,9 @@ impl SceneBuilder {
 }
 
 impl Block {
-    /// A block of that condition or action, whose fields are named like its arguments.
+    /// Creates a condition or an action. Its fields have the names of its arguments.
+    ///
+    /// `kind` is `when`, `then` or `else`, and `method` is the name of the condition or action.
     pub fn new(kind: &str, method: &str, fields: impl IntoIterator<Item = (&'static str, BlockValue)>) -> Self {
         let fields: Vec<BlockField> = fields.into_iter().map(|(name, value)| value.field(name)).collect();
         let named = |field: &BlockField| {
@@ -123,7 +129,7 @@ impl Block {
         }
     }
 
-    /// Waits first; actions only. Whole seconds.
+    /// Sets the delay before an action, in whole seconds. Fractions of a second are discarded.
     pub fn after(mut self, wait: std::time::Duration) -> Self {
         let seconds = wait.as_secs();
         let part = |amount: u64| if amount == 0 { Field::Absent } else { amount.into() };
@@ -158,44 +164,44 @@ fn item(id: impl Into<ItemId>) -> (&'static str, BlockValue) {
     ("item", id_value("item", id.into().as_str()))
 }
 
-/// The item has that value.
+/// Creates the condition that an item has a value.
 pub fn item_is(id: impl Into<ItemId>, value: impl Into<BlockValue>) -> Block {
     when("isItemState", [item(id), ("value", value.into())])
 }
 
-/// The item has that value while its device is armed, or while it is not.
+/// Creates the condition that an item has a value and its device is armed (`true`) or disarmed (`false`).
 pub fn item_is_while(id: impl Into<ItemId>, value: impl Into<BlockValue>, armed: bool) -> Block {
     when("isItemState", [item(id), ("value", value.into()), ("armed", armed.into())])
 }
 
-/// The item changed, to whatever.
+/// Creates the condition that an item has changed to any value.
 pub fn item_changed(id: impl Into<ItemId>) -> Block {
     when("isItemStateChanged", [item(id)])
 }
 
-/// The number compares; true once each time it begins to hold.
+/// Creates the condition that a number compares to a value. It fires when the comparison becomes true (guide20:p25).
 pub fn item_compares(id: impl Into<ItemId>, comparator: Comparator, value: impl Into<BlockValue>) -> Block {
     let comparator = BlockValue::new("string", comparator.as_str());
     when("compareNumbers", [item(id), ("comparator", comparator), ("value", value.into())])
 }
 
-/// The button did that, such as `press_1_time`.
+/// Creates the condition that a button was operated, such as `press_1_time`.
 pub fn button(id: impl Into<ItemId>, state: &str) -> Block {
     when("isButtonState", [item(id), ("button_state", BlockValue::token(state))])
 }
 
-/// Again and again.
+/// Creates a periodic condition.
 pub fn every(interval: Interval) -> Block {
     when("isInterval", [("interval", BlockValue::new("interval", interval.to_string()))])
 }
 
-/// Each day at that time, by the hub's time zone.
+/// Creates a condition for a time of every day, in the time zone of the hub.
 pub fn daily_at(time: TimeOfDay) -> Block {
     let time = BlockValue::new("24_hours_time", time.to_string());
     when("isDate", [("type", BlockValue::new("string", "daily")), ("time", time)])
 }
 
-/// On these days of the week (1 = Monday) at that time.
+/// Creates a condition for a time on days of the week (1 = Monday), in the time zone of the hub.
 pub fn weekly_at(weekdays: impl IntoIterator<Item = u8>, time: TimeOfDay) -> Block {
     let days: Vec<Value> = weekdays.into_iter().map(Value::from).collect();
     let fields = [
@@ -206,10 +212,10 @@ pub fn weekly_at(weekdays: impl IntoIterator<Item = u8>, time: TimeOfDay) -> Blo
     when("isDate", fields)
 }
 
-/// By the sun, with an offset for `Before` and `After`.
+/// Creates a condition for a time relative to sunrise or sunset. The offset applies to `Before` and `After`.
 pub fn sun(event: SunEvent, timing: SunTiming, offset: HmsInterval) -> Block {
     let mut block = when("isSunState", [("time", BlockValue::new("hms_interval", offset.to_string()))]);
-    // The event is the name of the field that the argument points at.
+    // The name of the field that the argument refers to is the event.
     let field = BlockValue::new("string", timing.as_str()).field(event.as_str());
     if let Some(fields) = block.fields.get_mut() {
         fields.insert(0, field);
@@ -221,12 +227,12 @@ pub fn sun(event: SunEvent, timing: SunTiming, offset: HmsInterval) -> Block {
     block
 }
 
-/// The house came into a mode.
+/// Creates the condition that the house has entered a mode.
 pub fn mode_changed_to(mode: impl Into<ModeId>) -> Block {
     when("isHouseModeChangedTo", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
 }
 
-/// The house left a mode.
+/// Creates the condition that the house has left a mode.
 pub fn mode_changed_from(mode: impl Into<ModeId>) -> Block {
     when("isHouseModeChangedFrom", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
 }
@@ -236,47 +242,47 @@ fn group(method: &str, blocks: impl IntoIterator<Item = Block>) -> Block {
     when(method, [("blocks", BlockValue::new("blocks", blocks))])
 }
 
-/// All hold.
+/// Creates the condition that all blocks are true.
 pub fn all(blocks: impl IntoIterator<Item = Block>) -> Block {
     group("and", blocks)
 }
 
-/// At least one holds.
+/// Creates the condition that at least one block is true.
 pub fn any(blocks: impl IntoIterator<Item = Block>) -> Block {
     group("or", blocks)
 }
 
-/// It does not hold.
+/// Creates the condition that a block is false.
 pub fn not(block: Block) -> Block {
     when("not", [("block", BlockValue::new("block", wire::to_value(&block)))])
 }
 
-/// Sets an item.
+/// Creates the action that sets an item.
 pub fn set_item(id: impl Into<ItemId>, value: impl Into<BlockValue>) -> Block {
     then("setItemValue", [item(id), ("value", value.into())])
 }
 
-/// Turns a bool item round.
+/// Creates the action that inverts a bool item.
 pub fn toggle_item(id: impl Into<ItemId>) -> Block {
     then("toggleValue", [item(id)])
 }
 
-/// Arms a device or not.
+/// Creates the action that arms or disarms a device.
 pub fn set_device_armed(id: impl Into<DeviceId>, armed: bool) -> Block {
     then("setDeviceArmed", [("device", id_value("device", id.into().as_str())), ("armed", armed.into())])
 }
 
-/// Switches the house mode.
+/// Creates the action that switches the house mode.
 pub fn switch_mode(mode: impl Into<ModeId>) -> Block {
     then("switchHouseMode", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
 }
 
-/// Runs a scene.
+/// Creates the action that runs a scene.
 pub fn run_scene(scene: impl Into<SceneId>) -> Block {
     then("runScene", [("sceneId", id_value("sceneId", scene.into().as_str()))])
 }
 
-/// Calls a web server with GET.
+/// Creates the action that sends an HTTP GET request.
 pub fn http_get(url: &str) -> Block {
     then("sendHttpRequest", [("request", BlockValue::new("string", "GET")), ("url", BlockValue::new("string", url))])
 }
@@ -287,7 +293,7 @@ mod tests {
     use crate::hub::scene::view::{Action, Condition};
 
     #[test]
-    fn what_is_built_reads_as_what_was_meant() {
+    fn built_blocks_are_read_as_the_same_conditions() {
         let timing = sun(SunEvent::Sunset, SunTiming::Before, HmsInterval::from_seconds(630));
         assert!(
             matches!(timing.condition(), Condition::Sun { event: SunEvent::Sunset, timing: SunTiming::Before, offset }
@@ -305,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn it_looks_as_the_guide_prints_it() {
+    fn built_blocks_match_the_samples_of_the_guide() {
         let block = wire::to_value(&item_is("5e0000000000000000000001", true));
         let printed = json!({
             "blockOptions": {"method": {"args": {"item": "item", "value": "value"}, "name": "isItemState"}},

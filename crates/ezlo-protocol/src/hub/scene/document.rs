@@ -1,35 +1,35 @@
-//! Scenes and their blocks as documents.
+//! Scenes and their blocks as wire documents.
 
 use crate::hub::{ModeId, RoomId, SceneId};
 use crate::wire::{Extra, Field};
 use serde_json::Value;
 
 wire! {
-    /// A scene. `when` blocks are OR-ed, `then` blocks run in order.
+    /// A scene. The `when` blocks are OR-ed, and the `then` blocks run in order (guide20:p37).
     Scene {
-        /// Its id; absent in `hub.scenes.create`.
+        /// Id of the scene; absent in `hub.scenes.create`.
         id: Field<SceneId> = "_id",
-        /// Whether it runs by itself.
+        /// `true` if the conditions start the scene.
         enabled: Field<bool> = "enabled",
-        /// Its group; null or empty for none.
+        /// Group of the scene; null or empty for none.
         group_id: Field<String> = "group_id",
-        /// Whether it is a group.
+        /// `true` if the scene is a group.
         is_group: Field<bool> = "is_group",
-        /// Its name, at most 25 characters.
+        /// Name, at most 25 characters.
         name: Field<String> = "name",
-        /// The room it is in; `""` or `"0"` for none.
+        /// Room of the scene; `""` or `"0"` for none.
         parent_id: Field<RoomId> = "parent_id",
-        /// Users to be told.
+        /// Users to notify.
         user_notifications: Field<Vec<Value>> = "user_notifications",
-        /// Modes in which it runs; AND-ed with `when`.
+        /// Modes in which the scene runs, AND-ed with `when`.
         house_modes: Field<Vec<ModeId>> = "house_modes",
         /// Conditions.
         when: Field<Vec<Block>> = "when",
         /// Actions.
         then: Field<Vec<Block>> = "then",
-        /// Actions otherwise; newer firmware.
+        /// Actions for the opposite case; newer firmware.
         otherwise: Field<Vec<Block>> = "else",
-        /// In broadcasts.
+        /// `syncNotification` of broadcasts.
         sync_notification: Field<bool> = "syncNotification",
     }
 }
@@ -37,49 +37,51 @@ wire! {
 wire! {
     /// A condition or an action.
     Block {
-        /// Its id; newer firmware.
+        /// Id of the block; newer firmware.
         id: Field<String> = "_id",
-        /// What it does and which fields it takes for it.
+        /// Method of the block and the fields of its arguments.
         options: Field<BlockOptions> = "blockOptions",
-        /// `when`, `then`, `else`.
+        /// Type of the block: `when`, `then` or `else`.
         kind: Field<String> = "blockType",
-        /// Its arguments.
+        /// Fields, which hold the arguments.
         fields: Field<Vec<BlockField>> = "fields",
-        /// How long to wait first; actions only.
+        /// Delay before the action; actions only.
         delay: Field<Delay> = "delay",
-        /// `{lang_tag, text}`; in `hub.scenes.blocks.list`.
+        /// Label `{lang_tag, text}`, in `hub.scenes.blocks.list`.
         label: Field<Value> = "label",
-        /// Its id under another name; newer firmware.
+        /// Id of the block under another name; newer firmware.
         block_id: Field<String> = "blockId",
-        /// Its name; newer firmware.
+        /// Name of the block; newer firmware.
         name: Field<String> = "blockName",
-        /// Whether it counts; newer firmware.
+        /// `false` if the scene ignores the block; newer firmware.
         enabled: Field<bool> = "block_enable",
     }
 }
 
 impl Block {
-    /// Name of the condition or action, such as `isItemState`.
+    /// Returns the name of the condition or action, such as `isItemState`.
     pub fn method(&self) -> Option<&str> {
         self.options.get()?.method.get()?.name.as_deref()
     }
 
-    /// The field of an argument: `args` maps it to the name of one.
+    /// Returns the field of an argument.
+    ///
+    /// The member `args` maps the name of an argument to the name of a field.
     pub fn argument_field(&self, name: &str) -> Option<&BlockField> {
         let field = self.options.get()?.method.get()?.args.get()?.get(name)?.as_str()?;
         self.fields.get()?.iter().find(|candidate| candidate.name.as_deref() == Some(field))
     }
 
-    /// The value of an argument.
+    /// Returns the value of an argument.
     pub fn argument(&self, name: &str) -> Option<&Value> {
         self.argument_field(name)?.value.get()
     }
 }
 
 wire! {
-    /// What a block does.
+    /// The member `blockOptions` of a block.
     BlockOptions {
-        /// The condition or action.
+        /// Condition or action.
         method: Field<BlockMethod> = "method",
     }
 }
@@ -87,32 +89,33 @@ wire! {
 wire! {
     /// The condition or action of a block.
     BlockMethod {
-        /// From argument name to name of a field.
+        /// Names of fields by name of argument.
         args: Field<Extra> = "args",
-        /// Its name.
+        /// Name of the condition or action.
         name: Field<String> = "name",
     }
 }
 
 wire! {
-    /// One argument's value.
+    /// A field of a block, which holds the value of an argument.
     BlockField {
-        /// Its name.
+        /// Name of the field.
         name: Field<String> = "name",
-        /// An item value type or a scene value type (`item`, `device`, `interval`, `hms_interval`, `24_hours_time`, `block`,
-        /// `blocks`).
+        /// Type: an item value type or a scene value type.
+        ///
+        /// Scene value types are `item`, `device`, `interval`, `hms_interval`, `24_hours_time`, `block` and `blocks`.
         kind: Field<String> = "type",
-        /// Its value.
+        /// Value.
         value: Field<Value> = "value",
-        /// The unit.
+        /// Unit of the value.
         scale: Field<String> = "scale",
-        /// Choices; in `hub.scenes.blocks.list`.
+        /// Allowed values, in `hub.scenes.blocks.list`.
         options: Field<Value> = "options",
     }
 }
 
 wire! {
-    /// How long an action waits. All parts add up.
+    /// The delay of an action. The parts are added up.
     Delay {
         /// Seconds.
         seconds: Field<u64> = "seconds",
@@ -126,7 +129,7 @@ wire! {
 }
 
 impl Delay {
-    /// The whole wait in seconds.
+    /// Returns the total delay in seconds, limited to [`u64::MAX`].
     pub fn total_seconds(&self) -> u64 {
         let part = |field: &Field<u64>, unit: u64| field.get().copied().unwrap_or_default().saturating_mul(unit);
         let parts =
@@ -138,47 +141,47 @@ impl Delay {
 wire! {
     /// Result of `hub.scenes.list`.
     SceneList {
-        /// The scenes.
+        /// All scenes.
         scenes: Vec<Scene> = "scenes",
     }
 }
 
 wire! {
-    /// A scene by `_id`; `hub.scenes.get` in some clients says `sceneId`.
+    /// A reference to a scene. Some clients send `sceneId` instead of `_id` in `hub.scenes.get`.
     SceneRef {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// The scene, in some clients.
+        /// Id of the scene, in some clients.
         scene_id: Field<SceneId> = "sceneId",
     }
 }
 
 wire! {
-    /// Parameters of `hub.scenes.edit`: the id outside, the whole scene inside.
+    /// Parameters of `hub.scenes.edit`: the id and the whole scene (guide20:p45).
     SceneEdit {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// All of it, id repeated.
+        /// Whole scene, with its id.
         scene: Field<Scene> = "eo",
     }
 }
 
 wire! {
-    /// Parameters of `hub.scenes.run`.
+    /// Parameters of `hub.scenes.run` and `hub.scenes.stop`.
     SceneRun {
-        /// The scene.
+        /// Id of the scene.
         scene_id: SceneId = "sceneId",
     }
 }
 
 wire! {
-    /// Parameters of `hub.scenes.enabled.set`; the id under either name.
+    /// Parameters of `hub.scenes.enabled.set`. The id has either name.
     SceneSwitch {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// The scene.
+        /// Id of the scene.
         scene_id: Field<SceneId> = "sceneId",
-        /// Whether it runs by itself.
+        /// `true` if the conditions start the scene.
         enabled: bool = "enabled",
     }
 }
@@ -186,23 +189,23 @@ wire! {
 wire! {
     /// Parameters of `hub.scenes.block.enabled.set`.
     BlockSwitch {
-        /// The scene.
+        /// Id of the scene.
         scene_id: SceneId = "sceneId",
-        /// The block, by its `_id` or `blockId`.
+        /// `_id` or `blockId` of the block.
         block_id: String = "blockId",
-        /// Whether it counts.
+        /// `false` if the scene ignores the block.
         enabled: bool = "enabled",
     }
 }
 
 wire! {
-    /// Parameters of `hub.scenes.notification.add` and `….remove`.
+    /// Parameters of `hub.scenes.notification.add` and `hub.scenes.notification.remove`.
     SceneUser {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// The scene.
+        /// Id of the scene.
         scene_id: Field<SceneId> = "sceneId",
-        /// The user.
+        /// Id of the user.
         user_id: Field<String> = "userId",
     }
 }
@@ -210,11 +213,11 @@ wire! {
 wire! {
     /// Parameters of `hub.scenes.room.set`.
     SceneRoom {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// The scene.
+        /// Id of the scene.
         scene_id: Field<SceneId> = "sceneId",
-        /// Its new room; empty for none.
+        /// New room; empty for none.
         room_id: Field<RoomId> = "roomId",
     }
 }
@@ -222,11 +225,11 @@ wire! {
 wire! {
     /// Parameters of `hub.scenes.name.set`.
     SceneName {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// The scene.
+        /// Id of the scene.
         scene_id: Field<SceneId> = "sceneId",
-        /// Its new name.
+        /// New name.
         name: Field<String> = "name",
     }
 }
@@ -234,11 +237,11 @@ wire! {
 wire! {
     /// Parameters of `hub.scenes.house_modes.set`.
     SceneModes {
-        /// The scene.
+        /// Id of the scene.
         id: Field<SceneId> = "_id",
-        /// The scene.
+        /// Id of the scene.
         scene_id: Field<SceneId> = "sceneId",
-        /// Modes in which it runs.
+        /// Modes in which the scene runs.
         house_modes: Field<Vec<ModeId>> = "houseModes",
     }
 }
@@ -246,15 +249,15 @@ wire! {
 wire! {
     /// Parameters of `hub.scenes.blocks.list`.
     BlockQuery {
-        /// `when` or `then`.
+        /// Type of the blocks: `when` or `then`.
         kind: Field<String> = "blockType",
-        /// For these devices.
+        /// Devices of the blocks.
         devices: Field<Vec<String>> = "devices",
     }
 }
 
 wire! {
-    /// Result of `hub.scenes.blocks.list`: templates under the kind that was asked for.
+    /// Result of `hub.scenes.blocks.list`: templates of blocks, in the member of the requested type.
     BlockList {
         /// Conditions.
         when: Field<Vec<Block>> = "when",
@@ -264,17 +267,17 @@ wire! {
 }
 
 open_enum! {
-    /// How far a scene has come.
+    /// The progress of a scene run.
     RunStatus {
-        /// It runs.
+        /// The scene has started.
         Started = "started",
-        /// All of it ran.
+        /// All actions have run.
         Finished = "finished",
-        /// It failed.
+        /// The scene has failed.
         Failed = "failed",
-        /// Some of it ran.
+        /// A part of the actions has run.
         PartiallyFinished = "partially_finished",
-        /// It was stopped.
+        /// The scene was stopped.
         Stopped = "stopped",
     }
 }
@@ -282,19 +285,19 @@ open_enum! {
 wire! {
     /// Content of `hub.scene.run.progress`.
     SceneProgress {
-        /// The scene.
+        /// Id of the scene.
         scene_id: Field<SceneId> = "scene_id",
-        /// Its name.
+        /// Name of the scene.
         scene_name: Field<String> = "scene_name",
-        /// How far it has come.
+        /// Progress of the run.
         status: Field<RunStatus> = "status",
-        /// Users to be told: null = all.
+        /// Users to notify; null for all users.
         notifications: Field<Vec<Value>> = "notifications",
-        /// True for anything but `started`.
+        /// `true` if the cloud sends a push message: for every status except `started`.
         user_notification: Field<bool> = "userNotification",
-        /// The room it is in.
+        /// Room of the scene.
         room_id: Field<RoomId> = "room_id",
-        /// The room's name.
+        /// Name of the room.
         room_name: Field<String> = "room_name",
     }
 }
@@ -305,7 +308,7 @@ mod tests {
     use crate::wire;
 
     #[test]
-    fn arguments_are_found_through_their_field_names() {
+    fn arguments_are_resolved_by_field_name() {
         let block: Block = wire::from_slice(
             br#"{"blockType":"then","blockOptions":{"method":{"name":"setItemValue","args":{"item":"x","value":"y"}}},
                 "fields":[{"name":"x","type":"item","value":"id"},{"name":"y","type":"int","value":10}],

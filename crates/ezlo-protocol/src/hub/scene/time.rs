@@ -1,14 +1,14 @@
-//! The three ways in which scenes write times (guide20:p165-167).
+//! The three time formats of scenes (guide20:p165-167).
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A text is not a time of that kind.
+/// The error of parsing a time of a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not {0}")]
+#[error("expected {0}")]
 pub struct TimeError(&'static str);
 
-/// `interval`: a number and `d`, `h`, `m` or `s`, such as `10s`. Never zero.
+/// An `interval`: a positive number and the unit `d`, `h`, `m` or `s`, such as `10s`.
 ///
 /// ```
 /// use ezlo_protocol::hub::scene::Interval;
@@ -21,16 +21,16 @@ pub struct Interval {
     unit: char,
 }
 
-/// Seconds in the units of an interval.
+/// Length of the units of an interval in seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
 
 impl Interval {
-    /// So many seconds, written with `s`.
+    /// Creates an interval in seconds, written with the unit `s`. Zero is not rejected here, but it is invalid in a scene.
     pub const fn from_seconds(seconds: u32) -> Self {
         Self { count: seconds, unit: 's' }
     }
 
-    /// Its length.
+    /// Returns the length in seconds.
     pub fn seconds(self) -> u64 {
         let unit = UNITS.iter().find(|(unit, _)| *unit == self.unit).map_or(1, |(_, seconds)| *seconds);
         u64::from(self.count).saturating_mul(unit)
@@ -54,7 +54,7 @@ impl fmt::Display for Interval {
     }
 }
 
-/// `hms_interval`: `hh:mm:ss`, `mm:ss` or `ss`; hours may be more than 23. `10:30` is ten *minutes* thirty.
+/// An `hms_interval`: `hh:mm:ss`, `mm:ss` or `ss`. Hours can exceed 23, and `10:30` is ten *minutes* and thirty seconds.
 ///
 /// ```
 /// use ezlo_protocol::hub::scene::HmsInterval;
@@ -65,12 +65,12 @@ impl fmt::Display for Interval {
 pub struct HmsInterval(u32);
 
 impl HmsInterval {
-    /// So many seconds.
+    /// Creates an interval in seconds.
     pub const fn from_seconds(seconds: u32) -> Self {
         Self(seconds)
     }
 
-    /// Its length.
+    /// Returns the length in seconds.
     pub const fn seconds(self) -> u32 {
         self.0
     }
@@ -99,7 +99,7 @@ impl fmt::Display for HmsInterval {
     }
 }
 
-/// `24_hours_time`: `hh:mm`. The guide prints minutes up to 60; 59 is meant.
+/// A `24_hours_time`: `hh:mm`. The guide allows minutes up to 60 (guide20:p165); this type allows 59.
 ///
 /// ```
 /// use ezlo_protocol::hub::scene::TimeOfDay;
@@ -110,7 +110,7 @@ impl fmt::Display for HmsInterval {
 pub struct TimeOfDay(u16);
 
 impl TimeOfDay {
-    /// Minutes since midnight.
+    /// Returns the minutes since midnight.
     pub const fn minute_of_day(self) -> u16 {
         self.0
     }
@@ -137,7 +137,7 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// Digits only: `parse` alone would take a sign.
+/// Parses a number of digits only. The `parse` of the standard library also accepts a sign.
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -148,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_refused() {
         for text in ["", "s", "10", "10x", "-1s", "+1s", "1.5h", "0m", "99999999999s", "1é"] {
             assert!(text.parse::<Interval>().is_err(), "{text}");
         }
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_times_are_read_back(seconds in 1..u32::MAX, minute in 0..1440_u16) {
+        fn times_round_trip(seconds in 1..u32::MAX, minute in 0..1440_u16) {
             let interval = Interval::from_seconds(seconds);
             prop_assert_eq!(interval.to_string().parse(), Ok(interval));
             let hms = HmsInterval::from_seconds(seconds);

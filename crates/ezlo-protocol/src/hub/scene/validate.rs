@@ -1,4 +1,4 @@
-//! What a hub refuses in a scene, and which block it is about.
+//! Validation of scenes with the rules of a hub.
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ use crate::hub::scene::vocabulary::{Argument, ArgumentKind, Place, block_spec};
 use crate::hub::value::{ItemValue, Shape, ValueType};
 use crate::rpc::RpcError;
 
-/// Longest name of a scene, in characters (guide20:p37).
+/// Maximum length of the name of a scene, in characters (guide20:p37).
 pub const MAX_NAME: usize = 25;
 
-/// Something a hub refuses.
+/// A reason for a hub to refuse a scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: `name`, `when[0]`, `then[2]`, `when[0].blocks[1]`.
+    /// Position in the scene, such as `name`, `when[0]`, `then[2]` or `when[0].blocks[1]`.
     pub at: String,
-    /// The hub's word for it, for `data` of the error.
+    /// Machine-readable string for `data` of the error.
     pub data: &'static str,
-    /// What it is, in English.
+    /// Description in English.
     pub text: String,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl Problem {
-    /// The hub's own error.
+    /// Returns the error that a hub answers. Position and description are in its `reason`.
     pub fn error(&self) -> RpcError {
         let mut error = RpcError::known(self.data);
         error.reason = format!("{}: {}", self.at, self.text).into();
@@ -63,7 +63,7 @@ impl Place {
 }
 
 impl Scene {
-    /// Everything a hub would refuse; empty when it would take the scene.
+    /// Validates the scene and returns all reasons for a hub to refuse it. An empty list means that the scene is valid.
     pub fn problems(&self) -> Vec<Problem> {
         problems(self)
     }
@@ -73,10 +73,10 @@ pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut report = |at: &str, data, text: String| found.push(Problem { at: at.to_owned(), data, text });
     match scene.name.as_deref() {
-        None => report("name", "rpc.params.notfound.name", "it is not there".into()),
-        Some("") => report("name", "rpc.params.empty.name", "it is empty".into()),
+        None => report("name", "rpc.params.notfound.name", "missing".into()),
+        Some("") => report("name", "rpc.params.empty.name", "empty".into()),
         Some(name) if name.chars().count() > MAX_NAME => {
-            report("name", "rpc.params.invalid", format!("it is longer than {MAX_NAME} characters"));
+            report("name", "rpc.params.invalid", format!("longer than {MAX_NAME} characters"));
         }
         Some(_) => {}
     }
@@ -93,7 +93,7 @@ pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
                 }
             }
             None if required => {
-                found.push(Problem { at: name.into(), data: place.wrong(), text: "it is not there".into() });
+                found.push(Problem { at: name.into(), data: place.wrong(), text: "missing".into() });
             }
             None => {}
         }
@@ -104,18 +104,18 @@ pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
 fn check(block: &Block, place: Place, at: &str, depth: usize, found: &mut Vec<Problem>) {
     let mut report = |data, text: String| found.push(Problem { at: at.to_owned(), data, text });
     if depth > MAX_DEPTH {
-        return report(place.wrong(), format!("blocks nest deeper than {MAX_DEPTH}"));
+        return report(place.wrong(), format!("blocks are nested deeper than {MAX_DEPTH} levels"));
     }
     let Some(method) = block.method() else {
-        return report(place.wrong(), "blockOptions.method.name is not there".into());
+        return report(place.wrong(), "blockOptions.method.name is missing".into());
     };
     if !place.names().contains(&method) {
-        return report(NO_METHOD, format!("there is no such method as {:?} here", clip(method)));
+        return report(NO_METHOD, format!("method {:?} is unknown or not allowed here", clip(method)));
     }
     if place == Place::When && block.delay.get().is_some() {
-        report(place.wrong(), "conditions have no delay".into());
+        report(place.wrong(), "a condition cannot have a delay".into());
     }
-    // Names without published arguments are taken as they are.
+    // The arguments of other methods are not published, so they are not checked.
     let Some(spec) = block_spec(method) else { return };
     for argument in spec.arguments {
         check_argument(block, argument, place, at, depth, found);
@@ -125,7 +125,7 @@ fn check(block: &Block, place: Place, at: &str, depth: usize, found: &mut Vec<Pr
     }
 }
 
-/// Names from outside are quoted short.
+/// Shortens a name from outside for an error text.
 fn clip(name: &str) -> String {
     name.chars().take(64).collect()
 }
@@ -146,7 +146,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
     match argument.kind {
         ArgumentKind::Block => match crate::hub::scene::view::block(value) {
             Some(inner) => check(&inner, place, &format!("{at}.block"), depth + 1, found),
-            None => found.push(wrong("\"block\" holds no block".into())),
+            None => found.push(wrong("argument \"block\" is not a block".into())),
         },
         ArgumentKind::Blocks => match value.as_array() {
             Some(blocks) if !blocks.is_empty() => {
@@ -154,11 +154,11 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
                     let at = format!("{at}.blocks[{index}]");
                     match crate::hub::scene::view::block(inner) {
                         Some(inner) => check(&inner, place, &at, depth + 1, found),
-                        None => found.push(Problem { at, data: place.wrong(), text: "it is no block".into() }),
+                        None => found.push(Problem { at, data: place.wrong(), text: "not a block".into() }),
                     }
                 }
             }
-            _ => found.push(wrong("\"blocks\" holds no blocks".into())),
+            _ => found.push(wrong("argument \"blocks\" is not a list of blocks".into())),
         },
         kind => {
             if let Err(wanted) = fits(kind, field, value) {
@@ -168,7 +168,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
     }
 }
 
-/// Whether a plain argument is what it should be; else what that is.
+/// Checks an argument without nested blocks. The error describes the expected value.
 fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'static str> {
     let text = value.as_str();
     let parsed = |good: Option<bool>, wanted| if good == Some(true) { Ok(()) } else { Err(wanted) };
@@ -206,12 +206,12 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
             let free = !kind.is_known() || kind.shape() == Shape::Unknown;
             parsed(Some(free || ItemValue::read(&kind, None, value).is_ok()), "a value of its field's type")
         }
-        // Checked by their own blocks.
+        // Nested blocks are checked by the caller.
         ArgumentKind::Block | ArgumentKind::Blocks => Ok(()),
     }
 }
 
-/// The rules about what must not stand side by side in one `and` (guide20:p38-39).
+/// Checks the conditions that exclude each other within one `and` (guide20:p38-39).
 fn check_and(group: &Block, at: &str, found: &mut Vec<Problem>) {
     let blocks = group.argument("blocks").and_then(Value::as_array);
     let blocks: Vec<Block> = blocks.into_iter().flatten().filter_map(block).collect();
@@ -220,7 +220,7 @@ fn check_and(group: &Block, at: &str, found: &mut Vec<Problem>) {
         matches!(block.method(), Some("isInterval" | "isSunState" | "isDate" | "isOnce" | "isDateRange"))
     };
     if blocks.iter().filter(is_time).count() > 1 {
-        report("scenes.when.more_than_one_time", "more than one condition on time");
+        report("scenes.when.more_than_one_time", "more than one time condition in one \"and\"");
     }
     let key = |block: &Block| Some((block.method()?.to_owned(), block.argument("item")?.as_str()?.to_owned()));
     for (index, block) in blocks.iter().enumerate() {
@@ -229,23 +229,23 @@ fn check_and(group: &Block, at: &str, found: &mut Vec<Problem>) {
         let twins: Vec<&Block> = blocks[..index].iter().filter(same).collect();
         match method.as_str() {
             "compareNumbers" if twins.iter().any(|twin| !meet(twin, block)) => {
-                report("scenes.when.not_intersect_numbers", "two conditions on one number that cannot hold at once");
+                report("scenes.when.not_intersect_numbers", "two comparisons of one number are never true together");
             }
             "compareNumbers" => {}
-            "isButtonState" if !twins.is_empty() => report("scenes.when.same_button_in_and", "the same button twice"),
-            _ if !twins.is_empty() => report("scenes.when.same_item_in_and", "the same item twice"),
+            "isButtonState" if !twins.is_empty() => report("scenes.when.same_button_in_and", "duplicate button"),
+            _ if !twins.is_empty() => report("scenes.when.same_item_in_and", "duplicate item"),
             _ => {}
         }
     }
 }
 
-/// Whether two comparisons of one number can hold at the same time.
+/// Returns `true` if two comparisons of the same number can be true at the same time.
 fn meet(one: &Block, other: &Block) -> bool {
     let read = |block: &Block| {
         Some((Comparator::from(block.argument("comparator")?.as_str()?), block.argument("value")?.as_f64()?))
     };
     let (Some(one), Some(other)) = (read(one), read(other)) else { return true };
-    // Between, at and beside the two limits: if no such number satisfies both, none does.
+    // Samples below, at, between and above the two limits are sufficient: no other number can satisfy both comparisons.
     let (low, high) = (one.1.min(other.1), one.1.max(other.1));
     let candidates = [low - 1.0, low, f64::midpoint(low, high), high, high + 1.0];
     candidates.iter().any(|number| one.0.holds(*number, one.1) && other.0.holds(*number, other.1))
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_points_at_the_block() {
+    fn problems_name_the_position_of_the_block() {
         let scene = SceneBuilder::new("Lamp").then(set_item("a", true));
         let broken = Block::new("when", "isNothing", []);
         assert_eq!(
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_stand_in_one_and() {
+    fn conflicting_conditions_in_one_and_are_refused() {
         use Comparator::{Greater, Less, LessOrEqual};
         let data = |blocks: Vec<Block>| first(&SceneBuilder::new("x").when(all(blocks))).1;
         let ten = || every(Interval::from_seconds(10));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn values_fit_their_fields_types() {
+    fn values_and_names_of_a_scene_are_checked() {
         let mut wrong = set_item("a", true);
         wrong.fields.get_mut().unwrap()[1].value = json!("on").into();
         assert_eq!(first(&SceneBuilder::new("x").then(wrong)), ("then[0]".into(), "ezlo.scenes.block.then.wrong"));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_ends_in_words() {
+    fn deep_nesting_is_reported() {
         let deep = (0..40).fold(item_is("a", true), |inner, _| not(inner));
         let problem = SceneBuilder::new("x").when(deep).build().unwrap_err();
         assert!(problem.text.contains("deeper"), "{problem}");

@@ -1,4 +1,6 @@
-//! Blocks as Rust knows them. A [`Block`] keeps everything it came with; a [`Condition`] or [`Action`] is how to read one.
+//! Typed views of blocks.
+//!
+//! A [`Block`] preserves all members of the wire form. A [`Condition`] or [`Action`] is its interpretation.
 
 use serde_json::Value;
 
@@ -7,11 +9,11 @@ use crate::hub::scene::document::{Block, BlockField};
 use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
 use crate::hub::{DeviceId, ItemId, ModeId, SceneId};
 
-/// How deep conditions may nest; deeper ones are read as unknown.
+/// Maximum nesting of conditions. Deeper conditions are read as [`Condition::Unknown`].
 pub const MAX_DEPTH: usize = 16;
 
 open_enum! {
-    /// How `compareNumbers` compares.
+    /// The operator of `compareNumbers`.
     Comparator {
         /// Equal.
         Equal = "==",
@@ -29,8 +31,8 @@ open_enum! {
 }
 
 impl Comparator {
-    /// Whether the comparison holds; never for one that nobody knows.
-    #[expect(clippy::float_cmp, reason = "users ask for equality; readings are compared as they were sent")]
+    /// Evaluates the comparison. An unknown operator is never true.
+    #[expect(clippy::float_cmp, reason = "the operator compares readings exactly as sent")]
     pub fn holds(&self, left: f64, right: f64) -> bool {
         match self {
             Self::Equal => left == right,
@@ -45,7 +47,7 @@ impl Comparator {
 }
 
 open_enum! {
-    /// Which event of the sun; the *name* of the field on the wire.
+    /// A sun event. On the wire it is the *name* of a field.
     SunEvent {
         /// Sunrise.
         Sunrise = "sunrise",
@@ -55,13 +57,13 @@ open_enum! {
 }
 
 open_enum! {
-    /// When, seen from the event.
+    /// The time of a condition relative to a sun event.
     SunTiming {
         /// At the event.
         At = "intime",
-        /// Before it, by the offset.
+        /// Before the event, by the offset.
         Before = "before",
-        /// After it, by the offset.
+        /// After the event, by the offset.
         After = "after",
     }
 }
@@ -69,26 +71,26 @@ open_enum! {
 /// A value in a block, with its type and unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockValue {
-    /// An item value type or a scene value type.
+    /// Item value type or scene value type.
     pub kind: String,
-    /// The value.
+    /// Value.
     pub value: Value,
-    /// The unit.
+    /// Unit of the value.
     pub scale: Option<Scale>,
 }
 
 impl BlockValue {
-    /// A value of that type.
+    /// Creates a value of a type, without a unit.
     pub fn new(kind: &str, value: impl Into<Value>) -> Self {
         Self { kind: kind.to_owned(), value: value.into(), scale: None }
     }
 
-    /// A token.
+    /// Creates a value of the type `token`.
     pub fn token(token: &str) -> Self {
         Self::new("token", token)
     }
 
-    /// A number with a unit, such as `temperature` in celsius.
+    /// Creates a number with a unit, such as a `temperature` in [`Scale::Celsius`].
     pub fn measure(kind: &str, number: f64, scale: Scale) -> Self {
         Self { scale: Some(scale), ..Self::new(kind, number) }
     }
@@ -130,7 +132,7 @@ impl From<f64> for BlockValue {
     }
 }
 
-/// Tokens are what texts of items mostly are.
+/// Creates a token, because most text values of items are tokens.
 impl From<&str> for BlockValue {
     fn from(token: &str) -> Self {
         Self::token(token)
@@ -141,89 +143,91 @@ impl From<&str> for BlockValue {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// An item has a value; with `armed`, only while its device is armed or not (`isItemState`).
+    /// An item has a value. With `armed`, the device must also be in that armed state (`isItemState`).
     ItemIs {
-        /// The item.
+        /// Id of the item.
         item: ItemId,
-        /// The value.
+        /// Expected value.
         value: BlockValue,
-        /// Whether the device is armed.
+        /// Required armed state of the device; `None` for either.
         armed: Option<bool>,
     },
-    /// A dictionary item has that token (`isDictonaryValueState`).
+    /// A dictionary item contains a token (`isDictonaryValueState`).
     DictionaryHas {
-        /// The item.
+        /// Id of the item.
         item: ItemId,
-        /// The token.
+        /// Expected token.
         token: String,
     },
-    /// A number compares; true once each time it begins to hold (`compareNumbers`).
+    /// A number compares to a value (`compareNumbers`).
+    ///
+    /// The condition is edge-triggered: it fires when the comparison becomes true (guide20:p25).
     Compares {
-        /// The item.
+        /// Id of the item.
         item: ItemId,
-        /// How.
+        /// Operator.
         comparator: Comparator,
-        /// The value.
+        /// Value on the right side of the operator.
         value: BlockValue,
     },
-    /// An item changed, from and to any value where none is given (`isItemStateChanged`).
+    /// An item has changed (`isItemStateChanged`).
     ItemChanged {
-        /// The item.
+        /// Id of the item.
         item: ItemId,
-        /// Its value before.
+        /// Value before the change; `None` for any.
         from: Option<BlockValue>,
-        /// Its value after.
+        /// Value after the change; `None` for any.
         to: Option<BlockValue>,
     },
-    /// A button did something (`isButtonState`).
+    /// A button was operated (`isButtonState`).
     Button {
-        /// The item.
+        /// Id of the item.
         item: ItemId,
-        /// Which button.
+        /// Number of the button; `None` for any.
         number: Option<i64>,
-        /// What it did.
+        /// Action of the button, such as `press_1_time`.
         state: String,
     },
-    /// A device answers or is armed, or not (`isDeviceState`).
+    /// A device is in a state (`isDeviceState`).
     DeviceIs {
-        /// The device.
+        /// Id of the device.
         device: DeviceId,
-        /// Whether it answers.
+        /// Required reachability; `None` for either.
         reachable: Option<bool>,
-        /// Whether the device is armed.
+        /// Required armed state; `None` for either.
         armed: Option<bool>,
     },
-    /// Again and again (`isInterval`).
+    /// Periodically (`isInterval`).
     Every(Interval),
-    /// At a time of day, on these days of the week (1 = Monday) or on all (`isDate`).
+    /// At a time of day, on all days or on given days of the week (`isDate`).
     At {
-        /// When.
+        /// Time of day in the hub's time zone.
         time: TimeOfDay,
-        /// On which days; empty for all.
+        /// Days of the week, 1 = Monday; empty for all.
         weekdays: Vec<u8>,
     },
-    /// By the sun (`isSunState`).
+    /// At a time relative to sunrise or sunset (`isSunState`).
     Sun {
-        /// Which event.
+        /// Sun event.
         event: SunEvent,
-        /// When, seen from it.
+        /// Before, at or after the event.
         timing: SunTiming,
-        /// How long before or after.
+        /// Offset to the event.
         offset: HmsInterval,
     },
-    /// The house came into a mode (`isHouseModeChangedTo`).
+    /// The house has entered a mode (`isHouseModeChangedTo`).
     ModeChangedTo(ModeId),
-    /// The house left a mode (`isHouseModeChangedFrom`).
+    /// The house has left a mode (`isHouseModeChangedFrom`).
     ModeChangedFrom(ModeId),
-    /// All hold (`and`).
+    /// All conditions are true (`and`).
     All(Vec<Self>),
-    /// At least one holds (`or`).
+    /// At least one condition is true (`or`).
     Any(Vec<Self>),
-    /// Exactly one holds (`xor`).
+    /// Exactly one condition is true (`xor`).
     OneOf(Vec<Self>),
-    /// It does not hold (`not`).
+    /// The condition is false (`not`).
     Not(Box<Self>),
-    /// One that this version cannot read: its name.
+    /// A condition that this version does not support, by the name of its method.
     Unknown(String),
 }
 
@@ -233,52 +237,52 @@ pub enum Condition {
 pub enum Action {
     /// Sets an item (`setItemValue`).
     Set {
-        /// The item.
+        /// Id of the item.
         item: ItemId,
-        /// The value.
+        /// New value.
         value: BlockValue,
     },
-    /// Turns a bool item round (`toggleValue`).
+    /// Inverts a bool item (`toggleValue`).
     Toggle(ItemId),
-    /// Dims a step down (`decreaseDimmer`).
+    /// Dims by one step (`decreaseDimmer`).
     DecreaseDimmer(ItemId),
-    /// Arms a device or not (`setDeviceArmed`).
+    /// Arms or disarms a device (`setDeviceArmed`).
     SetArmed {
-        /// The device.
+        /// Id of the device.
         device: DeviceId,
-        /// Whether the device is armed.
+        /// `true` to arm, `false` to disarm.
         armed: bool,
     },
     /// Switches the house mode (`switchHouseMode`).
     SwitchMode(ModeId),
     /// Runs a scene (`runScene`).
     RunScene(SceneId),
-    /// Lets a scene run by itself or not (`setSceneState`).
+    /// Enables or disables a scene (`setSceneState`).
     SetSceneEnabled {
-        /// The scene.
+        /// Id of the scene.
         scene: SceneId,
-        /// Whether it runs by itself.
+        /// `true` if the conditions start the scene.
         enabled: bool,
     },
-    /// Calls a web server (`sendHttpRequest`).
+    /// Sends an HTTP request (`sendHttpRequest`).
     HttpRequest {
-        /// Such as `GET`.
+        /// HTTP method, such as `GET`.
         method: String,
-        /// Whom.
+        /// URL of the request.
         url: String,
-        /// Type of the body.
+        /// Content type of the body.
         content_type: Option<String>,
-        /// The body.
+        /// Body.
         content: Option<String>,
     },
     /// Restarts the hub (`rebootHub`).
     Reboot,
-    /// One that this version cannot read: its name.
+    /// An action that this version does not support, by the name of its method.
     Unknown(String),
 }
 
 impl Condition {
-    /// Whether a part of it is not known.
+    /// Returns `true` if the condition or a nested one is [`Condition::Unknown`].
     pub fn has_unknown(&self) -> bool {
         match self {
             Self::Unknown(_) => true,
@@ -306,7 +310,10 @@ impl Block {
         BlockValue::read(self.argument_field(name)?)
     }
 
-    /// The block as a condition.
+    /// Interprets the block as a condition.
+    ///
+    /// Returns [`Condition::Unknown`] for an unknown method, an invalid argument, or a nesting deeper than [`MAX_DEPTH`]. An
+    /// unknown nested condition stays inside the outer one; see [`Condition::has_unknown`].
     pub fn condition(&self) -> Condition {
         self.condition_at(0)
     }
@@ -345,7 +352,7 @@ impl Block {
             "isInterval" => Condition::Every(self.text("interval")?.parse().ok()?),
             "isDate" => Condition::At {
                 time: self.text("time")?.parse().ok()?,
-                // A day that is none makes the whole block unknown: no days would mean all of them.
+                // An invalid day makes the whole block unknown, because an empty list means all days.
                 weekdays: match self.argument("weekdays") {
                     None => Vec::new(),
                     Some(days) => days.as_array()?.iter().map(weekday).collect::<Option<_>>()?,
@@ -374,7 +381,7 @@ impl Block {
         blocks.iter().map(|inner| Some(block(inner)?.condition_at(depth + 1))).collect()
     }
 
-    /// The block as an action.
+    /// Interprets the block as an action. Returns [`Action::Unknown`] for an unknown method or an invalid argument.
     pub fn action(&self) -> Action {
         self.known_action().unwrap_or_else(|| Action::Unknown(self.method().unwrap_or_default().to_owned()))
     }
@@ -402,13 +409,13 @@ impl Block {
     }
 }
 
-/// Monday is 1.
+/// Returns the number of a weekday, given as number or text. Monday is 1.
 fn weekday(day: &Value) -> Option<u8> {
     let day = day.as_u64().or_else(|| day.as_str()?.parse().ok())?;
     u8::try_from(day).ok().filter(|day| (1..=7).contains(day))
 }
 
-/// A block inside a field.
+/// Returns the block that a field contains.
 pub(super) fn block(value: &Value) -> Option<Block> {
     if value.is_object() { crate::wire::from_value(value).ok() } else { None }
 }

@@ -1,28 +1,28 @@
-//! Conditions and actions whose arguments are known: one table for builder, validation, simulator and documents.
+//! The table of conditions and actions with known arguments, for builder, validation, simulator and documentation.
 
 use crate::evidence::Evidence;
 
-/// Where a block may stand.
+/// A place of a block in a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Under `when`.
     When,
-    /// Under `then` and `else`.
+    /// Under `then` or `else`.
     Then,
 }
 
 /// An argument of a condition or action.
 #[derive(Debug, Clone, Copy)]
 pub struct Argument {
-    /// Its name in `args`.
+    /// Name in `args`.
     pub name: &'static str,
-    /// What its field holds.
+    /// Content of the field.
     pub kind: ArgumentKind,
-    /// Whether it must be there.
+    /// `true` if a block without the argument is refused.
     pub required: bool,
 }
 
-/// What the field of an argument holds.
+/// The content of the field of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgumentKind {
@@ -34,21 +34,21 @@ pub enum ArgumentKind {
     Scene,
     /// Id of a house mode.
     Mode,
-    /// A value as the item named beside it has.
+    /// Value of the item in the same block.
     ItemValue,
-    /// A number.
+    /// Number.
     Number,
-    /// `==`, `!=`, `>`, `>=`, `<`, `<=`.
+    /// Operator: `==`, `!=`, `>`, `>=`, `<` or `<=`.
     Comparator,
     /// `true` or `false`.
     Flag,
     /// Text.
     Text,
-    /// `interval`.
+    /// `interval`, such as `10s`.
     Interval,
-    /// `hms_interval`.
+    /// `hms_interval`, such as `01:30:00`.
     HmsInterval,
-    /// `24_hours_time`.
+    /// `24_hours_time`, such as `07:30`.
     TimeOfDay,
     /// `intime`, `before` or `after`, in a field named `sunrise` or `sunset`.
     SunTiming,
@@ -60,29 +60,29 @@ pub enum ArgumentKind {
     Blocks,
 }
 
-/// A condition or action.
+/// An entry of the table of conditions and actions.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockSpec {
-    /// Its name on the wire.
+    /// Name on the wire.
     pub name: &'static str,
-    /// Where it may stand.
+    /// Place in a scene.
     pub place: Place,
-    /// Its arguments.
+    /// Arguments.
     pub arguments: &'static [Argument],
-    /// How its arguments are known.
+    /// Evidence for the arguments.
     pub evidence: Evidence,
-    /// Where from.
+    /// Source of the evidence.
     pub source: &'static str,
 }
 
-/// The condition or action of that name, if its arguments are known.
+/// Returns the entry of a condition or action, or `None` if its arguments are not known.
 pub fn block_spec(name: &str) -> Option<&'static BlockSpec> {
     BLOCKS.iter().find(|spec| spec.name == name)
 }
 
 macro_rules! blocks {
     ($( $place:ident $name:literal [ $( $argument:literal: $kind:ident $($optional:ident)? ),* ] $evidence:ident $source:literal; )*) => {
-        /// The table.
+        /// All conditions and actions with known arguments.
         pub const BLOCKS: &[BlockSpec] = &[$( BlockSpec {
             name: $name,
             place: Place::$place,
@@ -131,7 +131,7 @@ mod tests {
     use crate::hub::catalogue::{THEN_METHODS, WHEN_METHODS};
 
     #[test]
-    fn every_row_is_a_name_of_the_catalogue_in_its_place() {
+    fn every_entry_is_a_unique_catalogue_name() {
         for (at, spec) in BLOCKS.iter().enumerate() {
             let names = if spec.place == Place::When { WHEN_METHODS } else { THEN_METHODS };
             assert!(names.contains(&spec.name), "{}", spec.name);

@@ -1,4 +1,4 @@
-//! What may be written: one rule for the client, before it asks, and for the simulated hub, when it answers.
+//! Checks of values. Clients use them before a write, and the simulated hub uses them before a reply.
 
 use regex_lite::RegexBuilder;
 use serde_json::Value;
@@ -11,13 +11,15 @@ use crate::hub::value::typed::ItemValue;
 use crate::hub::value::types::{Shape, ValueError};
 use crate::rpc::RpcError;
 
-/// Longest pattern that is followed, in bytes; a hub's are a dozen.
+/// Maximum length of a pattern in bytes. Patterns of real hubs have about a dozen bytes.
 const MAX_PATTERN: usize = 1024;
-/// Most memory one pattern may take, in bytes.
+/// Maximum memory of a compiled pattern, in bytes.
 const PATTERN_MEMORY: usize = 256 * 1024;
 
-/// The hub's words for a value that an item does not take. The codes for a bad value are not public; these are the nearest
-/// that the vendor's lists have.
+/// Returns the error of a hub for a value that an item does not accept.
+///
+/// The error codes of real hubs for invalid values are not public. The codes used here are the nearest entries of the vendor's
+/// lists (inferred).
 pub fn refusal(item: &Item, error: ValueError) -> RpcError {
     match error {
         ValueError::OutOfRange | ValueError::Indent => {
@@ -30,9 +32,13 @@ pub fn refusal(item: &Item, error: ValueError) -> RpcError {
 }
 
 impl Item {
-    /// Whether a client may write that value.
+    /// Checks whether a client may write a value.
     ///
-    /// Null is never written. A type whose shape nobody describes takes anything.
+    /// A type whose shape is not published accepts every value except null, within the limits of the item.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::NoSetter`] if `hasSetter` is false, otherwise the errors of [`Item::holds`].
     pub fn check(&self, value: &Value) -> Result<(), ValueError> {
         if self.has_setter.get() == Some(&false) {
             return Err(ValueError::NoSetter);
@@ -40,7 +46,13 @@ impl Item {
         self.holds(value)
     }
 
-    /// Whether the item can have that value, by whomever: its type, tokens, limits and patterns.
+    /// Checks a value against the type, tokens, limits and patterns of the item. The item needs no setter.
+    ///
+    /// # Errors
+    ///
+    /// - [`ValueError::WrongType`] if the value is null or does not have the shape of the type.
+    /// - [`ValueError::UnknownToken`], [`ValueError::Pattern`] or [`ValueError::TooMany`] if it breaks a rule of the item.
+    /// - [`ValueError::OutOfRange`] if a number is below the minimum or above the maximum.
     pub fn holds(&self, value: &Value) -> Result<(), ValueError> {
         let kind = self.value_type.get();
         if value.is_null() {
@@ -53,15 +65,26 @@ impl Item {
         self.check_range(value)
     }
 
-    /// Whether an element may be in this dictionary or array.
+    /// Checks a new element of a dictionary or array item. Without an `elementType` every element is accepted.
+    ///
+    /// # Errors
+    ///
+    /// - [`ValueError::WrongType`] if the element does not have the shape of the element type.
+    /// - [`ValueError::UnknownToken`], [`ValueError::Pattern`] or [`ValueError::TooMany`] if it breaks a rule of the item.
     pub fn holds_element(&self, element: &Value) -> Result<(), ValueError> {
         let Some(kind) = self.element_type.as_deref() else { return Ok(()) };
         let typed = ItemValue::read_element(kind, element)?;
         self.check_typed(&typed)
     }
 
-    /// Whether the value keeps the distance to the item that `valueIndent` names; `other` gives that item's value as
-    /// it is and as it will be. The one that is lower now stays lower (which side is which, no source says).
+    /// Checks the minimum distance to the item that `valueIndent` names, such as the other setpoint of a thermostat.
+    ///
+    /// `other` returns the current and the future value of that item. The item with the lower current value must stay below the
+    /// other one (inferred; no source states the order). If a number is missing, nothing is checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::Indent`] if the distance is below `minIndent`.
     pub fn check_indent(
         &self,
         value: &Value,
@@ -136,7 +159,7 @@ impl Item {
     }
 }
 
-/// Numbers of these lengths, between their limits.
+/// Returns `true` if the text consists of numbers with the given lengths, minimums and maximums.
 fn are_numbers(text: &str, separator: char, parts: &[(usize, u32, u32)]) -> bool {
     let fits = |(part, (length, least, most)): (&str, &(usize, u32, u32))| {
         part.len() == *length && part.parse::<u32>().is_ok_and(|number| (*least..=*most).contains(&number))
@@ -144,17 +167,17 @@ fn are_numbers(text: &str, separator: char, parts: &[(usize, u32, u32)]) -> bool
     text.split(separator).count() == parts.len() && text.split(separator).zip(parts).all(fits)
 }
 
-/// `HH:MM:SS`
+/// Returns `true` for `HH:MM:SS`.
 fn is_time(text: &str) -> bool {
     are_numbers(text, ':', &[(2, 0, 23), (2, 0, 59), (2, 0, 59)])
 }
 
-/// `YYYY-MM-DD`
+/// Returns `true` for `YYYY-MM-DD`.
 fn is_date(text: &str) -> bool {
     are_numbers(text, '-', &[(4, 0, 9999), (2, 1, 12), (2, 1, 31)])
 }
 
-/// A pattern that is too long or that the engine does not know checks nothing: the hub will say.
+/// Checks a text against a pattern. A pattern that is too long or not supported by the engine is ignored; the hub checks it.
 fn matches_pattern(pattern: Option<&str>, text: &str) -> Result<(), ValueError> {
     let pattern = pattern.filter(|pattern| pattern.len() <= MAX_PATTERN);
     let engine = pattern.and_then(|pattern| RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY).build().ok());
@@ -175,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_follow_the_locks_own_pattern_and_number() {
+    fn user_codes_are_checked_for_pattern_mode_and_number() {
         let codes = item(json!({
             "_id": "a", "valueType": "dictionary", "elementType": "userCode", "elementsMaxNumber": 2,
             "userCodeRestriction": r"^\d{4,10}$", "userCodeModes": ["enabled"],
@@ -190,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn setpoints_keep_their_distance() {
+    fn setpoints_have_a_minimum_distance() {
         let heating =
             item(json!({"_id": "h", "valueType": "temperature", "valueIndent": {"item": "c", "minIndent": 2}}));
         let other = |id: &str| (id == "c").then_some((24.0, 24.0));
@@ -200,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_nobody_can_follow_refuses_nothing() {
+    fn unsupported_patterns_refuse_nothing() {
         for pattern in ["(", r"(a{1000}){1000}", &"a".repeat(2000)] {
             let text = item(json!({"_id": "a", "valueType": "string", "stringRestriction": pattern}));
             assert_eq!(text.check(&json!("x")), Ok(()), "{}", pattern.len());
@@ -208,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn buttons_and_refusals() {
+    fn bad_values_are_refused_with_codes_of_the_vendor() {
         let button =
             item(json!({"_id": "b", "valueType": "button_state", "enum": ["released"], "name": "button_state"}));
         assert_eq!(button.holds(&json!({"button_number": 1, "button_state": "released"})), Ok(()));

@@ -1,8 +1,8 @@
-//! Units and how they convert.
+//! Units and their conversion.
 
 use crate::hub::catalogue::Scale;
 
-/// What a unit measures; units of one dimension convert into each other.
+/// The physical dimension of a unit. Units of the same dimension can be converted into each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dimension {
@@ -22,7 +22,7 @@ pub enum Dimension {
     Velocity,
     /// Acceleration, in metres per second squared.
     Acceleration,
-    /// Not comparable with anything else.
+    /// No dimension. The unit cannot be converted.
     None,
     /// Acidity, in pH.
     Acidity,
@@ -76,18 +76,18 @@ pub enum Dimension {
     FluxDensity,
 }
 
-/// What is known of a unit.
+/// An entry of the catalogue of units.
 #[derive(Debug, Clone, Copy)]
 pub struct ScaleSpec {
-    /// Its name on the wire.
+    /// Name on the wire.
     pub name: &'static str,
-    /// How people write it; empty when it has no sign.
+    /// Symbol for display; empty if the unit has none.
     pub symbol: &'static str,
-    /// What it measures.
+    /// Physical dimension.
     pub dimension: Dimension,
-    /// One of it in the dimension's base unit.
+    /// Size of the unit in the base unit of the dimension.
     factor: f64,
-    /// Zero of it in the dimension's base unit.
+    /// Zero point of the unit in the base unit of the dimension.
     zero: f64,
 }
 
@@ -95,8 +95,9 @@ const fn unit(name: &'static str, symbol: &'static str, dimension: Dimension, fa
     ScaleSpec { name, symbol, dimension, factor, zero: 0.0 }
 }
 
-/// Every unit: the guide's, then those of newer sources. Gallons are those of the United States, British thermal units those
-/// of the International Table.
+/// All known units: those of the vendor's guide, then those of newer sources.
+///
+/// Gallons are US gallons. British thermal units are those of the International Table.
 pub const SCALES: &[ScaleSpec] = &[
     unit("percent", "%", Dimension::Ratio, 1.0),
     unit("parts_per_million", "ppm", Dimension::Ratio, 1e-4),
@@ -180,17 +181,20 @@ pub const SCALES: &[ScaleSpec] = &[
 ];
 
 impl Scale {
-    /// What is known of the unit; `None` for a word that nobody lists.
+    /// Returns the catalogue entry of the unit, or `None` if the unit is unknown.
     pub fn spec(&self) -> Option<&'static ScaleSpec> {
         SCALES.iter().find(|spec| spec.name == self.as_str())
     }
 
-    /// How people write the unit: `°C`.
+    /// Returns the symbol for display, such as `°C`; empty if the unit is unknown or has no symbol.
     pub fn symbol(&self) -> &'static str {
         self.spec().map_or("", |spec| spec.symbol)
     }
 
-    /// A number of this unit in another one; `None` when they do not measure the same.
+    /// Converts a number from this unit to another unit.
+    ///
+    /// Returns `None` if the dimensions differ, or if a unit is unknown or has no dimension. A conversion to the same unit
+    /// always succeeds.
     ///
     /// ```
     /// use ezlo_protocol::hub::value::Scale;
@@ -213,7 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_unit_of_the_catalogue_has_a_row_and_no_row_is_there_twice() {
+    fn every_catalogue_unit_has_exactly_one_entry() {
         for token in Scale::TOKENS {
             assert_eq!(SCALES.iter().filter(|spec| spec.name == *token).count(), 1, "{token}");
         }
@@ -221,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn known_points() {
+    fn conversions_match_reference_values() {
         let cases = [
             (Scale::Fahrenheit, -40.0, Scale::Celsius, -40.0),
             (Scale::Fahrenheit, 212.0, Scale::Celsius, 100.0),
@@ -243,7 +247,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_and_back_is_the_same(from in 0..SCALES.len(), to in 0..SCALES.len(), number in -1e6..1e6_f64) {
+        fn conversions_are_reversible(from in 0..SCALES.len(), to in 0..SCALES.len(), number in -1e6..1e6_f64) {
             let (from, to) = (Scale::from(SCALES[from].name), Scale::from(SCALES[to].name));
             if let Some(there) = from.convert(number, &to) {
                 let back = to.convert(there, &from).unwrap();

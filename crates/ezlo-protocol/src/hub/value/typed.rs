@@ -1,4 +1,4 @@
-//! Values as Rust knows them, and back to the wire.
+//! Typed item values and their conversion from and to JSON.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
@@ -8,106 +8,108 @@ use crate::hub::value::types::{Shape, ValueError};
 use crate::wire;
 use crate::wire::Field;
 
-/// The value of an item. Whatever it is read from, [`ItemValue::write`] gives it back equal.
+/// A typed value of an item.
+///
+/// [`ItemValue::write`] returns JSON that is equal to the input of [`ItemValue::read`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ItemValue {
-    /// `int`, `int64`.
+    /// Whole number, of the types `int` and `int64`.
     Int(i64),
-    /// `float` and every type with a unit; the unit stands beside the value.
+    /// Number, of the type `float` and of all types with a unit. The unit is in the `scale` of the item.
     Number(Number),
-    /// `bool`.
+    /// Boolean, of the type `bool`.
     Bool(bool),
-    /// `string`.
+    /// Text, of the type `string`.
     Text(String),
-    /// `token`.
+    /// Token of an enumeration, of the type `token`.
     Token(String),
-    /// A number with its unit: how types with units look inside a dictionary or array.
+    /// Number with its unit. Types with a unit have this form inside a dictionary or array.
     Measure(Measure),
-    /// `rgb`.
+    /// Colour, of the type `rgb`.
     Rgb(Rgb),
-    /// `button_state`.
+    /// Button action, of the type `button_state`.
     Button(ButtonPress),
-    /// `userCode`.
+    /// User code of a lock, of the type `userCode`.
     UserCode(UserCode),
-    /// `user_lock_operation`.
+    /// Operation of a lock, of the type `user_lock_operation`.
     LockOperation(UserLockOperation),
-    /// `weekly_interval`.
+    /// Weekly interval, of the type `weekly_interval`.
     Weekly(WeeklyInterval),
-    /// `daily_interval`.
+    /// Interval between two dates, of the type `daily_interval`.
     Daily(DailyInterval),
-    /// `sound_info`.
+    /// Sound of a siren, of the type `sound_info`.
     Sound(SoundInfo),
-    /// `cameraStream`.
+    /// Stream of a camera, of the type `cameraStream`.
     Camera(CameraStream),
-    /// `dictionary`: elements by key, in the hub's order.
+    /// Elements by key in the order of the hub, of the type `dictionary`.
     Dictionary(Vec<(String, Self)>),
-    /// `array`, and the older `…_array`.
+    /// Elements, of the type `array` and of the deprecated types `…_array`.
     Array(Vec<Self>),
-    /// A type whose shape nobody describes.
+    /// JSON of a type without a published shape, of an untyped element, or nested deeper than 8 levels.
     Raw(Value),
 }
 
 wire! {
     /// A number with its unit.
     Measure {
-        /// The number.
+        /// Number.
         value: Field<Number> = "value",
-        /// The unit.
+        /// Unit of the number.
         scale: Field<Scale> = "scale",
     }
 }
 
 wire! {
-    /// A colour. A device gives the components it has (guide20:p140).
+    /// A colour. A device sends only the components that it has (guide20:p140).
     Rgb {
-        /// Warm white.
+        /// Warm white component.
         warm_white: Field<i64> = "wwhite",
-        /// Cold white.
+        /// Cold white component.
         cold_white: Field<i64> = "cwhite",
-        /// Red.
+        /// Red component.
         red: Field<i64> = "red",
-        /// Green.
+        /// Green component.
         green: Field<i64> = "green",
-        /// Blue.
+        /// Blue component.
         blue: Field<i64> = "blue",
-        /// Amber.
+        /// Amber component.
         amber: Field<i64> = "amber",
-        /// Cyan.
+        /// Cyan component.
         cyan: Field<i64> = "cyan",
-        /// Purple.
+        /// Purple component.
         purple: Field<i64> = "purple",
-        /// Colour of the device's own palette.
+        /// Index of a colour in the palette of the device.
         indexed: Field<i64> = "indexed",
     }
 }
 
 wire! {
-    /// What a button did (guide20:p142).
+    /// An action of a button (guide20:p142).
     ButtonPress {
-        /// Which button.
+        /// Number of the button.
         number: Field<i64> = "button_number",
-        /// Such as `press_1_time`.
+        /// Action, such as `press_1_time`.
         state: Field<String> = "button_state",
     }
 }
 
 wire! {
-    /// A code of a lock (guide20:p141).
+    /// A user code of a lock (guide20:p141).
     UserCode {
-        /// The digits.
+        /// Digits of the code.
         code: String = "code",
-        /// Whose it is.
+        /// Name of the code.
         name: Field<String> = "name",
-        /// `enabled`, `disabled`, `messaging`, `passage`; newer firmware.
+        /// Mode of the code: `enabled`, `disabled`, `messaging` or `passage`; newer firmware.
         mode: Field<String> = "mode",
     }
 }
 
 wire! {
-    /// Who worked a lock (guide20:p143).
+    /// An operation of a lock and the user code that caused it (guide20:p143).
     UserLockOperation {
-        /// `unknown`, `lock` or `unlock`.
+        /// Operation: `unknown`, `lock` or `unlock`.
         action: Field<String> = "action",
         /// Number of the user code; -1 for none.
         user_id: Field<i64> = "userId",
@@ -115,23 +117,23 @@ wire! {
 }
 
 wire! {
-    /// A span of time in each week (guide20:p141). One that starts later than it stops ends the next day.
+    /// A weekly time interval (guide20:p141). If it starts later than it stops, it ends on the next day.
     WeeklyInterval {
-        /// Such as `monday`.
+        /// Days of the week, such as `monday`.
         week_days: Field<Vec<String>> = "weekDays",
-        /// `HH:MM:SS`.
+        /// Start time, `HH:MM:SS`.
         start: Field<String> = "startTime",
-        /// `HH:MM:SS`.
+        /// Stop time, `HH:MM:SS`.
         stop: Field<String> = "stopTime",
     }
 }
 
 wire! {
-    /// A span of time, without a zone (guide20:p142).
+    /// An interval between two dates, without a time zone (guide20:p142).
     DailyInterval {
-        /// `YYYY-MM-DDTHH:MM:SS`.
+        /// Start, `YYYY-MM-DDTHH:MM:SS`.
         start: Field<String> = "startDateTime",
-        /// `YYYY-MM-DDTHH:MM:SS`.
+        /// End, `YYYY-MM-DDTHH:MM:SS`.
         stop: Field<String> = "stopDateTime",
     }
 }
@@ -139,36 +141,49 @@ wire! {
 wire! {
     /// A sound of a siren (guide20:p144).
     SoundInfo {
-        /// Its name.
+        /// Name of the sound.
         name: Field<String> = "name",
-        /// Seconds.
+        /// Duration in seconds.
         duration: Field<i64> = "duration",
     }
 }
 
 wire! {
-    /// Where a camera streams.
+    /// The stream of a camera.
     CameraStream {
-        /// `rtsp://…`.
+        /// URL of the stream on the local network, `rtsp://…`.
         local_rtsp_url: Field<String> = "localRtspUrl",
     }
 }
 
-/// Nesting of containers that is followed; `a.b.c…` of a hostile hub ends here.
+/// Maximum nesting of containers. It bounds the recursion on an element type such as `a.b.c…` of a hostile hub.
 const MAX_DEPTH: usize = 8;
 
 impl ItemValue {
-    /// Reads a value of that type. `element_type` is the item's, for dictionaries and arrays.
+    /// Reads a value of a type.
+    ///
+    /// `element_type` is the `elementType` of the item, for dictionaries and arrays. Values nested deeper than 8 levels are
+    /// read as [`ItemValue::Raw`].
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::WrongType`] if the JSON does not have the shape of the type.
     pub fn read(kind: &ValueType, element_type: Option<&str>, value: &Value) -> Result<Self, ValueError> {
         read(kind, element_type, value, 0)
     }
 
-    /// Reads an element of a dictionary or array whose `elementType` is that: a type, or types joined with `.`.
+    /// Reads an element of a dictionary or array.
+    ///
+    /// `element_type` is the `elementType` of the container: a type, or several types joined with `.` for nested containers.
+    ///
+    /// # Errors
+    ///
+    /// [`ValueError::WrongType`] if the JSON does not have the shape of the type.
     pub fn read_element(element_type: &str, value: &Value) -> Result<Self, ValueError> {
         element(element_type, value, 1)
     }
 
-    /// The value for the wire.
+    /// Converts the value to JSON.
     pub fn write(&self) -> Value {
         match self {
             Self::Int(number) => (*number).into(),
@@ -192,7 +207,7 @@ impl ItemValue {
         }
     }
 
-    /// The number, of an integer, a float or a measure.
+    /// Returns the number of an integer, a float or a measure, and `None` for other values.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             #[expect(clippy::cast_precision_loss, reason = "readings are far below 2^53")]
@@ -221,7 +236,7 @@ fn read(kind: &ValueType, element_type: Option<&str>, value: &Value, depth: usiz
         ValueType::CameraStream => structure(value).map(ItemValue::Camera),
         ValueType::Dictionary => dictionary(element_type, value, depth),
         ValueType::Array => array(element_type, value, depth),
-        // The older spelling names the element in the type itself.
+        // The deprecated types contain the element type in their name.
         kind if kind.as_str().ends_with("_array") => array(kind.as_str().strip_suffix("_array"), value, depth),
         kind => match kind.shape() {
             Shape::Integer => value.as_i64().map(ItemValue::Int).ok_or(ValueError::WrongType),
@@ -281,7 +296,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn containers_know_their_elements() {
+    fn container_elements_are_read_by_element_type() {
         let read = |kind: &str, element: Option<&str>, value: Value| {
             let typed = ItemValue::read(&kind.into(), element, &value).unwrap();
             assert_eq!(typed.write(), value);
@@ -303,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn another_type_is_refused() {
+    fn json_of_another_type_is_refused() {
         for (kind, value) in [
             ("int", json!("1")),
             ("bool", json!(1)),
@@ -317,7 +332,7 @@ mod tests {
         }
     }
 
-    /// JSON that is near enough to values to be read as one now and then.
+    /// JSON that resembles typed values closely enough to be read as one in some cases.
     fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<bool>().prop_map(Value::from),
@@ -337,7 +352,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_can_be_read_is_written_back_equal(at in 0..VALUE_TYPES.len(), value in any_value()) {
+        fn readable_values_round_trip(at in 0..VALUE_TYPES.len(), value in any_value()) {
             let kind = ValueType::from(VALUE_TYPES[at].name);
             for element in [None, Some("int"), Some("array.userCode"), Some("temperature")] {
                 if let Ok(typed) = ItemValue::read(&kind, element, &value) {

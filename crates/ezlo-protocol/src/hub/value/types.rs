@@ -1,60 +1,62 @@
-//! Shapes, text forms and parsing of values.
+//! JSON shapes, text forms and errors of item values.
 
 use crate::hub::catalogue::{Scale, ValueType};
 use crate::wire::Field;
 use serde_json::Value;
 
-/// Why an item does not take a value.
+/// The reason that an item does not accept a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
     /// The item has no setter.
-    #[error("the item cannot be set")]
+    #[error("the item has no setter")]
     NoSetter,
-    /// The JSON is of another type.
-    #[error("the value has the wrong type")]
+    /// The JSON does not have the shape of the item's value type, or is null.
+    #[error("the value does not match the item's value type")]
     WrongType,
-    /// The token is not in the item's list.
-    #[error("the token is not one of the item's")]
+    /// The token is not in the item's list of allowed tokens.
+    #[error("the token is not in the item's list of allowed tokens")]
     UnknownToken,
-    /// Below the least or above the greatest value.
-    #[error("the value is out of range")]
+    /// The value is below the minimum or above the maximum of the item.
+    #[error("the value is outside the item's minimum and maximum")]
     OutOfRange,
     /// The text does not match the item's pattern.
     #[error("the text does not match the item's pattern")]
     Pattern,
-    /// More elements than the item takes.
-    #[error("there are too many elements")]
+    /// The value has more elements than the item allows.
+    #[error("the value has more elements than the item allows")]
     TooMany,
-    /// Too near to the value of another item.
-    #[error("the value is too near to that of another item")]
+    /// The distance to the value of the linked item is below the minimum.
+    #[error("the distance to the value of the linked item is below the minimum")]
     Indent,
-    /// The value's unit cannot be turned into the item's.
-    #[error("the item does not have this scale")]
+    /// The unit of the value cannot be converted to the unit of the item.
+    #[error("the scale cannot be converted to the item's scale")]
     Scale,
 }
 
-/// What shape the JSON of a value type has.
+/// The JSON shape of a value type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A whole number.
+    /// Whole number.
     Integer,
-    /// A number.
+    /// Number.
     Number,
     /// `true` or `false`.
     Bool,
     /// Text.
     Text,
-    /// An object.
+    /// Object.
     Object,
-    /// An array.
+    /// Array.
     Array,
-    /// Not described anywhere.
+    /// No source describes the shape.
     Unknown,
 }
 
 impl ValueType {
-    /// What shape its JSON has. Types with units are bare numbers; the unit stands beside the value.
+    /// Returns the JSON shape of the type.
+    ///
+    /// Types with a unit are bare numbers. The unit is in the sibling member `scale`.
     pub const fn shape(&self) -> Shape {
         match self {
             Self::Int | Self::Int64 => Shape::Integer,
@@ -75,7 +77,10 @@ impl ValueType {
         }
     }
 
-    /// The text form that hubs send as `valueFormatted`: whole numbers as digits, other numbers with two decimals, no unit.
+    /// Formats a value as hubs do in `valueFormatted`.
+    ///
+    /// Whole-number types have digits, other numeric types have two decimals, and no text contains a unit (captures, EzloPi).
+    /// Returns an empty text for objects, arrays and null.
     pub fn format(&self, value: &Value) -> String {
         match (self.shape(), value) {
             (_, Value::String(text)) => text.clone(),
@@ -88,17 +93,17 @@ impl ValueType {
 }
 
 wire! {
-    /// A value with its type and unit beside it: how the vendor's guide prints values, and elements of dictionaries.
+    /// A value with its type and unit: the form of values in the vendor's guide, and of elements of dictionaries.
     TypedValue {
         /// Type of the value.
         value_type: Field<ValueType> = "valueType",
-        /// Type of the value, under the name that four of the guide's samples have.
+        /// Type of the value, under the name in four samples of the guide.
         kind: Field<ValueType> = "type",
         /// Type of the elements of a dictionary or array.
         element_type: Field<String> = "elementType",
-        /// The value.
+        /// Value.
         value: Field<Value> = "value",
-        /// The unit.
+        /// Unit of the value.
         scale: Field<Scale> = "scale",
         /// Allowed tokens.
         tokens: Field<Vec<String>> = "enum",
@@ -117,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn text_forms_follow_the_captures() {
+    fn text_forms_match_the_captures() {
         assert_eq!(ValueType::Bool.format(&json!(true)), "true");
         assert_eq!(ValueType::Int.format(&json!(0)), "0");
         assert_eq!(ValueType::Float.format(&json!(0)), "0.00");
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_are_checked_by_type_token_and_range() {
+    fn writes_are_checked_for_type_token_and_range() {
         let dimmer = item(json!({"_id":"a","valueType":"int","hasSetter":true,"minValue":0,"valueMax":{"value":100}}));
         assert_eq!(dimmer.check(&json!(50)), Ok(()));
         assert_eq!(dimmer.check(&json!(101)), Err(ValueError::OutOfRange));
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_types_and_units_survive() {
+    fn unknown_types_and_units_round_trip() {
         let text = r#"{"_id":"a","valueType":"new_type","value":{"x":1},"scale":"new_scale"}"#;
         let item: Item = wire::from_slice(text.as_bytes()).unwrap();
         assert_eq!(wire::to_value(&item).to_string(), text);

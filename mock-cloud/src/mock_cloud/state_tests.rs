@@ -1,18 +1,21 @@
-//! Kept states: written and read back, damaged, of other worlds.
+//! Tests of persisted states: round trip, damage, invalid documents.
 
 use std::path::Path;
 
 use ezlo_protocol::password::sha1_password;
 use proptest::prelude::*;
 
-use crate::config::{Assumptions, Framing, Profile};
+use crate::config::{Assumptions, Profile};
 use crate::core::clock::Clock;
 use crate::core::rng::Random;
+use crate::mock_cloud::state_files;
+use crate::persistence::error::StateError;
 use crate::persistence::redb_store::StateFile;
-use crate::persistence::rows::{PersistedAuthority, PersistedState, StateHeader};
-use crate::persistence::{StateError, export};
+use crate::tls::PersistedAuthority;
 use crate::world::accounts::NewAccount;
+use crate::world::persisted_state::{PersistedState, StateHeader};
 use crate::world::sessions::Session;
+use crate::world::state_document;
 use crate::world::tokens::Caller;
 use crate::world::{World, WorldConfig};
 use ezlo_hub_sim::world_file::WorldFile;
@@ -26,7 +29,6 @@ fn state(seed: u64) -> PersistedState {
         seed,
         assumptions: Assumptions::default(),
         profile: Profile::Calm,
-        framing: Framing::default(),
         file: file.into(),
         journal: true,
         keeper: None,
@@ -45,9 +47,8 @@ fn flip(path: &Path, at: usize, with: u8) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
-    /// Whoever made accounts, logged in and claimed hubs: nothing of it is lost on the way to a document and back.
     #[test]
-    fn a_document_loses_nothing(
+    fn an_exported_document_round_trips(
         seed in any::<u64>(),
         names in prop::collection::vec("[a-zA-Z./ \u{e4}\u{1f511}]{1,12}", 0..8),
         sessions in prop::collection::vec(("[a-z.]{1,12}", any::<u64>(), any::<i64>()), 0..8),
@@ -58,28 +59,27 @@ proptest! {
         let random = Random::new(seed);
         for (number, name) in names.iter().enumerate() {
             let email = format!("{number}@example.com");
-            let wish = NewAccount { username: name, email: &email, password: &"secret-1".into() };
-            // The same name twice is refused, as it should be.
-            let _ = kept.snapshot.accounts.create(&wish, &random);
+            let account = NewAccount { username: name, email: &email, password: &"secret-1".into() };
+            // A repeated name is refused.
+            let _ = kept.snapshot.accounts.create(&account, &random);
         }
         for (host, user, expires) in sessions {
             let caller = Caller { user, account: user, expires, seq: 1 };
             kept.snapshot.sessions.issue(Session { caller, host }, &random);
         }
-        let text = export::write(&kept);
-        let back = export::read(&text).unwrap();
-        prop_assert!(text == export::write(&back));
+        let text = state_document::write(&kept);
+        let back = state_document::read(&text).unwrap();
+        prop_assert!(text == state_document::write(&back));
         for name in names {
             let hash = sha1_password(&name, &"secret-1".into());
             let user = |state: &PersistedState| state.snapshot.accounts.log_in(&name, hash.expose(), None).map(|user| user.id);
             prop_assert_eq!(user(&kept), user(&back));
         }
-        prop_assert_eq!(kept.snapshot.random.hex(40), back.snapshot.random.hex(40), "chance goes on alike");
+        prop_assert_eq!(kept.snapshot.random.hex(40), back.snapshot.random.hex(40), "the random generator differs");
     }
 
-    /// A file with a wrong byte is the state that was written or no state at all, and never a panic.
     #[test]
-    fn a_damaged_file_is_refused_or_whole(at in any::<usize>(), with in 1..=255_u8, cut in any::<Option<prop::sample::Index>>()) {
+    fn a_damaged_file_never_loses_rows(at in any::<usize>(), with in 1..=255_u8, cut in any::<Option<prop::sample::Index>>()) {
         let folder = tempfile::tempdir().unwrap();
         let kept = state(1);
         let written = StateFile::create(folder.path(), &kept.rows()).unwrap();
@@ -91,8 +91,8 @@ proptest! {
             let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
             file.set_len(cut.index(usize::try_from(length).unwrap()) as u64).unwrap();
         }
-        match StateFile::open(folder.path()).and_then(|file| file.read()) {
-            Ok(back) => prop_assert!(export::write(&kept) == export::write(&back)),
+        match StateFile::open(folder.path()).and_then(|file| state_files::read_file(&file)) {
+            Ok(back) => prop_assert!(state_document::write(&kept) == state_document::write(&back)),
             Err(StateError::Damaged { .. } | StateError::Io { .. }) => {}
             Err(other) => prop_assert!(false, "{}", other),
         }
@@ -100,41 +100,43 @@ proptest! {
 }
 
 #[test]
-fn a_document_that_is_not_one_is_refused_and_says_where() {
-    let good: serde_json::Value = serde_json::from_str(&export::write(&state(1))).unwrap();
+fn an_invalid_document_is_refused_with_the_row() {
+    let good: serde_json::Value = serde_json::from_str(&state_document::write(&state(1))).unwrap();
     let changed = |change: fn(&mut serde_json::Value)| {
         let mut document = good.clone();
         change(&mut document);
-        export::read(&document.to_string()).err().unwrap_or_default()
+        state_document::read(&document.to_string()).err().unwrap_or_default()
     };
     type Change = fn(&mut serde_json::Value);
     let cases: [(&str, Change); 6] = [
-        ("format 1, and this program reads format 2", |document| document["about"]["format"] = 1.into()),
-        ("it has no row \"clock\"", |document| drop(document.as_object_mut().unwrap().shift_remove("clock"))),
+        ("format 1, but this program reads format 2", |document| document["about"]["format"] = 1.into()),
+        ("row \"clock\" is missing", |document| drop(document.as_object_mut().unwrap().shift_remove("clock"))),
         ("row \"hubs/90000001\": missing field", |document| document["hubs"]["90000001"] = serde_json::json!({})),
-        ("row \"hubs/1\" is hub 90000001", |document| document["hubs"]["1"] = document["hubs"]["90000001"].clone()),
-        ("nobody knows row \"nonsense\"", |document| document["nonsense"] = 1.into()),
-        ("\"x\" in the rows \"owners\" is no serial", |document| {
+        ("row \"hubs/1\" contains hub 90000001", |document| {
+            document["hubs"]["1"] = document["hubs"]["90000001"].clone();
+        }),
+        ("unknown row \"nonsense\"", |document| document["nonsense"] = 1.into()),
+        ("rows \"owners\": \"x\" is not a serial", |document| {
             document["owners"]["x"] = document["owners"]["90000001"].clone();
         }),
     ];
     for (expected, change) in cases {
-        let said = changed(change);
-        assert!(said.contains(expected), "expected {expected:?}, got {said:?}");
+        let error = changed(change);
+        assert!(error.contains(expected), "expected {expected:?}, got {error:?}");
     }
-    assert!(export::read("hello").is_err() && export::read("[]").is_err());
+    assert!(state_document::read("hello").is_err() && state_document::read("[]").is_err());
 }
 
 #[test]
-fn a_file_is_opened_once_and_what_is_there_is_not_overwritten() {
+fn a_state_is_opened_once_and_replaced_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(crate::persistence::summary(folder.path()), Err(StateError::Missing { .. })));
-    let text = export::write(&state(1));
-    assert_eq!(crate::persistence::import(folder.path(), &text, false).unwrap().hubs, 4);
-    assert!(matches!(crate::persistence::import(folder.path(), &text, false), Err(StateError::Exists { .. })));
-    let other = export::write(&state(2));
-    crate::persistence::import(folder.path(), &other, true).unwrap();
-    assert_eq!(crate::persistence::export(folder.path()).unwrap(), other);
+    assert!(matches!(state_files::summary(folder.path()), Err(StateError::Missing { .. })));
+    let text = state_document::write(&state(1));
+    assert_eq!(state_files::import(folder.path(), &text, false).unwrap().hubs, 4);
+    assert!(matches!(state_files::import(folder.path(), &text, false), Err(StateError::Exists { .. })));
+    let other = state_document::write(&state(2));
+    state_files::import(folder.path(), &other, true).unwrap();
+    assert_eq!(state_files::export(folder.path()).unwrap(), other);
     let _open = StateFile::open(folder.path()).unwrap();
-    assert!(matches!(crate::persistence::export(folder.path()), Err(StateError::InUse { .. })));
+    assert!(matches!(state_files::export(folder.path()), Err(StateError::InUse { .. })));
 }

@@ -1,12 +1,14 @@
-//! A kept state as one readable file: the rows as a JSON object, those of a kind together.
+//! A persisted state as one JSON document, with its rows grouped by kind.
 
 use serde_json::{Map, Value};
 
-use crate::persistence::rows::{PersistedState, Row};
+use crate::persistence::rows::Row;
+use crate::world::persisted_state::PersistedState;
 
-pub(crate) fn write(kept: &PersistedState) -> String {
+/// Serialises a state as a JSON document that ends with a newline.
+pub(crate) fn write(state: &PersistedState) -> String {
     let mut document = Map::new();
-    for Row { key, value } in kept.rows() {
+    for Row { key, value } in state.rows() {
         let value = value.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or(Value::Null);
         match key.split_once('/') {
             None => drop(document.insert(key, value)),
@@ -16,12 +18,13 @@ pub(crate) fn write(kept: &PersistedState) -> String {
             }
         }
     }
-    // A map of text always can be written.
+    // A map with string keys can always be serialised.
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
 }
 
+/// Decodes a state from a JSON document. The error text names the row.
 pub(crate) fn read(text: &str) -> Result<PersistedState, String> {
     let document: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut rows = Vec::new();

@@ -1,0 +1,60 @@
+//! The types of a control call, the parser of its body and its refusals.
+
+use std::pin::Pin;
+
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::server::http::message::{Reply, Request};
+use crate::server::shared::Shared;
+use crate::world::hub_handle::HubHandle;
+
+/// A control call.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path; `{}` stands for a serial, a number or a name.
+    pub(crate) path: &'static str,
+    /// Description for `/openapi.json`.
+    pub(crate) does: &'static str,
+    /// Example of the body; empty for a call without one.
+    pub(crate) body: &'static str,
+    pub(crate) act: Action,
+}
+
+/// The future of a reply.
+pub(crate) type Waiting<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// The handler of a call.
+pub(crate) enum Action {
+    /// Replies at once.
+    Now(fn(&Shared, &Request) -> Reply),
+    /// Replies later.
+    Later(for<'a> fn(&'a Shared, &'a Request) -> Waiting<'a>),
+    /// Receives the value of `{}`.
+    With(fn(&Shared, &str) -> Reply),
+    /// Receives the value of `{}` and the request.
+    Of(fn(&Shared, &str, &Request) -> Reply),
+    /// Receives the value of `{}` and replies later.
+    LaterWith(for<'a> fn(&'a Shared, &'a str) -> Waiting<'a>),
+    /// Receives the hub with the serial in place of `{}`, the body of the request and the example of a body.
+    Hub(fn(&HubHandle, &[u8], &'static str) -> Reply),
+}
+
+/// Parses a body, which must be a JSON object. A refusal shows the example.
+pub(crate) fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Reply> {
+    let wrong = |text: &str| refusal(StatusCode::BAD_REQUEST, &format!("{text}; send {example}"));
+    // serde would read a list as the members of a struct in their order.
+    match body.trim_ascii_start().first() {
+        None => Err(wrong("the body is empty")),
+        Some(b'{') => serde_json::from_slice(body).map_err(|error| wrong(&error.to_string())),
+        Some(_) => Err(wrong("the body is not a JSON object")),
+    }
+}
+
+/// Returns an error reply: JSON with the member `error`.
+pub(crate) fn refusal(status: StatusCode, text: &str) -> Reply {
+    Reply::new(status, "application/json", json!({"error": text}).to_string())
+}
+
+/// A query parameter: name, JSON type and description.
+pub(crate) type Query = (&'static str, &'static str, &'static str);
