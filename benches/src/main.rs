@@ -17,6 +17,7 @@ mod http;
 mod hub;
 mod idle;
 mod instructions;
+mod listeners;
 mod measure;
 mod mock;
 #[path = "../peers/mod.rs"]
@@ -54,6 +55,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("virtual-hub", virtual_hub::run),
     ("fan-out", fanout::run),
     ("idle", idle::run),
+    ("listeners", listeners::run),
     ("start", start::run),
     ("sdk", sdk::run),
     ("growth", growth::run),

@@ -114,7 +114,7 @@ pub(crate) struct RemoteHub {
 
 impl RemoteHub {
     /// Connects to a hub, and answers the `register` when the outcome is known.
-    pub(crate) fn go(
+    pub(crate) fn open(
         world: &Arc<World>,
         backplane: &Arc<dyn Backplane>,
         link: &Link,
@@ -185,7 +185,7 @@ async fn open_tunnel(world: &Arc<World>, backplane: &dyn Backplane, visit: OpenT
         tracing::warn!(%error, serial = %visit.serial, "cannot reach the hub");
         RpcError::known("nma.ezlo.unavailable")
     };
-    backplane.caught_up().await.map_err(unavailable)?;
+    backplane.wait_synced().await.map_err(unavailable)?;
     match backplane.home(&visit.serial).await.map_err(unavailable)? {
         Home::Here(since) => receive(world, &visit, &LeaseGuard::since(&visit.serial, since)),
         Home::Nowhere => Err(RpcError::known("nma.ezlo.notfound")),

@@ -254,7 +254,7 @@ impl Config {
     }
 
     /// Returns the assumptions with the changes of the profile.
-    pub(crate) fn effective_guesses(&self) -> Assumptions {
+    pub(crate) fn effective_assumptions(&self) -> Assumptions {
         let mut assumptions = self.assumptions.clone();
         match self.profile {
             Profile::Calm => {}

@@ -147,7 +147,7 @@ impl Controller {
         let world = World::new(WorldConfig {
             clock: Clock::real(),
             seed: config.config.seed,
-            assumptions: config.config.effective_guesses(),
+            assumptions: config.config.effective_assumptions(),
             profile: config.config.profile,
             file: file.into(),
             journal: false,

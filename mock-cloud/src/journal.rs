@@ -15,7 +15,7 @@ use crate::core::clock::Clock;
 
 pub use crate::journal::entry::{Entry, EntryKind};
 pub use crate::journal::filter::Filter;
-use crate::journal::ring::{Form, Kept, News, Ring};
+use crate::journal::ring::{Form, NewMessage, Ring, StoredMessage};
 use crate::journal::shown::{query_names, shown};
 
 pub(crate) mod cause;
@@ -55,7 +55,7 @@ impl<'a> RequestRecord<'a> {
     }
 }
 
-impl Kept<'_> {
+impl StoredMessage<'_> {
     fn entry(&self) -> Entry {
         let (name, content) = match self.head.form {
             Form::Message => (crate::wire::frame_scan::name_of(&self.rest), shown(&self.rest)),
@@ -103,7 +103,7 @@ impl Journal {
     }
 
     /// Records a message that was received on a connection.
-    pub(crate) fn came(&self, connection: &str, text: &str) -> Received {
+    pub(crate) fn received(&self, connection: &str, text: &str) -> Received {
         if !self.is_on {
             return Received { seq: None, at_ms: NOW.get() };
         }
@@ -158,7 +158,7 @@ impl Journal {
             return 0;
         }
         let at_ms = self.now_ms();
-        let seq = self.ring.keep(&News { at_ms, cause: cause(), kind, form, status, connection, name, rest });
+        let seq = self.ring.keep(&NewMessage { at_ms, cause: cause(), kind, form, status, connection, name, rest });
         // Later readers find the entry, so only present waiters need a notification.
         if self.newest.receiver_count() > 0 {
             // Another thread may have published a later number already.
@@ -174,12 +174,12 @@ impl Journal {
     /// Returns the matching entries, oldest first, at most `most`.
     pub(crate) fn entries(&self, filter: &Filter, most: usize) -> Vec<Entry> {
         let cut = self.ring.since(filter.since);
-        let kept = cut.kept().into_iter().filter(|kept| filter.kind.is_none_or(|kind| kind == kept.head.kind));
+        let kept = cut.stored().into_iter().filter(|kept| filter.kind.is_none_or(|kind| kind == kept.head.kind));
         kept.map(|kept| kept.entry()).filter(|entry| filter.holds(entry)).take(most).collect()
     }
 
     /// Returns the number of dropped entries after `since`. For 0 it is `None`, because 0 means the first stored entry.
-    pub(crate) fn lost_since(&self, since: u64) -> Option<u64> {
+    pub(crate) fn dropped_since(&self, since: u64) -> Option<u64> {
         let dropped = self.ring.forgotten().saturating_sub(since);
         (since > 0 && dropped > 0).then_some(dropped)
     }

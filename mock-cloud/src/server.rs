@@ -169,7 +169,7 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
         Some(config) => {
             // An injected stall must not end at the handshake timeout.
             let stalls = matches!(fault, Some(FaultKind::StallAfter { .. }));
-            let limit = if stalls { tcp::HALF_OPEN_TIME } else { HANDSHAKE_TIME };
+            let limit = if stalls { tcp::UNRESPONSIVE_TIME } else { HANDSHAKE_TIME };
             let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
                 Some(Ok(Some(faulty))) => faulty,
                 _ => config,
@@ -214,7 +214,7 @@ async fn inject_connection_fault(
             None
         }
         Some(FaultKind::Unresponsive) => {
-            tokio::time::sleep(tcp::HALF_OPEN_TIME).await;
+            tokio::time::sleep(tcp::UNRESPONSIVE_TIME).await;
             None
         }
         Some(FaultKind::NoCommonCipher) => {
@@ -222,7 +222,7 @@ async fn inject_connection_fault(
             Box::pin(no_common_cipher(stream)).await;
             None
         }
-        fault => Some((FaultyStream::new(stream, fault.as_ref(), || shared.world.faults.seed_of_one()), fault)),
+        fault => Some((FaultyStream::new(stream, fault.as_ref(), || shared.world.faults.next_seed()), fault)),
     }
 }
 

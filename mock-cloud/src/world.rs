@@ -236,7 +236,7 @@ impl World {
     pub(crate) fn add_fault(&self, fault: FaultSpec) -> Result<u64, FaultError> {
         // Each process numbers its own logins, so later logins cannot be recognised across processes.
         if fault.kind == FaultKind::EvictOthers && self.backplane().is_some() {
-            return Err(FaultError::OfOneProcess(fault.kind.name()));
+            return Err(FaultError::SingleProcessOnly(fault.kind.name()));
         }
         self.faults.add(fault)
     }

@@ -33,8 +33,8 @@ pub(crate) fn bench(rest: &[String]) -> Outcome {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     // The other benchmarks measure the default features.
     let features: &[&str] = if rest.contains(&"cluster") { &["--features", "cluster"] } else { &[] };
-    // Instruction counts are compared with earlier counts of the same profile; `counted` builds sooner than `release`.
-    let profile = if rest.contains(&"instructions") { "counted" } else { "release" };
+    // Instruction counts are compared with earlier counts of the same profile; `counted` builds sooner than `dist`.
+    let profile = if rest.contains(&"instructions") { "counted" } else { "dist" };
     let run = ["run", "--profile", profile, "--quiet", "--locked", "--package", "ezlo-bench"];
     cargo(&[&run, features, &["--"], &rest[..]].concat(), &[])
 }
@@ -48,7 +48,12 @@ pub(crate) fn run() -> Outcome {
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
     if has("deny") {
-        cargo(&["deny", "check"], &[])?;
+        cargo(&["deny", "check", "bans", "licenses", "sources"], &[])?;
+        // Advisories need their database, which may be unreachable.
+        match cargo(&["deny", "fetch", "db"], &[]) {
+            Ok(()) => cargo(&["deny", "check", "advisories"], &[])?,
+            Err(_) => say!("xtask: the advisory database is not reachable; advisories were not checked"),
+        }
     } else {
         say!("xtask: cargo-deny is not installed; licences and advisories were not checked");
     }

@@ -124,7 +124,7 @@ fn camel(token: &str) -> String {
         name += &if is_upper { rest.to_ascii_lowercase() } else { rest.to_owned() };
     }
     // `open_enum!` adds a variant `Unknown` for unlisted tokens, so a token of that name needs another.
-    if name == "Unknown" { "SaidUnknown".into() } else { name }
+    if name == "Unknown" { "UnknownToken".into() } else { name }
 }
 
 fn open_enum(out: &mut String, name: &str, doc: &str, words: impl IntoIterator<Item = impl AsRef<str>>) {
@@ -136,7 +136,7 @@ fn open_enum(out: &mut String, name: &str, doc: &str, words: impl IntoIterator<I
 }
 
 fn words(guide: &Value, newer: &Newer) -> String {
-    let mut out = header("Words of the hub: item names, value types, scales, subcategories.");
+    let mut out = header("Tokens of hubs: item names, value types, units, subcategories.");
     let both = |name: &str, more: &[String]| -> Vec<String> {
         members(guide, name).keys().cloned().chain(more.iter().cloned()).collect()
     };
@@ -204,7 +204,7 @@ fn tokens(guide: &Value) -> String {
 }
 
 fn tables(guide: &Value, newer: &Newer) -> String {
-    let mut out = header("Tables: items, value types, categories, names without a shape.");
+    let mut out = header("Tables: items, value types, categories, names without published parameters.");
     out.push_str("use super::{CategorySpec, ItemSpec, RawName, ValueTypeSpec};\n\n");
     item_table(&mut out, guide, newer);
     out.push_str("/// Value types of the guide with their scales.\npub const VALUE_TYPES: &[ValueTypeSpec] = &[\n");
@@ -232,10 +232,14 @@ fn tables(guide: &Value, newer: &Newer) -> String {
     }
     out.push_str("];\n\n");
     for (table, doc, areas) in [
-        ("RAW_METHODS", "Methods of which only the name is public: callable raw.", &newer.methods),
+        (
+            "RAW_METHODS",
+            "Methods without published parameters. They can be called with untyped parameters.",
+            &newer.methods,
+        ),
         (
             "RAW_BROADCASTS",
-            "Broadcasts of which only the name is public: they come as unknown events.",
+            "Broadcasts without published content. They are received as unknown events.",
             &newer.broadcasts,
         ),
     ] {

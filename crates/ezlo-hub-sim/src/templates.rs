@@ -159,7 +159,7 @@ pub fn blank(id: &DeviceId, name: &str, room: RoomId, gateway: GatewayId) -> Dev
     Device {
         object_id: id.clone().into(),
         parent_device_id: DeviceId::default().into(),
-        category: Category::SaidUnknown.into(),
+        category: Category::UnknownToken.into(),
         subcategory: "".into(),
         device_type_id: "".into(),
         gateway_id: gateway.into(),

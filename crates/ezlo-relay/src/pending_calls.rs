@@ -103,8 +103,7 @@ impl PendingCalls {
 
     /// Ends the calls whose deadline has passed, with [`CallError::TimedOut`] if sent, else with [`CallError::NotSent`].
     pub(crate) fn expire(&mut self, now: Instant) {
-        for (_, Pending { call, was_sent, .. }) in self.calls.extract_if(.., |_, pending| pending.call.deadline <= now)
-        {
+        for Pending { call, was_sent, .. } in self.remove_if(|pending| pending.call.deadline <= now) {
             let NewCall { method, waiter, .. } = call;
             let _ =
                 waiter.send(Err(if was_sent { CallError::TimedOut { method } } else { CallError::NotSent { method } }));
@@ -113,9 +112,7 @@ impl PendingCalls {
 
     /// Ends sent commands with [`CallError::OutcomeUnknown`] and queues all other calls for the next connection.
     pub(crate) fn connection_lost(&mut self, reason: &Arc<CloseReason>) {
-        for (_, Pending { call, .. }) in
-            self.calls.extract_if(.., |_, pending| pending.sent && pending.call.kind == Kind::Command)
-        {
+        for Pending { call, .. } in self.remove_if(|pending| pending.sent && pending.call.kind == Kind::Command) {
             let NewCall { method, waiter, .. } = call;
             let _ = waiter.send(Err(CallError::OutcomeUnknown { method, reason: Arc::clone(reason) }));
         }
@@ -123,6 +120,12 @@ impl PendingCalls {
             pending.sent = false;
         }
         self.unsent = self.calls.keys().copied().collect();
+    }
+
+    /// Removes the calls that match, in the order of their ids.
+    fn remove_if(&mut self, matches: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let ids: Vec<u64> = self.calls.iter().filter(|(_, pending)| matches(pending)).map(|(id, _)| *id).collect();
+        ids.iter().filter_map(|id| self.calls.remove(id)).collect()
     }
 
     /// Ends every call: with [`CallError::OutcomeUnknown`] if it may have been executed and changes something, else with

@@ -392,18 +392,18 @@ impl Backplane for Nats {
         self.inner.lease(serial)
     }
 
-    fn errand(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>> {
-        Box::pin(self.inner.errand(node, errand))
+    fn call_remote(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>> {
+        Box::pin(self.inner.call_remote(node, errand))
     }
 
-    fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>> {
-        Box::pin(self.inner.caught_up())
+    fn wait_synced(&self) -> Waiting<'_, Result<(), Unreachable>> {
+        Box::pin(self.inner.wait_synced())
     }
 
-    fn turn(&self) -> Waiting<'_, Result<AccountLock, Unreachable>> {
+    fn lock_accounts(&self) -> Waiting<'_, Result<AccountLock, Unreachable>> {
         Box::pin(async {
             let runtime = self.runtime.as_ref().ok_or_else(|| unreachable("it ended"))?.handle().clone();
-            Inner::turn(Arc::clone(&self.inner), runtime).await
+            Inner::lock_accounts(Arc::clone(&self.inner), runtime).await
         })
     }
 

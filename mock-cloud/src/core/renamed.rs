@@ -10,7 +10,7 @@ pub(crate) const CONFIG_KEYS: &[Renamed] = &[
     ("living_houses", "`simulate_behaviours`"),
     ("scene_http_anywhere", "`allow_external_scene_http`"),
     ("rtos_malformed_every", "`rtos_truncate_every_nth_reply`"),
-    ("framing", "removed: tungstenite reads and writes all frames"),
+    ("only_proven", "`min_evidence`"),
 ];
 
 /// Kinds of journal entries.

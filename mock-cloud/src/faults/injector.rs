@@ -160,7 +160,7 @@ impl Faults {
     }
 
     /// Returns the seed of one connection, different for each.
-    pub(crate) fn seed_of_one(&self) -> u64 {
+    pub(crate) fn next_seed(&self) -> u64 {
         let mut state = self.lock();
         state.connections += 1;
         self.seed ^ state.connections

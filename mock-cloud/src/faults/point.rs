@@ -49,7 +49,7 @@ pub(crate) const LISTENERS: &[&str] = &["cloud", "access-point", "lan"];
 
 impl InjectionPoint {
     /// Returns the matcher fields that are known at this point, besides `hub` and `listener`.
-    pub(crate) const fn knows(self) -> &'static [&'static str] {
+    pub(crate) const fn matchable_members(self) -> &'static [&'static str] {
         match self {
             Self::Listener | Self::Connection => &[],
             Self::Request => &["host", "path", "method", "user", "params"],

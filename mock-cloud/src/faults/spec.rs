@@ -155,7 +155,7 @@ pub enum FaultError {
     #[error(
         "{0} is not available in a cluster, whose processes do not share the order of logins; use a single process"
     )]
-    OfOneProcess(&'static str),
+    SingleProcessOnly(&'static str),
     /// The maximum number of active faults is reached.
     #[error("{MAX_FAULTS} faults are active already; remove some first")]
     TooMany,
@@ -213,8 +213,8 @@ impl FaultSpec {
             ("params", self.matcher.params.is_some()),
         ];
         for (member, is_wanted) in wanted {
-            if is_wanted && !place.knows().contains(&member) {
-                let knows = [place.knows(), &["hub", "listener"]].concat().join(", ");
+            if is_wanted && !place.matchable_members().contains(&member) {
+                let knows = [place.matchable_members(), &["hub", "listener"]].concat().join(", ");
                 let fault = self.kind.name();
                 return Err(FaultError::NeverMatches { fault, place: place.plural(), member, knows });
             }
@@ -234,7 +234,7 @@ impl FaultSpec {
             ("hub on that listener", is_without_hub && hub.is_some()),
         ];
         if let Some((member, _)) = never.into_iter().find(|(_, never)| *never) {
-            let knows = place.knows().join(", ");
+            let knows = place.matchable_members().join(", ");
             return Err(FaultError::NeverMatches { fault: self.kind.name(), place: place.plural(), member, knows });
         }
         if let Some(path) = self.matcher.path.as_ref().filter(|path| !path.starts_with('/')) {

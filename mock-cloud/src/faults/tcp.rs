@@ -13,7 +13,7 @@ use crate::core::rng::Random;
 use crate::faults::kinds::FaultKind;
 
 /// Time after which a stalled or unresponsive connection is closed, in machine time.
-pub(crate) const HALF_OPEN_TIME: Duration = Duration::from_secs(600);
+pub(crate) const UNRESPONSIVE_TIME: Duration = Duration::from_secs(600);
 
 /// A TCP connection with at most one fault.
 #[derive(Debug)]
@@ -121,10 +121,10 @@ impl FaultyStream {
         Poll::Ready(())
     }
 
-    /// Ends a connection that must not send more bytes: by a reset, for a stall after [`HALF_OPEN_TIME`].
+    /// Ends a connection that must not send more bytes: by a reset, for a stall after [`UNRESPONSIVE_TIME`].
     fn poll_end<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if self.stalls {
-            let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(HALF_OPEN_TIME)));
+            let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNRESPONSIVE_TIME)));
             ready!(wait.as_mut().poll(context));
         }
         reset(&self.stream);

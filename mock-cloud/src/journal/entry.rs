@@ -3,8 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::core::renamed;
+
 /// The kind of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EntryKind {
@@ -32,6 +34,22 @@ pub enum EntryKind {
     Unmatched,
     /// Members of call parameters, of a body or of a query had no effect, because the simulator does not support them.
     UnknownFields,
+}
+
+impl<'de> serde::Deserialize<'de> for EntryKind {
+    // Written out, so that a former name is refused with the present one.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let name = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        if let Some(kind) = Self::ALL.iter().find(|kind| kind.as_str() == name) {
+            return Ok(*kind);
+        }
+        if let Some(new) = renamed::present(renamed::JOURNAL_KINDS, &name) {
+            return Err(D::Error::custom(format!("kind `{name}` is now {new}")));
+        }
+        let names: Vec<&str> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
+        Err(D::Error::custom(format!("unknown kind `{name}`, expected one of {}", names.join(", "))))
+    }
 }
 
 impl EntryKind {

@@ -79,24 +79,24 @@ impl Span {
 
 /// A stored entry, which is decoded only when it is read. Types with its text are not `Debug`, because paths and queries may
 /// contain tokens and passwords.
-pub(crate) struct Kept<'a> {
+pub(crate) struct StoredMessage<'a> {
     pub(crate) head: &'a Head,
     pub(crate) connection: &'a str,
     pub(crate) name: &'a str,
     pub(crate) rest: Cow<'a, str>,
 }
 
-impl Kept<'_> {
+impl StoredMessage<'_> {
     fn keep_in(&self, block: &mut Block) {
         let Head { seq, at_ms, cause, kind, form, status, .. } = *self.head;
         let (connection, name, rest) = (self.connection, self.name, &[&*self.rest]);
-        block.push(seq, &News { at_ms, cause, kind, form, status, connection, name, rest });
+        block.push(seq, &NewMessage { at_ms, cause, kind, form, status, connection, name, rest });
     }
 }
 
 /// An entry to store.
 #[derive(Clone, Copy)]
-pub(crate) struct News<'a> {
+pub(crate) struct NewMessage<'a> {
     pub(crate) at_ms: i64,
     pub(crate) cause: Option<u64>,
     pub(crate) kind: EntryKind,
@@ -108,7 +108,7 @@ pub(crate) struct News<'a> {
     pub(crate) rest: &'a [&'a str],
 }
 
-impl News<'_> {
+impl NewMessage<'_> {
     fn bytes(&self) -> usize {
         self.connection.len() + self.name.len() + self.rest.iter().map(|part| part.len()).sum::<usize>()
     }
@@ -137,7 +137,7 @@ impl Block {
         self.heads.is_empty() || self.heads.len() < BLOCK_ENTRIES && self.text.len() + bytes <= BLOCK_BYTES
     }
 
-    fn push(&mut self, seq: u64, news: &News<'_>) {
+    fn push(&mut self, seq: u64, news: &NewMessage<'_>) {
         self.total_bytes += news.bytes();
         if self.connection.within(&self.text) != news.connection {
             self.connection = Span::of(self.text.len(), news.connection.len());
@@ -183,7 +183,7 @@ impl Block {
     }
 
     /// Returns the entries after `since`.
-    fn kept_since(&self, since: u64) -> impl Iterator<Item = Kept<'_>> {
+    fn kept_since(&self, since: u64) -> impl Iterator<Item = StoredMessage<'_>> {
         let first = self.heads.partition_point(|head| head.seq <= since);
         (first..self.heads.len()).map(|at| {
             let begin = at.checked_sub(1).map_or(0, |before| self.heads[before].end);
@@ -196,7 +196,7 @@ impl Block {
                 ("", one) | (one, "") => Cow::Borrowed(one),
                 (begin, end) => Cow::Owned([begin, end].concat()),
             };
-            Kept { head, connection, name, rest }
+            StoredMessage { head, connection, name, rest }
         })
     }
 
@@ -224,11 +224,16 @@ fn common(one: &str, text: &str) -> usize {
     let mut same = 0;
     for (one, other) in one_chunks.iter().zip(other_chunks) {
         if one != other {
-            return text.floor_char_boundary(same);
+            return char_boundary(text, same);
         }
         same += 32;
     }
-    if one.len() == text.len() && one_rest == other_rest { one.len() } else { text.floor_char_boundary(same) }
+    if one.len() == text.len() && one_rest == other_rest { one.len() } else { char_boundary(text, same) }
+}
+
+/// Returns the last character boundary at or before an index.
+fn char_boundary(text: &str, index: usize) -> usize {
+    (0..=index.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
 /// A block that is being written, on cache lines of its own.
@@ -306,7 +311,7 @@ fn own() -> usize {
 
 impl Ring {
     /// Stores an entry; returns its number.
-    pub(crate) fn keep(&self, news: &News<'_>) -> u64 {
+    pub(crate) fn keep(&self, news: &NewMessage<'_>) -> u64 {
         let mut front = lock(&self.fronts[own()].0);
         let front = &mut *front;
         if !front.block.has_room(news.bytes()) {
@@ -360,7 +365,7 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// Returns the entries in order, the oldest first.
-    pub(crate) fn kept(&self) -> Vec<Kept<'_>> {
+    pub(crate) fn stored(&self) -> Vec<StoredMessage<'_>> {
         let mut kept: Vec<_> = self.blocks.iter().flat_map(|block| block.kept_since(self.since)).collect();
         kept.sort_unstable_by_key(|kept| kept.head.seq);
         kept
@@ -372,9 +377,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn news<'a>(name: &'a str, rest: &'a [&'a str]) -> News<'a> {
+    fn news<'a>(name: &'a str, rest: &'a [&'a str]) -> NewMessage<'a> {
         let (kind, form) = (EntryKind::MessageIn, Form::Message);
-        News { at_ms: 0, cause: None, kind, form, status: None, connection: "c", name, rest }
+        NewMessage { at_ms: 0, cause: None, kind, form, status: None, connection: "c", name, rest }
     }
 
     #[test]
@@ -389,18 +394,18 @@ mod tests {
                             continue;
                         }
                         let cut = ring.since(0);
-                        let seqs: Vec<_> = cut.kept().iter().map(|kept| kept.head.seq).collect();
+                        let seqs: Vec<_> = cut.stored().iter().map(|kept| kept.head.seq).collect();
                         assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seqs:?}");
                     }
                 });
             }
         });
         let cut = ring.since(0);
-        let kept = cut.kept();
+        let kept = cut.stored();
         assert_eq!((kept.len() as u64, ring.last()), (ring.last(), 500 * 2 * FRONTS as u64));
         assert!(kept.iter().all(|kept| (kept.connection, kept.name, &*kept.rest) == ("c", "n", "abc")));
         assert_eq!(ring.counts()[EntryKind::MessageIn as usize], ring.last());
-        assert_eq!(ring.since(ring.last() - 3).kept().len(), 3);
+        assert_eq!(ring.since(ring.last() - 3).stored().len(), 3);
     }
 
     proptest! {
@@ -416,10 +421,10 @@ mod tests {
             let entries: Vec<(&str, String)> = texts.into_iter().map(entry).collect();
             for (n, (connection, text)) in entries.iter().enumerate() {
                 let form = if n % 5 == 4 { Form::Named } else { Form::Message };
-                ring.keep(&News { connection, form, ..news("n", &[text]) });
+                ring.keep(&NewMessage { connection, form, ..news("n", &[text]) });
             }
             let cut = ring.since(since);
-            let kept = cut.kept();
+            let kept = cut.stored();
             let kept = kept.iter().map(|kept| (kept.connection, kept.name, kept.rest.to_string()));
             let expected = entries.iter().skip(usize::try_from(since).unwrap());
             let expected = expected.map(|(connection, text)| (*connection, "n", text.clone()));
@@ -434,7 +439,7 @@ mod tests {
         for n in 0..4096 {
             ring.keep(&news("", &[&(begin.clone() + &n.to_string())]));
         }
-        let total_bytes: usize = ring.since(0).kept().iter().map(|kept| kept.rest.len()).sum();
+        let total_bytes: usize = ring.since(0).stored().iter().map(|kept| kept.rest.len()).sum();
         assert!(total_bytes <= MOST_BYTES + BLOCK_ENTRIES * 9 * 1024, "{total_bytes} bytes in memory of a reader");
     }
 
@@ -458,7 +463,7 @@ mod tests {
             ring.keep(&news("n", &[]));
         }
         let cut = ring.since(0);
-        let kept = cut.kept();
+        let kept = cut.stored();
         assert!((MOST_ENTRIES - BLOCK_ENTRIES..=MOST_ENTRIES + BLOCK_ENTRIES).contains(&kept.len()), "{}", kept.len());
         assert_eq!(kept[0].head.seq, ring.forgotten() + 1);
         assert!(kept.windows(2).all(|pair| pair[0].head.seq + 1 == pair[1].head.seq));
@@ -467,7 +472,7 @@ mod tests {
             ring.keep(&news("n", &[&long]));
         }
         assert!(lock(&ring.full).bytes <= MOST_BYTES);
-        assert!((3..=5).contains(&ring.since(0).kept().len()), "three full blocks and the block of this thread");
+        assert!((3..=5).contains(&ring.since(0).stored().len()), "three full blocks and the block of this thread");
         let full = lock(&ring.full);
         assert_eq!(full.bytes, full.blocks.iter().map(|block| block.total_bytes).sum::<usize>());
         assert_eq!(full.entries, full.blocks.iter().map(|block| block.heads.len()).sum::<usize>());

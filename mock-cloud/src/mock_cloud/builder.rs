@@ -8,7 +8,7 @@ use crate::core::clock::Clock;
 #[cfg(feature = "cluster")]
 use crate::mock_cloud::clustered;
 use crate::mock_cloud::error::StartError;
-use crate::mock_cloud::persisted::Kept;
+use crate::mock_cloud::persisted::OpenedState;
 use crate::mock_cloud::{MockCloud, write_certificate};
 use crate::server::context::CloudContext;
 use crate::tls::Authority;
@@ -120,13 +120,13 @@ impl Builder {
         if let Some(url) = config.cluster.clone() {
             return Self::start_joined(config, file, clock, &url).await;
         }
-        let kept = config.state_dir.as_deref().map(|folder| Kept::open(folder, &file, &config)).transpose()?;
+        let kept = config.state_dir.as_deref().map(|folder| OpenedState::open(folder, &file, &config)).transpose()?;
         let clock = match &kept {
             Some(kept) => kept.clock(clock),
             None => clock.unwrap_or_else(Clock::real),
         };
         let names = TlsNames::new(config.bind, &config.tls_names);
-        let (authority, begun_ms) = match kept.as_ref().and_then(Kept::state) {
+        let (authority, begun_ms) = match kept.as_ref().and_then(OpenedState::state) {
             Some(before) => {
                 // Hubs without a row are derived from the seed of the first start.
                 config.seed = before.about.seed;

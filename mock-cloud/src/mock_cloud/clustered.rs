@@ -31,7 +31,7 @@ pub(crate) async fn join(
         let names = TlsNames::new(config.bind, &config.tls_names);
         let origin = origin(config, file, Authority::new(&clock, names)?, clock.now_ms())?;
         let beginning = World::new(origin.world_config(clock.clone()));
-        let rows = beginning.kept(origin.about(), origin.authority.to_persisted()).rows();
+        let rows = beginning.persisted_state(origin.about(), origin.authority.to_persisted()).rows();
         beginning.stop();
         nats.begins_with(rows).await.map_err(|error| failed(&error))?;
         config = origin.config.clone();

@@ -40,7 +40,7 @@ impl Listeners<'_> {
         let mut hubs = Vec::with_capacity(count.min(MOST_READY));
         let all = file.hubs.iter().flat_map(|hub| (0..hub.count()).map(move |n| (hub, n)));
         for (at, (hub, n)) in all.take(MOST_READY).enumerate() {
-            let ready = self.shared.world.told(hub, n);
+            let ready = self.shared.world.ready_hub(hub, n);
             let ready = ReadyHub { owner: self.owner(&hub.serial_of(n)), ..ready };
             hubs.push(if at < HUBS_WITH_PORTS { self.with_ports(ready, &hub.serial_of(n), at)? } else { ready });
         }

@@ -17,7 +17,7 @@ use crate::world::{World, WorldConfig};
 use ezlo_hub_sim::world_file::WorldFile;
 
 /// A state directory that is being opened.
-pub(crate) struct Kept {
+pub(crate) struct OpenedState {
     folder: PathBuf,
     /// The existing state and its open file; `None` for a new state.
     before: Option<(StateFile, PersistedState)>,
@@ -26,7 +26,7 @@ pub(crate) struct Kept {
 /// Interval at which the time of a clock is persisted that differs from the machine's clock. A crash loses the time since then.
 const TIME_KEPT_EVERY: Duration = Duration::from_secs(1);
 
-impl Kept {
+impl OpenedState {
     pub(crate) fn open(folder: &Path, world: &WorldFile, config: &Config) -> Result<Self, StateError> {
         let folder = folder.to_owned();
         if !StateFile::is_in(&folder) {
@@ -74,7 +74,7 @@ impl Kept {
             }
             None => {
                 let world = World::new(world_config);
-                let rows = world.kept(origin.about(), origin.authority.to_persisted()).rows();
+                let rows = world.persisted_state(origin.about(), origin.authority.to_persisted()).rows();
                 (world, StateFile::create(&self.folder, &rows)?)
             }
         };

@@ -34,7 +34,7 @@ fn state(seed: u64) -> PersistedState {
         keeper: None,
         asleep: false,
     });
-    world.kept(about, authority)
+    world.persisted_state(about, authority)
 }
 
 fn flip(path: &Path, at: usize, with: u8) {

@@ -42,7 +42,7 @@ impl CloudContext {
         WorldConfig {
             clock,
             seed: self.config.seed,
-            assumptions: self.config.effective_guesses(),
+            assumptions: self.config.effective_assumptions(),
             profile: self.config.profile,
             file: Arc::clone(&self.file),
             journal: self.config.journal,

@@ -2,7 +2,7 @@
 //! `/openapi.json`.
 
 use crate::core::renamed::{self, Renamed};
-use crate::server::control::hub_calls::wherever;
+use crate::server::control::hub_calls::call_hub;
 use crate::server::control::request::Action;
 use crate::server::control::request::Call;
 use crate::server::control::request::refusal;
@@ -75,13 +75,16 @@ pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
             Action::Of(act) => with_cause(seq, || act(shared, part, request)),
             Action::LaterWith(act) => act(shared, part).await,
             Action::Hub(act) => {
-                wherever(shared, part, call, |hub| with_cause(seq, || act(hub, &request.body, call.body)), request)
+                call_hub(shared, part, call, |hub| with_cause(seq, || act(hub, &request.body, call.body)), request)
                     .await
             }
         };
     }
+    if let Some(new) = present_call(request, path) {
+        return refusal(StatusCode::NOT_FOUND, &format!("{} {path} is now {new}", request.method));
+    }
     if allowed.is_empty() {
-        return unknown_path(request, path);
+        return unknown_path(path);
     }
     let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let mut reply = refusal(
@@ -120,16 +123,17 @@ fn matches<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-/// Refuses a path without a call. The text of a former path names its replacement.
-fn unknown_path(request: &Request, path: &str) -> Reply {
-    let former = |(pattern, _): &&Renamed| {
-        pattern
-            .split_once(' ')
-            .is_some_and(|(method, pattern)| request.method == method && matches(pattern, path).is_some())
+/// Returns the call that replaced a former one.
+fn present_call(request: &Request, path: &str) -> Option<&'static str> {
+    let is_former = |(former, _): &&Renamed| {
+        let (method, pattern) = former.split_once(' ').unwrap_or_default();
+        request.method == method && matches(pattern, path).is_some()
     };
-    if let Some((_, new)) = renamed::CONTROL_CALLS.iter().find(former) {
-        return refusal(StatusCode::NOT_FOUND, &format!("{} {path} is now {new}", request.method));
-    }
+    renamed::CONTROL_CALLS.iter().find(is_former).map(|(_, new)| *new)
+}
+
+/// Refuses a path without a call.
+fn unknown_path(path: &str) -> Reply {
     let mut paths: Vec<&str> = calls::CALLS.iter().map(|call| call.path).collect();
     paths.dedup();
     refusal(

@@ -13,7 +13,7 @@ use crate::world::World;
 use crate::world::tokens::{AuthError, Caller, ShownPair};
 
 /// Returns a 501 reply if the evidence of an answer is below the level of `min_evidence`.
-pub(crate) fn unproven(world: &World, name: &str, evidence: Evidence) -> Option<Reply> {
+pub(crate) fn insufficient_evidence(world: &World, name: &str, evidence: Evidence) -> Option<Reply> {
     let text = ezlo_hub_sim::evidence::refusal_text(world.assumptions.min_evidence, name, evidence)?;
     Some(Reply::error(StatusCode::NOT_IMPLEMENTED, &text))
 }

@@ -73,8 +73,8 @@ pub(crate) async fn answer(
     let routed = if of_many { route_world(shared, host.as_ref()) } else { RoutedWorld::This };
     let shared = match &routed {
         RoutedWorld::This => shared,
-        RoutedWorld::Copy(copy) => copy,
-        RoutedWorld::Nobody => return Ok(no_such_world(surface).into_response(shared.date(), head_only)),
+        RoutedWorld::Fork(copy) => copy,
+        RoutedWorld::Unknown => return Ok(no_such_world(surface).into_response(shared.date(), head_only)),
     };
     let lease = match ensure_local(shared, surface).await {
         Ok(lease) => lease,

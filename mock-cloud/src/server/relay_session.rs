@@ -114,7 +114,7 @@ impl RelaySession {
 
     /// Journals and handles a text message of the client.
     pub(crate) fn on_text(&mut self, world: &Arc<World>, text: &str) {
-        let received = world.journal.came(&self.link.conn_id, text);
+        let received = world.journal.received(&self.link.conn_id, text);
         received.as_cause(|| self.on_message(world, text));
     }
 
@@ -288,7 +288,7 @@ impl RelaySession {
         // A new id for each tunnel, so that the end of the previous tunnel cannot end the new one.
         let conn_id = world.random.uuid();
         let tunnel = OpenTunnel { serial, account: caller.account, user: caller.user, conn_id };
-        let remote = RemoteHub::go(world, backplane, &self.link, tunnel, text.into());
+        let remote = RemoteHub::open(world, backplane, &self.link, tunnel, text.into());
         self.state = State::RemoteClient { caller, remote };
         Ok(())
     }

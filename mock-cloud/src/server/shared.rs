@@ -43,7 +43,7 @@ impl Shared {
 
     /// Writes the whole state as one document.
     pub(crate) fn export(&self) -> String {
-        state_document::write(&self.world.kept(self.origin.about(), self.origin.authority.to_persisted()))
+        state_document::write(&self.world.persisted_state(self.origin.about(), self.origin.authority.to_persisted()))
     }
 
     /// Restores the initial state of the world. The time continues.

@@ -26,7 +26,7 @@ pub(crate) fn scan_header(text: &str) -> Option<FrameHeader<'_>> {
     let (mut is_broadcast, mut is_reply, mut method, mut sender) = (false, false, None, None);
     // Bits of the members that were found. A message with a duplicate member needs a complete parse.
     let mut seen = 0_u16;
-    for member in JsonObjectWriter::of(text)? {
+    for member in Members::of(text)? {
         let Member { name, value, is_plain } = member?;
         let bit = match name {
             "id" => 1,
@@ -69,7 +69,7 @@ pub(crate) fn scan_header(text: &str) -> Option<FrameHeader<'_>> {
 
 /// Returns the connection that a reply is for, from its `sender`.
 pub(crate) fn conn_id(sender: &str) -> Option<&str> {
-    let mut members = JsonObjectWriter::of(sender)?;
+    let mut members = Members::of(sender)?;
     let found = members.find(|member| member.is_none_or(|member| member.name == "conn_id"));
     let Member { value, is_plain, .. } = found.flatten()?;
     is_plain.then(|| &value[1..value.len() - 1])
@@ -77,7 +77,7 @@ pub(crate) fn conn_id(sender: &str) -> Option<&str> {
 
 /// Returns `true` if all members of an object are in `names`; `None` if the scan cannot determine it.
 pub(crate) fn keys_subset_of(object: &str, names: &[&str]) -> Option<bool> {
-    for member in JsonObjectWriter::of(object)? {
+    for member in Members::of(object)? {
         if !names.contains(&member?.name) {
             return Some(false);
         }
@@ -96,13 +96,13 @@ struct Member<'a> {
 }
 
 /// An iterator over the members of a JSON object. It ends after a `None` item, for a member that cannot be scanned.
-struct JsonObjectWriter<'a> {
+struct Members<'a> {
     text: &'a str,
     at: usize,
     is_done: bool,
 }
 
-impl<'a> JsonObjectWriter<'a> {
+impl<'a> Members<'a> {
     fn of(text: &'a str) -> Option<Self> {
         text.starts_with('{').then_some(Self { text, at: 1, is_done: false })
     }
@@ -132,7 +132,7 @@ impl<'a> JsonObjectWriter<'a> {
     }
 }
 
-impl<'a> Iterator for JsonObjectWriter<'a> {
+impl<'a> Iterator for Members<'a> {
     type Item = Option<Member<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -203,7 +203,7 @@ impl Accounts {
         let id = self.next;
         self.next += 1;
         let user = User::new(id, random.uuid(), request, id);
-        self.note([RowKey::Counters, RowKey::Account(id), RowKey::User(key.clone())]);
+        self.mark([RowKey::Counters, RowKey::Account(id), RowKey::User(key.clone())]);
         self.accounts.insert(id, Account::new(id));
         self.add_user(key, user.clone());
         Ok(user)
@@ -219,7 +219,7 @@ impl Accounts {
 
     /// Returns the number of a new login.
     pub(crate) fn next_login(&mut self) -> i64 {
-        self.note([RowKey::Counters]);
+        self.mark([RowKey::Counters]);
         self.logins += 1;
         self.logins
     }
@@ -227,7 +227,7 @@ impl Accounts {
     /// Revokes the tokens of the user's logins before `seq`.
     pub(crate) fn evict(&mut self, user: &User, seq: i64) {
         let key = user.username.to_lowercase();
-        self.note([RowKey::User(key.clone())]);
+        self.mark([RowKey::User(key.clone())]);
         if let Some(user) = self.users.get_mut(&key) {
             user.first_login = seq;
         }
@@ -244,7 +244,7 @@ impl Accounts {
         if !self.users.contains_key(&key) {
             return false;
         }
-        self.note([RowKey::User(key.clone())]);
+        self.mark([RowKey::User(key.clone())]);
         let Some(user) = self.users.get_mut(&key) else { return false };
         let name = user.username.clone();
         let request = NewAccount { username: &name, email: "", password };
@@ -286,7 +286,7 @@ impl Accounts {
         if merged.to_string().len() > MAX_RECORD {
             return false;
         }
-        self.note([RowKey::Account(account)]);
+        self.mark([RowKey::Account(account)]);
         // The merge of two records is a record, so decoding does not fail.
         if let Ok(record) = ezlo_protocol::wire::from_value::<AccountRecord>(&merged)
             && let Some(stored) = self.accounts.get_mut(&account)
@@ -327,7 +327,7 @@ impl Accounts {
             Some(_) => Ok(installation),
             None => {
                 self.owners.add(claim.serial, claim.account, now);
-                self.note([RowKey::Owner(claim.serial.clone())]);
+                self.mark([RowKey::Owner(claim.serial.clone())]);
                 Ok(installation)
             }
         }

@@ -99,13 +99,13 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     fn open(&self, node: Node, visit: OpenTunnel) -> Waiting<'_, Result<Tunnel, RpcError>>;
 
     /// Runs a control call at a hub of another process.
-    fn errand(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>>;
+    fn call_remote(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>>;
 
     /// Waits until this process has received everything that any process acknowledged before the call.
-    fn caught_up(&self) -> Waiting<'_, Result<(), Unreachable>>;
+    fn wait_synced(&self) -> Waiting<'_, Result<(), Unreachable>>;
 
     /// Acquires the cluster-wide lock for changes of accounts. It keeps user names and hub ownership unique.
-    fn turn(&self) -> Waiting<'_, Result<AccountLock, Unreachable>>;
+    fn lock_accounts(&self) -> Waiting<'_, Result<AccountLock, Unreachable>>;
 
     /// Informs the other processes that this one ends; they may take over its hubs. Call it after all changes are persisted.
     fn leave(&self);

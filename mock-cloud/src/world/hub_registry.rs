@@ -106,7 +106,7 @@ impl World {
     }
 
     /// Returns the members of the ready line for the hub at index `n` (0-based) of an entry, without creating the hub.
-    pub(crate) fn told(&self, file: &HubFile, n: u32) -> ReadyHub {
+    pub(crate) fn ready_hub(&self, file: &HubFile, n: u32) -> ReadyHub {
         let serial = file.serial_of(n);
         let made = self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.get(&serial).cloned();
         let online = made.as_ref().map_or(file.online, |cell| cell.is_online());

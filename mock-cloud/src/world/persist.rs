@@ -35,7 +35,7 @@ impl RowSource for WorldRows {
     }
 
     fn all_rows(&self) -> Option<Vec<Row>> {
-        Some(self.world.upgrade()?.kept(self.header.clone(), self.authority.clone()).rows())
+        Some(self.world.upgrade()?.persisted_state(self.header.clone(), self.authority.clone()).rows())
     }
 }
 
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// Returns the whole current state.
-    pub(crate) fn kept(&self, about: StateHeader, authority: PersistedAuthority) -> PersistedState {
+    pub(crate) fn persisted_state(&self, about: StateHeader, authority: PersistedAuthority) -> PersistedState {
         PersistedState { about, authority, time: PersistedTime::of(&self.clock), snapshot: self.snapshot() }
     }
 
@@ -112,11 +112,11 @@ impl World {
 #[cfg(feature = "cluster")]
 impl World {
     /// Applies a row of a user, account, owner, session or hub that another process of the cluster wrote.
-    pub(crate) fn hear(&self, key: &str, value: Option<&[u8]>) {
+    pub(crate) fn apply_row(&self, key: &str, value: Option<&[u8]>) {
         let applied = match key.split_once('/') {
-            Some(("sessions", token)) => self.sessions().hear(token, value),
+            Some(("sessions", token)) => self.sessions().apply_row(token, value),
             Some(("hubs", serial)) => value.map_or(Ok(()), |value| self.on_remote_hub(serial, value)),
-            Some(("users" | "accounts" | "owners", _)) => self.accounts().hear(key, value),
+            Some(("users" | "accounts" | "owners", _)) => self.accounts().apply_row(key, value),
             _ => Ok(()),
         };
         if let Err(error) = applied {
@@ -158,7 +158,7 @@ impl World {
     }
 
     /// Disconnects the clients of a hub that another process has taken over.
-    pub(crate) fn lose(&self, serial: &Serial) {
+    pub(crate) fn release_hub(&self, serial: &Serial) {
         if let Some(cell) = self.hub(serial) {
             cell.disconnect_all();
         }

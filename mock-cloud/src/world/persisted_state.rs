@@ -106,7 +106,7 @@ impl PersistedState {
             Row::new("chance", random),
             Row::new("tokens", tokens),
         ];
-        let touches = accounts.touches().into_iter().chain(sessions.touches());
+        let touches = accounts.dirty_rows().into_iter().chain(sessions.dirty_rows());
         rows.extend(
             touches.map(|touch| Row { value: accounts.row(&touch).or_else(|| sessions.row(&touch)), key: touch.key() }),
         );
@@ -154,7 +154,7 @@ impl PersistedState {
 
     pub(crate) fn summary(&self) -> Summary {
         let Snapshot { accounts, sessions, hubs, .. } = &self.snapshot;
-        let many = |kind: fn(&RowKey) -> bool| accounts.touches().iter().filter(|touch| kind(touch)).count();
+        let many = |kind: fn(&RowKey) -> bool| accounts.dirty_rows().iter().filter(|touch| kind(touch)).count();
         Summary {
             world: self.about.world.clone(),
             time: jiff::Timestamp::from_millisecond(self.time.now_ms).unwrap_or_default().to_string(),
@@ -162,7 +162,7 @@ impl PersistedState {
             owned: many(|touch| matches!(touch, RowKey::Owner(_))),
             hubs: hubs.len(),
             devices: hubs.iter().map(HubSnapshot::device_count).sum(),
-            sessions: sessions.touches().len(),
+            sessions: sessions.dirty_rows().len(),
         }
     }
 }

@@ -35,17 +35,17 @@ impl Sessions {
     pub(crate) fn issue(&mut self, session: Session, random: &Random) -> SessionToken {
         while self.by_token.len() >= MAX_SESSIONS {
             let Some((_, oldest)) = self.by_expiry.pop_first() else { break };
-            self.note(&oldest);
+            self.mark(&oldest);
             self.by_token.remove(&SessionToken::new(oldest));
         }
         let token = SessionToken::new(format!("00000001{}", random.hex(30).to_uppercase()));
-        self.note(token.expose());
+        self.mark(token.expose());
         self.by_expiry.insert((session.caller.expires, token.expose().to_owned()));
         self.by_token.insert(token.clone(), session);
         token
     }
 
-    fn note(&self, token: &str) {
+    fn mark(&self, token: &str) {
         if let Some(keeper) = &self.keeper {
             keeper.mark_row(RowKey::Session(token.to_owned()));
         }
@@ -57,7 +57,7 @@ impl Sessions {
     }
 
     /// Returns the keys of all rows, in ascending order.
-    pub(crate) fn touches(&self) -> BTreeSet<RowKey> {
+    pub(crate) fn dirty_rows(&self) -> BTreeSet<RowKey> {
         self.by_token.keys().map(|token| RowKey::Session(token.expose().to_owned())).collect()
     }
 
@@ -79,7 +79,7 @@ impl Sessions {
 
     /// Applies a row that another process of the cluster wrote. `None` removes the session.
     #[cfg(feature = "cluster")]
-    pub(crate) fn hear(&mut self, token: &str, value: Option<&[u8]>) -> Result<(), String> {
+    pub(crate) fn apply_row(&mut self, token: &str, value: Option<&[u8]>) -> Result<(), String> {
         let before = self.by_token.remove(&SessionToken::new(token.to_owned()));
         if let Some(before) = before {
             self.by_expiry.remove(&(before.caller.expires, token.to_owned()));

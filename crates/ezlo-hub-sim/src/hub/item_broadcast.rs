@@ -25,10 +25,10 @@ pub(crate) struct ElementChange<'a> {
 impl Hub {
     /// Returns the update for a new value. Formatted text and type are included, because a public client overwrites all three.
     pub(crate) fn item_update_value(&self, item: &Item) -> RawJson {
-        let mut told = self.item_update(item, "[]");
-        told.field("value", &item.value, JsonObjectWriter::value);
-        type_of(&mut told, item);
-        told.end()
+        let mut object = self.item_update(item, "[]");
+        object.field("value", &item.value, JsonObjectWriter::value);
+        type_of(&mut object, item);
+        object.end()
     }
 
     /// Returns the update for a dictionary element. `notifications` is null, which stands for all users (captures).

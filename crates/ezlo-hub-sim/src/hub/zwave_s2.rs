@@ -32,7 +32,7 @@ impl Hub {
         let chosen: Option<Vec<&str>> =
             params.get("modes").and_then(Value::as_array).map(|modes| modes.iter().filter_map(Value::as_str).collect());
         let Some(chosen) = chosen.filter(|chosen| chosen.iter().all(|mode| offered.contains(mode))) else {
-            return Report::Failed("modes must be a subset of the offered modes");
+            return Report::Failed("modes must be some of those that were offered");
         };
         let proves_itself = chosen.iter().any(|mode| matches!(*mode, "accessControl" | "authenticated"));
         let (step, event, key) = match (proves_itself, bootstrap.secure) {

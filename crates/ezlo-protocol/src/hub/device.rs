@@ -149,7 +149,7 @@ open_enum! {
         /// Clock.
         Clock = "clock",
         /// Token `unknown` of newer firmware.
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 

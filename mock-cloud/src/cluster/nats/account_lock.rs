@@ -18,7 +18,7 @@ const FEW_NUMBERS: u64 = 8;
 
 impl Inner {
     /// Acquires the lock. The lock of a lost process is taken over.
-    pub(crate) async fn turn(inner: Arc<Self>, runtime: Handle) -> Result<AccountLock, Unreachable> {
+    pub(crate) async fn lock_accounts(inner: Arc<Self>, runtime: Handle) -> Result<AccountLock, Unreachable> {
         let until = Instant::now() + ANSWER_TIME;
         let among_own = tokio::time::timeout(ANSWER_TIME, Arc::clone(&inner.turns).lock_owned()).await;
         let among_own = among_own.map_err(unreachable)?;

@@ -130,21 +130,21 @@ impl Inner {
     }
 
     /// Gives up a hub that another process took, or whose changes cannot be persisted.
-    pub(crate) fn lose(&self, serial: &Serial) {
+    pub(crate) fn release(&self, serial: &Serial) {
         let was_here = self.mine().remove(serial).is_some();
         if let Some(world) = self.world() {
             if was_here {
                 tracing::warn!(%serial, "lost the lease of a hub");
             }
             // Also for a hub that was not active here: changes without a lease must not be acknowledged.
-            world.lose(serial);
+            world.release_hub(serial);
         }
     }
 
     pub(crate) fn lose_all(&self) {
         let all: Vec<Serial> = self.mine().keys().cloned().collect();
         for serial in all {
-            self.lose(&serial);
+            self.release(&serial);
         }
     }
 
@@ -157,7 +157,7 @@ impl Inner {
                 // Entries that precede the lease of this process are outdated.
                 && self.mine().get(&serial).is_some_and(|mine| entry.revision > mine.since)
             {
-                self.lose(&serial);
+                self.release(&serial);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::world::backplane::LeaseGuard;
 
 impl Inner {
     /// Runs a control call in another process.
-    pub(crate) async fn errand(&self, node: Node, errand: RemoteCall) -> Result<Done, Unreachable> {
+    pub(crate) async fn call_remote(&self, node: Node, errand: RemoteCall) -> Result<Done, Unreachable> {
         let request = serde_json::to_vec(&errand).map_err(unreachable)?;
         let asked = self.client.request(format!("{}.node.{node}.errand", self.name), request.into());
         let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(unreachable)?.map_err(unreachable)?;

@@ -123,7 +123,7 @@ impl Inner {
     /// acknowledgement.
     async fn write_hub(&self, serial: &Serial, value: &[u8], moment: u64) -> Result<(), Unreachable> {
         let Some(Mine { row: before, moment: came, .. }) = self.mine().get(serial).copied() else {
-            self.lose(serial);
+            self.release(serial);
             return Ok(());
         };
         if came > moment {
@@ -140,10 +140,10 @@ impl Inner {
             }
             // The hub was lost and taken over again meanwhile, so the changes are discarded already.
             _ if !self.mine().get(serial).is_some_and(is_same) => {}
-            Outcome::Taken => self.lose(serial),
+            Outcome::Taken => self.release(serial),
             Outcome::TooLong => {
                 tracing::error!(%serial, "a hub is too large for the server; its unsaved changes are lost");
-                self.lose(serial);
+                self.release(serial);
             }
         }
         Ok(())
@@ -228,16 +228,16 @@ impl Inner {
             match entry.operation {
                 kv::Operation::Put => {
                     if let Some((_, value)) = unpacked(&entry.value).filter(|(node, _)| *node != self.node) {
-                        world.hear(&key, Some(&value));
+                        world.apply_row(&key, Some(&value));
                     }
                 }
-                _ => world.hear(&key, None),
+                _ => world.apply_row(&key, None),
             }
             self.seen.send_replace(entry.revision);
         }
     }
 
-    pub(crate) async fn caught_up(&self) -> Result<(), Unreachable> {
+    pub(crate) async fn wait_synced(&self) -> Result<(), Unreachable> {
         let last = self.rows.stream.get_info().await.map_err(unreachable)?.state.last_sequence;
         let mut seen = self.seen.subscribe();
         let there = tokio::time::timeout(ANSWER_TIME, seen.wait_for(|seen| *seen >= last)).await;

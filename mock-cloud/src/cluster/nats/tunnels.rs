@@ -224,7 +224,7 @@ impl Inner {
     async fn receive(self: &Arc<Self>, visit: &OpenTunnel) -> Result<Tunnel, RpcError> {
         let unavailable = || RpcError::known("nma.ezlo.unavailable");
         let world = self.world().ok_or_else(unavailable)?;
-        self.caught_up().await.map_err(|_| unavailable())?;
+        self.wait_synced().await.map_err(|_| unavailable())?;
         match self.home(&visit.serial).await {
             Ok(Home::Here(since)) => receive(&world, visit, &LeaseGuard::since(&visit.serial, since)),
             _ => Err(unavailable()),

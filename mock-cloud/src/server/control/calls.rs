@@ -118,7 +118,7 @@ calls! {
         Hub(hubs::unplug);
     POST "/hubs/{}/plug-in" "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"
         Hub(hubs::plug_in);
-    POST "/hubs/{}/reboot" "Restarts the hub. Its connections are closed." "{}" Hub(hubs::restart);
+    POST "/hubs/{}/reboot" "Restarts the hub. Its connections are closed." "{}" Hub(hubs::reboot);
 }
 
 fn healthz(_: &Shared, _: &Request) -> Reply {

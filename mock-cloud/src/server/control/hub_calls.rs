@@ -21,7 +21,7 @@ use crate::world::backplane::{Home, LeaseGuard, RemoteCall};
 use crate::world::hub_handle::HubHandle;
 
 /// Runs a call at the hub with this serial, in this process or in the one that has the hub.
-pub(crate) async fn wherever(
+pub(crate) async fn call_hub(
     shared: &Shared,
     serial: &str,
     call: &Call,
@@ -47,7 +47,7 @@ pub(crate) async fn wherever(
                     return refusal(StatusCode::BAD_REQUEST, &format!("the body is not UTF-8; send {}", call.body));
                 };
                 let remote = RemoteCall { serial, method: call.method.to_string(), path: call.path.to_owned(), body };
-                return match backplane.errand(node, remote).await {
+                return match backplane.call_remote(node, remote).await {
                     Ok(done) => {
                         let status = StatusCode::from_u16(done.status).unwrap_or(StatusCode::BAD_GATEWAY);
                         Reply::new(status, "application/json", done.body)

@@ -163,7 +163,7 @@ pub(crate) fn plug_in(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     })
 }
 
-pub(crate) fn restart(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+pub(crate) fn reboot(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: Nothing| {
         hub.restart();
         Ok(())

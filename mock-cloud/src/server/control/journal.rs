@@ -8,7 +8,6 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::core::renamed;
 use crate::journal::Journal;
 use crate::journal::entry::Entry;
 use crate::journal::filter::Filter;
@@ -43,10 +42,7 @@ pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     }
     let filter: Filter = match serde_json::from_value(Value::Object(filter)) {
         Ok(filter) => filter,
-        Err(error) => {
-            let text = renamed::explain(renamed::JOURNAL_KINDS, format!("{error}, `limit`, `follow`"));
-            return refusal(StatusCode::BAD_REQUEST, &text);
-        }
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("{error}, `limit`, `follow`")),
     };
     let journal = Arc::clone(&shared.world.journal);
     if follow && most.is_some() {
@@ -65,7 +61,7 @@ pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     let lines = entries.iter().fold(String::new(), |lines, entry| lines + &line(entry) + "\n");
     let mut reply = Reply::new(StatusCode::OK, "application/x-ndjson", lines);
     // A client that continues at `since` is informed of the entries that were dropped since.
-    let dropped = journal.lost_since(filter.since);
+    let dropped = journal.dropped_since(filter.since);
     reply.headers.extend(dropped.map(|dropped| (LOST, HeaderValue::from(dropped))));
     reply.headers.extend(is_more.then_some((MORE, HeaderValue::from_static("1"))));
     reply

@@ -33,7 +33,7 @@ impl Reply {
             |(journal, mut filter, mut newest, stopped)| async move {
                 loop {
                     let seen = *newest.borrow_and_update();
-                    let dropped = journal.lost_since(filter.since);
+                    let dropped = journal.dropped_since(filter.since);
                     let entries = journal.entries(&filter, FOLLOWED_AT_ONCE);
                     let last = entries.last().map_or(filter.since, |last| last.seq);
                     filter.since = if entries.len() < FOLLOWED_AT_ONCE { last.max(seen) } else { last };

@@ -15,16 +15,16 @@ pub(crate) enum RoutedWorld {
     /// The world of the listener.
     This,
     /// A fork.
-    Copy(Arc<Shared>),
+    Fork(Arc<Shared>),
     /// No fork has the number in the host name.
-    Nobody,
+    Unknown,
 }
 
 /// Selects a world by host name: `w1.localhost` is fork 1, any other name is the world of the listener.
 pub(crate) fn route_world(shared: &Shared, host: Option<&Host>) -> RoutedWorld {
     match host.and_then(|host| world_number(&host.name())) {
         None | Some(0) => RoutedWorld::This,
-        Some(number) => shared.forks.fork(number).map_or(RoutedWorld::Nobody, RoutedWorld::Copy),
+        Some(number) => shared.forks.fork(number).map_or(RoutedWorld::Unknown, RoutedWorld::Fork),
     }
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn ensure_local(shared: &Shared, surface: &ListenerKind) -> Res
         },
         None => {
             if matches!(surface, ListenerKind::Cloud { .. }) {
-                backplane.caught_up().await?;
+                backplane.wait_synced().await?;
             }
             Ok(LeaseGuard::everywhere())
         }
@@ -89,7 +89,7 @@ pub(crate) async fn acquire_account_lock(
     if !changes {
         return Ok(None);
     }
-    let lock = backplane.turn().await?;
-    backplane.caught_up().await?;
+    let lock = backplane.lock_accounts().await?;
+    backplane.wait_synced().await?;
     Ok(Some(lock))
 }

@@ -51,7 +51,7 @@ pub(crate) const EVIDENCE: Evidence = Evidence::Inferred;
 pub(crate) const SOURCE: &str = "the vendor's note shows the requests only";
 
 fn answered(calls: &[(&str, Method, Handler)], world: &Arc<World>, hub: &Arc<HubActor>, request: &Request) -> Reply {
-    if let Some(refusal) = crate::server::credentials::unproven(world, &request.path, EVIDENCE) {
+    if let Some(refusal) = crate::server::credentials::insufficient_evidence(world, &request.path, EVIDENCE) {
         return refusal;
     }
     let found = calls.iter().find(|(path, ..)| *path == request.path.trim_end_matches('/'));

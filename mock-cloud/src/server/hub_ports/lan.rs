@@ -65,7 +65,8 @@ pub(crate) fn answer(world: &Arc<World>, hub: &Arc<HubActor>, request: &Request,
         Some(front) => request.path.starts_with(front),
         None => call.path == request.path,
     });
-    let refusal = call.and_then(|call| crate::server::credentials::unproven(world, call.path, call.evidence));
+    let refusal =
+        call.and_then(|call| crate::server::credentials::insufficient_evidence(world, call.path, call.evidence));
     if let Some(refusal) = refusal {
         return refusal;
     }
@@ -251,7 +252,7 @@ impl LocalSession {
 
     /// Journals and handles a text message of the client.
     pub(crate) fn on_text(&mut self, world: &Arc<World>, text: &str) {
-        let received = world.journal.came(&self.link.conn_id, text);
+        let received = world.journal.received(&self.link.conn_id, text);
         received.as_cause(|| self.on_message(world, text));
     }
 

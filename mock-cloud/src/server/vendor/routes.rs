@@ -3,7 +3,7 @@
 use crate::evidence::error_table;
 use crate::journal::shown::shown_path;
 use crate::server::credentials::decode;
-use crate::server::credentials::unproven;
+use crate::server::credentials::insufficient_evidence;
 
 use ezlo_protocol::evidence::Evidence;
 use http::{Method, StatusCode};
@@ -80,7 +80,7 @@ pub(crate) fn cloud(shared: &Shared, request: &Request) -> Reply {
         let Some(parts) = decoded else { return Reply::error(StatusCode::BAD_REQUEST, "Path is not UTF-8") };
         if route.method == request.method || route.method == Method::GET && request.method == Method::HEAD {
             tracing::debug!(call = route.name, evidence = route.evidence.as_str(), "answering");
-            if let Some(refusal) = unproven(world, route.name, route.evidence) {
+            if let Some(refusal) = insufficient_evidence(world, route.name, route.evidence) {
                 return refusal;
             }
             let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();

@@ -34,7 +34,7 @@ pub(crate) enum Then {
     /// Send queued messages before the next message is read.
     Pause,
     /// End the connection.
-    Over(End),
+    End(End),
 }
 
 /// The reason why reading messages stopped.
@@ -45,7 +45,7 @@ pub(crate) enum Stop {
     /// A pong must be sent before the next message is read.
     Ping,
     /// The connection ends.
-    Over(End),
+    End(End),
 }
 
 /// A function that handles each received message.
@@ -108,7 +108,7 @@ impl Framing {
             let message = match self.0.read(&mut memory) {
                 Ok(message) => message,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => break None,
-                Err(error) => break Some(Stop::Over(on_error(&error))),
+                Err(error) => break Some(Stop::End(on_error(&error))),
             };
             has_messages = true;
             let received = match &message {
@@ -124,10 +124,10 @@ impl Framing {
             let is_answered = message.is_ping() || message.is_close();
             // The library writes its reply only when it is used again.
             if is_answered && let Err(error) = self.0.flush(&mut memory) {
-                break Some(Stop::Over(on_error(&error)));
+                break Some(Stop::End(on_error(&error)));
             }
             match then {
-                Then::Over(end) => break Some(Stop::Over(end)),
+                Then::End(end) => break Some(Stop::End(end)),
                 _ if message.is_ping() => break Some(Stop::Ping),
                 Then::Pause => break Some(Stop::Pause),
                 Then::Next => {}
@@ -150,7 +150,7 @@ fn on_error(error: &Error) -> End {
         Error::Utf8(_) => Broken::Utf8.into(),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Closed,
         Error::Protocol(_) => Broken::Protocol.into(),
-        _ => End::Gone,
+        _ => End::Lost,
     }
 }
 
@@ -187,7 +187,7 @@ thread_local! {
 
 impl Socket {
     /// Creates a WebSocket over an upgraded connection.
-    pub(crate) fn over(stream: Bytes) -> Self {
+    pub(crate) fn new(stream: Bytes) -> Self {
         let (rest, owed) = (Vec::new(), Vec::new());
         Self { stream, framing: Framing::new(), rest, has_more: false, owed, is_ended: false, is_broken: false }
     }
@@ -197,7 +197,7 @@ impl Socket {
     /// Completes when the handler stops, or when at least one message was handled and no complete message is left.
     pub(crate) fn poll_messages(&mut self, context: &mut Context<'_>, handler: &mut MessageHandler<'_>) -> Poll<Stop> {
         if self.is_ended {
-            return Poll::Ready(Stop::Over(End::Closed));
+            return Poll::Ready(Stop::End(End::Closed));
         }
         if self.has_more
             && let Some(stop) = self.parse_rest(handler)
@@ -212,8 +212,8 @@ impl Socket {
             let length = buffer.filled().len();
             let stop = match read {
                 Poll::Pending => None,
-                Poll::Ready(Err(_)) => Some(Stop::Over(End::Gone)),
-                Poll::Ready(Ok(())) if length == 0 => Some(Stop::Over(End::Closed)),
+                Poll::Ready(Err(_)) => Some(Stop::End(End::Lost)),
+                Poll::Ready(Ok(())) if length == 0 => Some(Stop::End(End::Closed)),
                 Poll::Ready(Ok(())) if self.rest.is_empty() => self.parse_buffered(&scratch[..length], handler),
                 Poll::Ready(Ok(())) => {
                     self.rest.extend_from_slice(&scratch[..length]);
@@ -233,8 +233,8 @@ impl Socket {
         let Outcome { taken, stop, has_messages } = self.framing.decode(bytes, &mut self.owed, handler);
         self.rest.extend_from_slice(&bytes[taken..]);
         self.has_more = stop.is_some();
-        self.is_ended = matches!(stop, Some(Stop::Over(_)));
-        self.is_broken = matches!(stop, Some(Stop::Over(End::Close(..))));
+        self.is_ended = matches!(stop, Some(Stop::End(_)));
+        self.is_broken = matches!(stop, Some(Stop::End(End::Close(..))));
         stop.or(has_messages.then_some(Stop::Pause))
     }
 
@@ -247,8 +247,8 @@ impl Socket {
             self.rest = rest;
         }
         self.has_more = stop.is_some();
-        self.is_ended = matches!(stop, Some(Stop::Over(_)));
-        self.is_broken = matches!(stop, Some(Stop::Over(End::Close(..))));
+        self.is_ended = matches!(stop, Some(Stop::End(_)));
+        self.is_broken = matches!(stop, Some(Stop::End(End::Close(..))));
         stop.or(has_messages.then_some(Stop::Pause))
     }
 
@@ -266,7 +266,7 @@ impl Socket {
     }
 
     /// Sends pending pong and close frames.
-    pub(crate) async fn settle(&mut self) -> io::Result<()> {
+    pub(crate) async fn flush_replies(&mut self) -> io::Result<()> {
         let owed = std::mem::take(&mut self.owed);
         self.put(&owed).await
     }
@@ -274,11 +274,11 @@ impl Socket {
     /// Discards messages until the peer closes or disconnects. Pings are not answered.
     pub(crate) async fn until_gone(&mut self) {
         let until_close = &mut |message: &WsMessage<'_>| match message {
-            WsMessage::Close(_) => Then::Over(End::Closed),
+            WsMessage::Close(_) => Then::End(End::Closed),
             _ => Then::Next,
         };
         while !self.is_broken {
-            if let Stop::Over(_) = poll_fn(|context| self.poll_messages(context, until_close)).await {
+            if let Stop::End(_) = poll_fn(|context| self.poll_messages(context, until_close)).await {
                 break;
             }
             self.owed = Vec::new();
@@ -290,5 +290,77 @@ impl Socket {
     /// Closes the sending side. Errors are ignored, because the connection ends anyway.
     pub(crate) async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stop of bytes that arrive in pieces, the replies, and the number of messages.
+    fn decoded(bytes: &[u8], piece: usize) -> (Option<Stop>, Vec<u8>, usize) {
+        let (mut framing, mut owed, mut rest, mut messages) = (Framing::new(), Vec::new(), Vec::new(), 0);
+        for piece in bytes.chunks(piece) {
+            rest.extend_from_slice(piece);
+            let outcome = framing.decode(&rest, &mut owed, &mut |_| {
+                messages += 1;
+                Then::Next
+            });
+            rest.drain(..outcome.taken);
+            if outcome.stop.is_some() {
+                return (outcome.stop, owed, messages);
+            }
+        }
+        (None, owed, messages)
+    }
+
+    /// A masked frame with the mask 0, as clients may send it.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u64::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[first, 0xff][..], &length, &[0; 4], payload].concat()
+    }
+
+    fn close_code(stop: Option<Stop>) -> Option<u16> {
+        match stop {
+            Some(Stop::End(End::Close(code, _))) => Some(code),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn too_long_message_is_refused_before_it_arrives() {
+        for length in [MAX_MESSAGE as u64 + 1, u64::MAX >> 1] {
+            let head = [&[0x81, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
+            assert_eq!(close_code(decoded(&head, 1).0), Some(1009), "{length}");
+        }
+        let half = vec![b'x'; MAX_MESSAGE / 2 + 1];
+        let fragments = [frame(0x01, &half), frame(0x80, &half)].concat();
+        assert_eq!(close_code(decoded(&fragments, 4096).0), Some(1009));
+    }
+
+    #[test]
+    fn violations_have_the_close_codes_of_rfc_6455() {
+        let unmasked = vec![0x81, 0x01, b'x'];
+        let reserved_bit = frame(0xc1, b"x");
+        let reserved_opcode = frame(0x83, b"x");
+        let fragmented_ping = frame(0x09, b"x");
+        let long_ping = frame(0x89, &[b'x'; 126]);
+        let lone_continuation = frame(0x80, b"x");
+        let nested_message = [frame(0x01, b"x"), frame(0x01, b"y")].concat();
+        for bytes in
+            [unmasked, reserved_bit, reserved_opcode, fragmented_ping, long_ping, lone_continuation, nested_message]
+        {
+            assert_eq!(close_code(decoded(&bytes, 3).0), Some(1002), "{bytes:?}");
+        }
+        assert_eq!(close_code(decoded(&frame(0x81, &[0xff, 0xfe]), 100).0), Some(1007));
+    }
+
+    #[test]
+    fn messages_are_read_at_any_split() {
+        let bytes = [frame(0x81, b"one"), frame(0x01, b"t"), frame(0x80, b"wo"), frame(0x82, b"\x00")].concat();
+        for piece in 1..bytes.len() {
+            let (stop, owed, messages) = decoded(&bytes, piece);
+            assert!(stop.is_none() && owed.is_empty() && messages == 3, "pieces of {piece}: {stop:?}, {messages}");
+        }
     }
 }

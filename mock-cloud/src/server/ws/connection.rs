@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use crate::server::ws::codec::{Socket, Stop, Then};
 use crate::server::ws::session::Session;
 use crate::server::ws::types::WsMessage;
-use crate::server::ws::write::{closed, disturbed, drain, flush_owed, last_words, write};
+use crate::server::ws::write::{closed, drain, flush_owed, flush_remaining, write, write_with_faults};
 
 use crate::core::clock::Woken;
 use crate::journal::entry::EntryKind;
@@ -55,7 +55,7 @@ pub(crate) fn run(accepted: Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>
 async fn run_accepted(accepted: Accepted) {
     let Accepted { world, upgrade, mut session, mut outbox } = accepted;
     let Ok(upgraded) = upgrade.await else { return };
-    let mut socket = Socket::over(TokioIo::new(upgraded));
+    let mut socket = Socket::new(TokioIo::new(upgraded));
     let mut late = None;
     let end = run_session(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     if let End::Close(code, reason) = end {
@@ -65,9 +65,9 @@ async fn run_accepted(accepted: Accepted) {
     drop(session);
     // Boxed so that the rarely used end does not enlarge the future of every connection.
     let ended = match end {
-        End::Gone => return,
-        End::Closed => Box::pin(last_words(&mut socket, late, &mut outbox)).await,
-        End::Close(code, reason) | End::Told(code, reason) => {
+        End::Lost => return,
+        End::Closed => Box::pin(flush_remaining(&mut socket, late, &mut outbox)).await,
+        End::Close(code, reason) | End::ClosedByHub(code, reason) => {
             Box::pin(closed(&mut socket, (code, reason), late, &mut outbox)).await
         }
     };
@@ -119,8 +119,8 @@ async fn run_session(
                     Stop::Pause => {}
                     // A peer that does not read the pong is disconnected.
                     Stop::Ping if flush_owed(socket).await.is_ok() => {}
-                    Stop::Ping => return End::Gone,
-                    Stop::Over(end) => return end,
+                    Stop::Ping => return End::Lost,
+                    Stop::End(end) => return end,
                 }
             }
             () = async { match &mut room { Some(room) => room.await, None => pending().await } } => {}
@@ -130,12 +130,12 @@ async fn run_session(
                 if let Some(late) = late.take()
                     && write(socket, Message::Text(late)).await.is_err()
                 {
-                    return End::Gone;
+                    return End::Lost;
                 }
             }
             _woken = async { match &mut ping { Some(ping) => ping.await, None => pending().await } } => {
                 if unanswered >= UNANSWERED_PINGS && first_ping.elapsed() > ANSWER_TIME {
-                    return End::Gone;
+                    return End::Lost;
                 }
                 if unanswered == 0 {
                     first_ping = tokio::time::Instant::now();
@@ -143,7 +143,7 @@ async fn run_session(
                 unanswered += 1;
                 ping = Some(next_ping());
                 if write(socket, Message::Ping(bytes::Bytes::new())).await.is_err() {
-                    return End::Gone;
+                    return End::Lost;
                 }
             }
             () = async { match &mut dropped { Some(dropped) => dropped.await, None => pending().await } } => {
@@ -167,7 +167,7 @@ async fn read_batch(world: &Arc<World>, socket: &mut Socket, session: &mut Sessi
             // All messages of a batch get the same time in the journal. Hubs read the clock for each call.
             let now = *now.get_or_insert_with(|| world.clock.now_ms());
             match at(now, || handle_message(world, session, message)) {
-                Some(end) => Then::Over(end),
+                Some(end) => Then::End(end),
                 None if at_once == AT_ONCE || waiting.and(session.link()).over_high_water() => Then::Pause,
                 None => Then::Next,
             }
@@ -215,10 +215,10 @@ async fn flush_next(
     match ready {
         Ready::Messages if late.is_some() || world.faults.any_active() => {
             let Some(Out::Text(text, number)) = outbox.take() else { return None };
-            Box::pin(disturbed(world, socket, (text, number), session, late)).await
+            Box::pin(write_with_faults(world, socket, (text, number), session, late)).await
         }
         Ready::Messages => drain(socket, outbox).await,
-        Ready::Close(code, reason) => Some(End::Told(code, reason)),
+        Ready::Close(code, reason) => Some(End::ClosedByHub(code, reason)),
         Ready::Lost => Some(End::Close(1013, "too slow")),
     }
 }

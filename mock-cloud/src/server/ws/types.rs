@@ -9,11 +9,11 @@ pub(crate) enum End {
     /// The peer sent a close frame or closed its sending side. It may still receive.
     Closed,
     /// The connection was lost, or is dropped without a close frame.
-    Gone,
+    Lost,
     /// The simulator closes the connection with a code and a reason.
     Close(u16, &'static str),
     /// As `Close`, but the close is in the journal already.
-    Told(u16, &'static str),
+    ClosedByHub(u16, &'static str),
 }
 
 /// A message received from the peer.

@@ -45,39 +45,43 @@ pub(crate) async fn closed(
 }
 
 /// Sends the queued replies and the delayed message, then the close frame that answers the peer's.
-pub(crate) async fn last_words(socket: &mut Socket, late: Option<Utf8Bytes>, outbox: &mut Outbox) -> Result<(), ()> {
+pub(crate) async fn flush_remaining(
+    socket: &mut Socket,
+    late: Option<Utf8Bytes>,
+    outbox: &mut Outbox,
+) -> Result<(), ()> {
     let sending = async {
         while outbox.has_any()
             && let Ready::Messages = outbox.ready().await
         {
-            put(socket, outbox).await?;
+            write_queued(socket, outbox).await?;
         }
         if let Some(late) = late {
             // The library encodes no messages after it has read a close frame.
             socket.put(&frame_of(&late)).await?;
         }
-        socket.settle().await
+        socket.flush_replies().await
     };
     within(sending).await
 }
 
 /// Writes the queued frames, which are encoded already.
-async fn put(socket: &mut Socket, outbox: &mut Outbox) -> std::io::Result<()> {
+async fn write_queued(socket: &mut Socket, outbox: &mut Outbox) -> std::io::Result<()> {
     let frames = outbox.frames();
     socket.put(frames.bytes).await?;
-    frames.are_out();
+    frames.mark_sent();
     Ok(())
 }
 
 /// Writes the queued frames within the write timeout. Returns the end of the connection if that fails.
 pub(crate) async fn drain(socket: &mut Socket, outbox: &mut Outbox) -> Option<End> {
-    let mut put = std::pin::pin!(put(socket, outbox));
+    let mut put = std::pin::pin!(write_queued(socket, outbox));
     // Most writes complete at once and need no timer.
     let done = match put.as_mut().now_or_never() {
         Some(done) => done.map_err(drop),
         None => within(put).await,
     };
-    done.err().map(|()| End::Gone)
+    done.err().map(|()| End::Lost)
 }
 
 /// Limits a write to [`WRITE_TIME`].
@@ -95,7 +99,7 @@ fn within<'a, E: 'a>(
 }
 
 /// Sends a message with the fault that matches it. A message that is to be reordered is stored in `late`.
-pub(crate) async fn disturbed(
+pub(crate) async fn write_with_faults(
     world: &World,
     socket: &mut Socket,
     (text, number): (Utf8Bytes, u64),
@@ -117,7 +121,7 @@ pub(crate) async fn disturbed(
     let fault = with_cause(Some(number), || world.fault_if(InjectionPoint::Message, &facts, can));
     match fault {
         Some(FaultKind::Close { code }) => return Some(End::Close(code, "injected fault")),
-        Some(FaultKind::Abort) => return Some(End::Gone),
+        Some(FaultKind::Abort) => return Some(End::Lost),
         Some(FaultKind::ReorderMessage) => {
             *late = Some(text);
             return None;
@@ -131,7 +135,7 @@ pub(crate) async fn disturbed(
     messages.extend(late.take().map(Message::Text));
     for message in messages {
         if write(socket, message).await.is_err() {
-            return Some(End::Gone);
+            return Some(End::Lost);
         }
     }
     None
@@ -139,7 +143,7 @@ pub(crate) async fn disturbed(
 
 /// Sends pending pong and close frames within the write timeout.
 pub(crate) async fn flush_owed(socket: &mut Socket) -> Result<(), ()> {
-    within(socket.settle()).await
+    within(socket.flush_replies()).await
 }
 
 /// Sends a message within the write timeout.

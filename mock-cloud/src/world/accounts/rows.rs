@@ -37,7 +37,7 @@ struct Owner {
 impl Accounts {
     /// Records the change of rows in journal and state writer, and removes cached texts. Must be called before a message about
     /// the change is queued.
-    pub(crate) fn note(&mut self, touches: impl IntoIterator<Item = RowKey>) {
+    pub(crate) fn mark(&mut self, touches: impl IntoIterator<Item = RowKey>) {
         if self.journal.is_none() && self.keeper.is_none() && self.written.is_empty() {
             // The world is being created: no writer or journal is attached yet.
             return;
@@ -66,7 +66,7 @@ impl Accounts {
     }
 
     /// Returns the keys of all rows.
-    pub(crate) fn touches(&self) -> BTreeSet<RowKey> {
+    pub(crate) fn dirty_rows(&self) -> BTreeSet<RowKey> {
         let users = self.users.keys().cloned().map(RowKey::User);
         let accounts = self.accounts.keys().copied().map(RowKey::Account);
         let owners = self.owners.all().map(RowKey::Owner);
@@ -121,7 +121,7 @@ impl Accounts {
 
     /// Applies a row that another process of the cluster wrote. Users and accounts are never removed.
     #[cfg(feature = "cluster")]
-    pub(crate) fn hear(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
+    pub(crate) fn apply_row(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
         value.map_or(Ok(()), |value| self.add_rows(&mut Rows::of(key, value)))
     }
 

@@ -9,8 +9,8 @@ use crate::world::outbox::{Link, LinkKind};
 /// Maximum number of connections that subscribe to one hub.
 const MAX_SUBSCRIBERS: usize = 20_000;
 
-/// Connections by id. A reply finds its connection in constant time; the insertion order makes the order of deliveries the
-/// same in every run.
+/// Connections by id. A reply finds its connection in constant time. The order of deliveries depends only on the order in which
+/// connections were added and removed, so it is the same in every run.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers(IndexMap<Arc<str>, Link>);
 

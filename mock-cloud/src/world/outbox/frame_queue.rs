@@ -360,7 +360,7 @@ pub(crate) struct Frames<'a> {
 
 impl Frames<'_> {
     /// Removes the frames from the queue, after they were sent.
-    pub(crate) fn are_out(self) {
+    pub(crate) fn mark_sent(self) {
         *self.next = self.after;
     }
 }
@@ -419,7 +419,7 @@ mod tests {
     fn sent_messages_free_their_capacity() {
         let (sender, mut receiver) = queue((10, 1000));
         assert!(sender.send(&"x".repeat(5000), 0, 0), "an empty queue accepts a message of any length");
-        receiver.frames(|_| true).are_out();
+        receiver.frames(|_| true).mark_sent();
         assert_eq!(receiver.size(), (0, 0));
         assert!(sender.send("a", 0, 0) && sender.send("b", 0, 0));
         assert_eq!(receiver.take(), Some("a"));
@@ -437,13 +437,13 @@ mod tests {
         }
         let some = receiver.frames(|item| item.mark < 4);
         let mut bytes = some.bytes.to_vec();
-        some.are_out();
+        some.mark_sent();
         assert_eq!(receiver.take(), Some(texts[4].as_str()));
         assert!(sender.send("last", 9, 0));
         for _ in 0..2 {
             let rest = receiver.frames(|_| true);
             bytes.extend_from_slice(rest.bytes);
-            rest.are_out();
+            rest.mark_sent();
         }
         assert_eq!((receiver.size().0, receiver.frames(|_| true).bytes.len()), (0, 0));
         let mut reader = WebSocket::from_raw_socket(Cursor::new(bytes), Role::Client, None);

@@ -5,7 +5,7 @@ use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::cloud::api::{ApiAnswer, ControllerList, TokenAnswer};
-use crate::cloud::call::common::{AnswerError, Builder, Call, CallSpec, HostRole, RequestError, mms_success, said};
+use crate::cloud::call::common::{AnswerError, Builder, Call, CallSpec, HostRole, RequestError, excerpt, mms_success};
 use crate::cloud::keys::AccessKeys;
 use crate::error::RetryClass;
 use crate::evidence::Evidence::{ClientSource, Vendor};
@@ -62,7 +62,7 @@ fn gateway_answer<T: serde::de::DeserializeOwned>(status: StatusCode, body: &[u8
     let answer: ApiAnswer = wire::from_slice(mms_success(status, body, RetryClass::Permanent)?)?;
     match answer.result() {
         Ok(data) => Ok(wire::from_value(data)?),
-        Err(text) => Err(AnswerError::Refused { text: said(text) }),
+        Err(text) => Err(AnswerError::Refused { text: excerpt(text) }),
     }
 }
 
@@ -175,7 +175,7 @@ impl Call for LoginV4<'_> {
             Err(AnswerError::Status { status: status.as_u16(), text, class: RetryClass::BadCredentials })
         };
         if matches!(status.as_u16(), 400 | 401 | 403) {
-            return bad(std::str::from_utf8(body).map(said).unwrap_or_default());
+            return bad(std::str::from_utf8(body).map(excerpt).unwrap_or_default());
         }
         let body = mms_success(status, body, RetryClass::Permanent)?;
         let answer: Value = wire::from_slice(body)?;

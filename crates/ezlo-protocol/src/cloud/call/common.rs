@@ -143,7 +143,7 @@ pub(crate) fn mms_success(status: StatusCode, body: &[u8], not_found: RetryClass
         408 | 429 | 500.. => RetryClass::Transient,
         _ => RetryClass::Permanent,
     };
-    let text = std::str::from_utf8(body).map(said).unwrap_or_default();
+    let text = std::str::from_utf8(body).map(excerpt).unwrap_or_default();
     Err(AnswerError::Status { status: status.as_u16(), text, class })
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn login_success(status: StatusCode, body: &[u8]) -> Result<&[u8], An
 /// Makes the text of a service safe for an error message: removes URL parameters and masks assignments and tokens.
 ///
 /// An error page may repeat the request, and with it a password.
-pub(crate) fn said(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let plain = |word: &str| {
         let front = word.split('?').next().unwrap_or_default();
         if front.contains('=') { "***".to_owned() } else { front.to_owned() }

@@ -5,7 +5,7 @@ use http::{Method, Request, StatusCode};
 
 use crate::cloud::account::{AccountRecord, ClaimAnswer, HubList, LoginAnswer, UserList};
 use crate::cloud::call::common::{
-    AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, encode, login_success, mms_success, said,
+    AnswerError, Auth, Builder, Call, CallSpec, HostRole, RequestError, encode, excerpt, login_success, mms_success,
 };
 use crate::cloud::hub_record::{HubRecord, LocatorAnswer};
 use crate::error::RetryClass;
@@ -243,7 +243,7 @@ impl Call for UpdateAccount<'_> {
 
     fn parse(&self, status: StatusCode, body: &[u8]) -> Result<String, AnswerError> {
         let body = mms_success(status, body, RetryClass::Permanent)?;
-        Ok(std::str::from_utf8(body).map(said).unwrap_or_default())
+        Ok(std::str::from_utf8(body).map(excerpt).unwrap_or_default())
     }
 }
 

@@ -17,7 +17,7 @@ open_enum! {
         UnlockByRfWithInvalidUserCode = "unlock_by_rf_with_invalid_user_code",
         LockByRfWithInvalidUserCode = "lock_by_rf_with_invalid_user_code",
         LockJammed = "lock_jammed",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -39,7 +39,7 @@ open_enum! {
     DoorWindowHandleState {
         DwHandleIsOpened = "dw_handle_is_opened",
         DwHandleIsClosed = "dw_handle_is_closed",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -48,7 +48,7 @@ open_enum! {
     DoorWindowState {
         DwIsOpened = "dw_is_opened",
         DwIsClosed = "dw_is_closed",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -58,7 +58,7 @@ open_enum! {
         KeypadIdle = "keypad_idle",
         KeypadBusy = "keypad_busy",
         KeypadTemporaryDisabled = "keypad_temporary_disabled",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -67,7 +67,7 @@ open_enum! {
     BarrierVacationMode {
         ModeEnabled = "mode_enabled",
         ModeDisabled = "mode_disabled",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -76,7 +76,7 @@ open_enum! {
     BarrierUnattendedOperation {
         UnattendedOperationEnabled = "unattended_operation_enabled",
         UnattendedOperationDisabledPerUlRequirements = "unattended_operation_disabled_per_ul_requirements",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -86,7 +86,7 @@ open_enum! {
         NotStarted = "not_started",
         PerformingProcess = "performing_process",
         ProcessCompleted = "process_completed",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -95,7 +95,7 @@ open_enum! {
     BarrierSafetyBeamObstacle {
         Obstruction = "obstruction",
         NoObstruction = "no_obstruction",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -104,7 +104,7 @@ open_enum! {
     ShortCircuit {
         NoShortCircuit = "no_short_circuit",
         ShortCircuitDetected = "short_circuit_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -133,7 +133,7 @@ open_enum! {
     AlarmEventsCo {
         NoCo = "no_co",
         CoDetected = "co_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -144,7 +144,7 @@ open_enum! {
         ReplacementRequired = "replacement_required",
         DeviceEndOfLife = "device_end_of_life",
         ReplaceMainFilter = "replace_main_filter",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -155,7 +155,7 @@ open_enum! {
         TestOk = "test_ok",
         TestFailed = "test_failed",
         TestInPorgress = "test_in_porgress",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -164,7 +164,7 @@ open_enum! {
     SoundingMode {
         Silent = "silent",
         Audible = "audible",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -173,7 +173,7 @@ open_enum! {
     SoundPlayback {
         Stop = "stop",
         Play = "play",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -182,7 +182,7 @@ open_enum! {
     PeriodicInspectionState {
         InspectionNotRequired = "inspection_not_required",
         InspectionRequired = "inspection_required",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -191,7 +191,7 @@ open_enum! {
     AlarmEventsCO2 {
         NoCo2 = "no_co2",
         Co2Detected = "co2_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -201,7 +201,7 @@ open_enum! {
         HeatOk = "heat_ok",
         OverheatDetected = "overheat_detected",
         UnderHeatDetected = "under_heat_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -210,7 +210,7 @@ open_enum! {
     AlarmEventsSiren {
         SirenInactive = "siren_inactive",
         SirenActive = "siren_active",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -219,7 +219,7 @@ open_enum! {
     AlarmEventsLight {
         NoLight = "no_light",
         LightDetected = "light_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -228,7 +228,7 @@ open_enum! {
     LightChanges {
         NoLightColorTransition = "no_light_color_transition",
         LightColorTransitionDetected = "light_color_transition_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -238,7 +238,7 @@ open_enum! {
         NoChanges = "no_changes",
         RapidTemperatureRise = "rapid_temperature_rise",
         RapidTemperatureFail = "rapid_temperature_fail",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -247,7 +247,7 @@ open_enum! {
     WaterLeakAlarm {
         NoWaterLeak = "no_water_leak",
         WaterLeakDetected = "water_leak_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -256,7 +256,7 @@ open_enum! {
     WaterFilterReplacementAlarm {
         WaterFilterOk = "water_filter_ok",
         ReplaceWaterFilter = "replace_water_filter",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -267,7 +267,7 @@ open_enum! {
         WaterFlowBelowLowThreshold = "water_flow_below_low_threshold",
         WaterFlowAboveHighThreshold = "water_flow_above_high_threshold",
         WaterFlowMax = "water_flow_max",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -278,7 +278,7 @@ open_enum! {
         WaterPressureBelowLowThreshold = "water_pressure_below_low_threshold",
         WaterPressureAboveHighThreshold = "water_pressure_above_high_threshold",
         WaterPressureMax = "water_pressure_max",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -288,7 +288,7 @@ open_enum! {
         WaterTemperatureOk = "water_temperature_ok",
         WaterTemperatureBelowLowThreshold = "water_temperature_below_low_threshold",
         WaterTemperatureAboveHighThreshold = "water_temperature_above_high_threshold",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -298,7 +298,7 @@ open_enum! {
         WaterLevelOk = "water_level_ok",
         WaterLevelBelowLowThreshold = "water_level_below_low_threshold",
         WaterLevelAboveHighThreshold = "water_level_above_high_threshold",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -308,7 +308,7 @@ open_enum! {
         PumpIdle = "pump_idle",
         PumpActive = "pump_active",
         PumpFailure = "pump_failure",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -317,7 +317,7 @@ open_enum! {
     AlarmSensorEventsSmoke {
         NoSmoke = "no_smoke",
         SmokeDetected = "smoke_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -326,7 +326,7 @@ open_enum! {
     DustInDeviceSmoke {
         NoDust = "no_dust",
         DustDetected = "dust_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -336,7 +336,7 @@ open_enum! {
         NoGas = "no_gas",
         CombustibleGasDetected = "combustible_gas_detected",
         ToxicGasDetected = "toxic_gas_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -345,7 +345,7 @@ open_enum! {
     IntrusionState {
         NoIntrusion = "no_intrusion",
         Intrusion = "intrusion",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -354,7 +354,7 @@ open_enum! {
     TamperingCoverState {
         NoTamperingCover = "no_tampering_cover",
         TamperingCover = "tampering_cover",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -363,7 +363,7 @@ open_enum! {
     GlassBreakageState {
         NoGlassBreakage = "no_glass_breakage",
         GlassBreakage = "glass_breakage",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -372,7 +372,7 @@ open_enum! {
     TamperingMoveState {
         NoMoving = "no_moving",
         ProductMoved = "product_moved",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -381,7 +381,7 @@ open_enum! {
     TamperingImpactState {
         NoImpact = "no_impact",
         ImpactDetected = "impact_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -390,7 +390,7 @@ open_enum! {
     TamperingInvalidCodeState {
         NoInvalidCode = "no_invalid_code",
         InvalidCode = "invalid_code",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -410,7 +410,7 @@ open_enum! {
     HardwareState {
         HardwareOk = "hardware_ok",
         HardwareFailure = "hardware_failure",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -419,7 +419,7 @@ open_enum! {
     SoftwareState {
         SoftwareOk = "software_ok",
         SoftwareFailure = "software_failure",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -428,7 +428,7 @@ open_enum! {
     EmergencyState {
         StateOk = "state_ok",
         EmergencyShutoff = "emergency_shutoff",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -438,7 +438,7 @@ open_enum! {
         DigitalInputHighState = "digital_input_high_state",
         DigitalInputLowState = "digital_input_low_state",
         DigitalInputOpen = "digital_input_open",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -448,7 +448,7 @@ open_enum! {
         NoState = "no_state",
         WakeUpAlert = "wake_up_alert",
         TimeEnded = "time_ended",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -457,7 +457,7 @@ open_enum! {
     TiltBinarySensor {
         NoTilt = "no_tilt",
         Tilt = "tilt",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -470,7 +470,7 @@ open_enum! {
         UnsecuredForInsideWithTimeout = "unsecured_for_inside_with_timeout",
         UnsecuredForOutside = "unsecured_for_outside",
         UnsecuredForOutsideWithTimeout = "unsecured_for_outside_with_timeout",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
         Secured = "secured",
     }
 }
@@ -562,7 +562,7 @@ open_enum! {
         AwayHeating = "away_heating",
         AwayCooling = "away_cooling",
         FullPower = "full_power",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -606,7 +606,7 @@ open_enum! {
         LearnLower = "learn_lower",
         LearnFavorite = "learn_favorite",
         ChangeRollDirection = "change_roll_direction",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -644,7 +644,7 @@ open_enum! {
     ValveState {
         ValveIsOpened = "valve_is_opened",
         ValveIsClosed = "valve_is_closed",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -655,7 +655,7 @@ open_enum! {
         CurrentBelowLowThreshold = "current_below_low_threshold",
         CurrentAboveHighThreshold = "current_above_high_threshold",
         CurrentMax = "current_max",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -664,7 +664,7 @@ open_enum! {
     RainState {
         NoRain = "no_rain",
         RainDetected = "rain_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -673,7 +673,7 @@ open_enum! {
     MoistureState {
         NoMoisture = "no_moisture",
         MoistureDetected = "moisture_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -682,7 +682,7 @@ open_enum! {
     FreezeState {
         NoFreeze = "no_freeze",
         FreezeDetected = "freeze_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -691,7 +691,7 @@ open_enum! {
     PowerState {
         NoPowerApplied = "no_power_applied",
         PowerApplied = "power_applied",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -700,7 +700,7 @@ open_enum! {
     AcState {
         Disconnected = "disconnected",
         Connected = "connected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -717,7 +717,7 @@ open_enum! {
     VoltageDropDriftState {
         NoDropDrift = "no_drop_drift",
         DropDriftDetected = "drop_drift_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -726,7 +726,7 @@ open_enum! {
     OverCurrentState {
         NoOverCurrent = "no_over_current",
         OverCurrentDetected = "over_current_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -735,7 +735,7 @@ open_enum! {
     OverVoltageState {
         NoOverVoltage = "no_over_voltage",
         OverVoltageDetected = "over_voltage_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -744,7 +744,7 @@ open_enum! {
     OverLoadState {
         NoOverLoad = "no_over_load",
         OverLoadDetected = "over_load_detected",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -753,7 +753,7 @@ open_enum! {
     LoadErrorState {
         NoLoadError = "no_load_error",
         LoadError = "load_error",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -764,7 +764,7 @@ open_enum! {
         ReplaceBatterySoon = "replace_battery_soon",
         ReplaceBatteryNow = "replace_battery_now",
         BatteryFluidIsLow = "battery_fluid_is_low",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -773,7 +773,7 @@ open_enum! {
     BatteryChargingState {
         NoCharging = "no_charging",
         InProgress = "in_progress",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -789,7 +789,7 @@ open_enum! {
         Spinning = "spinning",
         Drying = "drying",
         InProgress = "in_progress",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -800,7 +800,7 @@ open_enum! {
         Started = "started",
         InProgress = "in_progress",
         Completed = "completed",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -835,7 +835,7 @@ open_enum! {
         SittingOnBed = "sitting_on_bed",
         LyingOnBed = "lying_on_bed",
         SittingOnBedEdge = "sitting_on_bed_edge",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -845,7 +845,7 @@ open_enum! {
         NotDetected = "not_detected",
         LowBreathe = "low_breathe",
         NoBreathe = "no_breathe",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -857,7 +857,7 @@ open_enum! {
         LightSleep = "light_sleep",
         MediumSleep = "medium_sleep",
         DeepSleep = "deep_sleep",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
@@ -868,7 +868,7 @@ open_enum! {
         SlightlyPoluted = "slightly_poluted",
         ModeratelyPolluted = "moderately_polluted",
         HighlyPolluted = "highly_polluted",
-        SaidUnknown = "unknown",
+        UnknownToken = "unknown",
     }
 }
 
