@@ -31,5 +31,5 @@ pub use hub::dispatch::SIMULATED_METHODS;
 pub use serial_range::{SerialRange, plain_number};
 pub use simulated_hub::{Reply, SimulatedHub};
 pub use state::setup_fault::SetupFault;
-pub use state::wifi::{ConnectError, Wifi};
+pub use state::wifi::{Wifi, WifiJoinError};
 pub use timers::{Timers, Waiting};

@@ -7,7 +7,7 @@ use ezlo_protocol::identity::IdentityPair;
 use tokio::sync::{Mutex, watch};
 
 use crate::client::MmsClient;
-use crate::error::{Error, ErrorKind};
+use crate::error::{ErrorKind, MmsError};
 use crate::login_session::{Credentials, LoginSession};
 use crate::store::{StoreError, TokenStore};
 
@@ -60,7 +60,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     /// Error of the last login attempt, if it failed.
-    failed: Option<Error>,
+    failed: Option<MmsError>,
     current: Option<Arc<LoginSession>>,
     /// Set when the credentials were refused; they are never sent again.
     refused: bool,
@@ -144,7 +144,7 @@ impl Authenticator {
     /// # Cancel safety
     ///
     /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
-    pub async fn session(&self) -> Result<Arc<LoginSession>, Error> {
+    pub async fn session(&self) -> Result<Arc<LoginSession>, MmsError> {
         Ok(self.session_and_generation().await?.0)
     }
 
@@ -161,7 +161,7 @@ impl Authenticator {
     /// # Cancel safety
     ///
     /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
-    pub async fn session_and_generation(&self) -> Result<(Arc<LoginSession>, u64), Error> {
+    pub async fn session_and_generation(&self) -> Result<(Arc<LoginSession>, u64), MmsError> {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
         let session = self.valid_session(&mut state, before).await?;
@@ -186,7 +186,7 @@ impl Authenticator {
     /// # Cancel safety
     ///
     /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
-    pub async fn refresh(&self, stale: &LoginSession) -> Result<Arc<LoginSession>, Error> {
+    pub async fn refresh(&self, stale: &LoginSession) -> Result<Arc<LoginSession>, MmsError> {
         Ok(self.refresh_and_generation(stale).await?.0)
     }
 
@@ -204,7 +204,7 @@ impl Authenticator {
     /// # Cancel safety
     ///
     /// If the future is dropped, a login under way is abandoned, and the next caller starts again.
-    pub async fn refresh_and_generation(&self, stale: &LoginSession) -> Result<(Arc<LoginSession>, u64), Error> {
+    pub async fn refresh_and_generation(&self, stale: &LoginSession) -> Result<(Arc<LoginSession>, u64), MmsError> {
         let before = self.0.attempts.load(Ordering::Acquire);
         let mut state = self.0.state.lock().await;
         let session = match &state.current {
@@ -232,9 +232,9 @@ impl Authenticator {
     /// # Cancel safety
     ///
     /// As cancel safe as `call`. A login under way is abandoned.
-    pub async fn call<T, F>(&self, call: impl Fn(MmsClient, Arc<LoginSession>) -> F) -> Result<T, Error>
+    pub async fn call<T, F>(&self, call: impl Fn(MmsClient, Arc<LoginSession>) -> F) -> Result<T, MmsError>
     where
-        F: Future<Output = Result<T, Error>>,
+        F: Future<Output = Result<T, MmsError>>,
     {
         let session = self.session().await?;
         match call(self.0.client.clone(), Arc::clone(&session)).await {
@@ -290,7 +290,7 @@ impl Authenticator {
         session.identity().expires.saturating_sub(now)
     }
 
-    async fn valid_session(&self, state: &mut State, before: u64) -> Result<Arc<LoginSession>, Error> {
+    async fn valid_session(&self, state: &mut State, before: u64) -> Result<Arc<LoginSession>, MmsError> {
         let now = self.0.client.clock().unix_seconds();
         let usable = state.current.clone().filter(|session| self.time_left(session, state) > 0);
         if let Some(session) = &usable
@@ -333,7 +333,7 @@ impl Authenticator {
     }
 
     /// Logs in, unless an attempt failed while this caller waited for the lock; then returns the error of that attempt.
-    async fn log_in_unless_tried(&self, state: &mut State, before: u64) -> Result<Arc<LoginSession>, Error> {
+    async fn log_in_unless_tried(&self, state: &mut State, before: u64) -> Result<Arc<LoginSession>, MmsError> {
         match &state.failed {
             Some(error) if self.0.attempts.load(Ordering::Acquire) != before => Err(error.clone()),
             _ => {
@@ -345,8 +345,8 @@ impl Authenticator {
         }
     }
 
-    async fn log_in(&self, state: &mut State) -> Result<Arc<LoginSession>, Error> {
-        let again = |kind| Error::new("login", "", kind);
+    async fn log_in(&self, state: &mut State) -> Result<Arc<LoginSession>, MmsError> {
+        let again = |kind| MmsError::new("login", "", kind);
         let credentials = self.0.credentials.as_ref().filter(|_| !state.logged_out);
         let credentials = credentials.ok_or_else(|| again(ErrorKind::IdentityExpired))?;
         if state.refused {

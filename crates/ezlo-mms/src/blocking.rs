@@ -6,7 +6,7 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Credentials, Environment, EnvironmentError, Error};
+use crate::{Credentials, Environment, EnvironmentError, MmsError};
 
 /// An [`Authenticator`](crate::Authenticator) for programs without async.
 ///
@@ -56,7 +56,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn account(&self) -> Result<AccountRecord, Error> {
+    pub fn account(&self) -> Result<AccountRecord, MmsError> {
         self.runtime.block_on(self.login.call(|client, session| async move { client.account(&session).await }))
     }
 
@@ -72,7 +72,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn change_account(&self, change: &AccountRecord) -> Result<String, Error> {
+    pub fn change_account(&self, change: &AccountRecord) -> Result<String, MmsError> {
         self.runtime
             .block_on(self.login.call(|client, session| async move { client.change_account(&session, change).await }))
     }
@@ -88,7 +88,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn users(&self) -> Result<Vec<UserRecord>, Error> {
+    pub fn users(&self) -> Result<Vec<UserRecord>, MmsError> {
         self.runtime.block_on(self.login.call(|client, session| async move { client.users(&session).await }))
     }
 
@@ -103,7 +103,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn hubs(&self) -> Result<Vec<HubListEntry>, Error> {
+    pub fn hubs(&self) -> Result<Vec<HubListEntry>, MmsError> {
         self.runtime.block_on(self.login.call(|client, session| async move { client.hubs(&session).await }))
     }
 
@@ -118,7 +118,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn hub(&self, serial: &Serial) -> Result<HubRecord, Error> {
+    pub fn hub(&self, serial: &Serial) -> Result<HubRecord, MmsError> {
         self.runtime.block_on(self.login.call(|client, session| async move { client.hub(&session, serial).await }))
     }
 
@@ -134,7 +134,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn claim(&self, serial: &Serial, mac: MacAddress) -> Result<(), Error> {
+    pub fn claim(&self, serial: &Serial, mac: MacAddress) -> Result<(), MmsError> {
         self.runtime
             .block_on(self.login.call(|client, session| async move { client.claim(&session, serial, mac).await }))?;
         Ok(())
@@ -151,7 +151,7 @@ impl BlockingAuthenticator {
     /// # Panics
     ///
     /// Panics in an async context.
-    pub fn locate(&self) -> Result<Vec<LocatedHub>, Error> {
+    pub fn locate(&self) -> Result<Vec<LocatedHub>, MmsError> {
         self.runtime.block_on(self.login.client().locate())
     }
 }

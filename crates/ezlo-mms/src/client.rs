@@ -18,7 +18,7 @@ use ezlo_protocol::serial::Serial;
 
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::environment::{Environment, EnvironmentError};
-use crate::error::Error;
+use crate::error::MmsError;
 use crate::login_session::{Credentials, LoginSession, NewAccount, session};
 use crate::retry::{Budget, RetryPolicy};
 
@@ -55,7 +55,7 @@ mod transport;
 ///
 /// # Errors
 ///
-/// Each call can fail with these kinds of [`Error`]. The methods list further ones.
+/// Each call can fail with these kinds of [`MmsError`]. The methods list further ones.
 ///
 /// - [`ErrorKind::Unreachable`], [`ErrorKind::ConnectionLost`], [`ErrorKind::TimedOut`]: no complete response.
 /// - [`ErrorKind::Unavailable`]: HTTP 408, 429, or 500 and above.
@@ -132,7 +132,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// If the future is dropped, the account may have been created.
-    pub async fn create_account(&self, request: &NewAccount) -> Result<LoginSession, Error> {
+    pub async fn create_account(&self, request: &NewAccount) -> Result<LoginSession, MmsError> {
         let Credentials { username, password, oem, app_key } = &request.credentials;
         let call = CreateAccount { username, email: &request.email, password, oem: *oem, app_key: app_key.as_ref() };
         session("create_account", self.send(&call, &Environment::hosts(HostRole::Auth)).await?)
@@ -149,7 +149,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn log_in(&self, credentials: &Credentials) -> Result<LoginSession, Error> {
+    pub async fn log_in(&self, credentials: &Credentials) -> Result<LoginSession, MmsError> {
         let Credentials { username, password, oem, app_key } = credentials;
         let call = LogIn { username, password, oem: *oem, app_key: app_key.as_ref(), token_version: None };
         session("login", self.send(&call, &Environment::hosts(HostRole::Auth)).await?)
@@ -166,7 +166,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn session_token(&self, session: &LoginSession) -> Result<SessionToken, Error> {
+    pub async fn session_token(&self, session: &LoginSession) -> Result<SessionToken, MmsError> {
         self.send(&GetSessionToken { pair: session.pair() }, &session.account_hosts).await
     }
 
@@ -181,7 +181,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn account(&self, session: &LoginSession) -> Result<AccountRecord, Error> {
+    pub async fn account(&self, session: &LoginSession) -> Result<AccountRecord, MmsError> {
         self.send(&GetAccount { auth: session.auth(), account: session.account() }, &session.account_hosts).await
     }
 
@@ -197,7 +197,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// If the future is dropped, the change may have been applied.
-    pub async fn change_account(&self, session: &LoginSession, change: &AccountRecord) -> Result<String, Error> {
+    pub async fn change_account(&self, session: &LoginSession, change: &AccountRecord) -> Result<String, MmsError> {
         let call = UpdateAccount { auth: session.auth(), account: session.account(), change };
         self.send(&call, &session.account_hosts).await
     }
@@ -213,7 +213,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn users(&self, session: &LoginSession) -> Result<Vec<UserRecord>, Error> {
+    pub async fn users(&self, session: &LoginSession) -> Result<Vec<UserRecord>, MmsError> {
         let call = ListUsers { auth: session.auth(), account: session.account() };
         Ok(self.send(&call, &session.account_hosts).await?.users)
     }
@@ -229,7 +229,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn hubs(&self, session: &LoginSession) -> Result<Vec<HubListEntry>, Error> {
+    pub async fn hubs(&self, session: &LoginSession) -> Result<Vec<HubListEntry>, MmsError> {
         let call = ListHubs { auth: session.auth(), account: session.account() };
         Ok(self.send(&call, &session.account_hosts).await?.devices)
     }
@@ -246,7 +246,12 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// If the future is dropped, the hub may have been claimed.
-    pub async fn claim(&self, session: &LoginSession, serial: &Serial, mac: MacAddress) -> Result<ClaimAnswer, Error> {
+    pub async fn claim(
+        &self,
+        session: &LoginSession,
+        serial: &Serial,
+        mac: MacAddress,
+    ) -> Result<ClaimAnswer, MmsError> {
         let call = ClaimHub { auth: session.auth(), installation: 0, serial, mac };
         self.send(&call, &session.account_hosts).await
     }
@@ -263,7 +268,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn hub(&self, session: &LoginSession, serial: &Serial) -> Result<HubRecord, Error> {
+    pub async fn hub(&self, session: &LoginSession, serial: &Serial) -> Result<HubRecord, MmsError> {
         self.send(&GetHub { auth: session.auth(), serial }, &session.account_hosts).await
     }
 
@@ -279,7 +284,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn hub_at(&self, session: &LoginSession, entry: &HubListEntry) -> Result<HubRecord, Error> {
+    pub async fn hub_at(&self, session: &LoginSession, entry: &HubListEntry) -> Result<HubRecord, MmsError> {
         let text = |host: Option<&str>| host.unwrap_or_default().to_owned();
         let hosts = (text(entry.server_device.as_deref()), text(entry.server_device_alt.as_deref()));
         let hosts = if hosts.0.is_empty() { Environment::hosts(HostRole::Device) } else { hosts };
@@ -297,7 +302,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn locate(&self) -> Result<Vec<LocatedHub>, Error> {
+    pub async fn locate(&self) -> Result<Vec<LocatedHub>, MmsError> {
         let answer = self.send(&LocateHubs::default(), &Environment::hosts(HostRole::Locator)).await?;
         Ok(answer.devices.into_option().unwrap_or_default())
     }
@@ -313,7 +318,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn exchange(&self, session: &LoginSession) -> Result<CloudToken, Error> {
+    pub async fn exchange(&self, session: &LoginSession) -> Result<CloudToken, MmsError> {
         let call = ExchangeToken { pair: session.pair() };
         Ok(self.send(&call, &Environment::hosts(HostRole::Cloud)).await?.token)
     }
@@ -329,7 +334,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn access_keys(&self, token: &CloudToken) -> Result<AccessKeys, Error> {
+    pub async fn access_keys(&self, token: &CloudToken) -> Result<AccessKeys, MmsError> {
         self.send(&AccessKeysSync { token }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
@@ -344,7 +349,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn log_in_at_gateway(&self, user_id: &str, password: &Password) -> Result<TokenAnswer, Error> {
+    pub async fn log_in_at_gateway(&self, user_id: &str, password: &Password) -> Result<TokenAnswer, MmsError> {
         self.send(&LoginWithIdAndPassword { user_id, password }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
@@ -366,7 +371,7 @@ impl MmsClient {
         version: LoginV4Version,
         user_id: &str,
         password: &Password,
-    ) -> Result<TokenAnswer, Error> {
+    ) -> Result<TokenAnswer, MmsError> {
         self.send(&LoginV4 { version, user_id, password }, &Environment::hosts(HostRole::CloudApi)).await
     }
 
@@ -381,7 +386,7 @@ impl MmsClient {
     /// # Cancel safety
     ///
     /// The future can be dropped without loss.
-    pub async fn controllers(&self, token: &CloudToken) -> Result<Vec<Controller>, Error> {
+    pub async fn controllers(&self, token: &CloudToken) -> Result<Vec<Controller>, MmsError> {
         Ok(self.send(&ListControllers { token }, &Environment::hosts(HostRole::CloudApi)).await?.controllers)
     }
 }
@@ -395,7 +400,7 @@ mod tests {
     use wiremock::matchers::any;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
-    async fn log_in(answer: ResponseTemplate) -> Error {
+    async fn log_in(answer: ResponseTemplate) -> MmsError {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let client = MmsClient::new(Environment::from_base_url(&server.uri()).unwrap())
@@ -406,7 +411,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_faulty_response_has_its_own_error_kind() {
-        let kind = |error: &Error| format!("{:?}", error.kind()).split(['(', ' ']).next().unwrap().to_owned();
+        let kind = |error: &MmsError| format!("{:?}", error.kind()).split(['(', ' ']).next().unwrap().to_owned();
         let cases = [
             (ResponseTemplate::new(404), "BadCredentials"),
             (ResponseTemplate::new(401), "BadCredentials"),

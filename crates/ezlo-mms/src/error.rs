@@ -10,7 +10,7 @@ use ezlo_protocol::error::RetryClass;
 /// `Display` prints the call, the host, the kind and a hint. No text contains a password or token.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{call} at {host} failed: {kind}; {}", kind.hint())]
-pub struct Error {
+pub struct MmsError {
     call: &'static str,
     host: String,
     #[source]
@@ -70,7 +70,7 @@ impl ErrorKind {
     }
 }
 
-impl Error {
+impl MmsError {
     pub(crate) fn new(call: &'static str, host: &str, kind: ErrorKind) -> Self {
         Self { call, host: host.to_owned(), kind, retry_after: None }
     }

@@ -21,6 +21,6 @@ pub use store::{FileStore, MemoryStore, StoreError, TokenStore};
 
 pub use client::MmsClient;
 pub use environment::{Environment, EnvironmentError};
-pub use error::{Error, ErrorKind};
+pub use error::{ErrorKind, MmsError};
 pub use ezlo_protocol as protocol;
 pub use login_session::{Credentials, LoginSession, NewAccount};

@@ -6,7 +6,7 @@ use ezlo_protocol::identity::{IdentityDocument, IdentityPair};
 use ezlo_protocol::secret::{AppKey, Password, SessionToken};
 
 use crate::environment::Environment;
-use crate::error::{Error, ErrorKind};
+use crate::error::{ErrorKind, MmsError};
 
 /// The credentials of a user.
 #[derive(Debug, Clone)]
@@ -90,10 +90,10 @@ impl LoginSession {
 }
 
 /// Returns the session of a login reply.
-pub(crate) fn session(call: &'static str, answer: LoginAnswer) -> Result<LoginSession, Error> {
+pub(crate) fn session(call: &'static str, answer: LoginAnswer) -> Result<LoginSession, MmsError> {
     let pair = answer.pair();
     let bad = |error: ezlo_protocol::identity::IdentityError| {
-        Error::new(call, "", ErrorKind::InvalidResponse(error.to_string()))
+        MmsError::new(call, "", ErrorKind::InvalidResponse(error.to_string()))
     };
     let mut session = LoginSession::from_pair(pair).map_err(bad)?;
     let named = |host: Option<&str>, usual: &str| host.filter(|host| !host.is_empty()).unwrap_or(usual).to_owned();

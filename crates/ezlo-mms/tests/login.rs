@@ -172,7 +172,7 @@ async fn callers_that_waited_for_a_failed_login_get_its_error() {
 }
 
 /// Starts this many callers at once; all of them wait before the first login ends.
-async fn futures(login: &Authenticator, number: usize) -> Vec<Result<Arc<ezlo_mms::LoginSession>, ezlo_mms::Error>> {
+async fn futures(login: &Authenticator, number: usize) -> Vec<Result<Arc<ezlo_mms::LoginSession>, ezlo_mms::MmsError>> {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..number {
         let login = login.clone();

@@ -4,7 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::access_point::AccessPoint;
 use crate::error::{ClaimError, OnboardingError};
-use crate::procedure::{Action, Input, Plan, Procedure, Progress};
+use crate::procedure::{Input, NextAction, Plan, Procedure, Progress};
 
 /// The part of the cloud in onboarding. Implement it with a client of the account cloud and the relay.
 ///
@@ -73,29 +73,29 @@ pub async fn onboard(
 ) -> Result<(), OnboardingError> {
     let began = Instant::now();
     let mut procedure = Procedure::new(plan);
-    let mut action = Action::Scan;
+    let mut action = NextAction::Scan;
     loop {
         let input = match action {
-            Action::Scan => Input::Scanned(access_point.networks().await),
-            Action::Join => {
+            NextAction::Scan => Input::Scanned(access_point.networks().await),
+            NextAction::Join => {
                 let plan = procedure.plan();
                 Input::Joining(access_point.connect(&plan.ssid, plan.passkey.as_ref()).await)
             }
-            Action::Poll(wait) => {
+            NextAction::Poll(wait) => {
                 sleep(wait).await;
                 Input::Status(access_point.status().await)
             }
-            Action::CloseAccessPoint => Input::Closed(access_point.close().await),
-            Action::Restart => Input::Restarting(access_point.restart().await),
-            Action::Claim(wait) => {
+            NextAction::CloseAccessPoint => Input::Closed(access_point.close().await),
+            NextAction::Restart => Input::Restarting(access_point.restart().await),
+            NextAction::Claim(wait) => {
                 sleep(wait).await;
                 Input::Claimed(cloud.claim().await)
             }
-            Action::Look(wait) => {
+            NextAction::Look(wait) => {
                 sleep(wait).await;
                 Input::Looked(cloud.is_online().await)
             }
-            Action::Done => return Ok(()),
+            NextAction::Done => return Ok(()),
         };
         let (next, news) = procedure.step(began.elapsed(), input)?;
         if let Some(news) = news {

@@ -10,4 +10,4 @@ pub use access_point::{AccessPoint, AccessPointError};
 pub use driver::{Cloud, onboard};
 pub use error::{ClaimError, OnboardingError};
 pub use ezlo_protocol as protocol;
-pub use procedure::{Action, Input, Plan, Procedure, Progress};
+pub use procedure::{Input, NextAction, Plan, Procedure, Progress};

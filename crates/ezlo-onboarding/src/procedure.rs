@@ -54,7 +54,7 @@ impl Plan {
 /// The next action of the driver. [`onboard`](crate::onboard) executes it and passes the result on as [`Input`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Action {
+pub enum NextAction {
     /// Fetch the networks: [`AccessPoint::networks`](crate::AccessPoint::networks).
     Scan,
     /// Request that the hub joins the network: [`AccessPoint::connect`](crate::AccessPoint::connect).
@@ -73,23 +73,23 @@ pub enum Action {
     Done,
 }
 
-/// The result of an [`Action`].
+/// The result of a [`NextAction`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Input {
-    /// Result of [`Action::Scan`].
+    /// Result of [`NextAction::Scan`].
     Scanned(Result<WifiNetworks, AccessPointError>),
-    /// Result of [`Action::Join`].
+    /// Result of [`NextAction::Join`].
     Joining(Result<(), AccessPointError>),
-    /// Result of [`Action::Poll`].
+    /// Result of [`NextAction::Poll`].
     Status(Result<WifiStatus, AccessPointError>),
-    /// Result of [`Action::CloseAccessPoint`].
+    /// Result of [`NextAction::CloseAccessPoint`].
     Closed(Result<(), AccessPointError>),
-    /// Result of [`Action::Restart`].
+    /// Result of [`NextAction::Restart`].
     Restarting(Result<(), AccessPointError>),
-    /// Result of [`Action::Claim`]; false if the hub is claimed by other means.
+    /// Result of [`NextAction::Claim`]; false if the hub is claimed by other means.
     Claimed(Result<bool, ClaimError>),
-    /// Result of [`Action::Look`]; true if the hub is connected to the relay.
+    /// Result of [`NextAction::Look`]; true if the hub is connected to the relay.
     Looked(bool),
 }
 
@@ -137,7 +137,7 @@ const ADDRESSES: u32 = 2;
 /// Last channel of the 2.4 GHz band, the only band that hubs use.
 const LAST_CHANNEL: i64 = 14;
 
-type Step = Result<(Action, Option<Progress>), OnboardingError>;
+type Step = Result<(NextAction, Option<Progress>), OnboardingError>;
 
 /// The onboarding procedure as a pure state machine, for a driver of your own. [`onboard`](crate::onboard) is the usual one.
 ///
@@ -159,7 +159,7 @@ pub struct Procedure {
 }
 
 impl Procedure {
-    /// Creates the procedure. The first action is [`Action::Scan`].
+    /// Creates the procedure. The first action is [`NextAction::Scan`].
     pub const fn new(plan: Plan) -> Self {
         Self {
             plan,
@@ -192,12 +192,12 @@ impl Procedure {
             Input::Joining(result) => self.joining(now, result),
             Input::Status(result) => self.status(now, result),
             // The response may be lost with the access point, so its result is ignored.
-            Input::Closed(_) => Ok((Action::Restart, Some(Progress::AccessPointClosed))),
+            Input::Closed(_) => Ok((NextAction::Restart, Some(Progress::AccessPointClosed))),
             Input::Restarting(result) => self.restarting(now, result),
             Input::Claimed(result) => self.claimed(now, result),
-            Input::Looked(true) => Ok((Action::Done, Some(Progress::Online))),
+            Input::Looked(true) => Ok((NextAction::Done, Some(Progress::Online))),
             Input::Looked(false) if self.lasted(now) >= self.plan.appear_time => Err(OnboardingError::NeverAppeared),
-            Input::Looked(false) => Ok((Action::Look(self.longer()), None)),
+            Input::Looked(false) => Ok((NextAction::Look(self.longer()), None)),
         }
     }
 
@@ -225,7 +225,7 @@ impl Procedure {
             Err(error) if self.plan.resume => {
                 self.behind = true;
                 // A response unlike that of a hub comes from another server on the home network. It must not be restarted.
-                let next = if error.is_unreachable() { Action::Restart } else { Action::Claim(Duration::ZERO) };
+                let next = if error.is_unreachable() { NextAction::Restart } else { NextAction::Claim(Duration::ZERO) };
                 return Ok((next, Some(Progress::Resuming)));
             }
             Err(error) => return Err(OnboardingError::NoAccessPoint(error)),
@@ -247,16 +247,16 @@ impl Procedure {
         if let Some(rssi) = strongest.filter(|rssi| *rssi < self.plan.weakest_signal) {
             return Err(OnboardingError::WeakSignal { ssid, rssi });
         }
-        Ok((Action::Join, Some(Progress::Networks(seen))))
+        Ok((NextAction::Join, Some(Progress::Networks(seen))))
     }
 
     fn joining(&mut self, now: Duration, result: Result<(), AccessPointError>) -> Step {
         match result {
             Ok(()) if self.restarts == 0 => {
                 self.begin(now);
-                Ok((Action::Poll(self.wait), Some(Progress::Joining)))
+                Ok((NextAction::Poll(self.wait), Some(Progress::Joining)))
             }
-            Ok(()) => Ok((Action::Poll(self.longer()), Some(Progress::JoiningAgain))),
+            Ok(()) => Ok((NextAction::Poll(self.longer()), Some(Progress::JoiningAgain))),
             // The response is lost if the hub leaves its own network at once; the status shows the outcome.
             Err(error) if error.is_unreachable() => {
                 if self.restarts == 0 {
@@ -275,14 +275,14 @@ impl Procedure {
                 // The hub has joined, and its access point disappeared as a consequence.
                 self.behind = true;
                 self.begin(now);
-                return Ok((Action::Claim(Duration::ZERO), Some(Progress::Resuming)));
+                return Ok((NextAction::Claim(Duration::ZERO), Some(Progress::Resuming)));
             }
             return Err(OnboardingError::AccessPointVanished(error));
         }
         if self.lasted(now) >= self.plan.join_time {
             return Err(OnboardingError::JoinTimedOut { ssid: self.plan.ssid.clone() });
         }
-        Ok((Action::Poll(self.longer()), None))
+        Ok((NextAction::Poll(self.longer()), None))
     }
 
     fn status(&mut self, now: Duration, result: Result<WifiStatus, AccessPointError>) -> Step {
@@ -306,12 +306,12 @@ impl Procedure {
                 }
                 self.address = None;
                 self.wait = FIRST_WAIT;
-                Ok((Action::Join, None))
+                Ok((NextAction::Join, None))
             }
             _ if self.lasted(now) >= self.plan.join_time => {
                 Err(OnboardingError::JoinTimedOut { ssid: self.plan.ssid.clone() })
             }
-            _ => Ok((Action::Poll(self.longer()), None)),
+            _ => Ok((NextAction::Poll(self.longer()), None)),
         }
     }
 
@@ -321,10 +321,10 @@ impl Procedure {
 
     /// An address counts once it was reported twice in a row.
     fn connected(&mut self, address: Option<String>) -> Step {
-        let again = Action::Poll(FIRST_WAIT);
+        let again = NextAction::Poll(FIRST_WAIT);
         match (self.address.replace(address.clone().unwrap_or_default()), address.unwrap_or_default()) {
             (None, address) => Ok((again, Some(Progress::Joined(Some(address).filter(|address| !address.is_empty()))))),
-            (Some(before), now) if before == now => Ok((Action::CloseAccessPoint, None)),
+            (Some(before), now) if before == now => Ok((NextAction::CloseAccessPoint, None)),
             (Some(from), to) => {
                 self.addresses += 1;
                 if self.addresses > ADDRESSES {
@@ -343,18 +343,18 @@ impl Procedure {
             Err(error) => return Err(OnboardingError::RestartFailed(error)),
         };
         self.begin(now);
-        Ok((Action::Claim(Duration::ZERO), news))
+        Ok((NextAction::Claim(Duration::ZERO), news))
     }
 
     fn claimed(&mut self, now: Duration, result: Result<bool, ClaimError>) -> Step {
         match result {
             Ok(claimed) => {
                 self.begin(now);
-                Ok((Action::Look(self.wait), claimed.then_some(Progress::Claimed)))
+                Ok((NextAction::Look(self.wait), claimed.then_some(Progress::Claimed)))
             }
             // This machine has just left the hub's own network and may not have joined another one yet.
             Err(ClaimError::Unreachable(_)) if self.lasted(now) < self.plan.appear_time => {
-                Ok((Action::Claim(self.longer()), None))
+                Ok((NextAction::Claim(self.longer()), None))
             }
             Err(error) => Err(OnboardingError::Claim(error)),
         }
@@ -386,8 +386,8 @@ mod tests {
 
     fn joining() -> Procedure {
         let mut procedure = Procedure::new(Plan::new("Home", Some("key".into())));
-        assert_eq!(procedure.step(at(0), scan(&["Other", "Home"])).unwrap().0, Action::Join);
-        assert!(matches!(procedure.step(at(1), Input::Joining(Ok(()))).unwrap().0, Action::Poll(_)));
+        assert_eq!(procedure.step(at(0), scan(&["Other", "Home"])).unwrap().0, NextAction::Join);
+        assert!(matches!(procedure.step(at(1), Input::Joining(Ok(()))).unwrap().0, NextAction::Poll(_)));
         procedure
     }
 
@@ -404,7 +404,7 @@ mod tests {
         let mut procedure = joining();
         procedure.step(at(2), connected("192.0.2.7")).unwrap();
         let step = (3..).map(|second| procedure.step(at(second), away()).unwrap()).find(|(_, news)| news.is_some());
-        assert_eq!(step, Some((Action::Claim(Duration::ZERO), Some(Progress::Resuming))));
+        assert_eq!(step, Some((NextAction::Claim(Duration::ZERO), Some(Progress::Resuming))));
     }
 
     #[test]
@@ -422,51 +422,51 @@ mod tests {
     #[test]
     fn a_hub_is_onboarded_step_by_step() {
         let mut procedure = joining();
-        let (Action::Poll(second), _) = procedure.step(at(2), status("connecting")).unwrap() else { panic!() };
+        let (NextAction::Poll(second), _) = procedure.step(at(2), status("connecting")).unwrap() else { panic!() };
         assert_eq!(second, FIRST_WAIT * 2, "the wait doubles");
         let joined = procedure.step(at(3), connected("192.0.2.7")).unwrap();
-        assert_eq!(joined, (Action::Poll(FIRST_WAIT), Some(Progress::Joined(Some("192.0.2.7".into())))));
-        assert_eq!(procedure.step(at(3), connected("192.0.2.7")).unwrap().0, Action::CloseAccessPoint);
-        assert_eq!(procedure.step(at(4), Input::Closed(Err(gone()))).unwrap().0, Action::Restart);
-        assert_eq!(procedure.step(at(5), Input::Restarting(Ok(()))).unwrap().0, Action::Claim(Duration::ZERO));
+        assert_eq!(joined, (NextAction::Poll(FIRST_WAIT), Some(Progress::Joined(Some("192.0.2.7".into())))));
+        assert_eq!(procedure.step(at(3), connected("192.0.2.7")).unwrap().0, NextAction::CloseAccessPoint);
+        assert_eq!(procedure.step(at(4), Input::Closed(Err(gone()))).unwrap().0, NextAction::Restart);
+        assert_eq!(procedure.step(at(5), Input::Restarting(Ok(()))).unwrap().0, NextAction::Claim(Duration::ZERO));
         let offline = Input::Claimed(Err(ClaimError::Unreachable("no network".into())));
-        assert!(matches!(procedure.step(at(5), offline).unwrap(), (Action::Claim(_), None)), "it is retried");
+        assert!(matches!(procedure.step(at(5), offline).unwrap(), (NextAction::Claim(_), None)), "it is retried");
         let claimed = procedure.step(at(6), Input::Claimed(Ok(true))).unwrap();
-        assert_eq!(claimed, (Action::Look(FIRST_WAIT), Some(Progress::Claimed)));
-        assert!(matches!(procedure.step(at(6), Input::Looked(false)).unwrap().0, Action::Look(_)));
-        assert_eq!(procedure.step(at(7), Input::Looked(true)).unwrap(), (Action::Done, Some(Progress::Online)));
+        assert_eq!(claimed, (NextAction::Look(FIRST_WAIT), Some(Progress::Claimed)));
+        assert!(matches!(procedure.step(at(6), Input::Looked(false)).unwrap().0, NextAction::Look(_)));
+        assert_eq!(procedure.step(at(7), Input::Looked(true)).unwrap(), (NextAction::Done, Some(Progress::Online)));
     }
 
     #[test]
     fn a_hub_that_restarts_while_joining_gets_the_request_again() {
         let mut procedure = joining();
-        assert!(matches!(procedure.step(at(2), away()).unwrap(), (Action::Poll(_), None)));
-        assert!(matches!(procedure.step(at(60), away()).unwrap(), (Action::Poll(_), None)), "restarts are slow");
-        assert_eq!(procedure.step(at(61), status("disconnected")).unwrap().0, Action::Join);
+        assert!(matches!(procedure.step(at(2), away()).unwrap(), (NextAction::Poll(_), None)));
+        assert!(matches!(procedure.step(at(60), away()).unwrap(), (NextAction::Poll(_), None)), "restarts are slow");
+        assert_eq!(procedure.step(at(61), status("disconnected")).unwrap().0, NextAction::Join);
         let again = procedure.step(at(61), Input::Joining(Ok(()))).unwrap();
-        assert!(matches!(again, (Action::Poll(_), Some(Progress::JoiningAgain))));
-        assert!(matches!(procedure.step(at(62), status("disconnected")).unwrap().0, Action::Poll(_)), "too early");
+        assert!(matches!(again, (NextAction::Poll(_), Some(Progress::JoiningAgain))));
+        assert!(matches!(procedure.step(at(62), status("disconnected")).unwrap().0, NextAction::Poll(_)), "too early");
         assert_eq!(
             procedure.step(at(64), status("disconnected")).unwrap().0,
-            Action::Join,
+            NextAction::Join,
             "the restart was not observed"
         );
-        assert_eq!(procedure.step(at(65), status("connected")).unwrap().0, Action::Poll(FIRST_WAIT));
-        assert_eq!(procedure.step(at(65), status("connected")).unwrap().0, Action::CloseAccessPoint);
+        assert_eq!(procedure.step(at(65), status("connected")).unwrap().0, NextAction::Poll(FIRST_WAIT));
+        assert_eq!(procedure.step(at(65), status("connected")).unwrap().0, NextAction::CloseAccessPoint);
     }
 
     #[test]
     fn a_resumed_run_continues_without_an_access_point() {
         let begin = || Procedure::new(Plan::new("Home", None).resume());
         let resuming = begin().step(at(0), Input::Scanned(Err(gone()))).unwrap();
-        assert_eq!(resuming, (Action::Restart, Some(Progress::Resuming)));
+        assert_eq!(resuming, (NextAction::Restart, Some(Progress::Resuming)));
         let stranger = || AccessPointError::TooLong { call: "c" };
         let asked = begin().step(at(0), Input::Scanned(Err(stranger()))).unwrap().0;
-        assert_eq!(asked, Action::Claim(Duration::ZERO), "another server is not restarted");
+        assert_eq!(asked, NextAction::Claim(Duration::ZERO), "another server is not restarted");
         for restart in [Ok(()), Err(gone()), Err(stranger())] {
             let mut procedure = begin();
             procedure.step(at(0), Input::Scanned(Err(gone()))).unwrap();
-            assert_eq!(procedure.step(at(1), Input::Restarting(restart)).unwrap().0, Action::Claim(Duration::ZERO));
+            assert_eq!(procedure.step(at(1), Input::Restarting(restart)).unwrap().0, NextAction::Claim(Duration::ZERO));
         }
     }
 

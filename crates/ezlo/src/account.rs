@@ -23,7 +23,7 @@ use crate::hub::Hub;
 ///
 /// The methods that send cloud calls have these defaults: 30 s for each attempt (token exchange: 60 s), and 3 attempts in total
 /// after transient errors ([`RetryPolicy`]). Results are not cached. They fail with [`Error::Cloud`], also if a login that they
-/// need fails; [`ezlo_mms::Error::kind`] is the cause.
+/// need fails; [`ezlo_mms::MmsError::kind`] is the cause.
 ///
 /// ```no_run
 /// use ezlo::prelude::*;
@@ -437,6 +437,6 @@ impl Account {
         let trust = Trust::Hub { serial: serial.clone(), pin };
         let endpoint = Endpoint::new(format!("wss://{address}")).trust(trust);
         let session = ezlo_relay::RelaySession::connect(&endpoint, &HubLogin::Local(credentials)).await?;
-        Ok(Hub::with_path(session, None, account_connector::relay_only()))
+        Ok(Hub::with_path(session, None, account_connector::local_only()))
     }
 }

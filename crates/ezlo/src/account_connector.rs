@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ezlo_mms::{Authenticator as MmsLogin, ErrorKind, LoginSession as MmsSession};
+use ezlo_mms::{Authenticator, ErrorKind, LoginSession};
 use ezlo_protocol::cloud::call::AnswerError;
 use ezlo_protocol::cloud::hub_record::Relay;
 use ezlo_protocol::cloud::keys::LocalCredentials;
@@ -136,7 +136,7 @@ pub(crate) async fn probe_local(
 
 /// Reconnects the session when the Identity of its relay connection was refreshed. Ends with the session.
 pub(crate) async fn watch_identity_rotation(
-    login: MmsLogin,
+    login: Authenticator,
     path: watch::Receiver<PathState>,
     session: WeakRelaySession,
 ) {
@@ -179,7 +179,7 @@ pub(crate) struct PathState {
 }
 
 /// Returns the constant state of a session that uses only the local network.
-pub(crate) fn relay_only() -> watch::Receiver<PathState> {
+pub(crate) fn local_only() -> watch::Receiver<PathState> {
     watch::Sender::new(PathState { current: ConnectionPath::Local, ..PathState::default() }).subscribe()
 }
 
@@ -189,11 +189,11 @@ pub(crate) fn relay_only() -> watch::Receiver<PathState> {
 /// since it can change. [`Account::connect_with`](crate::Account::connect_with) uses it.
 #[derive(Debug)]
 pub struct AccountConnector {
-    login: MmsLogin,
+    login: Authenticator,
     serial: Serial,
     local: Option<LocalOptions>,
     relay: Option<String>,
-    used: Option<Arc<MmsSession>>,
+    used: Option<Arc<LoginSession>>,
     path: watch::Sender<PathState>,
     /// The certificate of the last connection over the local network.
     seen: Option<[u8; 32]>,
@@ -201,7 +201,7 @@ pub struct AccountConnector {
 
 impl AccountConnector {
     /// Returns a connector that uses the relay only. No network traffic.
-    pub fn new(login: MmsLogin, serial: Serial) -> Self {
+    pub fn new(login: Authenticator, serial: Serial) -> Self {
         Self { login, serial, local: None, relay: None, used: None, path: watch::Sender::default(), seen: None }
     }
 
@@ -248,7 +248,7 @@ impl AccountConnector {
         }
     }
 
-    async fn session(&mut self, stale: bool) -> Result<Arc<MmsSession>, ConnectError> {
+    async fn session(&mut self, stale: bool) -> Result<Arc<LoginSession>, ConnectError> {
         let session = match self.used.as_ref().filter(|_| stale) {
             Some(used) => self.login.refresh_and_generation(used).await,
             None => self.login.session_and_generation().await,
@@ -292,7 +292,7 @@ impl AccountConnector {
 
 /// Returns true if the login is permanently refused. An Identity that another call refused is not final: it can have expired in
 /// transit.
-fn is_final(error: &ezlo_mms::Error) -> bool {
+fn is_final(error: &ezlo_mms::MmsError) -> bool {
     match error.kind() {
         ErrorKind::BadCredentials => true,
         ErrorKind::IdentityExpired => error.call() == "login",
@@ -302,7 +302,7 @@ fn is_final(error: &ezlo_mms::Error) -> bool {
 
 /// Converts a cloud error. Permanent errors close the session: a refused login, or a hub that is not of this user (403) or
 /// does not exist (404). Other refusals are not known to be permanent.
-fn from_mms(error: &ezlo_mms::Error) -> ConnectError {
+fn from_mms(error: &ezlo_mms::MmsError) -> ConnectError {
     let is_not_ours = matches!(error.kind(), ErrorKind::Refused(AnswerError::Status { status: 403 | 404, .. }));
     ConnectError::Connector { text: error.to_string(), permanent: is_final(error) || is_not_ours }
 }

@@ -13,7 +13,7 @@ pub enum Error {
     Environment(#[from] ezlo_mms::EnvironmentError),
     /// A call to the account cloud failed: refused, unreachable or no response in time.
     #[error(transparent)]
-    Cloud(#[from] ezlo_mms::Error),
+    Cloud(#[from] ezlo_mms::MmsError),
     /// The first connection to a hub failed.
     #[error(transparent)]
     Connect(#[from] ezlo_relay::ConnectError),

@@ -20,8 +20,7 @@ pub use account_connector::{AccountConnector, ConnectionPath, LocalAddress, Loca
 pub use device::Device;
 pub use error::Error;
 pub use ezlo_mms::{
-    Authenticator as MmsLogin, Credentials, Environment, FileStore, MemoryStore, MmsClient, NewAccount, RetryPolicy,
-    TokenStore,
+    Authenticator, Credentials, Environment, FileStore, MemoryStore, MmsClient, NewAccount, RetryPolicy, TokenStore,
 };
 pub use ezlo_onboarding::{AccessPoint, ClaimError, Cloud, OnboardingError, Plan, Progress, onboard};
 pub use ezlo_protocol as protocol;

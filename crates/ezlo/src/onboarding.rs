@@ -73,7 +73,7 @@ impl Cloud for AccountCloud<'_> {
 }
 
 /// Maps a refused claim to its cause. The status codes are inferred: the vendor's note shows the request only.
-fn refusal(error: &ezlo_mms::Error) -> ClaimError {
+fn refusal(error: &ezlo_mms::MmsError) -> ClaimError {
     match error.kind() {
         ErrorKind::Refused(AnswerError::Status { status: 404, .. }) => ClaimError::UnknownSerial,
         ErrorKind::Refused(AnswerError::Status { status: 409, .. }) => ClaimError::OwnedByAnother,

@@ -82,7 +82,8 @@ pub(crate) fn run(state: &State) -> Result<(), String> {
             }
         }
         Command::Import { state_dir, file, replace } => {
-            let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+            let failed =
+                |error: &dyn std::error::Error| format!("{}: {}", file.display(), crate::cli::with_causes(error));
             let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
             let summary = state::import(state_dir, &text, *replace).map_err(|error| failed(&error))?;
             say!("{}", summary_line(&summary));

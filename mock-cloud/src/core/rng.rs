@@ -68,7 +68,8 @@ impl Random {
     ///
     /// It draws a number also for 0.0, so that a changed probability does not shift later numbers.
     pub fn chance(&self, share: f64) -> bool {
-        self.share() < share
+        // The drawn number can be exactly 1.0.
+        self.share() < share || share >= 1.0
     }
 
     /// Returns a uniformly distributed number from 0.0 to 1.0.

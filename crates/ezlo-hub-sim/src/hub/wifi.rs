@@ -9,7 +9,7 @@ use crate::answer::{Answer, done};
 use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::state::setup_fault::SetupFault;
-use crate::state::wifi::{AccessPoint, ConnectError, ScanStep};
+use crate::state::wifi::{AccessPoint, ScanStep, WifiJoinError};
 use crate::world_file::WifiFile;
 
 /// Maximum length of an SSID, in bytes (IEEE 802.11).
@@ -29,19 +29,19 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// - [`ConnectError::Ssid`] if the SSID is empty or longer than 32 bytes.
-    /// - [`ConnectError::Passkey`] if the key is longer than 64 bytes.
+    /// - [`WifiJoinError::Ssid`] if the SSID is empty or longer than 32 bytes.
+    /// - [`WifiJoinError::Passkey`] if the key is longer than 64 bytes.
     pub fn wifi_connect(
         &mut self,
         request: &WifiConnect,
         networks: &[WifiFile],
         context: &mut Context<'_>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<(), WifiJoinError> {
         if request.ssid.is_empty() || request.ssid.len() > MAX_SSID {
-            return Err(ConnectError::Ssid);
+            return Err(WifiJoinError::Ssid);
         }
         if request.passkey.get().is_some_and(|key| key.expose().len() > MAX_PASSKEY) {
-            return Err(ConnectError::Passkey);
+            return Err(WifiJoinError::Passkey);
         }
         let network = networks.iter().find(|network| network.ssid == request.ssid);
         let open_or_equal =

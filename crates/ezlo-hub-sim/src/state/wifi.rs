@@ -70,7 +70,7 @@ pub(crate) enum AccessPoint {
 
 /// The reason for refusing a request to join a Wi-Fi network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectError {
+pub enum WifiJoinError {
     /// The SSID is empty or longer than 32 bytes.
     Ssid,
     /// The key is longer than 64 bytes.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::MmsClient;
-use crate::error::{Error, ErrorKind};
+use crate::error::{ErrorKind, MmsError};
 use crate::retry::{chance, retry_after};
 
 /// Timeout of one HTTP exchange; public clients use 20 to 30 s (client-source).
@@ -23,7 +23,7 @@ pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 impl MmsClient {
     /// Sends a call with retries. A call that is not idempotent is repeated only if it cannot have reached a server.
-    pub(super) async fn send<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, Error> {
+    pub(super) async fn send<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, MmsError> {
         let mut failures = 0;
         loop {
             let error = match self.send_once(call, hosts).await {
@@ -41,7 +41,7 @@ impl MmsClient {
 
     /// Sends a call to the host that answered last, and after a transient error to the other one. A call that is not
     /// idempotent goes to the other host only if it cannot have reached the first.
-    async fn send_once<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, Error> {
+    async fn send_once<C: Call>(&self, call: &C, hosts: &(String, String)) -> Result<C::Answer, MmsError> {
         let (primary, alternate) = hosts;
         let has_other = !self.environment.has_one_server() && !alternate.is_empty() && alternate != primary;
         let on_alternate = has_other && self.alternates().contains(primary);
@@ -53,7 +53,7 @@ impl MmsClient {
                 let asked = error.retry_after();
                 // The next attempt starts with the first host again, so the longer of both `Retry-After` values counts.
                 let second_outcome = self.send_to(call, second).await.map_err(|second| second.not_before(asked));
-                if !second_outcome.as_ref().is_err_and(Error::is_transient) {
+                if !second_outcome.as_ref().is_err_and(MmsError::is_transient) {
                     self.remember(primary, !on_alternate);
                 }
                 second_outcome
@@ -76,8 +76,8 @@ impl MmsClient {
         }
     }
 
-    async fn send_to<C: Call>(&self, call: &C, host: &str) -> Result<C::Answer, Error> {
-        let failed = |kind| Error::new(C::SPEC.name, host, kind);
+    async fn send_to<C: Call>(&self, call: &C, host: &str) -> Result<C::Answer, MmsError> {
+        let failed = |kind| MmsError::new(C::SPEC.name, host, kind);
         let request = call.request(&self.environment.url(host)).map_err(|_| {
             failed(ErrorKind::BadRequest(
                 "cannot build the request: a token or host name is not valid in a header or URL".into(),

@@ -14,7 +14,7 @@ use crate::journal::usage_report;
 use crate::server::http::message::{Reply, Request};
 use crate::world::World;
 use crate::world::hub_actor::HubActor;
-use ezlo_hub_sim::{ConnectError, Hub};
+use ezlo_hub_sim::{Hub, WifiJoinError};
 
 /// Maximum number of unknown members of a request body that are reported in the journal.
 const REPORTED_MEMBERS: usize = 32;
@@ -89,8 +89,8 @@ fn connect(world: &Arc<World>, hub: &Arc<HubActor>, request: &Request) -> Reply 
     let networks = &world.env.networks;
     match hub.change(|hub, context| hub.wifi_connect(&connect_request, networks, context), |_| ()) {
         Ok(()) => Reply::json(&json!({})),
-        Err(ConnectError::Ssid) => Reply::error(StatusCode::BAD_REQUEST, "Invalid ssid"),
-        Err(ConnectError::Passkey) => Reply::error(StatusCode::BAD_REQUEST, "Invalid passkey"),
+        Err(WifiJoinError::Ssid) => Reply::error(StatusCode::BAD_REQUEST, "Invalid ssid"),
+        Err(WifiJoinError::Passkey) => Reply::error(StatusCode::BAD_REQUEST, "Invalid passkey"),
     }
 }
 
