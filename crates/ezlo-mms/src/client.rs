@@ -57,12 +57,12 @@ mod transport;
 ///
 /// Each call can fail with these kinds of [`MmsError`]. The methods list further ones.
 ///
-/// - [`ErrorKind::Unreachable`], [`ErrorKind::ConnectionLost`], [`ErrorKind::TimedOut`]: no complete response.
-/// - [`ErrorKind::Unavailable`]: HTTP 408, 429, or 500 and above.
-/// - [`ErrorKind::IdentityExpired`]: HTTP 401, except from [`log_in`](Self::log_in) and [`log_in_v4`](Self::log_in_v4).
-/// - [`ErrorKind::Refused`]: any other HTTP status that is not a success.
-/// - [`ErrorKind::BodyTooLarge`], [`ErrorKind::InvalidResponse`]: the response is not one of this service.
-/// - [`ErrorKind::BadRequest`]: a parameter cannot be sent in a URL or header.
+/// - [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::ConnectionLost`](crate::ErrorKind::ConnectionLost), [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut): no complete response.
+/// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): HTTP 408, 429, or 500 and above.
+/// - [`ErrorKind::IdentityExpired`](crate::ErrorKind::IdentityExpired): HTTP 401, except from [`log_in`](Self::log_in) and [`log_in_v4`](Self::log_in_v4).
+/// - [`ErrorKind::Refused`](crate::ErrorKind::Refused): any other HTTP status that is not a success.
+/// - [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`ErrorKind::InvalidResponse`](crate::ErrorKind::InvalidResponse): the response is not one of this service.
+/// - [`ErrorKind::BadRequest`](crate::ErrorKind::BadRequest): a parameter cannot be sent in a URL or header.
 ///
 /// # Cancel safety
 ///
@@ -127,7 +127,7 @@ impl MmsClient {
     ///
     /// # Errors
     ///
-    /// [Common errors](MmsClient#errors). After [`ErrorKind::ConnectionLost`] or [`ErrorKind::TimedOut`] the account may exist.
+    /// [Common errors](MmsClient#errors). After [`ErrorKind::ConnectionLost`](crate::ErrorKind::ConnectionLost) or [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) the account may exist.
     ///
     /// # Cancel safety
     ///
@@ -144,7 +144,7 @@ impl MmsClient {
     ///
     /// # Errors
     ///
-    /// [Common errors](MmsClient#errors), and [`ErrorKind::BadCredentials`] on HTTP 401 and 404. It is never retried.
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::BadCredentials`](crate::ErrorKind::BadCredentials) on HTTP 401 and 404. It is never retried.
     ///
     /// # Cancel safety
     ///
@@ -161,7 +161,7 @@ impl MmsClient {
     ///
     /// # Errors
     ///
-    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`] if a success contains no token.
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`](crate::ErrorKind::Refused) if a success contains no token.
     ///
     /// # Cancel safety
     ///
@@ -329,7 +329,7 @@ impl MmsClient {
     ///
     /// # Errors
     ///
-    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`] if the gateway reports a failure with HTTP 200.
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the gateway reports a failure with HTTP 200.
     ///
     /// # Cancel safety
     ///
@@ -344,7 +344,7 @@ impl MmsClient {
     ///
     /// # Errors
     ///
-    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`] if the gateway reports a failure with HTTP 200.
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the gateway reports a failure with HTTP 200.
     ///
     /// # Cancel safety
     ///
@@ -360,7 +360,7 @@ impl MmsClient {
     ///
     /// # Errors
     ///
-    /// [Common errors](MmsClient#errors), and [`ErrorKind::BadCredentials`] on HTTP 400, 401, 403 and on a success without
+    /// [Common errors](MmsClient#errors), and [`ErrorKind::BadCredentials`](crate::ErrorKind::BadCredentials) on HTTP 400, 401, 403 and on a success without
     /// a token.
     ///
     /// # Cancel safety

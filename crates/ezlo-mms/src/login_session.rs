@@ -77,7 +77,7 @@ impl LoginSession {
 
     /// Sends this session token instead of the pair in calls that accept both.
     ///
-    /// A session token is valid only on the host that issued it. See [`MmsClient::session_token`].
+    /// A session token is valid only on the host that issued it. See [`MmsClient::session_token`](crate::MmsClient::session_token).
     #[must_use]
     pub fn with_session_token(mut self, token: SessionToken) -> Self {
         self.token = Some(token);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// The retry policy of a client.
 ///
-/// A call is repeated only after a transient error ([`MmsError::is_transient`](crate::Error::is_transient)), and only if it is
+/// A call is repeated only after a transient error ([`MmsError::is_transient`](crate::MmsError::is_transient)), and only if it is
 /// idempotent or no connection was established. Bad credentials are never sent again.
 ///
 /// One attempt includes the alternate host. Build a policy from [`RetryPolicy::default`] or [`RetryPolicy::never`] and set
@@ -23,7 +23,7 @@ pub struct RetryPolicy {
     /// Maximum wait (default: 10 s).
     ///
     /// `Retry-After` is a lower bound of the wait. If it exceeds this maximum, the call is not repeated, and
-    /// [`MmsError::retry_after`](crate::Error::retry_after) returns it.
+    /// [`MmsError::retry_after`](crate::MmsError::retry_after) returns it.
     pub max_backoff: Duration,
     /// Capacity of the retry budget that all calls of a client share, in retries (default: 10).
     pub retry_budget: u32,

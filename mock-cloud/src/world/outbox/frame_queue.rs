@@ -351,7 +351,7 @@ impl Drop for Receiver {
     }
 }
 
-/// Frames that can be sent. They stay queued until [`Frames::are_out`].
+/// Frames that can be sent. They stay queued until [`Frames::mark_sent`].
 pub(crate) struct Frames<'a> {
     pub(crate) bytes: &'a [u8],
     next: &'a mut usize,
