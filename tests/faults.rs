@@ -163,7 +163,7 @@ async fn message_faults_drop_repeat_reorder_and_delay() {
     assert_eq!(received_ids(of(FaultKind::DropMessage)).await, [rooms]);
     assert_eq!(received_ids(of(FaultKind::DuplicateMessage)).await, [info, info, rooms]);
     assert_eq!(received_ids(of(FaultKind::ReorderMessage)).await, [rooms, info]);
-    assert_eq!(received_ids(of(FaultKind::UnsolicitedReply)).await, ["nobody-asked", info, rooms]);
+    assert_eq!(received_ids(of(FaultKind::UnsolicitedReply)).await, ["unknown-call", info, rooms]);
     assert_eq!(received_ids(of(FaultKind::GarbageMessage)).await, ["garbage", info, rooms]);
     assert_eq!(received_ids(of(FaultKind::BinaryMessage)).await, ["binary", rooms]);
     assert_eq!(received_ids(of(FaultKind::DropReply)).await, [rooms]);
@@ -341,7 +341,7 @@ async fn message_faults_change_content_and_frames() {
     cloud.remove_fault(None);
     cloud.add_fault(FaultSpec::new(FaultKind::UnknownMember).method("hub.devices.list")).unwrap();
     let devices = socket.ask(call("hub.devices.list")).await["result"].clone();
-    assert!(devices["nobodyKnows"].is_object() && devices["devices"][0]["nobodyKnows"].is_object());
+    assert!(devices["unknownMember"].is_object() && devices["devices"][0]["unknownMember"].is_object());
     cloud.remove_fault(None);
     cloud.add_fault(FaultSpec::new(FaultKind::Oversize { bytes: 1 << 20 }).method("hub.info.get")).unwrap();
     assert_eq!(

@@ -230,7 +230,7 @@ async fn content_faults_return_false_values() {
     assert_eq!(socket.ask(call("hub.info.get")).await["result"]["serial"], "99999999");
     cloud.add_fault(FaultSpec::new(FaultKind::UnknownToken).method("hub.devices.list")).unwrap();
     let devices = socket.ask(call("hub.devices.list")).await["result"]["devices"].clone();
-    assert!(devices.as_array().unwrap().iter().all(|device| device["category"] == "nobody_knows"));
+    assert!(devices.as_array().unwrap().iter().all(|device| device["category"] == "unknown_token"));
     let hub = cloud.hub(HUB).unwrap();
     for value in [true, false, true] {
         hub.report("Hall motion", "motion", json!(value)).unwrap();

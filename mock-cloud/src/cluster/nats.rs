@@ -392,8 +392,8 @@ impl Backplane for Nats {
         self.inner.lease(serial)
     }
 
-    fn call_remote(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>> {
-        Box::pin(self.inner.call_remote(node, errand))
+    fn call_remote(&self, node: Node, remote_call: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>> {
+        Box::pin(self.inner.call_remote(node, remote_call))
     }
 
     fn wait_synced(&self) -> Waiting<'_, Result<(), Unreachable>> {

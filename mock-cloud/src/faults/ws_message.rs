@@ -20,11 +20,12 @@ pub(crate) fn frames(fault: Option<&FaultKind>, text: Utf8Bytes) -> Vec<Message>
         Some(FaultKind::DropMessage) => Vec::new(),
         Some(FaultKind::DuplicateMessage) => vec![own(&text), own(&text)],
         Some(FaultKind::BinaryMessage) => vec![Message::Binary(text.into())],
-        Some(FaultKind::UnsolicitedReply) => before(r#"{"id":"nobody-asked","error":null,"result":{}}"#, text),
+        Some(FaultKind::UnsolicitedReply) => before(r#"{"id":"unknown-call","error":null,"result":{}}"#, text),
         Some(FaultKind::GarbageMessage) => before("{\"id\": ", text),
-        Some(FaultKind::UnknownBroadcast) => {
-            before(r#"{"id":"ui_broadcast","msg_subclass":"hub.nobody.knows","msg_id":"0","result":{"new":[1]}}"#, text)
-        }
+        Some(FaultKind::UnknownBroadcast) => before(
+            r#"{"id":"ui_broadcast","msg_subclass":"hub.unknown.event","msg_id":"0","result":{"new":[1]}}"#,
+            text,
+        ),
         Some(FaultKind::Fragments) => fragments(&text),
         Some(FaultKind::InvalidUtf8) => {
             vec![Message::Frame(Frame::message(
@@ -99,7 +100,7 @@ fn with_member(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.values_mut().filter(|member| member.is_array()).for_each(with_member);
-            members.insert("nobodyKnows".into(), json!({"new": [1, null]}));
+            members.insert("unknownMember".into(), json!({"new": [1, null]}));
         }
         Value::Array(items) => items.iter_mut().for_each(with_member),
         _ => {}
@@ -123,7 +124,7 @@ const TOKENS: &[&str] = &[
 fn with_unknown_tokens(value: &mut Value) {
     each_member(value, &|name, member| {
         if member.is_string() && TOKENS.contains(&name) {
-            *member = json!("nobody_knows");
+            *member = json!("unknown_token");
         }
     });
 }
@@ -185,10 +186,10 @@ mod tests {
         assert_eq!(text(FaultKind::NullLists), r#"{"id":1,"error":null,"result":{"devices":null,"n":1}}"#);
         let more: Value = serde_json::from_str(&text(FaultKind::UnknownMember)).unwrap();
         assert_eq!(
-            (&more["result"]["nobodyKnows"]["new"][0], &more["result"]["devices"][0]["_id"]),
+            (&more["result"]["unknownMember"]["new"][0], &more["result"]["devices"][0]["_id"]),
             (&json!(1), &json!("a"))
         );
-        assert!(more["result"]["devices"][0]["nobodyKnows"].is_object());
+        assert!(more["result"]["devices"][0]["unknownMember"].is_object());
         for (fault, can) in [(FaultKind::NullLists, true), (FaultKind::WrongSerial, false), (FaultKind::Abort, true)] {
             assert_eq!(can_change(&fault, &Utf8Bytes::from_static(list)), can, "{fault:?}");
         }

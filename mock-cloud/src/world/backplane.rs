@@ -99,7 +99,7 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     fn open(&self, node: Node, visit: OpenTunnel) -> Waiting<'_, Result<Tunnel, RpcError>>;
 
     /// Runs a control call at a hub of another process.
-    fn call_remote(&self, node: Node, errand: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>>;
+    fn call_remote(&self, node: Node, remote_call: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>>;
 
     /// Waits until this process has received everything that any process acknowledged before the call.
     fn wait_synced(&self) -> Waiting<'_, Result<(), Unreachable>>;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// Longest wait for the ready line.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest wait for the reply to a request.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -27,13 +29,20 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot start mock-cloud: {error}"))?;
-        let mut line = String::new();
-        let read = process.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
-        let ready = match read {
-            Some(Ok(1..)) => {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let stdout = process.stdout.take();
+        // A thread of its own, so that the wait has a limit.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if stdout.is_some_and(|stdout| BufReader::new(stdout).read_line(&mut line).is_ok()) {
+                let _ = sender.send(line);
+            }
+        });
+        let ready = match receiver.recv_timeout(READY_TIMEOUT) {
+            Ok(line) if !line.is_empty() => {
                 serde_json::from_str(&line).map_err(|error| format!("the ready line is not JSON: {error}"))
             }
-            _ => Err("mock-cloud ended before its ready line".to_owned()),
+            _ => Err("mock-cloud ended or hung before its ready line".to_owned()),
         };
         match ready {
             Ok(ready) => Ok(Self { process, ready }),

@@ -179,7 +179,7 @@ impl Inner {
         while let Some(message) = visits.next().await {
             let mut parts = message.subject.as_str().rsplitn(3, '.');
             match (parts.next(), parts.next()) {
-                (Some("errand"), _) => drop(tokio::spawn(Arc::clone(&self).run_errand(message))),
+                (Some("remote_call"), _) => drop(tokio::spawn(Arc::clone(&self).run_remote_call(message))),
                 (Some("open"), _) => drop(tokio::spawn(Arc::clone(&self).open_here(message))),
                 (Some(conn_id), Some("call")) => self.passages.take(conn_id, &message.payload),
                 (Some(conn_id), Some("room")) => {

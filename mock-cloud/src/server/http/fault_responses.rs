@@ -52,7 +52,7 @@ pub(crate) async fn apply_response_fault(
     match fault {
         FaultKind::TruncatedBody => answer.truncated().await,
         FaultKind::SlowHeaders { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
-            let (raw, reply) = raw(fault, answer, shared).await;
+            let (raw, reply) = raw_response(fault, answer, shared).await;
             exchange.tamper.answer(raw);
             reply
         }
@@ -62,7 +62,7 @@ pub(crate) async fn apply_response_fault(
 }
 
 /// Returns the bytes of a response with the fault, and the response itself for hyper.
-async fn raw(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
+async fn raw_response(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
     let Reply { status, headers, body } = reply;
     // An endless body is not collected.
     let body = match hyper::body::Body::size_hint(&body).exact() {
@@ -93,11 +93,13 @@ async fn raw(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
         FaultKind::WrongLength => {
             vec![now(format!("{head}content-length: {NO_LENGTH}\r\n\r\n")), (Duration::ZERO, body.clone())]
         }
-        _ => vec![
+        FaultKind::OverlongBody => vec![
             now(format!("{head}content-length: {}\r\n\r\n", body.len())),
             (Duration::ZERO, body.clone()),
             now(MORE.into()),
         ],
+        // The other faults do not change the bytes.
+        _ => vec![now(format!("{head}content-length: {}\r\n\r\n", body.len())), (Duration::ZERO, body.clone())],
     };
     (Raw { pieces }, Reply { status, headers, body: full(body) })
 }

@@ -14,6 +14,9 @@ use crate::world::hub_actor::HubActor;
 use crate::world::outbox::Link;
 use ezlo_hub_sim::json::RawJson;
 
+/// An id that no connection has: ids of connections are UUIDs.
+const NO_CONNECTION: &str = "none";
+
 impl HubActor {
     /// Returns the fault to inject into a call, if any.
     pub(crate) fn call_fault(
@@ -97,9 +100,9 @@ impl HubActor {
             return;
         }
         match controller {
-            // The controller runs the call. No connection has this id, so the reply is dropped.
+            // The controller runs the call, and its reply reaches no connection.
             Some(controller) if fault == Some(FaultKind::DropReply) => {
-                controller.send(&frame_writer::with_sender(request.sender.is_some(), text, "nobody"));
+                controller.send(&frame_writer::with_sender(request.sender.is_some(), text, NO_CONNECTION));
             }
             Some(controller) => {
                 if !controller.send(&frame_writer::with_sender(request.sender.is_some(), text, &caller.conn_id)) {
