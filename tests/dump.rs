@@ -151,7 +151,7 @@ fn world_from_a_dump_omits_personal_data_in_unusual_members() {
 fn invalid_dump_is_refused_with_the_reason() {
     let folder = std::env::temp_dir().join(format!("ezlo-test-no-dump-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let error = |folder: &std::path::Path| ezlo_testkit::with_causes(&worlds::from_dump(folder).unwrap_err());
+    let error = |folder: &std::path::Path| ezlo_protocol::error::with_causes(&worlds::from_dump(folder).unwrap_err());
     assert!(error(&folder).contains("hub.devices.list.json"));
     std::fs::write(folder.join("hub.devices.list.json"), "{").unwrap();
     assert!(error(&folder).contains("not JSON"));

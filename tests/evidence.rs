@@ -14,7 +14,7 @@ async fn answers_below_min_evidence_are_refused_on_every_surface() {
     .await;
     let account = account(&cloud).await;
     assert_eq!(within(account.hubs()).await.unwrap().len(), 3, "the hub list has the evidence of client sources");
-    let refused = within(account.users()).await.unwrap_err().to_string();
+    let refused = ezlo_protocol::error::with_causes(&within(account.users()).await.unwrap_err());
     assert!(refused.contains("users is inferred") && refused.contains("client-source or better"), "{refused}");
     let fresh = address(cloud.ready().hubs[1].ap.as_deref().unwrap());
     assert_eq!(ask(fresh, "GET /wifi/networks", &[], b"").await.status, 501);

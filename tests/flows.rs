@@ -87,7 +87,7 @@ async fn claim_failures_have_distinct_statuses() {
         within(account.claim(&serial(hub), mac.parse().unwrap()))
             .await
             .err()
-            .map(|error| error.to_string())
+            .map(|error| ezlo_protocol::error::with_causes(&error))
             .unwrap_or_default()
     };
     assert!(claim(&account, "90000002", "AA:BB:CC:00:00:FF").await.contains("HTTP 403"));
@@ -154,7 +154,7 @@ async fn connection_to_an_unavailable_hub_fails_with_the_reason() {
     let vera = within(account.connect(&serial("50000001"))).await.unwrap_err();
     assert!(matches!(vera, Error::NoRelay(_)), "{vera}");
     let foreign = within(account.connect(&serial("90000002"))).await.unwrap_err();
-    assert!(foreign.to_string().contains("HTTP 403"), "{foreign}");
+    assert!(ezlo_protocol::error::with_causes(&foreign).contains("HTTP 403"), "{foreign}");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn sessions_on_relay_and_lan_receive_each_others_changes() {
         assert!(matches!(&*change, Change::ItemChanged { id, after, .. } if *id == item && *after == true));
     }
     let refused = within(first.set(&item, "on".into())).await.unwrap_err();
-    assert!(ezlo_testkit::with_causes(&refused).contains("rpc.params.invalid"), "{refused}");
+    assert!(ezlo_protocol::error::with_causes(&refused).contains("rpc.params.invalid"), "{refused}");
 }
 
 #[tokio::test]

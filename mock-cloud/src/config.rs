@@ -28,13 +28,15 @@ pub struct Config {
     /// Name of a bundled world, or path of a world file (default: `demo`).
     pub world: String,
     /// Directory that persists the state, also across a crash (default: none, nothing is persisted).
+    /// The library requires the feature `state`; the program has it.
     pub state_dir: Option<PathBuf>,
     /// URL of a NATS server (default: none). All processes with the same URL serve one cloud, whose state is stored there. It
     /// requires the feature `cluster`.
     pub cluster: Option<ClusterUrl>,
     /// Further host names and IP addresses of the server certificate (default: none). A host name may begin with `*.`.
     pub tls_names: Vec<String>,
-    /// Announces the hubs on the local network by mDNS (default: false).
+    /// Announces the hubs on the local network by mDNS (default: false). The library requires the feature `mdns`; the program has
+    /// it.
     pub mdns: bool,
     /// Records the journal (default: true). Without it expectations never succeed.
     pub journal: bool,
@@ -94,7 +96,7 @@ impl Default for Config {
 }
 
 /// A behaviour profile: a named set of settings and faults.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// No faults (default).
@@ -107,6 +109,9 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// All profiles.
+    pub const ALL: &[Self] = &[Self::Calm, Self::Strict, Self::Hostile];
+
     /// Returns the name, as in the configuration file.
     pub const fn as_str(self) -> &'static str {
         match self {

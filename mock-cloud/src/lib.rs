@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::missing_errors_doc)]
+#![cfg_attr(
+    not(feature = "state"),
+    allow(dead_code, unreachable_pub, reason = "rows are read back only from a state directory or a cluster")
+)]
 
 pub mod config;
 pub mod evidence;
@@ -27,6 +31,7 @@ pub use crate::hub_client::{Controller, ControllerConfig, ControllerError};
 pub use crate::mock_cloud::builder::Builder;
 pub use crate::mock_cloud::error::StartError;
 pub use crate::mock_cloud::{MockCloud, Snapshot};
+pub use crate::persistence::error::StateError;
 pub use crate::world::hub_handle::HubHandle;
 
 /// The ready line: the addresses, users and hubs of a running cloud.
@@ -39,10 +44,10 @@ pub mod random {
     pub use crate::core::rng::Random;
 }
 
-/// Inspection, export and import of a state directory.
+/// Inspection, export and import of a state directory. Requires the Cargo feature `state`.
+#[cfg(feature = "state")]
 pub mod state {
     pub use crate::mock_cloud::state_files::{export, import, summary};
-    pub use crate::persistence::error::StateError;
     pub use crate::world::persisted_state::Summary;
 }
 

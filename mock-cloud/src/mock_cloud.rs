@@ -10,23 +10,28 @@ use std::time::Duration;
 use crate::config::{Config, Ports};
 use crate::core::clock::Clock;
 use crate::core::ready_line::Ready;
-use crate::server::mdns::Announcer;
 use crate::server::shared::Shared;
+use crate::tls::Authority;
 use crate::world::World;
 use crate::world::hub_handle::HubHandle;
 
+use ezlo_hub_sim::world_file::WorldFile;
+
 use crate::mock_cloud::builder::Builder;
 use crate::mock_cloud::error::StartError;
-use crate::mock_cloud::listeners::Listeners;
+use crate::mock_cloud::listeners::{Announce, Listeners};
 
 pub(crate) mod builder;
 #[cfg(feature = "cluster")]
 pub(crate) mod clustered;
 pub(crate) mod error;
 pub(crate) mod listeners;
+#[cfg(feature = "state")]
 pub(crate) mod persisted;
+#[cfg(feature = "state")]
 pub(crate) mod state_files;
 #[cfg(test)]
+#[cfg(feature = "state")]
 mod state_tests;
 
 /// A running simulated cloud with its listeners, connections and timers.
@@ -71,7 +76,7 @@ pub struct MockCloud {
     shared: Arc<Shared>,
     ready: Ready,
     _stop: Stop,
-    _announcer: Option<Announcer>,
+    _announcer: Option<Box<dyn Announce>>,
 }
 
 /// The state of a cloud at one moment, without the time, the faults and the journal.
@@ -87,8 +92,8 @@ impl MockCloud {
         // Stops the world on an early return.
         let stop = Stop(Arc::clone(&world));
         let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin), services()));
-        let announcer = origin.config.mdns.then(Announcer::new).transpose().map_err(StartError::mdns)?;
-        let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_ref() };
+        let announcer = origin.config.mdns.then(listeners::announcer).transpose()?;
+        let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_deref() };
         let ready = world.with_current_passwords(&listeners.start()?);
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
@@ -180,6 +185,17 @@ impl Drop for Stop {
     fn drop(&mut self) {
         self.0.stop();
     }
+}
+
+/// Creates the context of a new cloud and writes its CA certificate.
+fn context(
+    config: Config,
+    file: WorldFile,
+    authority: Authority,
+    begun_ms: i64,
+) -> Result<Arc<CloudContext>, StartError> {
+    let (folder, ca_path) = write_certificate(&config, authority.pem())?;
+    Ok(Arc::new(CloudContext { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms }))
 }
 
 /// Writes the CA certificate to the state directory, or to a temporary directory without one.

@@ -3,6 +3,7 @@
 //! Rows contain tokens, password digests and private keys.
 
 pub(crate) mod error;
+#[cfg(feature = "state")]
 pub(crate) mod redb_store;
 pub(crate) mod rows;
 pub(crate) mod writer;

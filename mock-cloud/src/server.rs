@@ -24,8 +24,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::core::fd_limit::most_connections;
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::{ConnectionFault, ListenerFault};
+use crate::faults::point::InjectionContext;
 use crate::faults::tcp::FaultyStream;
 use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::Local;
@@ -35,6 +35,7 @@ pub(crate) mod control;
 pub(crate) mod credentials;
 pub(crate) mod http;
 pub(crate) mod hub_ports;
+#[cfg(feature = "mdns")]
 pub(crate) mod mdns;
 pub(crate) mod relay_session;
 pub(crate) mod shared;
@@ -117,9 +118,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: L
 fn listener_refuses(shared: &Shared, surface: &ListenerKind, refused: &mut bool) -> bool {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = InjectionContext { listener: surface.listener(), hub: &hub, ..InjectionContext::default() };
-    let listener_refuses = surface.has_faults() && shared.world.faults.is_active(InjectionPoint::Listener, &facts);
+    let listener_refuses = surface.has_faults() && shared.world.faults.is_active::<ListenerFault>(&facts);
     if listener_refuses && !std::mem::replace(refused, listener_refuses) {
-        shared.world.fault(InjectionPoint::Listener, &facts);
+        // Counts and records it; the listener stays closed while the fault is active.
+        let _: Option<ListenerFault> = shared.world.fault(&facts);
     }
     *refused = listener_refuses;
     listener_refuses
@@ -168,11 +170,16 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
         None => Box::pin(serve_http(shared, stream, surface, false)).await,
         Some(config) => {
             // An injected stall must not end at the handshake timeout.
-            let stalls = matches!(fault, Some(FaultKind::StallAfter { .. }));
+            let stalls = matches!(fault, Some(ConnectionFault::StallAfter { .. }));
             let limit = if stalls { tcp::UNRESPONSIVE_TIME } else { HANDSHAKE_TIME };
-            let config = match fault.map(|fault| shared.origin.authority.faulty(&fault)) {
-                Some(Ok(Some(faulty))) => faulty,
-                _ => config,
+            let faulty = fault.and_then(|fault| shared.origin.authority.faulty(&fault).transpose());
+            let config = match faulty {
+                Some(Ok(faulty)) => faulty,
+                Some(Err(error)) => {
+                    tracing::error!(%error, "cannot create the certificate of a fault");
+                    config
+                }
+                None => config,
             };
             let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
             match tokio::time::timeout(limit, handshake).await {
@@ -198,7 +205,7 @@ async fn inject_connection_fault(
     shared: &Shared,
     stream: TcpStream,
     surface: &ListenerKind,
-) -> Option<(FaultyStream, Option<FaultKind>)> {
+) -> Option<(FaultyStream, Option<ConnectionFault>)> {
     let hub = surface.hub().map(|hub| hub.serial.to_string()).unwrap_or_default();
     let facts = InjectionContext { listener: surface.listener(), hub: &hub, ..InjectionContext::default() };
     let uses_tls = match surface {
@@ -206,18 +213,18 @@ async fn inject_connection_fault(
         ListenerKind::Lan { hub, .. } => hub.local != Local::PlainSocket,
         ListenerKind::Control | ListenerKind::AccessPoint(_) | ListenerKind::AccessPointRoot(_) => false,
     };
-    let can = |fault: &FaultKind| uses_tls || !fault.is_of_tls();
-    let fault = surface.has_faults().then(|| shared.world.fault_if(InjectionPoint::Connection, &facts, can)).flatten();
+    let can = |fault: &ConnectionFault| uses_tls || !fault.is_of_tls();
+    let fault = surface.has_faults().then(|| shared.world.fault_if(&facts, can)).flatten();
     match fault {
-        Some(FaultKind::ResetOnAccept) => {
+        Some(ConnectionFault::ResetOnAccept) => {
             tcp::reset(&stream);
             None
         }
-        Some(FaultKind::Unresponsive) => {
+        Some(ConnectionFault::Unresponsive) => {
             tokio::time::sleep(tcp::UNRESPONSIVE_TIME).await;
             None
         }
-        Some(FaultKind::NoCommonCipher) => {
+        Some(ConnectionFault::NoCommonCipher) => {
             // Boxed because it is rare: every connection's future is as large as its largest part.
             Box::pin(no_common_cipher(stream)).await;
             None

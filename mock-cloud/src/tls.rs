@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::core::clock::Clock;
-use crate::faults::kinds::FaultKind;
+use crate::faults::kinds::ConnectionFault;
 
 use crate::tls::issuer::CertificateIssuer;
 use crate::tls::leaf::LeafResolver;
@@ -117,21 +117,31 @@ impl Authority {
     }
 
     /// Returns a TLS configuration with a certificate that clients must refuse; `None` if the fault is not about certificates.
-    pub(crate) fn faulty(&self, fault: &FaultKind) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    pub(crate) fn faulty(&self, fault: &ConnectionFault) -> Result<Option<Arc<ServerConfig>>, TlsError> {
         let (own, valid) = (self.issuer.names(), self.issuer.leaf_validity());
-        let (names, validity, is_unknown) = match fault {
-            FaultKind::CertificateExpired => (own.clone(), (LONG_AGO, LONG_AGO + DAY), false),
+        let (purpose, names, validity, is_unknown) = match fault {
+            ConnectionFault::CertificateExpired => ("expired", own.clone(), (LONG_AGO, LONG_AGO + DAY), false),
             // The name is permitted by the name constraints, so the mismatch is the only defect.
-            FaultKind::CertificateWrongHost => (TlsNames::only("wrong.host.mios.com"), valid, false),
-            FaultKind::CertificateUnknownAuthority => (own.clone(), valid, true),
-            _ => return Ok(None),
+            ConnectionFault::CertificateWrongHost => {
+                ("wrong host", TlsNames::only("wrong.host.mios.com"), valid, false)
+            }
+            ConnectionFault::CertificateUnknownAuthority => ("unknown authority", own.clone(), valid, true),
+            ConnectionFault::ResetOnAccept
+            | ConnectionFault::Unresponsive
+            | ConnectionFault::ResetAfter { .. }
+            | ConnectionFault::FragmentWrites { .. }
+            | ConnectionFault::Latency { .. }
+            | ConnectionFault::StallAfter { .. }
+            | ConnectionFault::SlowClose { .. }
+            | ConnectionFault::NoCommonCipher
+            | ConnectionFault::Bandwidth { .. } => return Ok(None),
         };
         let create = || {
             let unknown = is_unknown.then(|| CertificateIssuer::unknown(own, self.issuer.clock())).transpose()?;
             let (key, chain) = unknown.as_ref().unwrap_or(&self.issuer).sign(&names, validity)?;
             server(chain, &key)
         };
-        self.cached(fault.name(), create).map(Some)
+        self.cached(purpose, create).map(Some)
     }
 }
 

@@ -22,8 +22,8 @@ use crate::config::{Assumptions, Profile};
 use crate::core::clock::Clock;
 use crate::core::rng::Random;
 use crate::faults::injector::Faults;
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::{FaultKind, PointFault, TokenFault};
+use crate::faults::point::InjectionContext;
 use crate::faults::spec::{FaultError, FaultSpec};
 use crate::journal::Journal;
 use crate::persistence::rows::RowKey;
@@ -242,18 +242,13 @@ impl World {
     }
 
     /// Returns the fault to inject at this injection point, if any.
-    pub(crate) fn fault(&self, place: InjectionPoint, facts: &InjectionContext<'_>) -> Option<FaultKind> {
-        self.fault_if(place, facts, |_| true)
+    pub(crate) fn fault<F: PointFault>(&self, facts: &InjectionContext<'_>) -> Option<F> {
+        self.fault_if(facts, |_| true)
     }
 
     /// Returns the fault to inject, among those for which `can` returns true. The journal records every decision by chance.
-    pub(crate) fn fault_if(
-        &self,
-        place: InjectionPoint,
-        facts: &InjectionContext<'_>,
-        can: impl Fn(&FaultKind) -> bool,
-    ) -> Option<FaultKind> {
-        self.env.fault_if(place, facts, can)
+    pub(crate) fn fault_if<F: PointFault>(&self, facts: &InjectionContext<'_>, can: impl Fn(&F) -> bool) -> Option<F> {
+        self.env.fault_if(facts, can)
     }
 
     /// Returns the caller of a valid token, unless a later login or a fault has revoked the token.
@@ -264,8 +259,9 @@ impl World {
         if self.faults.any_active() {
             let user = self.user_name(caller.user);
             let facts = InjectionContext { host, path, user: &user, listener: "cloud", ..InjectionContext::default() };
-            if self.fault(InjectionPoint::Token, &facts) == Some(FaultKind::Revoked) {
-                return Err(AuthError::Bad);
+            match self.fault(&facts) {
+                Some(TokenFault::Revoked) => return Err(AuthError::Bad),
+                None => {}
             }
         }
         Ok(caller)

@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 
 /// Builds `mock-cloud`, which the examples run.
 fn build() -> Outcome {
-    let arguments = ["build", "--package", "ezlo-mock-cloud", "--bin", "mock-cloud", "--locked", "--quiet"];
+    let arguments = ["build", "--package", "mock-cloud-cli", "--bin", "mock-cloud", "--locked", "--quiet"];
     let status = Command::new("cargo").args(arguments).current_dir(root()).status();
     match status {
         Ok(status) if status.success() => Ok(()),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod api;
+mod build_cost;
 mod ci;
 mod codegen;
 mod coverage;
@@ -42,6 +43,8 @@ enum Task {
     /// Generate the catalogue of hub tokens in ezlo-protocol from fixtures/catalogue.
     Codegen(codegen::Arguments),
     /// Run a benchmark against other programs in the same run. See `bench -- --help` for the arguments.
+    ///
+    /// `bench build-cost` measures the processor time that each library adds to a clean debug build of its user.
     Bench {
         /// Arguments of the benchmark: NAME, --quick, --full, --json.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Roundtrip(arguments) => roundtrip::run(&arguments),
         Task::Api(arguments) => api::run(&arguments),
         Task::Codegen(arguments) => codegen::run(&arguments),
+        Task::Bench { rest } if rest == ["build-cost"] => build_cost::run(),
         Task::Bench { rest } => ci::bench(&rest),
         Task::Reference(arguments) => reference::run(&arguments),
         Task::Docs(arguments) => docs::run(&arguments),

@@ -161,8 +161,8 @@ impl BlockingAuthenticator {
 #[non_exhaustive]
 pub enum BlockingError {
     /// The Tokio runtime cannot be started.
-    #[error("cannot start a Tokio runtime: {0}")]
-    Runtime(std::io::Error),
+    #[error("cannot start a Tokio runtime")]
+    Runtime(#[source] std::io::Error),
     /// The environment is invalid.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),

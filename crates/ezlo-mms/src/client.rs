@@ -61,7 +61,8 @@ mod transport;
 /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): HTTP 408, 429, or 500 and above.
 /// - [`ErrorKind::IdentityExpired`](crate::ErrorKind::IdentityExpired): HTTP 401, except from [`log_in`](Self::log_in) and [`log_in_v4`](Self::log_in_v4).
 /// - [`ErrorKind::Refused`](crate::ErrorKind::Refused): any other HTTP status that is not a success.
-/// - [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`ErrorKind::InvalidResponse`](crate::ErrorKind::InvalidResponse): the response is not one of this service.
+/// - [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`ErrorKind::Decode`](crate::ErrorKind::Decode),
+///   [`ErrorKind::InvalidResponse`](crate::ErrorKind::InvalidResponse): the response is not one of this service.
 /// - [`ErrorKind::BadRequest`](crate::ErrorKind::BadRequest): a parameter cannot be sent in a URL or header.
 ///
 /// # Cancel safety
@@ -419,8 +420,8 @@ mod tests {
             (ResponseTemplate::new(503), "Unavailable"),
             (ResponseTemplate::new(429), "Unavailable"),
             (ResponseTemplate::new(302).insert_header("location", "http://login.example/"), "Refused"),
-            (ResponseTemplate::new(200), "InvalidResponse"),
-            (ResponseTemplate::new(200).set_body_string("<html>captive portal</html>"), "InvalidResponse"),
+            (ResponseTemplate::new(200), "Decode"),
+            (ResponseTemplate::new(200).set_body_string("<html>captive portal</html>"), "Decode"),
             (
                 ResponseTemplate::new(200).set_body_string(r#"{"Identity":"!","IdentitySignature":"s"}"#),
                 "InvalidResponse",

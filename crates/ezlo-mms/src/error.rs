@@ -7,15 +7,28 @@ use ezlo_protocol::error::RetryClass;
 
 /// A failed call to the account cloud.
 ///
-/// `Display` prints the call, the host, the kind and a hint. No text contains a password or token.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{call} at {host} failed: {kind}; {}", kind.hint())]
+/// `Display` prints the call, the host, the kind and a hint. [`std::error::Error::source`] is the response of the service, if there
+/// is one. No text contains a password or token.
+#[derive(Debug, Clone)]
 pub struct MmsError {
     call: &'static str,
     host: String,
-    #[source]
     kind: ErrorKind,
     retry_after: Option<Duration>,
+}
+
+impl std::fmt::Display for MmsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { call, host, kind, .. } = self;
+        write!(f, "{call} at {host} failed: {kind}; {}", kind.hint())
+    }
+}
+
+impl std::error::Error for MmsError {
+    /// Returns the cause of the kind, because `Display` prints the kind itself.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
 }
 
 /// The kind of a failed call.
@@ -31,11 +44,11 @@ pub enum ErrorKind {
     #[error("the Identity is not accepted")]
     IdentityExpired,
     /// The service refused the call. Permanent.
-    #[error("the service refused the call ({0})")]
-    Refused(AnswerError),
+    #[error("the service refused the call")]
+    Refused(#[source] AnswerError),
     /// The service reported a temporary failure (HTTP 408, 429, or 500 and above). Transient.
-    #[error("the service failed ({0})")]
-    Unavailable(AnswerError),
+    #[error("the service failed")]
+    Unavailable(#[source] AnswerError),
     /// No connection was established, so the request was not sent. Transient.
     #[error("no connection ({0})")]
     Unreachable(String),
@@ -51,6 +64,9 @@ pub enum ErrorKind {
     /// The response is not one of this service. The text contains the cause. Permanent.
     #[error("{0}")]
     InvalidResponse(String),
+    /// The response has an unexpected shape. Permanent.
+    #[error("cannot decode the response")]
+    Decode(#[source] ezlo_protocol::wire::DecodeError),
     /// The request cannot be built from the parameters. The text contains the cause. Permanent.
     #[error("{0}")]
     BadRequest(String),
@@ -64,7 +80,9 @@ impl ErrorKind {
             Self::Refused(_) => "the same request will be refused again",
             Self::Unavailable(_) | Self::ConnectionLost(_) | Self::TimedOut => "try again later",
             Self::Unreachable(_) => "check the network and the address",
-            Self::BodyTooLarge | Self::InvalidResponse(_) => "check that the host belongs to this service",
+            Self::BodyTooLarge | Self::InvalidResponse(_) | Self::Decode(_) => {
+                "check that the host belongs to this service"
+            }
             Self::BadRequest(_) => "check the parameters",
         }
     }
@@ -123,7 +141,7 @@ impl From<AnswerError> for ErrorKind {
             (_, RetryClass::BadCredentials) => Self::BadCredentials,
             (_, RetryClass::LogInAgain) => Self::IdentityExpired,
             (_, RetryClass::Transient) => Self::Unavailable(error),
-            (AnswerError::Decode(decode), _) => Self::InvalidResponse(format!("cannot decode the response: {decode}")),
+            (AnswerError::Decode(decode), _) => Self::Decode(decode.clone()),
             _ => Self::Refused(error),
         }
     }

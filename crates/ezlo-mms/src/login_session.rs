@@ -93,7 +93,7 @@ impl LoginSession {
 pub(crate) fn session(call: &'static str, answer: LoginAnswer) -> Result<LoginSession, MmsError> {
     let pair = answer.pair();
     let bad = |error: ezlo_protocol::identity::IdentityError| {
-        MmsError::new(call, "", ErrorKind::InvalidResponse(error.to_string()))
+        MmsError::new(call, "", ErrorKind::InvalidResponse(ezlo_protocol::error::with_causes(&error)))
     };
     let mut session = LoginSession::from_pair(pair).map_err(bad)?;
     let named = |host: Option<&str>, usual: &str| host.filter(|host| !host.is_empty()).unwrap_or(usual).to_owned();

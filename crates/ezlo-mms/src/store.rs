@@ -213,10 +213,10 @@ fn lock(folder: &Path) -> std::io::Result<File> {
     let file = File::open(folder)?;
     let (tries, pause) = TRIES;
     for _ in 0..tries {
-        match file.try_lock() {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(pause),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(pause),
+            Err(error) => return Err(error.into()),
         }
     }
     Err(std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process has locked the folder for more than 2 s"))

@@ -43,11 +43,12 @@ pub enum AccessPointError {
         text: String,
     },
     /// The response is not a success, or it cannot be decoded.
-    #[error("{call} failed: {error}")]
+    #[error("{call} failed")]
     Answer {
         /// Name of the call, such as `wifi_status`.
         call: &'static str,
         /// Description of the response.
+        #[source]
         error: AnswerError,
     },
     /// The response body is longer than 1 MiB.

@@ -7,8 +7,8 @@ use crate::access_point::AccessPointError;
 #[non_exhaustive]
 pub enum OnboardingError {
     /// The networks could not be read from the access point.
-    #[error("{0}")]
-    NoAccessPoint(AccessPointError),
+    #[error("cannot read the networks from the access point")]
+    NoAccessPoint(#[source] AccessPointError),
     /// The hub receives no network at all.
     #[error("the hub receives no Wi-Fi network; move it closer to the router")]
     EmptyScan,
@@ -35,8 +35,8 @@ pub enum OnboardingError {
         rssi: i64,
     },
     /// The hub refused the request to join.
-    #[error("the hub refused the request to join: {0}")]
-    Refused(AccessPointError),
+    #[error("the hub refused the request to join")]
+    Refused(#[source] AccessPointError),
     /// The hub reported that it could not join the network. The usual cause is a wrong key.
     #[error("the hub could not join network {ssid:?}; check its key")]
     WrongPasskey {
@@ -44,8 +44,8 @@ pub enum OnboardingError {
         ssid: String,
     },
     /// The status could not be read for [`Plan::absence_time`](crate::Plan::absence_time), and the hub had not joined.
-    #[error("the access point disappeared while the hub was joining: {0}")]
-    AccessPointVanished(AccessPointError),
+    #[error("the access point disappeared while the hub was joining")]
+    AccessPointVanished(#[source] AccessPointError),
     /// The hub restarted more than 2 times while it was joining.
     #[error("the hub restarted {times} times while it was joining; check its power supply")]
     KeepsRestarting {
@@ -67,11 +67,11 @@ pub enum OnboardingError {
         ssid: String,
     },
     /// The call that restarts the hub failed.
-    #[error("the hub could not be restarted: {0}")]
-    RestartFailed(AccessPointError),
+    #[error("the hub could not be restarted")]
+    RestartFailed(#[source] AccessPointError),
     /// The hub was not claimed.
-    #[error("the hub was not claimed: {0}")]
-    Claim(ClaimError),
+    #[error("the hub was not claimed")]
+    Claim(#[source] ClaimError),
     /// The hub did not connect to the relay within [`Plan::appear_time`](crate::Plan::appear_time).
     #[error("the hub joined the network but did not connect to the relay in time; check its internet access")]
     NeverAppeared,

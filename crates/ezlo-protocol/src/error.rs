@@ -1,5 +1,17 @@
 //! The registry of known errors of relay and hubs, and the recommended reaction of a client to each.
 
+/// Returns the text of an error and of its causes, separated by colons.
+///
+/// The `Display` of an error of these crates describes its own layer only.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // `#[error(transparent)]` repeats the text of its source.
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
 /// The recommended reaction to a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

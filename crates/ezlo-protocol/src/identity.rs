@@ -158,7 +158,7 @@ impl IdentityDocument {
 
     /// Encodes the document as an `Identity`: compact JSON in padded base64.
     pub fn encode(&self) -> IdentityToken {
-        IdentityToken::new(BASE64.encode(serde_json::to_vec(self).unwrap_or_default()))
+        IdentityToken::new(BASE64.encode(wire::to_bytes(self)))
     }
 
     /// Returns `true` if the pair has expired at this Unix second. It is valid before `Expires`, but not at `Expires`.
@@ -182,8 +182,8 @@ pub enum IdentityError {
     #[error("Identity is not base64")]
     Base64,
     /// The content is not JSON of the expected shape.
-    #[error("Identity has an unexpected content: {0}")]
-    Document(DecodeError),
+    #[error("Identity has an unexpected content")]
+    Document(#[source] DecodeError),
 }
 
 /// Returns the 70 permissions of an account owner, the same in both tokens examined.

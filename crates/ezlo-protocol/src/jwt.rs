@@ -62,8 +62,8 @@ pub enum JwtError {
     #[error("token payload is not base64url")]
     Base64,
     /// The payload is not a JSON object of the expected shape.
-    #[error("token payload has an unexpected shape: {0}")]
-    Document(DecodeError),
+    #[error("token payload has an unexpected shape")]
+    Document(#[source] DecodeError),
 }
 
 #[cfg(test)]

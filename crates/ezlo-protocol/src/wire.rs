@@ -177,6 +177,27 @@ pub fn to_value<T: Serialize>(document: &T) -> Value {
     serde_json::to_value(document).unwrap_or(Value::Null)
 }
 
+/// Serialises a document as JSON text.
+///
+/// # Panics
+///
+/// If the type cannot be written as JSON, such as a map whose keys are not texts. That is a bug of the type: an empty document in its
+/// place would hide it. All types of this crate can be written.
+#[expect(clippy::expect_used, reason = "documented")]
+pub fn to_text(document: &impl Serialize) -> String {
+    serde_json::to_string(document).expect("the type can be written as JSON")
+}
+
+/// Serialises a document as JSON, as bytes.
+///
+/// # Panics
+///
+/// As [`to_text`].
+#[expect(clippy::expect_used, reason = "documented")]
+pub fn to_bytes(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("the type can be written as JSON")
+}
+
 /// The error of deserialising a document. It names the member and the expected type, and never quotes a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at `{at}`")]

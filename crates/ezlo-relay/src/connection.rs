@@ -342,6 +342,5 @@ fn frame(id: &str, method: &str, params: &Value) -> String {
         api: &'a str,
         params: &'a Value,
     }
-    // Serialising strings and a `Value` cannot fail.
-    serde_json::to_string(&Call { id, method, api: "1.0", params }).unwrap_or_default()
+    wire::to_text(&Call { id, method, api: "1.0", params })
 }

@@ -53,17 +53,19 @@ pub enum ConnectError {
         permanent: bool,
     },
     /// The connection of `RelaySession::from_transport` has ended and cannot be opened again.
-    #[error("the connection has ended and cannot be opened again: {reason}")]
+    #[error("the connection has ended and cannot be opened again")]
     NotReconnectable {
         /// The reason for which it ended.
+        #[source]
         reason: CloseReason,
     },
     /// The connection ended during login, registration or verification.
-    #[error("the connection ended during {phase}: {reason}")]
+    #[error("the connection ended during {phase}")]
     Closed {
         /// The name of the step, for display.
         phase: &'static str,
         /// The reason for which it ended.
+        #[source]
         reason: CloseReason,
     },
 }
@@ -107,7 +109,7 @@ impl ConnectError {
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {
             Self::Closed { reason, .. } | Self::NotReconnectable { reason } => reason.clone(),
-            other => CloseReason::ConnectFailed(other.to_string()),
+            other => CloseReason::ConnectFailed(ezlo_protocol::error::with_causes(other)),
         }
     }
 }

@@ -188,9 +188,3 @@ pub fn connector(ca_pem: &str) -> TlsConnector {
         Err(error) => panic!("{error}"),
     }
 }
-
-/// Returns an error and its causes, separated by colons.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

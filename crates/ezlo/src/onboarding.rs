@@ -3,6 +3,7 @@
 use ezlo_mms::ErrorKind;
 use ezlo_onboarding::{AccessPoint, ClaimError, Cloud, Plan, Progress, onboard};
 use ezlo_protocol::cloud::call::AnswerError;
+use ezlo_protocol::error::with_causes;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 
@@ -57,7 +58,7 @@ impl Cloud for AccountCloud<'_> {
         match self.account.claim(self.serial, self.mac).await {
             Ok(()) => Ok(true),
             Err(Error::Cloud(error)) => Err(refusal(&error)),
-            Err(error) => Err(ClaimError::Refused(error.to_string())),
+            Err(error) => Err(ClaimError::Refused(with_causes(&error))),
         }
     }
 
@@ -80,7 +81,7 @@ fn refusal(error: &ezlo_mms::MmsError) -> ClaimError {
         ErrorKind::Refused(AnswerError::Status { status: 403, text, .. }) if text.contains("Mac") => {
             ClaimError::WrongMac
         }
-        _ if error.is_transient() => ClaimError::Unreachable(error.to_string()),
-        _ => ClaimError::Refused(error.to_string()),
+        _ if error.is_transient() => ClaimError::Unreachable(with_causes(error)),
+        _ => ClaimError::Refused(with_causes(error)),
     }
 }

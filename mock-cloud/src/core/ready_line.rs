@@ -102,6 +102,6 @@ pub struct ReadyHub {
 impl Ready {
     /// Returns the line as JSON, without a line break.
     pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        ezlo_protocol::wire::to_text(self)
     }
 }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use crate::config::Profile;
 use crate::core::rng::Random;
 
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::{FaultKind, PointFault};
+use crate::faults::point::InjectionContext;
 use crate::faults::spec::{FaultError, FaultSpec, MAX_FAULTS, Trigger};
 
 /// Separates the random numbers of faults from those of the world.
@@ -45,17 +45,18 @@ struct FaultEntry {
 }
 
 /// The result of the evaluation of the faults for one event.
-#[derive(Debug, Default)]
-pub(crate) struct Decision {
-    /// The fault that fired, with its id.
-    pub(crate) fired: Option<(u64, FaultKind)>,
+#[derive(Debug)]
+pub(crate) struct Decision<F> {
+    /// The fault that fired, as one of its injection point and as one of the catalogue, with its id.
+    pub(crate) fired: Option<(u64, F, FaultKind)>,
     /// Faults whose `chance` trigger did not fire: id, name and probability.
     pub(crate) skipped: Vec<(u64, &'static str, f64)>,
 }
 
 impl FaultEntry {
-    fn is_at(&self, place: InjectionPoint, facts: &InjectionContext<'_>) -> bool {
-        self.active.fault.kind.injection_point() == place && self.active.fault.matcher.holds(facts)
+    /// Returns the fault if it acts at the injection point of `F` and matches.
+    fn at<F: PointFault>(&self, facts: &InjectionContext<'_>) -> Option<F> {
+        F::of(&self.active.fault.kind).filter(|_| self.active.fault.matcher.holds(facts))
     }
 }
 
@@ -167,28 +168,21 @@ impl Faults {
     }
 
     /// Returns `true` if a matching fault is active. Ignores its trigger and counts nothing.
-    pub(crate) fn is_active(&self, place: InjectionPoint, facts: &InjectionContext<'_>) -> bool {
-        self.any_active() && self.lock().held.iter().any(|held| held.is_at(place, facts))
+    pub(crate) fn is_active<F: PointFault>(&self, facts: &InjectionContext<'_>) -> bool {
+        self.any_active() && self.lock().held.iter().any(|held| held.at::<F>(facts).is_some())
     }
 
-    /// Evaluates the faults for one event. The first fault fires that matches, is applicable (`can`) and whose trigger fires.
+    /// Evaluates the faults of one injection point for one event. The first fault fires that matches, is applicable (`can`) and whose trigger fires.
     /// The counters of later faults do not change.
-    pub(crate) fn decide(
-        &self,
-        place: InjectionPoint,
-        facts: &InjectionContext<'_>,
-        can: impl Fn(&FaultKind) -> bool,
-    ) -> Decision {
-        let mut decided = Decision::default();
+    pub(crate) fn decide<F: PointFault>(&self, facts: &InjectionContext<'_>, can: impl Fn(&F) -> bool) -> Decision<F> {
+        let mut decided = Decision { fired: None, skipped: Vec::new() };
         if !self.any_active() {
             return decided;
         }
         let mut state = self.lock();
         let state = &mut *state;
         for held in &mut state.held {
-            if !held.is_at(place, facts) || !can(&held.active.fault.kind) {
-                continue;
-            }
+            let Some(fault) = held.at::<F>(facts).filter(&can) else { continue };
             let FaultEntry { active, random, .. } = held;
             active.matched += 1;
             let times = active.matched;
@@ -205,7 +199,7 @@ impl Faults {
                 active.fired += 1;
                 *state.fired.entry(active.fault.kind.name()).or_default() += 1;
                 tracing::info!(fault = active.fault.kind.name(), id = active.id, "fault injected");
-                decided.fired = Some((active.id, active.fault.kind.clone()));
+                decided.fired = Some((active.id, fault, active.fault.kind.clone()));
                 break;
             }
             if let Trigger::Chance(chance) = active.fault.when
@@ -225,14 +219,13 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::kinds::CATALOGUE;
+    use crate::faults::kinds::{CATALOGUE, ConnectionFault, LoginFault, RequestFault};
     use serde_json::json;
 
     fn fired(when: Trigger, times: u64) -> Vec<u64> {
         let faults = Faults::new(1);
         faults.add(FaultSpec::new(FaultKind::EmptyAnswer).when(when)).unwrap();
-        let hits =
-            |_: &u64| faults.decide(InjectionPoint::Request, &InjectionContext::default(), |_| true).fired.is_some();
+        let hits = |_: &u64| faults.decide::<RequestFault>(&InjectionContext::default(), |_| true).fired.is_some();
         (1..=times).filter(hits).collect()
     }
 
@@ -259,7 +252,7 @@ mod tests {
             others.iter().for_each(|other| assert!(faults.add(other.clone()).is_ok()));
             let id = faults.add(half()).unwrap();
             let decide = |_| {
-                let decided = faults.decide(InjectionPoint::Request, &InjectionContext::default(), |_| true);
+                let decided = faults.decide::<RequestFault>(&InjectionContext::default(), |_| true);
                 let skipped = decided.skipped.iter().any(|(skipped, ..)| *skipped == id);
                 assert_ne!(decided.fired.is_some(), skipped, "every decision is reported");
                 decided.fired.is_some()
@@ -272,12 +265,13 @@ mod tests {
         let faults = Faults::new(7);
         faults.add_profile(Profile::Hostile).unwrap();
         let own = faults.add(FaultSpec::new(FaultKind::BadSignature)).unwrap();
-        let login = faults.decide(
-            InjectionPoint::Login,
-            &InjectionContext { listener: "cloud", ..InjectionContext::default() },
-            |_| true,
+        let login = faults
+            .decide::<LoginFault>(&InjectionContext { listener: "cloud", ..InjectionContext::default() }, |_| true);
+        assert_eq!(
+            login.fired,
+            Some((own, LoginFault::BadSignature, FaultKind::BadSignature)),
+            "faults of a profile are evaluated last"
         );
-        assert_eq!(login.fired, Some((own, FaultKind::BadSignature)), "faults of a profile are evaluated last");
     }
 
     #[test]
@@ -286,19 +280,19 @@ mod tests {
         let id = faults.add(FaultSpec::new(FaultKind::EmptyAnswer).path("/autha").method("GET").when(Trigger::Nth(2)));
         let decide = |path, method| {
             let facts = InjectionContext { path, method, ..InjectionContext::default() };
-            faults.decide(InjectionPoint::Request, &facts, |_| true).fired.map(|(_, kind)| kind)
+            faults.decide::<RequestFault>(&facts, |_| true).fired.map(|(_, fault, _)| fault)
         };
         assert!(
             decide("/autha/x", "GET").is_none()
                 && decide("/info", "GET").is_none()
                 && decide("/autha", "PUT").is_none()
         );
-        assert!(faults.decide(InjectionPoint::Connection, &InjectionContext::default(), |_| true).fired.is_none());
+        assert!(faults.decide::<ConnectionFault>(&InjectionContext::default(), |_| true).fired.is_none());
         assert!(
-            faults.decide(InjectionPoint::Request, &InjectionContext::default(), |_| false).fired.is_none(),
+            faults.decide::<RequestFault>(&InjectionContext::default(), |_| false).fired.is_none(),
             "not applicable"
         );
-        assert_eq!(decide("/autha/y", "GET"), Some(FaultKind::EmptyAnswer));
+        assert_eq!(decide("/autha/y", "GET"), Some(RequestFault::EmptyAnswer));
         let active = &faults.list()[0];
         assert_eq!((Ok(active.id), active.matched, active.fired), (id, 2, 1));
         assert_eq!((faults.remove(None), faults.list().len()), (1, 0));

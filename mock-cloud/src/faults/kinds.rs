@@ -105,13 +105,21 @@ impl<T: Parameter> Parameter for Option<T> {
     }
 }
 
+/// The faults of one injection point.
+pub(crate) trait PointFault: Sized {
+    /// Returns the fault, or `None` if it acts at another injection point.
+    fn of(kind: &FaultKind) -> Option<Self>;
+}
+
 /// Derives the fault type, its bounds, its injection point and the catalogue from one table.
+///
+/// The faults of an injection point are also a type of their own, so that the code there has an arm for each of them.
 macro_rules! faults {
-    ($(
+    ($( $point:ident $group:ident { $(
         $name:literal $variant:ident $({ $(
             $(#[$attribute:meta])* $parameter:ident : $type:ty [$least:expr, $most:expr] $meaning:literal,
-        )+ })? at $point:ident : $description:literal;
-    )*) => {
+        )+ })? : $description:literal;
+    )* } )*) => {
         /// A kind of fault with its parameters.
         ///
         /// As JSON it is an object with the name of the fault in the member `fault` and the parameters as further members.
@@ -120,15 +128,34 @@ macro_rules! faults {
         #[serde(tag = "fault", deny_unknown_fields)]
         #[non_exhaustive]
         pub enum FaultKind {
-            $(
+            $($(
                 #[doc = $description]
                 #[serde(rename = $name)]
                 $variant $({ $( #[doc = $meaning] $(#[$attribute])* $parameter: $type, )+ })?,
-            )*
+            )*)*
         }
 
+        $(
+            #[doc = concat!("The faults of [`InjectionPoint::", stringify!($point), "`].")]
+            #[derive(Debug, Clone, PartialEq)]
+            pub(crate) enum $group {
+                $( #[doc = $description] $variant $({ $( #[doc = $meaning] $parameter: $type, )+ })?, )*
+            }
+
+            impl PointFault for $group {
+                fn of(kind: &FaultKind) -> Option<Self> {
+                    match kind {
+                        $( FaultKind::$variant $({ $( $parameter ),+ })? => {
+                            Some(Self::$variant $({ $( $parameter: $parameter.clone() ),+ })?)
+                        } )*
+                        _ => None,
+                    }
+                }
+            }
+        )*
+
         /// The catalogue of all faults. `GET /faults/catalogue` of the control API returns it.
-        pub const CATALOGUE: &[CatalogueEntry] = &[$(
+        pub const CATALOGUE: &[CatalogueEntry] = &[$($(
             CatalogueEntry {
                 fault: $name,
                 injection_point: InjectionPoint::$point,
@@ -144,7 +171,7 @@ macro_rules! faults {
                 )+)?],
                 description: $description,
             },
-        )*];
+        )*)*];
 
         impl FaultKind {
             /// Returns the row of the catalogue.
@@ -154,16 +181,16 @@ macro_rules! faults {
 
             /// Returns the number of the row, which is the number of the variant.
             const fn row(&self) -> usize {
-                enum Row { $( $variant ),* }
+                enum Row { $($( $variant ),*),* }
                 match self {
-                    $( Self::$variant { .. } => Row::$variant as usize, )*
+                    $($( Self::$variant { .. } => Row::$variant as usize, )*)*
                 }
             }
 
             /// Returns the values that have bounds, in the order of the catalogue.
             fn bounded(&self) -> Vec<Option<i64>> {
                 match self {
-                    $( Self::$variant $({ $( $parameter ),+ })? => vec![$($( $parameter.bounded() ),+)?], )*
+                    $($( Self::$variant $({ $( $parameter ),+ })? => vec![$($( $parameter.bounded() ),+)?], )*)*
                 }
             }
         }
@@ -176,99 +203,117 @@ const fn is_optional(attributes: &[&str]) -> bool {
 }
 
 faults! {
-    "connection_refused" ConnectionRefused at Listener: "Connections to the listener are refused by the system until the fault is removed.";
-    "reset_on_accept" ResetOnAccept at Connection: "The connection is accepted and reset at once.";
-    "unresponsive" Unresponsive at Connection: "The connection is accepted, and the server sends nothing: no TLS handshake, no response, no close.";
-    "reset_after" ResetAfter {
-        bytes: u64 [0, i64::MAX] "Bytes.",
-    } at Connection: "The connection is reset after this number of bytes was sent to the client.";
-    "fragment_writes" FragmentWrites {
-        bytes: usize [1, 1_048_576] "Bytes of a piece.",
-    } at Connection: "Bytes are sent to the client in pieces of this size, each in its own write.";
-    "latency" Latency {
-        millis: u64 [0, 60_000] "Delay in milliseconds.",
-        #[serde(default, skip_serializing_if = "is_zero")] jitter: u64 [0, 60_000] "Additional delay of up to this many milliseconds, uniformly distributed (default: 0).",
-        #[serde(default, skip_serializing_if = "is_zero")] deviation: u64 [0, 60_000] "Standard deviation of a normal distribution around the delay, in milliseconds, cut off at 0 and at four deviations (default: 0).",
-    } at Connection: "Each piece that is sent to the client is delayed, in machine time. The variation of each piece is drawn from the seed.";
-    "stall_after" StallAfter {
-        bytes: u64 [0, i64::MAX] "Bytes.",
-    } at Connection: "Nothing more is sent after this number of bytes; the connection stays open. A small number stalls the TLS handshake.";
-    "slow_close" SlowClose {
-        millis: u64 [1, 60_000] "Delay in milliseconds.",
-    } at Connection: "The end of the TCP connection is delayed, in machine time. The TLS close notification is sent before.";
-    "certificate_expired" CertificateExpired at Connection: "The server certificate has expired.";
-    "certificate_wrong_host" CertificateWrongHost at Connection: "The server certificate is for another host.";
-    "certificate_unknown_authority" CertificateUnknownAuthority at Connection: "The server certificate is signed by an unknown authority.";
-    "no_common_cipher" NoCommonCipher at Connection: "The TLS handshake ends with the alert of a server that supports none of the client's ciphers, as hubs with legacy ciphers do.";
-    "bandwidth" Bandwidth {
-        bytes_per_second: u64 [1, 1_099_511_627_776] "Bytes per second.",
-    } at Connection: "The rate of bytes to the client is limited.";
-    "status" Status {
-        status: u16 [400, 599] "HTTP status.",
-        retry_after: Option<u32> [0, 4_294_967_295] "Value of the header `Retry-After`, in seconds (default: no header).",
-    } at Request: "The response has this status, with an error body in the vendor's format.";
-    "truncated_body" TruncatedBody at Request: "The body ends in the middle, and the connection is closed.";
-    "html_page" HtmlPage at Request: "The response is a web page with status 200, as a captive network sends it.";
-    "captive_portal" CaptivePortal at Request: "The response is a redirect to a login page, as a captive network sends it.";
-    "empty_answer" EmptyAnswer at Request: "The response has status 200 and no body.";
-    "slow_answer" SlowAnswer {
-        millis: u64 [0, 60_000] "Delay in milliseconds.",
-    } at Request: "The response is delayed, in machine time.";
-    "slow_headers" SlowHeaders {
-        millis: u64 [1, 60_000] "Duration in milliseconds.",
-    } at Request: "The response headers are sent in pieces over this time, in machine time.";
-    "overlong_body" OverlongBody at Request: "The body is longer than the header `Content-Length` says.";
-    "wrong_length" WrongLength at Request: "The value of the header `Content-Length` is not a number.";
-    "bad_chunk" BadChunk at Request: "The body is chunked, and the second chunk has no length.";
-    "early_expiry" EarlyExpiry {
-        seconds: u32 [0, 86_400] "Lifetime in seconds.",
-    } at Login: "The Identity that a login returns expires early.";
-    "clock_skew" ClockSkew {
-        seconds: i64 [-31_536_000, 31_536_000] "Difference in seconds; negative if the clock is slow; not 0.",
-    } at Login: "The clock of the server that issues the Identity is off.";
-    "bad_signature" BadSignature at Login: "The signature that a login returns does not match its Identity.";
-    "evict_others" EvictOthers at Login: "A login invalidates what earlier logins of the user returned.";
-    "revoked" Revoked at Token: "A valid token is refused, as after a revocation.";
-    "relay_moved" RelayMoved at Record: "The record of the hub names another relay. Together with `upgrade_refused` for the old host, the relay has moved.";
-    "no_pong" NoPong at Upgrade: "Pings on the WebSocket are not answered.";
-    "upgrade_refused" UpgradeRefused {
-        status: u16 [200, 599] "HTTP status: 200, or 400 to 599.",
-    } at Upgrade: "The WebSocket upgrade is refused with this status.";
-    "close" Close {
-        code: u16 [1000, 4999] "Close code, except 1005, 1006 and 1015.",
-    } at Message: "The WebSocket is closed with this code instead of sending the message. Reserved codes are allowed, as a broken server sends them.";
-    "abort" Abort at Message: "The WebSocket connection ends without a close frame instead of sending the message.";
-    "drop_message" DropMessage at Message: "The message is not sent.";
-    "duplicate_message" DuplicateMessage at Message: "The message is sent twice.";
-    "reorder_message" ReorderMessage at Message: "The message is sent after the next one.";
-    "binary_message" BinaryMessage at Message: "The message is sent in a binary frame.";
-    "unsolicited_reply" UnsolicitedReply at Message: "A reply to a request that was never sent precedes the message.";
-    "garbage_message" GarbageMessage at Message: "A text that is not JSON precedes the message.";
-    "unknown_broadcast" UnknownBroadcast at Message: "A broadcast with an unknown name precedes the message.";
-    "fragments" Fragments at Message: "The message is sent in several frames.";
-    "invalid_utf8" InvalidUtf8 at Message: "A text frame with invalid UTF-8 replaces the message.";
-    "ping_flood" PingFlood {
-        count: u32 [1, 10_000] "Number of pings.",
-    } at Message: "Pings precede the message.";
-    "broadcast_storm" BroadcastStorm {
-        count: u32 [1, 10_000] "Number of repetitions.",
-    } at Message: "The message is repeated.";
-    "oversize" Oversize {
-        bytes: usize [1, 67_108_864] "Bytes of the message.",
-    } at Message: "The message is padded with white space to this length.";
-    "unknown_member" UnknownMember at Message: "Unknown members are added to the message.";
-    "unknown_token" UnknownToken at Message: "Categories, types and states in the message are replaced by unknown values.";
-    "wrong_serial" WrongSerial at Message: "Serials in the message are replaced by those of another hub.";
-    "stale_broadcast" StaleBroadcast at Message: "An outdated broadcast about the same item precedes the message.";
-    "null_lists" NullLists at Message: "Lists in the message are null, as the service sometimes sends empty ones.";
-    "late_message" LateMessage {
-        millis: u64 [0, 60_000] "Delay in milliseconds.",
-    } at Message: "The message and all later ones are delayed, in machine time.";
-    "rpc_error" RpcError {
-        code: i64 [i64::MIN, i64::MAX] "Error code.",
-        data: String [0, 256] "Error identifier; the bounds are its length in bytes.",
-    } at Call: "The call to a hub is refused with this error and has no effect.";
-    "drop_reply" DropReply at Call: "The call to a hub is executed, and its reply is not sent. Calls over HTTP are not affected.";
+    Listener ListenerFault {
+        "connection_refused" ConnectionRefused: "Connections to the listener are refused by the system until the fault is removed.";
+    }
+    Connection ConnectionFault {
+        "reset_on_accept" ResetOnAccept: "The connection is accepted and reset at once.";
+        "unresponsive" Unresponsive: "The connection is accepted, and the server sends nothing: no TLS handshake, no response, no close.";
+        "reset_after" ResetAfter {
+            bytes: u64 [0, i64::MAX] "Bytes.",
+        }: "The connection is reset after this number of bytes was sent to the client.";
+        "fragment_writes" FragmentWrites {
+            bytes: usize [1, 1_048_576] "Bytes of a piece.",
+        }: "Bytes are sent to the client in pieces of this size, each in its own write.";
+        "latency" Latency {
+            millis: u64 [0, 60_000] "Delay in milliseconds.",
+            #[serde(default, skip_serializing_if = "is_zero")] jitter: u64 [0, 60_000] "Additional delay of up to this many milliseconds, uniformly distributed (default: 0).",
+            #[serde(default, skip_serializing_if = "is_zero")] deviation: u64 [0, 60_000] "Standard deviation of a normal distribution around the delay, in milliseconds, cut off at 0 and at four deviations (default: 0).",
+        }: "Each piece that is sent to the client is delayed, in machine time. The variation of each piece is drawn from the seed.";
+        "stall_after" StallAfter {
+            bytes: u64 [0, i64::MAX] "Bytes.",
+        }: "Nothing more is sent after this number of bytes; the connection stays open. A small number stalls the TLS handshake.";
+        "slow_close" SlowClose {
+            millis: u64 [1, 60_000] "Delay in milliseconds.",
+        }: "The end of the TCP connection is delayed, in machine time. The TLS close notification is sent before.";
+        "certificate_expired" CertificateExpired: "The server certificate has expired.";
+        "certificate_wrong_host" CertificateWrongHost: "The server certificate is for another host.";
+        "certificate_unknown_authority" CertificateUnknownAuthority: "The server certificate is signed by an unknown authority.";
+        "no_common_cipher" NoCommonCipher: "The TLS handshake ends with the alert of a server that supports none of the client's ciphers, as hubs with legacy ciphers do.";
+        "bandwidth" Bandwidth {
+            bytes_per_second: u64 [1, 1_099_511_627_776] "Bytes per second.",
+        }: "The rate of bytes to the client is limited.";
+    }
+    Request RequestFault {
+        "status" Status {
+            status: u16 [400, 599] "HTTP status.",
+            retry_after: Option<u32> [0, 4_294_967_295] "Value of the header `Retry-After`, in seconds (default: no header).",
+        }: "The response has this status, with an error body in the vendor's format.";
+        "truncated_body" TruncatedBody: "The body ends in the middle, and the connection is closed.";
+        "html_page" HtmlPage: "The response is a web page with status 200, as a captive network sends it.";
+        "captive_portal" CaptivePortal: "The response is a redirect to a login page, as a captive network sends it.";
+        "empty_answer" EmptyAnswer: "The response has status 200 and no body.";
+        "slow_answer" SlowAnswer {
+            millis: u64 [0, 60_000] "Delay in milliseconds.",
+        }: "The response is delayed, in machine time.";
+        "slow_headers" SlowHeaders {
+            millis: u64 [1, 60_000] "Duration in milliseconds.",
+        }: "The response headers are sent in pieces over this time, in machine time.";
+        "overlong_body" OverlongBody: "The body is longer than the header `Content-Length` says.";
+        "wrong_length" WrongLength: "The value of the header `Content-Length` is not a number.";
+        "bad_chunk" BadChunk: "The body is chunked, and the second chunk has no length.";
+    }
+    Login LoginFault {
+        "early_expiry" EarlyExpiry {
+            seconds: u32 [0, 86_400] "Lifetime in seconds.",
+        }: "The Identity that a login returns expires early.";
+        "clock_skew" ClockSkew {
+            seconds: i64 [-31_536_000, 31_536_000] "Difference in seconds; negative if the clock is slow; not 0.",
+        }: "The clock of the server that issues the Identity is off.";
+        "bad_signature" BadSignature: "The signature that a login returns does not match its Identity.";
+        "evict_others" EvictOthers: "A login invalidates what earlier logins of the user returned.";
+    }
+    Token TokenFault {
+        "revoked" Revoked: "A valid token is refused, as after a revocation.";
+    }
+    Record RecordFault {
+        "relay_moved" RelayMoved: "The record of the hub names another relay. Together with `upgrade_refused` for the old host, the relay has moved.";
+    }
+    Upgrade UpgradeFault {
+        "no_pong" NoPong: "Pings on the WebSocket are not answered.";
+        "upgrade_refused" UpgradeRefused {
+            status: u16 [200, 599] "HTTP status: 200, or 400 to 599.",
+        }: "The WebSocket upgrade is refused with this status.";
+    }
+    Message MessageFault {
+        "close" Close {
+            code: u16 [1000, 4999] "Close code, except 1005, 1006 and 1015.",
+        }: "The WebSocket is closed with this code instead of sending the message. Reserved codes are allowed, as a broken server sends them.";
+        "abort" Abort: "The WebSocket connection ends without a close frame instead of sending the message.";
+        "drop_message" DropMessage: "The message is not sent.";
+        "duplicate_message" DuplicateMessage: "The message is sent twice.";
+        "reorder_message" ReorderMessage: "The message is sent after the next one.";
+        "binary_message" BinaryMessage: "The message is sent in a binary frame.";
+        "unsolicited_reply" UnsolicitedReply: "A reply to a request that was never sent precedes the message.";
+        "garbage_message" GarbageMessage: "A text that is not JSON precedes the message.";
+        "unknown_broadcast" UnknownBroadcast: "A broadcast with an unknown name precedes the message.";
+        "fragments" Fragments: "The message is sent in several frames.";
+        "invalid_utf8" InvalidUtf8: "A text frame with invalid UTF-8 replaces the message.";
+        "ping_flood" PingFlood {
+            count: u32 [1, 10_000] "Number of pings.",
+        }: "Pings precede the message.";
+        "broadcast_storm" BroadcastStorm {
+            count: u32 [1, 10_000] "Number of repetitions.",
+        }: "The message is repeated.";
+        "oversize" Oversize {
+            bytes: usize [1, 67_108_864] "Bytes of the message.",
+        }: "The message is padded with white space to this length.";
+        "unknown_member" UnknownMember: "Unknown members are added to the message.";
+        "unknown_token" UnknownToken: "Categories, types and states in the message are replaced by unknown values.";
+        "wrong_serial" WrongSerial: "Serials in the message are replaced by those of another hub.";
+        "stale_broadcast" StaleBroadcast: "An outdated broadcast about the same item precedes the message.";
+        "null_lists" NullLists: "Lists in the message are null, as the service sometimes sends empty ones.";
+        "late_message" LateMessage {
+            millis: u64 [0, 60_000] "Delay in milliseconds.",
+        }: "The message and all later ones are delayed, in machine time.";
+    }
+    Call CallFault {
+        "rpc_error" RpcError {
+            code: i64 [i64::MIN, i64::MAX] "Error code.",
+            data: String [0, 256] "Error identifier; the bounds are its length in bytes.",
+        }: "The call to a hub is refused with this error and has no effect.";
+        "drop_reply" DropReply: "The call to a hub is executed, and its reply is not sent. Calls over HTTP are not affected.";
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -295,7 +340,9 @@ impl FaultKind {
             .find(|(parameter, value)| value.is_some_and(|value| !within(parameter, value)))
             .map(|(found, _)| found)
     }
+}
 
+impl ConnectionFault {
     /// Returns `true` if the fault is applicable only to connections with TLS.
     pub(crate) const fn is_of_tls(&self) -> bool {
         matches!(

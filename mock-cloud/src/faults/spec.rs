@@ -190,7 +190,7 @@ impl FaultSpec {
 
     /// Returns a hash that is equal for equal faults in every run.
     pub(crate) fn digest(&self) -> u64 {
-        let digest = Sha1::digest(serde_json::to_vec(self).unwrap_or_default());
+        let digest = Sha1::digest(ezlo_protocol::wire::to_bytes(self));
         digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 

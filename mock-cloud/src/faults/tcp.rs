@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use crate::core::rng::Random;
-use crate::faults::kinds::FaultKind;
+use crate::faults::kinds::ConnectionFault;
 
 /// Time after which a stalled or unresponsive connection is closed, in machine time.
 pub(crate) const UNRESPONSIVE_TIME: Duration = Duration::from_secs(600);
@@ -65,7 +65,7 @@ impl Latency {
 
 impl FaultyStream {
     /// Wraps `stream`. Faults that do not act on its bytes have no effect.
-    pub(crate) fn new(stream: TcpStream, fault: Option<&FaultKind>, seed: impl FnOnce() -> u64) -> Self {
+    pub(crate) fn new(stream: TcpStream, fault: Option<&ConnectionFault>, seed: impl FnOnce() -> u64) -> Self {
         let whole = Self {
             stream,
             left: None,
@@ -78,16 +78,16 @@ impl FaultyStream {
             may_go: false,
         };
         match fault {
-            Some(FaultKind::ResetAfter { bytes }) => Self { left: Some(*bytes), ..whole },
-            Some(FaultKind::StallAfter { bytes }) => Self { left: Some(*bytes), stalls: true, ..whole },
-            Some(FaultKind::SlowClose { millis }) => Self { closing: Duration::from_millis(*millis), ..whole },
-            Some(FaultKind::FragmentWrites { bytes }) => Self { piece: *bytes, ..whole },
-            Some(FaultKind::Latency { millis, jitter, deviation }) => {
+            Some(ConnectionFault::ResetAfter { bytes }) => Self { left: Some(*bytes), ..whole },
+            Some(ConnectionFault::StallAfter { bytes }) => Self { left: Some(*bytes), stalls: true, ..whole },
+            Some(ConnectionFault::SlowClose { millis }) => Self { closing: Duration::from_millis(*millis), ..whole },
+            Some(ConnectionFault::FragmentWrites { bytes }) => Self { piece: *bytes, ..whole },
+            Some(ConnectionFault::Latency { millis, jitter, deviation }) => {
                 let chance = (*jitter > 0 || *deviation > 0).then(|| Random::new(seed()));
                 let latency = Latency { millis: *millis, jitter: *jitter, deviation: *deviation, chance };
                 Self { latency: Some(Box::new(latency)), ..whole }
             }
-            Some(FaultKind::Bandwidth { bytes_per_second: rate }) => {
+            Some(ConnectionFault::Bandwidth { bytes_per_second: rate }) => {
                 // Ten writes per second: smooth, with few timers.
                 let piece = usize::try_from(*rate / 10).unwrap_or(usize::MAX).max(1);
                 Self {
@@ -96,7 +96,16 @@ impl FaultyStream {
                     ..whole
                 }
             }
-            _ => whole,
+            // These end the connection, or change the TLS handshake.
+            Some(
+                ConnectionFault::ResetOnAccept
+                | ConnectionFault::Unresponsive
+                | ConnectionFault::NoCommonCipher
+                | ConnectionFault::CertificateExpired
+                | ConnectionFault::CertificateWrongHost
+                | ConnectionFault::CertificateUnknownAuthority,
+            )
+            | None => whole,
         }
     }
 

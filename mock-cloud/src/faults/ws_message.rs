@@ -1,61 +1,102 @@
 //! Faults of WebSocket messages, as a conversion of a message to frames without I/O.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::faults::kinds::FaultKind;
+use crate::faults::kinds::MessageFault;
 
 /// Maximum number of frames of a fragmented message.
 const FRAGMENTS: usize = 3;
 
-/// Returns the frames that are sent for a message. The writer handles faults that end the connection, delay or reorder.
-pub(crate) fn frames(fault: Option<&FaultKind>, text: Utf8Bytes) -> Vec<Message> {
+/// The effect of a fault on a message.
+#[derive(Debug)]
+pub(crate) enum MessageEffect {
+    /// The connection is closed with this code.
+    Close(u16),
+    /// The connection ends without a close frame.
+    Abort,
+    /// The message is sent after the next one.
+    Hold(Utf8Bytes),
+    /// These frames are sent after the delay.
+    Send(Duration, Vec<Message>),
+}
+
+/// Returns the effect of a fault on a message. `stale` is an outdated broadcast about the same item.
+pub(crate) fn effect(fault: Option<&MessageFault>, text: Utf8Bytes, stale: Option<Utf8Bytes>) -> MessageEffect {
     let own = |text: &Utf8Bytes| Message::Text(text.clone());
-    let before =
-        |other: &'static str, text: Utf8Bytes| vec![Message::Text(Utf8Bytes::from_static(other)), Message::Text(text)];
-    match fault {
-        Some(FaultKind::DropMessage) => Vec::new(),
-        Some(FaultKind::DuplicateMessage) => vec![own(&text), own(&text)],
-        Some(FaultKind::BinaryMessage) => vec![Message::Binary(text.into())],
-        Some(FaultKind::UnsolicitedReply) => before(r#"{"id":"unknown-call","error":null,"result":{}}"#, text),
-        Some(FaultKind::GarbageMessage) => before("{\"id\": ", text),
-        Some(FaultKind::UnknownBroadcast) => before(
-            r#"{"id":"ui_broadcast","msg_subclass":"hub.unknown.event","msg_id":"0","result":{"new":[1]}}"#,
+    let before = |other: Utf8Bytes, text: Utf8Bytes| vec![Message::Text(other), Message::Text(text)];
+    let constant = Utf8Bytes::from_static;
+    let messages = match fault {
+        None => vec![own(&text)],
+        Some(MessageFault::Close { code }) => return MessageEffect::Close(*code),
+        Some(MessageFault::Abort) => return MessageEffect::Abort,
+        Some(MessageFault::ReorderMessage) => return MessageEffect::Hold(text),
+        Some(MessageFault::LateMessage { millis }) => {
+            return MessageEffect::Send(Duration::from_millis(*millis), vec![own(&text)]);
+        }
+        Some(MessageFault::StaleBroadcast) => match stale {
+            Some(stale) => before(stale, text),
+            None => vec![own(&text)],
+        },
+        Some(MessageFault::DropMessage) => Vec::new(),
+        Some(MessageFault::DuplicateMessage) => vec![own(&text), own(&text)],
+        Some(MessageFault::BinaryMessage) => vec![Message::Binary(text.into())],
+        Some(MessageFault::UnsolicitedReply) => {
+            before(constant(r#"{"id":"unknown-call","error":null,"result":{}}"#), text)
+        }
+        Some(MessageFault::GarbageMessage) => before(constant("{\"id\": "), text),
+        Some(MessageFault::UnknownBroadcast) => before(
+            constant(r#"{"id":"ui_broadcast","msg_subclass":"hub.unknown.event","msg_id":"0","result":{"new":[1]}}"#),
             text,
         ),
-        Some(FaultKind::Fragments) => fragments(&text),
-        Some(FaultKind::InvalidUtf8) => {
-            vec![Message::Frame(Frame::message(
-                Bytes::from_static(b"{\"id\":\"\xff\xfe\"}"),
-                OpCode::Data(Data::Text),
-                true,
-            ))]
+        Some(MessageFault::Fragments) => fragments(&text),
+        Some(MessageFault::InvalidUtf8) => {
+            let bytes = Bytes::from_static(b"{\"id\":\"\xff\xfe\"}");
+            vec![Message::Frame(Frame::message(bytes, OpCode::Data(Data::Text), true))]
         }
-        Some(FaultKind::PingFlood { count }) => {
+        Some(MessageFault::PingFlood { count }) => {
             let pings = (0..*count).map(|_| Message::Ping(Bytes::from_static(b"flood")));
             pings.chain([own(&text)]).collect()
         }
-        Some(FaultKind::BroadcastStorm { count }) => (0..=*count).map(|_| own(&text)).collect(),
-        Some(FaultKind::Oversize { bytes }) => vec![Message::Text(padded(&text, *bytes))],
-        Some(FaultKind::UnknownMember) => vec![Message::Text(changed(&text, with_member))],
-        Some(FaultKind::UnknownToken) => vec![Message::Text(changed(&text, with_unknown_tokens))],
-        Some(FaultKind::WrongSerial) => vec![Message::Text(changed(&text, with_wrong_serial))],
-        Some(FaultKind::NullLists) => vec![Message::Text(changed(&text, without_lists))],
-        _ => vec![own(&text)],
-    }
+        Some(MessageFault::BroadcastStorm { count }) => (0..=*count).map(|_| own(&text)).collect(),
+        Some(MessageFault::Oversize { bytes }) => vec![Message::Text(padded(&text, *bytes))],
+        Some(MessageFault::UnknownMember) => vec![Message::Text(changed(&text, with_member))],
+        Some(MessageFault::UnknownToken) => vec![Message::Text(changed(&text, with_unknown_tokens))],
+        Some(MessageFault::WrongSerial) => vec![Message::Text(changed(&text, with_wrong_serial))],
+        Some(MessageFault::NullLists) => vec![Message::Text(changed(&text, without_lists))],
+    };
+    MessageEffect::Send(Duration::ZERO, messages)
 }
 
 /// Returns `true` if the fault changes this message.
-pub(crate) fn can_change(fault: &FaultKind, text: &Utf8Bytes) -> bool {
+pub(crate) fn can_change(fault: &MessageFault, text: &Utf8Bytes) -> bool {
     let change: fn(&mut Value) = match fault {
-        FaultKind::UnknownMember => with_member,
-        FaultKind::UnknownToken => with_unknown_tokens,
-        FaultKind::WrongSerial => with_wrong_serial,
-        FaultKind::NullLists => without_lists,
-        _ => return true,
+        MessageFault::UnknownMember => with_member,
+        MessageFault::UnknownToken => with_unknown_tokens,
+        MessageFault::WrongSerial => with_wrong_serial,
+        MessageFault::NullLists => without_lists,
+        // The content of the message does not matter.
+        MessageFault::Close { .. }
+        | MessageFault::Abort
+        | MessageFault::DropMessage
+        | MessageFault::DuplicateMessage
+        | MessageFault::ReorderMessage
+        | MessageFault::BinaryMessage
+        | MessageFault::UnsolicitedReply
+        | MessageFault::GarbageMessage
+        | MessageFault::UnknownBroadcast
+        | MessageFault::Fragments
+        | MessageFault::InvalidUtf8
+        | MessageFault::PingFlood { .. }
+        | MessageFault::BroadcastStorm { .. }
+        | MessageFault::Oversize { .. }
+        | MessageFault::StaleBroadcast
+        | MessageFault::LateMessage { .. } => return true,
     };
     let before = serde_json::from_str::<Value>(text).unwrap_or_default();
     let mut after = before.get("result").cloned().unwrap_or_default();
@@ -165,14 +206,17 @@ fn without_lists(value: &mut Value) {
 mod tests {
     use super::*;
 
-    fn sent(fault: FaultKind, text: &'static str) -> Vec<Message> {
-        frames(Some(&fault), Utf8Bytes::from_static(text))
+    fn sent(fault: MessageFault, text: &'static str) -> Vec<Message> {
+        match effect(Some(&fault), Utf8Bytes::from_static(text), None) {
+            MessageEffect::Send(_, messages) => messages,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn fragments_join_to_the_message() {
         for text in ["{}", "x", r#"{"id":"é","result":{"name":"Küche"}}"#] {
-            let pieces = sent(FaultKind::Fragments, text);
+            let pieces = sent(MessageFault::Fragments, text);
             let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.clone().into_data().to_vec()).collect();
             assert_eq!(bytes, text.as_bytes());
             assert!(pieces.len() <= FRAGMENTS && !pieces.is_empty());
@@ -183,21 +227,23 @@ mod tests {
     fn faults_change_only_the_result_of_a_message() {
         let list = r#"{"id":1,"error":null,"result":{"devices":[{"_id":"a"}],"n":1}}"#;
         let text = |fault| sent(fault, list)[0].to_text().unwrap().to_owned();
-        assert_eq!(text(FaultKind::NullLists), r#"{"id":1,"error":null,"result":{"devices":null,"n":1}}"#);
-        let more: Value = serde_json::from_str(&text(FaultKind::UnknownMember)).unwrap();
+        assert_eq!(text(MessageFault::NullLists), r#"{"id":1,"error":null,"result":{"devices":null,"n":1}}"#);
+        let more: Value = serde_json::from_str(&text(MessageFault::UnknownMember)).unwrap();
         assert_eq!(
             (&more["result"]["unknownMember"]["new"][0], &more["result"]["devices"][0]["_id"]),
             (&json!(1), &json!("a"))
         );
         assert!(more["result"]["devices"][0]["unknownMember"].is_object());
-        for (fault, can) in [(FaultKind::NullLists, true), (FaultKind::WrongSerial, false), (FaultKind::Abort, true)] {
+        for (fault, can) in
+            [(MessageFault::NullLists, true), (MessageFault::WrongSerial, false), (MessageFault::Abort, true)]
+        {
             assert_eq!(can_change(&fault, &Utf8Bytes::from_static(list)), can, "{fault:?}");
         }
-        assert!(!can_change(&FaultKind::UnknownMember, &Utf8Bytes::from_static("no message")));
-        let long = text(FaultKind::Oversize { bytes: 5000 });
+        assert!(!can_change(&MessageFault::UnknownMember, &Utf8Bytes::from_static("no message")));
+        let long = text(MessageFault::Oversize { bytes: 5000 });
         assert!(long.len() == 5000 && serde_json::from_str::<Value>(&long).is_ok());
-        assert_eq!(sent(FaultKind::BroadcastStorm { count: 9 }, list).len(), 10);
-        assert_eq!(sent(FaultKind::PingFlood { count: 9 }, list).len(), 10);
-        assert!(String::from_utf8(sent(FaultKind::InvalidUtf8, list)[0].clone().into_data().to_vec()).is_err());
+        assert_eq!(sent(MessageFault::BroadcastStorm { count: 9 }, list).len(), 10);
+        assert_eq!(sent(MessageFault::PingFlood { count: 9 }, list).len(), 10);
+        assert!(String::from_utf8(sent(MessageFault::InvalidUtf8, list)[0].clone().into_data().to_vec()).is_err());
     }
 }

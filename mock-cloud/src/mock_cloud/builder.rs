@@ -1,6 +1,6 @@
 //! The settings of a simulated cloud, and its start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Assumptions, ClusterUrl, Config, Profile};
@@ -8,8 +8,9 @@ use crate::core::clock::Clock;
 #[cfg(feature = "cluster")]
 use crate::mock_cloud::clustered;
 use crate::mock_cloud::error::StartError;
-use crate::mock_cloud::persisted::OpenedState;
-use crate::mock_cloud::{MockCloud, write_certificate};
+#[cfg(feature = "state")]
+use crate::mock_cloud::persisted;
+use crate::mock_cloud::{MockCloud, context};
 use crate::server::context::CloudContext;
 use crate::tls::Authority;
 use crate::tls::names::TlsNames;
@@ -114,34 +115,43 @@ impl Builder {
     /// A dropped future stops everything that was started. The first process of a cluster must not be cancelled: without its
     /// initial state the other processes do not start.
     pub async fn start(self) -> Result<MockCloud, StartError> {
-        let Self { mut config, clock } = self;
+        let Self { config, clock } = self;
         config.check()?;
         let file = crate::worlds::load(&config.world)?;
         if let Some(url) = config.cluster.clone() {
             return Self::start_joined(config, file, clock, &url).await;
         }
-        let kept = config.state_dir.as_deref().map(|folder| OpenedState::open(folder, &file, &config)).transpose()?;
-        let clock = match &kept {
-            Some(kept) => kept.clock(clock),
-            None => clock.unwrap_or_else(Clock::real),
-        };
-        let names = TlsNames::new(config.bind, &config.tls_names);
-        let (authority, begun_ms) = match kept.as_ref().and_then(OpenedState::state) {
-            Some(before) => {
-                // Hubs without a row are derived from the seed of the first start.
-                config.seed = before.about.seed;
-                (Authority::restore(&before.authority, &clock, names)?, before.about.begun_ms)
+        let (world, origin) = match config.state_dir.clone() {
+            Some(folder) => Self::open_state(&folder, config, file, clock)?,
+            None => {
+                let clock = clock.unwrap_or_else(Clock::real);
+                let authority = Authority::new(&clock, TlsNames::new(config.bind, &config.tls_names))?;
+                let begun_ms = clock.now_ms();
+                let origin = context(config, file, authority, begun_ms)?;
+                (World::new(origin.world_config(clock)), origin)
             }
-            None => (Authority::new(&clock, names)?, clock.now_ms()),
-        };
-        let (folder, ca_path) = write_certificate(&config, authority.pem())?;
-        let origin =
-            Arc::new(CloudContext { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms });
-        let world = match kept {
-            Some(kept) => kept.resume(&origin, clock)?,
-            None => World::new(origin.world_config(clock)),
         };
         MockCloud::run(world, origin.config.ports, origin).await
+    }
+
+    #[cfg(feature = "state")]
+    fn open_state(
+        folder: &Path,
+        config: Config,
+        file: WorldFile,
+        clock: Option<Clock>,
+    ) -> Result<(Arc<World>, Arc<CloudContext>), StartError> {
+        persisted::open(folder, config, file, clock)
+    }
+
+    #[cfg(not(feature = "state"))]
+    fn open_state(
+        _: &Path,
+        _: Config,
+        _: WorldFile,
+        _: Option<Clock>,
+    ) -> Result<(Arc<World>, Arc<CloudContext>), StartError> {
+        Err(crate::StateError::Unsupported.into())
     }
 
     #[cfg(feature = "cluster")]

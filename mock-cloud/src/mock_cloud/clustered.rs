@@ -6,8 +6,8 @@ use crate::cluster::nats::Nats;
 use crate::config::{ClusterUrl, Config};
 use crate::core::clock::Clock;
 use crate::core::rng::Random;
+use crate::mock_cloud::context;
 use crate::mock_cloud::error::StartError;
-use crate::mock_cloud::write_certificate;
 use crate::persistence::writer::StateWriter;
 use crate::server::context::CloudContext;
 use crate::tls::Authority;
@@ -29,7 +29,7 @@ pub(crate) async fn join(
     let clock = clock.unwrap_or_else(Clock::real);
     if nats.is_first().await.map_err(|error| failed(&error))? {
         let names = TlsNames::new(config.bind, &config.tls_names);
-        let origin = origin(config, file, Authority::new(&clock, names)?, clock.now_ms())?;
+        let origin = context(config, file, Authority::new(&clock, names)?, clock.now_ms())?;
         let beginning = World::new(origin.world_config(clock.clone()));
         let rows = beginning.persisted_state(origin.about(), origin.authority.to_persisted()).rows();
         beginning.stop();
@@ -50,7 +50,7 @@ pub(crate) async fn join(
     // All processes sign with the same authority, so no process may replace it.
     let names = TlsNames::new(config.bind, &config.tls_names);
     let authority = Authority::restore_as_is(&state.authority, &clock, names)?;
-    let origin = origin(config, file, authority, state.about.begun_ms)?;
+    let origin = context(config, file, authority, state.about.begun_ms)?;
     state.snapshot.add_copies(&origin.file, origin.begun_ms);
     // The processes share the seed, so each draws from a seed of its own: ids and tokens never collide.
     let own = origin.config.seed ^ nats.node().wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -66,14 +66,4 @@ pub(crate) async fn join(
     }
     world.join(Arc::new(nats));
     Ok((world, origin))
-}
-
-fn origin(
-    config: Config,
-    file: WorldFile,
-    authority: Authority,
-    begun_ms: i64,
-) -> Result<Arc<CloudContext>, StartError> {
-    let (folder, ca_path) = write_certificate(&config, authority.pem())?;
-    Ok(Arc::new(CloudContext { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms }))
 }

@@ -37,12 +37,6 @@ pub enum StartError {
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl StartError {
-    pub(crate) fn mdns(error: mdns_sd::Error) -> Self {
-        Self::Mdns(Box::new(error))
-    }
-}
-
 impl From<TlsError> for StartError {
     fn from(error: TlsError) -> Self {
         Self::Tls(Box::new(error))

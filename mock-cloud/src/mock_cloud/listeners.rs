@@ -1,6 +1,7 @@
 //! Starts the listeners of a world and builds its ready line.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use ezlo_protocol::serial::Serial;
@@ -10,8 +11,8 @@ use crate::core::ready_line::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 use crate::mock_cloud::error::StartError;
 use crate::server;
 use crate::server::context::CloudContext;
-use crate::server::mdns::Announcer;
 use crate::server::shared::{ListenerKind, Shared};
+use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::Local;
 use ezlo_hub_sim::world_file::HubKind;
 
@@ -21,12 +22,45 @@ const HUBS_WITH_PORTS: usize = 16;
 /// Number of hubs in the ready line, in the order of the world file. The control API shows every hub.
 const MOST_READY: usize = 1000;
 
+/// An announcer of hubs on the local network. Dropping it withdraws the announcements.
+pub(crate) trait Announce: std::fmt::Debug + Send + Sync {
+    /// Returns a future that announces a hub at the given address while the hub is on its network.
+    fn announce(&self, hub: &HubActor, address: SocketAddr) -> Result<AnnounceTask, AnnounceError>;
+}
+
+/// The task that announces one hub.
+pub(crate) type AnnounceTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The reason for which hubs cannot be announced.
+pub(crate) type AnnounceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Starts the mDNS service of this process.
+#[cfg(feature = "mdns")]
+pub(crate) fn announcer() -> Result<Box<dyn Announce>, StartError> {
+    match crate::server::mdns::Announcer::new() {
+        Ok(announcer) => Ok(Box::new(announcer)),
+        Err(error) => Err(StartError::Mdns(error.into())),
+    }
+}
+
+/// Refuses to announce hubs.
+#[cfg(not(feature = "mdns"))]
+pub(crate) fn announcer() -> Result<Box<dyn Announce>, StartError> {
+    Err(StartError::Mdns("this build has no mDNS; enable the Cargo feature `mdns` of ezlo-mock-cloud".into()))
+}
+
+#[cfg(feature = "mdns")]
+impl Announce for crate::server::mdns::Announcer {
+    fn announce(&self, hub: &HubActor, address: SocketAddr) -> Result<AnnounceTask, AnnounceError> {
+        Ok(Box::pin(self.announce_hub(hub, address)?))
+    }
+}
+
 /// The listeners of one world.
 pub(crate) struct Listeners<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) origin: &'a CloudContext,
     pub(crate) ports: Ports,
-    pub(crate) announce: Option<&'a Announcer>,
+    pub(crate) announce: Option<&'a dyn Announce>,
 }
 
 impl Listeners<'_> {
@@ -102,7 +136,7 @@ impl Listeners<'_> {
             if cell.local != Local::None {
                 let address = self.listen(&name("local port"), port(ports.lan), lan())?;
                 if let Some(announcer) = self.announce {
-                    self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::mdns)?);
+                    self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::Mdns)?);
                 }
                 let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
                 ready.lan = Some(format!("{scheme}://{address}"));

@@ -1,5 +1,7 @@
 //! The start of a cloud with a state directory.
 
+use crate::mock_cloud::context;
+use crate::mock_cloud::error::StartError;
 use crate::mock_cloud::state_files::read_file;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,22 +14,47 @@ use crate::persistence::redb_store::StateFile;
 use crate::persistence::rows::RowKey;
 use crate::persistence::writer::StateWriter;
 use crate::server::context::CloudContext;
+use crate::tls::Authority;
+use crate::tls::names::TlsNames;
 use crate::world::persisted_state::PersistedState;
 use crate::world::{World, WorldConfig};
 use ezlo_hub_sim::world_file::WorldFile;
 
 /// A state directory that is being opened.
-pub(crate) struct OpenedState {
+struct OpenedState {
     folder: PathBuf,
     /// The existing state and its open file; `None` for a new state.
     before: Option<(StateFile, PersistedState)>,
+}
+
+/// Opens a state directory and continues its state, or creates the initial state of the world in it.
+pub(crate) fn open(
+    folder: &Path,
+    mut config: Config,
+    file: WorldFile,
+    clock: Option<Clock>,
+) -> Result<(Arc<World>, Arc<CloudContext>), StartError> {
+    let kept = OpenedState::open(folder, &file, &config)?;
+    let clock = kept.clock(clock);
+    let names = TlsNames::new(config.bind, &config.tls_names);
+    let (authority, begun_ms) = match kept.state() {
+        Some(before) => {
+            // Hubs without a row are derived from the seed of the first start.
+            config.seed = before.about.seed;
+            (Authority::restore(&before.authority, &clock, names)?, before.about.begun_ms)
+        }
+        None => (Authority::new(&clock, names)?, clock.now_ms()),
+    };
+    let origin = context(config, file, authority, begun_ms)?;
+    let world = kept.resume(&origin, clock)?;
+    Ok((world, origin))
 }
 
 /// Interval at which the time of a clock is persisted that differs from the machine's clock. A crash loses the time since then.
 const TIME_KEPT_EVERY: Duration = Duration::from_secs(1);
 
 impl OpenedState {
-    pub(crate) fn open(folder: &Path, world: &WorldFile, config: &Config) -> Result<Self, StateError> {
+    fn open(folder: &Path, world: &WorldFile, config: &Config) -> Result<Self, StateError> {
         let folder = folder.to_owned();
         if !StateFile::is_in(&folder) {
             return Ok(Self { folder, before: None });
@@ -45,12 +72,12 @@ impl OpenedState {
     }
 
     /// Returns the existing state.
-    pub(crate) fn state(&self) -> Option<&PersistedState> {
+    fn state(&self) -> Option<&PersistedState> {
         self.before.as_ref().map(|(_, state)| state)
     }
 
     /// Returns the clock of the world, moved to the persisted time if that is later. A given clock keeps its own speed.
-    pub(crate) fn clock(&self, given: Option<Clock>) -> Clock {
+    fn clock(&self, given: Option<Clock>) -> Clock {
         let is_own = given.is_none();
         let clock = given.unwrap_or_else(Clock::real);
         if let Some(state) = self.state() {
@@ -63,7 +90,7 @@ impl OpenedState {
     }
 
     /// Continues the existing state, or creates and persists the initial one. Every later change is persisted.
-    pub(crate) fn resume(self, origin: &CloudContext, clock: Clock) -> Result<Arc<World>, StateError> {
+    fn resume(self, origin: &CloudContext, clock: Clock) -> Result<Arc<World>, StateError> {
         let keeper = StateWriter::new();
         let world_config = WorldConfig { keeper: Some(Arc::clone(&keeper)), ..origin.world_config(clock) };
         let (world, file) = match self.before {

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
+    /// This build cannot persist state, because it lacks the Cargo feature `state`.
+    #[error("this build cannot persist state; enable the Cargo feature `state` of ezlo-mock-cloud")]
+    Unsupported,
     /// The operating system refused to read or write.
     #[error("cannot read or write the state in {}", path.display())]
     Io {

@@ -63,6 +63,7 @@ impl StateFile {
     }
 
     /// Creates the state of a directory atomically.
+    #[expect(clippy::incompatible_msrv, reason = "the feature `state` needs Rust 1.90 because of redb")]
     pub(crate) fn create(folder: &Path, rows: &[Row]) -> Result<Self, StateError> {
         let (path, beside) = (folder.join(FILE), folder.join(BESIDE));
         let io = |source| StateError::Io { path: path.clone(), source };

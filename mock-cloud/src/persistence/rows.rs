@@ -17,8 +17,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn new(key: impl Into<String>, value: &impl Serialize) -> Self {
-        // The values are JSON or types that always serialise to JSON.
-        Self { key: key.into(), value: serde_json::to_vec(value).ok() }
+        Self { key: key.into(), value: Some(ezlo_protocol::wire::to_bytes(value)) }
     }
 }
 

@@ -25,8 +25,8 @@ use serde_json::Value;
 use crate::server::http::fault_responses::apply_response_fault;
 use crate::server::http::world_routing::{RoutedWorld, acquire_account_lock, ensure_local, route_world};
 
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::RequestFault;
+use crate::faults::point::InjectionContext;
 use crate::journal::RequestRecord;
 use crate::journal::usage_report;
 use crate::server::control;
@@ -167,7 +167,7 @@ impl RequestContext<'_> {
         if let Some(reply) = fault.as_ref().and_then(replacement_response) {
             return reply;
         }
-        if let Some(FaultKind::SlowAnswer { millis }) = fault {
+        if let Some(RequestFault::SlowAnswer { millis }) = fault {
             tokio::time::sleep(Duration::from_millis(millis)).await;
         }
         match acquire_account_lock(self.shared, self.surface, request).await {
@@ -221,7 +221,7 @@ async fn read_whole(
 }
 
 /// Returns the fault that is due for a request.
-fn request_fault(shared: &Shared, surface: &ListenerKind, request: &Request) -> Option<FaultKind> {
+fn request_fault(shared: &Shared, surface: &ListenerKind, request: &Request) -> Option<RequestFault> {
     if !surface.has_faults() || !shared.world.faults.any_active() {
         return None;
     }
@@ -239,7 +239,7 @@ fn request_fault(shared: &Shared, surface: &ListenerKind, request: &Request) -> 
         params: Some(&params),
         ..InjectionContext::default()
     };
-    shared.world.fault(InjectionPoint::Request, &facts)
+    shared.world.fault(&facts)
 }
 
 /// Returns the serial of the hub that a path of the cloud ends with.

@@ -26,7 +26,7 @@ impl Announcer {
     }
 
     /// Returns a future that announces a hub at the given address while the hub is on its network.
-    pub(crate) fn announce(
+    pub(crate) fn announce_hub(
         &self,
         hub: &HubActor,
         address: SocketAddr,

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use crate::config::Assumptions;
 use crate::core::clock::Clock;
 use crate::faults::injector::{Decision, Faults};
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::PointFault;
+use crate::faults::point::InjectionContext;
 use crate::journal::Journal;
 use crate::journal::entry::EntryKind;
 use crate::persistence::writer::StateWriter;
@@ -46,23 +46,18 @@ impl HubEnv {
     }
 
     /// Returns the fault to inject, if any. Decisions by chance are recorded in the journal either way.
-    pub(crate) fn fault_if(
-        &self,
-        place: InjectionPoint,
-        facts: &InjectionContext<'_>,
-        can: impl Fn(&FaultKind) -> bool,
-    ) -> Option<FaultKind> {
-        let Decision { fired, skipped } = self.faults.decide(place, facts, can);
+    pub(crate) fn fault_if<F: PointFault>(&self, facts: &InjectionContext<'_>, can: impl Fn(&F) -> bool) -> Option<F> {
+        let Decision { fired, skipped } = self.faults.decide(facts, can);
         for (id, name, chance) in skipped {
             let content = serde_json::json!({"id": id, "chance": chance, "hub": facts.hub, "method": facts.method});
             self.journal.named(EntryKind::FaultSkipped, facts.connection, name, None, &content);
         }
-        let (id, fault) = fired?;
-        let mut content = serde_json::to_value(&fault).unwrap_or_default();
+        let (id, fault, kind) = fired?;
+        let mut content = ezlo_protocol::wire::to_value(&kind);
         content["id"] = id.into();
         content["hub"] = facts.hub.into();
         content["method"] = facts.method.into();
-        self.journal.named(EntryKind::Fault, facts.connection, fault.name(), None, &content);
+        self.journal.named(EntryKind::Fault, facts.connection, kind.name(), None, &content);
         Some(fault)
     }
 }

@@ -18,8 +18,7 @@ pub(crate) fn write(state: &PersistedState) -> String {
             }
         }
     }
-    // A map with string keys can always be serialised.
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    let mut text = format!("{:#}", Value::Object(document));
     text.push('\n');
     text
 }

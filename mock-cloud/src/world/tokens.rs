@@ -211,7 +211,7 @@ fn text(user: &User, issue: &Issue<'_>) -> Vec<u8> {
     static PERMISSIONS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
     let short = issue.version == 2;
     let permissions = PERMISSIONS[usize::from(short)].get_or_init(|| permissions(short));
-    let mut text = serde_json::to_string(&document(user, issue)).unwrap_or_default();
+    let mut text = ezlo_protocol::wire::to_text(&document(user, issue));
     // The permissions follow the first two members, which are numbers and contain no comma.
     let after = text.match_indices(',').nth(1).map_or(text.len(), |(at, _)| at);
     text.insert_str(after, permissions);

@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/ezlo", &["ezlo-mms", "ezlo-relay", "ezlo-onboarding", "ezlo-protocol"]),
     ("crates/ezlo-testkit", &["ezlo-protocol"]),
     ("mock-cloud", &["ezlo-hub-sim", "ezlo-protocol"]),
+    ("crates/mock-cloud-cli", &["ezlo-mock-cloud", "ezlo-protocol"]),
 ];
 
 /// Packages without input and output. Their dependencies must not bring a runtime, sockets or clocks.
@@ -62,7 +63,6 @@ pub(crate) const LAYERS: &[&[&str]] = &[
     &["server"],
     &["evidence"],
     &["mock_cloud"],
-    &["cli"],
 ];
 
 pub(crate) fn check(faults: &mut Vec<String>) {

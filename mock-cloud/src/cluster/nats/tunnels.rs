@@ -95,7 +95,7 @@ impl Inner {
             RpcError::known("nma.ezlo.unavailable")
         };
         let incoming = self.subscribe(self.frames_of(&visit.conn_id)).await.map_err(|error| away(&error))?;
-        let request: Bytes = serde_json::to_vec(&OpenRequest { visit, from: self.node }).unwrap_or_default().into();
+        let request: Bytes = ezlo_protocol::wire::to_bytes(&OpenRequest { visit, from: self.node }).into();
         let asked = self.client.request(format!("{}.node.{node}.open", self.name), request);
         let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(|error| away(&error))?;
         let answer = answer.map_err(|error| away(&error))?;
@@ -216,7 +216,7 @@ impl Inner {
                 tokio::spawn(Arc::clone(&self).forward(visit.conn_id, from, tunnel.frames));
                 Bytes::new()
             }
-            Err(error) => serde_json::to_vec(&error).unwrap_or_default().into(),
+            Err(error) => ezlo_protocol::wire::to_bytes(&error).into(),
         };
         let _ = self.client.publish(reply, answer).await;
     }

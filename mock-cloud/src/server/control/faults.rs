@@ -26,8 +26,7 @@ pub(crate) fn catalogue(_: &Shared, _: &Request) -> Reply {
             "call": "POST /hubs/{serial}/setup-fault",
         })
     });
-    let all: Vec<Value> =
-        CATALOGUE.iter().map(|entry| serde_json::to_value(entry).unwrap_or_default()).chain(setup).collect();
+    let all: Vec<Value> = CATALOGUE.iter().map(ezlo_protocol::wire::to_value).chain(setup).collect();
     Reply::json(&all)
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn report(shared: &Shared, _: &Request) -> Reply {
 
 /// Writes an entry as one line of JSON, without a line feed.
 pub(crate) fn line(entry: &Entry) -> String {
-    serde_json::to_string(entry).unwrap_or_default()
+    ezlo_protocol::wire::to_text(entry)
 }
 
 #[derive(Deserialize)]

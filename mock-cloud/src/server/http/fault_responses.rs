@@ -8,7 +8,7 @@ use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use http_body_util::BodyExt as _;
 
 use crate::faults::http_raw::Raw;
-use crate::faults::kinds::FaultKind;
+use crate::faults::kinds::RequestFault;
 use crate::server::http::message::{Reply, full};
 use crate::server::shared::{ConnectionSlot, Shared};
 
@@ -20,49 +20,71 @@ const MORE: &str = "{\"and\": \"more\"}";
 const NO_LENGTH: &str = "many";
 
 /// Returns the response that replaces the one of the handler; `None` if the fault does not replace it.
-pub(crate) fn replacement_response(fault: &FaultKind) -> Option<Reply> {
+pub(crate) fn replacement_response(fault: &RequestFault) -> Option<Reply> {
     Some(match fault {
-        FaultKind::Status { status, retry_after } => {
+        RequestFault::Status { status, retry_after } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut reply = Reply::error(status, status.canonical_reason().unwrap_or("Failed"));
             reply.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
             reply
         }
-        FaultKind::HtmlPage => {
+        RequestFault::HtmlPage => {
             let page = "<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>";
             Reply::new(StatusCode::OK, "text/html", page)
         }
-        FaultKind::CaptivePortal => {
+        RequestFault::CaptivePortal => {
             let mut reply = Reply::new(StatusCode::FOUND, "text/html", "<html><body>Log in to go on</body></html>");
             reply.headers.insert(LOCATION, HeaderValue::from_static("http://login.portal.invalid/"));
             reply
         }
-        FaultKind::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
-        _ => return None,
+        RequestFault::EmptyAnswer => Reply::new(StatusCode::OK, "application/json", ""),
+        RequestFault::TruncatedBody
+        | RequestFault::SlowAnswer { .. }
+        | RequestFault::SlowHeaders { .. }
+        | RequestFault::OverlongBody
+        | RequestFault::WrongLength
+        | RequestFault::BadChunk => return None,
     })
 }
 
 /// Applies a fault to the bytes of a response.
 pub(crate) async fn apply_response_fault(
-    fault: &FaultKind,
+    fault: &RequestFault,
     shared: &Shared,
     exchange: &ConnectionSlot,
     answer: Reply,
 ) -> Reply {
-    match fault {
-        FaultKind::TruncatedBody => answer.truncated().await,
-        FaultKind::SlowHeaders { .. } | FaultKind::OverlongBody | FaultKind::WrongLength | FaultKind::BadChunk => {
-            let (raw, reply) = raw_response(fault, answer, shared).await;
-            exchange.tamper.answer(raw);
-            reply
+    let change: fn(Head<'_>, &Bytes) -> Vec<Piece> = match fault {
+        RequestFault::TruncatedBody => return answer.truncated().await,
+        RequestFault::SlowHeaders { millis } => {
+            let millis = *millis;
+            return raw_response(shared, exchange, answer, |head, body| slowly(&head, millis, body)).await;
         }
-        // The other faults act before the handler or replace its response.
-        _ => answer,
-    }
+        RequestFault::BadChunk => bad_chunk,
+        RequestFault::WrongLength => wrong_length,
+        RequestFault::OverlongBody => overlong_body,
+        // They replace the response, or act before the handler.
+        RequestFault::Status { .. }
+        | RequestFault::HtmlPage
+        | RequestFault::CaptivePortal
+        | RequestFault::EmptyAnswer
+        | RequestFault::SlowAnswer { .. } => return answer,
+    };
+    raw_response(shared, exchange, answer, |head, body| change(&head, body)).await
 }
 
-/// Returns the bytes of a response with the fault, and the response itself for hyper.
-async fn raw_response(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw, Reply) {
+/// The text of a response head without `content-length` and without its end.
+type Head<'a> = &'a str;
+/// Bytes of a response, after a delay.
+type Piece = (Duration, Bytes);
+
+/// Sends the bytes that `change` makes of the head and the body, instead of the response.
+async fn raw_response(
+    shared: &Shared,
+    exchange: &ConnectionSlot,
+    reply: Reply,
+    change: impl FnOnce(String, &Bytes) -> Vec<Piece>,
+) -> Reply {
     let Reply { status, headers, body } = reply;
     // An endless body is not collected.
     let body = match hyper::body::Body::size_hint(&body).exact() {
@@ -75,37 +97,37 @@ async fn raw_response(fault: &FaultKind, reply: Reply, shared: &Shared) -> (Raw,
     }
     let date = shared.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT");
     head.push_str(&format!("date: {date}\r\n"));
-    let now = |text: String| (Duration::ZERO, Bytes::from(text));
-    let pieces = match fault {
-        FaultKind::SlowHeaders { millis } => {
-            slowly(&format!("{head}content-length: {}\r\n\r\n", body.len()), *millis, &body)
-        }
-        FaultKind::BadChunk => {
-            let (first, second) = body.split_at(body.len() / 2);
-            let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
-            vec![now(format!(
-                "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{}\r\nno length\r\n{}\r\n0\r\n\r\n",
-                first.len(),
-                text(first),
-                text(second)
-            ))]
-        }
-        FaultKind::WrongLength => {
-            vec![now(format!("{head}content-length: {NO_LENGTH}\r\n\r\n")), (Duration::ZERO, body.clone())]
-        }
-        FaultKind::OverlongBody => vec![
-            now(format!("{head}content-length: {}\r\n\r\n", body.len())),
-            (Duration::ZERO, body.clone()),
-            now(MORE.into()),
-        ],
-        // The other faults do not change the bytes.
-        _ => vec![now(format!("{head}content-length: {}\r\n\r\n", body.len())), (Duration::ZERO, body.clone())],
-    };
-    (Raw { pieces }, Reply { status, headers, body: full(body) })
+    exchange.tamper.answer(Raw { pieces: change(head, &body) });
+    Reply { status, headers, body: full(body) }
+}
+
+fn now(text: String) -> Piece {
+    (Duration::ZERO, Bytes::from(text))
+}
+
+fn bad_chunk(head: Head<'_>, body: &Bytes) -> Vec<Piece> {
+    let (first, second) = body.split_at(body.len() / 2);
+    let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
+    vec![now(format!(
+        "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{}\r\nno length\r\n{}\r\n0\r\n\r\n",
+        first.len(),
+        text(first),
+        text(second)
+    ))]
+}
+
+fn wrong_length(head: Head<'_>, body: &Bytes) -> Vec<Piece> {
+    vec![now(format!("{head}content-length: {NO_LENGTH}\r\n\r\n")), (Duration::ZERO, body.clone())]
+}
+
+fn overlong_body(head: Head<'_>, body: &Bytes) -> Vec<Piece> {
+    let length = body.len();
+    vec![now(format!("{head}content-length: {length}\r\n\r\n")), (Duration::ZERO, body.clone()), now(MORE.into())]
 }
 
 /// Splits a response head into delayed pieces.
-fn slowly(head: &str, millis: u64, body: &Bytes) -> Vec<(Duration, Bytes)> {
+fn slowly(head: Head<'_>, millis: u64, body: &Bytes) -> Vec<Piece> {
+    let head = format!("{head}content-length: {}\r\n\r\n", body.len());
     let pause = Duration::from_millis(millis) / u32::try_from(PIECES).unwrap_or(1);
     let length = head.len().div_ceil(PIECES).max(1);
     let pieces = head.as_bytes().chunks(length).map(|piece| (pause, Bytes::copy_from_slice(piece)));

@@ -119,7 +119,7 @@ impl Reply {
     }
 
     pub(crate) fn json(document: &impl Serialize) -> Self {
-        Self::json_text(serde_json::to_vec(document).unwrap_or_default())
+        Self::json_text(ezlo_protocol::wire::to_bytes(document))
     }
 
     /// Returns a JSON reply with a serialised document.

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::faults::kinds::FaultKind;
+use crate::faults::kinds::CallFault;
 use crate::faults::point::INJECTED;
 use crate::journal::usage_report;
 use crate::server::http::message::{Reply, Request};
@@ -126,10 +126,10 @@ fn posted(world: &Arc<World>, hub: &Arc<HubActor>, body: &[u8]) -> Reply {
 /// Runs a call and returns its reply as on the local WebSocket. The status is 500 for an error; its body is inferred.
 fn called(_world: &Arc<World>, hub: &Arc<HubActor>, envelope: &Envelope<'_>) -> Reply {
     // `drop_reply` has no effect on HTTP; the fault `unresponsive` simulates a missing HTTP response.
-    let can = |fault: &FaultKind| *fault != FaultKind::DropReply;
+    let can = |fault: &CallFault| *fault != CallFault::DropReply;
     let outcome = match hub.call_fault(envelope, "lan", "", String::new, can) {
-        Some(FaultKind::RpcError { code, data }) => Err(RpcError::new(code, &data, INJECTED)),
-        _ => hub.call(envelope, |_| ()),
+        Some(CallFault::RpcError { code, data }) => Err(RpcError::new(code, &data, INJECTED)),
+        Some(CallFault::DropReply) | None => hub.call(envelope, |_| ()),
     };
     let status = if outcome.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
     Reply::new(status, "application/json", hub.reply_text(envelope, &outcome, ReplyRoute::Local))
@@ -279,12 +279,12 @@ impl LocalSession {
         } else if self.may_call() || method == InfoGet::NAME && !hub.family.login_is_global {
             // `hub.call` passes the outcome to `reply`, so the returned one is not needed.
             let _ = match hub.call_fault(&envelope, "lan", &link.conn_id, String::new, |_| true) {
-                Some(FaultKind::RpcError { code, data }) => {
+                Some(CallFault::RpcError { code, data }) => {
                     reply(&Err(RpcError::new(code, &data, INJECTED)));
                     return;
                 }
-                Some(FaultKind::DropReply) => hub.call(&envelope, |_| ()),
-                _ => hub.call(&envelope, reply),
+                Some(CallFault::DropReply) => hub.call(&envelope, |_| ()),
+                None => hub.call(&envelope, reply),
             };
         } else {
             // The reply of a Linux hub is not public. EzloPi's firmware replies "Bad request" (EzloPi).

@@ -30,7 +30,7 @@ fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller
 pub(crate) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
     match own_account(world, request, parts[0]) {
         Ok(caller) => {
-            let write = |account: &_| serde_json::to_vec(&with_servers(account, &request.host)).unwrap_or_default();
+            let write = |account: &_| ezlo_protocol::wire::to_bytes(&with_servers(account, &request.host));
             match world.accounts().account_text(caller.account, &request.host.authority, write) {
                 Some(text) => Reply::json_text(text),
                 None => Reply::not_found(),

@@ -5,8 +5,8 @@ use ezlo_protocol::secret::Password;
 use http::StatusCode;
 
 use crate::config::Profile;
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::LoginFault;
+use crate::faults::point::InjectionContext;
 use crate::server::credentials::{pair, unauthorized};
 use crate::server::http::message::{Host, Reply, Request, pairs};
 use crate::world::World;
@@ -76,13 +76,18 @@ pub(crate) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
 }
 
 /// Records a login. Returns its number, and the due fault among those that `can` accepts.
-fn log_in(world: &World, user: &User, request: &Request, can: impl Fn(&FaultKind) -> bool) -> (i64, Option<FaultKind>) {
+fn log_in(
+    world: &World,
+    user: &User,
+    request: &Request,
+    can: impl Fn(&LoginFault) -> bool,
+) -> (i64, Option<LoginFault>) {
     let seq = world.accounts().next_login();
     let (host, path) = (request.host.name(), request.path.as_str());
     let facts =
         InjectionContext { host: &host, path, user: &user.username, listener: "cloud", ..InjectionContext::default() };
-    let fault = world.fault_if(InjectionPoint::Login, &facts, can);
-    if fault == Some(FaultKind::EvictOthers) {
+    let fault = world.fault_if(&facts, can);
+    if fault == Some(LoginFault::EvictOthers) {
         world.accounts().evict(user, seq);
     }
     (seq, fault)
@@ -90,7 +95,7 @@ fn log_in(world: &World, user: &User, request: &Request, can: impl Fn(&FaultKind
 
 /// Records a login that issues no Identity and returns its number.
 pub(crate) fn login_number(world: &World, user: &User, request: &Request) -> i64 {
-    log_in(world, user, request, |fault| *fault == FaultKind::EvictOthers).0
+    log_in(world, user, request, |fault| *fault == LoginFault::EvictOthers).0
 }
 
 /// Records a login. Returns its Identity with the signature, and its number.
@@ -104,9 +109,9 @@ pub(crate) fn issue(
 ) -> (IdentityPair, i64) {
     let (seq, fault) = log_in(world, user, request, |_| true);
     let (skew, lifetime) = match fault {
-        Some(FaultKind::ClockSkew { seconds }) => (seconds, world.assumptions.identity_seconds),
-        Some(FaultKind::EarlyExpiry { seconds }) => (0, i64::from(seconds)),
-        _ => (0, world.assumptions.identity_seconds),
+        Some(LoginFault::ClockSkew { seconds }) => (seconds, world.assumptions.identity_seconds),
+        Some(LoginFault::EarlyExpiry { seconds }) => (0, i64::from(seconds)),
+        Some(LoginFault::BadSignature | LoginFault::EvictOthers) | None => (0, world.assumptions.identity_seconds),
     };
     let issue = Issue {
         now: world.clock.unix_seconds().saturating_add(skew),
@@ -118,7 +123,7 @@ pub(crate) fn issue(
         server: request.host.server("vera-us-oem-autha11.mios.com"),
     };
     let mut pair = world.tokens.issue_pair(user, &issue);
-    if fault == Some(FaultKind::BadSignature) {
+    if fault == Some(LoginFault::BadSignature) {
         // The signature of another Identity, issued one second later.
         pair.signature = world.tokens.issue_pair(user, &Issue { now: issue.now + 1, ..issue }).signature;
     }

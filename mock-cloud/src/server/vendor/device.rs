@@ -6,7 +6,8 @@ use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::{Field, Loose};
 use http::StatusCode;
 
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::RecordFault;
+use crate::faults::point::InjectionContext;
 use crate::server::credentials::{authenticate, unauthorized};
 use crate::server::http::message::world_number;
 use crate::server::http::message::{Host, Reply, Request};
@@ -84,8 +85,10 @@ fn ezlo_record(hub: &HubActor, world: &World, request: &Request, caller: &Caller
         listener: "cloud",
         ..InjectionContext::default()
     };
-    let has_moved = world.fault(InjectionPoint::Record, &facts).is_some();
-    let relay = if has_moved { moved(hub, host) } else { relay_url(hub, host) };
+    let relay = match world.fault(&facts) {
+        Some(RecordFault::RelayMoved) => moved(hub, host),
+        None => relay_url(hub, host),
+    };
     HubRecord {
         serial: Loose::text(hub.serial.clone()),
         mac: hub.mac.into(),

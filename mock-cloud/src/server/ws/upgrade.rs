@@ -11,8 +11,8 @@ use http::{Method, StatusCode};
 use hyper::body::Incoming;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::{RequestFault, UpgradeFault};
+use crate::faults::point::InjectionContext;
 use crate::server::http::message::Reply;
 use crate::server::hub_ports::lan::LocalSession;
 use crate::server::relay_session::RelaySession;
@@ -96,17 +96,17 @@ fn refused(
     };
     let is_endpoint =
         matches!((surface, facts.path), (ListenerKind::Cloud { .. }, "/" | "/nma") | (ListenerKind::Lan { .. }, "/"));
-    let can = |fault: &FaultKind| is_endpoint || *fault != FaultKind::NoPong;
-    match shared.world.fault_if(InjectionPoint::Upgrade, &facts, can) {
-        Some(FaultKind::NoPong) => Ok(true),
-        Some(FaultKind::UpgradeRefused { status }) => {
+    let can = |fault: &UpgradeFault| is_endpoint || *fault != UpgradeFault::NoPong;
+    match shared.world.fault_if(&facts, can) {
+        Some(UpgradeFault::NoPong) => Ok(true),
+        Some(UpgradeFault::UpgradeRefused { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Err(Reply::error(status, status.canonical_reason().unwrap_or("No")))
         }
         // An upgrade is also a request, so faults that replace a response apply as well.
-        _ => {
-            let can = |fault: &FaultKind| replacement_response(fault).is_some();
-            let replacement = shared.world.fault_if(InjectionPoint::Request, &facts, can);
+        None => {
+            let can = |fault: &RequestFault| replacement_response(fault).is_some();
+            let replacement = shared.world.fault_if(&facts, can);
             replacement.as_ref().and_then(replacement_response).map_or(Ok(false), Err)
         }
     }

@@ -1,6 +1,6 @@
 //! Sends messages on a WebSocket: batches of queued frames, messages with injected faults, and the closing handshake.
 
-use crate::faults::ws_message;
+use crate::faults::ws_message::{self, MessageEffect};
 use crate::journal::cause::with_cause;
 use crate::wire::frame_scan::name_of;
 use std::pin::Pin;
@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::MessageFault;
+use crate::faults::point::InjectionContext;
 use crate::server::ws::codec::Socket;
 use crate::server::ws::session::Session;
 use crate::server::ws::types::End;
@@ -112,28 +112,29 @@ pub(crate) async fn write_with_faults(
     let connection = session.connection();
     let facts =
         InjectionContext { method: &name, hub: &hub, listener, connection, user: &user, ..InjectionContext::default() };
-    let can = |fault: &FaultKind| match fault {
-        FaultKind::StaleBroadcast => session.stale_broadcast().is_some(),
+    let can = |fault: &MessageFault| match fault {
+        MessageFault::StaleBroadcast => session.stale_broadcast().is_some(),
         // Only one message can be delayed at a time.
-        FaultKind::ReorderMessage => late.is_none(),
+        MessageFault::ReorderMessage => late.is_none(),
         fault => ws_message::can_change(fault, &text),
     };
-    let fault = with_cause(Some(number), || world.fault_if(InjectionPoint::Message, &facts, can));
-    match fault {
-        Some(FaultKind::Close { code }) => return Some(End::Close(code, "injected fault")),
-        Some(FaultKind::Abort) => return Some(End::Lost),
-        Some(FaultKind::ReorderMessage) => {
+    let fault = with_cause(Some(number), || world.fault_if(&facts, can));
+    let stale = (fault == Some(MessageFault::StaleBroadcast)).then(|| session.stale_broadcast()).flatten();
+    let messages = match ws_message::effect(fault.as_ref(), text, stale) {
+        MessageEffect::Close(code) => return Some(End::Close(code, "injected fault")),
+        MessageEffect::Abort => return Some(End::Lost),
+        MessageEffect::Hold(text) => {
             *late = Some(text);
             return None;
         }
-        Some(FaultKind::LateMessage { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
-        _ => {}
-    }
-    let stale = (fault == Some(FaultKind::StaleBroadcast)).then(|| session.stale_broadcast()).flatten();
-    let mut messages: Vec<Message> = stale.map(Message::Text).into_iter().collect();
-    messages.extend(ws_message::frames(fault.as_ref(), text));
-    messages.extend(late.take().map(Message::Text));
-    for message in messages {
+        MessageEffect::Send(delay, messages) => {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            messages
+        }
+    };
+    for message in messages.into_iter().chain(late.take().map(Message::Text)) {
         if write(socket, message).await.is_err() {
             return Some(End::Lost);
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ezlo_protocol::rpc::{Envelope, RpcError};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::faults::kinds::FaultKind;
-use crate::faults::point::{InjectionContext, InjectionPoint};
+use crate::faults::kinds::CallFault;
+use crate::faults::point::InjectionContext;
 use crate::wire::frame_writer;
 use crate::wire::frame_writer::ReplyRoute;
 use crate::world::hub_actor::HubActor;
@@ -25,8 +25,8 @@ impl HubActor {
         listener: &str,
         connection: &str,
         user: impl FnOnce() -> String,
-        can: impl Fn(&FaultKind) -> bool,
-    ) -> Option<FaultKind> {
+        can: impl Fn(&CallFault) -> bool,
+    ) -> Option<CallFault> {
         if !self.env.faults.any_active() {
             return None;
         }
@@ -43,7 +43,7 @@ impl HubActor {
             params: params.as_ref(),
             ..InjectionContext::default()
         };
-        self.env.fault_if(InjectionPoint::Call, &facts, can)
+        self.env.fault_if(&facts, can)
     }
 
     /// Returns an outdated broadcast: the one that the most recent broadcast about the same item replaced. Recorded only while
@@ -93,15 +93,18 @@ impl HubActor {
         if !is_connected {
             return refuse("nma.ezlo.notconnected");
         }
-        let fault = self.call_fault(request, "cloud", &caller.conn_id, user, |_| true);
-        if let Some(FaultKind::RpcError { code, data }) = &fault {
-            let refused = Err(RpcError::new(*code, data, INJECTED));
-            caller.send(&self.reply_text(request, &refused, ReplyRoute::Relayed(&caller.conn_id)));
-            return;
-        }
+        let is_reply_dropped = match self.call_fault(request, "cloud", &caller.conn_id, user, |_| true) {
+            Some(CallFault::RpcError { code, data }) => {
+                let refused = Err(RpcError::new(code, &data, INJECTED));
+                caller.send(&self.reply_text(request, &refused, ReplyRoute::Relayed(&caller.conn_id)));
+                return;
+            }
+            Some(CallFault::DropReply) => true,
+            None => false,
+        };
         match controller {
             // The controller runs the call, and its reply reaches no connection.
-            Some(controller) if fault == Some(FaultKind::DropReply) => {
+            Some(controller) if is_reply_dropped => {
                 controller.send(&frame_writer::with_sender(request.sender.is_some(), text, NO_CONNECTION));
             }
             Some(controller) => {
@@ -111,7 +114,7 @@ impl HubActor {
             }
             None => {
                 let answer = |outcome: &Result<RawJson, RpcError>| {
-                    if fault == Some(FaultKind::DropReply) {
+                    if is_reply_dropped {
                         return;
                     }
                     caller.send(&self.reply_text(request, outcome, ReplyRoute::Relayed(&caller.conn_id)));

@@ -118,7 +118,7 @@ pub enum AnswerError {
         text: String,
     },
     /// A successful response has an unexpected shape.
-    #[error("response has an unexpected shape: {0}")]
+    #[error("response has an unexpected shape")]
     Decode(#[from] DecodeError),
 }
 

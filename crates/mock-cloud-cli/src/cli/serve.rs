@@ -52,8 +52,8 @@ pub(crate) struct Serve {
     /// Random seed (default: 1). The same seed and the same requests give the same ids and random decisions.
     #[arg(long)]
     seed: Option<u64>,
-    /// Behaviour profile (default: calm).
-    #[arg(long, value_enum)]
+    /// Behaviour profile: calm, strict or hostile (default: calm).
+    #[arg(long, value_name = "NAME", value_parser = profile)]
     profile: Option<Profile>,
     /// Persist the state in this directory (default: not persisted). Acknowledged changes survive a crash. The next start with
     /// the same directory continues with the state and the same certificate authority (ca.pem).
@@ -137,6 +137,13 @@ impl Drop for EndpointsFile<'_> {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(self.0);
     }
+}
+
+/// Reads the name of a profile.
+fn profile(name: &str) -> Result<Profile, String> {
+    let names = || Profile::ALL.iter().map(|profile| profile.as_str()).collect::<Vec<_>>().join(", ");
+    let known = Profile::ALL.iter().find(|profile| profile.as_str() == name);
+    known.copied().ok_or_else(|| format!("use one of {}", names()))
 }
 
 fn config(serve: &Serve) -> Result<Config, String> {

@@ -24,19 +24,7 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Returns the text of an error and of its causes, separated by colons.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let own = error.to_string();
-        if !text.ends_with(&own) {
-            text = format!("{text}: {own}");
-        }
-        cause = error.source();
-    }
-    text
-}
+pub(crate) use ezlo_protocol::error::with_causes;
 
 pub(crate) fn log_to_stderr(level: &str) {
     if let Ok(level) = level.parse::<tracing_subscriber::filter::LevelFilter>() {
