@@ -22,6 +22,8 @@ pub(crate) mod issuer;
 pub(crate) mod leaf;
 pub(crate) mod names;
 pub(crate) mod params;
+#[cfg(feature = "persisted-authority")]
+pub(crate) mod persisted;
 
 /// Start of the validity of an expired certificate, a day in 2001 (Unix seconds).
 const LONG_AGO: i64 = 1_000_000_000;
@@ -45,29 +47,6 @@ impl Authority {
         let pem = certificate.pem();
         let issuer = CertificateIssuer::new(issuer, certificate.der().clone(), names, clock.clone());
         Ok(Self { issuer: Arc::new(issuer), pem, is_replaced: false, configs: Mutex::default() })
-    }
-
-    /// Restores a persisted authority. Replaces it if strict clients refuse it, or if it does not permit all names.
-    pub(crate) fn restore(persisted: &PersistedAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
-        match issuer::defect(&persisted.certificate, &names, clock) {
-            None => Self::restore_as_is(persisted, clock, names),
-            Some(defect) => {
-                tracing::warn!(%defect, "replaced the persisted certificate authority; clients must trust the new ca.pem");
-                Ok(Self { is_replaced: true, ..Self::new(clock, names)? })
-            }
-        }
-    }
-
-    /// Restores an authority that other processes use as well. It is not checked, because it must not be replaced.
-    pub(crate) fn restore_as_is(
-        persisted: &PersistedAuthority,
-        clock: &Clock,
-        names: TlsNames,
-    ) -> Result<Self, TlsError> {
-        let (issuer, der) = issuer::from_pem(&persisted.certificate, &persisted.key)?;
-        let issuer = Arc::new(CertificateIssuer::new(issuer, der, names, clock.clone()));
-        let pem = persisted.certificate.clone();
-        Ok(Self { issuer, pem, is_replaced: false, configs: Mutex::default() })
     }
 
     pub(crate) fn to_persisted(&self) -> PersistedAuthority {
@@ -142,6 +121,32 @@ impl Authority {
             server(chain, &key)
         };
         self.cached(purpose, create).map(Some)
+    }
+}
+
+#[cfg(feature = "persisted-authority")]
+impl Authority {
+    /// Restores a persisted authority. Replaces it if strict clients refuse it, or if it does not permit all names.
+    pub(crate) fn restore(persisted: &PersistedAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
+        match persisted::defect(&persisted.certificate, &names, clock) {
+            None => Self::restore_as_is(persisted, clock, names),
+            Some(defect) => {
+                tracing::warn!(%defect, "replaced the persisted certificate authority; clients must trust the new ca.pem");
+                Ok(Self { is_replaced: true, ..Self::new(clock, names)? })
+            }
+        }
+    }
+
+    /// Restores an authority that other processes use as well. It is not checked, because it must not be replaced.
+    pub(crate) fn restore_as_is(
+        persisted: &PersistedAuthority,
+        clock: &Clock,
+        names: TlsNames,
+    ) -> Result<Self, TlsError> {
+        let (issuer, der) = persisted::from_pem(&persisted.certificate, &persisted.key)?;
+        let issuer = Arc::new(CertificateIssuer::new(issuer, der, names, clock.clone()));
+        let pem = persisted.certificate.clone();
+        Ok(Self { issuer, pem, is_replaced: false, configs: Mutex::default() })
     }
 }
 

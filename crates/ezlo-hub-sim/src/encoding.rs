@@ -1,42 +1,4 @@
-//! Text encodings of bytes, UUIDs and random number generators.
-
-/// Serialises a random number generator as its seed and position, for `#[serde(with = "...")]`.
-pub mod rng_state {
-    use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::SeedableRng;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Place {
-        /// The seed in hexadecimal.
-        seed: String,
-        /// The position in decimal, as text: JSON numbers do not represent every `u128` exactly.
-        at: String,
-    }
-
-    /// Serialises the generator.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the serialiser.
-    pub fn serialize<S: Serializer>(numbers: &ChaCha8Rng, serializer: S) -> Result<S::Ok, S::Error> {
-        Place { seed: super::hex(&numbers.get_seed()), at: numbers.get_word_pos().to_string() }.serialize(serializer)
-    }
-
-    /// Deserialises the generator.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the seed is not 64 hexadecimal digits or the position is not a decimal number.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChaCha8Rng, D::Error> {
-        let place = Place::deserialize(deserializer)?;
-        let seed =
-            super::bytes(&place.seed).ok_or_else(|| serde::de::Error::custom("a seed has 64 hexadecimal digits"))?;
-        let mut numbers = ChaCha8Rng::from_seed(seed);
-        numbers.set_word_pos(place.at.parse().map_err(serde::de::Error::custom)?);
-        Ok(numbers)
-    }
-}
+//! Text encodings of bytes and UUIDs.
 
 /// Returns bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {

@@ -2,27 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ezlo_hub_sim::encoding::{hex, rng_state, uuid};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use ezlo_hub_sim::SeededRng;
+use ezlo_hub_sim::encoding::{hex, uuid};
 
 /// A deterministic generator of random numbers, with the algorithm `ChaCha8`.
 ///
 /// The same seed yields the same numbers on every platform. The values are not secret.
-#[derive(Debug)]
-pub struct Random(Mutex<ChaCha8Rng>);
-
-impl serde::Serialize for Random {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        rng_state::serialize(&self.0.lock().unwrap_or_else(PoisonError::into_inner), serializer)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Random {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        rng_state::deserialize(deserializer).map(|numbers| Self(Mutex::new(numbers)))
-    }
-}
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Random(Mutex<SeededRng>);
 
 impl Clone for Random {
     /// Returns a generator that yields the same numbers as this one from now on.
@@ -34,7 +21,7 @@ impl Clone for Random {
 impl Random {
     /// Returns a generator with this seed.
     pub fn new(seed: u64) -> Self {
-        Self(Mutex::new(ChaCha8Rng::seed_from_u64(seed)))
+        Self(Mutex::new(SeededRng::new(seed)))
     }
 
     /// Copies the state of another generator.
@@ -45,7 +32,7 @@ impl Random {
 
     /// Fills `bytes` with random bytes.
     pub fn fill(&self, bytes: &mut [u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
     }
 
     /// Returns a random string of lower-case hexadecimal digits with length `digits`.

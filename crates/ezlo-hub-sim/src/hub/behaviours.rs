@@ -1,11 +1,10 @@
 //! Behaviours of a house: drifting temperatures, motion, doors, meters, batteries, outages and buttons. They depend only on the
 //! clock and the seed, and run only if `simulate_behaviours` is set.
 
+use crate::seeded_rng::SeededRng;
 use ezlo_protocol::hub::device::DeviceUpdate;
 use ezlo_protocol::hub::{DeviceId, ItemId};
 use jiff::Timestamp;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::json;
 
 use crate::context::{Context, Timer};
@@ -34,7 +33,7 @@ impl Hub {
                 self.behaviours.loads.insert(device.clone(), *watts);
             }
             if let Some(kind) = self.kind_of(file) {
-                let chance = ChaCha8Rng::from_seed(seed);
+                let chance = SeededRng::from_seed(seed);
                 self.behaviours.all.push(Behaviour { device, kind, chance });
             }
         }
@@ -226,7 +225,7 @@ impl Hub {
 }
 
 /// Returns a random waiting time of a Poisson process with this mean, in milliseconds: at least a second, at most a year.
-fn waiting_time(chance: &mut ChaCha8Rng, mean_ms: f64) -> f64 {
+fn waiting_time(chance: &mut SeededRng, mean_ms: f64) -> f64 {
     let share = (f64::from(chance.next_u32()) + 1.0) / (f64::from(u32::MAX) + 2.0);
     (-share.ln() * mean_ms).clamp(1000.0, 365.0 * DAY_MS)
 }

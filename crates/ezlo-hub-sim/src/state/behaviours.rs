@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::seeded_rng::SeededRng;
 use ezlo_protocol::hub::DeviceId;
-use rand_chacha::ChaCha8Rng;
 
 /// All behaviours of a house.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
@@ -25,8 +25,7 @@ pub(crate) struct Behaviour {
     pub(crate) device: DeviceId,
     pub(crate) kind: Kind,
     /// Random number generator of this behaviour alone, so that behaviours do not influence each other.
-    #[serde(with = "crate::encoding::rng_state")]
-    pub(crate) chance: ChaCha8Rng,
+    pub(crate) chance: SeededRng,
 }
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
