@@ -8,7 +8,9 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 
 /// The certificates that are accepted from the peer of a TLS connection.
 #[derive(Debug, Clone, Default)]
@@ -67,9 +69,12 @@ impl Trust {
 
 /// Returns true if the common name of the certificate is the serial and its hash is the pin, if there is one.
 fn is_hubs(certificate: &CertificateDer<'_>, serial: &Serial, pin: Option<[u8; 32]>) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
-    let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-    name == Some(serial.as_str()) && pin.is_none_or(|pin| pin == pin_of(certificate))
+    let Ok(parsed) = Certificate::from_der(certificate) else { return false };
+    let mut attributes = parsed.tbs_certificate().subject().iter();
+    let name = attributes.find(|attribute| attribute.oid == COMMON_NAME);
+    // A UTF-8 or printable string: the bytes of either are the text.
+    let is_serial = name.is_some_and(|name| name.value.value() == serial.as_str().as_bytes());
+    is_serial && pin.is_none_or(|pin| pin == pin_of(certificate))
 }
 
 /// Accepts the self-signed certificate of a hub by serial and pin. The signature of the handshake is verified as usual, so
