@@ -192,6 +192,9 @@ pub struct Assumptions {
     /// RTOS hubs send the id of a device as `id` instead of `_id` (default: false). One public client expects it
     /// (client-source).
     pub rtos_device_id: bool,
+    /// `hub.scene.changed` has the member `changed_by`, which names the method that changed the scene (default: true). Vendor
+    /// documents and firmware have it (vendor); a capture of 2021 lacks it.
+    pub scene_changed_by: bool,
     /// Lowest evidence level of replies that are sent; others are refused (default: none, nothing is refused). It restricts a
     /// test to documented behaviour. A setting of the simulator without evidence.
     pub min_evidence: Option<Evidence>,
@@ -215,6 +218,7 @@ impl Default for Assumptions {
             allow_external_scene_http: false,
             rtos_truncate_every_nth_reply: 0,
             rtos_device_id: false,
+            scene_changed_by: true,
             min_evidence: None,
         }
     }
@@ -233,6 +237,7 @@ impl Assumptions {
         hub.access_point_always_open = self.access_point_always_open;
         hub.simulate_behaviours = self.simulate_behaviours;
         hub.rtos_device_id = self.rtos_device_id;
+        hub.scene_changed_by = self.scene_changed_by;
         hub.min_evidence = self.min_evidence;
         hub
     }

@@ -25,7 +25,7 @@ async fn conditions_on_values_and_modes_start_scenes() {
                 .then(switch_mode("3")),
         )
         .await;
-    house.create(SceneBuilder::new("At night").when(mode_changed_to("3")).then(set_item(lamp.as_str(), false))).await;
+    house.create(SceneBuilder::new("At night").when(mode_changed_to(["3"])).then(set_item(lamp.as_str(), false))).await;
     let both = house.transcript("hub.item.value.set", json!({"_id": light, "value": true}), MINUTE).await;
     snapshot("scene_by_change_and_by_mode", &both);
 }
@@ -94,7 +94,7 @@ async fn scenes_that_trigger_each_other_end() {
 async fn mode_switch_starts_ninety_scenes() {
     let mut house = House::new().await;
     for number in 0..90 {
-        house.create(SceneBuilder::new(&format!("S{number}")).when(mode_changed_to("2"))).await;
+        house.create(SceneBuilder::new(&format!("S{number}")).when(mode_changed_to(["2"]))).await;
     }
     let lines = house.transcript("hub.modes.switch", json!({"modeId": "2"}), MINUTE).await;
     let runs = lines.iter().filter(|line| line.contains("scene.run.progress") && line.contains("finished")).count();

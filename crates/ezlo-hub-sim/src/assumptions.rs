@@ -26,6 +26,9 @@ pub struct HubAssumptions {
     pub simulate_behaviours: bool,
     /// RTOS hubs send the id of a device as `id` instead of `_id`, as one public client expects (default: false).
     pub rtos_device_id: bool,
+    /// `hub.scene.changed` has the member `changed_by`, as vendor documents and firmware say (default: true). A capture of 2021
+    /// lacks it.
+    pub scene_changed_by: bool,
     /// Lowest evidence level of methods that are answered; others are refused (default: `None`, all are answered).
     pub min_evidence: Option<Evidence>,
 }
@@ -42,6 +45,7 @@ impl Default for HubAssumptions {
             access_point_always_open: true,
             simulate_behaviours: false,
             rtos_device_id: false,
+            scene_changed_by: true,
             min_evidence: None,
         }
     }

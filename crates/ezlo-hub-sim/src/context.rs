@@ -1,6 +1,7 @@
 //! Input and output of the state machine: time and environment of a call, and its effects outside the hub.
 
 use ezlo_protocol::hub::SceneId;
+use ezlo_protocol::hub::scene::Scene;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -55,8 +56,8 @@ pub enum Timer {
 /// The entries of each list are in the order in which they occurred.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Broadcasts to all connected clients: name, such as `hub.item.updated`, and member `result` of the message.
-    pub broadcasts: Vec<(&'static str, RawJson)>,
+    /// Broadcasts to all connected clients.
+    pub broadcasts: Vec<HubBroadcast>,
     /// Timers to set, each with its delay in milliseconds from [`Context::now_ms`].
     pub timers: Vec<(u64, Timer)>,
     /// `Some(true)` if the hub has connected to the relay, `Some(false)` if it has disconnected, `None` if nothing changed.
@@ -65,6 +66,17 @@ pub struct Effects {
     pub drop_local: bool,
     /// HTTP requests that scenes send.
     pub http: Vec<HttpCall>,
+}
+
+/// A broadcast to all connected clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HubBroadcast {
+    /// Name, such as `hub.item.updated`.
+    pub name: &'static str,
+    /// Member `result` of the message.
+    pub content: RawJson,
+    /// Member `changed_by` of the message: the method that changed a scene.
+    pub changed_by: Option<&'static str>,
 }
 
 /// An HTTP request that a scene sends.
@@ -96,6 +108,8 @@ pub struct Context<'a> {
     pub(crate) work: SceneWork,
     /// Number of scene runs that are nested at this point.
     pub(crate) nested: usize,
+    /// Name of the method that is being called.
+    pub(crate) method: Option<&'static str>,
     /// Effects that the hub has caused so far.
     pub effects: Effects,
 }
@@ -110,6 +124,7 @@ impl<'a> Context<'a> {
             networks: &[],
             work: SceneWork::default(),
             nested: 0,
+            method: None,
             effects: Effects::default(),
         }
     }
@@ -124,7 +139,17 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn broadcast_raw(&mut self, name: &'static str, content: RawJson) {
-        self.effects.broadcasts.push((name, content));
+        self.effects.broadcasts.push(HubBroadcast { name, content, changed_by: None });
+    }
+
+    /// Broadcasts the change of a scene, with the method that caused it if a call did.
+    pub(crate) fn broadcast_scene_change(&mut self, scene: &Scene) {
+        let changed_by = self.method.filter(|_| self.assumptions.scene_changed_by);
+        self.effects.broadcasts.push(HubBroadcast {
+            name: "hub.scene.changed",
+            content: RawJson::of(scene),
+            changed_by,
+        });
     }
 
     pub(crate) fn later(&mut self, ms: u64, timer: Timer) {

@@ -50,6 +50,7 @@ mod properties;
 mod rooms;
 mod scene_engine;
 mod scene_run;
+mod scene_time;
 mod scenes;
 mod setup;
 mod wifi;
@@ -92,7 +93,7 @@ const MAX_FAVORITES: usize = 10_000;
 /// // A switch to the mode Away is broadcast at once and completed by a timer after 30 s.
 /// let mut context = Context::new(1_000, &assumptions);
 /// hub.call("hub.modes.switch", Some(r#"{"modeId": "2"}"#), &mut context)?;
-/// assert_eq!(context.effects.broadcasts[0].0, "hub.modes.switched");
+/// assert_eq!(context.effects.broadcasts[0].name, "hub.modes.switched");
 /// let (delay_ms, timer) = context.effects.timers.remove(0);
 /// assert_eq!(delay_ms, 30_000);
 ///
@@ -148,6 +149,9 @@ pub struct Hub {
     /// Work that caused the queued events, while [`Timer::Settle`] is pending.
     #[serde(default)]
     deferred: Option<SceneWork>,
+    /// Connection to the cloud after the last call or timer; `None` before the first one.
+    #[serde(default)]
+    cloud_known: Option<bool>,
     place: Place,
     location_state: ezlo_protocol::hub::info::LocationState,
     behaviours: Behaviours,
@@ -201,6 +205,7 @@ impl Hub {
             scene_generations: BTreeMap::new(),
             events: VecDeque::new(),
             deferred: None,
+            cloud_known: None,
             place: Place::default(),
             location_state: ezlo_protocol::hub::info::LocationState::Default,
             behaviours: Behaviours::default(),

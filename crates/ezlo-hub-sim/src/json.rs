@@ -12,10 +12,13 @@ use serde_json::Value;
 pub struct RawJson(Cow<'static, str>);
 
 impl RawJson {
-    /// Serialises a document. A document that cannot be serialised becomes `null`.
+    /// Serialises a document.
+    ///
+    /// # Panics
+    ///
+    /// If the type cannot be written as JSON, see [`ezlo_protocol::wire::to_text`]. No message of this workspace is such a type.
     pub fn of(document: &impl Serialize) -> Self {
-        // Outgoing messages consist of types that serialise without errors.
-        Self(serde_json::to_string(document).map_or(Cow::Borrowed("null"), Cow::Owned))
+        Self(Cow::Owned(ezlo_protocol::wire::to_text(document)))
     }
 
     /// Returns an object without members.

@@ -23,7 +23,7 @@ pub mod world_file;
 
 pub use answer::decode;
 pub use assumptions::HubAssumptions;
-pub use context::{Context, Effects, HttpCall, Timer};
+pub use context::{Context, Effects, HttpCall, HubBroadcast, Timer};
 pub use error::HubError;
 pub use family::{Family, Local};
 pub use from_dump::{DumpError, from_dump};
@@ -31,7 +31,7 @@ pub use hub::Hub;
 pub use hub::dispatch::SIMULATED_METHODS;
 pub use seeded_rng::SeededRng;
 pub use serial_range::{SerialRange, plain_number};
-pub use simulated_hub::{Reply, SimulatedHub};
+pub use simulated_hub::{Broadcast, Reply, SimulatedHub};
 pub use state::setup_fault::SetupFault;
 pub use state::wifi::{Wifi, WifiJoinError};
 pub use timers::{Timers, Waiting};

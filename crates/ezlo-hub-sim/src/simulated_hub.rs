@@ -6,7 +6,7 @@ use ezlo_protocol::rpc::RpcError;
 use serde_json::Value;
 
 use crate::assumptions::HubAssumptions;
-use crate::context::{Context, Effects};
+use crate::context::{Context, Effects, HubBroadcast};
 use crate::hub::Hub;
 use crate::timers::{Timers, Waiting};
 use crate::world_file::{HubFile, WifiFile, WorldFile};
@@ -129,7 +129,7 @@ impl SimulatedHub {
     }
 
     fn apply(&mut self, effects: Effects) {
-        for (name, content) in effects.broadcasts {
+        for HubBroadcast { name, content, .. } in effects.broadcasts {
             let content = serde_json::from_str(content.as_str()).unwrap_or_default();
             self.broadcasts.push(Broadcast { at_ms: self.now_ms, name, content });
         }

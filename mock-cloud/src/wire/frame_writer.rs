@@ -9,6 +9,7 @@ use ezlo_protocol::rpc::{Envelope, RpcError};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use ezlo_hub_sim::HubBroadcast;
 use ezlo_hub_sim::encoding::push_hex;
 use ezlo_hub_sim::json::{RawJson, push_text};
 
@@ -161,7 +162,8 @@ pub(crate) fn not_a_request(wanted: Option<Evidence>, text: &str, way: ReplyRout
 }
 
 /// Writes a broadcast. Room broadcasts of EzloPi hubs also have a `method`.
-pub(crate) fn broadcast(msg_id: &MessageId, name: &str, content: &str, method: Option<&str>) -> String {
+pub(crate) fn broadcast(msg_id: &MessageId, broadcast: &HubBroadcast, method: Option<&str>) -> String {
+    let (name, content) = (broadcast.name, broadcast.content.as_str());
     let mut text = String::with_capacity(content.len() + name.len() + ROOM);
     text.push_str(r#"{"id":"ui_broadcast""#);
     if let Some(method) = method {
@@ -180,6 +182,10 @@ pub(crate) fn broadcast(msg_id: &MessageId, name: &str, content: &str, method: O
     }
     text.push_str(r#","msg_subclass":"#);
     push_text(&mut text, name);
+    if let Some(changed_by) = broadcast.changed_by {
+        text.push_str(r#","changed_by":"#);
+        push_text(&mut text, changed_by);
+    }
     text.push_str(r#","result":"#);
     text.push_str(content);
     text.push('}');

@@ -33,7 +33,7 @@ use crate::world::outbound_http;
 use crate::world::outbox::{Link, LinkKind};
 use ezlo_hub_sim::json::{RawJson, is_too_deep};
 use ezlo_hub_sim::world_file::HubKind;
-use ezlo_hub_sim::{Context, Effects, Family, Hub, Local};
+use ezlo_hub_sim::{Context, Effects, Family, Hub, HubBroadcast, Local};
 use ezlo_hub_sim::{Timers, Waiting};
 
 pub(crate) mod hub_snapshot;
@@ -300,15 +300,14 @@ impl HubActor {
     fn apply(self: &Arc<Self>, state: &mut State, now_ms: i64, effects: Effects) {
         if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
             let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
-            let names = effects.broadcasts.iter().map(|(name, _)| *name).chain(presence);
+            let names = effects.broadcasts.iter().map(|broadcast| broadcast.name).chain(presence);
             self.env.journal.hub_changed(&self.serial, names);
         }
-        for (name, content) in &effects.broadcasts {
-            let method = self.family.method_on_room_broadcasts.then(|| room_method(name)).flatten();
-            let text =
-                frame_writer::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), name, content.as_str(), method);
-            if self.env.faults.any_active() && *name == "hub.item.updated" {
-                state.remember(content.as_str(), &text);
+        for broadcast in &effects.broadcasts {
+            let method = self.family.method_on_room_broadcasts.then(|| room_method(broadcast.name)).flatten();
+            let text = frame_writer::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), broadcast, method);
+            if self.env.faults.any_active() && broadcast.name == "hub.item.updated" {
+                state.remember(broadcast.content.as_str(), &text);
             }
             // The relay forwards broadcasts only while the hub is connected to it.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
@@ -388,7 +387,8 @@ impl HubActor {
     /// Sends the relay's broadcast that the hub has connected or disconnected (letter case and content: client-source).
     fn broadcast_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
-        let text = frame_writer::broadcast(&self.next_msg_id(0), HUB_STATE_CHANGED, &content.to_string(), None);
+        let broadcast = HubBroadcast { name: HUB_STATE_CHANGED, content: RawJson::of(&content), changed_by: None };
+        let text = frame_writer::broadcast(&self.next_msg_id(0), &broadcast, None);
         state.links.broadcast(|kind| kind == LinkKind::Relay, &text);
     }
 }

@@ -18,6 +18,7 @@ macro_rules! dispatch {
                 match name {
                     $( <m::$method as Method>::NAME => {
                         let params = decode::<<m::$method as Method>::Params>(params)?;
+                        context.method = Some(<m::$method as Method>::NAME);
                         let result: <m::$method as Method>::Output = self.$handler(params, context)?;
                         Ok(RawJson::of(&result))
                     } )*
@@ -152,6 +153,8 @@ impl Hub {
         {
             error.code = self.family.unknown_method.into();
         }
+        // Scenes that the call starts are not the call.
+        context.method = None;
         self.settle(context);
         outcome
     }

@@ -10,6 +10,7 @@ use crate::answer::{Answer, done, missing};
 use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::state::firmware::{Update, UpdateOf};
+use crate::state::scene_events::Event;
 
 /// Maximum length of a version name, in bytes.
 const MAX_VERSION: usize = 64;
@@ -65,7 +66,7 @@ impl Hub {
         }
     }
 
-    fn broadcast_update(&self, percent: i64, status: &str, context: &mut Context<'_>) {
+    fn broadcast_update(&mut self, percent: i64, status: &str, context: &mut Context<'_>) {
         let Some(update) = &self.firmware.update else { return };
         let progress = UpdateProgress {
             completed: Loose::number(percent).into(),
@@ -76,6 +77,15 @@ impl Hub {
             ..UpdateProgress::default()
         };
         context.broadcast(update.of.broadcast(), &progress);
+        if update.version.is_some() {
+            // The tokens of the condition isFirmwareUpdateState (pi).
+            let state = match status {
+                "process" => "updating",
+                "finished" => "done",
+                status => status,
+            };
+            self.events.push_back(Event::Firmware { state: state.to_owned() });
+        }
     }
 
     /// Returns the hub to native Vera firmware. It disconnects and does not return to this protocol (guide20:p60).

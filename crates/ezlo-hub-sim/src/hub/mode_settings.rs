@@ -2,7 +2,7 @@
 //! lists are inferred.
 
 use ezlo_protocol::hub::mode::{
-    EntryDelay, ModeChange, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ProtectButton,
+    EntryDelay, EntryDelayChange, ModeChange, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ProtectButton,
 };
 use ezlo_protocol::hub::{DeviceId, Empty, ModeId};
 use ezlo_protocol::rpc::RpcError;
@@ -21,6 +21,10 @@ const MAX_USERS: usize = 1_000;
 /// A list of devices of a mode: its storage and the names of its broadcasts.
 struct DeviceListing {
     list: fn(&mut ModeSettings) -> &mut Vec<DeviceId>,
+    /// The member of requests that the vendor's firmware reads (pi). The error for a request without devices names it.
+    member: &'static str,
+    /// A request without a mode concerns all modes.
+    in_all_modes: bool,
     added: &'static str,
     removed: &'static str,
     change: fn(&mut ModeChange, DeviceId),
@@ -28,24 +32,32 @@ struct DeviceListing {
 
 const DISARMED: DeviceListing = DeviceListing {
     list: |mode| &mut mode.disarmed,
+    member: "deviceId",
+    in_all_modes: false,
     added: "hub.modes.disarmed_devices.added",
     removed: "hub.modes.disarmed_devices.removed",
     change: |change, device| change.disarmed_device = device.into(),
 };
 const ALARMS_OFF: DeviceListing = DeviceListing {
     list: |mode| &mut mode.alarms_off,
+    member: "deviceId",
+    in_all_modes: false,
     added: "hub.modes.alarms_off.added",
     removed: "hub.modes.alarms_off.removed",
     change: |change, device| change.alarms_off_device = device.into(),
 };
 const CAMERAS_OFF: DeviceListing = DeviceListing {
     list: |mode| &mut mode.cameras_off,
+    member: "deviceId",
+    in_all_modes: false,
     added: "hub.modes.cameras_off.added",
     removed: "hub.modes.cameras_off.removed",
     change: |change, device| change.cameras_off_device = device.into(),
 };
 const BYPASS: DeviceListing = DeviceListing {
     list: |mode| &mut mode.bypass,
+    member: "deviceIds",
+    in_all_modes: false,
     added: "hub.modes.bypass_devices.added",
     removed: "hub.modes.bypass_devices.removed",
     change: |change, device| change.bypass_device = device.into(),
@@ -53,6 +65,8 @@ const BYPASS: DeviceListing = DeviceListing {
 
 const PROTECT: DeviceListing = DeviceListing {
     list: |mode| &mut mode.protect_devices,
+    member: "deviceIds",
+    in_all_modes: true,
     added: "hub.modes.protect.devices.added",
     removed: "hub.modes.protect.devices.removed",
     change: |change, device| change.protect_device = device.into(),
@@ -88,26 +102,42 @@ impl Hub {
         request: &ModeDevices,
         context: &mut Context<'_>,
     ) -> Answer<Empty> {
-        let at = self.mode_at(request.mode_id.get())?;
-        let devices = request.device_ids.get().ok_or_else(|| missing("deviceIds"))?;
+        // Protection concerns all modes unless the request names one (pi).
+        let modes = match request.mode_id.get() {
+            None if listing.in_all_modes => 0..self.modes.modes.len(),
+            mode => {
+                let at = self.mode_at(mode)?;
+                at..at + 1
+            }
+        };
+        let devices: Vec<DeviceId> =
+            request.device_ids.get().into_iter().flatten().chain(request.device_id.get()).cloned().collect();
+        if request.device_ids.get().is_none() && devices.is_empty() {
+            return Err(missing(listing.member));
+        }
         if devices.iter().any(|device| !self.devices.contains_key(device)) {
             return Err(not_found("ezlo.device.notfound"));
         }
         for device in devices {
-            let list = (listing.list)(&mut self.modes.modes[at]);
-            let known = list.iter().position(|known| known == device);
-            match (add, known) {
-                (true, None) => list.push(device.clone()),
-                (false, Some(known)) => {
-                    list.remove(known);
+            let mut is_changed = false;
+            for mode in &mut self.modes.modes[modes.clone()] {
+                let list = (listing.list)(mode);
+                let known = list.iter().position(|known| *known == device);
+                match (add, known) {
+                    (true, None) => list.push(device.clone()),
+                    (false, Some(known)) => drop(list.remove(known)),
+                    _ => continue,
                 }
-                _ => continue,
+                is_changed = true;
             }
-            let mut change = self.change_of(at);
-            (listing.change)(&mut change, device.clone());
-            context.broadcast(if add { listing.added } else { listing.removed }, &change);
+            if is_changed {
+                let mode_id = request.mode_id.clone();
+                let mut change = ModeChange { mode_id, ..ModeChange::default() };
+                (listing.change)(&mut change, device);
+                context.broadcast(if add { listing.added } else { listing.removed }, &change);
+            }
         }
-        if at == self.modes.current {
+        if modes.contains(&self.modes.current) {
             self.arm(context);
         }
         done()
@@ -184,7 +214,8 @@ impl Hub {
         set: fn(&mut ModeSettings, i64),
         tell: fn(&mut ModeChange, Field<Loose<i64>>),
     ) -> Answer<Empty> {
-        let said = [&request.delay, &request.switch_to_delay, &request.alarm_delay].into_iter().find_map(Field::get);
+        let members = [&request.delay, &request.switch_to_delay, &request.switch_to, &request.alarm_delay];
+        let said = members.into_iter().find_map(Field::get);
         let delay = *said.ok_or_else(|| missing("delay"))?.get();
         if !(0..=MAX_DELAY).contains(&delay) {
             return Err(RpcError::known("rpc.params.invalid"));
@@ -219,7 +250,7 @@ impl Hub {
     pub(crate) fn notifications_set(&mut self, request: ModeNotifications, context: &mut Context<'_>) -> Answer<Empty> {
         let at = self.mode_at(request.mode_id.get())?;
         let everybody = request.all.get().copied();
-        let users = request.user_ids.get().cloned();
+        let users = request.user_ids.get().or_else(|| request.user_id.get()).cloned();
         if everybody.is_none() && users.is_none() {
             return Err(missing("userIds"));
         }
@@ -272,15 +303,25 @@ impl Hub {
             *delay = said.unwrap_or(*delay);
         }
         self.entry_delays_decide();
-        context.broadcast("hub.modes.entry_delay.changed", &self.entry_delay());
+        self.broadcast_entry_delay(context);
         done()
     }
 
     pub(crate) fn entry_delay_reset(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
         self.modes.entry_delay = ENTRY_DELAYS;
         self.entry_delays_decide();
-        context.broadcast("hub.modes.entry_delay.changed", &self.entry_delay());
+        self.broadcast_entry_delay(context);
         done()
+    }
+
+    fn broadcast_entry_delay(&self, context: &mut Context<'_>) {
+        let timestamp = Loose::number(context.now_ms.div_euclid(1000));
+        let change = EntryDelayChange {
+            entry_delay: self.entry_delay().into(),
+            timestamp: timestamp.into(),
+            ..EntryDelayChange::default()
+        };
+        context.broadcast("hub.modes.entry_delay.changed", &change);
     }
 
     /// Clears the delays per mode. Older clients set those, newer clients the entry delays; the last setting counts (inferred).

@@ -216,7 +216,7 @@ mod tests {
                 .effects
                 .broadcasts
                 .iter()
-                .map(|(_, content)| content.value()["status"].as_str().unwrap().to_owned());
+                .map(|broadcast| broadcast.content.value()["status"].as_str().unwrap().to_owned());
             (answer, statuses.collect(), context.effects.timers)
         }
 

@@ -173,7 +173,7 @@ impl House {
         let mut context = Context::new(self.now_ms, &self.assumptions);
         act(&mut self.hub, &mut context);
         let listed = self.during.take().and_then(spec).map_or(&[][..], |spec| spec.broadcasts);
-        for (name, content) in &context.effects.broadcasts {
+        for crate::HubBroadcast { name, content, .. } in &context.effects.broadcasts {
             let known = listed.contains(name) || CONSEQUENCES.contains(name);
             assert!(known, "{name} is not in the table of methods");
             self.mirror.fold(name, &content.value());

@@ -7,17 +7,15 @@
 use std::collections::{HashMap, VecDeque};
 
 use ezlo_protocol::hub::item::Item;
-use ezlo_protocol::hub::scene::{BlockValue, Condition, Scene, SunTiming};
+use ezlo_protocol::hub::scene::{BlockValue, Condition, Scene, SceneState};
 use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::hub::{DeviceId, ItemId, SceneId};
-use jiff::civil::Time;
-use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 
 use crate::context::{Context, Timer};
 use crate::hub::Hub;
+use crate::hub::scene_time::{is_window, times};
 use crate::state::scene_events::{Event, Watched};
-use crate::sun;
 
 /// Maximum number of runs that the events of one call or timer start, so that scenes that trigger each other end.
 const MAX_CHAIN: usize = 128;
@@ -43,7 +41,11 @@ impl<'a> Pending<'a> {
                 Event::Device { device, armed, reachable } => {
                     pending.devices.entry(device).or_insert((*armed, *reachable));
                 }
-                Event::Mode { .. } | Event::Tick { .. } => {}
+                Event::Mode { .. }
+                | Event::Scene { .. }
+                | Event::Cloud { .. }
+                | Event::Firmware { .. }
+                | Event::Tick { .. } => {}
             }
         }
         pending
@@ -57,6 +59,7 @@ struct Moment<'a> {
     scene: &'a SceneId,
     event: &'a Event,
     after: bool,
+    now_ms: i64,
     /// Number of time conditions evaluated so far; their order identifies them.
     ticks: usize,
 }
@@ -87,11 +90,15 @@ impl Moment<'_> {
         own.or_else(|| self.pending.devices.get(device).copied()).or_else(now)
     }
 
-    /// Evaluates the next time condition.
-    fn tick(&mut self) -> bool {
+    /// Evaluates the next time condition: a moment holds only at its own event, a window from its start to its end.
+    fn time(&mut self, condition: &Condition) -> bool {
         self.ticks += 1;
         let due = matches!(self.event, Event::Tick { scene, tick } if scene == self.scene && *tick + 1 == self.ticks);
-        self.after && due
+        if is_window(condition) {
+            let is_before = due && !self.after;
+            return self.hub.is_within(condition, if is_before { self.now_ms - 1 } else { self.now_ms });
+        }
+        self.after && due && self.hub.is_on_day(condition, self.now_ms)
     }
 
     fn is_event_item(&self, item: &ItemId) -> bool {
@@ -150,10 +157,32 @@ impl Moment<'_> {
                 reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
                     && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
             }
-            Condition::Every(_) | Condition::At { .. } | Condition::Sun { .. } => self.tick(),
-            Condition::ModeChangedTo(mode) => self.after && matches!(self.event, Event::Mode { to, .. } if to == mode),
-            Condition::ModeChangedFrom(mode) => {
-                self.after && matches!(self.event, Event::Mode { from, .. } if from == mode)
+            Condition::Every(_)
+            | Condition::At(_)
+            | Condition::Once { .. }
+            | Condition::During { .. }
+            | Condition::Sun { .. } => self.time(condition),
+            Condition::ModeChangedTo(modes) => {
+                self.after && matches!(self.event, Event::Mode { to, .. } if modes.contains(to))
+            }
+            Condition::ModeChangedFrom(modes) => {
+                self.after && matches!(self.event, Event::Mode { from, .. } if modes.contains(from))
+            }
+            Condition::SceneIs { scene, state } => {
+                self.after
+                    && matches!(self.event, Event::Scene { scene: changed, state: now }
+                        if changed == scene && is_in_state(state, now))
+            }
+            Condition::CloudIs(connected) => {
+                let now = self.hub.wifi.at_relay();
+                let was = match self.event {
+                    Event::Cloud { connected } if !self.after => !connected,
+                    _ => now,
+                };
+                was == *connected
+            }
+            Condition::FirmwareIs(state) => {
+                self.after && matches!(self.event, Event::Firmware { state: now } if now == state)
             }
             Condition::All(all) => self.count(all) == all.len(),
             Condition::Any(any) => self.count(any) > 0,
@@ -176,6 +205,12 @@ impl Moment<'_> {
     }
 }
 
+/// Returns whether a scene that has reached `now` is in the wanted state.
+fn is_in_state(wanted: &SceneState, now: &SceneState) -> bool {
+    let is_result = !matches!(now, SceneState::Enabled | SceneState::Disabled);
+    wanted == now || *wanted == SceneState::AnyResult && is_result
+}
+
 /// Compares values as users expect: 1 equals 1.0, and the state of a button equals the whole press.
 fn same(wanted: &Value, value: &Value) -> bool {
     match (wanted, value) {
@@ -192,6 +227,7 @@ impl Hub {
     ///
     /// Events that remain at the bound are left to a timer, so that other calls and hubs need not wait for them.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+        self.note_cloud_state();
         let mut evaluations = 0;
         let size: usize = self.conditions.values().map(|watched| 2 * watched.size).sum();
         while let Some(event) = self.events.pop_front() {
@@ -200,7 +236,7 @@ impl Hub {
             if let Event::Tick { scene, tick } = &event {
                 self.set_tick(scene, *tick, context);
             }
-            for (scene, otherwise) in self.triggered(&event) {
+            for (scene, otherwise) in self.triggered(&event, context.now_ms) {
                 context.work.triggered += 1;
                 if context.work.triggered > MAX_CHAIN {
                     if context.work.triggered == MAX_CHAIN + 1 {
@@ -214,6 +250,15 @@ impl Hub {
                 self.defer_events(context);
                 return;
             }
+        }
+    }
+
+    /// Queues an event if the connection to the cloud has changed since the last call or timer.
+    fn note_cloud_state(&mut self) {
+        let connected = self.wifi.at_relay();
+        let known = self.cloud_known.replace(connected);
+        if known.is_some_and(|known| known != connected) {
+            self.events.push_back(Event::Cloud { connected });
         }
     }
 
@@ -239,7 +284,7 @@ impl Hub {
     }
 
     /// Returns the scenes that the event starts; `true` selects their `else` actions.
-    fn triggered(&self, event: &Event) -> Vec<(SceneId, bool)> {
+    fn triggered(&self, event: &Event, now_ms: i64) -> Vec<(SceneId, bool)> {
         let mode = self.modes.current_id();
         let active = |scene: &&Scene| {
             let modes = scene.house_modes.get();
@@ -247,15 +292,17 @@ impl Hub {
         };
         let scenes = self.scenes.values().filter(active);
         let pending = Pending::new(&self.events);
-        scenes.filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event, &pending)?))).collect()
+        scenes
+            .filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event, &pending, now_ms)?)))
+            .collect()
     }
 
     /// Returns whether the event starts the `else` actions of a scene; `None` if it does not start the scene.
-    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>) -> Option<bool> {
+    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>, now_ms: i64) -> Option<bool> {
         let id = scene.id.get()?;
         let conditions = &self.conditions.get(id)?.conditions;
         let look = |after| {
-            let mut moment = Moment { hub: self, pending, scene: id, event, after, ticks: 0 };
+            let mut moment = Moment { hub: self, pending, scene: id, event, after, now_ms, ticks: 0 };
             conditions.iter().map(|condition| moment.holds(condition)).collect::<Vec<_>>()
         };
         let (before, after) = (look(false), look(true));
@@ -300,7 +347,7 @@ impl Hub {
     /// No network traffic and no broadcasts. Leaves the new timers in the context. The older timers of these scenes have no
     /// effect from then on.
     pub fn watch_times_of_day(&mut self, context: &mut Context<'_>) {
-        let by_day = |condition: &&Condition| matches!(condition, Condition::At { .. } | Condition::Sun { .. });
+        let by_day = |condition: &&Condition| !matches!(condition, Condition::Every(_));
         let has = |conditions: &[Condition]| times(conditions).iter().any(by_day);
         let scenes = self.conditions.iter().filter(|(_, watched)| has(&watched.conditions));
         for id in scenes.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
@@ -337,61 +384,8 @@ impl Hub {
         }
     }
 
-    /// Returns the next time at which a time condition holds, in Unix milliseconds.
-    fn next_time(&self, condition: &Condition, now_ms: i64) -> Option<i64> {
-        match condition {
-            Condition::Every(interval) => {
-                let wait = i64::try_from(interval.seconds()).ok()?.checked_mul(1000)?;
-                now_ms.checked_add(wait)
-            }
-            Condition::At { time, weekdays } => {
-                let minute = i8::try_from(time.minute_of_day() % 60).ok()?;
-                let time = Time::new(i8::try_from(time.minute_of_day() / 60).ok()?, minute, 0, 0).ok()?;
-                self.next_clock_time(time, weekdays, now_ms)
-            }
-            Condition::Sun { event, timing, offset } => {
-                let offset = i64::from(offset.seconds()) * 1000;
-                let offset = match timing {
-                    SunTiming::Before => -offset,
-                    SunTiming::After => offset,
-                    _ => 0,
-                };
-                sun::next_ms(event, offset, now_ms, self.place.latitude, self.place.longitude)
-            }
-            _ => None,
-        }
-    }
-
-    fn next_clock_time(&self, time: Time, weekdays: &[u8], now_ms: i64) -> Option<i64> {
-        let zone = self.place.zone();
-        let now = Timestamp::from_millisecond(now_ms).ok()?.to_zoned_datetime(zone.clone());
-        let wanted = |day: jiff::civil::Date| {
-            let number = u8::try_from(day.weekday().to_monday_one_offset()).unwrap_or_default();
-            weekdays.is_empty() || weekdays.contains(&number)
-        };
-        (0..9).find_map(|ahead| {
-            let day = now.date().checked_add(i64::from(ahead).days()).ok()?;
-            let at = day.to_datetime(time).to_zoned_datetime(zone.clone()).ok()?.timestamp().as_millisecond();
-            (wanted(day) && at > now_ms).then_some(at)
-        })
-    }
-
     /// Returns the item of a device with this name.
     pub(crate) fn item_named(&self, device: &DeviceId, name: &str) -> Option<&Item> {
         self.items_of(device).find(|item| item.name.as_deref() == Some(name))
     }
-}
-
-/// Returns the time conditions among these and in their groups, in the order of evaluation.
-fn times(conditions: &[Condition]) -> Vec<&Condition> {
-    let mut found = Vec::new();
-    for condition in conditions {
-        match condition {
-            Condition::Every(_) | Condition::At { .. } | Condition::Sun { .. } => found.push(condition),
-            Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => found.extend(times(inner)),
-            Condition::Not(inner) => found.extend(times(std::slice::from_ref(inner))),
-            _ => {}
-        }
-    }
-    found
 }

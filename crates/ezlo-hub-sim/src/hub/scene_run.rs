@@ -10,6 +10,7 @@ use crate::answer::{Answer, done, not_found};
 use crate::context::{Context, HttpCall, Timer};
 use crate::hub::Hub;
 use crate::state::modes;
+use crate::state::scene_events::Event;
 use crate::state::scene_runs::Run;
 
 /// Maximum number of scenes that run at the same time; further starts are refused.
@@ -69,7 +70,7 @@ impl Hub {
     pub(crate) fn scene_step(&mut self, number: u64, context: &mut Context<'_>) {
         while let Some(mut run) = self.runs.running.remove(&number) {
             let Some(action) = run.actions.get(run.at).cloned() else {
-                run.broadcast(if run.failed { RunStatus::Failed } else { RunStatus::Finished }, context);
+                self.end_run(&run, if run.failed { RunStatus::Failed } else { RunStatus::Finished }, context);
                 return;
             };
             let restarts = self.runs.restarts;
@@ -85,6 +86,14 @@ impl Hub {
                 return;
             }
         }
+    }
+
+    /// Broadcasts the end of a run, which can start other scenes.
+    fn end_run(&mut self, run: &Run, status: RunStatus, context: &mut Context<'_>) {
+        // The tokens of the broadcast are those of the condition isSceneState.
+        let state = status.as_str().into();
+        run.broadcast(status, context);
+        self.events.push_back(Event::Scene { scene: run.scene.clone(), state });
     }
 
     /// Stops all runs of a scene. Their timers have no effect from then on.
@@ -108,7 +117,7 @@ impl Hub {
             self.runs.running.iter().filter(|(_, run)| run.scene == *scene).map(|(number, _)| *number).collect();
         for number in numbers {
             if let Some(run) = self.runs.running.remove(&number) {
-                run.broadcast(RunStatus::Stopped, context);
+                self.end_run(&run, RunStatus::Stopped, context);
             }
         }
     }

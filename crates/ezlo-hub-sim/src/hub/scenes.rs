@@ -3,7 +3,7 @@
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{
     Block, BlockList, BlockQuery, BlockSwitch, BlockValue, Scene, SceneEdit, SceneList, SceneModes, SceneName,
-    SceneRef, SceneRoom, SceneSwitch, SceneUser,
+    SceneRef, SceneRoom, SceneState, SceneSwitch, SceneUser,
 };
 use ezlo_protocol::hub::value::{Shape, ValueType};
 use ezlo_protocol::hub::{Empty, RoomId, SceneId};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::{Hub, MAX_SCENE_BYTES, MAX_SCENES};
+use crate::state::scene_events::Event;
 use crate::state::scene_work::encoded_len;
 
 /// Maximum number of users that one scene notifies.
@@ -43,7 +44,7 @@ impl Hub {
         let mut scene = request;
         scene.id = id.clone().into();
         fill(&mut scene);
-        broadcast_scene("hub.scene.added", &scene, context);
+        context.broadcast("hub.scene.added", &Scene { sync_notification: true.into(), ..scene.clone() });
         self.scenes.insert(id.clone(), scene);
         self.watch_scene(&id, context);
         done()
@@ -78,8 +79,16 @@ impl Hub {
         change: impl FnOnce(&mut Scene),
     ) -> Answer<Empty> {
         let stored = self.scenes.get_mut(id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        let (name, was_enabled) = (stored.name.clone(), stored.enabled.clone());
         change(stored);
-        broadcast_scene("hub.scene.changed", stored, context);
+        // The cloud is synchronised only when the name has changed (d22).
+        let broadcast = Scene { sync_notification: (stored.name != name).into(), ..stored.clone() };
+        let enabled = (stored.enabled != was_enabled).then(|| stored.enabled.get() != Some(&false));
+        context.broadcast_scene_change(&broadcast);
+        if let Some(enabled) = enabled {
+            let state = if enabled { SceneState::Enabled } else { SceneState::Disabled };
+            self.events.push_back(Event::Scene { scene: id.clone(), state });
+        }
         self.watch_scene(id, context);
         done()
     }
@@ -106,7 +115,7 @@ impl Hub {
 
     pub(crate) fn scene_user_add(&mut self, request: SceneUser, context: &mut Context<'_>) -> Answer<Empty> {
         let user = json!(request.user_id.into_option().ok_or_else(|| missing("userId"))?);
-        let id = scene_id(request.id, request.scene_id)?;
+        let id = scene_id(request.id, request.scene_id.or(request.notifications))?;
         self.change_scene(&id, context, |scene| {
             if let Some(users) = scene.user_notifications.get_mut()
                 && !users.contains(&user)
@@ -119,7 +128,7 @@ impl Hub {
 
     pub(crate) fn scene_user_remove(&mut self, request: SceneUser, context: &mut Context<'_>) -> Answer<Empty> {
         let user = json!(request.user_id.into_option().ok_or_else(|| missing("userId"))?);
-        let id = scene_id(request.id, request.scene_id)?;
+        let id = scene_id(request.id, request.scene_id.or(request.notifications))?;
         self.change_scene(&id, context, |scene| {
             if let Some(users) = scene.user_notifications.get_mut() {
                 users.retain(|known| *known != user);
@@ -146,7 +155,7 @@ impl Hub {
     }
 
     pub(crate) fn scene_modes_set(&mut self, request: SceneModes, context: &mut Context<'_>) -> Answer<Empty> {
-        let modes = request.house_modes.into_option().ok_or_else(|| missing("houseModes"))?;
+        let modes = request.house_modes.or(request.house_mode).into_option().ok_or_else(|| missing("houseModes"))?;
         if modes.iter().any(|mode| crate::state::modes::position(mode).is_none()) {
             return Err(RpcError::known("ezlo.house_mode.not.exist"));
         }
@@ -161,13 +170,16 @@ impl Hub {
         if !blocks.into_iter().any(|block| is_called(block, &block_id)) {
             return Err(not_found("generic.object.not.found"));
         }
-        self.change_scene(&scene_id, context, |scene| {
-            for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
-                for block in blocks.get_mut().into_iter().flatten().filter(|block| is_called(block, &block_id)) {
-                    block.enabled = enabled.into();
-                }
+        let scene = self.scenes.get_mut(&scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
+            for block in blocks.get_mut().into_iter().flatten().filter(|block| is_called(block, &block_id)) {
+                block.enabled = enabled.into();
             }
-        })
+        }
+        // The vendor's page and firmware broadcast `added` for this change (d22, pi).
+        context.broadcast("hub.scene.added", &Scene { sync_notification: false.into(), ..scene.clone() });
+        self.watch_scene(&scene_id, context);
+        done()
     }
 
     /// Returns block templates for the items of the given devices (guide20:p50-55).
@@ -309,8 +321,4 @@ pub(crate) fn fill(scene: &mut Scene) {
     if scene.house_modes.is_absent() {
         scene.house_modes = ["1", "2", "3", "4"].map(Into::into).to_vec().into();
     }
-}
-
-fn broadcast_scene(name: &'static str, scene: &Scene, context: &mut Context<'_>) {
-    context.broadcast(name, &Scene { sync_notification: true.into(), ..scene.clone() });
 }

@@ -1,6 +1,6 @@
 //! Events that start scenes, and the decoded conditions of scenes.
 
-use ezlo_protocol::hub::scene::{Block, Condition, Scene};
+use ezlo_protocol::hub::scene::{Block, Condition, Scene, SceneState};
 use ezlo_protocol::hub::{DeviceId, ItemId, ModeId, SceneId};
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -16,6 +16,12 @@ pub(crate) enum Event {
     Device { device: DeviceId, armed: Option<bool>, reachable: Option<bool> },
     /// The house mode has changed.
     Mode { from: ModeId, to: ModeId },
+    /// A run of a scene has ended, or the scene was enabled or disabled.
+    Scene { scene: SceneId, state: SceneState },
+    /// The hub has connected to the cloud or disconnected.
+    Cloud { connected: bool },
+    /// A firmware update has reached a state: `started`, `updating` or `done`.
+    Firmware { state: String },
     /// A time condition of a scene is due. `tick` is its position among the time conditions of the scene.
     Tick { scene: SceneId, tick: usize },
 }

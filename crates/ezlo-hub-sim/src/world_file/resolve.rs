@@ -79,7 +79,7 @@ impl ConditionFile {
                 let seconds = u32::try_from(file.offset.unsigned_abs()).ok()?;
                 sun(SunEvent::from(file.sun.as_str()), timing, HmsInterval::from_seconds(seconds))
             }
-            Self::Mode(file) => mode_changed_to(known_mode(&file.mode)?),
+            Self::Mode(file) => mode_changed_to([known_mode(&file.mode)?]),
             Self::All(file) => ezlo_protocol::hub::scene::all(group(&file.all)?),
             Self::Any(file) => ezlo_protocol::hub::scene::any(group(&file.any)?),
             Self::Not(file) => not(file.not.block(find)?),

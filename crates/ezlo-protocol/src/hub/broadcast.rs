@@ -9,7 +9,7 @@ use super::item::{Item, ItemRemoved, ItemUpdate};
 use super::login::HubStateChange;
 use super::maintenance::{Favorites, UpdateProgress, UserNotification};
 use super::method::{RoundTrip, round_trip};
-use super::mode::{EntryDelay, ModeAlarm, ModeChange, ModeSwitched, ProtectButton};
+use super::mode::{EntryDelayChange, ModeAlarm, ModeChange, ModeSwitched, ProtectButton};
 use super::network::{Network, ScanProgress};
 use super::room::{Room, RoomOrder, RoomRef};
 use super::scene::{Scene, SceneProgress, SceneRef};
@@ -160,7 +160,7 @@ broadcasts! {
     /// Emergencies of a device no longer raise an alarm in a mode.
     ModesProtectDevicesRemoved(ModeChange) = "hub.modes.protect.devices.removed", ClientSource "pi";
     /// The entry delays have changed (content inferred).
-    ModesEntryDelayChanged(EntryDelay) = "hub.modes.entry_delay.changed", ClientSource "pi";
+    ModesEntryDelayChanged(EntryDelayChange) = "hub.modes.entry_delay.changed", ClientSource "pi";
     /// A property of a mode has changed. On EzloPi, the current mode has changed.
     ModesChanged(ModeChange) = "hub.modes.changed", Vendor "guide20:p80";
     /// A phase of an alarm has started or ended.

@@ -190,9 +190,14 @@ wire! {
 
 wire! {
     /// Parameters of the `hub.modes.….add` and `….remove` methods.
+    ///
+    /// The lists of disarmed devices, silent alarms and cameras take one `deviceId`, bypass and protection take `deviceIds` (pi).
+    /// Hubs of this crate read both in all of them.
     ModeDevices {
-        /// Id of the mode.
+        /// Id of the mode; absent in `hub.modes.protect.devices.*`, which concerns all modes.
         mode_id: Field<ModeId> = "modeId",
+        /// Device to add or remove.
+        device_id: Field<DeviceId> = "deviceId",
         /// Devices to add or remove.
         device_ids: Field<Vec<DeviceId>> = "deviceIds",
     }
@@ -239,6 +244,42 @@ wire! {
 }
 
 wire! {
+    /// Content of `hub.modes.entry_delay.changed`.
+    ///
+    /// The vendor's firmware nests the delays (pi). The flat form of other sources is read, too: see [`EntryDelayChange::delays`].
+    EntryDelayChange {
+        /// Delays after the change.
+        entry_delay: Field<EntryDelay> = "entryDelay",
+        /// Time of the change in Unix seconds (unit inferred).
+        timestamp: Field<Loose<i64>> = "timestamp",
+        /// Normal delay in seconds, in the flat form.
+        normal: Field<Loose<i64>> = "normal",
+        /// Extended delay in seconds, in the flat form.
+        extended: Field<Loose<i64>> = "extended",
+        /// Long extended delay in seconds, in the flat form.
+        long_extended: Field<Loose<i64>> = "longExtended",
+        /// Delay of an instant alarm in seconds, in the flat form.
+        instant: Field<Loose<i64>> = "instant",
+    }
+}
+
+impl EntryDelayChange {
+    /// Returns the delays in either form.
+    pub fn delays(&self) -> EntryDelay {
+        match self.entry_delay.get() {
+            Some(delays) => delays.clone(),
+            None => EntryDelay {
+                normal: self.normal.clone(),
+                extended: self.extended.clone(),
+                long_extended: self.long_extended.clone(),
+                instant: self.instant.clone(),
+                ..EntryDelay::default()
+            },
+        }
+    }
+}
+
+wire! {
     /// The active alarm.
     Alarmed {
         /// Kind of alarm, such as `global`.
@@ -277,6 +318,8 @@ wire! {
         delay: Field<Loose<i64>> = "delay",
         /// Seconds from the request to the switch.
         switch_to_delay: Field<Loose<i64>> = "switchToDelay",
+        /// Seconds from the request to the switch (pi).
+        switch_to: Field<Loose<i64>> = "switchTo",
         /// Seconds from a trip to the alarm.
         alarm_delay: Field<Loose<i64>> = "alarmDelay",
     }
@@ -303,5 +346,7 @@ wire! {
         all: Field<bool> = "all",
         /// Users to notify.
         user_ids: Field<Vec<String>> = "userIds",
+        /// Users to notify, in the vendor's firmware (pi): a list in spite of its name.
+        user_id: Field<Vec<String>> = "userId",
     }
 }

@@ -9,14 +9,14 @@ mod vocabulary;
 
 pub use build::{
     SceneBuilder, all, any, button, daily_at, every, http_get, item_changed, item_compares, item_is, item_is_while,
-    mode_changed_from, mode_changed_to, not, run_scene, set_device_armed, set_item, sun, switch_mode, toggle_item,
-    weekly_at,
+    mode_changed_from, mode_changed_to, not, on_dates, run_scene, scene_is, set_device_armed, set_item, sun,
+    switch_mode, toggle_item, weekly_at,
 };
 pub use document::{
     Block, BlockField, BlockList, BlockMethod, BlockOptions, BlockQuery, BlockSwitch, Delay, RunStatus, Scene,
     SceneEdit, SceneList, SceneModes, SceneName, SceneProgress, SceneRef, SceneRoom, SceneRun, SceneSwitch, SceneUser,
 };
-pub use time::{HmsInterval, Interval, TimeError, TimeOfDay};
+pub use time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeError, TimeOfDay};
 pub use validate::{MAX_NAME, Problem};
-pub use view::{Action, BlockValue, Comparator, Condition, MAX_DEPTH, SunEvent, SunTiming};
+pub use view::{Action, BlockValue, Comparator, Condition, MAX_DEPTH, SceneState, SunEvent, SunRange, SunTiming};
 pub use vocabulary::{Argument, ArgumentKind, BLOCKS, BlockSpec, Place, block_spec};

@@ -33,6 +33,12 @@ impl<T> Field<T> {
         }
     }
 
+    /// Returns this member if it has a value, otherwise the other one.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self.get().is_some() { self } else { other }
+    }
+
     /// Converts the member into its value, or `None` if it is absent or `null`.
     pub fn into_option(self) -> Option<T> {
         match self {

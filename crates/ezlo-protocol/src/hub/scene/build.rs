@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::hub::scene::document::{Block, BlockField, BlockMethod, BlockOptions, Delay, Scene};
-use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
+use crate::hub::scene::time::{DateRule, HmsInterval, Interval, TimeOfDay};
 use crate::hub::scene::validate::{Problem, problems};
 use crate::hub::scene::view::BlockValue;
-use crate::hub::scene::view::{Comparator, SunEvent, SunTiming};
+use crate::hub::scene::view::{Comparator, SceneState, SunEvent, SunTiming};
 use crate::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
 use crate::wire;
 use crate::wire::{Extra, Field};
@@ -187,7 +187,7 @@ pub fn item_compares(id: impl Into<ItemId>, comparator: Comparator, value: impl 
 
 /// Creates the condition that a button was operated, such as `press_1_time`.
 pub fn button(id: impl Into<ItemId>, state: &str) -> Block {
-    when("isButtonState", [item(id), ("button_state", BlockValue::token(state))])
+    when("isButtonState", [item(id), ("value", BlockValue::token(state))])
 }
 
 /// Creates a periodic condition.
@@ -195,21 +195,31 @@ pub fn every(interval: Interval) -> Block {
     when("isInterval", [("interval", BlockValue::new("interval", interval.to_string()))])
 }
 
+/// Creates a condition for times and days, in the time zone of the hub.
+///
+/// All hubs since 2021 read lists; earlier ones may expect a single text in `time` (inferred).
+pub fn on_dates(rule: &DateRule) -> Block {
+    let times: Vec<Value> = rule.times.iter().map(|time| time.to_string().into()).collect();
+    let mut fields = vec![
+        ("type", BlockValue::new("string", rule.kind.as_str())),
+        ("time", BlockValue::new("24_hours_time_array", times)),
+    ];
+    for (name, numbers) in [("weekdays", &rule.weekdays), ("days", &rule.days), ("weeks", &rule.weeks)] {
+        if !numbers.is_empty() {
+            fields.push((name, BlockValue::new("int_array", numbers.clone())));
+        }
+    }
+    when("isDate", fields)
+}
+
 /// Creates a condition for a time of every day, in the time zone of the hub.
 pub fn daily_at(time: TimeOfDay) -> Block {
-    let time = BlockValue::new("24_hours_time", time.to_string());
-    when("isDate", [("type", BlockValue::new("string", "daily")), ("time", time)])
+    on_dates(&DateRule::daily([time]))
 }
 
 /// Creates a condition for a time on days of the week (1 = Monday), in the time zone of the hub.
 pub fn weekly_at(weekdays: impl IntoIterator<Item = u8>, time: TimeOfDay) -> Block {
-    let days: Vec<Value> = weekdays.into_iter().map(Value::from).collect();
-    let fields = [
-        ("type", BlockValue::new("string", "weekly")),
-        ("time", BlockValue::new("24_hours_time", time.to_string())),
-        ("weekdays", BlockValue::new("int_array", days)),
-    ];
-    when("isDate", fields)
+    on_dates(&DateRule::weekly(weekdays.into_iter().map(i64::from), [time]))
 }
 
 /// Creates a condition for a time relative to sunrise or sunset. The offset applies to `Before` and `After`.
@@ -227,14 +237,25 @@ pub fn sun(event: SunEvent, timing: SunTiming, offset: HmsInterval) -> Block {
     block
 }
 
-/// Creates the condition that the house has entered a mode.
-pub fn mode_changed_to(mode: impl Into<ModeId>) -> Block {
-    when("isHouseModeChangedTo", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
+fn mode_ids<M: Into<ModeId>>(modes: impl IntoIterator<Item = M>) -> BlockValue {
+    let ids: Vec<Value> = modes.into_iter().map(|mode| mode.into().as_str().into()).collect();
+    BlockValue::new("houseModeId_array", ids)
 }
 
-/// Creates the condition that the house has left a mode.
-pub fn mode_changed_from(mode: impl Into<ModeId>) -> Block {
-    when("isHouseModeChangedFrom", [("houseMode", id_value("houseModeId", mode.into().as_str()))])
+/// Creates the condition that the house has entered one of these modes.
+pub fn mode_changed_to<M: Into<ModeId>>(modes: impl IntoIterator<Item = M>) -> Block {
+    when("isHouseModeChangedTo", [("houseMode", mode_ids(modes))])
+}
+
+/// Creates the condition that the house has left one of these modes.
+pub fn mode_changed_from<M: Into<ModeId>>(modes: impl IntoIterator<Item = M>) -> Block {
+    when("isHouseModeChangedFrom", [("houseMode", mode_ids(modes))])
+}
+
+/// Creates the condition that a scene has ended in a way, or was enabled or disabled.
+pub fn scene_is(scene: impl Into<SceneId>, state: &SceneState) -> Block {
+    let state = BlockValue::token(state.as_str());
+    when("isSceneState", [("scene", id_value("sceneId", scene.into().as_str())), ("state", state)])
 }
 
 fn group(method: &str, blocks: impl IntoIterator<Item = Block>) -> Block {
@@ -269,7 +290,7 @@ pub fn toggle_item(id: impl Into<ItemId>) -> Block {
 
 /// Creates the action that arms or disarms a device.
 pub fn set_device_armed(id: impl Into<DeviceId>, armed: bool) -> Block {
-    then("setDeviceArmed", [("device", id_value("device", id.into().as_str())), ("armed", armed.into())])
+    then("setDeviceArmed", [("device", id_value("device", id.into().as_str())), ("deviceFlag", armed.into())])
 }
 
 /// Creates the action that switches the house mode.
@@ -296,7 +317,7 @@ mod tests {
     fn built_blocks_are_read_as_the_same_conditions() {
         let timing = sun(SunEvent::Sunset, SunTiming::Before, HmsInterval::from_seconds(630));
         assert!(
-            matches!(timing.condition(), Condition::Sun { event: SunEvent::Sunset, timing: SunTiming::Before, offset }
+            matches!(timing.condition(), Condition::Sun { event: SunEvent::Sunset, timing: SunTiming::Before, offset, .. }
             if offset.seconds() == 630)
         );
         let nested = any([all([item_is("a", true), not(item_changed("b"))]), every(Interval::from_seconds(10))]);
@@ -306,7 +327,7 @@ mod tests {
         );
         assert!(matches!(run_scene("s").action(), Action::RunScene(id) if id.as_str() == "s"));
         assert!(
-            matches!(weekly_at([1, 7], "07:30".parse().unwrap()).condition(), Condition::At { weekdays, .. } if weekdays == [1, 7])
+            matches!(weekly_at([1, 7], "07:30".parse().unwrap()).condition(), Condition::At(rule) if rule.weekdays == [1, 7])
         );
     }
 

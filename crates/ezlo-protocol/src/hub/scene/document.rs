@@ -205,6 +205,8 @@ wire! {
         id: Field<SceneId> = "_id",
         /// Id of the scene.
         scene_id: Field<SceneId> = "sceneId",
+        /// Id of the scene, in the vendor's firmware (pi).
+        notifications: Field<SceneId> = "notifications",
         /// Id of the user.
         user_id: Field<String> = "userId",
     }
@@ -243,6 +245,8 @@ wire! {
         scene_id: Field<SceneId> = "sceneId",
         /// Modes in which the scene runs.
         house_modes: Field<Vec<ModeId>> = "houseModes",
+        /// Modes in which the scene runs, in the vendor's firmware (pi): a list in spite of its name.
+        house_mode: Field<Vec<ModeId>> = "houseMode",
     }
 }
 

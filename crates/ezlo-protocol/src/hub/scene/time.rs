@@ -142,6 +142,84 @@ fn number(text: &str) -> Option<u32> {
     text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+open_enum! {
+    /// The kind of an `isDate` condition.
+    DateKind {
+        /// At the times of every day.
+        Daily = "daily",
+        /// At the times of some weekdays.
+        Weekly = "weekly",
+        /// At the times of some days of the month.
+        Monthly = "monthly",
+        /// At the times of some weekdays, in some weeks of the month.
+        Weeks = "weeks",
+        /// At the times of some weekdays, in some weeks of the year.
+        YearWeeks = "yearWeeks",
+    }
+}
+
+/// The times and days of an `isDate` condition, in the time zone of the hub.
+///
+/// An empty list of days or weeks means all of them. Without times, the condition holds during the whole day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DateRule {
+    /// Kind of the rule. It decides which lists apply.
+    pub kind: DateKind,
+    /// Times of the day.
+    pub times: Vec<TimeOfDay>,
+    /// Days of the week, 1 = Monday.
+    pub weekdays: Vec<i64>,
+    /// Days of the month, 1 to 31.
+    pub days: Vec<i64>,
+    /// Weeks of the month (1 to 5) or of the year (1 to 53). The value -1 is the last one.
+    pub weeks: Vec<i64>,
+}
+
+impl DateRule {
+    /// Creates a rule for every day.
+    pub fn daily(times: impl IntoIterator<Item = TimeOfDay>) -> Self {
+        Self {
+            kind: DateKind::Daily,
+            times: times.into_iter().collect(),
+            weekdays: Vec::new(),
+            days: Vec::new(),
+            weeks: Vec::new(),
+        }
+    }
+
+    /// Creates a rule for days of the week, 1 = Monday.
+    pub fn weekly(weekdays: impl IntoIterator<Item = i64>, times: impl IntoIterator<Item = TimeOfDay>) -> Self {
+        Self { kind: DateKind::Weekly, weekdays: weekdays.into_iter().collect(), ..Self::daily(times) }
+    }
+
+    /// Creates a rule for days of the month.
+    pub fn monthly(days: impl IntoIterator<Item = i64>, times: impl IntoIterator<Item = TimeOfDay>) -> Self {
+        Self { kind: DateKind::Monthly, days: days.into_iter().collect(), ..Self::daily(times) }
+    }
+
+    /// Creates a rule for weekdays (1 = Monday) of weeks of the month (1 to 5, -1 is the last).
+    pub fn weeks(
+        weeks: impl IntoIterator<Item = i64>,
+        weekdays: impl IntoIterator<Item = i64>,
+        times: impl IntoIterator<Item = TimeOfDay>,
+    ) -> Self {
+        Self { kind: DateKind::Weeks, weeks: weeks.into_iter().collect(), ..Self::weekly(weekdays, times) }
+    }
+}
+
+/// A limit of an `isDateRange` condition. Absent parts do not restrict it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DateLimit {
+    /// Time of day.
+    pub time: Option<TimeOfDay>,
+    /// Day of the month, 1 to 31.
+    pub day: Option<i8>,
+    /// Month, 1 to 12.
+    pub month: Option<i8>,
+    /// Year.
+    pub year: Option<i16>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

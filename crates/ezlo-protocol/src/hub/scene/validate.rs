@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::hub::catalogue::{THEN_METHODS, WHEN_METHODS};
 use crate::hub::scene::document::{Block, BlockField, Scene};
-use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
-use crate::hub::scene::view::{Comparator, SunEvent, SunTiming};
-use crate::hub::scene::view::{MAX_DEPTH, block};
+use crate::hub::scene::time::DateLimit;
+use crate::hub::scene::time::{DateKind, HmsInterval, Interval, TimeOfDay};
+use crate::hub::scene::view::{Comparator, SceneState, SunEvent, SunTiming};
+use crate::hub::scene::view::{Condition, MAX_DEPTH, block};
 use crate::hub::scene::vocabulary::{Argument, ArgumentKind, Place, block_spec};
 use crate::hub::value::{ItemValue, Shape, ValueType};
 use crate::rpc::RpcError;
@@ -120,8 +121,19 @@ fn check(block: &Block, place: Place, at: &str, depth: usize, found: &mut Vec<Pr
     for argument in spec.arguments {
         check_argument(block, argument, place, at, depth, found);
     }
-    if method == "and" {
-        check_and(block, at, found);
+    match method {
+        "and" => check_and(block, at, found),
+        "isDate" if block.condition() == Condition::Unknown("isDate".into()) => {
+            let text = "a date needs a known type and a time, or weekdays alone; numbers of days and weeks are bounded";
+            found.push(Problem { at: at.to_owned(), data: place.wrong(), text: text.into() });
+        }
+        "isDateRange"
+            if block.condition() == Condition::During { start: DateLimit::default(), end: DateLimit::default() } =>
+        {
+            let text = "a range needs at least one limit, such as startTime";
+            found.push(Problem { at: at.to_owned(), data: place.wrong(), text: text.into() });
+        }
+        _ => {}
     }
 }
 
@@ -133,7 +145,8 @@ fn clip(name: &str) -> String {
 fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, depth: usize, found: &mut Vec<Problem>) {
     let wrong = |text: String| Problem { at: at.to_owned(), data: place.wrong(), text };
     let name = argument.name;
-    let Some(field) = block.argument_field(name) else {
+    let names = std::iter::once(name).chain(argument.also.iter().copied());
+    let Some(field) = names.clone().find_map(|name| block.argument_field(name)) else {
         if argument.required {
             found.push(wrong(format!("argument {name:?} has no field")));
         }
@@ -191,6 +204,23 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
         ArgumentKind::TimeOfDay => {
             parsed(text.map(|text| text.parse::<TimeOfDay>().is_ok()), "a time of day such as \"07:30\"")
         }
+        ArgumentKind::Modes => {
+            let is_id = |mode: &Value| mode.as_str().is_some_and(|id| !id.is_empty());
+            let modes = value.as_array().map(|modes| !modes.is_empty() && modes.iter().all(is_id));
+            parsed(Some(modes.unwrap_or_else(|| is_id(value))), "a list of mode ids, as text")
+        }
+        ArgumentKind::TimesOfDay => {
+            let is_time = |time: &Value| time.as_str().is_some_and(|text| text.parse::<TimeOfDay>().is_ok());
+            let times = value.as_array().map(|times| times.iter().all(is_time));
+            parsed(Some(times.unwrap_or_else(|| is_time(value))), "a list of times of day such as [\"07:30\"]")
+        }
+        ArgumentKind::DateKind => {
+            parsed(text.map(|text| DateKind::from(text).is_known()), "one of daily, weekly, monthly, weeks, yearWeeks")
+        }
+        ArgumentKind::SceneState => {
+            parsed(text.map(|text| SceneState::of(text).is_known()), "a state of a scene such as \"finished\"")
+        }
+        ArgumentKind::OneOf(tokens) => parsed(text.map(|text| tokens.contains(&text)), "one of the tokens of its list"),
         ArgumentKind::SunTiming => {
             let event = field.name.as_deref().is_some_and(|name| SunEvent::from(name).is_known());
             parsed(

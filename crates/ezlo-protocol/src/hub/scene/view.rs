@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::hub::catalogue::Scale;
 use crate::hub::scene::document::{Block, BlockField};
-use crate::hub::scene::time::{HmsInterval, Interval, TimeOfDay};
+use crate::hub::scene::time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeOfDay};
 use crate::hub::{DeviceId, ItemId, ModeId, SceneId};
 
 /// Maximum nesting of conditions. Deeper conditions are read as [`Condition::Unknown`].
@@ -65,6 +65,53 @@ open_enum! {
         Before = "before",
         /// After the event, by the offset.
         After = "after",
+    }
+}
+
+open_enum! {
+    /// The time of day during which a sun condition holds.
+    SunRange {
+        /// At the moment only (default).
+        At = "at",
+        /// From the moment to midnight.
+        After = "after",
+        /// From midnight to the moment.
+        Before = "before",
+    }
+}
+
+open_enum! {
+    /// The state of a scene in `isSceneState`.
+    ///
+    /// The tokens are those of the vendor's firmware (pi). A sample of the guide has others; see [`SceneState::of`].
+    SceneState {
+        /// All actions have run.
+        Finished = "finished",
+        /// A part of the actions has run.
+        PartiallyFinished = "partially_finished",
+        /// The run has failed.
+        Failed = "failed",
+        /// The run was stopped.
+        Stopped = "stopped",
+        /// The run has ended in any way.
+        AnyResult = "any_result",
+        /// The scene was enabled.
+        Enabled = "scene_enabled",
+        /// The scene was disabled.
+        Disabled = "scene_disabled",
+    }
+}
+
+impl SceneState {
+    /// Reads a token in either spelling: the firmware's, or the one of the guide's sample.
+    pub fn of(token: &str) -> Self {
+        match token {
+            "successful" => Self::Finished,
+            "changed" => Self::AnyResult,
+            "on" => Self::Enabled,
+            "off" => Self::Disabled,
+            token => token.into(),
+        }
     }
 }
 
@@ -183,7 +230,7 @@ pub enum Condition {
     Button {
         /// Id of the item.
         item: ItemId,
-        /// Number of the button; `None` for any.
+        /// Number of the button, which only firmware of 2020 has (inferred); `None` for any.
         number: Option<i64>,
         /// Action of the button, such as `press_1_time`.
         state: String,
@@ -199,12 +246,25 @@ pub enum Condition {
     },
     /// Periodically (`isInterval`).
     Every(Interval),
-    /// At a time of day, on all days or on given days of the week (`isDate`).
-    At {
+    /// At times of day, on all days or on given ones (`isDate`).
+    At(DateRule),
+    /// Once, at a minute of a day (`isOnce`).
+    Once {
         /// Time of day in the hub's time zone.
         time: TimeOfDay,
-        /// Days of the week, 1 = Monday; empty for all.
-        weekdays: Vec<u8>,
+        /// Day of the month.
+        day: i8,
+        /// Month, 1 to 12.
+        month: i8,
+        /// Year.
+        year: i16,
+    },
+    /// Between two limits (`isDateRange`). A start after the end means the time outside of the range.
+    During {
+        /// Start of the range.
+        start: DateLimit,
+        /// End of the range.
+        end: DateLimit,
     },
     /// At a time relative to sunrise or sunset (`isSunState`).
     Sun {
@@ -214,11 +274,28 @@ pub enum Condition {
         timing: SunTiming,
         /// Offset to the event.
         offset: HmsInterval,
+        /// Days of the week, 1 = Monday; empty for all.
+        weekdays: Vec<i64>,
+        /// Days of the month; empty for all.
+        days: Vec<i64>,
+        /// The moment itself, or the rest of the day after or before it.
+        range: SunRange,
     },
-    /// The house has entered a mode (`isHouseModeChangedTo`).
-    ModeChangedTo(ModeId),
-    /// The house has left a mode (`isHouseModeChangedFrom`).
-    ModeChangedFrom(ModeId),
+    /// The house has entered one of these modes (`isHouseModeChangedTo`).
+    ModeChangedTo(Vec<ModeId>),
+    /// The house has left one of these modes (`isHouseModeChangedFrom`).
+    ModeChangedFrom(Vec<ModeId>),
+    /// A scene has ended in a way, or was enabled or disabled (`isSceneState`).
+    SceneIs {
+        /// Id of the scene.
+        scene: SceneId,
+        /// State of the scene.
+        state: SceneState,
+    },
+    /// The hub is connected to the cloud (`true`) or not (`isCloudState`).
+    CloudIs(bool),
+    /// A firmware update is in this state: `started`, `updating` or `done` (`isFirmwareUpdateState`).
+    FirmwareIs(String),
     /// All conditions are true (`and`).
     All(Vec<Self>),
     /// At least one condition is true (`or`).
@@ -342,7 +419,7 @@ impl Block {
             "isButtonState" => Condition::Button {
                 item: self.item()?,
                 number: self.argument("button_number").and_then(Value::as_i64),
-                state: self.text("button_state")?.to_owned(),
+                state: self.text("value").or_else(|| self.text("button_state"))?.to_owned(),
             },
             "isDeviceState" => Condition::DeviceIs {
                 device: self.text("device")?.into(),
@@ -350,30 +427,108 @@ impl Block {
                 armed: self.flag("armed"),
             },
             "isInterval" => Condition::Every(self.text("interval")?.parse().ok()?),
-            "isDate" => Condition::At {
+            "isDate" => Condition::At(self.date_rule()?),
+            "isOnce" => Condition::Once {
                 time: self.text("time")?.parse().ok()?,
-                // An invalid day makes the whole block unknown, because an empty list means all days.
-                weekdays: match self.argument("weekdays") {
-                    None => Vec::new(),
-                    Some(days) => days.as_array()?.iter().map(weekday).collect::<Option<_>>()?,
-                },
+                day: self.small("day")?,
+                month: self.small("month")?,
+                year: self.small("year")?,
             },
+            "isDateRange" => Condition::During { start: self.date_limit("start")?, end: self.date_limit("end")? },
             "isSunState" => {
                 let field = self.argument_field("sunstate")?;
                 Condition::Sun {
                     event: field.name.as_deref()?.into(),
                     timing: field.value.get()?.as_str()?.into(),
                     offset: self.text("time").map_or(Ok(HmsInterval::default()), str::parse).ok()?,
+                    weekdays: self.numbers("weekdays", 1..=7)?,
+                    days: self.numbers("days", 1..=31)?,
+                    range: self.text("range").map_or(SunRange::At, SunRange::from),
                 }
             }
-            "isHouseModeChangedTo" => Condition::ModeChangedTo(self.text("houseMode")?.into()),
-            "isHouseModeChangedFrom" => Condition::ModeChangedFrom(self.text("houseMode")?.into()),
+            "isHouseModeChangedTo" => Condition::ModeChangedTo(self.modes()?),
+            "isHouseModeChangedFrom" => Condition::ModeChangedFrom(self.modes()?),
+            "isSceneState" => {
+                Condition::SceneIs { scene: self.text("scene")?.into(), state: SceneState::of(self.text("state")?) }
+            }
+            "isCloudState" => match self.text("state")? {
+                "connected" => Condition::CloudIs(true),
+                "disconnected" => Condition::CloudIs(false),
+                _ => return None,
+            },
+            "isFirmwareUpdateState" => Condition::FirmwareIs(self.text("state")?.to_owned()),
             "and" => Condition::All(self.inner(depth)?),
             "or" => Condition::Any(self.inner(depth)?),
             "xor" => Condition::OneOf(self.inner(depth)?),
             "not" => Condition::Not(Box::new(block(self.argument("block")?)?.condition_at(depth + 1))),
             _ => return None,
         })
+    }
+
+    /// Reads `isDate`. Both forms of `time` are read: a list, and the single text of some clients.
+    fn date_rule(&self) -> Option<DateRule> {
+        let times = match self.argument("time") {
+            None => Vec::new(),
+            Some(Value::Array(times)) => times.iter().map(|time| time.as_str()?.parse().ok()).collect::<Option<_>>()?,
+            Some(time) => vec![time.as_str()?.parse().ok()?],
+        };
+        // An invalid day makes the whole block unknown, because an empty list means all days.
+        let weekdays = self.numbers("weekdays", 1..=7)?;
+        let usual = if weekdays.is_empty() { DateKind::Daily } else { DateKind::Weekly };
+        let kind = self.text("type").map_or(usual, DateKind::from);
+        let all_day = kind == DateKind::Weekly && !weekdays.is_empty();
+        let rule = DateRule {
+            kind,
+            times,
+            weekdays,
+            days: self.numbers("days", 1..=31)?,
+            weeks: self.numbers("weeks", -1..=53)?,
+        };
+        (rule.kind.is_known() && (all_day || !rule.times.is_empty())).then_some(rule)
+    }
+
+    fn date_limit(&self, side: &str) -> Option<DateLimit> {
+        let name = |part: &str| format!("{side}{part}");
+        let time = match self.text(&name("Time")) {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        };
+        Some(DateLimit {
+            time,
+            day: self.optional(&name("Day"))?,
+            month: self.optional(&name("Month"))?,
+            year: self.optional(&name("Year"))?,
+        })
+    }
+
+    fn small<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
+        self.argument(name)?.as_i64()?.try_into().ok()
+    }
+
+    /// Reads an argument that may be absent. The outer `None` is an invalid value.
+    #[expect(clippy::option_option, reason = "absent and invalid are different")]
+    fn optional<T: TryFrom<i64>>(&self, name: &str) -> Option<Option<T>> {
+        match self.argument(name) {
+            None => Some(None),
+            Some(_) => self.small(name).map(Some),
+        }
+    }
+
+    /// Reads a list of numbers, which can be text; empty if the argument is absent.
+    fn numbers(&self, name: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<Vec<i64>> {
+        let read = |day: &Value| day.as_i64().or_else(|| day.as_str()?.parse().ok()).filter(|day| bounds.contains(day));
+        match self.argument(name) {
+            None => Some(Vec::new()),
+            Some(list) => list.as_array()?.iter().map(read).collect(),
+        }
+    }
+
+    /// Reads the modes of a condition: a list of ids, or the single id of some clients.
+    fn modes(&self) -> Option<Vec<ModeId>> {
+        match self.argument("houseMode")? {
+            Value::Array(modes) if !modes.is_empty() => modes.iter().map(|mode| Some(mode.as_str()?.into())).collect(),
+            mode => Some(vec![mode.as_str()?.into()]),
+        }
     }
 
     fn inner(&self, depth: usize) -> Option<Vec<Condition>> {
@@ -391,7 +546,10 @@ impl Block {
             "setItemValue" => Action::Set { item: self.item()?, value: self.typed("value")? },
             "toggleValue" => Action::Toggle(self.item()?),
             "decreaseDimmer" => Action::DecreaseDimmer(self.item()?),
-            "setDeviceArmed" => Action::SetArmed { device: self.text("device")?.into(), armed: self.flag("armed")? },
+            "setDeviceArmed" => Action::SetArmed {
+                device: self.text("device")?.into(),
+                armed: self.flag("deviceFlag").or_else(|| self.flag("armed"))?,
+            },
             "switchHouseMode" => Action::SwitchMode(self.text("houseMode")?.into()),
             "runScene" => Action::RunScene(self.text("sceneId")?.into()),
             "setSceneState" => {
@@ -407,12 +565,6 @@ impl Block {
             _ => return None,
         })
     }
-}
-
-/// Returns the number of a weekday, given as number or text. Monday is 1.
-fn weekday(day: &Value) -> Option<u8> {
-    let day = day.as_u64().or_else(|| day.as_str()?.parse().ok())?;
-    u8::try_from(day).ok().filter(|day| (1..=7).contains(day))
 }
 
 /// Returns the block that a field contains.

@@ -14,8 +14,10 @@ pub enum Place {
 /// An argument of a condition or action.
 #[derive(Debug, Clone, Copy)]
 pub struct Argument {
-    /// Name in `args`.
+    /// Name in `args`, as the builder writes it.
     pub name: &'static str,
+    /// Other names in `args` that hubs and clients use.
+    pub also: &'static [&'static str],
     /// Content of the field.
     pub kind: ArgumentKind,
     /// `true` if a block without the argument is refused.
@@ -34,6 +36,8 @@ pub enum ArgumentKind {
     Scene,
     /// Id of a house mode.
     Mode,
+    /// Ids of house modes, or a single id.
+    Modes,
     /// Value of the item in the same block.
     ItemValue,
     /// Number.
@@ -50,6 +54,14 @@ pub enum ArgumentKind {
     HmsInterval,
     /// `24_hours_time`, such as `07:30`.
     TimeOfDay,
+    /// Times of day, or a single one.
+    TimesOfDay,
+    /// Kind of an `isDate` condition, such as `weekly`.
+    DateKind,
+    /// State of a scene, such as `finished`.
+    SceneState,
+    /// One of these tokens.
+    OneOf(&'static [&'static str]),
     /// `intime`, `before` or `after`, in a field named `sunrise` or `sunset`.
     SunTiming,
     /// Whole numbers.
@@ -81,13 +93,13 @@ pub fn block_spec(name: &str) -> Option<&'static BlockSpec> {
 }
 
 macro_rules! blocks {
-    ($( $place:ident $name:literal [ $( $argument:literal: $kind:ident $($optional:ident)? ),* ] $evidence:ident $source:literal; )*) => {
+    ($( $place:ident $name:literal [ $( $argument:literal $(| $also:literal)*: $kind:ident $(($tokens:expr))? $($optional:ident)? ),* ] $evidence:ident $source:literal; )*) => {
         /// All conditions and actions with known arguments.
         pub const BLOCKS: &[BlockSpec] = &[$( BlockSpec {
             name: $name,
             place: Place::$place,
             arguments: &[$( Argument {
-                name: $argument, kind: ArgumentKind::$kind, required: blocks!(@required $($optional)?),
+                name: $argument, also: &[$($also),*], kind: ArgumentKind::$kind $(($tokens))?, required: blocks!(@required $($optional)?),
             } ),*],
             evidence: Evidence::$evidence,
             source: $source,
@@ -103,21 +115,26 @@ blocks! {
     When "isDictonaryValueState" ["item": Item, "value": Text] Vendor "guide20:p54";
     When "compareNumbers" ["item": Item, "comparator": Comparator, "value": Number] Vendor "guide20:p25";
     When "isInterval" ["interval": Interval] Vendor "guide20:p27";
-    When "isSunState" ["sunstate": SunTiming, "time": HmsInterval optional] Vendor "guide20:p28";
+    When "isSunState" ["sunstate": SunTiming, "time": HmsInterval optional, "weekdays": Integers optional, "days": Integers optional, "range": OneOf(&["at", "after", "before"]) optional] Vendor "guide20:p28, d22 (weekdays, days, range)";
     When "and" ["blocks": Blocks] Vendor "guide20:p29";
     When "or" ["blocks": Blocks] Vendor "guide20:p32";
     When "not" ["block": Block] Vendor "guide20:p30";
     When "xor" ["blocks": Blocks] Inferred "pi (name)";
     When "isItemStateChanged" ["item": Item, "start": ItemValue optional, "finish": ItemValue optional] Inferred "pi (name)";
-    When "isButtonState" ["item": Item, "button_number": Number optional, "button_state": Text] Inferred "pi (name)";
+    When "isButtonState" ["item": Item, "value" | "button_state": Text, "button_number": Number optional] Vendor "d22 (item, value), pi; button_state and button_number inferred";
     When "isDeviceState" ["device": Device, "reachable": Flag optional, "armed": Flag optional] Inferred "pi (name)";
-    When "isDate" ["type": Text optional, "time": TimeOfDay, "weekdays": Integers optional] Inferred "pi (name)";
-    When "isHouseModeChangedTo" ["houseMode": Mode] Inferred "pi (name)";
-    When "isHouseModeChangedFrom" ["houseMode": Mode] Inferred "pi (name)";
+    When "isDate" ["type": DateKind optional, "time": TimesOfDay optional, "weekdays": Integers optional, "days": Integers optional, "weeks": Integers optional] Vendor "d22, d23, pi (lists); a single time inferred";
+    When "isOnce" ["time": TimeOfDay, "day": Number, "month": Number, "year": Number] Vendor "d22";
+    When "isDateRange" ["startTime": TimeOfDay optional, "endTime": TimeOfDay optional, "startDay": Number optional, "endDay": Number optional, "startMonth": Number optional, "endMonth": Number optional, "startYear": Number optional, "endYear": Number optional] Vendor "d22";
+    When "isHouseModeChangedTo" ["houseMode": Modes] ClientSource "pi (list of ids); a single id inferred";
+    When "isHouseModeChangedFrom" ["houseMode": Modes] ClientSource "pi (list of ids); a single id inferred";
+    When "isSceneState" ["scene": Scene, "state": SceneState] Vendor "d22; tokens pi";
+    When "isCloudState" ["state": OneOf(&["connected", "disconnected"])] ClientSource "pi";
+    When "isFirmwareUpdateState" ["state": OneOf(&["started", "updating", "done"])] ClientSource "pi";
     Then "setItemValue" ["item": Item, "value": ItemValue] Vendor "guide20:p35";
     Then "decreaseDimmer" ["item": Item] Vendor "guide20:p47";
     Then "toggleValue" ["item": Item] Inferred "pi (name)";
-    Then "setDeviceArmed" ["device": Device, "armed": Flag] Inferred "pi (name)";
+    Then "setDeviceArmed" ["device": Device, "deviceFlag" | "armed": Flag] ClientSource "pi (deviceFlag); armed inferred";
     Then "switchHouseMode" ["houseMode": Mode] Inferred "pi (name)";
     Then "runScene" ["sceneId": Scene] Inferred "pi (name)";
     Then "setSceneState" ["sceneId": Scene, "enabled": Flag] Inferred "pi (name)";
