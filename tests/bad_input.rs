@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use ezlo_mock_cloud::MockCloud;
-use ezlo_testkit::{CLOSE, Came, RawSocket, Socket, TEXT, address, frame, http as ask, raw};
+use ezlo_testkit::{CLOSE, Came, RawSocket, Socket, TEXT, address, frame, http as ask, raw, within};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{HUB, frozen, http, pair, registered, started};
 
@@ -156,17 +157,49 @@ async fn invalid_utf8_frame_is_closed_with_1007() {
     assert_eq!((code, &payload[..2]), (CLOSE, &1007_u16.to_be_bytes()[..]), "{:?}", String::from_utf8_lossy(&payload));
 }
 
+/// The rules of RFC 6455, section 4.2.1.
 #[tokio::test]
 async fn invalid_websocket_handshakes_are_refused() {
+    const VALID: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    const KEY: &str = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
     let cloud = frozen().await;
-    let to = http(&cloud);
-    let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
-    assert_eq!(ask(to, "GET /", &upgrade, b"").await.status, 400);
-    let old =
-        [upgrade[0], upgrade[1], ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="), ("sec-websocket-version", "8")];
-    assert_eq!(ask(to, "GET /", &old, b"").await.status, 426);
-    let elsewhere = [old[0], old[1], old[2], ("sec-websocket-version", "13")];
-    assert_eq!(ask(to, "GET /elsewhere", &elsewhere, b"").await.status, 404);
+    let insecure = json!({"id": 1, "method": "hub.offline.insecure_access.enabled.set", "params": {"enabled": true}});
+    assert_eq!(registered(&cloud).await.ask(insecure.to_string()).await["error"], Value::Null);
+    let long = format!("Sec-WebSocket-Key: {}\r\n", "A".repeat(10_000));
+    let cases = [
+        ("", "", 101),
+        ("Connection: keep-alive, Upgrade\r\n", "Connection: upgrade\r\n", 101),
+        ("Upgrade: websocket\r\n", "Upgrade: h2c, WebSocket\r\n", 101),
+        ("Upgrade: websocket\r\n", "Upgrade: h2c\r\nUpgrade: websocket\r\n", 101),
+        ("Connection: keep-alive, Upgrade\r\n", "", 400),
+        ("Connection: keep-alive, Upgrade\r\n", "Connection: close\r\n", 400),
+        ("Connection: keep-alive, Upgrade\r\n", "Connection: keep-alive\r\n", 400),
+        ("GET / HTTP/1.1", "GET / HTTP/1.0", 400),
+        ("GET / HTTP/1.1", "POST / HTTP/1.1", 400),
+        (KEY, "", 400),
+        (KEY, "Sec-WebSocket-Key: abc\r\n", 400),
+        (KEY, "Sec-WebSocket-Key: \r\n", 400),
+        (KEY, "Sec-WebSocket-Key: \u{e9}\u{e9}\r\n", 400),
+        (KEY, &long, 400),
+        (KEY, &format!("{KEY}{KEY}"), 400),
+        ("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello", 400),
+        ("Version: 13", "Version: 8", 426),
+        ("Version: 13\r\n", "Version: 13\r\nSec-WebSocket-Version: 8\r\n", 426),
+        ("Sec-WebSocket-Version: 13\r\n", "", 426),
+        ("GET / ", "GET /elsewhere ", 404),
+    ];
+    for to in [http(&cloud), address(cloud.ready().hubs[0].lan.as_deref().unwrap())] {
+        for (part, replacement, expected) in cases {
+            assert!(VALID.contains(part), "{part}");
+            let request = VALID.replacen(part, replacement, 1);
+            let mut stream = tokio::net::TcpStream::connect(to).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut head = [0; 12];
+            within(stream.read_exact(&mut head)).await.unwrap();
+            assert_eq!(status(&head), expected, "{to}: {part:?} -> {replacement:?}");
+        }
+    }
 }
 
 #[tokio::test]

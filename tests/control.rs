@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ezlo_mock_cloud::journal::{EntryKind, Filter};
-use ezlo_mock_cloud::{Clock, Config, MockCloud};
+use ezlo_mock_cloud::{Clock, Config, MockCloud, SigningKey};
 use ezlo_testkit::{Answer, RawSocket, address, frame, http as ask, within};
 use serde_json::{Value, json};
 
@@ -210,4 +210,60 @@ async fn report_covers_every_listener() {
     let nearest: Vec<_> = report["unmatched"].as_array().unwrap().iter().map(|entry| &entry["nearest"][0]).collect();
     assert_eq!(nearest, ["GET /wifi/networks", "access_keys_sync"], "{report}");
     assert_eq!(report["unknown_fields"][0]["member"], "psk");
+}
+
+#[tokio::test]
+async fn an_exposed_control_api_requires_its_token() {
+    let mut config = Config::default();
+    config.control_bind = "0.0.0.0".parse().unwrap();
+    let cloud = started(MockCloud::builder().config(config)).await;
+    let token = serde_json::to_value(cloud.ready()).unwrap()["control_token"].as_str().unwrap().to_owned();
+    assert!(token.len() >= 32 && !format!("{:?}", cloud.ready()).contains(&token));
+    let port = address(&cloud.ready().control).port();
+    let control = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let with = async |authorization: &str| ask(control, "GET /clock", &[("authorization", authorization)], b"").await;
+    let refused = ask(control, "GET /clock", &[], b"").await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.head.to_ascii_lowercase().contains("www-authenticate: bearer"), "{}", refused.head);
+    assert_eq!(with("Bearer wrong").await.status, 401);
+    assert_eq!(with(&token).await.status, 401, "the scheme is required");
+    assert_eq!(with(&format!("Bearer {token}")).await.status, 200);
+    assert_eq!(ask(control, "GET /healthz", &[], b"").await.status, 200, "the check of the health needs no token");
+    // The other ports stay on loopback, and their addresses can be used as they are printed.
+    assert!(cloud.ready().http.starts_with("http://127.0.0.1:"), "{}", cloud.ready().http);
+    assert!(!cloud.ready().control.contains("0.0.0.0"), "{}", cloud.ready().control);
+}
+
+#[tokio::test]
+async fn a_control_token_is_required_on_loopback_too() {
+    let mut config = Config::default();
+    config.control_token = Some("0123456789abcdef".into());
+    let cloud = started(MockCloud::builder().config(config.clone())).await;
+    assert_eq!(get(&cloud, "/clock").await.status, 401);
+    config.control_token = Some("short".into());
+    let refused = MockCloud::builder().config(config).start().await.unwrap_err();
+    assert!(refused.to_string().contains("16 characters"), "{refused}");
+    let plain = frozen().await;
+    assert_eq!(serde_json::to_value(plain.ready()).unwrap().get("control_token"), None);
+}
+
+#[tokio::test]
+async fn the_signing_key_is_random_without_a_seed() {
+    let start = async |signing_key: SigningKey| {
+        let mut config = Config::default();
+        config.signing_key = signing_key;
+        started(MockCloud::builder().config(config).clock(Clock::frozen(START))).await
+    };
+    // The status of a request to one cloud with the Identity of another.
+    let accepted = async |one: &MockCloud, other: &MockCloud| {
+        let pair = crate::support::pair(one).await;
+        let headers = [("mmsauth", pair.identity.expose()), ("mmsauthsig", pair.signature.expose())];
+        ask(http(other), "GET /info/session/token", &headers, b"").await.status
+    };
+    let (one, same) = (start(SigningKey::Seed).await, start(SigningKey::Seed).await);
+    assert_eq!(accepted(&one, &same).await, 200, "the key of a seed is reproducible");
+    let (first, second) = (start(SigningKey::System).await, start(SigningKey::System).await);
+    assert_eq!(accepted(&first, &first).await, 200);
+    assert_eq!((accepted(&first, &second).await, accepted(&one, &first).await), (401, 401));
+    assert_eq!(accepted(&first, &within(first.fork()).await.unwrap()).await, 200, "a fork has the same key");
 }

@@ -100,7 +100,16 @@ impl House {
     /// Sends a call, advances the clock and returns a line for each frame that was received.
     async fn transcript(&mut self, method: &str, params: Value, wait: Duration) -> Vec<String> {
         self.socket.text(json!({"id": "call", "method": method, "params": params}).to_string()).await;
-        let mut lines = vec![short(&self.socket.json().await)];
+        // Broadcasts of an earlier call can arrive first. The time must not move before the call was answered.
+        let mut lines = Vec::new();
+        loop {
+            let frame = self.socket.json().await;
+            let is_reply = frame["id"] == "call";
+            lines.push(self.named(&short(&frame)));
+            if is_reply {
+                break;
+            }
+        }
         lines.extend(self.heard(wait).await);
         lines
     }

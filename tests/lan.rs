@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use ezlo_testkit::{Came, RawSocket, Socket, address, http as ask, within};
+use ezlo_mock_cloud::{Clock, MockCloud};
+use ezlo_testkit::{Came, PING, PONG, RawSocket, Socket, address, frame, http as ask, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{HUB, account, frozen, registered, serial};
+use crate::support::{HUB, START, account, frozen, registered, serial, started};
 
 fn lan(cloud: &ezlo_mock_cloud::MockCloud) -> std::net::SocketAddr {
     address(cloud.ready().hubs[0].lan.as_deref().unwrap())
@@ -132,23 +133,22 @@ async fn broadcasts_are_streamed_as_lines_over_http() {
     assert_eq!(serde_json::from_str::<Value>(motion).unwrap()["msg_subclass"], "hub.item.updated");
 }
 
+/// Clients close a connection without pings, whatever the simulated clock does.
 #[tokio::test]
-async fn hub_sends_empty_pings_by_the_world_clock() {
-    let cloud = frozen().await;
+async fn hub_sends_empty_pings_in_machine_time() {
+    let cloud =
+        started(MockCloud::builder().clock(Clock::frozen(START)).assumptions(|assumptions| assumptions.ping_ms = 20))
+            .await;
     insecure(&cloud).await;
     let mut socket = RawSocket::connect(lan(&cloud), "hub").await;
-    let mut buffer = [0; 1024];
-    // The ping timer starts after the upgrade, so the clock is advanced until a ping arrives.
-    let ping = within(async {
-        loop {
-            cloud.advance(Duration::from_secs(5)).await;
-            if let Ok(read) = socket.stream().try_read(&mut buffer) {
-                return buffer[..read].to_vec();
-            }
-        }
-    })
-    .await;
-    assert_eq!(ping[..2], [0x89, 0], "the frame is not an empty ping");
+    assert_eq!(within(socket.next()).await, Some((PING, Vec::new())));
+    // An advance of a day sends no burst of pings.
+    let slow = frozen().await;
+    insecure(&slow).await;
+    let mut socket = RawSocket::connect(lan(&slow), "hub").await;
+    slow.advance(Duration::from_secs(86_400)).await;
+    socket.send(&frame(PING, b"own")).await;
+    assert_eq!(within(socket.next()).await, Some((PONG, b"own".to_vec())), "no ping precedes the pong");
 }
 
 /// Disconnected clients release their slots, also when no broadcast is sent.

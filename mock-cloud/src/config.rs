@@ -1,5 +1,6 @@
 //! The configuration of a simulated cloud, from flags, a file or code. It is checked before anything starts.
 
+use crate::core::control_token::ControlToken;
 use crate::core::renamed;
 use ezlo_hub_sim::HubAssumptions;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,10 +18,18 @@ use crate::core::host_name::check_host_name;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Address that all ports bind to (default: 127.0.0.1). The control API has no credentials, so use a loopback address.
+    /// Address that all ports except the control API bind to (default: 127.0.0.1).
     pub bind: IpAddr,
+    /// Address that the port of the control API binds to (default: 127.0.0.1). Any other address than loopback requires the token.
+    pub control_bind: IpAddr,
+    /// Token that calls of the control API must present (default: none on loopback, otherwise 32 random digits). A call presents it as
+    /// `Authorization: Bearer TOKEN`. It has at least 16 characters.
+    pub control_token: Option<ControlToken>,
     /// Random seed (default: 1).
     pub seed: u64,
+    /// Source of the key that signs all tokens (default: `seed`; `system` for a program that was started without a seed). With the key
+    /// from the seed, the tokens of one process are valid in every other process with the same seed.
+    pub signing_key: SigningKey,
     /// Behaviour profile (default: `calm`).
     pub profile: Profile,
     /// Ports (default: 0 for each, which is any free port).
@@ -42,6 +51,17 @@ pub struct Config {
     pub journal: bool,
     /// Values that the vendor has not published.
     pub assumptions: Assumptions,
+}
+
+/// The source of the key that signs tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SigningKey {
+    /// The key is derived from the seed, so that tests are reproducible (default).
+    #[default]
+    Seed,
+    /// The key consists of random bytes of the operating system.
+    System,
 }
 
 /// The URL of a NATS server.
@@ -81,7 +101,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            control_bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            control_token: None,
             seed: 1,
+            signing_key: SigningKey::Seed,
             profile: Profile::Calm,
             ports: Ports::default(),
             world: "demo".into(),
@@ -164,6 +187,9 @@ pub struct Assumptions {
     /// Close code of a relay connection whose Identity expires: 1000, or 3000 to 4999 (default: none, the connection stays
     /// open; 1000 in the profile `hostile`). Inferred.
     pub close_at_expiry: Option<u16>,
+    /// Interval of the pings on WebSockets, in milliseconds of machine time (default: 20,000; allowed: 10 to 3,600,000). Two public
+    /// clients document "about every 20 s" and close the connection after 60 s without a ping (client-source).
+    pub ping_ms: u64,
     /// Time from a request to join a Wi-Fi network to its outcome, in milliseconds (default: 150; at most 3,600,000). Inferred.
     pub wifi_join_ms: u64,
     /// Time from joining a network to connecting to the relay, in milliseconds (default: 50; at most 3,600,000). Inferred.
@@ -207,6 +233,7 @@ impl Default for Assumptions {
             session_seconds: ezlo_protocol::identity::LIFETIME_SECONDS,
             cloud_token_seconds: 86_400,
             close_at_expiry: None,
+            ping_ms: 20_000,
             wifi_join_ms: 150,
             relay_attach_ms: 50,
             restart_ms: 100,
@@ -244,7 +271,8 @@ impl Assumptions {
 }
 
 impl Config {
-    /// Reads a configuration file in TOML. Absent keys have their defaults.
+    /// Reads a configuration file in TOML. Absent keys have their defaults, except that `signing_key` is [`SigningKey::System`] without
+    /// a seed.
     ///
     /// # Errors
     ///
@@ -253,7 +281,15 @@ impl Config {
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text).map_err(|error| {
+        let read = |text: &str| -> Result<Self, toml::de::Error> {
+            let mut config: Self = toml::from_str(text)?;
+            let table: toml::Table = toml::from_str(text)?;
+            if !table.contains_key("seed") && !table.contains_key("signing_key") {
+                config.signing_key = SigningKey::System;
+            }
+            Ok(config)
+        };
+        read(&text).map_err(|error| {
             // The full text of the error quotes the source, which may contain backticks. Only the message is examined.
             let text = match renamed::explain(renamed::CONFIG_KEYS, error.message().to_owned()).split_once('\n') {
                 Some((_, hint)) => format!("{error}{hint}"),
@@ -297,6 +333,15 @@ impl Config {
         if code.is_some_and(|code| code != 1000 && !(3000..5000).contains(&code)) {
             let text = "the close code must be 1000, or 3000 to 4999".into();
             return Err(ConfigError::Value { key: "close_at_expiry", text });
+        }
+        if !(10..=3_600_000).contains(&self.assumptions.ping_ms) {
+            let text = format!("{} ms is not between 10 and 3600000", self.assumptions.ping_ms);
+            return Err(ConfigError::Value { key: "ping_ms", text });
+        }
+        let is_short = |token: &ControlToken| token.expose().len() < ControlToken::SHORTEST;
+        if self.control_token.as_ref().is_some_and(is_short) {
+            let text = format!("the token is shorter than {} characters", ControlToken::SHORTEST);
+            return Err(ConfigError::Value { key: "control_token", text });
         }
         let longest = Duration::from_secs(3600).as_millis();
         let waits = [

@@ -146,6 +146,7 @@ impl Controller {
         file.users.clear();
         let world = World::new(WorldConfig {
             clock: Clock::real(),
+            signing_key: crate::config::SigningKey::Seed,
             seed: config.config.seed,
             assumptions: config.config.effective_assumptions(),
             profile: config.config.profile,

@@ -24,8 +24,9 @@ mod world;
 pub use ezlo_hub_sim::{HubError, SetupFault};
 pub use ezlo_protocol::evidence::Evidence;
 
-pub use crate::config::{Assumptions, ClusterUrl, Config, ConfigError, Profile};
+pub use crate::config::{Assumptions, ClusterUrl, Config, ConfigError, Profile, SigningKey};
 pub use crate::core::clock::Clock;
+pub use crate::core::control_token::ControlToken;
 pub use crate::core::fd_limit::raise_descriptor_limit;
 pub use crate::hub_client::{Controller, ControllerConfig, ControllerError};
 pub use crate::mock_cloud::builder::Builder;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Ports};
 use crate::core::clock::Clock;
+use crate::core::control_token::ControlToken;
 use crate::core::ready_line::Ready;
 use crate::server::shared::Shared;
 use crate::tls::Authority;
@@ -195,7 +196,10 @@ fn context(
     begun_ms: i64,
 ) -> Result<Arc<CloudContext>, StartError> {
     let (folder, ca_path) = write_certificate(&config, authority.pem())?;
-    Ok(Arc::new(CloudContext { config, file: Arc::new(file), authority, _folder: folder, ca_path, begun_ms }))
+    let is_exposed = !config.control_bind.is_loopback();
+    let control_token = config.control_token.clone().or_else(|| is_exposed.then(ControlToken::random));
+    let file = Arc::new(file);
+    Ok(Arc::new(CloudContext { config, file, authority, _folder: folder, control_token, ca_path, begun_ms }))
 }
 
 /// Writes the CA certificate to the state directory, or to a temporary directory without one.

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::core::fd_limit::most_connections;
+use crate::core::own_ports::OwnPort;
 use crate::faults::kinds::{ConnectionFault, ListenerFault};
 use crate::faults::point::InjectionContext;
 use crate::faults::tcp::FaultyStream;
@@ -72,8 +73,22 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> std::io::Result<(TcpLis
 }
 
 /// Accepts and serves connections until the future is dropped. Dropping it also ends the connections.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, surface: ListenerKind) {
-    let Ok(address) = listener.local_addr() else { return };
+///
+/// The port is registered as one of this process before the future is polled.
+pub(crate) fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    address: SocketAddr,
+    surface: ListenerKind,
+) -> impl Future<Output = ()> + Send {
+    let own_port = OwnPort::register(address.port());
+    async move {
+        accept_all(shared, listener, address, surface).await;
+        drop(own_port);
+    }
+}
+
+async fn accept_all(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr, surface: ListenerKind) {
     let is_shared = shared.is_port_shared(&surface);
     let (mut listener, mut refused) = (Some(listener), false);
     let mut changes = shared.world.faults.changes();

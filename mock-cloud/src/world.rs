@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::serial::Serial;
+use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
-use crate::config::{Assumptions, Profile};
+use crate::config::{Assumptions, Profile, SigningKey};
 use crate::core::clock::Clock;
 use crate::core::rng::Random;
 use crate::faults::injector::Faults;
@@ -74,6 +75,7 @@ pub(crate) struct World {
 pub(crate) struct WorldConfig {
     pub(crate) clock: Clock,
     pub(crate) seed: u64,
+    pub(crate) signing_key: SigningKey,
     pub(crate) assumptions: Assumptions,
     pub(crate) profile: Profile,
     pub(crate) file: Arc<WorldFile>,
@@ -99,7 +101,7 @@ impl World {
 
     /// Creates a world with the state of a snapshot. Clock, profile and assumptions are those of the configuration.
     pub(crate) fn from_snapshot(snapshot: Snapshot, world_config: WorldConfig) -> Arc<Self> {
-        let WorldConfig { clock, seed, assumptions, profile, file, journal, keeper, asleep } = world_config;
+        let WorldConfig { clock, seed, assumptions, profile, file, journal, keeper, asleep, .. } = world_config;
         let env = Arc::new(HubEnv {
             journal: Arc::new(Journal::new(clock.clone(), journal)),
             clock: clock.clone(),
@@ -108,6 +110,7 @@ impl World {
             hub_assumptions: assumptions.hub(),
             assumptions: assumptions.clone(),
             networks: file.wifi.clone(),
+            http_slots: Arc::new(Semaphore::new(outbound_http::MAX_CALLS)),
             tasks: Tasks::new(),
         });
         let hubs = snapshot

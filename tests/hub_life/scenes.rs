@@ -1,5 +1,7 @@
 //! Scenes that are started by conditions and by calls.
 
+use ezlo_mock_cloud::journal::{EntryKind, Filter};
+
 use super::*;
 
 #[tokio::test]
@@ -153,6 +155,71 @@ async fn scene_http_requests_reach_only_the_local_machine() {
     assert!(lines.last().unwrap().ends_with("\"finished\""), "{lines:?}");
     let request = within(one_request(listener)).await;
     assert!(request.starts_with("GET /hook?x=1 HTTP/1.1\r\n"), "{request}");
+}
+
+/// An app user must not reach the control API, or any other port of the simulator, by a scene.
+#[tokio::test]
+async fn scene_http_requests_never_reach_the_ports_of_the_simulator() {
+    let mut house = House::new().await;
+    let ready = house.cloud.ready().clone();
+    let other = crate::support::frozen().await;
+    let own = [&ready.control, &ready.http, ready.hubs[0].lan.as_ref().unwrap(), &other.ready().control];
+    let mut scene = SceneBuilder::new("Own ports");
+    for url in own {
+        let port = ezlo_testkit::address(url).port();
+        for host in ["127.0.0.1", "localhost", "[::1]"] {
+            scene = scene.then(ezlo_protocol::hub::scene::http_get(&format!("http://{host}:{port}/faults")));
+        }
+    }
+    // The last request shows that the earlier ones were tried.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let last = format!("http://{}/last", listener.local_addr().unwrap());
+    house.create(scene.then(ezlo_protocol::hub::scene::http_get(&last))).await;
+    let id = house.id("scene Own ports").to_owned();
+    house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    assert!(within(one_request(listener)).await.starts_with("GET /last"));
+    house.cloud.advance(SECOND).await;
+    let requests = |cloud: &MockCloud| cloud.journal(&Filter::kind(EntryKind::Request).name("/faults")).len();
+    assert_eq!((requests(&house.cloud), requests(&other)), (0, 0));
+}
+
+#[tokio::test]
+async fn user_information_of_a_url_is_sent_as_credentials() {
+    let mut house = House::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    let url = format!("http://user:p%40ss@{host}/hook");
+    house.create(SceneBuilder::new("User").then(ezlo_protocol::hub::scene::http_get(&url))).await;
+    let id = house.id("scene User").to_owned();
+    house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    let request = within(one_request(listener)).await.to_ascii_lowercase();
+    assert!(request.contains(&format!("\r\nhost: {host}\r\n")), "{request}");
+    // user:p@ss
+    assert!(request.contains(&"\r\nauthorization: Basic dXNlcjpwQHNz\r\n".to_ascii_lowercase()), "{request}");
+}
+
+/// Servers that do not answer must not use up the file descriptors of the process.
+#[tokio::test]
+async fn the_number_of_scene_http_requests_in_progress_is_bounded() {
+    let mut house = House::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/silent", listener.local_addr().unwrap());
+    let mut scene = SceneBuilder::new("Flood");
+    for _ in 0..90 {
+        scene = scene.then(ezlo_protocol::hub::scene::http_get(&url));
+    }
+    house.create(scene).await;
+    let id = house.id("scene Flood").to_owned();
+    for _ in 0..3 {
+        house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    }
+    let mut held = Vec::new();
+    while held.len() < 64 {
+        held.push(within(listener.accept()).await.unwrap());
+    }
+    house.cloud.advance(SECOND).await;
+    let further = std::future::poll_fn(|context| std::task::Poll::Ready(listener.poll_accept(context))).await;
+    assert!(further.is_pending(), "more than 64 requests are in progress");
 }
 
 #[tokio::test]

@@ -97,9 +97,7 @@ struct Moving<'a> {
 impl Drop for Moving<'_> {
     fn drop(&mut self) {
         if !self.is_complete {
-            let mut state = self.clock.lock();
-            state.moving_to = None;
-            state.reschedule_periodic();
+            self.clock.lock().moving_to = None;
         }
     }
 }
@@ -143,8 +141,6 @@ struct State {
 #[derive(Debug)]
 struct Timer {
     wakes: oneshot::Sender<Woken>,
-    /// Period of a periodic timer, in milliseconds.
-    every: Option<i64>,
 }
 
 /// Minimum number of timers before abandoned ones are removed.
@@ -155,20 +151,6 @@ impl State {
     fn sweep(&mut self) {
         self.timers.retain(|_, waiting| !waiting.wakes.is_closed());
         self.sweep_at = (self.timers.len() * 2).max(SWEEP_AT_LEAST);
-    }
-
-    /// Reschedules periodic timers that were set for the end of an `advance` that was ended early.
-    fn reschedule_periodic(&mut self) {
-        let now = self.now_ms();
-        let too_late = |(due, every): (i64, Option<i64>)| every.is_some_and(|every| due > now.saturating_add(every));
-        let late: Vec<_> =
-            self.timers.iter().filter(|(key, timer)| too_late((key.0, timer.every))).map(|(key, _)| *key).collect();
-        for key in late {
-            if let Some(timer) = self.timers.remove(&key) {
-                let due = now.saturating_add(timer.every.unwrap_or_default());
-                self.timers.insert((due, key.1), timer);
-            }
-        }
     }
 
     /// Offset from the machine's clock in microseconds, if this clock runs at speed 1.
@@ -196,10 +178,6 @@ const SETTLING_TURNS: usize = 64;
 /// Longest wait for a [`Woken`] guard, in machine time. A task that is blocked on a client that reads nothing must not stop
 /// the world.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
-
-/// Maximum number of times that one [`Clock::advance`] fires a periodic timer, such as that of pings. A longer step omits the
-/// earlier ones.
-const REGULAR_WAKINGS: i64 = 32;
 
 /// Tolerance of the comparison with the machine's clock, in milliseconds.
 const AHEAD_MS: i64 = 1000;
@@ -331,36 +309,16 @@ impl Clock {
 
     /// Like [`Clock::sleep`], but yields a guard that delays the next timer of [`Clock::advance`].
     pub(crate) fn timer(&self, duration: Duration) -> impl Future<Output = Woken> + Send + use<> {
-        self.set(|now, length, _| now.saturating_add(length), millis(duration), false)
-    }
-
-    /// Like [`Clock::timer`], for one period of a periodic timer. A long [`Clock::advance`] fires only the last
-    /// [`REGULAR_WAKINGS`] of them.
-    pub(crate) fn regular_timer(&self, every: Duration) -> impl Future<Output = Woken> + Send + use<> {
-        let due = |now: i64, every: i64, moving_to: Option<i64>| {
-            let ahead = moving_to.map_or(0, |target| target.saturating_sub(now) / every - REGULAR_WAKINGS);
-            now.saturating_add(every.saturating_mul(ahead.max(1)))
-        };
-        self.set(due, millis(every).max(1), true)
-    }
-
-    /// Sets a timer. The arguments of `due` are the present time, `length` and the target of a running `advance`, in ms.
-    fn set(
-        &self,
-        due: fn(i64, i64, Option<i64>) -> i64,
-        length: i64,
-        is_periodic: bool,
-    ) -> impl Future<Output = Woken> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.lock();
-            let due = due(state.now_ms(), length, state.moving_to);
+            let due = state.now_ms().saturating_add(millis(duration));
             state.sequence += 1;
             let key = (due, state.sequence);
             if state.timers.len() >= state.sweep_at {
                 state.sweep();
             }
-            state.timers.insert(key, Timer { wakes: sender, every: is_periodic.then_some(length) });
+            state.timers.insert(key, Timer { wakes: sender });
         }
         self.0.changed.notify_one();
         async move {
@@ -490,43 +448,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn periodic_timers_are_rescheduled_after_an_interrupted_advance() {
+    async fn an_interrupted_advance_stops_at_the_present_time() {
         let clock = Clock::frozen(0);
         let (long, other) = (clock.clone(), clock.clone());
         let step = tokio::spawn(async move { long.advance(Duration::from_secs(1_000_000)).await });
-        let ended = async {
-            let first = other.regular_timer(Duration::from_secs(20)).await;
-            // Set for the end of the step.
-            let second = other.regular_timer(Duration::from_secs(20));
-            other.set_speed(0.0);
-            drop(first);
-            Some(second)
-        };
-        let (moved, second) = tokio::join!(step, ended);
-        let second = second.unwrap();
-        assert!(!moved.unwrap(), "the step was ended");
-        let stopped_at = clock.now_ms();
-        assert!(stopped_at < 1_000_000_000, "{stopped_at}");
-        let waits = tokio::spawn(async move { drop(second.await) });
-        assert!(clock.advance(Duration::from_secs(21)).await);
-        assert!(waits.is_finished(), "the next timer fires after one period");
-        assert_eq!(clock.now_ms(), stopped_at + 21_000);
+        let woken = other.timer(Duration::from_secs(20)).await;
+        other.set_speed(0.0);
+        drop(woken);
+        assert!(!step.await.unwrap(), "the step was ended");
+        assert_eq!(clock.now_ms(), 20_000);
         // The same after a cancelled step.
-        let third = {
-            let first = clock.regular_timer(Duration::from_secs(20));
-            let mut step = Box::pin(clock.advance(Duration::from_secs(1_000_000)));
-            let woken = tokio::select! {
-                biased;
-                woken = first => woken,
-                _ = &mut step => panic!("the step ended before the guard was dropped"),
-            };
-            let third = clock.regular_timer(Duration::from_secs(20));
-            drop((step, woken));
-            third
+        let first = clock.timer(Duration::from_secs(20));
+        let mut step = Box::pin(clock.advance(Duration::from_secs(1_000_000)));
+        let woken = tokio::select! {
+            biased;
+            woken = first => woken,
+            _ = &mut step => panic!("the step ended before the guard was dropped"),
         };
-        let waits = tokio::spawn(async move { drop(third.await) });
-        assert!(clock.advance(Duration::from_secs(21)).await);
-        assert!(waits.is_finished(), "the next timer fires after one period");
+        drop((step, woken));
+        assert_eq!(clock.now_ms(), 40_000);
+        assert!(clock.advance(Duration::from_secs(1)).await);
+        assert_eq!(clock.now_ms(), 41_000);
     }
 
     #[tokio::test]
@@ -578,29 +520,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_advance_fires_only_the_last_periods() {
+    async fn an_advance_ends_with_the_last_second() {
         let clock = Clock::frozen(1_700_000_000);
-        let times = Arc::new(Mutex::new(Vec::new()));
-        let sleeper = tokio::spawn({
-            let (clock, times) = (clock.clone(), Arc::clone(&times));
-            async move {
-                loop {
-                    let _woken = clock.regular_timer(Duration::from_secs(20)).await;
-                    times.lock().unwrap().push(clock.unix_seconds() - 1_700_000_000);
-                }
-            }
-        });
-        settle().await;
-        clock.advance(Duration::from_secs(60)).await;
-        assert_eq!(*times.lock().unwrap(), [20, 40, 60]);
-        clock.advance(Duration::from_secs(86_400)).await;
-        let all = times.lock().unwrap().clone();
-        assert!(all.len() < 50 && all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
-        assert_eq!(all.last(), Some(&86_460));
         clock.advance(Duration::from_secs(u64::MAX)).await;
         assert_eq!(clock.now_ms(), Clock::END_MS);
         assert_eq!(Clock::END_MS / 1000, Timestamp::MAX.as_second());
-        sleeper.abort();
     }
 
     #[tokio::test]

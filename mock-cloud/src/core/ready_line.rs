@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::core::control_token::ControlToken;
+
 /// The addresses, users, networks and hubs of a simulated cloud.
 ///
 /// It contains the passwords of the simulated users. Its `Debug` output omits passwords and Wi-Fi keys.
@@ -26,6 +28,9 @@ pub struct Ready {
     pub relay: String,
     /// URL of the control API.
     pub control: String,
+    /// Token that calls of the control API must present as `Authorization: Bearer TOKEN`; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_token: Option<ControlToken>,
     /// Path of the PEM file with the certificate of the certificate authority.
     pub ca_pem: String,
     /// The users that can log in.

@@ -49,12 +49,16 @@ fn is_secret(name: &str) -> bool {
     SECRET.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
+/// Path segments of calls that follow such a segment and are no secrets: `/info/session/token`,
+/// `/mca-router/token/exchange/legacy-to-cloud/`. A test compares them with the table of routes.
+pub(crate) const FIXED_PARTS: &[&str] = &["token", "exchange"];
+
 /// Returns the path with masked secrets: the segments after `session`, `token` and `key`, and segments like a token.
 pub(crate) fn shown_path(path: &str) -> String {
     let mut hides = false;
     let parts = path.split('/').map(|part| {
-        // `/info/session/token` is a call without a secret.
-        let shown = if hides && !part.is_empty() && part != "token" { "***".to_owned() } else { masked(part) };
+        let shown =
+            if hides && !part.is_empty() && !FIXED_PARTS.contains(&part) { "***".to_owned() } else { masked(part) };
         hides = BEFORE_SECRETS.iter().any(|name| part.eq_ignore_ascii_case(name));
         shown
     });

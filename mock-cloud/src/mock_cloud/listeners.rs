@@ -1,12 +1,12 @@
 //! Starts the listeners of a world and builds its ready line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ezlo_protocol::serial::Serial;
 
-use crate::config::Ports;
+use crate::config::{Config, Ports};
 use crate::core::ready_line::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 use crate::mock_cloud::error::StartError;
 use crate::server;
@@ -55,6 +55,24 @@ impl Announce for crate::server::mdns::Announcer {
     }
 }
 
+/// Returns an address that clients can use. A listener on all addresses is shown with the address of this machine in its network.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let (any, example) = match address.ip() {
+        IpAddr::V4(_) => ("0.0.0.0:0", "192.0.2.1:9"),
+        IpAddr::V6(_) => ("[::]:0", "[2001:db8::1]:9"),
+    };
+    // Connecting a UDP socket sends nothing; it selects the address by the routes of this machine.
+    let own = std::net::UdpSocket::bind(any).and_then(|socket| {
+        socket.connect(example)?;
+        socket.local_addr()
+    });
+    let loopback: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    SocketAddr::new(own.map_or(loopback, |own| own.ip()), address.port())
+}
+
 /// The listeners of one world.
 pub(crate) struct Listeners<'a> {
     pub(crate) shared: &'a Arc<Shared>,
@@ -96,6 +114,7 @@ impl Listeners<'_> {
             http: format!("http://{http}"),
             relay: format!("wss://{https}"),
             control: format!("http://{control}"),
+            control_token: self.origin.control_token.clone(),
             ca_pem: ca_path.clone(),
             users: users.collect(),
             wifi: wifi.collect(),
@@ -104,13 +123,14 @@ impl Listeners<'_> {
     }
 
     fn listen(&self, what: &str, port: u16, surface: ListenerKind) -> Result<SocketAddr, StartError> {
-        let bind = self.origin.config.bind;
-        let address = SocketAddr::new(bind, port);
+        let Config { bind, control_bind, .. } = &self.origin.config;
+        let ip = if matches!(surface, ListenerKind::Control) { *control_bind } else { *bind };
+        let address = SocketAddr::new(ip, port);
         let bound = server::bind(address, self.shared.is_port_shared(&surface));
         let (listener, address) =
             bound.map_err(|source| StartError::Bind { what: what.to_owned(), address, source })?;
-        self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, surface));
-        Ok(address)
+        self.shared.world.spawn(server::serve(Arc::clone(self.shared), listener, address, surface));
+        Ok(reachable(address))
     }
 
     /// Returns the first user of the account that owns the hub now.
@@ -136,7 +156,8 @@ impl Listeners<'_> {
             if cell.local != Local::None {
                 let address = self.listen(&name("local port"), port(ports.lan), lan())?;
                 if let Some(announcer) = self.announce {
-                    self.shared.world.spawn(announcer.announce(cell, address).map_err(StartError::Mdns)?);
+                    let bound = SocketAddr::new(self.origin.config.bind, address.port());
+                    self.shared.world.spawn(announcer.announce(cell, bound).map_err(StartError::Mdns)?);
                 }
                 let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
                 ready.lan = Some(format!("{scheme}://{address}"));

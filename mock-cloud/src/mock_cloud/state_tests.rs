@@ -26,6 +26,7 @@ fn state(seed: u64) -> PersistedState {
     let authority = PersistedAuthority { certificate: "c".into(), key: "k".into() };
     let world = World::new(WorldConfig {
         clock: Clock::frozen(1_700_000_000),
+        signing_key: crate::config::SigningKey::Seed,
         seed,
         assumptions: Assumptions::default(),
         profile: Profile::Calm,

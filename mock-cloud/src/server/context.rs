@@ -6,6 +6,7 @@ use ezlo_hub_sim::world_file::WorldFile;
 
 use crate::config::Config;
 use crate::core::clock::Clock;
+use crate::core::control_token::ControlToken;
 use crate::tls::Authority;
 use crate::world::persist::WorldRows;
 use crate::world::persisted_state::StateHeader;
@@ -19,6 +20,8 @@ pub(crate) struct CloudContext {
     pub(crate) authority: Authority,
     /// Guard that deletes the temporary directory of the CA certificate when the cloud ends.
     pub(crate) _folder: Option<tempfile::TempDir>,
+    /// Token that calls of the control API must present, if any.
+    pub(crate) control_token: Option<ControlToken>,
     /// Path of the CA certificate.
     pub(crate) ca_path: String,
     /// Start time of the world, in Unix milliseconds.
@@ -42,6 +45,7 @@ impl CloudContext {
         WorldConfig {
             clock,
             seed: self.config.seed,
+            signing_key: self.config.signing_key,
             assumptions: self.config.effective_assumptions(),
             profile: self.config.profile,
             file: Arc::clone(&self.file),

@@ -1,13 +1,14 @@
 //! The control API, on a port of its own. Tests use it, the clients under test do not. The table of calls is the source of
 //! `/openapi.json`.
 
+use crate::core::control_token::ControlToken;
 use crate::core::renamed::{self, Renamed};
 use crate::server::control::hub_calls::call_hub;
 use crate::server::control::request::Action;
 use crate::server::control::request::Call;
 use crate::server::control::request::refusal;
 
-use http::header::{ALLOW, HeaderValue};
+use http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -28,6 +29,23 @@ pub(crate) mod openapi;
 pub(crate) mod request;
 pub(crate) mod users;
 pub(crate) mod worlds;
+
+/// Returns whether a request presents the token. A check of the health needs none.
+pub(crate) fn has_token(request: &Request, token: &ControlToken) -> bool {
+    let presented = request.header("authorization").and_then(|value| value.split_once(' '));
+    let is_it = presented
+        .is_some_and(|(scheme, shown)| scheme.eq_ignore_ascii_case("bearer") && shown.trim() == token.expose());
+    is_it || request.path == "/healthz"
+}
+
+/// Refuses a request without the token.
+pub(crate) fn no_token() -> Reply {
+    let text =
+        "the control API needs the token; send `Authorization: Bearer TOKEN` with the control_token of the ready line";
+    let mut reply = refusal(StatusCode::UNAUTHORIZED, text);
+    reply.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    reply
+}
 
 /// Answers a request to the control API.
 pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {

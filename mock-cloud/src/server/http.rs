@@ -132,6 +132,10 @@ impl RequestContext<'_> {
                 );
             }
         }
+        let token = self.shared.origin.control_token.as_ref();
+        if token.is_some_and(|token| !control::has_token(&request, token)) {
+            return control::no_token();
+        }
         control::answer(self.shared, &request).await
     }
 

@@ -314,7 +314,9 @@ impl HubActor {
             state.links.broadcast(|kind| at_relay || kind != LinkKind::Relay, &text);
         }
         for call in effects.http {
-            self.env.tasks.spawn(outbound_http::run(call, self.env.assumptions.allow_external_scene_http));
+            let (allow_external, slots) =
+                (self.env.assumptions.allow_external_scene_http, Arc::clone(&self.env.http_slots));
+            self.env.tasks.spawn(outbound_http::run(call, allow_external, slots));
         }
         if effects.drop_local {
             state.links.close_local();

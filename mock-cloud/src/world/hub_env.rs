@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ezlo_hub_sim::HubAssumptions;
 use ezlo_hub_sim::world_file::WifiFile;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::config::Assumptions;
@@ -26,6 +27,8 @@ pub(crate) struct HubEnv {
     pub(crate) hub_assumptions: HubAssumptions,
     pub(crate) networks: Vec<WifiFile>,
     pub(crate) tasks: Tasks,
+    /// Free slots for HTTP requests of scenes.
+    pub(crate) http_slots: Arc<Semaphore>,
 }
 
 impl HubEnv {
@@ -42,6 +45,7 @@ impl HubEnv {
             assumptions,
             networks: Vec::new(),
             tasks: Tasks::new(),
+            http_slots: Arc::new(Semaphore::new(crate::world::outbound_http::MAX_CALLS)),
         })
     }
 

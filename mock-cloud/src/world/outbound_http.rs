@@ -1,22 +1,33 @@
-//! HTTP requests of scenes. Only loopback addresses are allowed, unless `allow_external_scene_http` is set.
+//! HTTP requests of scenes. Only loopback addresses are allowed, unless `allow_external_scene_http` is set. The ports of this process
+//! are never allowed, so that an app user cannot reach the control API by a scene.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Uri;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use ezlo_hub_sim::HttpCall;
+
+use crate::core::own_ports::is_own_port;
 
 /// Timeout of a request.
 const CALL_TIME: Duration = Duration::from_secs(10);
 /// Maximum number of bytes of a response body that are read. The body is not used.
 const MAX_ANSWER: usize = 64 * 1024;
 const HTTP_PORT: u16 = 80;
+
+/// Maximum number of requests of scenes that a world has in progress. Further ones fail, so that servers that do not answer cannot use up
+/// the file descriptors.
+pub(crate) const MAX_CALLS: usize = 64;
 
 /// The errors of a request.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +36,10 @@ enum Refusal {
     Address,
     #[error("the host is not a loopback address; set assumptions.allow_external_scene_http to allow others")]
     Elsewhere,
+    #[error("port {0} belongs to this process")]
+    OwnPort(u16),
+    #[error("{MAX_CALLS} HTTP requests of scenes are in progress already")]
+    TooMany,
     #[error("the request timed out after {CALL_TIME:?}")]
     TooLong,
     #[error(transparent)]
@@ -37,8 +52,12 @@ enum Refusal {
 
 /// Sends the request. The hub does not wait for the outcome, so it is only logged. The URL is not logged, because it may
 /// contain keys.
-pub(crate) async fn run(call: HttpCall, allow_external: bool) {
-    match tokio::time::timeout(CALL_TIME, send(&call, allow_external)).await.unwrap_or(Err(Refusal::TooLong)) {
+pub(crate) async fn run(call: HttpCall, allow_external: bool, slots: Arc<Semaphore>) {
+    let limited = async {
+        let _slot = slots.try_acquire().map_err(|_| Refusal::TooMany)?;
+        tokio::time::timeout(CALL_TIME, send(&call, allow_external)).await.unwrap_or(Err(Refusal::TooLong))
+    };
+    match limited.await {
         Ok(status) => tracing::debug!(status, "HTTP request of a scene succeeded"),
         Err(error) => tracing::warn!(%error, "HTTP request of a scene failed"),
     }
@@ -52,12 +71,23 @@ async fn send(call: &HttpCall, allow_external: bool) -> Result<u16, Refusal> {
     if !is_loopback && !allow_external {
         return Err(Refusal::Elsewhere);
     }
-    let stream = TcpStream::connect((plain, uri.port_u16().unwrap_or(HTTP_PORT))).await?;
+    let port = uri.port_u16().unwrap_or(HTTP_PORT);
+    if is_own_port(port) {
+        return Err(Refusal::OwnPort(port));
+    }
+    let stream = TcpStream::connect((plain, port)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = http::Request::builder().method(call.method.as_str()).uri(path);
     if let Some(authority) = uri.authority() {
-        request = request.header(HOST, authority.as_str());
+        // User information does not belong into `Host` (RFC 9110, 7.2). Common clients send it as Basic credentials.
+        let (user, host) =
+            authority.as_str().rsplit_once('@').map_or((None, authority.as_str()), |(user, host)| (Some(user), host));
+        request = request.header(HOST, host);
+        if let Some(user) = user {
+            let user: Vec<u8> = percent_encoding::percent_decode_str(user).collect();
+            request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(user)));
+        }
     }
     if let Some(kind) = &call.content_type {
         request = request.header(CONTENT_TYPE, kind);

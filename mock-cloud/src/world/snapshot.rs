@@ -6,6 +6,8 @@ use std::sync::{Arc, PoisonError};
 
 use ezlo_protocol::serial::Serial;
 
+use crate::config::SigningKey;
+use crate::core::os_random::random_bytes;
 use crate::core::rng::Random;
 use crate::world::accounts::Accounts;
 use crate::world::hub_actor::HubActor;
@@ -37,10 +39,15 @@ impl std::fmt::Debug for Snapshot {
 impl Snapshot {
     /// Returns the initial state of a world.
     pub(crate) fn beginning(world_config: &WorldConfig) -> Self {
-        let WorldConfig { clock, seed, assumptions, file, .. } = world_config;
+        let WorldConfig { clock, seed, signing_key, assumptions, file, .. } = world_config;
         let assumptions = assumptions.hub();
         let random = Random::new(*seed);
-        let tokens = Tokens::new(&random);
+        // Drawn in either case, so that all other random numbers are those of the seed.
+        let seeded = Tokens::new(&random);
+        let tokens = match signing_key {
+            SigningKey::Seed => seeded,
+            SigningKey::System => Tokens::with_key(random_bytes()),
+        };
         let mut accounts = Accounts::new(&file.users, &random);
         let (mut hubs, mut copies) = (BTreeMap::new(), Vec::new());
         let now_ms = clock.now_ms();

@@ -101,6 +101,10 @@ impl Tokens {
     pub(crate) fn new(random: &Random) -> Self {
         let mut key = [0; 32];
         random.fill(&mut key);
+        Self::with_key(key)
+    }
+
+    pub(crate) fn with_key(key: [u8; 32]) -> Self {
         Self { key, known: Arc::default() }
     }
 

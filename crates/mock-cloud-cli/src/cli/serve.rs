@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ezlo_mock_cloud::{Clock, ClusterUrl, Config, Evidence, MockCloud, Profile};
+use ezlo_mock_cloud::{Clock, ClusterUrl, Config, ControlToken, Evidence, MockCloud, Profile, SigningKey};
 
 /// Examples at the end of the help.
 pub(crate) const EXAMPLES: &str = "\
@@ -25,9 +25,16 @@ pub(crate) struct Serve {
     /// Bundled world, see `mock-cloud world list`, or path of a world file (default: demo).
     #[arg(long, value_name = "NAME|FILE")]
     world: Option<String>,
-    /// Address to listen on (default: 127.0.0.1). Other addresses expose the control API, passwords and tokens to the network.
+    /// Address to listen on, for all ports except the control API (default: 127.0.0.1).
     #[arg(long)]
     bind: Option<IpAddr>,
+    /// Address of the control API (default: 127.0.0.1). On another address its calls need the token.
+    #[arg(long, value_name = "ADDRESS")]
+    control_bind: Option<IpAddr>,
+    /// Token that calls of the control API must present as `Authorization: Bearer TOKEN`, at least 16 characters (default: none on
+    /// loopback, otherwise a random one in the ready line).
+    #[arg(long, value_name = "TOKEN")]
+    control_token: Option<ControlToken>,
     /// Port of all vendor host names, with TLS (default: 0, any free port).
     #[arg(long)]
     https_port: Option<u16>,
@@ -49,7 +56,8 @@ pub(crate) struct Serve {
     /// Port of the first hub's local HTTP server; further hubs count up (default: 0, any free port).
     #[arg(long)]
     lan_http_port: Option<u16>,
-    /// Random seed (default: 1). The same seed and the same requests give the same ids and random decisions.
+    /// Random seed (default: 1). The same seed and the same requests give the same ids, tokens and random decisions. Without a seed here
+    /// or in the configuration file, the key that signs tokens is random.
     #[arg(long)]
     seed: Option<u64>,
     /// Behaviour profile: calm, strict or hostile (default: calm).
@@ -95,16 +103,21 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     let stop = crate::cli::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let config = config(serve)?;
     ezlo_mock_cloud::raise_descriptor_limit();
-    let is_local = config.bind.is_loopback();
+    let warnings = [
+        (!config.bind.is_loopback())
+            .then_some("--bind is not loopback: the network can log in with the passwords of the world"),
+        (!config.control_bind.is_loopback()).then_some(
+            "--control-bind is not loopback: who has the control_token of the ready line controls the simulator",
+        ),
+    ];
     let mut builder = MockCloud::builder().config(config);
     if let Some(second) = serve.frozen_at {
         builder = builder.clock(Clock::frozen(second));
     }
     let cloud = builder.start().await.map_err(|error| crate::cli::with_causes(&error))?;
-    if !is_local {
-        tracing::warn!(
-            "the bind address is not loopback: the network can reach the control API and the passwords of the world"
-        );
+    // On standard error whatever the log level says.
+    for warning in warnings.into_iter().flatten() {
+        eprintln!("mock-cloud: warning: {warning}");
     }
     let line = cloud.ready().line();
     let _file = serve.endpoints_file.as_deref().map(|path| EndpointsFile::write(path, &line)).transpose()?;
@@ -149,7 +162,11 @@ fn profile(name: &str) -> Result<Profile, String> {
 fn config(serve: &Serve) -> Result<Config, String> {
     let mut config = match &serve.config {
         Some(path) => Config::from_file(path).map_err(|error| crate::cli::with_causes(&error))?,
-        None => Config::default(),
+        None => {
+            let mut config = Config::default();
+            config.signing_key = SigningKey::System;
+            config
+        }
     };
     let ports = [
         (serve.https_port, &mut config.ports.https),
@@ -164,7 +181,11 @@ fn config(serve: &Serve) -> Result<Config, String> {
         *port = flag.unwrap_or(*port);
     }
     config.bind = serve.bind.unwrap_or(config.bind);
-    config.seed = serve.seed.unwrap_or(config.seed);
+    config.control_bind = serve.control_bind.unwrap_or(config.control_bind);
+    config.control_token = serve.control_token.clone().or(config.control_token);
+    if let Some(seed) = serve.seed {
+        (config.seed, config.signing_key) = (seed, SigningKey::Seed);
+    }
     config.profile = serve.profile.unwrap_or(config.profile);
     config.mdns |= serve.mdns;
     config.tls_names.extend(serve.tls_names.iter().cloned());

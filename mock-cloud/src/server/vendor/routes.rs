@@ -139,6 +139,21 @@ mod tests {
     use ezlo_protocol::cloud::call::{CALLS, HostRole};
 
     #[test]
+    fn fixed_parts_of_paths_are_never_masked() {
+        for route in ROUTES {
+            let path = route.pattern.replace("{*}", "x").replace("{}", "x");
+            for (fixed, shown) in route.pattern.split('/').zip(shown_path(&path).split('/')) {
+                assert!(
+                    fixed.starts_with('{') || fixed == shown,
+                    "{} is shown as {}",
+                    route.pattern,
+                    shown_path(&path)
+                );
+            }
+        }
+    }
+
+    #[test]
     fn path_patterns_yield_their_parts() {
         assert_eq!(parts("/a/{}/b/{}", "/a/x/b/y").unwrap(), ["x", "y"]);
         assert_eq!(parts("/a/{}", "/a/").unwrap(), [""]);

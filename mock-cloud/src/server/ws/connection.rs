@@ -22,12 +22,9 @@ use crate::journal::entry::EntryKind;
 use crate::world::World;
 use crate::world::outbox::{Out, Outbox, Ready, Waiting};
 
-/// Interval of pings. Two public clients document "about every 20 s" and close the connection after 60 s without a ping.
-const PING_EVERY: Duration = Duration::from_secs(20);
 /// Number of consecutive pings without any received message after which the connection counts as lost.
 const UNANSWERED_PINGS: u32 = 3;
-/// Minimum real time that the peer has for an answer. Advancing the clock by a day sends thousands of pings at once, and no
-/// client could answer them in time.
+/// Minimum time that the peer has for an answer, also when the interval of pings is set to less.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// Timeout for the shutdown of a connection. The fault that delays it takes at most 60 s.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(61);
@@ -84,8 +81,8 @@ async fn run_session(
     outbox: &mut Outbox,
     late: &mut Option<Utf8Bytes>,
 ) -> End {
-    // No timer exists for connections without pings: an unpolled timer would block the clock from advancing.
-    let next_ping = || Box::pin(world.clock.regular_timer(PING_EVERY));
+    // The peer lives in machine time: it closes a connection without pings, whatever the simulated clock does.
+    let next_ping = || Box::pin(tokio::time::sleep(Duration::from_millis(world.assumptions.ping_ms)));
     let mut ping = session.pings().then(next_ping);
     let (mut unanswered, mut first_ping) = (0, tokio::time::Instant::now());
     let mut expiry = None;
@@ -133,7 +130,7 @@ async fn run_session(
                     return End::Lost;
                 }
             }
-            _woken = async { match &mut ping { Some(ping) => ping.await, None => pending().await } } => {
+            () = async { match &mut ping { Some(ping) => ping.await, None => pending().await } } => {
                 if unanswered >= UNANSWERED_PINGS && first_ping.elapsed() > ANSWER_TIME {
                     return End::Lost;
                 }

@@ -5,9 +5,14 @@ use crate::server::http::message::host_of;
 use crate::server::http::message::query_params;
 use std::sync::{Arc, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{Method, StatusCode};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Method, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -21,10 +26,50 @@ use crate::server::ws::connection::Accepted;
 use crate::server::ws::session::Session;
 use crate::world::outbox::{Link, LinkKind};
 
-/// Returns whether the request has the header `Upgrade: websocket`.
+/// Returns whether the request asks for an upgrade to the protocol `websocket`.
 pub(crate) fn is_upgrade<B>(request: &http::Request<B>) -> bool {
-    let protocol = request.headers().get(UPGRADE).and_then(|value| value.to_str().ok());
-    protocol.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+    has_token(request.headers(), &UPGRADE, "websocket")
+}
+
+/// Returns whether a header with a list contains the token. Case is ignored.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let lists = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|found| found.trim().eq_ignore_ascii_case(token))
+}
+
+/// Checks a handshake by the rules of RFC 6455, section 4.2.1. Returns the key, or the refusal as an error.
+fn handshake_key<B>(request: &http::Request<B>) -> Result<&HeaderValue, Reply> {
+    let headers = request.headers();
+    let refuse = |text: &str| Err(Reply::error(StatusCode::BAD_REQUEST, text));
+    let only = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none())
+    };
+    if request.method() != Method::GET {
+        return refuse("A WebSocket handshake has the method GET");
+    }
+    if request.version() < Version::HTTP_11 {
+        return refuse("A WebSocket handshake needs HTTP/1.1");
+    }
+    if !has_token(headers, &CONNECTION, "upgrade") {
+        return refuse("The header Connection lacks the token Upgrade");
+    }
+    let has_length = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if has_length || headers.contains_key(TRANSFER_ENCODING) {
+        return refuse("A WebSocket handshake has no body");
+    }
+    let Some(key) = only(SEC_WEBSOCKET_KEY) else {
+        return refuse("A WebSocket handshake has one header Sec-WebSocket-Key");
+    };
+    if !STANDARD.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16) {
+        return refuse("Sec-WebSocket-Key is not 16 bytes in base64");
+    }
+    if only(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is required");
+        reply.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return Err(reply);
+    }
+    Ok(key)
 }
 
 /// Answers an upgrade request. On success, the session is stored in the connection's slot.
@@ -34,16 +79,10 @@ pub(crate) fn accept(
     exchange: &ConnectionSlot,
     request: http::Request<Incoming>,
 ) -> Reply {
-    let headers = request.headers();
-    let version = headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
-    let Some(key) = headers.get(SEC_WEBSOCKET_KEY).filter(|_| request.method() == Method::GET) else {
-        return Reply::error(StatusCode::BAD_REQUEST, "Not a WebSocket handshake");
+    let key = match handshake_key(&request) {
+        Ok(key) => key,
+        Err(refusal) => return refusal,
     };
-    if version != Some(b"13") {
-        let mut reply = Reply::error(StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is required");
-        reply.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return reply;
-    }
     let host = host_of(&request, false).map(|host| host.name().into_owned()).unwrap_or_default();
     let no_pong = match refused(shared, surface, &request, &host) {
         Ok(no_pong) => no_pong,
