@@ -35,7 +35,7 @@ async fn expectation_requires_the_exact_count() {
     assert_eq!(reply["entries"].as_array().unwrap().len(), 2);
     let (_, reply) = expect(json!({"match": located, "times": 1})).await;
     assert!(reply["error"].as_str().unwrap().contains("more than 1 entries matched"), "{reply}");
-    let listed = reply["came_instead"].as_array().unwrap().len();
+    let listed = reply["similar"].as_array().unwrap().len();
     assert!(listed >= 2, "{reply}");
     let later = json!({"kind": "request", "path": "/locator", "since": 1_000_000});
     assert_eq!(
@@ -68,7 +68,7 @@ async fn control_calls_are_journalled_as_causes() {
             (EntryKind::MessageOut, "hub.item.updated")
         ]
     );
-    assert_eq!(led_to[0].content["tells"], json!(["hub.item.updated", "hub.item.updated"]));
+    assert_eq!(led_to[0].content["broadcasts"], json!(["hub.item.updated", "hub.item.updated"]));
     let about = get(&cloud, &format!("/journal?hub={HUB}")).await.body;
     let about: Vec<&str> =
         about.lines().filter_map(|line| line.split("\"kind\":\"").nth(1)?.split('"').next()).collect();
@@ -214,8 +214,7 @@ async fn report_covers_every_listener() {
 
 #[tokio::test]
 async fn an_exposed_control_api_requires_its_token() {
-    let mut config = Config::default();
-    config.control_bind = "0.0.0.0".parse().unwrap();
+    let config = Config { control_bind: "0.0.0.0".parse().unwrap(), ..Config::default() };
     let cloud = started(MockCloud::builder().config(config)).await;
     let token = serde_json::to_value(cloud.ready()).unwrap()["control_token"].as_str().unwrap().to_owned();
     assert!(token.len() >= 32 && !format!("{:?}", cloud.ready()).contains(&token));
@@ -236,8 +235,7 @@ async fn an_exposed_control_api_requires_its_token() {
 
 #[tokio::test]
 async fn a_control_token_is_required_on_loopback_too() {
-    let mut config = Config::default();
-    config.control_token = Some("0123456789abcdef".into());
+    let mut config = Config { control_token: Some("0123456789abcdef".into()), ..Config::default() };
     let cloud = started(MockCloud::builder().config(config.clone())).await;
     assert_eq!(get(&cloud, "/clock").await.status, 401);
     config.control_token = Some("short".into());
@@ -250,8 +248,7 @@ async fn a_control_token_is_required_on_loopback_too() {
 #[tokio::test]
 async fn the_signing_key_is_random_without_a_seed() {
     let start = async |signing_key: SigningKey| {
-        let mut config = Config::default();
-        config.signing_key = signing_key;
+        let config = Config { signing_key, ..Config::default() };
         started(MockCloud::builder().config(config).clock(Clock::frozen(START))).await
     };
     // The status of a request to one cloud with the Identity of another.
@@ -266,4 +263,91 @@ async fn the_signing_key_is_random_without_a_seed() {
     assert_eq!(accepted(&first, &first).await, 200);
     assert_eq!((accepted(&first, &second).await, accepted(&one, &first).await), (401, 401));
     assert_eq!(accepted(&first, &within(first.fork()).await.unwrap()).await, 200, "a fork has the same key");
+}
+
+#[tokio::test]
+async fn devices_of_a_hub_are_listed_with_their_items() {
+    let cloud = frozen().await;
+    let devices = get(&cloud, &format!("/hubs/{HUB}/devices")).await.json();
+    let lock = devices.as_array().unwrap().iter().find(|device| device["name"] == "Front door lock").unwrap();
+    assert!(!lock["room"].as_str().unwrap().is_empty() && lock["reachable"] == true, "{lock}");
+    let item = |name: &str| lock["items"].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap();
+    assert_eq!(item("door_lock")["value_type"], "token");
+    assert_eq!(item("user_codes")["value"], "***", "codes are secrets");
+}
+
+#[tokio::test]
+async fn a_cleared_journal_hides_earlier_entries() {
+    let cloud = frozen().await;
+    ask(http(&cloud), "GET /locator/locator/locator", &[], b"").await;
+    assert!(!get(&cloud, "/journal?kind=request").await.body.is_empty());
+    let cleared = ask(address(&cloud.ready().control), "DELETE /journal", &[], b"").await.json();
+    assert!(cleared["since"].as_u64().unwrap() > 0, "{cleared}");
+    assert_eq!(get(&cloud, "/journal?kind=request").await.body, "");
+    assert_eq!(cloud.journal(&Filter::kind(EntryKind::Request)).len(), 0);
+    ask(http(&cloud), "GET /locator/locator/locator", &[], b"").await;
+    assert_eq!(cloud.journal(&Filter::kind(EntryKind::Request)).len(), 1);
+    let (_, reset) = post(&cloud, "/worlds/0/reset", &Value::Null).await;
+    assert!(reset["since"].as_u64() > cleared["since"].as_u64(), "{reset}");
+}
+
+#[tokio::test]
+async fn expectations_match_parameters() {
+    let cloud = frozen().await;
+    let mut socket = registered(&cloud).await;
+    let call = json!({"id": 7, "method": "hub.modes.switch", "params": {"modeId": "3"}});
+    socket.ask(call.to_string()).await;
+    for (params, times) in [(json!({"modeId": "3"}), 1), (json!({"modeId": "2"}), 0)] {
+        let filter = json!({"params": params});
+        let (status, reply) = post(&cloud, "/expectations", &json!({"match": filter, "times": times})).await;
+        assert_eq!(status, 200, "{params}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn faults_that_can_never_match_are_refused_or_reported() {
+    let cloud = frozen().await;
+    let fault = |matcher: Value| json!({"fault": "drop_reply", "match": matcher});
+    let (status, reply) = post(&cloud, "/faults", &fault(json!({"hub": "12345678"}))).await;
+    assert_eq!((status, reply["error"].as_str().unwrap().contains("12345678")), (400, true), "{reply}");
+    let (status, reply) = post(&cloud, "/faults", &fault(json!({"method": "hub.device.list"}))).await;
+    let warning = reply["warning"].as_str().unwrap();
+    assert_eq!((status, warning.contains("hub.devices.list")), (200, true), "{reply}");
+    let (_, reply) = post(&cloud, "/faults", &fault(json!({"method": "hub.devices.list"}))).await;
+    assert_eq!(reply.get("warning"), None);
+    let report = get(&cloud, "/report").await.json();
+    assert_eq!(report["unused_faults"].as_array().unwrap().len(), 2, "{report}");
+}
+
+#[tokio::test]
+async fn a_refused_certificate_is_recorded_with_its_remedy() {
+    let cloud = frozen().await;
+    let stranger = frozen().await;
+    let to = address(&cloud.ready().https);
+    // The client trusts the authority of another cloud.
+    let stream = tokio::net::TcpStream::connect(to).await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("vera-us-oem-autha11.mios.com").unwrap();
+    let refused = within(ezlo_testkit::connector(stranger.ca_pem()).connect(name, stream)).await;
+    assert!(refused.is_err());
+    let entry =
+        within(cloud.expect_within(&Filter::kind(EntryKind::TlsFailed), Duration::from_secs(20))).await.unwrap();
+    assert_eq!(entry.name, "vera-us-oem-autha11.mios.com");
+    assert!(entry.content["remedy"].as_str().unwrap().contains("ca_pem"), "{entry:?}");
+    let report = cloud.report();
+    assert_eq!(report["refused_handshakes"][0]["times"], 1, "{report}");
+}
+
+#[tokio::test]
+async fn unknown_methods_are_reported_before_a_login_and_of_controllers() {
+    let cloud = frozen().await;
+    let mut socket = ezlo_testkit::Socket::connect(http(&cloud)).await;
+    assert_ne!(socket.ask(r#"{"id":1,"method":"registerr","params":{}}"#).await["error"], Value::Null);
+    let register = json!({"method": "register", "id": 2, "params": {
+        "serial": "700000001", "hubType": "h2.1", "mac_address": "AA:BB:CC:00:00:01"}});
+    socket.ask(register.to_string()).await;
+    socket.ask(r#"{"id":3,"method":"cloud.no.such.call","params":{}}"#).await;
+    let report = cloud.report();
+    let names: Vec<&str> =
+        report["unmatched"].as_array().unwrap().iter().filter_map(|entry| entry["name"].as_str()).collect();
+    assert!(names.contains(&"registerr") && names.contains(&"cloud.no.such.call"), "{report}");
 }

@@ -112,7 +112,7 @@ async fn control_api_returns_and_streams_the_journal() {
     assert_eq!(entry["name"], "/no/handler");
     let unmet = br#"{"match": {"kind": "request", "name": "/never"}}"#;
     let unmet = ask(control, "POST /expectations", &[], unmet).await;
-    assert_eq!((unmet.status, &unmet.json()["came_instead"]), (417, &json!(["/no/handler"])));
+    assert_eq!((unmet.status, &unmet.json()["similar"]), (417, &json!(["/no/handler"])));
     let lines = ask(control, "GET /journal?kind=answer&limit=1", &[], b"").await.body;
     assert_eq!(serde_json::from_str::<Value>(lines.trim()).unwrap()["status"], 404);
     assert_eq!(ask(control, "GET /journal?kind=nothing", &[], b"").await.status, 400);
@@ -316,7 +316,7 @@ async fn report_lists_near_misses_and_unknown_fields() {
     within(account.users()).await.unwrap();
     assert_eq!(
         cloud.report(),
-        json!({"unmatched": [], "unknown_fields": []}),
+        json!({"unmatched": [], "unknown_fields": [], "refused_handshakes": [], "unused_faults": []}),
         "the SDK sends unknown requests or members"
     );
 

@@ -135,7 +135,7 @@ async fn forks_are_made_and_ended_by_the_control_api() {
     let cloud = frozen().await;
     let control = address(&cloud.ready().control);
     let post = async |path: &str, body: &str| ask(control, &format!("POST {path}"), &[], body.as_bytes()).await;
-    assert_eq!(post("/worlds/0/snapshot", r#"{"name": "fresh"}"#).await.json(), json!({"kept": "fresh"}));
+    assert_eq!(post("/worlds/0/snapshot", r#"{"name": "fresh"}"#).await.json(), json!({"snapshot": "fresh"}));
     let fork = post("/worlds/0/fork", "").await.json();
     assert_eq!(fork["id"], 1);
     let fork_http = address(fork["ready"]["http"].as_str().unwrap());

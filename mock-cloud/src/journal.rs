@@ -5,6 +5,7 @@ use crate::journal::cause::because;
 use crate::journal::cause::{NOW, Received, cause};
 use crate::journal::shown::shown_path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ezlo_protocol::serial::Serial;
@@ -61,7 +62,7 @@ impl StoredMessage<'_> {
             Form::Message => (crate::wire::frame_scan::name_of(&self.rest), shown(&self.rest)),
             Form::Request => (shown_path(self.name), RequestRecord::shown(&self.rest)),
             Form::Answer => (shown_path(self.name), Value::Null),
-            Form::Hub => (format!("hubs/{}", self.name), json!({"tells": self.rest.lines().collect::<Vec<_>>()})),
+            Form::Hub => (format!("hubs/{}", self.name), json!({"broadcasts": self.rest.lines().collect::<Vec<_>>()})),
             Form::Named => (self.name.to_owned(), serde_json::from_str(&self.rest).unwrap_or_default()),
         };
         let head = self.head;
@@ -85,11 +86,13 @@ pub(crate) struct Journal {
     is_on: bool,
     ring: Ring,
     newest: watch::Sender<u64>,
+    /// Number of the newest entry that was hidden by [`Journal::clear`].
+    cleared: AtomicU64,
 }
 
 impl Journal {
     pub(crate) fn new(clock: Clock, is_on: bool) -> Self {
-        Self { clock, is_on, ring: Ring::default(), newest: watch::Sender::new(0) }
+        Self { clock, is_on, ring: Ring::default(), newest: watch::Sender::new(0), cleared: AtomicU64::new(0) }
     }
 
     /// Records a message; returns the number of the entry.
@@ -173,7 +176,7 @@ impl Journal {
 
     /// Returns the matching entries, oldest first, at most `most`.
     pub(crate) fn entries(&self, filter: &Filter, most: usize) -> Vec<Entry> {
-        let cut = self.ring.since(filter.since);
+        let cut = self.ring.since(filter.since.max(self.cleared.load(Ordering::Acquire)));
         let kept = cut.stored().into_iter().filter(|kept| filter.kind.is_none_or(|kind| kind == kept.head.kind));
         kept.map(|kept| kept.entry()).filter(|entry| filter.holds(entry)).take(most).collect()
     }
@@ -189,8 +192,15 @@ impl Journal {
         EntryKind::ALL.iter().map(|kind| kind.as_str()).zip(self.ring.counts())
     }
 
+    /// Hides all present entries and returns the number of the newest one. Their memory is reused as entries are added.
+    pub(crate) fn clear(&self) -> u64 {
+        let last = self.ring.last();
+        self.cleared.fetch_max(last, Ordering::AcqRel);
+        last
+    }
+
     /// Returns the number of the newest entry.
-    fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.ring.last()
     }
 

@@ -222,6 +222,8 @@ fn write_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::Tem
     // Renamed into place, so that readers never see a part of it.
     let beside = path.with_extension("pem.new");
     std::fs::write(&beside, pem).and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
+    // Clients run in other directories.
+    let path = std::path::absolute(&path).map_err(at(&path))?;
     Ok((folder, path.display().to_string()))
 }
 
@@ -263,12 +265,13 @@ impl MockCloud {
         self.shared.world.journal.entries(filter, usize::MAX)
     }
 
-    /// Returns the report: requests that no handler matched, with similar names, and members that had no effect.
+    /// Returns the report: requests that no handler matched, with similar names, members that had no effect, refused TLS handshakes,
+    /// and active faults that never matched.
     ///
-    /// It is counted over the present journal:
-    /// `{"unmatched": [{name, times, last, nearest}], "unknown_fields": [{name, member, times}]}`.
+    /// It is counted over the present journal: `{"unmatched": [{name, times, last, nearest}], "unknown_fields": [{name, member,
+    /// times}], "refused_handshakes": [{name, cause, times, last}], "unused_faults": [{id, fault}]}`.
     pub fn report(&self) -> serde_json::Value {
-        crate::journal::usage_report::summary(&self.journal(&crate::journal::filter::Filter::default()))
+        crate::journal::usage_report::summary(&self.journal(&crate::journal::filter::Filter::default()), &self.faults())
     }
 
     /// Waits for a matching entry of the journal, and returns the first one, which may be an earlier one.

@@ -17,17 +17,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use crate::core::fd_limit::most_connections;
 use crate::core::own_ports::OwnPort;
 use crate::faults::kinds::{ConnectionFault, ListenerFault};
 use crate::faults::point::InjectionContext;
 use crate::faults::tcp::FaultyStream;
+use crate::journal::Journal;
+use crate::journal::entry::EntryKind;
 use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::Local;
 
@@ -196,11 +199,10 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
                 }
                 None => config,
             };
-            let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
-            match tokio::time::timeout(limit, handshake).await {
+            match tokio::time::timeout(limit, Box::pin(handshake(stream, config))).await {
                 Ok(Ok(stream)) => Box::pin(serve_http(shared, stream, surface, true)).await,
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "TLS handshake failed");
+                Ok(Err(failure)) => {
+                    failure.report(&shared.world.journal, surface.listener());
                     None
                 }
                 Err(_) => {
@@ -211,6 +213,41 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
         }
     };
     accepted.map(connection::run)
+}
+
+/// A TLS handshake that the client ended.
+struct HandshakeFailure {
+    /// The host name that the client asked for; `None` if it sent no ClientHello, or none in it.
+    name: Option<String>,
+    error: std::io::Error,
+}
+
+impl HandshakeFailure {
+    /// Records the failure. A connection that ends before its ClientHello, such as that of a port scan, is only logged.
+    fn report(&self, journal: &Journal, listener: &str) {
+        let Some(name) = &self.name else {
+            tracing::debug!(error = %self.error, "a connection ended before its TLS handshake");
+            return;
+        };
+        let cause = self.error.to_string();
+        let remedy =
+            "the client must trust the file ca_pem of the ready line, and use a name of the certificate (--tls-name)";
+        tracing::warn!(name, cause, remedy, "a client refused the TLS handshake");
+        let content = serde_json::json!({"listener": listener, "cause": cause, "remedy": remedy});
+        journal.named(EntryKind::TlsFailed, "", name, None, &content);
+    }
+}
+
+/// Does the TLS handshake of a server.
+async fn handshake(
+    stream: FaultyStream,
+    config: Arc<ServerConfig>,
+) -> Result<tokio_rustls::server::TlsStream<FaultyStream>, HandshakeFailure> {
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+    let started = hello.map_err(|error| HandshakeFailure { name: None, error })?;
+    // Clients that connect by address send no name.
+    let name = started.client_hello().server_name().unwrap_or("no name").to_owned();
+    started.into_stream(config).await.map_err(|error| HandshakeFailure { name: Some(name), error })
 }
 
 /// Applies the fault of the injection point `connection`, before any byte is read.

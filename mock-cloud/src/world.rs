@@ -241,6 +241,13 @@ impl World {
         if fault.kind == FaultKind::EvictOthers && self.backplane().is_some() {
             return Err(FaultError::SingleProcessOnly(fault.kind.name()));
         }
+        // A fault on a hub that does not exist would never be injected, and its test would pass.
+        if let Some(serial) = fault.matcher.hub.as_ref() {
+            let known = serial.parse().is_ok_and(|serial| self.hub(&serial).is_some());
+            if !known && self.backplane().is_none() {
+                return Err(FaultError::UnknownHub(serial.clone()));
+            }
+        }
         self.faults.add(fault)
     }
 

@@ -37,6 +37,7 @@ mod favorites;
 mod firmware;
 mod from_file;
 mod info;
+pub(crate) mod inventory;
 mod item_broadcast;
 mod items;
 mod linked_items;

@@ -29,6 +29,7 @@ pub use family::{Family, Local};
 pub use from_dump::{DumpError, from_dump};
 pub use hub::Hub;
 pub use hub::dispatch::SIMULATED_METHODS;
+pub use hub::inventory::{DeviceSummary, ItemSummary};
 pub use seeded_rng::SeededRng;
 pub use serial_range::{SerialRange, plain_number};
 pub use simulated_hub::{Broadcast, Reply, SimulatedHub};

@@ -1,4 +1,5 @@
 //! Messages in the shapes that vendor documents and firmware of 2021 to 2025 have, beside the older shapes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::time::Duration;
 

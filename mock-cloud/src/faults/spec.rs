@@ -140,6 +140,9 @@ pub enum FaultError {
         /// Requested name.
         name: String,
     },
+    /// No hub has the serial.
+    #[error("no hub has the serial {0:?}; a fault on it would never be injected")]
+    UnknownHub(String),
     /// The close code is reserved for closes without a close frame.
     #[error("close code {0} is never sent; `abort` ends a connection without a close frame")]
     CloseCode(u16),

@@ -32,6 +32,8 @@ pub enum EntryKind {
     FaultSkipped,
     /// No route or method matches the request. `content` lists similar names.
     Unmatched,
+    /// A client refused the TLS handshake. `name` is the host name that it asked for; `content` has the cause and the remedy.
+    TlsFailed,
     /// Members of call parameters, of a body or of a query had no effect, because the simulator does not support them.
     UnknownFields,
 }
@@ -66,6 +68,7 @@ impl EntryKind {
         Self::Fault,
         Self::FaultSkipped,
         Self::Unmatched,
+        Self::TlsFailed,
         Self::UnknownFields,
     ];
 
@@ -83,6 +86,7 @@ impl EntryKind {
             Self::Fault => "fault",
             Self::FaultSkipped => "fault-skipped",
             Self::Unmatched => "unmatched",
+            Self::TlsFailed => "tls-failed",
             Self::UnknownFields => "unknown-fields",
         }
     }

@@ -1,5 +1,7 @@
 //! The filter of journal entries.
 
+use serde_json::{Map, Value};
+
 use crate::journal::entry::{Entry, EntryKind};
 
 /// A filter of journal entries. All given fields have to match; absent fields match every entry (default).
@@ -35,8 +37,15 @@ pub struct Filter {
     pub method: Option<String>,
     /// Requests with this host name, without port.
     pub host: Option<String>,
+    /// Calls whose `params` have at least these members with these values. Secrets are masked before the comparison.
+    pub params: Option<Map<String, Value>>,
     /// Changes, control calls, requests and faults of the hub with this serial. Messages are selected by `connection`.
     pub hub: Option<String>,
+}
+
+/// Returns whether a content has these parameters.
+fn has_params(content: &Value, params: &Map<String, Value>) -> bool {
+    params.iter().all(|(name, wanted)| content["params"].get(name) == Some(wanted))
 }
 
 impl Filter {
@@ -62,6 +71,7 @@ impl Filter {
             && self.status.is_none_or(|status| Some(status) == entry.status)
             && self.path.as_ref().is_none_or(|path| entry.name.starts_with(path))
             && self.hub.as_ref().is_none_or(|hub| entry.is_about(hub))
+            && self.params.as_ref().is_none_or(|params| has_params(&entry.content, params))
             && [("method", &self.method), ("host", &self.host)]
                 .into_iter()
                 .all(|(name, wanted)| wanted.as_ref().is_none_or(|wanted| entry.content[name] == **wanted))

@@ -7,6 +7,7 @@ use ezlo_protocol::hub::method::MethodSpec;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
+use crate::faults::injector::ActiveFault;
 use crate::journal::Journal;
 use crate::journal::entry::{Entry, EntryKind};
 use crate::wire::frame_scan::keys_subset_of;
@@ -82,7 +83,7 @@ impl<'de> Visitor<'de> for Strange<'_> {
 struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Returns the most similar names, the best first.
-fn nearest(requested: &str, known: impl Iterator<Item = String>) -> Vec<String> {
+pub(crate) fn nearest(requested: &str, known: impl Iterator<Item = String>) -> Vec<String> {
     if requested.len() > LONGEST {
         return Vec::new();
     }
@@ -94,33 +95,48 @@ fn nearest(requested: &str, known: impl Iterator<Item = String>) -> Vec<String> 
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
-/// Returns the report over `entries`, with the number of occurrences of each name.
-pub(crate) fn summary(entries: &[Entry]) -> Value {
-    let mut record_unmatched: BTreeMap<&str, (u64, u64, &Value)> = BTreeMap::new();
-    let mut record_unknown_fields: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+/// Returns the report over `entries` and the faults that are active, with the number of occurrences of each name.
+pub(crate) fn summary(entries: &[Entry], faults: &[ActiveFault]) -> Value {
+    let mut unmatched: BTreeMap<&str, (u64, u64, &Value)> = BTreeMap::new();
+    let mut refused: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+    let mut unknown: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for entry in entries {
         let name = entry.name.as_str();
         match entry.kind {
             EntryKind::Unmatched => {
-                let (times, last, nearest) = record_unmatched.entry(name).or_insert((0, 0, &Value::Null));
+                let (times, last, nearest) = unmatched.entry(name).or_insert((0, 0, &Value::Null));
                 (*times, *last, *nearest) = (*times + 1, entry.seq, &entry.content["nearest"]);
             }
+            EntryKind::TlsFailed => {
+                let cause = entry.content["cause"].as_str().unwrap_or_default();
+                let (times, last) = refused.entry((name, cause)).or_default();
+                (*times, *last) = (*times + 1, entry.seq);
+            }
             EntryKind::UnknownFields => {
-                let members = record_unknown_fields.entry(name).or_default();
                 for member in entry.content["members"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    *members.entry(member).or_default() += 1;
+                    *unknown.entry((name, member)).or_default() += 1;
                 }
             }
             _ => {}
         }
     }
-    let record_unmatched = record_unmatched
+    let unmatched = unmatched
         .into_iter()
         .map(|(name, (times, last, nearest))| json!({"name": name, "times": times, "last": last, "nearest": nearest}));
-    let record_unknown_fields = record_unknown_fields.into_iter().flat_map(|(name, members)| {
-        members.into_iter().map(move |(member, times)| json!({"name": name, "member": member, "times": times}))
-    });
-    json!({"unmatched": record_unmatched.collect::<Vec<_>>(), "unknown_fields": record_unknown_fields.collect::<Vec<_>>()})
+    let refused = refused
+        .into_iter()
+        .map(|((name, cause), (times, last))| json!({"name": name, "cause": cause, "times": times, "last": last}));
+    let unknown =
+        unknown.into_iter().map(|((name, member), times)| json!({"name": name, "member": member, "times": times}));
+    // A fault that never matched can hide a misspelt method or path: the test passes, and nothing was injected.
+    let unused =
+        faults.iter().filter(|fault| fault.matched == 0).map(|fault| json!({"id": fault.id, "fault": fault.fault}));
+    json!({
+        "unmatched": unmatched.collect::<Vec<_>>(),
+        "unknown_fields": unknown.collect::<Vec<_>>(),
+        "refused_handshakes": refused.collect::<Vec<_>>(),
+        "unused_faults": unused.collect::<Vec<_>>(),
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, SigningKey};
 use crate::core::clock::Clock;
 use crate::persistence::error::StateError;
 use crate::persistence::redb_store::StateFile;
@@ -64,6 +64,10 @@ impl OpenedState {
         let path = file.path().to_owned();
         if state.about.digest != world.digest {
             return Err(StateError::OtherWorld { path, world: state.about.world });
+        }
+        // Without an explicit seed, the key is not that of the seed.
+        if config.signing_key == SigningKey::Seed && state.about.seed != config.seed {
+            return Err(StateError::OtherSeed { path, persisted: state.about.seed, requested: config.seed });
         }
         if state.about.living != config.assumptions.simulate_behaviours {
             return Err(StateError::Living { path, living: state.about.living });

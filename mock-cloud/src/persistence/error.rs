@@ -51,6 +51,18 @@ pub enum StateError {
         /// True if the state was created with simulated behaviours.
         living: bool,
     },
+    /// The seed differs from that of the first start of the state.
+    #[error(
+        "{} was created with the seed {persisted}, not {requested}; omit --seed, or use another --state-dir", path.display()
+    )]
+    OtherSeed {
+        /// The file.
+        path: PathBuf,
+        /// Seed at the first start.
+        persisted: u64,
+        /// Requested seed.
+        requested: u64,
+    },
     /// The state belongs to a world file with other content.
     #[error(
         "{} belongs to the world {world:?} with the content at its first start; start with that world, or use another \

@@ -15,7 +15,7 @@ use crate::server::ws::upgrade::accept;
 use crate::server::ws::upgrade::is_upgrade;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ezlo_protocol::serial::Serial;
 use http::{Method, Response, StatusCode};
@@ -143,6 +143,10 @@ impl RequestContext<'_> {
     async fn serve_with_journal(&mut self, host: Option<Host>, request: http::Request<Incoming>) -> Reply {
         let journal = &self.shared.world.journal;
         let uri = request.uri().clone();
+        let begun = tracing::enabled!(tracing::Level::INFO).then(|| {
+            let host = host.as_ref().map(|host| host.name().into_owned()).unwrap_or_default();
+            (Instant::now(), host, request.method().clone())
+        });
         self.seq = journal.request(&RequestRecord {
             host: host.as_ref().map(Host::name).as_deref(),
             method: request.method().as_str(),
@@ -162,6 +166,11 @@ impl RequestContext<'_> {
             },
         };
         with_cause(Some(self.seq), || journal.answer(uri.path(), reply.status.as_u16()));
+        if let Some((begun, host, method)) = begun {
+            let (path, status) = (shown_path(uri.path()), reply.status.as_u16());
+            let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(listener = self.surface.listener(), host, %method, path, status, ms, "request");
+        }
         reply
     }
 

@@ -6,6 +6,7 @@
 use crate::evidence::error_table;
 use crate::evidence::policy;
 use crate::evidence::policy::LOGIN_CONTROLLER;
+use crate::journal::usage_report;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -209,8 +210,16 @@ impl RelaySession {
                     }
                 }
                 State::User { hub: None, .. } => self.refuse(world, request, method, "nma.ezlo.notregistered"),
-                State::Unknown => self.refuse(world, request, method, "nma.user.notlogged"),
-                State::Controller(_) => self.refuse(world, request, method, "rpc.method.notfound"),
+                State::Unknown => {
+                    if ezlo_protocol::hub::method::spec(method).is_none() {
+                        record_unknown(world, method);
+                    }
+                    self.refuse(world, request, method, "nma.user.notlogged");
+                }
+                State::Controller(_) => {
+                    record_unknown(world, method);
+                    self.refuse(world, request, method, "rpc.method.notfound");
+                }
             },
         }
     }
@@ -373,6 +382,13 @@ impl Drop for RelaySession {
 fn raw_params(request: &Envelope<'_>) -> Result<Value, RpcError> {
     let params = request.params.and_then(|raw| serde_json::from_str(raw.get()).ok());
     params.ok_or_else(|| RpcError::known("rpc.params.notfound"))
+}
+
+/// Lists a method of the report that the relay does not answer, with similar names.
+fn record_unknown(world: &World, method: &str) {
+    let known =
+        [RelayLogin::NAME, RelayRegister::NAME].into_iter().chain(ezlo_hub_sim::SIMULATED_METHODS.iter().copied());
+    usage_report::record_unmatched(&world.journal, method, method, known.map(str::to_owned));
 }
 
 fn params<T: serde::de::DeserializeOwned>(request: &Envelope<'_>) -> Result<T, RpcError> {

@@ -246,6 +246,12 @@ impl HubActor {
         }
         let act = |hub: &mut Hub, context: &mut Context<'_>| hub.call(name, params, context);
         let outcome = self.change_locked(&mut state, request.id, act, answer);
+        tracing::info!(
+            hub = %self.serial,
+            method = name,
+            error = outcome.as_ref().err().map(RpcError::data),
+            "call"
+        );
         if let Err(error) = &outcome
             && error.data() == "rpc.method.notfound"
         {
@@ -299,6 +305,9 @@ impl HubActor {
 
     fn apply(self: &Arc<Self>, state: &mut State, now_ms: i64, effects: Effects) {
         if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
+            for broadcast in &effects.broadcasts {
+                tracing::info!(hub = %self.serial, broadcast = broadcast.name, "change");
+            }
             let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
             let names = effects.broadcasts.iter().map(|broadcast| broadcast.name).chain(presence);
             self.env.journal.hub_changed(&self.serial, names);

@@ -79,7 +79,7 @@ impl Hub {
         change: impl FnOnce(&mut Scene),
     ) -> Answer<Empty> {
         let stored = self.scenes.get_mut(id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        let (name, was_enabled) = (stored.name.clone(), stored.enabled.clone());
+        let (name, was_enabled) = (stored.name.clone(), stored.enabled);
         change(stored);
         // The cloud is synchronised only when the name has changed (d22).
         let broadcast = Scene { sync_notification: (stored.name != name).into(), ..stored.clone() };

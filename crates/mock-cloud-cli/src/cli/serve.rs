@@ -137,7 +137,12 @@ impl<'a> EndpointsFile<'a> {
         let failed = |error| format!("cannot write {}: {error}", path.display());
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
-        std::fs::write(&beside, format!("{line}\n")).map_err(failed)?;
+        // The file holds passwords. A new file is never a link that another user has prepared.
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&beside).and_then(|mut file| writeln!(file, "{line}")).map_err(failed)?;
         std::fs::rename(&beside, path).map_err(|error| {
             let _ = std::fs::remove_file(&beside);
             failed(error)
@@ -162,11 +167,7 @@ fn profile(name: &str) -> Result<Profile, String> {
 fn config(serve: &Serve) -> Result<Config, String> {
     let mut config = match &serve.config {
         Some(path) => Config::from_file(path).map_err(|error| crate::cli::with_causes(&error))?,
-        None => {
-            let mut config = Config::default();
-            config.signing_key = SigningKey::System;
-            config
-        }
+        None => Config { signing_key: SigningKey::System, ..Config::default() },
     };
     let ports = [
         (serve.https_port, &mut config.ports.https),

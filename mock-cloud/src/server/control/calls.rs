@@ -73,7 +73,8 @@ calls! {
     DELETE "/faults/{}" "Removes one fault." "" With(faults::remove);
     GET "/journal" "Returns journal entries, one JSON object per line. The header `x-has-more` is present while there are more."
         "" Now(journal::entries);
-    GET "/report" "Returns the requests that no handler matched, with similar names, and the members that had no effect." ""
+    DELETE "/journal" "Hides all present entries of the journal. Returns the number of the last one as `since`." "" Now(journal::clear);
+    GET "/report" "Returns requests that no handler matched, members without an effect, refused TLS handshakes and unused faults." ""
         Now(journal::report);
     POST "/expectations" "Waits for a matching journal entry and answers 417 if none arrives in time. With `times`, the number \
         of entries must be exact; 0 asserts absence."
@@ -97,6 +98,7 @@ calls! {
     GET "/hubs" "Returns the hubs, sorted by serial. The header `x-has-more` is present while there are more." ""
         Now(hubs::list);
     GET "/hubs/{}" "Returns a hub, with the state of its Z-Wave radio." "" Hub(hubs::read);
+    GET "/hubs/{}/devices" "Returns the devices of a hub with their rooms, and the values of their items." "" Hub(hubs::devices);
     POST "/hubs/{}/include" "Presses the button of a new device. Answers 409 unless an inclusion waits for it."
         r#"{"template": "door_lock"}"# Hub(hubs::include);
     POST "/hubs/{}/exclude" "Presses the button of a device to be excluded. Answers 409 unless an exclusion waits for it."

@@ -1,11 +1,15 @@
 //! Control calls that list, add and remove faults.
 
+use ezlo_protocol::hub::{broadcast, method};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::Profile;
 use crate::faults::kinds::CATALOGUE;
+use crate::faults::point::InjectionPoint;
+use crate::faults::spec::FaultSpec;
+use crate::journal::usage_report;
 use crate::server::control::request::{parse_body, refusal};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
@@ -47,10 +51,29 @@ pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
         Ok(fault) => fault,
         Err(refused) => return refused,
     };
+    let fault: FaultSpec = fault;
+    let warning = unknown_method(&fault);
     match shared.world.add_fault(fault) {
-        Ok(id) => Reply::json(&json!({"id": id})),
+        Ok(id) => match warning {
+            Some(warning) => Reply::json(&json!({"id": id, "warning": warning})),
+            None => Reply::json(&json!({"id": id})),
+        },
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
     }
+}
+
+/// Returns a warning for a fault that matches a method or broadcast that the simulator does not know.
+fn unknown_method(fault: &FaultSpec) -> Option<String> {
+    let is_of_hub = matches!(fault.kind.injection_point(), InjectionPoint::Call | InjectionPoint::Message);
+    let name = fault.matcher.method.as_deref().filter(|_| is_of_hub)?;
+    let known =
+        || method::METHODS.iter().map(|spec| spec.name).chain(broadcast::BROADCASTS.iter().map(|spec| spec.name));
+    if known().any(|known| known == name) {
+        return None;
+    }
+    let similar = usage_report::nearest(name, known().map(str::to_owned));
+    let hint = similar.first().map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    Some(format!("no method or broadcast has the name {name:?}{hint}"))
 }
 
 /// Removes one fault.

@@ -108,6 +108,11 @@ pub(crate) fn read(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
     Reply::json(&detailed(hub))
 }
 
+/// Returns the devices of a hub with their items.
+pub(crate) fn devices(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
+    Reply::json(&hub.cell.read(ezlo_hub_sim::Hub::inventory))
+}
+
 pub(crate) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |parsed: Include| hub.press_include(&parsed.template))
 }

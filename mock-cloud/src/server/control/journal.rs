@@ -67,10 +67,15 @@ pub(crate) fn entries(shared: &Shared, request: &Request) -> Reply {
     reply
 }
 
-/// Returns the unmatched requests and the members without effect, counted over the stored entries.
+/// Returns what had no effect or no handler, counted over the stored entries.
 pub(crate) fn report(shared: &Shared, _: &Request) -> Reply {
     let entries = shared.world.journal.entries(&Filter::default(), usize::MAX);
-    Reply::json(&crate::journal::usage_report::summary(&entries))
+    Reply::json(&crate::journal::usage_report::summary(&entries, &shared.world.faults.list()))
+}
+
+/// Hides all present entries.
+pub(crate) fn clear(shared: &Shared, _: &Request) -> Reply {
+    Reply::json(&json!({"since": shared.world.journal.clear()}))
 }
 
 /// Writes an entry as one line of JSON, without a line feed.
@@ -128,6 +133,6 @@ pub(crate) async fn expect(shared: &Shared, request: &Request) -> Reply {
 fn failed(journal: &Journal, filter: Filter, reason: &str) -> Reply {
     let near = Filter { name: None, path: None, ..filter };
     let names: Vec<String> = journal.entries(&near, USUAL_ENTRIES).into_iter().map(|entry| entry.name).collect();
-    let text = json!({"error": reason, "came_instead": names}).to_string();
+    let text = json!({"error": reason, "similar": names}).to_string();
     Reply::new(StatusCode::EXPECTATION_FAILED, "application/json", text)
 }

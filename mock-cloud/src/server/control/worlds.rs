@@ -99,7 +99,7 @@ pub(crate) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
         return refusal(StatusCode::CONFLICT, &text);
     }
     states.insert(name.clone(), state);
-    Reply::json(&json!({"kept": name}))
+    Reply::json(&json!({"snapshot": name}))
 }
 
 /// Refuses a restore or reset of a cluster: one process cannot replace the state of the others.
@@ -143,8 +143,13 @@ pub(crate) fn reset(shared: &Shared, id: &str) -> Reply {
     if let Some(refused) = is_one_of_many(shared, id) {
         return refused;
     }
-    match on(shared, id, Shared::reset) {
-        Some(()) => Reply::json(&json!({"reset": true})),
+    let reset = |shared: &Shared| {
+        shared.reset();
+        shared.world.journal.last()
+    };
+    match on(shared, id, reset) {
+        // Entries after this number belong to the time after the reset.
+        Some(since) => Reply::json(&json!({"reset": true, "since": since})),
         None => no_such_world(id),
     }
 }
@@ -168,7 +173,7 @@ pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
 pub(crate) fn forget(shared: &Shared, name: &str) -> Reply {
     let name = percent_decode_str(name).decode_utf8_lossy();
     match shared.forks.lock().snapshots.remove(&*name) {
-        Some(_) => Reply::json(&json!({"forgotten": name})),
+        Some(_) => Reply::json(&json!({"deleted": name})),
         None => no_such_snapshot(&name),
     }
 }

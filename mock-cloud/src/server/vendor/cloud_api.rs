@@ -51,7 +51,9 @@ pub(crate) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
             let params = call.params.into_option().unwrap_or_else(|| json!({}).into());
             match call.call.as_str() {
                 "access_keys_sync" => with_token(world, request, |caller| access_keys(world, caller)),
-                "controller_list" => with_token(world, request, |caller| controller_list(world, caller, &request.host)),
+                "controller_list" => with_token(world, request, |caller| {
+                    controller_list(world, caller, &request.host, wants_local_key(request, &params))
+                }),
                 "login_with_id_and_password" => gateway_login(world, request, &params),
                 other => {
                     usage_report::record_unmatched(
@@ -131,7 +133,14 @@ fn raw_host(url: &str) -> String {
     if host.contains(':') { host } else { format!("{host}:{port}") }
 }
 
-fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
+/// Returns whether a request asks for the local keys, as a parameter of the query or of the call.
+fn wants_local_key(request: &Request, params: &Opaque) -> bool {
+    let value = params.get("local_key");
+    request.param("local_key") == Some("1")
+        || value.is_some_and(|value| *value == json!(1) || *value == json!("1") || *value == json!(true))
+}
+
+fn controller_list(world: &World, caller: &Caller, host: &Host, with_local_key: bool) -> Value {
     let accounts = world.accounts();
     let controllers = accounts.hubs_of(caller.account).filter_map(|(serial, _)| {
         let hub = ezlo_hub(world, &serial)?;
@@ -142,7 +151,11 @@ fn controller_list(world: &World, caller: &Caller, host: &Host) -> Value {
             serial: Loose::text(serial.to_string()).into(),
             uuid: hub.read(|hub| hub.uuid.clone()).into(),
             name: format!("Hub {serial}").into(),
-            local_key: accounts.local_token(&world.tokens, &serial, caller.user).into(),
+            local_key: if with_local_key {
+                accounts.local_token(&world.tokens, &serial, caller.user).into()
+            } else {
+                Field::Absent
+            },
             nma_host: raw.into(),
             nma_controllers: vec![url].into(),
             ..Controller::default()
@@ -215,7 +228,10 @@ pub(crate) fn controllers(world: &World, request: &Request, _: &[&str]) -> Reply
     let token = request.header("x-access-token").map(|token| token.trim().into()).ok_or(AuthError::Missing);
     let checked = token.and_then(|token| world.tokens.check_cloud_token(&token, now));
     match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
-        Ok(caller) => Reply::json(&controller_list(world, &caller, &request.host)),
+        Ok(caller) => {
+            let with_local_key = request.param("local_key") == Some("1");
+            Reply::json(&controller_list(world, &caller, &request.host, with_local_key))
+        }
         Err(error) => unauthorized(error),
     }
 }

@@ -54,11 +54,13 @@ async fn run_accepted(accepted: Accepted) {
     let Ok(upgraded) = upgrade.await else { return };
     let mut socket = Socket::new(TokioIo::new(upgraded));
     let mut late = None;
+    tracing::info!(connection = session.connection(), listener = session.about().1, "WebSocket opened");
     let end = run_session(&world, &mut socket, &mut session, &mut outbox, &mut late).await;
     if let End::Close(code, reason) = end {
         let connection = session.connection();
         world.journal.named(EntryKind::Close, connection, reason, Some(code), &serde_json::Value::Null);
     }
+    tracing::info!(connection = session.connection(), "WebSocket closed");
     drop(session);
     // Boxed so that the rarely used end does not enlarge the future of every connection.
     let ended = match end {
