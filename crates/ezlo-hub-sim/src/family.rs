@@ -46,6 +46,10 @@ pub struct Family {
     pub(crate) echoes_new_room: bool,
     /// `hub.item.value.set` never returns an error.
     pub(crate) never_refuses_values: bool,
+    /// Maximum length of the code of an expression, in bytes (d22).
+    pub(crate) max_expression: usize,
+    /// The list of item groups has the member `itemGroup` (pi).
+    pub(crate) item_group_member: bool,
     /// All messages, including replies, have a counter as `msg_id`.
     pub counted_messages: bool,
     /// Broadcasts of removed and reordered rooms have the member `method`.
@@ -78,6 +82,8 @@ const LINUX: Family = Family {
     empty_rooms_as_object: false,
     echoes_new_room: false,
     never_refuses_values: false,
+    max_expression: 5 * 1024,
+    item_group_member: false,
     counted_messages: false,
     method_on_room_broadcasts: false,
     login_is_global: false,
@@ -90,6 +96,7 @@ const LINUX: Family = Family {
 /// Atom and PlugHub: no `valueFormatted`, no `info` (bridge 2780-2792), no pings (bridge ~2203). The first generation has no
 /// local access.
 const RTOS: Family = Family {
+    max_expression: 1024,
     architecture: "esp32",
     firmware: "0.8.528",
     formatted_values: false,
@@ -114,6 +121,8 @@ const EZLOPI: Family = Family {
     empty_rooms_as_object: true,
     echoes_new_room: true,
     never_refuses_values: true,
+    max_expression: 5 * 1024,
+    item_group_member: true,
     counted_messages: true,
     method_on_room_broadcasts: true,
     login_is_global: true,

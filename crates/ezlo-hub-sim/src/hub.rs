@@ -17,6 +17,7 @@ use crate::family::Family;
 use crate::state::behaviours::Behaviours;
 use crate::state::firmware::Firmware;
 use crate::state::modes::Modes;
+use crate::state::newer::Newer;
 use crate::state::scene_events::{Event, Place, Watched};
 use crate::state::scene_runs::Runs;
 use crate::state::scene_work::SceneWork;
@@ -33,9 +34,11 @@ mod device_settings;
 mod devices;
 mod dictionary;
 pub(crate) mod dispatch;
+mod expressions;
 mod favorites;
 mod firmware;
 mod from_file;
+mod groups;
 mod info;
 pub(crate) mod inventory;
 mod item_broadcast;
@@ -52,8 +55,10 @@ mod rooms;
 mod scene_engine;
 mod scene_run;
 mod scene_time;
+mod scene_tools;
 mod scenes;
 mod setup;
+mod swinger;
 mod wifi;
 mod zwave;
 mod zwave_s2;
@@ -158,6 +163,9 @@ pub struct Hub {
     behaviours: Behaviours,
     firmware: Firmware,
     scan: Scan,
+    /// Groups, expressions, scripts and swinger shutdown.
+    #[serde(default)]
+    newer: Newer,
     /// Timers that became due while the hub had no power.
     #[serde(default)]
     overdue: Vec<Timer>,
@@ -172,6 +180,7 @@ impl Hub {
     pub fn rehydrate(&mut self, kind: HubKind) {
         self.family = Family::of(kind);
         self.read_conditions();
+        self.add_usual_groups();
     }
 
     /// Creates a hub without rooms, devices and scenes, booted at `now_ms` (Unix milliseconds).
@@ -212,12 +221,14 @@ impl Hub {
             behaviours: Behaviours::default(),
             firmware: Firmware::new(Family::of(kind).firmware),
             scan: Scan::default(),
+            newer: Newer::default(),
             overdue: Vec::new(),
         };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hub.digest("uuid")[..16]);
         hub.uuid = uuid(bytes);
         hub.gateway = hub.new_id().into();
+        hub.add_usual_groups();
         hub
     }
 

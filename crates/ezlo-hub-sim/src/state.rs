@@ -8,6 +8,7 @@ pub(crate) mod alarm;
 pub(crate) mod behaviours;
 pub(crate) mod firmware;
 pub(crate) mod modes;
+pub(crate) mod newer;
 pub(crate) mod scene_events;
 pub(crate) mod scene_runs;
 pub(crate) mod scene_work;

@@ -4,6 +4,7 @@ pub mod broadcast;
 pub mod catalogue;
 pub mod device;
 pub mod gateway;
+pub mod group;
 pub mod info;
 pub mod item;
 pub mod login;

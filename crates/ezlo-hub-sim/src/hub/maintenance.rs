@@ -1,9 +1,8 @@
 //! Reset, time zone, coordinates and device groups.
 
 use ezlo_protocol::hub::Empty;
-use ezlo_protocol::hub::device::{DeviceGroup, DeviceGroupList, DeviceGroupQuery};
 use ezlo_protocol::hub::info::LocationState;
-use ezlo_protocol::hub::maintenance::{Coordinates, Reset, TimeLocation, TimeLocations};
+use ezlo_protocol::hub::maintenance::{Coordinates, HubStatus, LogSettings, Reset, TimeLocation, TimeLocations};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use jiff::tz::TimeZone;
@@ -14,18 +13,6 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::modes;
 use crate::state::scene_events::Place;
-
-/// Version of the list of device groups, which never changes.
-const GROUPS_VERSION: u64 = 1;
-
-/// Device groups of every hub (names and categories inferred).
-const GROUPS: &[(&str, &[&str])] = &[
-    ("Lights", &["dimmable_light"]),
-    ("Switches", &["switch"]),
-    ("Security sensors", &["security_sensor"]),
-    ("Locks", &["door_lock", "garage_door"]),
-    ("Climate", &["hvac", "temperature", "humidity"]),
-];
 
 impl Hub {
     /// Restarts or resets the hub. If both members are true, it is reset; the refusal if neither is true is inferred.
@@ -128,19 +115,33 @@ impl Hub {
         self.location_state = LocationState::CustomAll;
     }
 
-    pub(crate) fn device_groups_list(&self, query: DeviceGroupQuery, _: &Context<'_>) -> Answer<DeviceGroupList> {
-        let version = json!(GROUPS_VERSION);
-        let known = query.version.get() == Some(&version);
-        let group = |(at, (name, categories)): (usize, &(&str, &[&str]))| DeviceGroup {
-            id: self.derived_id(&format!("group {at}")).into(),
-            name: (*name).into(),
-            categories: categories.iter().map(|name| json!({"category": name})).collect::<serde_json::Value>().into(),
-            devices: Vec::new().into(),
-            exceptions: Vec::new().into(),
-            persistent: true.into(),
-            ..DeviceGroup::default()
-        };
-        let groups = (!known).then(|| GROUPS.iter().enumerate().map(group).collect::<Vec<_>>());
-        Ok(DeviceGroupList { groups: groups.into(), version: version.into(), ..DeviceGroupList::default() })
+    /// Sets the log of the hub in the cloud. The simulated hub sends no log.
+    pub(crate) fn log_set(&mut self, request: LogSettings, _: &mut Context<'_>) -> Answer<Empty> {
+        request.enable.get().ok_or_else(|| missing("enable"))?;
+        check_severity(&request)
     }
+
+    pub(crate) fn log_local_set(&mut self, request: LogSettings, _: &mut Context<'_>) -> Answer<Empty> {
+        check_severity(&request)
+    }
+
+    /// Returns processes and memory. A simulated hub has no processes of its own, so the numbers are constant (inferred).
+    pub(crate) fn status_get(&self, _: Empty, _: &Context<'_>) -> Answer<HubStatus> {
+        let process = |pid: u32, name: &str, bytes: u64| json!({"pid": pid, "processName": name, "memoryUsage": bytes, "vmRss": bytes, "units": "bytes"});
+        let memory = |kilobytes: u64| json!({"scale": "Kb", "value": kilobytes});
+        Ok(HubStatus {
+            processes: json!([process(412, "ha-uid", 9_437_184), process(437, "ha-zwaved", 14_680_064)]).into(),
+            ram: json!({"available": memory(98_304), "total": memory(249_856), "availablePct": 39}).into(),
+            ..HubStatus::default()
+        })
+    }
+}
+
+/// Severities of the log (hapi names `INFO`; the others are inferred).
+const SEVERITIES: &[&str] = &["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"];
+
+fn check_severity(request: &LogSettings) -> Answer<Empty> {
+    let severity = request.severity.as_deref().ok_or_else(|| missing("severity"))?;
+    let is_known = SEVERITIES.iter().any(|known| known.eq_ignore_ascii_case(severity));
+    if is_known { done() } else { Err(RpcError::known("rpc.params.invalid")) }
 }

@@ -70,6 +70,18 @@ impl Hub {
         done()
     }
 
+    pub(crate) fn room_get(&self, request: RoomRef, _: &Context<'_>) -> Answer<Room> {
+        self.rooms.get(&request.id).cloned().ok_or_else(|| not_found("nma.room.notfound"))
+    }
+
+    /// Deletes all rooms, with one broadcast each (the broadcasts are inferred).
+    pub(crate) fn room_all_delete(&mut self, _: Empty, context: &mut Context<'_>) -> Answer<Empty> {
+        for id in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.room_delete(RoomRef { id, ..RoomRef::default() }, context)?;
+        }
+        done()
+    }
+
     /// Deletes a room. Its devices stay and have no room (guide20:p18).
     pub(crate) fn room_delete(&mut self, request: RoomRef, context: &mut Context<'_>) -> Answer<Empty> {
         self.rooms.shift_remove(&request.id).ok_or_else(|| not_found("nma.room.notfound"))?;

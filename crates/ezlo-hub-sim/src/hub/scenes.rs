@@ -62,7 +62,7 @@ impl Hub {
     }
 
     /// Refuses a scene that would make all scenes together exceed their limit in bytes.
-    fn check_scene_bytes(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
+    pub(crate) fn check_scene_bytes(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
         let others = self.scene_bytes() - replaced.map_or(0, |id| self.bytes_of_scene(id));
         if others.saturating_add(encoded_len(scene)) <= MAX_SCENE_BYTES {
             return Ok(());
@@ -72,7 +72,7 @@ impl Hub {
     }
 
     /// Changes a scene, broadcasts it and decodes its conditions again. Every change of a stored scene uses this function.
-    fn change_scene(
+    pub(crate) fn change_scene(
         &mut self,
         id: &SceneId,
         context: &mut Context<'_>,
@@ -202,7 +202,7 @@ impl Hub {
 }
 
 /// Returns whether a block has this id.
-fn is_called(block: &Block, id: &str) -> bool {
+pub(crate) fn is_called(block: &Block, id: &str) -> bool {
     [&block.id, &block.block_id].iter().any(|known| known.as_deref() == Some(id))
 }
 

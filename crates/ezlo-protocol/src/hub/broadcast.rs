@@ -4,15 +4,16 @@ use serde_json::Value;
 
 use super::device::{Device, DeviceFirmwareProgress, DeviceRemoved, DeviceUpdate};
 use super::gateway::{Gateway, PluginEvent, PluginProgress};
+use super::group::{DeviceGroup, GroupDeleted, ItemGroup};
 use super::info::InfoChange;
 use super::item::{Item, ItemRemoved, ItemUpdate};
 use super::login::HubStateChange;
 use super::maintenance::{Favorites, UpdateProgress, UserNotification};
 use super::method::{RoundTrip, round_trip};
-use super::mode::{EntryDelayChange, ModeAlarm, ModeChange, ModeSwitched, ProtectButton};
+use super::mode::{EntryDelayChange, ModeAlarm, ModeChange, ModeSwitched, ProtectButton, SwingerSet};
 use super::network::{Network, ScanProgress};
 use super::room::{Room, RoomOrder, RoomRef};
-use super::scene::{Scene, SceneProgress, SceneRef};
+use super::scene::{Expression, ExpressionRef, Scene, SceneProgress, SceneRef};
 use super::setting::{DeviceSetting, HubSetting};
 use crate::evidence::Evidence;
 use crate::wire::{self, DecodeError};
@@ -193,6 +194,32 @@ broadcasts! {
     SceneRunProgress(SceneProgress) = "hub.scene.run.progress", Captured "bc_scene_run_progress_started";
     /// A notification for a user.
     UserNotified(UserNotification) = "hub.user.notification", Vendor "guide20:p97";
+    /// A group of devices was created.
+    DeviceGroupCreated(DeviceGroup) = "hub.device.group.created", Vendor "d22, d23, pi";
+    /// A group of devices has changed.
+    DeviceGroupUpdated(DeviceGroup) = "hub.device.group.updated", Vendor "d22, d23, pi";
+    /// A group of devices was deleted.
+    DeviceGroupDeleted(GroupDeleted) = "hub.device.group.deleted", Vendor "d22, d23, pi";
+    /// A group of items was created.
+    ItemGroupCreated(ItemGroup) = "hub.item.group.created", Vendor "d22, d23, pi";
+    /// A group of items has changed.
+    ItemGroupUpdated(ItemGroup) = "hub.item.group.updated", Vendor "d22, d23, pi";
+    /// A group of items was deleted.
+    ItemGroupDeleted(GroupDeleted) = "hub.item.group.deleted", Vendor "d22, d23, pi";
+    /// An expression or variable was created.
+    ExpressionAdded(Expression) = "hub.expression.added", ClientSource "pi";
+    /// An expression or variable has changed.
+    ExpressionChanged(Expression) = "hub.expression.changed", ClientSource "pi";
+    /// An expression or variable was deleted.
+    ExpressionDeleted(ExpressionRef) = "hub.expression.deleted", ClientSource "pi";
+    /// The count of trips of a device was reset.
+    SwingerReset(SwingerSet) = "hub.modes.swinger.shutdown.reset.done", ClientSource "pi";
+    /// A device was excluded from the alarm.
+    SwingerDisabled(SwingerSet) = "hub.modes.swinger.shutdown.disable.added", ClientSource "pi";
+    /// A device was included in the alarm again. The name is the vendor's (pi).
+    SwingerEnabled(SwingerSet) = "hub.modes.swinger.shutdown.disable.remved", ClientSource "pi";
+    /// The limits of trips of a device have changed.
+    SwingerLimitsChanged(SwingerSet) = "hub.modes.swinger.shutdown.limits.changed", ClientSource "pi";
     /// A setting of the hub has changed.
     SettingUpdated(HubSetting) = "hub.setting.updated", ClientSource "pi";
     /// A setting of a device has changed.

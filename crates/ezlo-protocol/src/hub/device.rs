@@ -248,42 +248,6 @@ wire! {
 }
 
 wire! {
-    /// Parameters of `hub.device.groups.list`.
-    DeviceGroupQuery {
-        /// Version of the list that the client has.
-        version: Field<Value> = "version",
-    }
-}
-
-wire! {
-    /// Result of `hub.device.groups.list`. It has no groups if the version of the client is current.
-    DeviceGroupList {
-        /// Groups.
-        groups: Field<Vec<DeviceGroup>> = "deviceGroups",
-        /// Version of the list.
-        version: Field<Value> = "version",
-    }
-}
-
-wire! {
-    /// A group of devices.
-    DeviceGroup {
-        /// Id of the group.
-        id: Field<String> = "_id",
-        /// Name of the group.
-        name: Field<String> = "name",
-        /// Categories in the group, `[{category, subcategories?, exceptions?}]`.
-        categories: Field<Value> = "categories",
-        /// Devices that are in the group regardless of their category.
-        devices: Field<Vec<DeviceId>> = "devices",
-        /// Devices that are not in the group regardless of their category.
-        exceptions: Field<Vec<DeviceId>> = "exceptions",
-        /// `true` if the group cannot be removed.
-        persistent: Field<bool> = "persistent",
-    }
-}
-
-wire! {
     /// Content of `hub.device.firmware.update.progress` and `hub.device.firmware.download.progress`.
     DeviceFirmwareProgress {
         /// Device; absent during a download.

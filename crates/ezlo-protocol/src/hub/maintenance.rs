@@ -3,7 +3,28 @@
 use serde_json::{Number, Value};
 
 use crate::rpc::RpcError;
+
 use crate::wire::{Extra, Field, Loose};
+
+wire! {
+    /// Parameters of `hub.log.set` and, without `enable`, of `hub.log.local.set`.
+    LogSettings {
+        /// `true` if the hub sends its log to the cloud.
+        enable: Field<bool> = "enable",
+        /// Lowest severity, such as `INFO`.
+        severity: Field<String> = "severity",
+    }
+}
+
+wire! {
+    /// Result of `hub.status.get`.
+    HubStatus {
+        /// Processes `{pid, processName, memoryUsage, vmRss, units}`.
+        processes: Field<Value> = "processes",
+        /// Memory `{available: {scale, value}, total: {scale, value}, availablePct}`.
+        ram: Field<Value> = "ram",
+    }
+}
 
 wire! {
     /// Parameters of `hub.data.list`: the collections to read.

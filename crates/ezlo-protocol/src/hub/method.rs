@@ -7,26 +7,29 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::device::{
-    DeviceArmed, DeviceCheck, DeviceGroupList, DeviceGroupQuery, DeviceList, DeviceName, DeviceRef, DeviceRoom,
-};
+use super::device::{DeviceArmed, DeviceCheck, DeviceList, DeviceName, DeviceRef, DeviceRoom};
 use super::gateway::{GatewayList, PluginRun};
+use super::group::{
+    DeviceGroup, DeviceGroupList, DeviceGroupSearch, DeviceGroupUpdate, DeviceGroupsFound, GroupDelete, GroupExpand,
+    GroupExpanded, GroupQuery, GroupRef, ItemGroup, ItemGroupList, ItemGroupUpdate,
+};
 use super::info::HubInfo;
 use super::item::{DictionaryChange, ItemList, ItemQuery, ItemValueSet};
 use super::login::{LoginUserMios, OfflineLogin, Register, Switch};
 use super::maintenance::{
-    Coordinates, DataList, DataQuery, FavoriteList, FavoriteQuery, FavoriteSet, FirmwareUpdate, Reset, SoftwareInfo,
-    TimeLocation, TimeLocations,
+    Coordinates, DataList, DataQuery, FavoriteList, FavoriteQuery, FavoriteSet, FirmwareUpdate, HubStatus, LogSettings,
+    Reset, SoftwareInfo, TimeLocation, TimeLocations,
 };
 use super::mode::{
     CurrentMode, EntryDelay, ModeDelay, ModeDevices, ModeFlags, ModeNotifications, ModeSwitch, ModeSwitching,
-    ModesState, ProtectButton,
+    ModesState, ProtectButton, SwingerList, SwingerSet,
 };
 use super::network::{Network, ScanQuery};
 use super::room::{RoomCreate, RoomCreated, RoomList, RoomOrder, RoomRef};
 use super::scene::{
-    BlockList, BlockQuery, BlockSwitch, Scene, SceneEdit, SceneList, SceneModes, SceneName, SceneRef, SceneRoom,
-    SceneRun, SceneSwitch, SceneUser,
+    BlockDataQuery, BlockList, BlockMeta, BlockQuery, BlockReset, BlockSwitch, Expression, ExpressionList,
+    ExpressionQuery, ExpressionRef, Scene, SceneClone, SceneEdit, SceneList, SceneMeta, SceneModes, SceneName,
+    SceneRef, SceneRoom, SceneRun, SceneSwitch, SceneUser, Script, ScriptRef, TimeScenes, TriggerDevices,
 };
 use super::setting::{DeviceSettingList, DeviceSettingQuery, DeviceSettingSet, HubSettingList, HubSettingSet};
 use super::{Empty, room::Room};
@@ -104,7 +107,20 @@ pub struct MethodSpec {
 }
 
 /// Older names of methods that hubs still accept, each with the current name.
-pub const ALIASES: &[(&str, &str)] = &[("extensions.plugin.run", "hub.extensions.plugin.run")];
+pub const ALIASES: &[(&str, &str)] = &[
+    ("extensions.plugin.run", "hub.extensions.plugin.run"),
+    // The names of groups from November 2022 to early 2023 (d22).
+    ("hub.scenes.device.groups.list", "hub.device.groups.list"),
+    ("hub.scenes.device.group.create", "hub.device.group.create"),
+    ("hub.scenes.device.group.get", "hub.device.group.get"),
+    ("hub.scenes.device.group.update", "hub.device.group.update"),
+    ("hub.scenes.device.group.delete", "hub.device.group.delete"),
+    ("hub.scenes.item.groups.list", "hub.item.groups.list"),
+    ("hub.scenes.item.group.create", "hub.item.group.create"),
+    ("hub.scenes.item.group.get", "hub.item.group.get"),
+    ("hub.scenes.item.group.update", "hub.item.group.update"),
+    ("hub.scenes.item.group.delete", "hub.item.group.delete"),
+];
 
 /// Returns the current name of a method. Names without an alias are returned unchanged.
 pub fn current_name(name: &str) -> &str {
@@ -192,13 +208,37 @@ methods! {
         /// Removes a device that does not respond.
         DeviceForceRemove = "hub.device.force_remove" (DeviceRef) -> Empty, Command, Vendor "zip", ["hub.item.removed", "hub.device.removed"];
         /// Returns the groups of devices, or only the version if the `version` of the client is current.
-        DeviceGroupsList = "hub.device.groups.list" (DeviceGroupQuery) -> DeviceGroupList, Read, ClientSource "pi", [];
+        DeviceGroupsList = "hub.device.groups.list" (GroupQuery) -> DeviceGroupList, Read, Vendor "d23, pi", [];
+        /// Creates a group of devices. Its id is only in the broadcast.
+        DeviceGroupCreate = "hub.device.group.create" (DeviceGroup) -> Empty, Command, Vendor "d22, d23, pi", ["hub.device.group.created"];
+        /// Returns a group of devices.
+        DeviceGroupGet = "hub.device.group.get" (GroupRef) -> DeviceGroup, Read, Vendor "d22, d23, pi", [];
+        /// Changes a group of devices.
+        DeviceGroupUpdateRun = "hub.device.group.update" (DeviceGroupUpdate) -> Empty, Idempotent, Vendor "d22, d23, pi", ["hub.device.group.updated"];
+        /// Deletes a group of devices.
+        DeviceGroupDelete = "hub.device.group.delete" (GroupDelete) -> Empty, Command, Vendor "d22, d23, pi", ["hub.device.group.deleted"];
+        /// Returns the groups that include a category or a device.
+        DeviceGroupFind = "hub.device.group.find" (DeviceGroupSearch) -> DeviceGroupsFound, Read, Vendor "d23", [];
+        /// Returns the devices and items of groups.
+        DeviceItemGroupExpand = "hub.device.item.group.expand" (GroupExpand) -> GroupExpanded, Read, Vendor "d23, pi", [];
     }
     "items" {
         /// Returns the items of all or some devices.
         ItemsList = "hub.items.list" (ItemQuery) -> ItemList, Read, Vendor "guide20:p12", [];
         /// Sets items.
         ItemSet = "hub.item.value.set" (ItemValueSet) -> Empty, Command, Vendor "guide20:p12", ["hub.item.updated"];
+    }
+    "item groups" {
+        /// Returns the groups of items, or only the version if the `version` of the client is current.
+        ItemGroupsList = "hub.item.groups.list" (GroupQuery) -> ItemGroupList, Read, Vendor "d22, d23, pi", [];
+        /// Creates a group of items. Its id is only in the broadcast.
+        ItemGroupCreate = "hub.item.group.create" (ItemGroup) -> Empty, Command, Vendor "d22, d23, pi", ["hub.item.group.created"];
+        /// Returns a group of items.
+        ItemGroupGet = "hub.item.group.get" (GroupRef) -> ItemGroup, Read, Vendor "d22, d23, pi", [];
+        /// Changes a group of items.
+        ItemGroupUpdateRun = "hub.item.group.update" (ItemGroupUpdate) -> Empty, Idempotent, Vendor "d22, d23, pi", ["hub.item.group.updated"];
+        /// Deletes a group of items.
+        ItemGroupDelete = "hub.item.group.delete" (GroupDelete) -> Empty, Command, Vendor "d22, d23, pi", ["hub.item.group.deleted"];
     }
     "dictionary items" {
         /// Adds an element to a dictionary item. The hub creates the key.
@@ -231,6 +271,10 @@ methods! {
         RoomOrderSet = "hub.room.order.set" (RoomOrder) -> Empty, Idempotent, Vendor "zip", ["hub.room.reordered"];
         /// Deletes a room. Its devices remain, without a room.
         RoomDelete = "hub.room.delete" (RoomRef) -> Empty, Command, Vendor "guide20:p18", ["hub.room.deleted"];
+        /// Returns a room.
+        RoomGet = "hub.room.get" (RoomRef) -> Room, Read, ClientSource "pi", [];
+        /// Deletes all rooms.
+        RoomAllDelete = "hub.room.all.delete" (Empty) -> Empty, Command, ClientSource "pi", ["hub.room.deleted"];
     }
     "modes" {
         /// Returns the house modes.
@@ -285,6 +329,18 @@ methods! {
         ModesLocalAlarmOff = "hub.modes.local.alarm.off" (Empty) -> Empty, Command, ClientSource "pi", ["hub.modes.alarmed"];
         /// Switches to Home without a delay and ends the alarm.
         ModesForceDisarm = "hub.modes.force_disarm" (Empty) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.switched", "hub.modes.alarmed"];
+        /// Returns the devices that trip too often.
+        SwingerShutdownList = "hub.modes.swinger.shutdown.list" (Empty) -> SwingerList, Read, ClientSource "pi", [];
+        /// Resets the count of trips of a device.
+        SwingerShutdownReset = "hub.modes.swinger.shutdown.reset" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.reset.done"];
+        /// Excludes a device from the alarm.
+        SwingerDisableAdd = "hub.modes.swinger.shutdown.disable.add" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.disable.added"];
+        /// Includes a device in the alarm again. The broadcast is misspelt (pi).
+        SwingerDisableRemove = "hub.modes.swinger.shutdown.disable.remove" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.disable.remved"];
+        /// Sets the limits of a device.
+        SwingerLimitSet = "hub.modes.swinger.shutdown.limit.set" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.limits.changed"];
+        /// Resets the limits of a device.
+        SwingerLimitReset = "hub.modes.swinger.shutdown.limit.reset" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.limits.changed"];
     }
     "scenes" {
         /// Returns all scenes.
@@ -316,7 +372,43 @@ methods! {
         /// Stops a running scene (parameters inferred).
         SceneStop = "hub.scenes.stop" (SceneRun) -> Empty, Command, ClientSource "pi", ["hub.scene.run.progress"];
         /// Enables or disables a block of a scene.
-        SceneBlockEnabledSet = "hub.scenes.block.enabled.set" (BlockSwitch) -> Empty, Idempotent, Vendor "mios", ["hub.scene.changed"];
+        SceneBlockEnabledSet = "hub.scenes.block.enabled.set" (BlockSwitch) -> Empty, Idempotent, Vendor "mios", ["hub.scene.added"];
+        /// Creates a copy of a scene.
+        SceneCloneRun = "hub.scenes.clone" (SceneClone) -> Empty, Command, ClientSource "pi", ["hub.scene.added"];
+        /// Sets the data of clients of a scene.
+        SceneMetaSet = "hub.scenes.meta.set" (SceneMeta) -> Empty, Idempotent, ClientSource "pi", ["hub.scene.changed"];
+        /// Sets the data of clients of a block.
+        SceneBlockMetaSet = "hub.scenes.block.meta.set" (BlockMeta) -> Empty, Idempotent, ClientSource "pi", ["hub.scene.changed"];
+        /// Resets the latches of a scene or of one block.
+        SceneBlockStatusReset = "hub.scenes.block.status.reset" (BlockReset) -> Empty, Idempotent, Vendor "d22, pi", [];
+        /// Returns a scene. The result of other firmware is not known.
+        SceneStatusGet = "hub.scenes.status.get" (SceneRef) -> Scene, Read, ClientSource "pi", [];
+        /// Returns the scenes with a time condition.
+        SceneTimeList = "hub.scenes.time.list" (Empty) -> TimeScenes, Read, ClientSource "pi", [];
+        /// Returns the devices that conditions of scenes mention.
+        SceneTriggerDevicesList = "hub.scenes.trigger.devices.list" (Empty) -> TriggerDevices, Read, ClientSource "pi", [];
+        /// Returns the vocabulary of blocks for an editor of scenes.
+        SceneBlockDataList = "hub.scenes.block.data.list" (BlockDataQuery) -> Value, Read, Vendor "d22, pi", [];
+    }
+    "expressions and scripts" {
+        /// Creates or changes an expression or a variable.
+        ExpressionSet = "hub.scenes.expressions.set" (Expression) -> Empty, Idempotent, Vendor "d22, pi", ["hub.expression.added", "hub.expression.changed"];
+        /// Returns expressions and variables.
+        ExpressionsList = "hub.scenes.expressions.list" (ExpressionQuery) -> ExpressionList, Read, Vendor "d22, pi", [];
+        /// Deletes an expression or a variable.
+        ExpressionDelete = "hub.scenes.expressions.delete" (ExpressionRef) -> Empty, Command, ClientSource "pi", ["hub.expression.deleted"];
+        /// Returns all scripts with `_id` and `name`.
+        ScriptsList = "hub.scenes.scripts.list" (Empty) -> Vec<Script>, Read, ClientSource "pi", [];
+        /// Returns a script.
+        ScriptGet = "hub.scenes.scripts.get" (ScriptRef) -> Script, Read, ClientSource "pi", [];
+        /// Creates a script and returns its id.
+        ScriptAdd = "hub.scenes.scripts.add" (Script) -> ScriptRef, Command, ClientSource "pi", [];
+        /// Changes a script.
+        ScriptSet = "hub.scenes.scripts.set" (Script) -> Empty, Idempotent, ClientSource "pi", [];
+        /// Deletes a script.
+        ScriptDelete = "hub.scenes.scripts.delete" (ScriptRef) -> Empty, Command, ClientSource "pi", [];
+        /// Runs a script.
+        ScriptRun = "hub.scenes.scripts.run" (ScriptRef) -> Empty, Command, ClientSource "pi", [];
     }
     "gateways" {
         /// Returns all gateways.
@@ -362,6 +454,12 @@ methods! {
         CoordinatesGet = "hub.coordinates.get" (Empty) -> Coordinates, Read, Vendor "zip", [];
         /// Sets the coordinates of the hub.
         CoordinatesSet = "hub.coordinates.set" (Coordinates) -> Empty, Idempotent, Vendor "zip", [];
+        /// Switches the log of the hub in the cloud on or off.
+        LogSet = "hub.log.set" (LogSettings) -> Empty, Idempotent, ClientSource "pi, hapi", [];
+        /// Sets the severity of the log on the hub.
+        LogLocalSet = "hub.log.local.set" (LogSettings) -> Empty, Idempotent, ClientSource "pi", [];
+        /// Returns the processes and the memory of the hub.
+        StatusGet = "hub.status.get" (Empty) -> HubStatus, Read, ClientSource "pi", [];
     }
     "favourites" {
         /// Returns the favourites.

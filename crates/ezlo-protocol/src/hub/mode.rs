@@ -338,6 +338,53 @@ wire! {
 }
 
 wire! {
+    /// Result of `hub.modes.swinger.shutdown.list`: devices that trip too often.
+    SwingerList {
+        /// Version of the list.
+        version: Field<Value> = "version",
+        /// Devices with trips or limits.
+        devices: Vec<SwingerDevice> = "devices",
+        /// Devices that are shut down.
+        disabled: Vec<DeviceId> = "disabledDevices",
+    }
+}
+
+wire! {
+    /// The trips of a device and their limits.
+    SwingerDevice {
+        /// Id of the device.
+        device_id: DeviceId = "deviceId",
+        /// Trips `{hits, added, updated}`.
+        stat: Field<Value> = "stat",
+        /// Limits.
+        limits: Field<SwingerLimits> = "limits",
+    }
+}
+
+wire! {
+    /// The limits of the trips of a device.
+    SwingerLimits {
+        /// Number of trips after which the device is shut down.
+        hits_limit: Field<Loose<i64>> = "hitsLimit",
+        /// Seconds without a trip after which the count begins anew.
+        inactivity_window: Field<Loose<i64>> = "inactivityWindow",
+    }
+}
+
+wire! {
+    /// Parameters of `hub.modes.swinger.shutdown.limit.set`, and, with the id only, of the other methods about one device. The id alone is
+    /// the content of their broadcasts.
+    SwingerSet {
+        /// Id of the device.
+        device_id: DeviceId = "deviceId",
+        /// Number of trips.
+        hits_limit: Field<Loose<i64>> = "hitsLimit",
+        /// Seconds.
+        inactivity_window: Field<Loose<i64>> = "inactivityWindow",
+    }
+}
+
+wire! {
     /// Parameters of `hub.modes.notifications.set`.
     ModeNotifications {
         /// Id of the mode.

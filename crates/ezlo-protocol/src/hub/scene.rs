@@ -2,6 +2,7 @@
 
 mod build;
 mod document;
+mod expression;
 mod time;
 mod validate;
 mod view;
@@ -15,6 +16,10 @@ pub use build::{
 pub use document::{
     Block, BlockField, BlockList, BlockMethod, BlockOptions, BlockQuery, BlockSwitch, Delay, RunStatus, Scene,
     SceneEdit, SceneList, SceneModes, SceneName, SceneProgress, SceneRef, SceneRoom, SceneRun, SceneSwitch, SceneUser,
+};
+pub use expression::{
+    BlockDataQuery, BlockMeta, BlockReset, Expression, ExpressionList, ExpressionQuery, ExpressionRef, SceneClone,
+    SceneMeta, Script, ScriptRef, TimeScenes, TriggerDevices,
 };
 pub use time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeError, TimeOfDay};
 pub use validate::{MAX_NAME, Problem};

@@ -92,6 +92,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 110,
     },
+    ItemSpec { name: "applied_force_on_sensor", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "atmospheric_pressure",
         value_type: Some("pressure"),
@@ -432,6 +433,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 123,
     },
+    ItemSpec { name: "condenser_coil_temperature", ..ItemSpec::NAME_ONLY },
     ItemSpec { name: "cooling_meter_energy", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "current",
@@ -457,6 +459,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 136,
     },
+    ItemSpec { name: "defrost_temperature", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "dew_point",
         value_type: Some("temperature"),
@@ -541,6 +544,8 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 124,
     },
+    ItemSpec { name: "discharge_line_temperature", ..ItemSpec::NAME_ONLY },
+    ItemSpec { name: "discharge_pressure", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "distance",
         value_type: Some("length"),
@@ -770,6 +775,7 @@ pub const ITEMS: &[ItemSpec] = &[
         page: 122,
     },
     ItemSpec { name: "emergency_state", ..ItemSpec::NAME_ONLY },
+    ItemSpec { name: "evaporator_coil_temperature", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "exhaust_temperature",
         value_type: Some("temperature"),
@@ -881,6 +887,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 135,
     },
+    ItemSpec { name: "heart_rate_lf_hf_ratio", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "heat_alarm",
         value_type: Some("token"),
@@ -982,6 +989,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 115,
     },
+    ItemSpec { name: "liquid_line_temperature", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "load_error_state",
         value_type: Some("token"),
@@ -1151,6 +1159,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: true,
         page: 125,
     },
+    ItemSpec { name: "motion_direction", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "muscle_mass",
         value_type: Some("mass"),
@@ -1318,6 +1327,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 120,
     },
+    ItemSpec { name: "presence_operation_mode", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "pressure",
         value_type: Some("pressure"),
@@ -1426,6 +1436,7 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 135,
     },
+    ItemSpec { name: "return_air_temperature", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "rf_signal_strength",
         value_type: Some("rf_signal_strength"),
@@ -1723,7 +1734,9 @@ pub const ITEMS: &[ItemSpec] = &[
         deprecated: false,
         page: 113,
     },
+    ItemSpec { name: "suction_pressure", ..ItemSpec::NAME_ONLY },
     ItemSpec { name: "sulfur_dioxide", ..ItemSpec::NAME_ONLY },
+    ItemSpec { name: "supply_air_temperature", ..ItemSpec::NAME_ONLY },
     ItemSpec {
         name: "sw_state",
         value_type: Some("token"),
@@ -2582,28 +2595,15 @@ pub const CATEGORIES: &[CategorySpec] = &[
 pub const RAW_METHODS: &[RawName] = &[
     RawName { name: "hub.device.firmware.update", area: "devices" },
     RawName { name: "hub.devices.service.notifications.set", area: "devices" },
-    RawName { name: "hub.device.group.create", area: "devices" },
-    RawName { name: "hub.device.group.delete", area: "devices" },
-    RawName { name: "hub.device.group.update", area: "devices" },
-    RawName { name: "hub.device.group.get", area: "devices" },
-    RawName { name: "hub.device.group.find", area: "devices" },
     RawName { name: "hub.item.dictionary.clear", area: "dictionary items" },
     RawName { name: "hub.firmware.update", area: "firmware" },
     RawName { name: "hub.gateway.settings.list", area: "gateways" },
     RawName { name: "hub.gateway.setting.value.set", area: "gateways" },
     RawName { name: "hub.version.get", area: "info" },
-    RawName { name: "hub.status.get", area: "info" },
     RawName { name: "hub.features.list", area: "info" },
     RawName { name: "hub.feature.status.set", area: "info" },
     RawName { name: "hub.custom.nodes.list", area: "info" },
     RawName { name: "hub.item.value.percent.apply", area: "items" },
-    RawName { name: "hub.item.groups.list", area: "items" },
-    RawName { name: "hub.item.group.create", area: "items" },
-    RawName { name: "hub.item.group.delete", area: "items" },
-    RawName { name: "hub.item.group.update", area: "items" },
-    RawName { name: "hub.item.group.get", area: "items" },
-    RawName { name: "hub.log.set", area: "maintenance" },
-    RawName { name: "hub.log.local.set", area: "maintenance" },
     RawName { name: "hub.provision_info.set", area: "maintenance" },
     RawName { name: "hub.description.set", area: "maintenance" },
     RawName { name: "hub.nma.register.repeat", area: "maintenance" },
@@ -2616,45 +2616,14 @@ pub const RAW_METHODS: &[RawName] = &[
     RawName { name: "hub.offline.login.hub", area: "offline access" },
     RawName { name: "loginUser", area: "relay" },
     RawName { name: "logoutUser", area: "relay" },
-    RawName { name: "hub.room.get", area: "rooms" },
-    RawName { name: "hub.room.all.delete", area: "rooms" },
     RawName { name: "hub.room.image.set", area: "rooms" },
     RawName { name: "hub.room.view.set", area: "rooms" },
-    RawName { name: "hub.scenes.clone", area: "scenes" },
-    RawName { name: "hub.scenes.status.get", area: "scenes" },
-    RawName { name: "hub.scenes.block.status.reset", area: "scenes" },
-    RawName { name: "hub.scenes.meta.set", area: "scenes" },
-    RawName { name: "hub.scenes.block.meta.set", area: "scenes" },
-    RawName { name: "hub.scenes.block.data.list", area: "scenes" },
-    RawName { name: "hub.scenes.time.list", area: "scenes" },
-    RawName { name: "hub.scenes.trigger.devices.list", area: "scenes" },
     RawName { name: "hub.scenes.action.block.test", area: "scenes" },
-    RawName { name: "hub.scenes.expressions.set", area: "scenes" },
-    RawName { name: "hub.scenes.expressions.list", area: "scenes" },
-    RawName { name: "hub.scenes.expressions.delete", area: "scenes" },
-    RawName { name: "hub.scenes.scripts.list", area: "scenes" },
-    RawName { name: "hub.scenes.scripts.add", area: "scenes" },
-    RawName { name: "hub.scenes.scripts.get", area: "scenes" },
-    RawName { name: "hub.scenes.scripts.set", area: "scenes" },
-    RawName { name: "hub.scenes.scripts.delete", area: "scenes" },
-    RawName { name: "hub.scenes.scripts.run", area: "scenes" },
-    RawName { name: "hub.scenes.device.groups.list", area: "scenes" },
     RawName { name: "hub.device.setting.dictionary.value.set", area: "settings" },
 ];
 
 /// Broadcasts without published content. They are received as unknown events.
-pub const RAW_BROADCASTS: &[RawName] = &[
-    RawName { name: "hub.device.group.created", area: "devices" },
-    RawName { name: "hub.device.group.deleted", area: "devices" },
-    RawName { name: "hub.device.group.updated", area: "devices" },
-    RawName { name: "hub.item.group.created", area: "items" },
-    RawName { name: "hub.item.group.deleted", area: "items" },
-    RawName { name: "hub.item.group.updated", area: "items" },
-    RawName { name: "hub.offline.credentials.updated", area: "offline access" },
-    RawName { name: "hub.expression.added", area: "scenes" },
-    RawName { name: "hub.expression.changed", area: "scenes" },
-    RawName { name: "hub.expression.deleted", area: "scenes" },
-];
+pub const RAW_BROADCASTS: &[RawName] = &[RawName { name: "hub.offline.credentials.updated", area: "offline access" }];
 
 /// Conditions of scenes, by name.
 pub const WHEN_METHODS: &[&str] = &[
@@ -2721,4 +2690,5 @@ pub const THEN_METHODS: &[&str] = &[
     "groupSetItemValue",
     "groupSetDeviceArmed",
     "groupToggleValue",
+    "stopScene",
 ];

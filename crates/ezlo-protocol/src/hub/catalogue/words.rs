@@ -237,6 +237,19 @@ open_enum! {
         FingerprintIds = "fingerprint_ids",
         ZonesStatus = "zones_status",
         MakeRecording = "make_recording",
+        AppliedForceOnSensor = "applied_force_on_sensor",
+        CondenserCoilTemperature = "condenser_coil_temperature",
+        DefrostTemperature = "defrost_temperature",
+        DischargeLineTemperature = "discharge_line_temperature",
+        DischargePressure = "discharge_pressure",
+        EvaporatorCoilTemperature = "evaporator_coil_temperature",
+        LiquidLineTemperature = "liquid_line_temperature",
+        MotionDirection = "motion_direction",
+        ReturnAirTemperature = "return_air_temperature",
+        SuctionPressure = "suction_pressure",
+        SupplyAirTemperature = "supply_air_temperature",
+        HeartRateLfHfRatio = "heart_rate_lf_hf_ratio",
+        PresenceOperationMode = "presence_operation_mode",
     }
 }
 
@@ -319,6 +332,19 @@ open_enum! {
         Blocks = "blocks",
         SceneId = "sceneId",
         HouseModeId = "houseModeId",
+        Of24HoursTimeArray = "24_hours_time_array",
+        HouseModeIdArray = "houseModeId_array",
+        Expression = "expression",
+        DeviceGroup = "device_group",
+        ItemGroup = "item_group",
+        Credential = "credential",
+        Object = "object",
+        Enum = "enum",
+        DictionaryId = "dictionaryId",
+        CameraHotzone = "camera_hotzone",
+        HotzoneMatch = "hotzone_match",
+        Geofence = "geofence",
+        Of24HoursInterval = "24_hours_interval",
     }
 }
 

@@ -1,0 +1,225 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+//! Methods that hubs since 2021 have: groups, expressions, scripts, tools of scene editors.
+
+use ezlo_hub_sim::SimulatedHub;
+use ezlo_hub_sim::world_file::WorldFile;
+use serde_json::{Value, json};
+
+fn demo() -> SimulatedHub {
+    let world = WorldFile::bundled("demo").expect("a bundled world");
+    SimulatedHub::new(&world, "90000001", 1).expect("a hub of the world")
+}
+
+fn device(hub: &mut SimulatedHub, name: &str) -> String {
+    let list = hub.call("hub.devices.list", &json!({})).unwrap();
+    let device = list["devices"].as_array().unwrap().iter().find(|device| device["name"] == name).unwrap();
+    device["_id"].as_str().unwrap().to_owned()
+}
+
+/// Calls a method and returns the broadcasts that it caused: names and contents.
+fn broadcasts(hub: &mut SimulatedHub, method: &str, params: &Value) -> Vec<(&'static str, Value)> {
+    hub.take_broadcasts();
+    hub.call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"));
+    hub.take_broadcasts().into_iter().map(|broadcast| (broadcast.name, broadcast.content)).collect()
+}
+
+fn refusal(hub: &mut SimulatedHub, method: &str, params: &Value) -> (i64, String) {
+    let error = hub.call(method, params).unwrap_err();
+    (error.code.get().copied().unwrap(), error.data().to_owned())
+}
+
+#[test]
+fn device_groups_are_created_changed_expanded_and_deleted() {
+    let mut hub = demo();
+    let lamp = device(&mut hub, "Ceiling light");
+    let before = hub.call("hub.device.groups.list", &json!({})).unwrap();
+    let made = broadcasts(&mut hub, "hub.device.group.create", &json!({"name": "Lamps", "devices": [lamp]}));
+    assert_eq!(made[0].0, "hub.device.group.created");
+    let id = made[0].1["_id"].clone();
+    let list = hub.call("hub.device.groups.list", &json!({})).unwrap();
+    assert_ne!(list["version"], before["version"], "the version is a hash of the groups");
+    assert_eq!(list["version"].as_str().unwrap().len(), 40);
+    let same = hub.call("hub.device.groups.list", &json!({"version": list["version"]})).unwrap();
+    assert_eq!(same, json!({"version": list["version"]}), "an equal version returns no groups");
+    // The names of 2022 reach the same groups.
+    let old = hub.call("hub.scenes.device.groups.list", &json!({"ids": [id]})).unwrap();
+    assert_eq!(old["deviceGroups"].as_array().unwrap().len(), 1);
+    assert_eq!(hub.call("hub.device.group.get", &json!({"id": id})).unwrap()["name"], "Lamps");
+    let changed = broadcasts(&mut hub, "hub.device.group.update", &json!({"id": id, "name": "Lights here"}));
+    assert_eq!((changed[0].0, &changed[0].1["sync"]), ("hub.device.group.updated", &json!(true)));
+    let found = hub.call("hub.device.group.find", &json!({"deviceId": lamp})).unwrap();
+    assert!(found["deviceGroups"].as_array().unwrap().iter().any(|group| group["_id"] == id), "{found}");
+    let expanded = hub.call("hub.device.item.group.expand", &json!({"deviceGroupId": id, "showItems": true})).unwrap();
+    assert_eq!(expanded["devices"][0]["deviceId"], json!(lamp));
+    assert!(expanded["devices"][0]["items"].as_array().unwrap().iter().any(|item| item["name"] == "switch"));
+    let deleted = broadcasts(&mut hub, "hub.device.group.delete", &json!({"id": id}));
+    assert_eq!(deleted, [("hub.device.group.deleted", json!({"_id": id}))]);
+    assert_eq!(refusal(&mut hub, "hub.device.group.get", &json!({"id": id})).0, -32602);
+}
+
+#[test]
+fn persistent_groups_are_deleted_only_with_force() {
+    let mut hub = demo();
+    let list = hub.call("hub.device.groups.list", &json!({})).unwrap();
+    let id = list["deviceGroups"][0]["_id"].clone();
+    assert_eq!(refusal(&mut hub, "hub.device.group.delete", &json!({"id": id})).0, -32602);
+    assert_eq!(broadcasts(&mut hub, "hub.device.group.delete", &json!({"id": id, "force": true})).len(), 1);
+}
+
+#[test]
+fn groups_with_invalid_members_are_refused() {
+    let mut hub = demo();
+    let mut refused = |method: &str, params: Value| refusal(&mut hub, method, &params);
+    assert_eq!(refused("hub.device.group.create", json!({})), (-32600, "rpc.params.notfound.name".into()));
+    assert_eq!(refused("hub.device.group.create", json!({"name": "x".repeat(129)})).0, -32600);
+    assert_eq!(refused("hub.device.group.create", json!({"name": "x", "devices": ["none"]})).0, -32500);
+    assert_eq!(
+        refused("hub.item.group.create", json!({"name": "x"})),
+        (-32600, "rpc.params.notfound.itemNames".into())
+    );
+    assert_eq!(refused("hub.item.group.create", json!({"name": "x", "itemNames": []})).0, -32602);
+    assert_eq!(
+        refused("hub.item.group.create", json!({"name": "x", "itemNames": ["switch"]})),
+        (-32600, "rpc.params.notfound.valueTypeFamily".into())
+    );
+}
+
+#[test]
+fn item_groups_limit_an_expansion() {
+    let mut hub = demo();
+    let group = json!({"name": "Switches", "itemNames": ["switch"], "valueType": "bool"});
+    let made = broadcasts(&mut hub, "hub.item.group.create", &group);
+    let items = made[0].1["_id"].clone();
+    let groups = hub.call("hub.device.groups.list", &json!({})).unwrap();
+    let switches = groups["deviceGroups"].as_array().unwrap().iter().find(|group| group["name"] == "Switches").unwrap();
+    let query = json!({"deviceGroupId": switches["_id"], "itemGroupId": items, "showItems": true});
+    let expanded = hub.call("hub.device.item.group.expand", &query).unwrap();
+    for device in expanded["devices"].as_array().unwrap() {
+        assert!(device["items"].as_array().unwrap().iter().all(|item| item["name"] == "switch"), "{device}");
+    }
+    assert!(!expanded["devices"].as_array().unwrap().is_empty());
+    let list = hub.call("hub.item.groups.list", &json!({})).unwrap();
+    assert_eq!(list["itemGroups"][0]["_id"], items);
+}
+
+#[test]
+fn variables_are_stored_listed_and_deleted() {
+    let mut hub = demo();
+    let variable = json!({"name": "guestsAtHome", "code": "", "valueType": "bool", "variable": true, "value": false});
+    let added = broadcasts(&mut hub, "hub.scenes.expressions.set", &variable);
+    assert_eq!((added[0].0, &added[0].1["value"]), ("hub.expression.added", &json!(false)));
+    let mut changed = variable.clone();
+    changed["value"] = json!(true);
+    assert_eq!(broadcasts(&mut hub, "hub.scenes.expressions.set", &changed)[0].0, "hub.expression.changed");
+    let expression = json!({"name": "sum", "code": "return 1", "params": {"items": []}});
+    hub.call("hub.scenes.expressions.set", &expression).unwrap();
+    let list = |hub: &mut SimulatedHub, query: Value| {
+        hub.call("hub.scenes.expressions.list", &query).unwrap()["expressions"].clone()
+    };
+    let variables = list(&mut hub, json!({"variable": true}));
+    assert_eq!((variables.as_array().unwrap().len(), &variables[0]["value"]), (1, &json!(true)));
+    let sums = list(&mut hub, json!({"names": ["sum"], "showCode": true}));
+    assert_eq!(sums[0]["code"], "return 1");
+    assert!(sums[0]["error"].is_array(), "{sums}");
+    assert_eq!(list(&mut hub, json!({"filterType": "bool"})).as_array().unwrap().len(), 1);
+    let deleted = broadcasts(&mut hub, "hub.scenes.expressions.delete", &json!({"name": "sum"}));
+    assert_eq!(deleted, [("hub.expression.deleted", json!({"name": "sum"}))]);
+    let long = json!({"name": "long", "code": "x".repeat(5 * 1024 + 1)});
+    assert_eq!(refusal(&mut hub, "hub.scenes.expressions.set", &long).0, -32602);
+}
+
+#[test]
+fn scripts_are_stored() {
+    let mut hub = demo();
+    let id = hub.call("hub.scenes.scripts.add", &json!({"name": "Hello", "code": "print(1)"})).unwrap()["_id"].clone();
+    assert_eq!(hub.call("hub.scenes.scripts.list", &json!({})).unwrap(), json!([{"_id": id, "name": "Hello"}]));
+    hub.call("hub.scenes.scripts.set", &json!({"_id": id, "code": "print(2)"})).unwrap();
+    let script = hub.call("hub.scenes.scripts.get", &json!({"_id": id})).unwrap();
+    assert_eq!(script, json!({"_id": id, "name": "Hello", "code": "print(2)"}));
+    hub.call("hub.scenes.scripts.run", &json!({"_id": id})).unwrap();
+    hub.call("hub.scenes.scripts.delete", &json!({"_id": id})).unwrap();
+    assert_eq!(refusal(&mut hub, "hub.scenes.scripts.get", &json!({"_id": id})).0, -32500);
+}
+
+#[test]
+fn scenes_are_cloned_and_carry_data_of_clients() {
+    let mut hub = demo();
+    let when = json!([{"blockType": "when", "blockId": "b1", "blockOptions": {"method": {"name": "isInterval",
+        "args": {"interval": "interval"}}}, "fields": [{"name": "interval", "type": "interval", "value": "1h"}]}]);
+    let made = broadcasts(&mut hub, "hub.scenes.create", &json!({"name": "Hourly", "when": when, "then": []}));
+    let id = made[0].1["_id"].clone();
+    let cloned = broadcasts(&mut hub, "hub.scenes.clone", &json!({"_id": id}));
+    assert_eq!((cloned[0].0, &cloned[0].1["name"]), ("hub.scene.added", &json!("Hourly_cloned(1)")));
+    assert_ne!(cloned[0].1["_id"], id);
+    let changed = broadcasts(&mut hub, "hub.scenes.meta.set", &json!({"sceneId": id, "meta": {"icon": 3}}));
+    assert_eq!((changed[0].0, &changed[0].1["meta"]), ("hub.scene.changed", &json!({"icon": 3})));
+    let block = json!({"sceneId": id, "blockId": "b1", "meta": {"x": 1}});
+    let changed = broadcasts(&mut hub, "hub.scenes.block.meta.set", &block);
+    assert_eq!(changed[0].1["when"][0]["blockMeta"], json!({"x": 1}));
+    let timed = hub.call("hub.scenes.time.list", &json!({})).unwrap();
+    assert!(timed["timeScenes"].as_array().unwrap().iter().any(|scene| scene["_id"] == id));
+    assert_eq!(hub.call("hub.scenes.status.get", &json!({"sceneId": id})).unwrap()["name"], "Hourly");
+    hub.call("hub.scenes.block.status.reset", &json!({"sceneId": id})).unwrap();
+    assert_eq!(refusal(&mut hub, "hub.scenes.block.status.reset", &json!({"sceneId": id, "blockId": "no"})).0, -32500);
+    let devices = hub.call("hub.scenes.trigger.devices.list", &json!({})).unwrap();
+    assert!(devices["devices"].is_array());
+}
+
+#[test]
+fn block_data_holds_only_what_was_asked_for() {
+    let mut hub = demo();
+    let query = json!({"comparisonOperators": true, "valueTypeFamilies": true});
+    let data = hub.call("hub.scenes.block.data.list", &query).unwrap();
+    let names: Vec<&String> = data.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["valueTypeFamilies", "comparisonOperators"]);
+    let families = data["comparisonOperators"]["families"].as_array().unwrap();
+    let numeric = families.iter().find(|family| family["family"] == "numeric").unwrap();
+    let between = numeric["methods"].as_array().unwrap().iter().find(|method| method["op"] == "not_between").unwrap();
+    assert_eq!(between["method"], "compareNumberRange");
+    let all = json!({"valueTypes": true, "scalableValueTypes": true, "valueScales": true, "scenesValueTypes": true,
+        "comparisonMethods": true, "actionMethods": true, "advancedScenesVersion": true});
+    let data = hub.call("hub.scenes.block.data.list", &all).unwrap();
+    assert!(data["comparisonMethods"]["isDate"]["dataSource"].as_array().unwrap().contains(&json!("time")));
+    assert!(data["valueScales"]["temperature"]["scales"].as_array().unwrap().contains(&json!("celsius")));
+}
+
+#[test]
+fn swinger_shutdown_stores_limits_and_disabled_devices() {
+    let mut hub = demo();
+    let sensor = device(&mut hub, "Hall motion");
+    let on = json!({"deviceId": sensor});
+    let list = |hub: &mut SimulatedHub| hub.call("hub.modes.swinger.shutdown.list", &json!({})).unwrap();
+    assert_eq!(list(&mut hub)["disabledDevices"], json!([]));
+    let added = broadcasts(&mut hub, "hub.modes.swinger.shutdown.disable.add", &on);
+    assert_eq!(added, [("hub.modes.swinger.shutdown.disable.added", on.clone())]);
+    let limits = json!({"deviceId": sensor, "hitsLimit": 3, "inactivityWindow": 60});
+    let changed = broadcasts(&mut hub, "hub.modes.swinger.shutdown.limit.set", &limits);
+    assert_eq!(changed[0].0, "hub.modes.swinger.shutdown.limits.changed");
+    let now = list(&mut hub);
+    assert_eq!((&now["disabledDevices"], &now["devices"][0]["limits"]["hitsLimit"]), (&json!([sensor]), &json!(3)));
+    let removed = broadcasts(&mut hub, "hub.modes.swinger.shutdown.disable.remove", &on);
+    assert_eq!(removed[0].0, "hub.modes.swinger.shutdown.disable.remved", "the vendor's spelling");
+    broadcasts(&mut hub, "hub.modes.swinger.shutdown.limit.reset", &on);
+    assert_ne!(list(&mut hub)["devices"][0]["limits"]["hitsLimit"], 3);
+    assert_eq!(
+        broadcasts(&mut hub, "hub.modes.swinger.shutdown.reset", &on)[0].0,
+        "hub.modes.swinger.shutdown.reset.done"
+    );
+    let zero = json!({"deviceId": sensor, "hitsLimit": 0, "inactivityWindow": 60});
+    assert_eq!(refusal(&mut hub, "hub.modes.swinger.shutdown.limit.set", &zero).0, -32602);
+}
+
+#[test]
+fn rooms_logs_and_status_are_answered() {
+    let mut hub = demo();
+    let rooms = hub.call("hub.room.list", &json!({})).unwrap();
+    let (first, count) = (rooms[0]["_id"].clone(), rooms.as_array().unwrap().len());
+    assert_eq!(hub.call("hub.room.get", &json!({"_id": first})).unwrap()["name"], rooms[0]["name"]);
+    let deleted = broadcasts(&mut hub, "hub.room.all.delete", &json!({}));
+    assert_eq!(deleted.iter().filter(|(name, _)| *name == "hub.room.deleted").count(), count);
+    hub.call("hub.log.set", &json!({"enable": false, "severity": "INFO"})).unwrap();
+    hub.call("hub.log.local.set", &json!({"severity": "debug"})).unwrap();
+    assert_eq!(refusal(&mut hub, "hub.log.set", &json!({"severity": "INFO"})).1, "rpc.params.notfound.enable");
+    assert_eq!(refusal(&mut hub, "hub.log.local.set", &json!({"severity": "loud"})).0, -32602);
+    assert!(hub.call("hub.status.get", &json!({})).unwrap()["ram"]["availablePct"].is_number());
+}
