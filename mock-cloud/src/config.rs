@@ -218,6 +218,9 @@ pub struct Assumptions {
     /// RTOS hubs send the id of a device as `id` instead of `_id` (default: false). One public client expects it
     /// (client-source).
     pub rtos_device_id: bool,
+    /// Scenes with conditions or actions that the simulator does not execute are refused (default: false; true in the profile `strict`).
+    /// Otherwise they are stored, and the report lists them. A setting of the simulator without evidence.
+    pub refuse_unsupported_scenes: bool,
     /// `hub.scene.changed` has the member `changed_by`, which names the method that changed the scene (default: true). Vendor
     /// documents and firmware have it (vendor); a capture of 2021 lacks it.
     pub scene_changed_by: bool,
@@ -245,6 +248,7 @@ impl Default for Assumptions {
             allow_external_scene_http: false,
             rtos_truncate_every_nth_reply: 0,
             rtos_device_id: false,
+            refuse_unsupported_scenes: false,
             scene_changed_by: true,
             min_evidence: None,
         }
@@ -264,6 +268,7 @@ impl Assumptions {
         hub.access_point_always_open = self.access_point_always_open;
         hub.simulate_behaviours = self.simulate_behaviours;
         hub.rtos_device_id = self.rtos_device_id;
+        hub.refuse_unsupported_scenes = self.refuse_unsupported_scenes;
         hub.scene_changed_by = self.scene_changed_by;
         hub.min_evidence = self.min_evidence;
         hub
@@ -304,7 +309,10 @@ impl Config {
         let mut assumptions = self.assumptions.clone();
         match self.profile {
             Profile::Calm => {}
-            Profile::Strict => assumptions.access_point_always_open = false,
+            Profile::Strict => {
+                assumptions.access_point_always_open = false;
+                assumptions.refuse_unsupported_scenes = true;
+            }
             Profile::Hostile => {
                 assumptions.close_at_expiry = assumptions.close_at_expiry.or(Some(1000));
             }

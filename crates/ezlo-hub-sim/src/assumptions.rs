@@ -26,6 +26,8 @@ pub struct HubAssumptions {
     pub simulate_behaviours: bool,
     /// RTOS hubs send the id of a device as `id` instead of `_id`, as one public client expects (default: false).
     pub rtos_device_id: bool,
+    /// Scenes with conditions or actions that the simulator does not execute are refused (default: false; they are stored).
+    pub refuse_unsupported_scenes: bool,
     /// `hub.scene.changed` has the member `changed_by`, as vendor documents and firmware say (default: true). A capture of 2021
     /// lacks it.
     pub scene_changed_by: bool,
@@ -45,6 +47,7 @@ impl Default for HubAssumptions {
             access_point_always_open: true,
             simulate_behaviours: false,
             rtos_device_id: false,
+            refuse_unsupported_scenes: false,
             scene_changed_by: true,
             min_evidence: None,
         }

@@ -66,6 +66,8 @@ pub struct Effects {
     pub drop_local: bool,
     /// HTTP requests that scenes send.
     pub http: Vec<HttpCall>,
+    /// Conditions and actions of stored scenes that the hub does not execute, such as `when isBatteryState`.
+    pub unsupported: Vec<String>,
 }
 
 /// A broadcast to all connected clients.
@@ -80,7 +82,7 @@ pub struct HubBroadcast {
 }
 
 /// An HTTP request that a scene sends.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HttpCall {
     /// HTTP method: `GET`, `POST`, `PUT`, `DELETE`, `HEAD` or `PATCH`.
     pub method: String,
@@ -90,6 +92,17 @@ pub struct HttpCall {
     pub content_type: Option<String>,
     /// Body of the request.
     pub content: Option<String>,
+    /// Further headers, by name.
+    pub headers: Vec<(String, String)>,
+    /// User name and password.
+    pub credential: Option<(String, ezlo_protocol::secret::Password)>,
+}
+
+impl std::fmt::Debug for HttpCall {
+    /// Omits URL, headers and body, which can contain keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpCall").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// Input and output of one call, timer or physical action.

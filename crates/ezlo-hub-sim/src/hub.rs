@@ -29,6 +29,7 @@ use crate::world_file::HubKind;
 
 mod alarm;
 mod behaviours;
+mod comparison;
 mod device_reports;
 mod device_settings;
 mod devices;

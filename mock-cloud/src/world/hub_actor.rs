@@ -322,6 +322,9 @@ impl HubActor {
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
             state.links.broadcast(|kind| at_relay || kind != LinkKind::Relay, &text);
         }
+        if !effects.unsupported.is_empty() {
+            usage_report::record_unknown_fields(&self.env.journal, "scene", &effects.unsupported);
+        }
         for call in effects.http {
             let (allow_external, slots) =
                 (self.env.assumptions.allow_external_scene_http, Arc::clone(&self.env.http_slots));

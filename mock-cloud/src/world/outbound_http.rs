@@ -89,6 +89,16 @@ async fn send(call: &HttpCall, allow_external: bool) -> Result<u16, Refusal> {
             request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(user)));
         }
     }
+    if let Some((user, password)) = &call.credential {
+        let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+        request = request.header(AUTHORIZATION, format!("Basic {pair}"));
+    }
+    // These follow from the URL and the body.
+    const OWN: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
+    let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
+    for (name, value) in call.headers.iter().filter(|(name, _)| !is_own(name)) {
+        request = request.header(name.as_str(), value.as_str());
+    }
     if let Some(kind) = &call.content_type {
         request = request.header(CONTENT_TYPE, kind);
     }

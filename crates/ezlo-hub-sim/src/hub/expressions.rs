@@ -7,11 +7,12 @@ use ezlo_protocol::hub::Empty;
 use ezlo_protocol::hub::scene::{Expression, ExpressionList, ExpressionQuery, ExpressionRef, Script, ScriptRef};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
+use crate::state::scene_events::Event;
 
 /// Maximum number of expressions and of scripts.
 const MAX_ENTRIES: usize = 500;
@@ -38,9 +39,34 @@ impl Hub {
             None => self.new_id().into(),
         };
         let expression = Expression { id, error: Field::Absent, ..request };
-        self.newer.expressions.insert(name, expression.clone());
+        let before = self.newer.expressions.insert(name.clone(), expression.clone());
+        let before = before.and_then(|before| before.value.into_option()).unwrap_or(Value::Null);
+        if expression.value.get().unwrap_or(&Value::Null) != &before {
+            self.events.push_back(Event::Expression { name, before });
+        }
         context.broadcast(if is_new { "hub.expression.added" } else { "hub.expression.changed" }, &expression);
         done()
+    }
+
+    /// Sets the value of a variable. Returns false if it is not valid.
+    pub(crate) fn set_variable(
+        &mut self,
+        name: &str,
+        value: Value,
+        value_type: Option<String>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let known = self.newer.expressions.get(name).cloned().unwrap_or_default();
+        let value_type = value_type.map_or(known.value_type.clone(), Field::from);
+        let variable = Expression {
+            name: name.into(),
+            code: "".into(),
+            variable: true.into(),
+            value: value.into(),
+            value_type,
+            ..known
+        };
+        self.expression_set(variable, context).is_ok()
     }
 
     pub(crate) fn expressions_list(&self, query: ExpressionQuery, _: &Context<'_>) -> Answer<ExpressionList> {

@@ -6,7 +6,8 @@ use ezlo_protocol::hub::group::{
     ExpandedItem, GroupDelete, GroupDeleted, GroupExpand, GroupExpanded, GroupQuery, GroupRef, ItemGroup,
     ItemGroupList, ItemGroupUpdate,
 };
-use ezlo_protocol::hub::{DeviceId, Empty};
+use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::{DeviceId, Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::{self, Field};
 use serde_json::{Value, json};
@@ -181,6 +182,23 @@ impl Hub {
             rules.into_iter().flatten().any(|rule| rule_includes(rule, category, subcategory))
         };
         lists(&group.devices) || self.devices.get(id).is_some_and(by_category)
+    }
+
+    /// Returns the devices of a group; none if there is no such group.
+    pub(crate) fn devices_of_group(&self, group: &str) -> Vec<DeviceId> {
+        let Some(group) = self.newer.device_groups.get(group) else { return Vec::new() };
+        self.devices.keys().filter(|id| self.in_group(group, id)).cloned().collect()
+    }
+
+    /// Returns the items of a group of items on the devices of a group.
+    pub(crate) fn items_of_groups(&self, devices: &str, items: &str) -> Vec<ItemId> {
+        let Some(names) = self.newer.item_groups.get(items).and_then(|group| group.item_names.get()) else {
+            return Vec::new();
+        };
+        let devices = self.devices_of_group(devices);
+        let items = devices.iter().flat_map(|device| self.items_of(device));
+        let has_name = |item: &&Item| names.iter().any(|name| Some(&**name) == item.name.as_deref());
+        items.filter(has_name).map(|item| item.id.clone()).collect()
     }
 
     pub(crate) fn item_groups_list(&self, query: GroupQuery, _: &Context<'_>) -> Answer<ItemGroupList> {

@@ -26,7 +26,7 @@ impl Hub {
     }
 
     /// Erases the house and the settings, and restarts the hub. A new epoch invalidates all older timers.
-    fn factory_reset(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn factory_reset(&mut self, context: &mut Context<'_>) {
         self.epoch += 1;
         self.zwave = crate::state::zwave::Zwave::default();
         self.events.clear();

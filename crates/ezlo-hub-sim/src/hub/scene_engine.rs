@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ezlo_protocol::hub::item::Item;
-use ezlo_protocol::hub::scene::{BlockValue, Condition, Scene, SceneState};
+use ezlo_protocol::hub::scene::{BlockValue, Compared, Condition, Operand, Scene, SceneState, Test};
 use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::hub::{DeviceId, ItemId, SceneId};
 use serde_json::Value;
@@ -45,6 +45,7 @@ impl<'a> Pending<'a> {
                 | Event::Scene { .. }
                 | Event::Cloud { .. }
                 | Event::Firmware { .. }
+                | Event::Expression { .. }
                 | Event::Tick { .. } => {}
             }
         }
@@ -136,6 +137,7 @@ impl Moment<'_> {
                     _ => false,
                 }
             }
+            Condition::Tests { left, test } => self.passes(left, test),
             Condition::ItemChanged { item, from, to } => match self.event {
                 Event::Item { item: changed, before, after } if self.after && changed == item => {
                     let fits = |wanted: &Option<BlockValue>, value: &Value| {
@@ -191,6 +193,42 @@ impl Moment<'_> {
             Condition::Not(inner) => !self.holds(inner) && !inner.has_unknown(),
             Condition::Unknown(_) | _ => false,
         }
+    }
+
+    /// Returns the value of an operand before or after the event.
+    fn operand(&self, operand: &Operand) -> Option<&Value> {
+        match operand {
+            Operand::Item(item) => self.value(item),
+            Operand::Expression(name) => match self.event {
+                Event::Expression { name: changed, before } if changed == name && !self.after => Some(before),
+                _ => self.hub.newer.expressions.get(name)?.value.get(),
+            },
+        }
+    }
+
+    fn passes(&self, left: &Operand, test: &Test) -> bool {
+        let Some(value) = self.operand(left) else { return false };
+        let scale = match left {
+            Operand::Item(item) => self.hub.items.get(item).and_then(|item| item.scale.get()),
+            Operand::Expression(_) => None,
+        };
+        // A number with a unit is compared in the unit of the item.
+        let number = |value: &BlockValue| {
+            let number = value.value.as_f64()?;
+            match (&value.scale, scale) {
+                (Some(from), Some(to)) => from.convert(number, to),
+                _ => Some(number),
+            }
+        };
+        let other = |compared: &Compared| -> Option<Value> {
+            match compared {
+                Compared::Value(value) if value.scale.is_some() => number(value).map(Value::from),
+                Compared::Value(value) => Some(value.value.clone()),
+                Compared::Operand(operand) => self.operand(operand).cloned(),
+            }
+        };
+        let plain = crate::hub::comparison::plain(value);
+        crate::hub::comparison::passes(plain, test, &number, &other)
     }
 
     fn item_is(&self, id: &ItemId, wanted: &BlockValue, armed: Option<bool>) -> bool {

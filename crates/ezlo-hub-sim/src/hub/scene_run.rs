@@ -133,6 +133,31 @@ impl Hub {
                 }
                 _ => false,
             },
+            Action::ToggleVariable(name) => {
+                let value = self.newer.expressions.get(&name).and_then(|variable| variable.value.get()?.as_bool());
+                value.is_some_and(|on| self.set_variable(&name, Value::Bool(!on), None, context))
+            }
+            Action::SetVariable { name, value, value_type } => self.set_variable(&name, value, value_type, context),
+            action @ (Action::GroupSet { .. } | Action::GroupToggle { .. } | Action::GroupSetArmed { .. }) => {
+                self.execute_group_action(&action, context)
+            }
+            Action::StopScene(scene) => {
+                let is_known = self.scenes.contains_key(&scene);
+                self.stop_runs(&scene, context);
+                is_known
+            }
+            Action::ResetHub(kind) => match kind.as_str() {
+                "factory" => {
+                    self.factory_reset(context);
+                    true
+                }
+                // The difference of a hard restart is not known (inferred).
+                "soft" | "hard" => {
+                    self.restart(context);
+                    true
+                }
+                _ => false,
+            },
             Action::DecreaseDimmer(item) => {
                 match self.items.get(&item).and_then(|item| item.value.get()).and_then(Value::as_i64) {
                     Some(level) => self.set_by_scene(&item, &BlockValue::from((level - DIMMER_STEP).max(0)), context),
@@ -158,11 +183,11 @@ impl Hub {
                 started
             }
             Action::SetSceneEnabled { scene, enabled } => self.enable_scene(&scene, enabled, context),
-            Action::HttpRequest { method, url, content_type, content } => {
+            Action::HttpRequest { method, url, content_type, content, headers, credential } => {
                 let known = HTTP_METHODS.contains(&method.as_str());
                 let goes = known && context.effects.http.len() < MAX_RUNS;
                 if goes {
-                    context.effects.http.push(HttpCall { method, url, content_type, content });
+                    context.effects.http.push(HttpCall { method, url, content_type, content, headers, credential });
                 }
                 goes
             }
@@ -171,6 +196,36 @@ impl Hub {
                 true
             }
             Action::Unknown(_) | _ => false,
+        }
+    }
+
+    /// Executes an action on the devices of a group. Returns false if it changed none.
+    fn execute_group_action(&mut self, action: &Action, context: &mut Context<'_>) -> bool {
+        match action {
+            Action::GroupSet { devices, items, value } => {
+                let items = self.items_of_groups(devices, items);
+                let set: Vec<bool> = items.iter().map(|item| self.set_by_scene(item, value, context)).collect();
+                set.contains(&true)
+            }
+            Action::GroupToggle { devices, items } => {
+                let mut is_any_set = false;
+                for item in self.items_of_groups(devices, items) {
+                    if let Some(Value::Bool(on)) = self.items.get(&item).and_then(|item| item.value.get()) {
+                        let turned = BlockValue::from(!on);
+                        is_any_set |= self.set_by_scene(&item, &turned, context);
+                    }
+                }
+                is_any_set
+            }
+            Action::GroupSetArmed { devices, armed } => {
+                let mut is_any_set = false;
+                for device in self.devices_of_group(devices) {
+                    let update = DeviceUpdate { armed: (*armed).into(), ..DeviceUpdate::default() };
+                    is_any_set |= self.change_device(&device, update, context);
+                }
+                is_any_set
+            }
+            _ => false,
         }
     }
 

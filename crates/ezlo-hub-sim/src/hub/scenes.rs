@@ -2,8 +2,8 @@
 
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{
-    Block, BlockList, BlockQuery, BlockSwitch, BlockValue, Scene, SceneEdit, SceneList, SceneModes, SceneName,
-    SceneRef, SceneRoom, SceneState, SceneSwitch, SceneUser,
+    Action, Block, BlockList, BlockQuery, BlockSwitch, BlockValue, Condition, Scene, SceneEdit, SceneList, SceneModes,
+    SceneName, SceneRef, SceneRoom, SceneState, SceneSwitch, SceneUser,
 };
 use ezlo_protocol::hub::value::{Shape, ValueType};
 use ezlo_protocol::hub::{Empty, RoomId, SceneId};
@@ -36,6 +36,7 @@ impl Hub {
     /// Creates a scene. The result is empty; only the broadcast contains the new id (guide20:p41).
     pub(crate) fn scene_create(&mut self, request: Scene, context: &mut Context<'_>) -> Answer<Empty> {
         check(&request)?;
+        check_engine(&request, context)?;
         if self.scenes.len() >= MAX_SCENES {
             return Err(RpcError::known("rpc.params.invalid"));
         }
@@ -55,6 +56,7 @@ impl Hub {
         // Older builds read the outer id, newer ones the inner.
         let id = scene.id.get().or_else(|| request.id.get()).cloned().ok_or_else(|| missing("_id"))?;
         check(&scene)?;
+        check_engine(&scene, context)?;
         self.check_scene_bytes(Some(&id), &scene)?;
         scene.id = id.clone().into();
         fill(&mut scene);
@@ -292,6 +294,38 @@ fn check(scene: &Scene) -> Answer<()> {
     match scene.problems().first() {
         Some(problem) => Err(problem.error()),
         None => Ok(()),
+    }
+}
+
+/// Reports the conditions and actions that this simulator stores but does not execute, or refuses the scene because of them.
+fn check_engine(scene: &Scene, context: &mut Context<'_>) -> Answer<()> {
+    let mut unsupported = Vec::new();
+    for block in scene.when.get().into_iter().flatten() {
+        unsupported_conditions(&block.condition(), &mut unsupported);
+    }
+    for block in [&scene.then, &scene.otherwise].into_iter().filter_map(Field::get).flatten() {
+        if let Action::Unknown(name) = block.action() {
+            unsupported.push(format!("then {name}"));
+        }
+    }
+    if context.assumptions.refuse_unsupported_scenes
+        && let Some(name) = unsupported.first()
+    {
+        let reason = format!("{name}: the simulator does not execute it");
+        return Err(RpcError { reason: reason.into(), ..RpcError::known("ezlo.scenes.method.unknown") });
+    }
+    context.effects.unsupported.extend(unsupported);
+    Ok(())
+}
+
+fn unsupported_conditions(condition: &Condition, found: &mut Vec<String>) {
+    match condition {
+        Condition::Unknown(name) => found.push(format!("when {name}")),
+        Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => {
+            inner.iter().for_each(|condition| unsupported_conditions(condition, found));
+        }
+        Condition::Not(inner) => unsupported_conditions(inner, found),
+        _ => {}
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Mode { from: ModeId, to: ModeId },
     /// A run of a scene has ended, or the scene was enabled or disabled.
     Scene { scene: SceneId, state: SceneState },
+    /// The value of an expression or a variable has changed.
+    Expression { name: String, before: Value },
     /// The hub has connected to the cloud or disconnected.
     Cloud { connected: bool },
     /// A firmware update has reached a state: `started`, `updating` or `done`.

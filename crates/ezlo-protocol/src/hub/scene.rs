@@ -23,5 +23,8 @@ pub use expression::{
 };
 pub use time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeError, TimeOfDay};
 pub use validate::{MAX_NAME, Problem};
-pub use view::{Action, BlockValue, Comparator, Condition, MAX_DEPTH, SceneState, SunEvent, SunRange, SunTiming};
+pub use view::{
+    Action, BlockValue, Comparator, Compared, Condition, MAX_DEPTH, Operand, SceneState, StringOperation, SunEvent,
+    SunRange, SunTiming, Test,
+};
 pub use vocabulary::{Argument, ArgumentKind, BLOCKS, BlockSpec, Place, block_spec};

@@ -220,6 +220,15 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
         ArgumentKind::SceneState => {
             parsed(text.map(|text| SceneState::of(text).is_known()), "a state of a scene such as \"finished\"")
         }
+        ArgumentKind::Operand => {
+            parsed(text.map(|id| !id.is_empty()), "the id of an item or the name of an expression")
+        }
+        ArgumentKind::AnyValue => check_value(field, value, "a value of its field's type"),
+        ArgumentKind::List => parsed(Some(value.is_array()), "a list"),
+        ArgumentKind::Texts => {
+            let is_texts = |members: &serde_json::Map<String, Value>| members.values().all(Value::is_string);
+            parsed(value.as_object().map(is_texts), "an object of texts")
+        }
         ArgumentKind::OneOf(tokens) => parsed(text.map(|text| tokens.contains(&text)), "one of the tokens of its list"),
         ArgumentKind::SunTiming => {
             let event = field.name.as_deref().is_some_and(|name| SunEvent::from(name).is_known());
@@ -231,14 +240,17 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
         ArgumentKind::Integers => {
             parsed(value.as_array().map(|all| all.iter().all(Value::is_i64)), "a list of whole numbers")
         }
-        ArgumentKind::ItemValue => {
-            let kind = ValueType::from(field.kind.as_deref().unwrap_or_default());
-            let free = !kind.is_known() || kind.shape() == Shape::Unknown;
-            parsed(Some(free || ItemValue::read(&kind, None, value).is_ok()), "a value of its field's type")
-        }
+        ArgumentKind::ItemValue => check_value(field, value, "a value of its field's type"),
         // Nested blocks are checked by the caller.
         ArgumentKind::Block | ArgumentKind::Blocks => Ok(()),
     }
+}
+
+/// Checks a value against the type of its field. Types without a known shape accept every value.
+fn check_value(field: &BlockField, value: &Value, wanted: &'static str) -> Result<(), &'static str> {
+    let kind = ValueType::from(field.kind.as_deref().unwrap_or_default());
+    let is_free = !kind.is_known() || kind.shape() == Shape::Unknown;
+    if is_free || ItemValue::read(&kind, None, value).is_ok() { Ok(()) } else { Err(wanted) }
 }
 
 /// Checks the conditions that exclude each other within one `and` (guide20:p38-39).

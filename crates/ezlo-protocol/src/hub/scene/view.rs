@@ -186,6 +186,76 @@ impl From<&str> for BlockValue {
     }
 }
 
+open_enum! {
+    /// The operation of `stringOperation`.
+    StringOperation {
+        /// Begins with the text.
+        Begin = "begin",
+        /// Ends with the text.
+        End = "end",
+        /// Contains the text.
+        Contain = "contain",
+        /// Has the length.
+        Length = "length",
+        /// Does not begin with the text.
+        NotBegin = "not_begin",
+        /// Does not end with the text.
+        NotEnd = "not_end",
+        /// Does not contain the text.
+        NotContain = "not_contain",
+        /// Has another length.
+        NotLength = "not_length",
+    }
+}
+
+/// The left side of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operand {
+    /// An item.
+    Item(ItemId),
+    /// An expression or a variable, by name.
+    Expression(String),
+}
+
+/// The right side of a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Compared {
+    /// A value.
+    Value(BlockValue),
+    /// The value of an item, an expression or a variable.
+    Operand(Operand),
+}
+
+/// A comparison of a value.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Test {
+    /// Compares numbers (`compareNumbers`).
+    Number(Comparator, Compared),
+    /// Is in a range with both ends, or outside of it (`compareNumberRange`).
+    Range {
+        /// Start of the range.
+        start: BlockValue,
+        /// End of the range.
+        end: BlockValue,
+        /// `false` for the numbers outside of the range.
+        inside: bool,
+    },
+    /// Compares texts by their order (`compareStrings`).
+    Text(Comparator, Compared),
+    /// Examines a text (`stringOperation`).
+    TextOperation(StringOperation, Compared),
+    /// Is one of the values, or none of them (`inArray`).
+    In {
+        /// Values.
+        values: Vec<Value>,
+        /// `false` for none of the values.
+        inside: bool,
+    },
+    /// Compares values of any type (`compareValues`). Only numbers and texts have an order.
+    Value(Comparator, Compared),
+}
+
 /// A condition.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -216,6 +286,13 @@ pub enum Condition {
         comparator: Comparator,
         /// Value on the right side of the operator.
         value: BlockValue,
+    },
+    /// A value passes a comparison of another kind, or one with an expression. It is edge-triggered, too.
+    Tests {
+        /// Left side.
+        left: Operand,
+        /// Comparison.
+        test: Test,
     },
     /// An item has changed (`isItemStateChanged`).
     ItemChanged {
@@ -321,6 +398,44 @@ pub enum Action {
     },
     /// Inverts a bool item (`toggleValue`).
     Toggle(ItemId),
+    /// Inverts a bool variable (`toggleValue` with `expression`).
+    ToggleVariable(String),
+    /// Sets a variable (`setVariable`).
+    SetVariable {
+        /// Name of the variable.
+        name: String,
+        /// New value.
+        value: Value,
+        /// Type of the value.
+        value_type: Option<String>,
+    },
+    /// Sets the items of a group of items on the devices of a group (`groupSetItemValue`).
+    GroupSet {
+        /// Id of the group of devices.
+        devices: String,
+        /// Id of the group of items.
+        items: String,
+        /// New value.
+        value: BlockValue,
+    },
+    /// Inverts the bool items of a group of items on the devices of a group (`groupToggleValue`).
+    GroupToggle {
+        /// Id of the group of devices.
+        devices: String,
+        /// Id of the group of items.
+        items: String,
+    },
+    /// Arms or disarms the devices of a group (`groupSetDeviceArmed`).
+    GroupSetArmed {
+        /// Id of the group of devices.
+        devices: String,
+        /// `true` to arm, `false` to disarm.
+        armed: bool,
+    },
+    /// Stops a scene (`stopScene`).
+    StopScene(SceneId),
+    /// Resets the hub (`resetHub`): `factory`, `soft` or `hard`.
+    ResetHub(String),
     /// Dims by one step (`decreaseDimmer`).
     DecreaseDimmer(ItemId),
     /// Arms or disarms a device (`setDeviceArmed`).
@@ -351,6 +466,10 @@ pub enum Action {
         content_type: Option<String>,
         /// Body.
         content: Option<String>,
+        /// Further headers, by name.
+        headers: Vec<(String, String)>,
+        /// User name and password.
+        credential: Option<(String, crate::secret::Password)>,
     },
     /// Restarts the hub (`rebootHub`).
     Reboot,
@@ -387,6 +506,22 @@ impl Block {
         BlockValue::read(self.argument_field(name)?)
     }
 
+    /// Reads the left side of a comparison.
+    fn operand(&self) -> Option<Operand> {
+        let item = self.item().map(Operand::Item);
+        item.or_else(|| self.text("expression").map(|name| Operand::Expression(name.to_owned())))
+    }
+
+    /// Reads the right side of a comparison. The type of its field says whether the value is a reference.
+    fn compared(&self, name: &str) -> Option<Compared> {
+        let value = self.typed(name)?;
+        Some(match (value.kind.as_str(), value.value.as_str()) {
+            ("expression", Some(name)) => Compared::Operand(Operand::Expression(name.to_owned())),
+            ("item", Some(id)) => Compared::Operand(Operand::Item(id.into())),
+            _ => Compared::Value(value),
+        })
+    }
+
     /// Interprets the block as a condition.
     ///
     /// Returns [`Condition::Unknown`] for an unknown method, an invalid argument, or a nesting deeper than [`MAX_DEPTH`]. An
@@ -408,11 +543,8 @@ impl Block {
             "isDictonaryValueState" => {
                 Condition::DictionaryHas { item: self.item()?, token: self.text("value")?.to_owned() }
             }
-            "compareNumbers" => Condition::Compares {
-                item: self.item()?,
-                comparator: self.text("comparator")?.into(),
-                value: self.typed("value")?,
-            },
+            "compareNumbers" | "compareNumberRange" | "compareStrings" | "stringOperation" | "inArray"
+            | "compareValues" => self.comparison()?,
             "isItemStateChanged" => {
                 Condition::ItemChanged { item: self.item()?, from: self.typed("start"), to: self.typed("finish") }
             }
@@ -461,6 +593,41 @@ impl Block {
             "or" => Condition::Any(self.inner(depth)?),
             "xor" => Condition::OneOf(self.inner(depth)?),
             "not" => Condition::Not(Box::new(block(self.argument("block")?)?.condition_at(depth + 1))),
+            _ => return None,
+        })
+    }
+
+    /// Interprets the block as a comparison.
+    fn comparison(&self) -> Option<Condition> {
+        Some(match self.method()? {
+            "compareNumbers" => {
+                let comparator = self.text("comparator")?.into();
+                match (self.operand()?, self.compared("value")?) {
+                    (Operand::Item(item), Compared::Value(value)) => Condition::Compares { item, comparator, value },
+                    (left, right) => Condition::Tests { left, test: Test::Number(comparator, right) },
+                }
+            }
+            "compareNumberRange" => {
+                let inside = self.text("comparator").unwrap_or("between") == "between";
+                let (start, end) = (self.typed("startValue")?, self.typed("endValue")?);
+                Condition::Tests { left: self.operand()?, test: Test::Range { start, end, inside } }
+            }
+            "compareStrings" => {
+                let test = Test::Text(self.text("comparator")?.into(), self.compared("value")?);
+                Condition::Tests { left: self.operand()?, test }
+            }
+            "stringOperation" => {
+                let test = Test::TextOperation(self.text("operation")?.into(), self.compared("value")?);
+                Condition::Tests { left: self.operand()?, test }
+            }
+            "inArray" => {
+                let (values, inside) = (self.argument("value")?.as_array()?.clone(), self.text("operation")? == "in");
+                Condition::Tests { left: self.operand()?, test: Test::In { values, inside } }
+            }
+            "compareValues" => {
+                let test = Test::Value(self.text("comparator").unwrap_or("==").into(), self.compared("value")?);
+                Condition::Tests { left: self.operand()?, test }
+            }
             _ => return None,
         })
     }
@@ -541,10 +708,42 @@ impl Block {
         self.known_action().unwrap_or_else(|| Action::Unknown(self.method().unwrap_or_default().to_owned()))
     }
 
+    /// Reads the dictionary of further headers.
+    fn headers(&self) -> Option<Vec<(String, String)>> {
+        let header = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        match self.argument("headers") {
+            None => Some(Vec::new()),
+            Some(headers) => headers.as_object()?.iter().map(header).collect(),
+        }
+    }
+
     fn known_action(&self) -> Option<Action> {
         Some(match self.method()? {
             "setItemValue" => Action::Set { item: self.item()?, value: self.typed("value")? },
-            "toggleValue" => Action::Toggle(self.item()?),
+            "toggleValue" => match self.operand()? {
+                Operand::Item(item) => Action::Toggle(item),
+                Operand::Expression(name) => Action::ToggleVariable(name),
+            },
+            "setVariable" => Action::SetVariable {
+                name: self.text("name")?.to_owned(),
+                value: self.argument("value")?.clone(),
+                value_type: self.text("valueType").map(str::to_owned),
+            },
+            "groupSetItemValue" => Action::GroupSet {
+                devices: self.text("deviceGroup")?.to_owned(),
+                items: self.text("itemGroup")?.to_owned(),
+                value: self.typed("value")?,
+            },
+            "groupToggleValue" => Action::GroupToggle {
+                devices: self.text("deviceGroup")?.to_owned(),
+                items: self.text("itemGroup")?.to_owned(),
+            },
+            "groupSetDeviceArmed" => Action::GroupSetArmed {
+                devices: self.text("deviceGroup")?.to_owned(),
+                armed: self.flag("deviceFlag").or_else(|| self.flag("armed"))?,
+            },
+            "stopScene" => Action::StopScene(self.text("sceneId").or_else(|| self.text("scene"))?.into()),
+            "resetHub" => Action::ResetHub(self.text("type")?.to_owned()),
             "decreaseDimmer" => Action::DecreaseDimmer(self.item()?),
             "setDeviceArmed" => Action::SetArmed {
                 device: self.text("device")?.into(),
@@ -560,6 +759,11 @@ impl Block {
                 url: self.text("url")?.to_owned(),
                 content_type: self.text("contentType").map(str::to_owned),
                 content: self.text("content").map(str::to_owned),
+                headers: self.headers()?,
+                credential: match self.argument("credential") {
+                    None => None,
+                    Some(pair) => Some((pair["user"].as_str()?.to_owned(), pair["password"].as_str()?.into())),
+                },
             },
             "rebootHub" => Action::Reboot,
             _ => return None,

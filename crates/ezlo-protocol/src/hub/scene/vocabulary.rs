@@ -60,6 +60,14 @@ pub enum ArgumentKind {
     DateKind,
     /// State of a scene, such as `finished`.
     SceneState,
+    /// Id of an item, or name of an expression.
+    Operand,
+    /// Value of any type, or a reference to an item or an expression.
+    AnyValue,
+    /// List of values.
+    List,
+    /// Object with texts.
+    Texts,
     /// One of these tokens.
     OneOf(&'static [&'static str]),
     /// `intime`, `before` or `after`, in a field named `sunrise` or `sunset`.
@@ -113,7 +121,12 @@ blocks! {
     When "isItemState" ["item": Item, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p23";
     When "isItemValue" ["item": Item, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p51";
     When "isDictonaryValueState" ["item": Item, "value": Text] Vendor "guide20:p54";
-    When "compareNumbers" ["item": Item, "comparator": Comparator, "value": Number] Vendor "guide20:p25";
+    When "compareNumbers" ["item" | "expression": Operand, "comparator": Comparator, "value": AnyValue] Vendor "guide20:p25, d22 (expression)";
+    When "compareNumberRange" ["item" | "expression": Operand, "startValue": Number, "endValue": Number, "comparator": OneOf(&["between", "not_between"]) optional] Vendor "d22";
+    When "compareStrings" ["item" | "expression": Operand, "comparator": Comparator, "value": AnyValue] Vendor "d22";
+    When "stringOperation" ["item" | "expression": Operand, "operation": OneOf(&["begin", "end", "contain", "length", "not_begin", "not_end", "not_contain", "not_length"]), "value": AnyValue] Vendor "d22";
+    When "inArray" ["item" | "expression": Operand, "operation": OneOf(&["in", "not_in"]), "value": List] Vendor "d22";
+    When "compareValues" ["item" | "expression": Operand, "valueType": Text, "comparator": Comparator optional, "value": AnyValue] Vendor "d22";
     When "isInterval" ["interval": Interval] Vendor "guide20:p27";
     When "isSunState" ["sunstate": SunTiming, "time": HmsInterval optional, "weekdays": Integers optional, "days": Integers optional, "range": OneOf(&["at", "after", "before"]) optional] Vendor "guide20:p28, d22 (weekdays, days, range)";
     When "and" ["blocks": Blocks] Vendor "guide20:p29";
@@ -133,12 +146,18 @@ blocks! {
     When "isFirmwareUpdateState" ["state": OneOf(&["started", "updating", "done"])] ClientSource "pi";
     Then "setItemValue" ["item": Item, "value": ItemValue] Vendor "guide20:p35";
     Then "decreaseDimmer" ["item": Item] Vendor "guide20:p47";
-    Then "toggleValue" ["item": Item] Inferred "pi (name)";
+    Then "toggleValue" ["item" | "expression": Operand] ClientSource "pi";
+    Then "setVariable" ["name": Text, "value": AnyValue, "valueType": Text optional] ClientSource "pi";
+    Then "groupSetItemValue" ["deviceGroup": Text, "itemGroup": Text, "value": AnyValue] ClientSource "pi";
+    Then "groupToggleValue" ["deviceGroup": Text, "itemGroup": Text] ClientSource "pi";
+    Then "groupSetDeviceArmed" ["deviceGroup": Text, "deviceFlag" | "armed": Flag] ClientSource "pi";
+    Then "stopScene" ["sceneId" | "scene": Scene] ClientSource "pi";
+    Then "resetHub" ["type": OneOf(&["factory", "soft", "hard"])] ClientSource "pi";
     Then "setDeviceArmed" ["device": Device, "deviceFlag" | "armed": Flag] ClientSource "pi (deviceFlag); armed inferred";
     Then "switchHouseMode" ["houseMode": Mode] Inferred "pi (name)";
     Then "runScene" ["sceneId": Scene] Inferred "pi (name)";
     Then "setSceneState" ["sceneId": Scene, "enabled": Flag] Inferred "pi (name)";
-    Then "sendHttpRequest" ["request": Text optional, "url": Text, "contentType": Text optional, "content": Text optional] Inferred "pi (name)";
+    Then "sendHttpRequest" ["request": Text optional, "url": Text, "contentType": Text optional, "content": Text optional, "headers": Texts optional, "credential": Texts optional, "skipSecurity": Flag optional] ClientSource "pi";
     Then "rebootHub" [] Inferred "pi (name)";
 }
 

@@ -1,0 +1,210 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+//! Comparisons of items, expressions and variables in scenes, and actions on variables and groups.
+
+use ezlo_hub_sim::world_file::WorldFile;
+use ezlo_hub_sim::{HubAssumptions, SimulatedHub};
+use serde_json::{Value, json};
+
+fn demo() -> SimulatedHub {
+    let world = WorldFile::bundled("demo").expect("a bundled world");
+    SimulatedHub::new(&world, "90000001", 1).expect("a hub of the world")
+}
+
+type Fields<'a> = [(&'a str, &'a str, Value)];
+
+fn block(kind: &str, method: &str, fields: &Fields<'_>) -> Value {
+    let args: serde_json::Map<String, Value> =
+        fields.iter().map(|(name, ..)| ((*name).to_owned(), json!(name))).collect();
+    let fields: Vec<Value> =
+        fields.iter().map(|(name, kind, value)| json!({"name": name, "type": kind, "value": value})).collect();
+    json!({"blockType": kind, "blockOptions": {"method": {"name": method, "args": args}}, "fields": fields})
+}
+
+fn create(hub: &mut SimulatedHub, when: &[Value], then: &[Value]) -> String {
+    hub.take_broadcasts();
+    hub.call("hub.scenes.create", &json!({"name": "Probe", "when": when, "then": then})).unwrap();
+    let added = hub.take_broadcasts().into_iter().find(|broadcast| broadcast.name == "hub.scene.added").unwrap();
+    added.content["_id"].as_str().unwrap().to_owned()
+}
+
+fn set_variable(hub: &mut SimulatedHub, name: &str, value: &Value) {
+    let variable = json!({"name": name, "code": "", "variable": true, "value": value});
+    hub.call("hub.scenes.expressions.set", &variable).unwrap();
+}
+
+/// Returns how often a scene started since the last call.
+fn starts(hub: &mut SimulatedHub, scene: &str) -> usize {
+    let is_start = |content: &Value| content["scene_id"] == scene && content["status"] == "started";
+    hub.take_broadcasts().iter().filter(|broadcast| is_start(&broadcast.content)).count()
+}
+
+#[test]
+fn comparisons_of_variables_start_scenes_at_their_edges() {
+    let op = |name: &'static str, value: Value| vec![(name, "token", value)];
+    let value = |kind: &'static str, value: Value| ("value", kind, value);
+    let with = |mut fields: Vec<(&'static str, &'static str, Value)>, value| {
+        fields.push(value);
+        fields
+    };
+    let range = |inside: &str| {
+        vec![("startValue", "int", json!(10)), ("endValue", "int", json!(20)), ("comparator", "token", json!(inside))]
+    };
+    // The condition, values that fail it, values that pass it.
+    let cases = [
+        ("compareNumberRange", range("between"), json!([9, 21]), json!([10, 15, 20])),
+        ("compareNumberRange", range("not_between"), json!([10, 20]), json!([9, 21])),
+        ("compareNumbers", with(op("comparator", json!(">")), value("int", json!(5))), json!([5, "x"]), json!([6])),
+        (
+            "compareStrings",
+            with(op("comparator", json!("<")), value("string", json!("m"))),
+            json!(["n", 1]),
+            json!(["a"]),
+        ),
+        (
+            "stringOperation",
+            with(op("operation", json!("begin")), value("string", json!("ab"))),
+            json!(["xab"]),
+            json!(["abx"]),
+        ),
+        (
+            "stringOperation",
+            with(op("operation", json!("not_contain")), value("string", json!("b"))),
+            json!(["abc"]),
+            json!(["xyz"]),
+        ),
+        (
+            "stringOperation",
+            with(op("operation", json!("length")), value("int", json!(3))),
+            json!(["ab"]),
+            json!(["abc"]),
+        ),
+        (
+            "inArray",
+            with(op("operation", json!("in")), value("array", json!([1, "two"]))),
+            json!([3]),
+            json!([1, "two"]),
+        ),
+        ("inArray", with(op("operation", json!("not_in")), value("array", json!([1, "two"]))), json!([1]), json!([3])),
+        (
+            "compareValues",
+            with(
+                vec![("valueType", "string", json!("bool")), ("comparator", "string", json!("!="))],
+                value("bool", json!(true)),
+            ),
+            json!([true]),
+            json!([false]),
+        ),
+    ];
+    for (method, mut fields, failing, passing) in cases {
+        fields.insert(0, ("expression", "expression", json!("probe")));
+        for good in passing.as_array().unwrap() {
+            let mut hub = demo();
+            set_variable(&mut hub, "probe", &failing[0]);
+            let scene = create(&mut hub, &[block("when", method, &fields)], &[]);
+            for bad in failing.as_array().unwrap() {
+                set_variable(&mut hub, "probe", bad);
+                assert_eq!(starts(&mut hub, &scene), 0, "{method} {bad}");
+            }
+            set_variable(&mut hub, "probe", good);
+            assert_eq!(starts(&mut hub, &scene), 1, "{method} {good}");
+            set_variable(&mut hub, "probe", good);
+            assert_eq!(starts(&mut hub, &scene), 0, "{method} {good}: it holds already");
+        }
+    }
+}
+
+#[test]
+fn the_right_side_can_be_an_expression() {
+    let mut hub = demo();
+    set_variable(&mut hub, "limit", &json!(30));
+    set_variable(&mut hub, "level", &json!(10));
+    let fields = [
+        ("expression", "expression", json!("level")),
+        ("comparator", "string", json!(">")),
+        ("value", "expression", json!("limit")),
+    ];
+    let scene = create(&mut hub, &[block("when", "compareNumbers", &fields)], &[]);
+    set_variable(&mut hub, "level", &json!(25));
+    assert_eq!(starts(&mut hub, &scene), 0);
+    set_variable(&mut hub, "limit", &json!(20));
+    assert_eq!(starts(&mut hub, &scene), 1, "a change of the right side counts, too");
+}
+
+#[test]
+fn actions_set_variables_and_start_scenes_that_depend_on_them() {
+    let mut hub = demo();
+    set_variable(&mut hub, "away", &json!(false));
+    let when = block(
+        "when",
+        "compareValues",
+        &[
+            ("expression", "expression", json!("away")),
+            ("valueType", "string", json!("bool")),
+            ("value", "bool", json!(true)),
+        ],
+    );
+    let dependent = create(&mut hub, &[when], &[]);
+    let toggle = block("then", "toggleValue", &[("expression", "expression", json!("away"))]);
+    let toggles = create(&mut hub, &[], &[toggle]);
+    hub.call("hub.scenes.run", &json!({"sceneId": toggles})).unwrap();
+    assert_eq!(starts(&mut hub, &dependent), 1);
+    let set = block("then", "setVariable", &[("name", "string", json!("away")), ("value", "bool", json!(false))]);
+    let sets = create(&mut hub, &[], &[set]);
+    hub.call("hub.scenes.run", &json!({"sceneId": sets})).unwrap();
+    let list = hub.call("hub.scenes.expressions.list", &json!({"names": ["away"]})).unwrap();
+    assert_eq!(list["expressions"][0]["value"], false);
+}
+
+#[test]
+fn actions_on_groups_reach_every_device() {
+    let mut hub = demo();
+    hub.call("hub.item.group.create", &json!({"name": "On", "itemNames": ["switch"], "valueType": "bool"})).unwrap();
+    let items = hub.call("hub.item.groups.list", &json!({})).unwrap()["itemGroups"][0]["_id"].clone();
+    let groups = hub.call("hub.device.groups.list", &json!({})).unwrap();
+    let id = |name: &str| {
+        let all = groups["deviceGroups"].as_array().unwrap();
+        all.iter().find(|group| group["name"] == name).unwrap()["_id"].clone()
+    };
+    let query = json!({"deviceGroupId": id("Switches"), "itemGroupId": items, "showItems": true});
+    let expanded = hub.call("hub.device.item.group.expand", &query).unwrap();
+    let count = expanded["devices"].as_array().unwrap().len();
+    let set = block(
+        "then",
+        "groupSetItemValue",
+        &[
+            ("deviceGroup", "device_group", id("Switches")),
+            ("itemGroup", "item_group", items.clone()),
+            ("value", "bool", json!(true)),
+        ],
+    );
+    let scene = create(&mut hub, &[], &[set]);
+    hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
+    let set = hub.take_broadcasts().into_iter().filter(|broadcast| broadcast.content["name"] == "switch");
+    assert!(count > 0 && set.count() >= count, "{count}");
+    let arm = block(
+        "then",
+        "groupSetDeviceArmed",
+        &[("deviceGroup", "device_group", id("Security sensors")), ("deviceFlag", "bool", json!(true))],
+    );
+    let scene = create(&mut hub, &[], &[arm]);
+    hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
+    assert!(hub.take_broadcasts().iter().any(|broadcast| broadcast.content["armed"] == true));
+}
+
+#[test]
+fn scenes_that_are_not_executed_are_reported_or_refused() {
+    let when = block("when", "isBatteryState", &[("device", "device", json!("x"))]);
+    let scene = json!({"name": "Battery", "when": [when], "then": [block("then", "cloudAPI", &[])]});
+    let unsupported = demo().change(|hub, context| {
+        hub.call("hub.scenes.create", Some(&scene.to_string()), context).unwrap();
+        context.effects.unsupported.clone()
+    });
+    assert_eq!(unsupported, ["when isBatteryState", "then cloudAPI"]);
+    let world = WorldFile::bundled("demo").expect("a bundled world");
+    let mut assumptions = HubAssumptions::default();
+    assumptions.refuse_unsupported_scenes = true;
+    let mut strict = SimulatedHub::with_assumptions(&world, "90000001", 1, assumptions).unwrap();
+    let refused = strict.call("hub.scenes.create", &scene).unwrap_err();
+    assert_eq!(refused.data(), "ezlo.scenes.method.unknown");
+    assert!(refused.reason.as_deref().unwrap().contains("isBatteryState"), "{refused}");
+}
