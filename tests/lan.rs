@@ -133,7 +133,7 @@ async fn broadcasts_are_streamed_as_lines_over_http() {
     assert_eq!(serde_json::from_str::<Value>(motion).unwrap()["msg_subclass"], "hub.item.updated");
 }
 
-/// Clients close a connection without pings, whatever the simulated clock does.
+/// Clients close a connection without pings, also while the simulated clock stands still.
 #[tokio::test]
 async fn hub_sends_empty_pings_in_machine_time() {
     let cloud =

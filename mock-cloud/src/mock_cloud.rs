@@ -3,20 +3,15 @@
 use crate::server::context::CloudContext;
 use crate::server::shared::Fork;
 use crate::server::shared::Services;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Ports};
+use crate::config::Ports;
 use crate::core::clock::Clock;
-use crate::core::control_token::ControlToken;
 use crate::core::ready_line::Ready;
 use crate::server::shared::Shared;
-use crate::tls::Authority;
 use crate::world::World;
 use crate::world::hub_handle::HubHandle;
-
-use ezlo_hub_sim::world_file::WorldFile;
 
 use crate::mock_cloud::builder::Builder;
 use crate::mock_cloud::error::StartError;
@@ -27,6 +22,7 @@ pub(crate) mod builder;
 pub(crate) mod clustered;
 pub(crate) mod error;
 pub(crate) mod listeners;
+pub(crate) mod origin;
 #[cfg(feature = "state")]
 pub(crate) mod persisted;
 #[cfg(feature = "state")]
@@ -188,45 +184,6 @@ impl Drop for Stop {
     }
 }
 
-/// Creates the context of a new cloud and writes its CA certificate.
-fn context(
-    config: Config,
-    file: WorldFile,
-    authority: Authority,
-    begun_ms: i64,
-) -> Result<Arc<CloudContext>, StartError> {
-    let (folder, ca_path) = write_certificate(&config, authority.pem())?;
-    let is_exposed = !config.control_bind.is_loopback();
-    let control_token = config.control_token.clone().or_else(|| is_exposed.then(ControlToken::random));
-    let file = Arc::new(file);
-    Ok(Arc::new(CloudContext { config, file, authority, _folder: folder, control_token, ca_path, begun_ms }))
-}
-
-/// Writes the CA certificate to the state directory, or to a temporary directory without one.
-fn write_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::TempDir>, String), StartError> {
-    let at = |path: &Path| {
-        let path = path.display().to_string();
-        move |error: std::io::Error| StartError::Tls(format!("cannot write {path}: {error}").into())
-    };
-    let (folder, path) = match &config.state_dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(at(dir))?;
-            (None, dir.join("ca.pem"))
-        }
-        None => {
-            let folder = tempfile::Builder::new().prefix("mock-cloud-").tempdir().map_err(at(&std::env::temp_dir()))?;
-            let path = folder.path().join("ca.pem");
-            (Some(folder), path)
-        }
-    };
-    // Renamed into place, so that readers never see a part of it.
-    let beside = path.with_extension("pem.new");
-    std::fs::write(&beside, pem).and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
-    // Clients run in other directories.
-    let path = std::path::absolute(&path).map_err(at(&path))?;
-    Ok((folder, path.display().to_string()))
-}
-
 impl MockCloud {
     /// Starts a cloud with the default settings: world `demo`, seed 1, free ports on loopback, nothing persisted.
     ///
@@ -260,7 +217,7 @@ impl MockCloud {
 
     /// Returns the entries of the journal that match, oldest first.
     ///
-    /// The journal holds about the last 16,000 entries. It is empty if [`Config::journal`] is off.
+    /// The journal holds about the last 16,000 entries. It is empty if [`Config::journal`](crate::Config::journal) is off.
     pub fn journal(&self, filter: &crate::journal::filter::Filter) -> Vec<crate::journal::entry::Entry> {
         self.shared.world.journal.entries(filter, usize::MAX)
     }

@@ -99,7 +99,8 @@ fn functions(path: &Path, code: &str, faults: &mut Vec<String>) {
             let modifiers = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe"];
             before.split_whitespace().all(|word| modifiers.contains(&word))
         });
-        if !is_function {
+        // A declaration in a trait has no body.
+        if !is_function || body.ends_with(';') {
             continue;
         }
         let closing = format!("{}}}", " ".repeat(indent));

@@ -111,10 +111,46 @@ pub(crate) trait PointFault: Sized {
     fn of(kind: &FaultKind) -> Option<Self>;
 }
 
-/// Derives the fault type, its bounds, its injection point and the catalogue from one table.
+/// Derives everything about faults from one table.
 ///
 /// The faults of an injection point are also a type of their own, so that the code there has an arm for each of them.
 macro_rules! faults {
+    ($($table:tt)*) => {
+        fault_kinds! { $($table)* }
+        point_faults! { $($table)* }
+    };
+}
+
+/// Derives the type of each injection point.
+macro_rules! point_faults {
+    ($( $point:ident $group:ident { $(
+        $name:literal $variant:ident $({ $(
+            $(#[$attribute:meta])* $parameter:ident : $type:ty [$least:expr, $most:expr] $meaning:literal,
+        )+ })? : $description:literal;
+    )* } )*) => {
+        $(
+            #[doc = concat!("The faults of [`InjectionPoint::", stringify!($point), "`].")]
+            #[derive(Debug, Clone, PartialEq)]
+            pub(crate) enum $group {
+                $( #[doc = $description] $variant $({ $( #[doc = $meaning] $parameter: $type, )+ })?, )*
+            }
+
+            impl PointFault for $group {
+                fn of(kind: &FaultKind) -> Option<Self> {
+                    match kind {
+                        $( FaultKind::$variant $({ $( $parameter ),+ })? => {
+                            Some(Self::$variant $({ $( $parameter: $parameter.clone() ),+ })?)
+                        } )*
+                        _ => None,
+                    }
+                }
+            }
+        )*
+    };
+}
+
+/// Derives the type of all faults and the catalogue.
+macro_rules! fault_kinds {
     ($( $point:ident $group:ident { $(
         $name:literal $variant:ident $({ $(
             $(#[$attribute:meta])* $parameter:ident : $type:ty [$least:expr, $most:expr] $meaning:literal,
@@ -134,25 +170,6 @@ macro_rules! faults {
                 $variant $({ $( #[doc = $meaning] $(#[$attribute])* $parameter: $type, )+ })?,
             )*)*
         }
-
-        $(
-            #[doc = concat!("The faults of [`InjectionPoint::", stringify!($point), "`].")]
-            #[derive(Debug, Clone, PartialEq)]
-            pub(crate) enum $group {
-                $( #[doc = $description] $variant $({ $( #[doc = $meaning] $parameter: $type, )+ })?, )*
-            }
-
-            impl PointFault for $group {
-                fn of(kind: &FaultKind) -> Option<Self> {
-                    match kind {
-                        $( FaultKind::$variant $({ $( $parameter ),+ })? => {
-                            Some(Self::$variant $({ $( $parameter: $parameter.clone() ),+ })?)
-                        } )*
-                        _ => None,
-                    }
-                }
-            }
-        )*
 
         /// The catalogue of all faults. `GET /faults/catalogue` of the control API returns it.
         pub const CATALOGUE: &[CatalogueEntry] = &[$($(

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::config::{Assumptions, ClusterUrl, Config, Profile};
 use crate::core::clock::Clock;
+use crate::mock_cloud::MockCloud;
 #[cfg(feature = "cluster")]
 use crate::mock_cloud::clustered;
 use crate::mock_cloud::error::StartError;
+use crate::mock_cloud::origin::context;
 #[cfg(feature = "state")]
 use crate::mock_cloud::persisted;
-use crate::mock_cloud::{MockCloud, context};
 use crate::server::context::CloudContext;
 use crate::tls::Authority;
 use crate::tls::names::TlsNames;

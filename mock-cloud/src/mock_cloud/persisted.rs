@@ -1,7 +1,7 @@
 //! The start of a cloud with a state directory.
 
-use crate::mock_cloud::context;
 use crate::mock_cloud::error::StartError;
+use crate::mock_cloud::origin::context;
 use crate::mock_cloud::state_files::read_file;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

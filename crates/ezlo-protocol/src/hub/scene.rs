@@ -3,6 +3,8 @@
 mod build;
 mod document;
 mod expression;
+mod read;
+mod terms;
 mod time;
 mod validate;
 mod view;
@@ -21,10 +23,11 @@ pub use expression::{
     BlockDataQuery, BlockMeta, BlockReset, Expression, ExpressionList, ExpressionQuery, ExpressionRef, SceneClone,
     SceneMeta, Script, ScriptRef, TimeScenes, TriggerDevices,
 };
+pub use read::MAX_DEPTH;
+pub use terms::{
+    BlockValue, Comparator, Compared, Operand, SceneState, StringOperation, SunEvent, SunRange, SunTiming, Test,
+};
 pub use time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeError, TimeOfDay};
 pub use validate::{MAX_NAME, Problem};
-pub use view::{
-    Action, BlockValue, Comparator, Compared, Condition, MAX_DEPTH, Operand, SceneState, StringOperation, SunEvent,
-    SunRange, SunTiming, Test,
-};
+pub use view::{Action, Condition};
 pub use vocabulary::{Argument, ArgumentKind, BLOCKS, BlockSpec, Place, block_spec};

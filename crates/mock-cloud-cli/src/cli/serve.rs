@@ -115,7 +115,7 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
         builder = builder.clock(Clock::frozen(second));
     }
     let cloud = builder.start().await.map_err(|error| crate::cli::with_causes(&error))?;
-    // On standard error whatever the log level says.
+    // Printed at every log level.
     for warning in warnings.into_iter().flatten() {
         eprintln!("mock-cloud: warning: {warning}");
     }

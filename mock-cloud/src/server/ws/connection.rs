@@ -83,7 +83,7 @@ async fn run_session(
     outbox: &mut Outbox,
     late: &mut Option<Utf8Bytes>,
 ) -> End {
-    // The peer lives in machine time: it closes a connection without pings, whatever the simulated clock does.
+    // The peer lives in machine time: it closes a connection without pings, also while the simulated clock stands still.
     let next_ping = || Box::pin(tokio::time::sleep(Duration::from_millis(world.assumptions.ping_ms)));
     let mut ping = session.pings().then(next_ping);
     let (mut unanswered, mut first_ping) = (0, tokio::time::Instant::now());

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::hub::scene::document::{Block, BlockField, BlockMethod, BlockOptions, Delay, Scene};
+use crate::hub::scene::terms::BlockValue;
+use crate::hub::scene::terms::{Comparator, SceneState, SunEvent, SunTiming};
 use crate::hub::scene::time::{DateRule, HmsInterval, Interval, TimeOfDay};
 use crate::hub::scene::validate::{Problem, problems};
-use crate::hub::scene::view::BlockValue;
-use crate::hub::scene::view::{Comparator, SceneState, SunEvent, SunTiming};
 use crate::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
 use crate::wire;
 use crate::wire::{Extra, Field};

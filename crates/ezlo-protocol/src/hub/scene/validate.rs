@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::hub::catalogue::{THEN_METHODS, WHEN_METHODS};
 use crate::hub::scene::document::{Block, BlockField, Scene};
+use crate::hub::scene::read::{MAX_DEPTH, block};
+use crate::hub::scene::terms::{Comparator, SceneState, SunEvent, SunTiming};
 use crate::hub::scene::time::DateLimit;
 use crate::hub::scene::time::{DateKind, HmsInterval, Interval, TimeOfDay};
-use crate::hub::scene::view::{Comparator, SceneState, SunEvent, SunTiming};
-use crate::hub::scene::view::{Condition, MAX_DEPTH, block};
+use crate::hub::scene::view::Condition;
 use crate::hub::scene::vocabulary::{Argument, ArgumentKind, Place, block_spec};
 use crate::hub::value::{ItemValue, Shape, ValueType};
 use crate::rpc::RpcError;
@@ -157,7 +158,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
         return;
     };
     match argument.kind {
-        ArgumentKind::Block => match crate::hub::scene::view::block(value) {
+        ArgumentKind::Block => match crate::hub::scene::read::block(value) {
             Some(inner) => check(&inner, place, &format!("{at}.block"), depth + 1, found),
             None => found.push(wrong("argument \"block\" is not a block".into())),
         },
@@ -165,7 +166,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
             Some(blocks) if !blocks.is_empty() => {
                 for (index, inner) in blocks.iter().enumerate() {
                     let at = format!("{at}.blocks[{index}]");
-                    match crate::hub::scene::view::block(inner) {
+                    match crate::hub::scene::read::block(inner) {
                         Some(inner) => check(&inner, place, &at, depth + 1, found),
                         None => found.push(Problem { at, data: place.wrong(), text: "not a block".into() }),
                     }
