@@ -130,7 +130,7 @@ impl World {
             keeper,
             accounts: Mutex::new(snapshot.accounts),
             sessions: Mutex::new(snapshot.sessions),
-            hubs: RwLock::new(HubRegistry { made: hubs, copies: snapshot.copies }),
+            hubs: RwLock::new(HubRegistry { made: hubs, copies: snapshot.copies, registered: 0 }),
             file,
             seed,
             backplane: OnceLock::new(),
@@ -213,9 +213,13 @@ impl World {
     /// Adds a hub that registered by itself. Returns `None` if there are too many hubs.
     pub(crate) fn add_hub(&self, cell: HubActor) -> Option<Arc<HubActor>> {
         let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
-        if hubs.len() >= MAX_HUBS {
+        if hubs.made.contains_key(&cell.serial) {
+            return hubs.made.get(&cell.serial).cloned();
+        }
+        if hubs.len() >= MAX_HUBS || hubs.registered >= MAX_REGISTERED_HUBS {
             return None;
         }
+        hubs.registered += 1;
         // In a cluster, the hub is persisted once its lease is known to all processes.
         if let Some(keeper) = self.keeper.as_ref().filter(|_| self.backplane().is_none()) {
             keeper.mark_row(RowKey::Hub(cell.serial.clone()));
@@ -304,6 +308,9 @@ impl World {
         }
     }
 }
+
+/// Maximum number of hubs that register by themselves as controllers. Each takes about 4 kB, and any client can register one.
+const MAX_REGISTERED_HUBS: usize = 10_000;
 
 /// Maximum number of hubs, including those that register by themselves as controllers.
 const MAX_HUBS: usize = 1_000_000;

@@ -87,10 +87,11 @@ wire! {
 }
 
 wire! {
+    masked
     /// The error of a reply.
     ///
     /// The text is in `message`, or in `description` in some sources. `reason` adds the text of a lower layer.
-    /// `Display` masks tokens; see [`crate::secret::masked`].
+    /// `Display` and `Debug` mask tokens, because a peer can repeat parts of the request; see [`crate::secret::masked`].
     RpcError {
         /// JSON-RPC code; see [`crate::error::code`].
         code: Field<i64> = "code",
@@ -156,10 +157,17 @@ impl std::fmt::Display for RpcError {
     }
 }
 
+impl std::fmt::Debug for RpcError {
+    /// Prints the same as `Display`, in which tokens are masked.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RpcError({self})")
+    }
+}
+
 impl std::error::Error for RpcError {}
 
 /// The envelope of a frame. The payload is not parsed and borrows from the text.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct Envelope<'a> {
     /// Id, as received; `None` for `null`.
     #[serde(borrow)]
@@ -188,6 +196,16 @@ pub struct Envelope<'a> {
     /// Return address, added by the relay.
     #[serde(borrow)]
     pub sender: Option<&'a RawValue>,
+}
+
+impl std::fmt::Debug for Envelope<'_> {
+    /// Omits the payload, which can hold tokens and passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Envelope")
+            .field("method", &self.method)
+            .field("msg_subclass", &self.msg_subclass)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The kind of a frame. The `id` does not decide it, because broadcasts have one as well.
@@ -237,6 +255,17 @@ mod tests {
     use super::*;
     use crate::wire;
     use proptest::prelude::*;
+
+    #[test]
+    fn debug_output_holds_no_payload_and_no_token() {
+        let login = r#"{"id":1,"method":"loginUserMios","params":{"MMSAuth":"secret-identity","MMSAuthSig":"s"}}"#;
+        let shown = format!("{:?}", Envelope::parse(login).unwrap());
+        assert!(shown.contains("loginUserMios") && !shown.contains("secret"), "{shown}");
+        let token = "e".repeat(80);
+        let error = RpcError::new(-32600, "rpc.params.invalid", &format!("bad token {token}"));
+        let shown = format!("{error:?} {:?}", Some(&error));
+        assert!(shown.contains("rpc.params.invalid") && !shown.contains(&token), "{shown}");
+    }
 
     #[test]
     fn frame_kinds_are_determined_by_members_not_by_id() {

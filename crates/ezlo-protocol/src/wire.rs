@@ -214,8 +214,8 @@ impl DecodeError {
 
     fn new(at: String, error: &serde_json::Error) -> Self {
         let text = error.to_string();
-        // The parser quotes the offending value in front of "expected", and that value may be a password.
-        let what = match text.find("expected ").or_else(|| text.find("missing field")) {
+        // The parser quotes the offending value in front of the last "expected", and that value may be a password.
+        let what = match text.rfind("expected ").or_else(|| text.find("missing field")) {
             Some(start) => text[start..].to_owned(),
             None if error.is_eof() => "the JSON text ends too early".into(),
             None if error.is_syntax() => format!("not JSON (line {}, column {})", error.line(), error.column()),
@@ -254,6 +254,19 @@ mod tests {
         for text in [r#"{"_id":"a"}"#, r#"{"_id":"a","note":null,"new":[1,{"x":null}]}"#, r#"{"_id":"a","note":"n"}"#] {
             let sample: Sample = from_slice(text.as_bytes()).unwrap();
             assert_eq!(to_value(&sample), serde_json::from_str::<Value>(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn decode_errors_hide_values_that_contain_words_of_the_parser() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Expiry {
+            #[serde(rename = "Expires")]
+            _expires: i64,
+        }
+        for value in ["my expected hunter2secret", "missing field hunter2secret", "unknown variant hunter2secret"] {
+            let error = from_str::<Expiry>(&format!(r#"{{"Expires":"{value}"}}"#)).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && error.contains("i64"), "{error}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Announces hubs on the local network by mDNS, as real hubs do.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
 use mdns_sd::{ServiceDaemon, ServiceInfo};
 
@@ -11,7 +13,11 @@ use ezlo_hub_sim::world_file::HubKind;
 const SERVICE: &str = "_ezlo._tcp.local.";
 
 /// An mDNS daemon that announces hubs until it is dropped.
-pub(crate) struct Announcer(ServiceDaemon);
+pub(crate) struct Announcer {
+    daemon: ServiceDaemon,
+    /// Instance and host names in use. Names that clash are numbered, as RFC 6762 (section 9) does.
+    names: Mutex<BTreeSet<String>>,
+}
 
 impl std::fmt::Debug for Announcer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,7 +28,7 @@ impl std::fmt::Debug for Announcer {
 impl Announcer {
     /// Starts the daemon.
     pub(crate) fn new() -> Result<Self, mdns_sd::Error> {
-        ServiceDaemon::new().map(Self)
+        Ok(Self { daemon: ServiceDaemon::new()?, names: Mutex::default() })
     }
 
     /// Returns a future that announces a hub at the given address while the hub is on its network.
@@ -31,7 +37,8 @@ impl Announcer {
         hub: &HubActor,
         address: SocketAddr,
     ) -> Result<impl Future<Output = ()> + Send + use<>, mdns_sd::Error> {
-        let (daemon, service) = (self.0.clone(), service(hub, address)?);
+        let free = |name: &str| self.free(name);
+        let (daemon, service) = (self.daemon.clone(), service(hub, address, &free)?);
         let mut on_network = hub.on_network.subscribe();
         on_network.mark_changed();
         Ok(async move {
@@ -48,10 +55,22 @@ impl Announcer {
     }
 }
 
+impl Announcer {
+    /// Returns the name, or the name with the next free number, and reserves it.
+    fn free(&self, name: &str) -> String {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !names.contains(name));
+        let free = free.unwrap_or_else(|| name.to_owned());
+        names.insert(free.clone());
+        free
+    }
+}
+
 impl Drop for Announcer {
     fn drop(&mut self) {
         // The daemon's thread sends the goodbye messages of all hubs.
-        let _ = self.0.shutdown();
+        let _ = self.daemon.shutdown();
     }
 }
 
@@ -59,19 +78,19 @@ impl Drop for Announcer {
 ///
 /// Linux hubs use the names of (guide20:p3), including the spaces in the names of TXT members. EzloPi hubs use those of the
 /// firmware's source (EzloPi).
-fn service(hub: &HubActor, address: SocketAddr) -> Result<ServiceInfo, mdns_sd::Error> {
+fn service(hub: &HubActor, address: SocketAddr, free: &dyn Fn(&str) -> String) -> Result<ServiceInfo, mdns_sd::Error> {
     let serial = hub.serial.as_str();
     let model = hub.read(|hub| hub.model.clone());
     let last = serial.len().saturating_sub(4);
     let (instance, host, members) = match hub.kind {
         HubKind::Ezlopi => (
             "EzloPi".to_owned(),
-            format!("ezlopi_{}.local.", &serial[last..]),
+            format!("ezlopi_{}", &serial[last..]),
             vec![("Serial", serial.to_owned()), ("ezlopi_device_type", model)],
         ),
         _ => (
             format!("eZLO {model} controller ({serial})"),
-            format!("HUB{serial}.local."),
+            format!("HUB{serial}"),
             vec![
                 ("Hub Type", model),
                 ("Vendor", "eZLO".to_owned()),
@@ -80,6 +99,7 @@ fn service(hub: &HubActor, address: SocketAddr) -> Result<ServiceInfo, mdns_sd::
             ],
         ),
     };
+    let (instance, host) = (free(&instance), format!("{}.local.", free(&host)));
     let members: Vec<(&str, &str)> = members.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let bound: Option<IpAddr> = (!address.ip().is_unspecified()).then(|| address.ip());
     let ip = bound.map(|ip| ip.to_string()).unwrap_or_default();
@@ -105,14 +125,22 @@ mod tests {
 
     #[test]
     fn announced_names_match_those_that_clients_search() {
-        let info = service(&hub("90000001"), "127.0.0.1:17000".parse().unwrap()).unwrap();
+        let info = service(&hub("90000001"), "127.0.0.1:17000".parse().unwrap(), &str::to_owned).unwrap();
         // The dot is escaped only in the text form of a DNS name, not on the wire.
         assert_eq!(info.get_fullname(), r"eZLO h2\.1 controller (90000001)._ezlo._tcp.local.");
         assert_eq!((info.get_hostname(), info.get_port()), ("HUB90000001.local.", 17000));
         assert_eq!(info.get_property_val_str("serial"), Some("90000001"), "a client reads it in lower case");
         assert_eq!(info.get_property_val_str("Hub Type"), Some("h2.1"));
         assert_eq!(info.get_addresses_v4().len(), 1);
-        let info = service(&hub("105000001"), "0.0.0.0:17001".parse().unwrap()).unwrap();
+        let info = service(&hub("105000001"), "0.0.0.0:17001".parse().unwrap(), &str::to_owned).unwrap();
         assert_eq!((info.get_hostname(), info.is_addr_auto()), ("ezlopi_0001.local.", true));
+    }
+
+    #[test]
+    fn names_that_clash_are_numbered() {
+        let announcer = Announcer::new().unwrap();
+        let names = [(); 3].map(|()| announcer.free("EzloPi"));
+        assert_eq!(names, ["EzloPi", "EzloPi-2", "EzloPi-3"]);
+        assert_eq!(announcer.free("ezlopi_0001"), "ezlopi_0001");
     }
 }

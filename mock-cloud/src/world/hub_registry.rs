@@ -22,6 +22,8 @@ use ezlo_hub_sim::world_file::{HubFile, WorldFile};
 pub(crate) struct HubRegistry {
     pub(crate) made: BTreeMap<Serial, Arc<HubActor>>,
     pub(crate) copies: Arc<[Copies]>,
+    /// Number of hubs that registered by themselves since the start.
+    pub(crate) registered: usize,
 }
 
 /// The hubs of one entry of the world file, with consecutive serials.

@@ -3,9 +3,13 @@
 /// A member of type `Field<T>` is optional, every other member is required. The serde traits are implemented here, because a
 /// derived implementation with `flatten` buffers all members of the document.
 macro_rules! wire {
-    ($(#[$meta:meta])* $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty = $key:literal ),* $(,)? }) => {
+    // The `Debug` output of the document is written by hand, because it can hold secrets.
+    (masked $($document:tt)*) => { wire! { @document [Clone, Default, PartialEq] $($document)* } };
+    (@document [$($derived:ident),*] $(#[$meta:meta])* $name:ident {
+        $( $(#[$field_meta:meta])* $field:ident : $type:ty = $key:literal ),* $(,)?
+    }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Default, PartialEq)]
+        #[derive($($derived),*)]
         #[allow(unreachable_pub, reason = "some documents are for one module only")]
         pub struct $name {
             $( $(#[$field_meta])* pub $field: $type, )*
@@ -57,6 +61,7 @@ macro_rules! wire {
             }
         }
     };
+    ($($document:tt)*) => { wire! { @document [Debug, Clone, Default, PartialEq] $($document)* } };
 }
 
 /// Declares an enumeration of wire tokens that preserves unknown tokens.

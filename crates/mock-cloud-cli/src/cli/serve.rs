@@ -103,7 +103,10 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     let stop = crate::cli::stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let config = config(serve)?;
     ezlo_mock_cloud::raise_descriptor_limit();
+    let has_behaviours = !config.assumptions.simulate_behaviours
+        || ezlo_mock_cloud::worlds::summary(&config.world).is_ok_and(|world| world.behaviours > 0);
     let warnings = [
+        (!has_behaviours).then_some("--simulate-behaviours has no effect: the world has no behaviours"),
         (!config.bind.is_loopback())
             .then_some("--bind is not loopback: the network can log in with the passwords of the world"),
         (!config.control_bind.is_loopback()).then_some(

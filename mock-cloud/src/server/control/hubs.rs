@@ -44,7 +44,6 @@ const fn yes() -> bool {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Offline {
-    #[serde(default = "yes")]
     offline: bool,
 }
 
