@@ -11,6 +11,7 @@ pub(crate) const CONFIG_KEYS: &[Renamed] = &[
     ("scene_http_anywhere", "`allow_external_scene_http`"),
     ("rtos_malformed_every", "`rtos_truncate_every_nth_reply`"),
     ("only_proven", "`min_evidence`"),
+    ("framing", "was removed: one library reads and writes all WebSocket frames"),
 ];
 
 /// Kinds of journal entries.
@@ -48,6 +49,7 @@ pub(crate) fn present(table: &[Renamed], former: &str) -> Option<&'static str> {
 pub(crate) fn explain(table: &[Renamed], error: String) -> String {
     let Some(former) = error.split('`').nth(1) else { return error };
     match present(table, former) {
+        Some(new) if new.starts_with("was removed") => format!("{error}\n`{former}` {new}"),
         Some(new) => format!("{error}\n`{former}` is now {new}"),
         None => error,
     }
@@ -56,6 +58,12 @@ pub(crate) fn explain(table: &[Renamed], error: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_about_a_removed_key_says_so() {
+        let text = explain(CONFIG_KEYS, "unknown field `framing`, expected one of `bind`".into());
+        assert!(text.ends_with("\n`framing` was removed: one library reads and writes all WebSocket frames"), "{text}");
+    }
 
     #[test]
     fn an_error_about_a_former_name_states_the_present_one() {
