@@ -223,3 +223,27 @@ fn rooms_logs_and_status_are_answered() {
     assert_eq!(refusal(&mut hub, "hub.log.local.set", &json!({"severity": "loud"})).0, -32602);
     assert!(hub.call("hub.status.get", &json!({})).unwrap()["ram"]["availablePct"].is_number());
 }
+
+/// Every entry is limited in bytes, so that an app user cannot fill the memory.
+#[test]
+fn oversized_entries_are_refused() {
+    let mut hub = demo();
+    let long = "x".repeat(20_000);
+    let cases = [
+        ("hub.device.group.create", json!({"name": "x", "categories": [{"category": long}]})),
+        ("hub.item.group.create", json!({"name": "x", "itemNames": [long], "valueType": "bool"})),
+        ("hub.scenes.expressions.set", json!({"name": "x", "code": "", "variable": true, "value": long})),
+        (
+            "hub.scenes.expressions.set",
+            json!({"name": "x", "code": "", "variable": true, "value": 1, "metadata": {"a": long}}),
+        ),
+        ("hub.scenes.scripts.add", json!({"name": "x", "code": long.repeat(4)})),
+    ];
+    for (method, params) in cases {
+        assert_eq!(refusal(&mut hub, method, &params), (-32602, "rpc.params.invalid".into()), "{method}");
+    }
+    let made = broadcasts(&mut hub, "hub.device.group.create", &json!({"name": "x"}));
+    let grown = json!({"id": made[0].1["_id"], "categories": [{"category": long}]});
+    assert_eq!(refusal(&mut hub, "hub.device.group.update", &grown).0, -32602);
+    assert_eq!(hub.call("hub.device.group.get", &json!({"id": made[0].1["_id"]})).unwrap().get("categories"), None);
+}

@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
+use crate::state::newer::check_size;
 use crate::state::scene_events::Event;
 
-/// Maximum number of expressions and of scripts.
-const MAX_ENTRIES: usize = 500;
+/// Maximum number of expressions.
+const MAX_EXPRESSIONS: usize = 500;
+/// Maximum number of scripts.
+const MAX_SCRIPTS: usize = 64;
 /// Maximum length of a script, in bytes (inferred).
 const MAX_SCRIPT: usize = 64 * 1024;
 /// The error of an expression that was not evaluated.
@@ -30,8 +33,9 @@ impl Hub {
         if code.len() > most || is_variable && (!code.is_empty() || request.value.get().is_none()) {
             return Err(RpcError::known("rpc.params.invalid"));
         }
+        check_size(&request)?;
         let is_new = !self.newer.expressions.contains_key(&name);
-        if is_new && self.newer.expressions.len() >= MAX_ENTRIES {
+        if is_new && self.newer.expressions.len() >= MAX_EXPRESSIONS {
             return Err(RpcError::known("rpc.params.invalid"));
         }
         let id = match self.newer.expressions.get(&name) {
@@ -116,19 +120,22 @@ impl Hub {
     }
 
     pub(crate) fn script_add(&mut self, request: Script, _: &mut Context<'_>) -> Answer<ScriptRef> {
-        request.name.get().ok_or_else(|| missing("name"))?;
+        let name = request.name.get().ok_or_else(|| missing("name"))?;
         let code = request.code.get().ok_or_else(|| missing("code"))?;
-        if code.len() > MAX_SCRIPT || self.newer.scripts.len() >= MAX_ENTRIES {
+        if code.len() > MAX_SCRIPT || name.len() > MAX_SCRIPT || self.newer.scripts.len() >= MAX_SCRIPTS {
             return Err(RpcError::known("rpc.params.invalid"));
         }
         let id = self.new_id();
-        self.newer.scripts.insert(id.clone(), Script { id: id.clone().into(), ..request });
+        // Members that this type does not name are not stored, because their size has no limit.
+        let script = Script { id: id.clone().into(), name: request.name, code: request.code, ..Script::default() };
+        self.newer.scripts.insert(id.clone(), script);
         Ok(ScriptRef { id, ..ScriptRef::default() })
     }
 
     pub(crate) fn script_set(&mut self, request: Script, _: &mut Context<'_>) -> Answer<Empty> {
         let id = request.id.into_option().ok_or_else(|| missing("_id"))?;
-        if request.code.get().is_some_and(|code| code.len() > MAX_SCRIPT) {
+        let is_too_long = |text: Option<&str>| text.is_some_and(|text| text.len() > MAX_SCRIPT);
+        if is_too_long(request.code.as_deref()) || is_too_long(request.name.as_deref()) {
             return Err(RpcError::known("rpc.params.invalid"));
         }
         let script = self.newer.scripts.get_mut(&id).ok_or_else(|| not_found("generic.object.not.found"))?;

@@ -17,6 +17,7 @@ use crate::answer::{Answer, done, missing};
 use crate::context::Context;
 use crate::encoding::hex;
 use crate::hub::Hub;
+use crate::state::newer::check_size;
 
 /// Maximum length of the name of a group, in characters (d22).
 const MAX_NAME: usize = 128;
@@ -95,6 +96,7 @@ impl Hub {
 
     pub(crate) fn device_group_create(&mut self, request: DeviceGroup, context: &mut Context<'_>) -> Answer<Empty> {
         check_name(request.name.as_deref())?;
+        check_size(&request)?;
         let devices = request.devices.get().map_or(&[][..], Vec::as_slice);
         if devices.iter().any(|device| !self.devices.contains_key(device)) {
             return Err(RpcError::new(-32500, "ezlo.device.notfound", "No device found!"));
@@ -125,15 +127,17 @@ impl Hub {
         if !request.name.is_absent() {
             check_name(request.name.as_deref())?;
         }
-        let group = self.newer.device_groups.get_mut(&request.id).ok_or_else(unknown_group)?;
-        let before = group.name.clone();
+        let stored = self.newer.device_groups.get_mut(&request.id).ok_or_else(unknown_group)?;
+        let mut group = stored.clone();
         set(&mut group.name, request.name);
         set(&mut group.categories, request.categories);
         set(&mut group.devices, request.devices);
         set(&mut group.exceptions, request.exceptions);
         set(&mut group.persistent, request.persistent);
-        let sync = (group.name != before).into();
+        check_size(&group)?;
+        let sync = (group.name != stored.name).into();
         context.broadcast("hub.device.group.updated", &DeviceGroup { sync, ..group.clone() });
+        *stored = group;
         done()
     }
 
@@ -308,6 +312,7 @@ fn refuse_persistent(persistent: &Field<bool>, force: &Field<bool>) -> Answer<()
 }
 
 fn check_item_group(group: &ItemGroup) -> Answer<()> {
+    check_size(group)?;
     let names = group.item_names.get().ok_or_else(|| missing("itemNames"))?;
     if names.is_empty() || names.len() > MAX_MEMBERS {
         return Err(RpcError::known("rpc.params.invalid"));

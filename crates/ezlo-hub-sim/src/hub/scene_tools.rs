@@ -7,7 +7,7 @@ use ezlo_protocol::hub::scene::{
     BLOCKS, Block, BlockDataQuery, BlockMeta, BlockReset, Place, Scene, SceneClone, SceneMeta, SceneRef, TimeScenes,
     TriggerDevices,
 };
-use ezlo_protocol::hub::{DeviceId, Empty, ItemId};
+use ezlo_protocol::hub::{DeviceId, Empty, ItemId, SceneId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use serde_json::{Map, Value, json};
@@ -63,35 +63,32 @@ impl Hub {
 
     pub(crate) fn scene_meta_set(&mut self, request: SceneMeta, context: &mut Context<'_>) -> Answer<Empty> {
         let meta = request.meta.into_option().ok_or_else(|| missing("meta"))?;
-        let id = request.scene_id;
-        self.check_meta(&id, &meta)?;
-        self.change_scene(&id, context, |scene| scene.extra.insert("meta", meta))
+        let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        let mut changed = scene.clone();
+        changed.extra.insert("meta", meta);
+        self.replace_scene(&request.scene_id, changed, context)
     }
 
     pub(crate) fn scene_block_meta_set(&mut self, request: BlockMeta, context: &mut Context<'_>) -> Answer<Empty> {
         let meta = request.meta.into_option().ok_or_else(|| missing("meta"))?;
-        let id = request.scene_id;
-        self.check_meta(&id, &meta)?;
-        let scene = self.scenes.get(&id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
         if !blocks(scene).any(|block| is_called(block, &request.block_id)) {
             return Err(not_found("generic.object.not.found"));
         }
-        self.change_scene(&id, context, |scene| {
-            for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
-                let called = |block: &&mut Block| is_called(block, &request.block_id);
-                for block in blocks.get_mut().into_iter().flatten().filter(called) {
-                    block.extra.insert("blockMeta", meta.clone());
-                }
+        let mut changed = scene.clone();
+        for blocks in [&mut changed.when, &mut changed.then, &mut changed.otherwise] {
+            let called = |block: &&mut Block| is_called(block, &request.block_id);
+            for block in blocks.get_mut().into_iter().flatten().filter(called) {
+                block.extra.insert("blockMeta", meta.clone());
             }
-        })
+        }
+        self.replace_scene(&request.scene_id, changed, context)
     }
 
-    /// Refuses data that would make all scenes exceed their limit in bytes.
-    fn check_meta(&self, id: &ezlo_protocol::hub::SceneId, meta: &Value) -> Answer<()> {
-        let scene = self.scenes.get(id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        let mut changed = scene.clone();
-        changed.extra.insert("meta", meta.clone());
-        self.check_scene_bytes(Some(id), &changed)
+    /// Replaces a scene unless all scenes together would exceed their limit in bytes.
+    fn replace_scene(&mut self, id: &SceneId, changed: Scene, context: &mut Context<'_>) -> Answer<Empty> {
+        self.check_scene_bytes(Some(id), &changed)?;
+        self.change_scene(id, context, |scene| *scene = changed)
     }
 
     /// Resets latches. This simulator has no latches, so only the scene and the block are checked.

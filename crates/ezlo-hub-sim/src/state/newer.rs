@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::group::{DeviceGroup, ItemGroup};
 use ezlo_protocol::hub::scene::{Expression, Script};
+use ezlo_protocol::rpc::RpcError;
 use indexmap::IndexMap;
+
+use super::scene_work::encoded_len;
 
 /// State of the parts that hubs since 2021 have.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
@@ -19,6 +22,18 @@ pub(crate) struct Newer {
     pub(crate) expressions: IndexMap<String, Expression>,
     pub(crate) scripts: IndexMap<String, Script>,
     pub(crate) swingers: BTreeMap<DeviceId, Swinger>,
+}
+
+/// Maximum size of a group or an expression as JSON, in bytes. Together with the numbers of entries it bounds the memory of a hub.
+const MAX_ENTRY: usize = 16 * 1024;
+
+/// Refuses an entry that is larger than its limit.
+pub(crate) fn check_size(entry: &impl serde::Serialize) -> Result<(), RpcError> {
+    if encoded_len(entry) <= MAX_ENTRY {
+        return Ok(());
+    }
+    let reason = format!("the entry exceeds {MAX_ENTRY} bytes");
+    Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
 }
 
 /// The trips of a device and their limits.
