@@ -284,7 +284,7 @@ impl MockCloud {
         self.shared.world.accounts().set_password(username, &password.into())
     }
 
-    /// Exports the state as one JSON document for [`state::import`](crate::state::import) or `mock-cloud state import`.
+    /// Exports the state as one JSON document for `state::import` (feature `state`) or `mock-cloud state import`.
     ///
     /// The document contains every token, password digest and private key of the world.
     pub fn export(&self) -> String {
