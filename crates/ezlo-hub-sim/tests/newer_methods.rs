@@ -161,8 +161,69 @@ fn scenes_are_cloned_and_carry_data_of_clients() {
     assert_eq!(hub.call("hub.scenes.status.get", &json!({"sceneId": id})).unwrap()["name"], "Hourly");
     hub.call("hub.scenes.block.status.reset", &json!({"sceneId": id})).unwrap();
     assert_eq!(refusal(&mut hub, "hub.scenes.block.status.reset", &json!({"sceneId": id, "blockId": "no"})).0, -32500);
-    let devices = hub.call("hub.scenes.trigger.devices.list", &json!({})).unwrap();
-    assert!(devices["devices"].is_array());
+}
+
+#[test]
+fn trigger_devices_are_found_inside_groups_of_conditions() {
+    let mut hub = demo();
+    let item = hub.call("hub.items.list", &json!({})).unwrap()["items"][0].clone();
+    let listed = |hub: &mut SimulatedHub| {
+        let list = hub.call("hub.scenes.trigger.devices.list", &json!({})).unwrap();
+        list["devices"].as_array().unwrap().contains(&item["deviceId"])
+    };
+    for scene in hub.call("hub.scenes.list", &json!({})).unwrap()["scenes"].as_array().unwrap() {
+        hub.call("hub.scenes.delete", &json!({"_id": scene["_id"]})).unwrap();
+    }
+    assert!(!listed(&mut hub), "no scene is left");
+    let is = json!({"blockType": "when", "blockOptions": {"method": {"name": "isItemState", "args": {"item": "item", "value": "value"}}},
+        "fields": [{"name": "item", "type": "item", "value": item["_id"]}, {"name": "value", "type": "string", "value": "x"}]});
+    let and = json!({"blockType": "when", "blockOptions": {"method": {"name": "and", "args": {"blocks": "blocks"}}},
+        "fields": [{"name": "blocks", "type": "blocks", "value": [is]}]});
+    hub.call("hub.scenes.create", &json!({"name": "Nested", "when": [and], "then": []})).unwrap();
+    assert!(listed(&mut hub));
+}
+
+#[test]
+fn data_of_many_blocks_is_refused_before_it_is_copied() {
+    let mut hub = demo();
+    let block = json!({"blockType": "when", "blockId": "b", "blockOptions": {"method": {"name": "isInterval",
+        "args": {"interval": "interval"}}}, "fields": [{"name": "interval", "type": "interval", "value": "1h"}]});
+    let scene = json!({"name": "Many", "when": vec![block; 4_000], "then": []});
+    let id = broadcasts(&mut hub, "hub.scenes.create", &scene)[0].1["_id"].clone();
+    // 4,000 copies need 4 GB.
+    let meta = json!({"sceneId": id, "blockId": "b", "meta": {"text": "x".repeat(1_000_000)}});
+    assert_eq!(refusal(&mut hub, "hub.scenes.block.meta.set", &meta), (-32602, "rpc.params.invalid".into()));
+    let small = json!({"sceneId": id, "blockId": "b", "meta": {"text": "x".repeat(600)}});
+    for _ in 0..2 {
+        let changed = broadcasts(&mut hub, "hub.scenes.block.meta.set", &small);
+        assert_eq!(changed[0].1["when"][3_999]["blockMeta"], small["meta"], "replaced data does not count twice");
+    }
+}
+
+#[test]
+fn no_method_makes_the_scenes_larger_than_their_limit() {
+    let mut hub = demo();
+    let meta = |bytes: usize| json!({"text": "x".repeat(bytes)});
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let scene = json!({"name": "Large", "when": [], "then": [], "meta": meta(1_000_000)});
+        ids.push(broadcasts(&mut hub, "hub.scenes.create", &scene)[0].1["_id"].clone());
+    }
+    let rest = json!({"name": "Rest", "when": [], "then": [], "meta": meta(1_000)});
+    assert!((0..200).any(|_| hub.call("hub.scenes.create", &rest).is_err()), "the limit is reached");
+    let mut refusals = 0;
+    for at in 0..40 {
+        let user = json!({"_id": ids[0], "userId": format!("{at:0>128}")});
+        refusals += usize::from(hub.call("hub.scenes.notification.add", &user).is_err());
+    }
+    assert!(refusals > 0);
+    let long = json!({"_id": ids[0], "userId": "x".repeat(129)});
+    assert_eq!(refusal(&mut hub, "hub.scenes.notification.add", &long).1, "rpc.params.invalid");
+    let modes = json!({"_id": ids[0], "houseModes": vec!["1"; 100]});
+    let changed = broadcasts(&mut hub, "hub.scenes.house_modes.set", &modes);
+    assert_eq!(changed[0].1["house_modes"], json!(["1"]));
+    hub.call("hub.scenes.delete", &json!({"_id": ids[3]})).unwrap();
+    hub.call("hub.scenes.notification.add", &json!({"_id": ids[0], "userId": "u"})).unwrap();
 }
 
 #[test]

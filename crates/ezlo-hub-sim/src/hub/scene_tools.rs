@@ -7,7 +7,7 @@ use ezlo_protocol::hub::scene::{
     BLOCKS, Block, BlockDataQuery, BlockMeta, BlockReset, Place, Scene, SceneClone, SceneMeta, SceneRef, TimeScenes,
     TriggerDevices,
 };
-use ezlo_protocol::hub::{DeviceId, Empty, ItemId, SceneId};
+use ezlo_protocol::hub::{DeviceId, Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use serde_json::{Map, Value, json};
@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::hub::Hub;
 use crate::hub::scene_time::times;
 use crate::hub::scenes::is_called;
+use crate::state::scene_work::encoded_len;
 
 /// Version of the scene engine (d22: advanced_scenes of early 2023).
 const ADVANCED_SCENES: &str = "1.52";
@@ -63,32 +64,29 @@ impl Hub {
 
     pub(crate) fn scene_meta_set(&mut self, request: SceneMeta, context: &mut Context<'_>) -> Answer<Empty> {
         let meta = request.meta.into_option().ok_or_else(|| missing("meta"))?;
-        let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        let mut changed = scene.clone();
-        changed.extra.insert("meta", meta);
-        self.replace_scene(&request.scene_id, changed, context)
+        self.change_scene(&request.scene_id, context, |scene| scene.extra.insert("meta", meta))
     }
 
     pub(crate) fn scene_block_meta_set(&mut self, request: BlockMeta, context: &mut Context<'_>) -> Answer<Empty> {
         let meta = request.meta.into_option().ok_or_else(|| missing("meta"))?;
         let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        if !blocks(scene).any(|block| is_called(block, &request.block_id)) {
+        let called: Vec<&Block> = blocks(scene).filter(|block| is_called(block, &request.block_id)).collect();
+        if called.is_empty() {
             return Err(not_found("generic.object.not.found"));
         }
-        let mut changed = scene.clone();
-        for blocks in [&mut changed.when, &mut changed.then, &mut changed.otherwise] {
-            let called = |block: &&mut Block| is_called(block, &request.block_id);
-            for block in blocks.get_mut().into_iter().flatten().filter(called) {
-                block.extra.insert("blockMeta", meta.clone());
+        // Every block with the id gets a copy, so the size is checked before the data is copied.
+        let known: usize = called.iter().filter_map(|block| block.extra.get("blockMeta")).map(encoded_len).sum();
+        let added = called.len().saturating_mul(encoded_len(&meta));
+        let bytes = self.bytes_of_scene(&request.scene_id).saturating_add(added).saturating_sub(known);
+        self.check_scene_bytes(Some(&request.scene_id), bytes)?;
+        self.change_scene(&request.scene_id, context, |scene| {
+            for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
+                let called = |block: &&mut Block| is_called(block, &request.block_id);
+                for block in blocks.get_mut().into_iter().flatten().filter(called) {
+                    block.extra.insert("blockMeta", meta.clone());
+                }
             }
-        }
-        self.replace_scene(&request.scene_id, changed, context)
-    }
-
-    /// Replaces a scene unless all scenes together would exceed their limit in bytes.
-    fn replace_scene(&mut self, id: &SceneId, changed: Scene, context: &mut Context<'_>) -> Answer<Empty> {
-        self.check_scene_bytes(Some(id), &changed)?;
-        self.change_scene(id, context, |scene| *scene = changed)
+        })
     }
 
     /// Resets latches. This simulator has no latches, so only the scene and the block are checked.

@@ -6,9 +6,10 @@ use ezlo_protocol::hub::scene::{
     SceneName, SceneRef, SceneRoom, SceneState, SceneSwitch, SceneUser,
 };
 use ezlo_protocol::hub::value::{Shape, ValueType};
-use ezlo_protocol::hub::{Empty, RoomId, SceneId};
+use ezlo_protocol::hub::{Empty, ModeId, RoomId, SceneId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
+use indexmap::IndexSet;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, done, missing, not_found};
@@ -19,6 +20,8 @@ use crate::state::scene_work::encoded_len;
 
 /// Maximum number of users that one scene notifies.
 const MAX_USERS: usize = 1_000;
+/// Maximum length of the id of a user, in bytes (inferred: known ids are UUIDs and numbers).
+const MAX_USER_ID: usize = 128;
 
 impl Hub {
     pub(crate) fn scenes_list(&self, _: Empty, _: &Context<'_>) -> Answer<SceneList> {
@@ -40,7 +43,7 @@ impl Hub {
         if self.scenes.len() >= MAX_SCENES {
             return Err(RpcError::known("rpc.params.invalid"));
         }
-        self.check_scene_bytes(None, &request)?;
+        self.check_scene_bytes(None, encoded_len(&request))?;
         let id = SceneId::from(self.new_id());
         let mut scene = request;
         scene.id = id.clone().into();
@@ -57,35 +60,39 @@ impl Hub {
         let id = scene.id.get().or_else(|| request.id.get()).cloned().ok_or_else(|| missing("_id"))?;
         check(&scene)?;
         check_engine(&scene, context)?;
-        self.check_scene_bytes(Some(&id), &scene)?;
         scene.id = id.clone().into();
         fill(&mut scene);
         self.change_scene(&id, context, |stored| *stored = scene)
     }
 
-    /// Refuses a scene that would make all scenes together exceed their limit in bytes.
-    pub(crate) fn check_scene_bytes(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
+    /// Refuses a scene of this size if all scenes together would exceed their limit in bytes.
+    pub(crate) fn check_scene_bytes(&self, replaced: Option<&SceneId>, bytes: usize) -> Result<(), RpcError> {
         let others = self.scene_bytes() - replaced.map_or(0, |id| self.bytes_of_scene(id));
-        if others.saturating_add(encoded_len(scene)) <= MAX_SCENE_BYTES {
+        if others.saturating_add(bytes) <= MAX_SCENE_BYTES {
             return Ok(());
         }
         let reason = format!("all scenes of the hub exceed {MAX_SCENE_BYTES} bytes; delete one first");
         Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
     }
 
-    /// Changes a scene, broadcasts it and decodes its conditions again. Every change of a stored scene uses this function.
+    /// Changes a scene, broadcasts it and decodes its conditions again. Refuses a change that makes the scenes too large.
     pub(crate) fn change_scene(
         &mut self,
         id: &SceneId,
         context: &mut Context<'_>,
         change: impl FnOnce(&mut Scene),
     ) -> Answer<Empty> {
-        let stored = self.scenes.get_mut(id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        let (name, was_enabled) = (stored.name.clone(), stored.enabled);
-        change(stored);
+        let stored = self.scenes.get(id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
+        let mut changed = stored.clone();
+        change(&mut changed);
+        let bytes = encoded_len(&changed);
+        if bytes > self.bytes_of_scene(id) {
+            self.check_scene_bytes(Some(id), bytes)?;
+        }
         // The cloud is synchronised only when the name has changed (d22).
-        let broadcast = Scene { sync_notification: (stored.name != name).into(), ..stored.clone() };
-        let enabled = (stored.enabled != was_enabled).then(|| stored.enabled.get() != Some(&false));
+        let broadcast = Scene { sync_notification: (stored.name != changed.name).into(), ..changed.clone() };
+        let enabled = (stored.enabled != changed.enabled).then(|| changed.enabled.get() != Some(&false));
+        self.scenes.insert(id.clone(), changed);
         context.broadcast_scene_change(&broadcast);
         if let Some(enabled) = enabled {
             let state = if enabled { SceneState::Enabled } else { SceneState::Disabled };
@@ -116,7 +123,11 @@ impl Hub {
     }
 
     pub(crate) fn scene_user_add(&mut self, request: SceneUser, context: &mut Context<'_>) -> Answer<Empty> {
-        let user = json!(request.user_id.into_option().ok_or_else(|| missing("userId"))?);
+        let user = request.user_id.into_option().ok_or_else(|| missing("userId"))?;
+        if user.len() > MAX_USER_ID {
+            return Err(RpcError::known("rpc.params.invalid"));
+        }
+        let user = json!(user);
         let id = scene_id(request.id, request.scene_id.or(request.notifications))?;
         self.change_scene(&id, context, |scene| {
             if let Some(users) = scene.user_notifications.get_mut()
@@ -158,6 +169,7 @@ impl Hub {
 
     pub(crate) fn scene_modes_set(&mut self, request: SceneModes, context: &mut Context<'_>) -> Answer<Empty> {
         let modes = request.house_modes.or(request.house_mode).into_option().ok_or_else(|| missing("houseModes"))?;
+        let modes: Vec<ModeId> = modes.into_iter().collect::<IndexSet<_>>().into_iter().collect();
         if modes.iter().any(|mode| crate::state::modes::position(mode).is_none()) {
             return Err(RpcError::known("ezlo.house_mode.not.exist"));
         }
