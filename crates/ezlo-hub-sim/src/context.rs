@@ -32,6 +32,9 @@ pub enum Timer {
         generation: u64,
         /// 0-based position of the condition among the time conditions of the scene.
         tick: usize,
+        /// Time for which the timer was set, in Unix milliseconds. A timer can fire later; `None` means when it fires.
+        #[serde(default)]
+        due_ms: Option<i64>,
     },
     /// A behaviour is due. Carries its 0-based position.
     Behaviour(usize),

@@ -300,7 +300,7 @@ impl Hub {
             Timer::EntryDelay(generation) => self.entry_delay_over(*generation, context),
             Timer::Zwave(generation) => self.zwave_step(*generation, context),
             Timer::SceneAction(run) => self.scene_step(*run, context),
-            Timer::SceneTick { scene, generation, tick } => self.scene_tick(scene, *generation, *tick),
+            Timer::SceneTick { scene, generation, tick, due_ms } => self.scene_tick(scene, *generation, *tick, *due_ms),
             Timer::Behaviour(at) => self.step_behaviour(*at, context),
             Timer::Firmware(generation) => self.firmware_step(*generation, context),
             Timer::Scan(generation) => self.scan_step(*generation, context),

@@ -4,6 +4,8 @@ use ezlo_protocol::hub::scene::SunEvent;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// Time in which the next event is searched: longer than any polar night.
+const YEAR_MS: i64 = 366 * DAY_MS;
 /// Altitude of the centre of the sun when its upper edge touches the horizon, with refraction, in degrees.
 const HORIZON: f64 = -0.833;
 /// Tilt of the earth's axis, in degrees.
@@ -42,10 +44,23 @@ pub(super) fn event_ms(event: &SunEvent, day: i64, latitude: f64, longitude: f64
 ///
 /// Returns `None` if it does not happen within a year.
 pub(super) fn next_ms(event: &SunEvent, offset_ms: i64, now_ms: i64, latitude: f64, longitude: f64) -> Option<i64> {
-    let today = now_ms.div_euclid(DAY_MS);
-    let reach = offset_ms.abs() / DAY_MS + 2;
-    let times = (today - reach..today + 370).filter_map(|day| event_ms(event, day, latitude, longitude));
-    times.map(|at| at + offset_ms).find(|at| *at > now_ms)
+    next_before(event, offset_ms, now_ms, now_ms.saturating_add(YEAR_MS), (latitude, longitude))
+}
+
+/// Returns the next time between `now_ms` and `end_ms`, both excluded, at which the event, shifted by `offset_ms`, happens.
+///
+/// The place is a latitude and a longitude. The time of a search is proportional to the days between both limits.
+pub(super) fn next_before(
+    event: &SunEvent,
+    offset_ms: i64,
+    now_ms: i64,
+    end_ms: i64,
+    (latitude, longitude): (f64, f64),
+) -> Option<i64> {
+    // The day of an event in UTC and its local day differ by at most one.
+    let day = |at_ms: i64| at_ms.saturating_sub(offset_ms).div_euclid(DAY_MS);
+    let times = (day(now_ms) - 2..=day(end_ms) + 2).filter_map(|day| event_ms(event, day, latitude, longitude));
+    times.map(|at| at + offset_ms).find(|at| *at > now_ms).filter(|at| *at < end_ms)
 }
 
 #[cfg(test)]

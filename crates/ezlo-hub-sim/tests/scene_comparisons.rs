@@ -2,7 +2,7 @@
 //! Comparisons of items, expressions and variables in scenes, and actions on variables and groups.
 
 use ezlo_hub_sim::world_file::WorldFile;
-use ezlo_hub_sim::{HubAssumptions, SimulatedHub};
+use ezlo_hub_sim::{Context, Hub, HubAssumptions, SimulatedHub, Timer};
 use serde_json::{Value, json};
 
 fn demo() -> SimulatedHub {
@@ -207,4 +207,62 @@ fn scenes_that_are_not_executed_are_reported_or_refused() {
     let refused = strict.call("hub.scenes.create", &scene).unwrap_err();
     assert_eq!(refused.data(), "ezlo.scenes.method.unknown");
     assert!(refused.reason.as_deref().unwrap().contains("isBatteryState"), "{refused}");
+}
+
+/// Fires the timers of a hub some milliseconds after their time, as a running clock does, and counts the starts of a scene.
+fn starts_with_late_timers(when: &[Value], hours: i64) -> usize {
+    let world = WorldFile::bundled("demo").expect("a bundled world");
+    let (file, assumptions) = (&world.hubs[0], HubAssumptions::default());
+    let mut hub = Hub::from_file(file, &file.serial, 1, &assumptions, 0);
+    let mut timers: Vec<(i64, Timer)> = Vec::new();
+    let mut count = 0;
+    let mut step = |hub: &mut Hub, now_ms: i64, action: &dyn Fn(&mut Hub, &mut Context<'_>)| {
+        let mut context = Context::new(now_ms, &assumptions);
+        action(hub, &mut context);
+        let started = |content: &Value| content["scene_name"] == "Late" && content["status"] == "started";
+        let contents =
+            context.effects.broadcasts.iter().map(|broadcast| serde_json::from_str(broadcast.content.as_str()));
+        count += contents.filter(|content| started(content.as_ref().unwrap())).count();
+        context.effects.timers.into_iter().map(|(wait, timer)| (now_ms + i64::try_from(wait).unwrap(), timer)).collect()
+    };
+    timers.extend::<Vec<_>>(step(&mut hub, 0, &|hub, context| hub.start(context)));
+    let scene = json!({"name": "Late", "when": when, "then": []}).to_string();
+    timers.extend(step(&mut hub, 0, &|hub, context| {
+        hub.call("hub.scenes.create", Some(&scene), context).unwrap();
+    }));
+    while let Some(next) = (0..timers.len()).min_by_key(|at| timers[*at].0) {
+        let (due, timer) = timers.remove(next);
+        if due > hours * 3_600_000 {
+            break;
+        }
+        timers.extend(step(&mut hub, due + 7, &|hub, context| hub.fire(&timer, context)));
+    }
+    count
+}
+
+#[test]
+fn windows_start_scenes_when_timers_fire_late() {
+    let range = |from: &str, to: &str| {
+        let fields = [("startTime", "24_hours_time", json!(from)), ("endTime", "24_hours_time", json!(to))];
+        block("when", "isDateRange", &fields)
+    };
+    let days =
+        |days: Value| block("when", "isDate", &[("type", "string", json!("weekly")), ("weekdays", "int_array", days)]);
+    let sun = |days: Value| {
+        let fields =
+            [("sunset", "enum", json!("intime")), ("range", "string", json!("after")), ("weekdays", "int_array", days)];
+        let mut block = block("when", "isSunState", &fields);
+        block["blockOptions"]["method"]["args"] =
+            json!({"sunstate": "sunset", "range": "range", "weekdays": "weekdays"});
+        block
+    };
+    let group = |name: &str, blocks: Value| block("when", name, &[("blocks", "blocks", blocks)]);
+    // 1 January 1970 was a Thursday.
+    assert_eq!(starts_with_late_timers(&[range("08:00", "09:00")], 72), 3);
+    assert_eq!(starts_with_late_timers(&[days(json!([5]))], 72), 1);
+    assert_eq!(starts_with_late_timers(&[sun(json!([5]))], 72), 1);
+    let both = json!([range("08:00", "09:00"), group("or", json!([range("08:00", "10:00")]))]);
+    assert_eq!(starts_with_late_timers(&[group("and", both)], 72), 3, "two windows that begin together start it once");
+    let times = block("when", "isDate", &[("time", "24_hours_time_array", json!(["08:00", "12:00"]))]);
+    assert_eq!(starts_with_late_timers(&[times], 72), 6);
 }

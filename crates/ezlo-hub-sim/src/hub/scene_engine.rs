@@ -92,14 +92,24 @@ impl Moment<'_> {
     }
 
     /// Evaluates the next time condition: a moment holds only at its own event, a window from its start to its end.
+    ///
+    /// A timer can fire late, so a due time counts and not the current one. Windows that change at the same time change one
+    /// after another, in the order of their events; otherwise several of them would start the scene more than once.
     fn time(&mut self, condition: &Condition) -> bool {
+        let at = self.ticks;
         self.ticks += 1;
-        let due = matches!(self.event, Event::Tick { scene, tick } if scene == self.scene && *tick + 1 == self.ticks);
+        let own = match self.event {
+            Event::Tick { scene, tick, due_ms } if scene == self.scene => Some((*tick, due_ms.unwrap_or(self.now_ms))),
+            _ => None,
+        };
+        let Some((tick, due_ms)) = own else {
+            return is_window(condition) && self.hub.is_within(condition, self.now_ms);
+        };
+        let has_changed = at < tick || at == tick && self.after;
         if is_window(condition) {
-            let is_before = due && !self.after;
-            return self.hub.is_within(condition, if is_before { self.now_ms - 1 } else { self.now_ms });
+            return self.hub.is_within(condition, if has_changed { due_ms } else { due_ms - 1 });
         }
-        self.after && due && self.hub.is_on_day(condition, self.now_ms)
+        self.after && at == tick && self.hub.is_on_day(condition, due_ms)
     }
 
     fn is_event_item(&self, item: &ItemId) -> bool {
@@ -271,8 +281,11 @@ impl Hub {
         while let Some(event) = self.events.pop_front() {
             evaluations += size + self.events.len() + 1;
             // The next tick is set first, so that a time condition continues even if its runs fail.
-            if let Event::Tick { scene, tick } = &event {
-                self.set_tick(scene, *tick, context);
+            if let Event::Tick { scene, tick, .. } = &event
+                && let Some(watched) = self.conditions.get(scene)
+                && let Some(condition) = times(&watched.conditions).get(*tick)
+            {
+                self.set_tick(scene, *tick, condition, context);
             }
             for (scene, otherwise) in self.triggered(&event, context.now_ms) {
                 context.work.triggered += 1;
@@ -359,13 +372,12 @@ impl Hub {
             return;
         };
         let watched = Watched::new(scene);
-        let number = times(&watched.conditions).len();
-        self.conditions.insert(id.clone(), watched);
         self.counter += 1;
         self.scene_generations.insert(id.clone(), self.counter);
-        for tick in 0..number {
-            self.set_tick(id, tick, context);
+        for (tick, condition) in times(&watched.conditions).into_iter().enumerate() {
+            self.set_tick(id, tick, condition, context);
         }
+        self.conditions.insert(id.clone(), watched);
     }
 
     /// Decodes the conditions of every watched scene.
@@ -393,16 +405,12 @@ impl Hub {
         }
     }
 
-    fn set_tick(&self, id: &SceneId, tick: usize, context: &mut Context<'_>) {
-        let enabled = self.scenes.get(id).is_some_and(|scene| scene.enabled.get() != Some(&false));
-        let condition = self.conditions.get(id).and_then(|watched| times(&watched.conditions).get(tick).copied());
-        let Some(due) = condition.filter(|_| enabled).and_then(|condition| self.next_time(condition, context.now_ms))
-        else {
-            return;
-        };
+    fn set_tick(&self, id: &SceneId, tick: usize, condition: &Condition, context: &mut Context<'_>) {
+        let is_enabled = self.scenes.get(id).is_some_and(|scene| scene.enabled.get() != Some(&false));
+        let Some(due) = self.next_time(condition, context.now_ms).filter(|_| is_enabled) else { return };
         let generation = self.scene_generations.get(id).copied().unwrap_or_default();
         let wait = u64::try_from(due - context.now_ms).unwrap_or_default();
-        context.later(wait, Timer::SceneTick { scene: id.clone(), generation, tick });
+        context.later(wait, Timer::SceneTick { scene: id.clone(), generation, tick, due_ms: Some(due) });
     }
 
     /// Returns whether a timer may still have an effect, so that others can be removed.
@@ -416,9 +424,9 @@ impl Hub {
         }
     }
 
-    pub(crate) fn scene_tick(&mut self, scene: &SceneId, generation: u64, tick: usize) {
+    pub(crate) fn scene_tick(&mut self, scene: &SceneId, generation: u64, tick: usize, due_ms: Option<i64>) {
         if self.scene_generations.get(scene) == Some(&generation) {
-            self.events.push_back(Event::Tick { scene: scene.clone(), tick });
+            self.events.push_back(Event::Tick { scene: scene.clone(), tick, due_ms });
         }
     }
 

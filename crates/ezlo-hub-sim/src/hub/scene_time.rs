@@ -154,8 +154,7 @@ impl Hub {
     fn moment_of_day(&self, event: &SunEvent, offset_ms: i64, day: Date) -> Option<i64> {
         let begin = self.unix_ms(day.to_datetime(Time::midnight()))?;
         let end = self.unix_ms(day.checked_add(1.days()).ok()?.to_datetime(Time::midnight()))?;
-        let moment = sun::next_ms(event, offset_ms, begin - 1, self.place.latitude, self.place.longitude)?;
-        (moment < end).then_some(moment)
+        sun::next_before(event, offset_ms, begin - 1, end, (self.place.latitude, self.place.longitude))
     }
 }
 

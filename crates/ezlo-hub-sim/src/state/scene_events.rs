@@ -25,7 +25,12 @@ pub(crate) enum Event {
     /// A firmware update has reached a state: `started`, `updating` or `done`.
     Firmware { state: String },
     /// A time condition of a scene is due. `tick` is its position among the time conditions of the scene.
-    Tick { scene: SceneId, tick: usize },
+    Tick {
+        scene: SceneId,
+        tick: usize,
+        #[serde(default)]
+        due_ms: Option<i64>,
+    },
 }
 
 /// A scene in the form that the engine evaluates.
