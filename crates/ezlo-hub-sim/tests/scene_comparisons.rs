@@ -155,6 +155,42 @@ fn actions_set_variables_and_start_scenes_that_depend_on_them() {
     assert_eq!(list["expressions"][0]["value"], false);
 }
 
+/// Returns the condition that a variable has a value.
+fn variable_is(name: &str, value: &Value) -> Value {
+    let fields = [
+        ("expression", "expression", json!(name)),
+        ("valueType", "string", json!("int")),
+        ("value", "int", value.clone()),
+    ];
+    block("when", "compareValues", &fields)
+}
+
+#[test]
+fn each_change_of_a_variable_in_one_call_is_evaluated_by_itself() {
+    let mut hub = demo();
+    set_variable(&mut hub, "step", &json!(0));
+    let scenes: Vec<String> = (1..=3).map(|step| create(&mut hub, &[variable_is("step", &json!(step))], &[])).collect();
+    let set = |step| block("then", "setVariable", &[("name", "string", json!("step")), ("value", "int", json!(step))]);
+    let steps = create(&mut hub, &[], &[set(1), set(2), set(3)]);
+    hub.call("hub.scenes.run", &json!({"sceneId": steps})).unwrap();
+    let broadcasts = hub.take_broadcasts();
+    let started = |scene: &&String| {
+        let is_start = |content: &Value| content["scene_id"] == scene.as_str() && content["status"] == "started";
+        broadcasts.iter().filter(|broadcast| is_start(&broadcast.content)).count() == 1
+    };
+    assert_eq!(scenes.iter().filter(started).count(), 3, "each value was there once");
+}
+
+#[test]
+fn a_deleted_variable_has_no_value() {
+    let mut hub = demo();
+    set_variable(&mut hub, "gone", &json!(1));
+    let not = block("when", "not", &[("block", "block", variable_is("gone", &json!(1)))]);
+    let scene = create(&mut hub, &[not], &[]);
+    hub.call("hub.scenes.expressions.delete", &json!({"name": "gone"})).unwrap();
+    assert_eq!(starts(&mut hub, &scene), 1);
+}
+
 #[test]
 fn actions_on_groups_reach_every_device() {
     let mut hub = demo();

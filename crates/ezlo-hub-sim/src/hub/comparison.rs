@@ -1,5 +1,6 @@
 //! The comparisons of scenes (d22).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use ezlo_protocol::hub::scene::{BlockValue, Comparator, Compared, StringOperation, Test};
@@ -11,11 +12,11 @@ pub(crate) fn plain(value: &Value) -> &Value {
 }
 
 /// Returns whether a value passes a comparison. `number` converts a number with a unit, `other` returns the right side.
-pub(crate) fn passes(
+pub(crate) fn passes<'a>(
     left: &Value,
-    test: &Test,
+    test: &'a Test,
     number: &dyn Fn(&BlockValue) -> Option<f64>,
-    other: &dyn Fn(&Compared) -> Option<Value>,
+    other: &dyn Fn(&'a Compared) -> Option<Cow<'a, Value>>,
 ) -> bool {
     match test {
         Test::Number(comparator, right) => {
@@ -28,7 +29,7 @@ pub(crate) fn passes(
         }
         Test::Text(comparator, right) => {
             let right = other(right);
-            let right = right.as_ref().and_then(Value::as_str);
+            let right = right.as_deref().and_then(Value::as_str);
             left.as_str().zip(right).is_some_and(|(left, right)| ordered(comparator, left.cmp(right)))
         }
         Test::TextOperation(operation, right) => {

@@ -105,7 +105,10 @@ impl Hub {
 
     pub(crate) fn expression_delete(&mut self, request: ExpressionRef, context: &mut Context<'_>) -> Answer<Empty> {
         let known = self.newer.expressions.shift_remove(&request.name);
-        known.ok_or_else(|| not_found("generic.object.not.found"))?;
+        let known = known.ok_or_else(|| not_found("generic.object.not.found"))?;
+        if let Some(before) = known.value.into_option() {
+            self.events.push_back(Event::Expression { name: request.name.clone(), before });
+        }
         context.broadcast("hub.expression.deleted", &ExpressionRef { name: request.name, ..ExpressionRef::default() });
         done()
     }

@@ -4,6 +4,7 @@
 //! begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without stored results. Events are evaluated one
 //! by one: for each, those still in the queue have not happened yet.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use ezlo_protocol::hub::item::Item;
@@ -28,11 +29,13 @@ const MAX_EVALUATIONS: usize = 100_000;
 struct Pending<'a> {
     items: HashMap<&'a ItemId, &'a Value>,
     devices: HashMap<&'a DeviceId, (Option<bool>, Option<bool>)>,
+    /// Values of expressions; null if there was none.
+    expressions: HashMap<&'a str, &'a Value>,
 }
 
 impl<'a> Pending<'a> {
     fn new(events: &'a VecDeque<Event>) -> Self {
-        let mut pending = Self { items: HashMap::new(), devices: HashMap::new() };
+        let mut pending = Self { items: HashMap::new(), devices: HashMap::new(), expressions: HashMap::new() };
         for event in events {
             match event {
                 Event::Item { item, before, .. } => {
@@ -41,11 +44,13 @@ impl<'a> Pending<'a> {
                 Event::Device { device, armed, reachable } => {
                     pending.devices.entry(device).or_insert((*armed, *reachable));
                 }
+                Event::Expression { name, before } => {
+                    pending.expressions.entry(name).or_insert(before);
+                }
                 Event::Mode { .. }
                 | Event::Scene { .. }
                 | Event::Cloud { .. }
                 | Event::Firmware { .. }
-                | Event::Expression { .. }
                 | Event::Tick { .. } => {}
             }
         }
@@ -209,14 +214,22 @@ impl Moment<'_> {
     fn operand(&self, operand: &Operand) -> Option<&Value> {
         match operand {
             Operand::Item(item) => self.value(item),
-            Operand::Expression(name) => match self.event {
-                Event::Expression { name: changed, before } if changed == name && !self.after => Some(before),
-                _ => self.hub.newer.expressions.get(name)?.value.get(),
-            },
+            Operand::Expression(name) => self.expression(name),
         }
     }
 
-    fn passes(&self, left: &Operand, test: &Test) -> bool {
+    fn expression(&self, name: &str) -> Option<&Value> {
+        let own = match self.event {
+            Event::Expression { name: changed, before } if changed == name && !self.after => Some(before),
+            _ => None,
+        };
+        match own.or_else(|| self.pending.expressions.get(name).copied()) {
+            Some(earlier) => Some(earlier).filter(|value| !value.is_null()),
+            None => self.hub.newer.expressions.get(name)?.value.get(),
+        }
+    }
+
+    fn passes<'b>(&'b self, left: &Operand, test: &'b Test) -> bool {
         let Some(value) = self.operand(left) else { return false };
         let scale = match left {
             Operand::Item(item) => self.hub.items.get(item).and_then(|item| item.scale.get()),
@@ -230,11 +243,13 @@ impl Moment<'_> {
                 _ => Some(number),
             }
         };
-        let other = |compared: &Compared| -> Option<Value> {
+        let other = |compared: &'b Compared| -> Option<Cow<'b, Value>> {
             match compared {
-                Compared::Value(value) if value.scale.is_some() => number(value).map(Value::from),
-                Compared::Value(value) => Some(value.value.clone()),
-                Compared::Operand(operand) => self.operand(operand).cloned(),
+                Compared::Value(value) if value.scale.is_some() => {
+                    number(value).map(|number| Cow::Owned(number.into()))
+                }
+                Compared::Value(value) => Some(Cow::Borrowed(&value.value)),
+                Compared::Operand(operand) => self.operand(operand).map(Cow::Borrowed),
             }
         };
         let plain = crate::hub::comparison::plain(value);

@@ -18,7 +18,7 @@ pub(crate) enum Event {
     Mode { from: ModeId, to: ModeId },
     /// A run of a scene has ended, or the scene was enabled or disabled.
     Scene { scene: SceneId, state: SceneState },
-    /// The value of an expression or a variable has changed.
+    /// The value of an expression or a variable has changed. `before` is null if it had no value.
     Expression { name: String, before: Value },
     /// The hub has connected to the cloud or disconnected.
     Cloud { connected: bool },
@@ -33,11 +33,14 @@ pub(crate) enum Event {
     },
 }
 
+/// Size of a simple condition as JSON, in bytes.
+const BYTES_OF_A_CONDITION: usize = 512;
+
 /// A scene in the form that the engine evaluates.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pub(crate) conditions: Vec<Condition>,
-    /// Number of conditions, those inside groups included.
+    /// Cost of one evaluation, in simple conditions.
     pub(crate) size: usize,
     /// Size of the whole scene as JSON, in bytes.
     pub(crate) bytes: usize,
@@ -46,7 +49,9 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(scene: &Scene) -> Self {
         let conditions = conditions(scene);
-        Self { size: count(&conditions), bytes: encoded_len(scene), conditions }
+        // A comparison reads its values, so long ones and long lists count as further conditions.
+        let size = count(&conditions) + encoded_len(&scene.when) / BYTES_OF_A_CONDITION;
+        Self { size, bytes: encoded_len(scene), conditions }
     }
 }
 

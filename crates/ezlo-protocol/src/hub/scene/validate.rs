@@ -18,6 +18,9 @@ use crate::rpc::RpcError;
 /// Maximum length of the name of a scene, in characters (guide20:p37).
 pub const MAX_NAME: usize = 25;
 
+/// Maximum number of elements of lists of times, numbers and modes in a condition (inferred: a day has 1,440 minutes).
+const MAX_LIST: usize = 1_440;
+
 /// A reason for a hub to refuse a scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -157,6 +160,14 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
         found.push(wrong(format!("field of argument {name:?} has no value")));
         return;
     };
+    if matches!(
+        argument.kind,
+        ArgumentKind::Integers | ArgumentKind::TimesOfDay | ArgumentKind::Modes | ArgumentKind::List
+    ) && value.as_array().is_some_and(|list| list.len() > MAX_LIST)
+    {
+        found.push(wrong(format!("argument {name:?} has more than {MAX_LIST} elements")));
+        return;
+    }
     match argument.kind {
         ArgumentKind::Block => match crate::hub::scene::read::block(value) {
             Some(inner) => check(&inner, place, &format!("{at}.block"), depth + 1, found),
@@ -298,6 +309,7 @@ fn meet(one: &Block, other: &Block) -> bool {
 mod tests {
     use super::*;
     use crate::hub::scene::build::{SceneBuilder, all, any, button, every, item_compares, item_is, not, set_item};
+    use crate::hub::scene::terms::BlockValue;
     use serde_json::json;
 
     fn first(scene: &SceneBuilder) -> (String, &'static str) {
@@ -351,5 +363,16 @@ mod tests {
         let deep = (0..40).fold(item_is("a", true), |inner, _| not(inner));
         let problem = SceneBuilder::new("x").when(deep).build().unwrap_err();
         assert!(problem.text.contains("deeper"), "{problem}");
+    }
+
+    #[test]
+    fn lists_have_a_limit() {
+        let in_list = |length: usize| {
+            let value = BlockValue::new("int_array", vec![1; length]);
+            let date = [("type", BlockValue::token("weekly")), ("weekdays", value)];
+            let scene = Scene { when: vec![Block::new("when", "isDate", date)].into(), ..Scene::default() };
+            scene.problems().iter().any(|problem| problem.text == "argument \"weekdays\" has more than 1440 elements")
+        };
+        assert!(in_list(1_441) && !in_list(1_440));
     }
 }
