@@ -330,10 +330,32 @@ mod tests {
                 "Authorization": "s6", "url": "http://me:s7@x.example/a/session/s8/b?key=s9", "text": "{\"password\":\"s10\"}",
                 "broken": "{\"password\": \"01234567890123456789012345\"", "bypassDevices": ["d1"],
                 "item": {"name": "master_code", "value": 4711},
+                "fields": [
+                    {"name": "headers", "type": "dictionary", "value": {"X-Api-Key": "s11", "cookie": "s12"}},
+                    {"name": "credential", "type": "credential", "value": {"user": "kim", "password": "s13"}},
+                ],
+                "X-Api-Key": "s14", "Set-Cookie": "s15",
             },
         });
         let text = shown(&message.to_string()).to_string();
-        for secret in ["1234567", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "0123456789", "4711"] {
+        for secret in [
+            "1234567",
+            "s3",
+            "s4",
+            "s5",
+            "s6",
+            "s7",
+            "s8",
+            "s9",
+            "s10",
+            "s11",
+            "s12",
+            "s13",
+            "s14",
+            "s15",
+            "0123456789",
+            "4711",
+        ] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
         for kept in ["-32500", "Kim", "http://***@x.example/a/session/***/b?***", "d1", "master_code"] {

@@ -308,3 +308,53 @@ fn oversized_entries_are_refused() {
     assert_eq!(refusal(&mut hub, "hub.device.group.update", &grown).0, -32602);
     assert_eq!(hub.call("hub.device.group.get", &json!({"id": made[0].1["_id"]})).unwrap().get("categories"), None);
 }
+
+#[test]
+fn an_unknown_block_has_its_own_error() {
+    let mut hub = demo();
+    hub.call("hub.scenes.create", &json!({"name": "Empty", "when": [], "then": []})).unwrap();
+    let scenes = hub.call("hub.scenes.list", &json!({})).unwrap();
+    let id = scenes["scenes"].as_array().unwrap().iter().find(|one| one["name"] == "Empty").unwrap()["_id"].clone();
+    for (method, rest) in [
+        ("hub.scenes.block.enabled.set", json!({"enabled": false})),
+        ("hub.scenes.block.meta.set", json!({"meta": {}})),
+        ("hub.scenes.block.status.reset", json!({})),
+    ] {
+        let mut params = json!({"sceneId": id, "blockId": "no-block"});
+        params.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let error = hub.call(method, &params).unwrap_err();
+        assert_eq!(
+            (error.code.get(), error.message.as_deref()),
+            (Some(&-32500), Some("Scene block does not exist")),
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn a_removed_device_is_forgotten_by_the_swinger_shutdown() {
+    let mut hub = demo();
+    let sensor = device(&mut hub, "Hall motion");
+    hub.call("hub.modes.swinger.shutdown.disable.add", &json!({"deviceId": sensor})).unwrap();
+    hub.call("hub.device.force_remove", &json!({"_id": sensor})).unwrap();
+    hub.advance(std::time::Duration::from_secs(60));
+    let list = hub.call("hub.modes.swinger.shutdown.list", &json!({})).unwrap();
+    assert_eq!(list["disabledDevices"], json!([]));
+}
+
+#[test]
+fn rules_with_subcategories_include_only_devices_with_them() {
+    let mut hub = demo();
+    let lamp = device(&mut hub, "Ceiling light");
+    let list = hub.call("hub.devices.list", &json!({})).unwrap();
+    let record = list["devices"].as_array().unwrap().iter().find(|one| one["_id"] == json!(lamp)).unwrap().clone();
+    let with = |subcategories: Value| json!([{"category": record["category"], "subcategories": subcategories}]);
+    for (rules, expected) in [(with(json!([])), true), (with(json!(["no_such_one"])), false)] {
+        let made = broadcasts(&mut hub, "hub.device.group.create", &json!({"name": "Rule", "categories": rules}));
+        let id = made[0].1["_id"].clone();
+        let expanded = hub.call("hub.device.item.group.expand", &json!({"deviceGroupId": id})).unwrap();
+        let has = expanded["devices"].as_array().unwrap().iter().any(|one| one["deviceId"] == json!(lamp));
+        assert_eq!(has, expected, "{rules}");
+        hub.call("hub.device.group.delete", &json!({"id": id})).unwrap();
+    }
+}

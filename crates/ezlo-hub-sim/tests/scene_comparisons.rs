@@ -302,3 +302,172 @@ fn windows_start_scenes_when_timers_fire_late() {
     let times = block("when", "isDate", &[("time", "24_hours_time_array", json!(["08:00", "12:00"]))]);
     assert_eq!(starts_with_late_timers(&[times], 72), 6);
 }
+
+/// Returns the id of a usual group of devices.
+fn device_group(hub: &mut SimulatedHub, name: &str) -> Value {
+    let groups = hub.call("hub.device.groups.list", &json!({})).unwrap();
+    let all = groups["deviceGroups"].as_array().unwrap();
+    all.iter().find(|group| group["name"] == name).unwrap()["_id"].clone()
+}
+
+fn item_group(hub: &mut SimulatedHub, names: &Value) -> Value {
+    hub.call("hub.item.group.create", &json!({"name": "Items", "itemNames": names, "valueType": "bool"})).unwrap();
+    hub.call("hub.item.groups.list", &json!({})).unwrap()["itemGroups"][0]["_id"].clone()
+}
+
+/// Returns the id of an item.
+fn item(hub: &mut SimulatedHub, device: &str, name: &str) -> (Value, Value) {
+    let devices = hub.call("hub.devices.list", &json!({})).unwrap();
+    let all = devices["devices"].as_array().unwrap();
+    let device = all.iter().find(|one| one["name"] == device).unwrap()["_id"].clone();
+    let items = hub.call("hub.items.list", &json!({"deviceIds": [device]})).unwrap();
+    let all = items["items"].as_array().unwrap();
+    (device, all.iter().find(|one| one["name"] == name).unwrap()["_id"].clone())
+}
+
+#[test]
+fn group_actions_count_every_item_and_search() {
+    let mut hub = demo();
+    let devices = device_group(&mut hub, "Switches");
+    let items = item_group(&mut hub, &json!(["switch"]));
+    let toggle = block(
+        "then",
+        "groupToggleValue",
+        &[("deviceGroup", "device_group", devices.clone()), ("itemGroup", "item_group", items)],
+    );
+    let (_, switch) = item(&mut hub, "Ceiling light", "switch");
+    let scene = create(&mut hub, &[], &vec![toggle; 250]);
+    hub.take_broadcasts();
+    hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
+    let sent = hub.take_broadcasts();
+    let sets = sent.iter().filter(|broadcast| broadcast.content["name"] == "switch").count();
+    assert!((1..=500).contains(&sets), "{sets} sets of 250 actions, {switch}");
+    assert!(sent.iter().any(|broadcast| broadcast.content["status"] == "failed"), "the bound is visible in the result");
+    // A long group makes each search more expensive.
+    let exceptions: Vec<String> = (0..600).map(|number| format!("device-{number:08}")).collect();
+    let update = json!({"id": devices, "exceptions": exceptions});
+    hub.call("hub.device.group.update", &update).unwrap();
+    hub.take_broadcasts();
+    hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
+    let sent = hub.take_broadcasts();
+    let fewer = sent.iter().filter(|broadcast| broadcast.content["name"] == "switch").count();
+    assert!(fewer < sets, "{fewer} of {sets}");
+}
+
+#[test]
+fn conditions_on_groups_hold_at_each_change_of_a_member() {
+    let mut hub = demo();
+    let (lamp, switch) = item(&mut hub, "Ceiling light", "switch");
+    hub.call("hub.device.group.create", &json!({"name": "Mine", "devices": [lamp]})).unwrap();
+    let devices = device_group(&mut hub, "Mine");
+    let items = item_group(&mut hub, &json!(["switch"]));
+    let sides = [("deviceGroup", "device_group", devices.clone()), ("itemGroup", "item_group", items)];
+    let on = [&sides[..], &[("value", "bool", json!(true))]].concat();
+    let scene = create(&mut hub, &[block("when", "isItemState", &on)], &[]);
+    let set = |hub: &mut SimulatedHub, id: &Value, value: bool| {
+        hub.call("hub.item.value.set", &json!({"_id": id, "value": value})).unwrap();
+        hub.advance(std::time::Duration::from_secs(5));
+    };
+    for (value, expected) in [(true, 1), (false, 0), (true, 1)] {
+        set(&mut hub, &switch, value);
+        assert_eq!(starts(&mut hub, &scene), expected, "{value}");
+    }
+    let (_, other) = item(&mut hub, "Kitchen light", "switch");
+    set(&mut hub, &other, true);
+    set(&mut hub, &other, false);
+    set(&mut hub, &other, true);
+    assert_eq!(starts(&mut hub, &scene), 0, "the kitchen is not in the group");
+    let (sensor, _) = item(&mut hub, "Hall motion", "motion");
+    hub.call("hub.device.group.create", &json!({"name": "Armed", "devices": [sensor]})).unwrap();
+    let group = device_group(&mut hub, "Armed");
+    let armed = [("deviceGroup", "device_group", group), ("armed", "bool", json!(true))];
+    let scene = create(&mut hub, &[block("when", "isDeviceState", &armed)], &[]);
+    for (value, expected) in [(true, 1), (false, 0), (true, 1)] {
+        hub.call("hub.device.armed.set", &json!({"_id": sensor, "armed": value})).unwrap();
+        assert_eq!(starts(&mut hub, &scene), expected, "armed {value}");
+    }
+}
+
+#[test]
+fn expressions_are_accepted_on_both_sides() {
+    let mut hub = demo();
+    for (name, value) in [("left", json!(1)), ("right", json!(2)), ("list", json!([3, 4]))] {
+        set_variable(&mut hub, name, &value);
+    }
+    let left = ("expression", "expression", json!("left"));
+    let equal = block("when", "isItemState", &[left.clone(), ("value", "expression", json!("right"))]);
+    let equal = create(&mut hub, &[equal], &[]);
+    let inside = block(
+        "when",
+        "inArray",
+        &[left.clone(), ("operation", "token", json!("in")), ("value", "expression", json!("list"))],
+    );
+    let inside = create(&mut hub, &[inside], &[]);
+    set_variable(&mut hub, "left", &json!(2));
+    let sent = hub.take_broadcasts();
+    let started =
+        |scene: &str| sent.iter().any(|sent| sent.content["scene_id"] == scene && sent.content["status"] == "started");
+    assert!(started(&equal) && !started(&inside));
+    set_variable(&mut hub, "left", &json!(4));
+    assert_eq!(starts(&mut hub, &inside), 1);
+}
+
+#[test]
+fn parts_of_a_scene_run_by_themselves() {
+    let mut hub = demo();
+    set_variable(&mut hub, "last", &json!("none"));
+    let note = |text: &str| {
+        block("then", "setVariable", &[("name", "string", json!("last")), ("value", "string", json!(text))])
+    };
+    let parts = json!({
+        "name": "Parts", "when": [], "then": [note("then")], "else": [note("else")],
+        "thenGroups": {"a": [note("a")]}, "elseGroups": {"b": [note("b")]},
+    });
+    hub.call("hub.scenes.create", &parts).unwrap();
+    let added = hub.take_broadcasts().into_iter().find(|sent| sent.name == "hub.scene.added").unwrap();
+    assert_eq!(added.content["thenGroups"], parts["thenGroups"]);
+    let scene = added.content["_id"].clone();
+    let run = |hub: &mut SimulatedHub, block_name: Option<&str>, group: Option<&str>| {
+        let mut fields = vec![("sceneId", "sceneId", scene.clone())];
+        fields.extend(block_name.map(|name| ("block", "string", json!(name))));
+        fields.extend(group.map(|id| ("group", "string", json!(id))));
+        let caller = create(hub, &[], &[block("then", "runScene", &fields)]);
+        hub.call("hub.scenes.run", &json!({"sceneId": caller})).unwrap();
+        let end = hub.take_broadcasts().into_iter().filter(|sent| sent.content["scene_id"] == caller.as_str()).next_back();
+        let last = hub.call("hub.scenes.expressions.list", &json!({})).unwrap();
+        let last = last["expressions"].as_array().unwrap().iter().find(|one| one["name"] == "last").unwrap().clone();
+        (last["value"].clone(), end.unwrap().content["status"].clone())
+    };
+    for (name, group, expected) in [
+        (None, None, "then"),
+        (Some("else"), None, "else"),
+        (Some("thenGroups"), Some("a"), "a"),
+        (Some("elseGroups"), Some("b"), "b"),
+    ] {
+        assert_eq!(run(&mut hub, name, group), (json!(expected), json!("finished")), "{name:?} {group:?}");
+    }
+    assert_eq!(run(&mut hub, Some("thenGroups"), Some("z")).1, "failed", "a missing group");
+    let bad = json!({"name": "Bad", "when": [], "then": [], "thenGroups": {"a": [{"blockOptions": {}}]}});
+    let refused = hub.call("hub.scenes.create", &bad).unwrap_err();
+    assert_eq!(refused.data.get(), Some(&json!("ezlo.scenes.block.then.wrong")));
+}
+
+#[test]
+fn a_factory_reset_by_a_scene_ends_its_run() {
+    let mut hub = demo();
+    set_variable(&mut hub, "mine", &json!(1));
+    for _ in 0..2 {
+        let reset = block("then", "resetHub", &[("type", "token", json!("factory"))]);
+        let set = block("then", "setVariable", &[("name", "string", json!("x")), ("value", "int", json!(1))]);
+        let scene = create(&mut hub, &[], &[reset, set]);
+        hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
+        hub.advance(std::time::Duration::from_secs(120));
+        let expressions = hub.call("hub.scenes.expressions.list", &json!({})).unwrap();
+        assert_eq!(expressions["expressions"], json!([]), "a reset hub has no variables, and the run has ended");
+        let groups = hub.call("hub.device.groups.list", &json!({})).unwrap();
+        assert_eq!(groups["deviceGroups"].as_array().unwrap().len(), 5, "the groups of every hub are back");
+        let scenes = hub.call("hub.scenes.list", &json!({})).unwrap();
+        assert_eq!(scenes["scenes"], json!([]));
+        hub.take_broadcasts();
+    }
+}

@@ -129,6 +129,7 @@ errors! {
         "cloud.error.login_controller_failed" => "",
         "ezlo.device.notfound" => "Device is not found",
         "ezlo.device.notunique.name" => "",
+        "ezlo.scenes.block.not.exist" => "Scene block does not exist",
         "ezlo.scenes.not.exist" => "The scene with this id does not exist",
         "ezlo.scenes.block.when.wrong" => "Scene is ill formed. Can't parse when block",
         "ezlo.scenes.block.then.wrong" => "Scene is ill formed. Can't parse then block",

@@ -42,6 +42,7 @@ const RPC: &[RpcRow] = &[
     ("generic.object.not.found", Inferred, LISTED),
     ("network.connection.failed", Inferred, "the vendor's lists have it; that the access point sends it is inferred"),
     ("nma.room.notfound", Inferred, LISTED),
+    ("ezlo.scenes.block.not.exist", Inferred, "d22 has the text; the data is not public"),
     ("ezlo.scenes.not.exist", Inferred, LISTED),
     ("ezlo.device.notfound", Inferred, LISTED),
     ("hub.room.alreadyexist", Inferred, LISTED),

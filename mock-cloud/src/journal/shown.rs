@@ -27,6 +27,8 @@ const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "val
 /// Parts of the names of members with secret values, in lower case.
 const SECRET_PARTS: &[&str] = &[
     "passw",
+    "cookie",
+    "credential",
     "passk",
     "passp",
     "psk",
@@ -45,7 +47,7 @@ const SECRET_PARTS: &[&str] = &[
 const BEFORE_SECRETS: &[&str] = &["session", "token", "key"];
 
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+    let name = name.to_ascii_lowercase().replace('-', "_");
     SECRET.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
@@ -85,11 +87,13 @@ fn hidden(value: Value, under: &str) -> Value {
         Value::Object(members) => {
             // The value of an item with codes is a secret of any type.
             let holds_codes = members.get("name").and_then(Value::as_str).is_some_and(|name| name.contains("code"));
+            let holds_secret = is_secret_field(&members);
             let hide = |(name, value): (String, Value)| {
                 // The numeric code of an error is not a secret.
                 let is_plain = value.is_null() || name == "code" && value.is_number() && under == "error";
                 let is_code = holds_codes && matches!(name.as_str(), "value" | "valueFormatted");
-                let secret = !is_plain && (is_code || is_secret(&name));
+                let is_field = holds_secret && name == "value";
+                let secret = !is_plain && (is_code || is_field || is_secret(&name));
                 let value = if secret { Value::from("***") } else { hidden(value, &name) };
                 (name, value)
             };
@@ -99,6 +103,15 @@ fn hidden(value: Value, under: &str) -> Value {
         Value::String(text) => shown_text(text).into(),
         other => other,
     }
+}
+
+/// Returns whether the members are a field of a scene whose value is secret: HTTP headers, or a name of a secret.
+///
+/// The names of headers do not say which of them authenticate, so all of them are masked.
+fn is_secret_field(members: &Map<String, Value>) -> bool {
+    let text = |name: &str| members.get(name).and_then(Value::as_str);
+    let name = text("name").unwrap_or_default();
+    text("type").is_some() && (name.eq_ignore_ascii_case("headers") || is_secret(name))
 }
 
 /// Masks the secrets in a string, which may be JSON or a URL with keys.

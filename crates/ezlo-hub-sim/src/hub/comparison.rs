@@ -35,7 +35,11 @@ pub(crate) fn passes<'a>(
         Test::TextOperation(operation, right) => {
             other(right).zip(left.as_str()).is_some_and(|(right, left)| examines(operation, left, plain(&right)))
         }
-        Test::In { values, inside } => values.iter().any(|value| is_same(left, value)) == *inside,
+        Test::In { values, inside } => {
+            let values = other(values);
+            let values = values.as_deref().and_then(Value::as_array);
+            values.is_some_and(|values| values.iter().any(|value| is_same(left, value)) == *inside)
+        }
         Test::Value(comparator, right) => other(right).is_some_and(|right| compares(comparator, left, plain(&right))),
         _ => false,
     }

@@ -128,6 +128,7 @@ impl Hub {
         }
         self.forget_in_modes(id, context);
         self.forget_settings(id);
+        self.newer.swingers.remove(id);
         let removed = DeviceRemoved { id: id.clone(), service_notification: false.into(), ..DeviceRemoved::default() };
         context.broadcast("hub.device.removed", &removed);
     }

@@ -12,7 +12,9 @@ use crate::answer::{Answer, done, missing};
 use crate::context::Context;
 use crate::hub::Hub;
 use crate::state::modes;
+use crate::state::newer::Newer;
 use crate::state::scene_events::Place;
+use crate::state::scene_runs::Runs;
 
 impl Hub {
     /// Restarts or resets the hub. If both members are true, it is reset; the refusal if neither is true is inferred.
@@ -40,7 +42,10 @@ impl Hub {
         self.scene_generations.clear();
         self.device_settings.clear();
         self.favorites = Default::default();
-        self.runs = Default::default();
+        // A run compares the number of restarts to learn that it has ended.
+        self.runs = Runs { restarts: self.runs.restarts, ..Runs::default() };
+        self.newer = Newer::default();
+        self.add_usual_groups();
         self.modes = modes::Modes::default();
         self.settings = crate::state::settings::settings();
         self.place = Place::default();

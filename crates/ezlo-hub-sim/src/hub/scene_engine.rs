@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use ezlo_protocol::hub::item::Item;
-use ezlo_protocol::hub::scene::{BlockValue, Compared, Condition, Operand, Scene, SceneState, Test};
+use ezlo_protocol::hub::scene::{BlockValue, Compared, Condition, Operand, Scene, ScenePart, SceneState, Test};
 use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::hub::{DeviceId, ItemId, SceneId};
 use serde_json::Value;
@@ -174,6 +174,13 @@ impl Moment<'_> {
                 reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
                     && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
             }
+            Condition::DeviceOfGroupIs { group, reachable, armed } => match self.event {
+                Event::Device { device, .. } if self.after && self.is_in_group(group, device) => {
+                    reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
+                        && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
+                }
+                _ => false,
+            },
             Condition::Every(_)
             | Condition::At(_)
             | Condition::Once { .. }
@@ -215,7 +222,26 @@ impl Moment<'_> {
         match operand {
             Operand::Item(item) => self.value(item),
             Operand::Expression(name) => self.expression(name),
+            Operand::Group { .. } => self.value(self.changed_item_of(operand)?),
         }
+    }
+
+    fn is_in_group(&self, group: &str, device: &DeviceId) -> bool {
+        self.hub.newer.device_groups.get(group).is_some_and(|group| self.hub.in_group(group, device))
+    }
+
+    /// Returns the item whose value an operand has. Groups have no state: they have the item that the event has changed.
+    fn changed_item_of<'b>(&'b self, operand: &'b Operand) -> Option<&'b ItemId> {
+        let (devices, items) = match operand {
+            Operand::Item(item) => return Some(item),
+            Operand::Expression(_) => return None,
+            Operand::Group { devices, items } => (devices, items),
+        };
+        let Event::Item { item, .. } = self.event else { return None };
+        let known = self.hub.items.get(item)?;
+        let names = self.hub.newer.item_groups.get(items)?.item_names.get()?;
+        let is_named = names.iter().any(|name| Some(&**name) == known.name.as_deref());
+        (self.after && is_named && self.is_in_group(devices, known.device_id.get()?)).then_some(item)
     }
 
     fn expression(&self, name: &str) -> Option<&Value> {
@@ -231,10 +257,7 @@ impl Moment<'_> {
 
     fn passes<'b>(&'b self, left: &Operand, test: &'b Test) -> bool {
         let Some(value) = self.operand(left) else { return false };
-        let scale = match left {
-            Operand::Item(item) => self.hub.items.get(item).and_then(|item| item.scale.get()),
-            Operand::Expression(_) => None,
-        };
+        let scale = self.changed_item_of(left).and_then(|item| self.hub.items.get(item)?.scale.get());
         // A number with a unit is compared in the unit of the item.
         let number = |value: &BlockValue| {
             let number = value.value.as_f64()?;
@@ -302,13 +325,13 @@ impl Hub {
             {
                 self.set_tick(scene, *tick, condition, context);
             }
-            for (scene, otherwise) in self.triggered(&event, context.now_ms) {
+            for (scene, part) in self.triggered(&event, context.now_ms) {
                 context.work.triggered += 1;
                 if context.work.triggered > MAX_CHAIN {
                     if context.work.triggered == MAX_CHAIN + 1 {
                         tracing::warn!(hub = %self.serial, "scenes trigger each other endlessly; further runs are dropped");
                     }
-                } else if !self.start_run(&scene, otherwise, context) {
+                } else if !self.start_run(&scene, &part, context) {
                     context.work.warn_once(&self.serial, &scene);
                 }
             }
@@ -349,8 +372,8 @@ impl Hub {
         self.conditions.get(id).map_or(0, |watched| watched.bytes)
     }
 
-    /// Returns the scenes that the event starts; `true` selects their `else` actions.
-    fn triggered(&self, event: &Event, now_ms: i64) -> Vec<(SceneId, bool)> {
+    /// Returns the scenes that the event starts, and the part of them that runs.
+    fn triggered(&self, event: &Event, now_ms: i64) -> Vec<(SceneId, ScenePart)> {
         let mode = self.modes.current_id();
         let active = |scene: &&Scene| {
             let modes = scene.house_modes.get();
@@ -363,8 +386,8 @@ impl Hub {
             .collect()
     }
 
-    /// Returns whether the event starts the `else` actions of a scene; `None` if it does not start the scene.
-    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>, now_ms: i64) -> Option<bool> {
+    /// Returns the part of a scene that the event starts.
+    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>, now_ms: i64) -> Option<ScenePart> {
         let id = scene.id.get()?;
         let conditions = &self.conditions.get(id)?.conditions;
         let look = |after| {
@@ -373,10 +396,10 @@ impl Hub {
         };
         let (before, after) = (look(false), look(true));
         if before.iter().zip(&after).any(|(before, after)| !before && *after) {
-            return Some(false);
+            return Some(ScenePart::Then);
         }
         let ended = before.contains(&true) && !after.contains(&true);
-        (ended && scene.otherwise.get().is_some_and(|blocks| !blocks.is_empty())).then_some(true)
+        (ended && scene.otherwise.get().is_some_and(|blocks| !blocks.is_empty())).then_some(ScenePart::Else)
     }
 
     /// Decodes the conditions of a scene and sets the timers of its time conditions. Required after every change.

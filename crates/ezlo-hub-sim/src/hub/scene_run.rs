@@ -1,8 +1,8 @@
 //! Execution of scenes: their actions in order, with delays, and the broadcasts of their progress.
 
 use ezlo_protocol::hub::device::DeviceUpdate;
-use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, SceneProgress, SceneRun};
-use ezlo_protocol::hub::{Empty, ItemId, SceneId};
+use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, ScenePart, SceneProgress, SceneRun};
+use ezlo_protocol::hub::{DeviceId, Empty, ItemId, SceneId};
 use ezlo_protocol::rpc::RpcError;
 use serde_json::Value;
 
@@ -23,26 +23,30 @@ impl Hub {
         if !self.scenes.contains_key(&request.scene_id) {
             return Err(not_found("ezlo.scenes.not.exist"));
         }
-        if self.start_run(&request.scene_id, false, context) {
+        if self.start_run(&request.scene_id, &ScenePart::Then, context) {
             done()
         } else {
             Err(RpcError::known("ezlo.rpc.call.queue.overflow"))
         }
     }
 
-    /// Starts the actions of a scene, or those of its `else`. Returns false if a bound on runs or actions is exceeded.
-    pub(crate) fn start_run(&mut self, id: &SceneId, otherwise: bool, context: &mut Context<'_>) -> bool {
+    /// Starts the actions of a part of a scene. Returns false if the part does not exist or a bound is exceeded.
+    pub(crate) fn start_run(&mut self, id: &SceneId, part: &ScenePart, context: &mut Context<'_>) -> bool {
         let Some(scene) = self.scenes.get(id) else { return true };
         // A run that is executing its actions is not in the map.
         if self.runs.running.len() + context.nested >= MAX_RUNS {
             return false;
         }
-        let blocks = if otherwise { &scene.otherwise } else { &scene.then };
-        if !context.work.take_actions(blocks.get().map_or(&[], Vec::as_slice)) {
+        let blocks = match (scene.actions(part), part) {
+            (Some(blocks), _) => blocks,
+            (None, ScenePart::Then | ScenePart::Else) => &[],
+            (None, _) => return false,
+        };
+        if !context.work.take_actions(blocks) {
             return false;
         }
         let counts = |block: &&Block| block.enabled.get() != Some(&false);
-        let actions: Vec<Block> = blocks.get().into_iter().flatten().filter(counts).cloned().collect();
+        let actions: Vec<Block> = blocks.iter().filter(counts).cloned().collect();
         let room = scene.parent_id.get().filter(|room| !room.is_none());
         let progress = SceneProgress {
             scene_id: id.clone().into(),
@@ -175,14 +179,17 @@ impl Hub {
                 None => false,
             },
             // The nesting is bounded, because a scene that runs itself would never end.
-            Action::RunScene(scene) => {
+            Action::RunScene { scene, part } => {
                 let known = self.scenes.contains_key(&scene) && context.nested < MAX_NESTED;
                 context.nested += 1;
-                let started = known && self.start_run(&scene, false, context);
+                let started = known && self.start_run(&scene, &part, context);
                 context.nested -= 1;
                 started
             }
-            Action::SetSceneEnabled { scene, enabled } => self.enable_scene(&scene, enabled, context),
+            Action::SetSceneEnabled { scene, enabled } => {
+                // The scene is copied for its broadcast.
+                context.work.take_bytes(self.bytes_of_scene(&scene)) && self.enable_scene(&scene, enabled, context)
+            }
             Action::HttpRequest { method, url, content_type, content, headers, credential } => {
                 let known = HTTP_METHODS.contains(&method.as_str());
                 let goes = known && context.effects.http.len() < MAX_RUNS;
@@ -203,13 +210,13 @@ impl Hub {
     fn execute_group_action(&mut self, action: &Action, context: &mut Context<'_>) -> bool {
         match action {
             Action::GroupSet { devices, items, value } => {
-                let items = self.items_of_groups(devices, items);
+                let items = self.items_for_action(devices, items, context);
                 let set: Vec<bool> = items.iter().map(|item| self.set_by_scene(item, value, context)).collect();
                 set.contains(&true)
             }
             Action::GroupToggle { devices, items } => {
                 let mut is_any_set = false;
-                for item in self.items_of_groups(devices, items) {
+                for item in self.items_for_action(devices, items, context) {
                     if let Some(Value::Bool(on)) = self.items.get(&item).and_then(|item| item.value.get()) {
                         let turned = BlockValue::from(!on);
                         is_any_set |= self.set_by_scene(&item, &turned, context);
@@ -219,7 +226,7 @@ impl Hub {
             }
             Action::GroupSetArmed { devices, armed } => {
                 let mut is_any_set = false;
-                for device in self.devices_of_group(devices) {
+                for device in self.devices_for_action(devices, context) {
                     let update = DeviceUpdate { armed: (*armed).into(), ..DeviceUpdate::default() };
                     is_any_set |= self.change_device(&device, update, context);
                 }
@@ -227,6 +234,24 @@ impl Hub {
             }
             _ => false,
         }
+    }
+
+    /// Returns the devices of a group for an action; none if the call has already done too much work.
+    fn devices_for_action(&self, group: &str, context: &mut Context<'_>) -> Vec<DeviceId> {
+        if !context.work.take(self.scan_work(group)) {
+            return Vec::new();
+        }
+        let devices = self.devices_of_group(group);
+        if context.work.take(devices.len()) { devices } else { Vec::new() }
+    }
+
+    /// Returns the items of a group of items on the devices of a group, like [`devices_for_action`](Self::devices_for_action).
+    fn items_for_action(&self, devices: &str, items: &str, context: &mut Context<'_>) -> Vec<ItemId> {
+        if !context.work.take(self.scan_work(devices)) {
+            return Vec::new();
+        }
+        let items = self.items_of_groups(devices, items);
+        if context.work.take(items.len()) { items } else { Vec::new() }
     }
 
     fn set_by_scene(&mut self, id: &ItemId, wanted: &BlockValue, context: &mut Context<'_>) -> bool {

@@ -70,9 +70,9 @@ impl Hub {
     pub(crate) fn scene_block_meta_set(&mut self, request: BlockMeta, context: &mut Context<'_>) -> Answer<Empty> {
         let meta = request.meta.into_option().ok_or_else(|| missing("meta"))?;
         let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        let called: Vec<&Block> = blocks(scene).filter(|block| is_called(block, &request.block_id)).collect();
+        let called: Vec<&Block> = scene.blocks().filter(|block| is_called(block, &request.block_id)).collect();
         if called.is_empty() {
-            return Err(not_found("generic.object.not.found"));
+            return Err(not_found("ezlo.scenes.block.not.exist"));
         }
         // Every block with the id gets a copy, so the size is checked before the data is copied.
         let known: usize = called.iter().filter_map(|block| block.extra.get("blockMeta")).map(encoded_len).sum();
@@ -80,11 +80,8 @@ impl Hub {
         let bytes = self.bytes_of_scene(&request.scene_id).saturating_add(added).saturating_sub(known);
         self.check_scene_bytes(Some(&request.scene_id), bytes)?;
         self.change_scene(&request.scene_id, context, |scene| {
-            for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
-                let called = |block: &&mut Block| is_called(block, &request.block_id);
-                for block in blocks.get_mut().into_iter().flatten().filter(called) {
-                    block.extra.insert("blockMeta", meta.clone());
-                }
+            for block in scene.blocks_mut().filter(|block| is_called(block, &request.block_id)) {
+                block.extra.insert("blockMeta", meta.clone());
             }
         })
     }
@@ -93,7 +90,9 @@ impl Hub {
     pub(crate) fn scene_block_status_reset(&mut self, request: BlockReset, _: &mut Context<'_>) -> Answer<Empty> {
         let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
         match request.block_id.get() {
-            Some(id) if !blocks(scene).any(|block| is_called(block, id)) => Err(not_found("generic.object.not.found")),
+            Some(id) if !scene.blocks().any(|block| is_called(block, id)) => {
+                Err(not_found("ezlo.scenes.block.not.exist"))
+            }
             _ => done(),
         }
     }
@@ -166,10 +165,6 @@ impl Hub {
         let data: Map<String, Value> = wanted.map(|(_, name, make)| (name.to_owned(), make())).collect();
         if data.is_empty() { Err(RpcError::known("rpc.params.notfound")) } else { Ok(Value::Object(data)) }
     }
-}
-
-fn blocks(scene: &Scene) -> impl Iterator<Item = &Block> {
-    [&scene.when, &scene.then, &scene.otherwise].into_iter().filter_map(Field::get).flatten()
 }
 
 /// Joins a name and an end within the longest name of a scene.

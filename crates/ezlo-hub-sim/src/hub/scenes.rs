@@ -180,15 +180,12 @@ impl Hub {
     pub(crate) fn scene_block_enabled_set(&mut self, request: BlockSwitch, context: &mut Context<'_>) -> Answer<Empty> {
         let BlockSwitch { scene_id, block_id, enabled, .. } = request;
         let scene = self.scenes.get(&scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        let blocks = [&scene.when, &scene.then, &scene.otherwise].into_iter().filter_map(Field::get).flatten();
-        if !blocks.into_iter().any(|block| is_called(block, &block_id)) {
-            return Err(not_found("generic.object.not.found"));
+        if !scene.blocks().any(|block| is_called(block, &block_id)) {
+            return Err(not_found("ezlo.scenes.block.not.exist"));
         }
         let scene = self.scenes.get_mut(&scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        for blocks in [&mut scene.when, &mut scene.then, &mut scene.otherwise] {
-            for block in blocks.get_mut().into_iter().flatten().filter(|block| is_called(block, &block_id)) {
-                block.enabled = enabled.into();
-            }
+        for block in scene.blocks_mut().filter(|block| is_called(block, &block_id)) {
+            block.enabled = enabled.into();
         }
         // The vendor's page and firmware broadcast `added` for this change (d22, pi).
         context.broadcast("hub.scene.added", &Scene { sync_notification: false.into(), ..scene.clone() });
@@ -315,7 +312,7 @@ fn check_engine(scene: &Scene, context: &mut Context<'_>) -> Answer<()> {
     for block in scene.when.get().into_iter().flatten() {
         unsupported_conditions(&block.condition(), &mut unsupported);
     }
-    for block in [&scene.then, &scene.otherwise].into_iter().filter_map(Field::get).flatten() {
+    for block in scene.all_actions() {
         if let Action::Unknown(name) = block.action() {
             unsupported.push(format!("then {name}"));
         }

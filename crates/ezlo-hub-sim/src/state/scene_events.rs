@@ -1,6 +1,6 @@
 //! Events that start scenes, and the decoded conditions of scenes.
 
-use ezlo_protocol::hub::scene::{Block, Condition, Scene, SceneState};
+use ezlo_protocol::hub::scene::{Block, Condition, Operand, Scene, SceneState};
 use ezlo_protocol::hub::{DeviceId, ItemId, ModeId, SceneId};
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -55,11 +55,15 @@ impl Watched {
     }
 }
 
-/// Returns the number of conditions, those inside groups included.
+/// Cost of a search in a group, in simple conditions.
+const GROUP_COST: usize = 100;
+
+/// Returns the number of conditions, those inside groups included. A search in a group of devices counts as many.
 pub(crate) fn count(conditions: &[Condition]) -> usize {
     let inner = |condition: &Condition| match condition {
         Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => count(inner),
         Condition::Not(inner) => count(std::slice::from_ref(inner)),
+        Condition::DeviceOfGroupIs { .. } | Condition::Tests { left: Operand::Group { .. }, .. } => GROUP_COST,
         _ => 0,
     };
     conditions.iter().map(|condition| 1 + inner(condition)).sum()

@@ -34,6 +34,18 @@ impl SceneWork {
         self.actions <= MAX_ACTIONS && self.action_bytes <= MAX_ACTION_BYTES
     }
 
+    /// Counts further work in actions, for example one per device of a group. Returns false if the limit is exceeded.
+    pub(crate) fn take(&mut self, actions: usize) -> bool {
+        self.actions = self.actions.saturating_add(actions);
+        self.actions <= MAX_ACTIONS
+    }
+
+    /// Counts bytes that an action copies. Returns false if the limit is exceeded.
+    pub(crate) fn take_bytes(&mut self, bytes: usize) -> bool {
+        self.action_bytes = self.action_bytes.saturating_add(bytes);
+        self.action_bytes <= MAX_ACTION_BYTES
+    }
+
     /// Logs the first refused run only, because a hostile call causes hundreds.
     pub(crate) fn warn_once(&mut self, hub: &str, scene: &SceneId) {
         if !std::mem::replace(&mut self.warned, true) {

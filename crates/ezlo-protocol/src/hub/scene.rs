@@ -25,7 +25,8 @@ pub use expression::{
 };
 pub use read::MAX_DEPTH;
 pub use terms::{
-    BlockValue, Comparator, Compared, Operand, SceneState, StringOperation, SunEvent, SunRange, SunTiming, Test,
+    BlockValue, Comparator, Compared, Operand, ScenePart, SceneState, StringOperation, SunEvent, SunRange, SunTiming,
+    Test,
 };
 pub use time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeError, TimeOfDay};
 pub use validate::{MAX_NAME, Problem};

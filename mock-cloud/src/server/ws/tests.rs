@@ -11,6 +11,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::MockCloud;
+#[cfg(feature = "state")]
 use crate::server::shared::Fork as _;
 
 const CALLS: usize = 3000;
@@ -53,6 +54,7 @@ async fn next(socket: &mut Client) -> Value {
 }
 
 /// Sends far more calls than the queue of replies has capacity for. The calls wait at the client, which stays connected.
+#[cfg(feature = "state")]
 #[tokio::test]
 async fn calls_wait_at_the_client_while_the_disk_is_blocked() {
     let folder = tempfile::tempdir().unwrap();

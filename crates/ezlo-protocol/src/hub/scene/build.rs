@@ -325,7 +325,9 @@ mod tests {
         assert!(
             matches!(&inner[0], Condition::All(both) if matches!(&both[1], Condition::Not(not) if matches!(**not, Condition::ItemChanged { .. })))
         );
-        assert!(matches!(run_scene("s").action(), Action::RunScene(id) if id.as_str() == "s"));
+        assert!(
+            matches!(run_scene("s").action(), Action::RunScene { scene, part: crate::hub::scene::ScenePart::Then } if scene.as_str() == "s")
+        );
         assert!(
             matches!(weekly_at([1, 7], "07:30".parse().unwrap()).condition(), Condition::At(rule) if rule.weekdays == [1, 7])
         );

@@ -1,5 +1,8 @@
 //! Scenes and their blocks as wire documents.
 
+use std::collections::BTreeMap;
+
+use crate::hub::scene::terms::ScenePart;
 use crate::hub::{ModeId, RoomId, SceneId};
 use crate::wire::{Extra, Field};
 use serde_json::Value;
@@ -29,8 +32,44 @@ wire! {
         then: Field<Vec<Block>> = "then",
         /// Actions for the opposite case; newer firmware.
         otherwise: Field<Vec<Block>> = "else",
+        /// Groups of actions by id, which `runScene` runs with `block` `thenGroups`; newer firmware.
+        then_groups: Field<BTreeMap<String, Vec<Block>>> = "thenGroups",
+        /// Groups of actions by id, which `runScene` runs with `block` `elseGroups`; newer firmware.
+        else_groups: Field<BTreeMap<String, Vec<Block>>> = "elseGroups",
         /// `syncNotification` of broadcasts.
         sync_notification: Field<bool> = "syncNotification",
+    }
+}
+
+impl Scene {
+    /// Returns the actions of a part of the scene; `None` if the scene does not have the part.
+    pub fn actions(&self, part: &ScenePart) -> Option<&[Block]> {
+        let blocks = match part {
+            ScenePart::Then => self.then.get(),
+            ScenePart::Else => self.otherwise.get(),
+            ScenePart::ThenGroup(id) => self.then_groups.get()?.get(id),
+            ScenePart::ElseGroup(id) => self.else_groups.get()?.get(id),
+        };
+        blocks.map(Vec::as_slice)
+    }
+
+    /// Returns all actions, those of groups included.
+    pub fn all_actions(&self) -> impl Iterator<Item = &Block> {
+        let lists = [&self.then, &self.otherwise].into_iter().filter_map(Field::get);
+        let groups = [&self.then_groups, &self.else_groups].into_iter().filter_map(Field::get);
+        lists.chain(groups.flat_map(BTreeMap::values)).flatten()
+    }
+
+    /// Returns all conditions and actions. Conditions inside other conditions are not included.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.when.get().into_iter().flatten().chain(self.all_actions())
+    }
+
+    /// Returns all conditions and actions, like [`blocks`](Self::blocks), for changes.
+    pub fn blocks_mut(&mut self) -> impl Iterator<Item = &mut Block> {
+        let lists = [&mut self.when, &mut self.then, &mut self.otherwise].into_iter().filter_map(Field::get_mut);
+        let groups = [&mut self.then_groups, &mut self.else_groups].into_iter().filter_map(Field::get_mut);
+        lists.chain(groups.flat_map(BTreeMap::values_mut)).flatten()
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::hub::scene::document::Block;
-use crate::hub::scene::terms::{BlockValue, Compared, Operand, SceneState, SunRange, Test};
+use crate::hub::scene::terms::{BlockValue, Comparator, Compared, Operand, ScenePart, SceneState, SunRange, Test};
 use crate::hub::scene::time::{DateKind, DateLimit, DateRule, HmsInterval};
 use crate::hub::scene::view::{Action, Condition};
 use crate::hub::{ItemId, ModeId};
@@ -31,7 +31,43 @@ impl Block {
     /// Reads the left side of a comparison.
     fn operand(&self) -> Option<Operand> {
         let item = self.item().map(Operand::Item);
-        item.or_else(|| self.text("expression").map(|name| Operand::Expression(name.to_owned())))
+        let expression = || self.text("expression").map(|name| Operand::Expression(name.to_owned()));
+        item.or_else(expression).or_else(|| {
+            let (devices, items) = (self.text("deviceGroup")?.to_owned(), self.text("itemGroup")?.to_owned());
+            Some(Operand::Group { devices, items })
+        })
+    }
+
+    /// Reads `isItemState`. A comparison with something else than a value of an item has no armed state.
+    fn item_state(&self) -> Option<Condition> {
+        let armed = self.flag("armed");
+        Some(match (self.operand()?, self.compared("value")?) {
+            (Operand::Item(item), Compared::Value(value)) => Condition::ItemIs { item, value, armed },
+            (left, right) if armed.is_none() => Condition::Tests { left, test: Test::Value(Comparator::Equal, right) },
+            _ => return None,
+        })
+    }
+
+    fn device_state(&self) -> Option<Condition> {
+        let (reachable, armed) = (self.flag("reachable"), self.flag("armed"));
+        Some(match (self.text("device"), self.text("deviceGroup")) {
+            (Some(device), _) => Condition::DeviceIs { device: device.into(), reachable, armed },
+            (None, Some(group)) => Condition::DeviceOfGroupIs { group: group.to_owned(), reachable, armed },
+            _ => return None,
+        })
+    }
+
+    /// Reads the part of a scene that `runScene` names.
+    fn scene_part(&self) -> Option<ScenePart> {
+        let group = || self.text("group").map(str::to_owned);
+        Some(match self.text("block") {
+            None if self.argument_field("group").is_none() => ScenePart::Then,
+            Some("then") => ScenePart::Then,
+            Some("else") => ScenePart::Else,
+            Some("thenGroups") => ScenePart::ThenGroup(group()?),
+            Some("elseGroups") => ScenePart::ElseGroup(group()?),
+            _ => return None,
+        })
     }
 
     /// Reads the right side of a comparison. The type of its field says whether the value is a reference.
@@ -59,9 +95,7 @@ impl Block {
 
     fn known_condition(&self, depth: usize) -> Option<Condition> {
         Some(match self.method()? {
-            "isItemState" | "isItemValue" => {
-                Condition::ItemIs { item: self.item()?, value: self.typed("value")?, armed: self.flag("armed") }
-            }
+            "isItemState" | "isItemValue" => self.item_state()?,
             "isDictonaryValueState" => {
                 Condition::DictionaryHas { item: self.item()?, token: self.text("value")?.to_owned() }
             }
@@ -75,11 +109,7 @@ impl Block {
                 number: self.argument("button_number").and_then(Value::as_i64),
                 state: self.text("value").or_else(|| self.text("button_state"))?.to_owned(),
             },
-            "isDeviceState" => Condition::DeviceIs {
-                device: self.text("device")?.into(),
-                reachable: self.flag("reachable"),
-                armed: self.flag("armed"),
-            },
+            "isDeviceState" => self.device_state()?,
             "isInterval" => Condition::Every(self.text("interval")?.parse().ok()?),
             "isDate" => Condition::At(self.date_rule()?),
             "isOnce" => Condition::Once {
@@ -143,7 +173,10 @@ impl Block {
                 Condition::Tests { left: self.operand()?, test }
             }
             "inArray" => {
-                let (values, inside) = (self.argument("value")?.as_array()?.clone(), self.text("operation")? == "in");
+                let (values, inside) = (self.compared("value")?, self.text("operation")? == "in");
+                if matches!(&values, Compared::Value(list) if !list.value.is_array()) {
+                    return None;
+                }
                 Condition::Tests { left: self.operand()?, test: Test::In { values, inside } }
             }
             "compareValues" => {
@@ -245,6 +278,7 @@ impl Block {
             "toggleValue" => match self.operand()? {
                 Operand::Item(item) => Action::Toggle(item),
                 Operand::Expression(name) => Action::ToggleVariable(name),
+                Operand::Group { devices, items } => Action::GroupToggle { devices, items },
             },
             "setVariable" => Action::SetVariable {
                 name: self.text("name")?.to_owned(),
@@ -272,7 +306,7 @@ impl Block {
                 armed: self.flag("deviceFlag").or_else(|| self.flag("armed"))?,
             },
             "switchHouseMode" => Action::SwitchMode(self.text("houseMode")?.into()),
-            "runScene" => Action::RunScene(self.text("sceneId")?.into()),
+            "runScene" => Action::RunScene { scene: self.text("sceneId")?.into(), part: self.scene_part()? },
             "setSceneState" => {
                 Action::SetSceneEnabled { scene: self.text("sceneId")?.into(), enabled: self.flag("enabled")? }
             }

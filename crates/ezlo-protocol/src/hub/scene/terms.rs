@@ -209,6 +209,26 @@ pub enum Operand {
     Item(ItemId),
     /// An expression or a variable, by name.
     Expression(String),
+    /// The items of a group of items on the devices of a group. The comparison holds at each change that passes it.
+    Group {
+        /// Id of the group of devices.
+        devices: String,
+        /// Id of the group of items.
+        items: String,
+    },
+}
+
+/// The part of a scene that a run executes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScenePart {
+    /// The actions under `then`.
+    Then,
+    /// The actions under `else`.
+    Else,
+    /// The actions of a group under `thenGroups`, by its id.
+    ThenGroup(String),
+    /// The actions of a group under `elseGroups`, by its id.
+    ElseGroup(String),
 }
 
 /// The right side of a comparison.
@@ -241,8 +261,8 @@ pub enum Test {
     TextOperation(StringOperation, Compared),
     /// Is one of the values, or none of them (`inArray`).
     In {
-        /// Values.
-        values: Vec<Value>,
+        /// List of values, or a reference to one.
+        values: Compared,
         /// `false` for none of the values.
         inside: bool,
     },

@@ -85,6 +85,13 @@ pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
         }
         Some(_) => {}
     }
+    for (name, groups) in [("thenGroups", &scene.then_groups), ("elseGroups", &scene.else_groups)] {
+        for (id, blocks) in groups.get().into_iter().flatten() {
+            for (at, block) in blocks.iter().enumerate() {
+                check(block, Place::Then, &format!("{name}.{}[{at}]", clip(id)), 0, &mut found);
+            }
+        }
+    }
     let lists = [
         ("when", Place::When, scene.when.get(), true),
         ("then", Place::Then, scene.then.get(), true),
@@ -141,6 +148,11 @@ fn check(block: &Block, place: Place, at: &str, depth: usize, found: &mut Vec<Pr
     }
 }
 
+/// Returns whether groups are the left side of a comparison.
+fn has_groups(block: &Block) -> bool {
+    ["deviceGroup", "itemGroup"].iter().all(|name| block.argument(name).is_some_and(Value::is_string))
+}
+
 /// Shortens a name from outside for an error text.
 fn clip(name: &str) -> String {
     name.chars().take(64).collect()
@@ -151,7 +163,7 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
     let name = argument.name;
     let names = std::iter::once(name).chain(argument.also.iter().copied());
     let Some(field) = names.clone().find_map(|name| block.argument_field(name)) else {
-        if argument.required {
+        if argument.required && !(argument.kind == ArgumentKind::Operand && has_groups(block)) {
             found.push(wrong(format!("argument {name:?} has no field")));
         }
         return;
@@ -236,7 +248,10 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
             parsed(text.map(|id| !id.is_empty()), "the id of an item or the name of an expression")
         }
         ArgumentKind::AnyValue => check_value(field, value, "a value of its field's type"),
-        ArgumentKind::List => parsed(Some(value.is_array()), "a list"),
+        ArgumentKind::List => {
+            let is_reference = matches!(field.kind.as_deref(), Some("expression" | "item")) && value.is_string();
+            parsed(Some(value.is_array() || is_reference), "a list or a reference to one")
+        }
         ArgumentKind::Texts => {
             let is_texts = |members: &serde_json::Map<String, Value>| members.values().all(Value::is_string);
             parsed(value.as_object().map(is_texts), "an object of texts")

@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 
-use crate::hub::scene::terms::{BlockValue, Comparator, Operand, SceneState, SunEvent, SunRange, SunTiming, Test};
+use crate::hub::scene::terms::{
+    BlockValue, Comparator, Operand, ScenePart, SceneState, SunEvent, SunRange, SunTiming, Test,
+};
 use crate::hub::scene::time::{DateLimit, DateRule, HmsInterval, Interval, TimeOfDay};
 use crate::hub::{DeviceId, ItemId, ModeId, SceneId};
 
@@ -68,6 +70,15 @@ pub enum Condition {
     DeviceIs {
         /// Id of the device.
         device: DeviceId,
+        /// Required reachability; `None` for either.
+        reachable: Option<bool>,
+        /// Required armed state; `None` for either.
+        armed: Option<bool>,
+    },
+    /// A device of a group has changed to a state (`isDeviceState` with `deviceGroup`). It holds at each such change.
+    DeviceOfGroupIs {
+        /// Id of the group of devices.
+        group: String,
         /// Required reachability; `None` for either.
         reachable: Option<bool>,
         /// Required armed state; `None` for either.
@@ -199,8 +210,13 @@ pub enum Action {
     },
     /// Switches the house mode (`switchHouseMode`).
     SwitchMode(ModeId),
-    /// Runs a scene (`runScene`).
-    RunScene(SceneId),
+    /// Runs a scene or a part of it (`runScene`).
+    RunScene {
+        /// Id of the scene.
+        scene: SceneId,
+        /// Actions to run.
+        part: ScenePart,
+    },
     /// Enables or disables a scene (`setSceneState`).
     SetSceneEnabled {
         /// Id of the scene.

@@ -60,7 +60,7 @@ pub enum ArgumentKind {
     DateKind,
     /// State of a scene, such as `finished`.
     SceneState,
-    /// Id of an item, or name of an expression.
+    /// Id of an item, or name of an expression. Instead of it, a condition can have `deviceGroup` and `itemGroup`.
     Operand,
     /// Value of any type, or a reference to an item or an expression.
     AnyValue,
@@ -118,8 +118,8 @@ macro_rules! blocks {
 }
 
 blocks! {
-    When "isItemState" ["item": Item, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p23";
-    When "isItemValue" ["item": Item, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p51";
+    When "isItemState" ["item" | "expression": Operand, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p23, d22 (expression, groups)";
+    When "isItemValue" ["item" | "expression": Operand, "value": ItemValue, "armed": Flag optional] Vendor "guide20:p51, d22 (expression, groups)";
     When "isDictonaryValueState" ["item": Item, "value": Text] Vendor "guide20:p54";
     When "compareNumbers" ["item" | "expression": Operand, "comparator": Comparator, "value": AnyValue] Vendor "guide20:p25, d22 (expression)";
     When "compareNumberRange" ["item" | "expression": Operand, "startValue": Number, "endValue": Number, "comparator": OneOf(&["between", "not_between"]) optional] Vendor "d22";
@@ -135,7 +135,7 @@ blocks! {
     When "xor" ["blocks": Blocks] Inferred "pi (name)";
     When "isItemStateChanged" ["item": Item, "start": ItemValue optional, "finish": ItemValue optional] Inferred "pi (name)";
     When "isButtonState" ["item": Item, "value" | "button_state": Text, "button_number": Number optional] Vendor "d22 (item, value), pi; button_state and button_number inferred";
-    When "isDeviceState" ["device": Device, "reachable": Flag optional, "armed": Flag optional] Inferred "pi (name)";
+    When "isDeviceState" ["device" | "deviceGroup": Device, "reachable": Flag optional, "armed": Flag optional] Vendor "d22";
     When "isDate" ["type": DateKind optional, "time": TimesOfDay optional, "weekdays": Integers optional, "days": Integers optional, "weeks": Integers optional] Vendor "d22, d23, pi (lists); a single time inferred";
     When "isOnce" ["time": TimeOfDay, "day": Number, "month": Number, "year": Number] Vendor "d22";
     When "isDateRange" ["startTime": TimeOfDay optional, "endTime": TimeOfDay optional, "startDay": Number optional, "endDay": Number optional, "startMonth": Number optional, "endMonth": Number optional, "startYear": Number optional, "endYear": Number optional] Vendor "d22";
@@ -155,7 +155,7 @@ blocks! {
     Then "resetHub" ["type": OneOf(&["factory", "soft", "hard"])] ClientSource "pi";
     Then "setDeviceArmed" ["device": Device, "deviceFlag" | "armed": Flag] ClientSource "pi (deviceFlag); armed inferred";
     Then "switchHouseMode" ["houseMode": Mode] Inferred "pi (name)";
-    Then "runScene" ["sceneId": Scene] Inferred "pi (name)";
+    Then "runScene" ["sceneId": Scene, "block": OneOf(&["then", "else", "thenGroups", "elseGroups"]) optional, "group": Text optional] ClientSource "pi (else, thenGroups); then and elseGroups inferred";
     Then "setSceneState" ["sceneId": Scene, "enabled": Flag] Inferred "pi (name)";
     Then "sendHttpRequest" ["request": Text optional, "url": Text, "contentType": Text optional, "content": Text optional, "headers": Texts optional, "credential": Texts optional, "skipSecurity": Flag optional] ClientSource "pi";
     Then "rebootHub" [] Inferred "pi (name)";
