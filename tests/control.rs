@@ -248,7 +248,7 @@ async fn a_control_token_is_required_on_loopback_too() {
 #[tokio::test]
 async fn the_signing_key_is_random_without_a_seed() {
     let start = async |signing_key: SigningKey| {
-        let config = Config { signing_key, ..Config::default() };
+        let config = Config { signing_key: Some(signing_key), ..Config::default() };
         started(MockCloud::builder().config(config).clock(Clock::frozen(START))).await
     };
     // The status of a request to one cloud with the Identity of another.

@@ -12,6 +12,9 @@ use serde::Deserialize;
 
 use crate::core::host_name::check_host_name;
 
+/// Seed of a new cloud without an explicit one.
+const DEFAULT_SEED: u64 = 1;
+
 /// The configuration of a simulated cloud.
 ///
 /// The configuration file is TOML with the same keys. Unknown keys are errors, and every key is optional.
@@ -25,11 +28,11 @@ pub struct Config {
     /// Token that calls of the control API must present (default: none on loopback, otherwise 32 random digits). A call presents it as
     /// `Authorization: Bearer TOKEN`. It has at least 16 characters.
     pub control_token: Option<ControlToken>,
-    /// Random seed (default: 1).
-    pub seed: u64,
+    /// Random seed (default: 1, or the seed of a persisted state). A persisted state with another seed is refused.
+    pub seed: Option<u64>,
     /// Source of the key that signs all tokens (default: `seed`; `system` for a program that was started without a seed). With the key
     /// from the seed, the tokens of one process are valid in every other process with the same seed.
-    pub signing_key: SigningKey,
+    pub signing_key: Option<SigningKey>,
     /// Behaviour profile (default: `calm`).
     pub profile: Profile,
     /// Ports (default: 0 for each, which is any free port).
@@ -103,8 +106,8 @@ impl Default for Config {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             control_bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             control_token: None,
-            seed: 1,
-            signing_key: SigningKey::Seed,
+            seed: None,
+            signing_key: None,
             profile: Profile::Calm,
             ports: Ports::default(),
             world: "demo".into(),
@@ -276,8 +279,7 @@ impl Assumptions {
 }
 
 impl Config {
-    /// Reads a configuration file in TOML. Absent keys have their defaults, except that `signing_key` is [`SigningKey::System`] without
-    /// a seed.
+    /// Reads a configuration file in TOML. Absent keys have their defaults.
     ///
     /// # Errors
     ///
@@ -286,15 +288,7 @@ impl Config {
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let read = |text: &str| -> Result<Self, toml::de::Error> {
-            let mut config: Self = toml::from_str(text)?;
-            let table: toml::Table = toml::from_str(text)?;
-            if !table.contains_key("seed") && !table.contains_key("signing_key") {
-                config.signing_key = SigningKey::System;
-            }
-            Ok(config)
-        };
-        read(&text).map_err(|error| {
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
             // The full text of the error quotes the source, which may contain backticks. Only the message is examined.
             let text = match renamed::explain(renamed::CONFIG_KEYS, error.message().to_owned()).split_once('\n') {
                 Some((_, hint)) => format!("{error}{hint}"),
@@ -302,6 +296,11 @@ impl Config {
             };
             ConfigError::Syntax { path: path.to_owned(), text }
         })
+    }
+
+    /// Returns the seed, or its default.
+    pub(crate) fn effective_seed(&self) -> u64 {
+        self.seed.unwrap_or(DEFAULT_SEED)
     }
 
     /// Returns the assumptions with the changes of the profile.

@@ -5,6 +5,7 @@ pub(crate) mod control_token;
 pub(crate) mod fd_limit;
 pub(crate) mod host_name;
 pub(crate) mod os_random;
+pub(crate) mod own_address;
 pub(crate) mod own_ports;
 pub(crate) mod ready_line;
 pub(crate) mod renamed;

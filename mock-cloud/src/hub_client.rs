@@ -147,7 +147,7 @@ impl Controller {
         let world = World::new(WorldConfig {
             clock: Clock::real(),
             signing_key: crate::config::SigningKey::Seed,
-            seed: config.config.seed,
+            seed: config.config.effective_seed(),
             assumptions: config.config.effective_assumptions(),
             profile: config.config.profile,
             file: file.into(),

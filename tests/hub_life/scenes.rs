@@ -168,7 +168,7 @@ async fn scene_http_requests_never_reach_the_ports_of_the_simulator() {
     for url in own {
         let port = ezlo_testkit::address(url).port();
         for host in ["127.0.0.1", "localhost", "[::1]"] {
-            scene = scene.then(ezlo_protocol::hub::scene::http_get(&format!("http://{host}:{port}/faults")));
+            scene = scene.then(post(&format!("http://{host}:{port}/faults"), r#"{"fault":"reset_on_accept"}"#));
         }
     }
     // The last request shows that the earlier ones were tried.
@@ -179,8 +179,22 @@ async fn scene_http_requests_never_reach_the_ports_of_the_simulator() {
     house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
     assert!(within(one_request(listener)).await.starts_with("GET /last"));
     house.cloud.advance(SECOND).await;
-    let requests = |cloud: &MockCloud| cloud.journal(&Filter::kind(EntryKind::Request).name("/faults")).len();
-    assert_eq!((requests(&house.cloud), requests(&other)), (0, 0));
+    for cloud in [&house.cloud, &other] {
+        let count = |kind| cloud.journal(&Filter::kind(kind).name("/faults")).len();
+        assert_eq!((count(EntryKind::Request), count(EntryKind::Control)), (0, 0));
+        assert_eq!(cloud.faults().len(), 0, "no request has changed the simulator");
+    }
+}
+
+/// Returns an action that sends a request with a body.
+fn post(url: &str, body: &str) -> ezlo_protocol::hub::scene::Block {
+    let fields = [("request", "POST"), ("url", url), ("content", body), ("contentType", "application/json")];
+    let args: serde_json::Map<String, Value> =
+        fields.iter().map(|(name, _)| ((*name).to_owned(), json!(name))).collect();
+    let fields = fields.map(|(name, value)| json!({"name": name, "type": "string", "value": value}));
+    let block = json!({"blockType": "then", "fields": fields,
+        "blockOptions": {"method": {"name": "sendHttpRequest", "args": args}}});
+    serde_json::from_value(block).unwrap()
 }
 
 #[tokio::test]
@@ -272,4 +286,27 @@ async fn condition_groups_follow_their_operator() {
     assert_eq!(runs("Hall motion", "motion", json!(true)).await, ["All", "One"], "One runs its else");
     assert_eq!(runs("Front door", "dw_state", json!("dw_is_closed")).await, ["All", "One", "No"], "All runs its else");
     assert_eq!(runs("Hall motion", "motion", json!(false)).await, ["Any", "One"], "both run their else");
+}
+
+/// Headers of the action replace those that follow from the URL, the credential and the content type.
+#[tokio::test]
+async fn headers_of_a_scene_are_sent_once() {
+    let mut house = House::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://user:one@{}/hook", listener.local_addr().unwrap());
+    let mut action = wire::to_value(&post(&url, "{}"));
+    for (name, kind, value) in [
+        ("headers", "dictionary", json!({"authorization": "Bearer three", "content-type": "text/x-own"})),
+        ("credential", "credential", json!({"user": "user", "password": "two"})),
+    ] {
+        action["blockOptions"]["method"]["args"][name] = json!(name);
+        action["fields"].as_array_mut().unwrap().push(json!({"name": name, "type": kind, "value": value}));
+    }
+    house.create(SceneBuilder::new("Headers").then(serde_json::from_value(action).unwrap())).await;
+    let id = house.id("scene Headers").to_owned();
+    house.transcript("hub.scenes.run", json!({"sceneId": id}), SECOND).await;
+    let request = within(one_request(listener)).await.to_ascii_lowercase();
+    let count = |name: &str| request.matches(&format!("\r\n{name}: ")).count();
+    assert_eq!((count("authorization"), count("content-type"), count("host")), (1, 1, 1), "{request}");
+    assert!(request.contains("bearer three") && request.contains("text/x-own"), "{request}");
 }

@@ -4,7 +4,7 @@ use ezlo_testkit::{Control, http as ask};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::Folder;
+use crate::support::{Folder, mock_cloud};
 
 fn control(program: &Program) -> Control {
     Control::at(program.ready["control"].as_str().unwrap())
@@ -71,6 +71,8 @@ async fn hubs_without_changes_are_the_same_after_a_restart() {
     assert_eq!(after.ready["seed"], 7);
     let restarted = items(&after).await;
     after.stop("-TERM");
+    let (code, _, refused) = mock_cloud(&["serve", "--state-dir", folder.text(), "--seed", "8"]);
+    assert!(code == Some(1) && refused.contains("was created with the seed 7, not 8"), "{code:?} {refused}");
     let fresh = Program::start(&["--seed", "7"]);
     assert_eq!(items(&fresh).await, restarted);
     fresh.stop("-TERM");

@@ -433,7 +433,7 @@ fn parts_of_a_scene_run_by_themselves() {
         fields.extend(group.map(|id| ("group", "string", json!(id))));
         let caller = create(hub, &[], &[block("then", "runScene", &fields)]);
         hub.call("hub.scenes.run", &json!({"sceneId": caller})).unwrap();
-        let end = hub.take_broadcasts().into_iter().filter(|sent| sent.content["scene_id"] == caller.as_str()).next_back();
+        let end = hub.take_broadcasts().into_iter().rfind(|sent| sent.content["scene_id"] == caller.as_str());
         let last = hub.call("hub.scenes.expressions.list", &json!({})).unwrap();
         let last = last["expressions"].as_array().unwrap().iter().find(|one| one["name"] == "last").unwrap().clone();
         (last["value"].clone(), end.unwrap().content["status"].clone())

@@ -52,9 +52,9 @@ impl Builder {
         self
     }
 
-    /// Sets the random seed (default: 1). A persisted state continues with the seed of its first start.
+    /// Sets the random seed (default: 1, or the seed of a persisted state). A persisted state with another seed is refused.
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.config.seed = seed;
+        self.config.seed = Some(seed);
         self
     }
 
@@ -126,7 +126,7 @@ impl Builder {
             Some(folder) => Self::open_state(&folder, config, file, clock)?,
             None => {
                 let clock = clock.unwrap_or_else(Clock::real);
-                let authority = Authority::new(&clock, TlsNames::new(config.bind, &config.tls_names))?;
+                let authority = Authority::new(&clock, TlsNames::with_own_address(config.bind, &config.tls_names))?;
                 let begun_ms = clock.now_ms();
                 let origin = context(config, file, authority, begun_ms)?;
                 (World::new(origin.world_config(clock)), origin)

@@ -36,7 +36,8 @@ pub(crate) async fn join(
         nats.begins_with(rows).await.map_err(|error| failed(&error))?;
         config = origin.config.clone();
     } else {
-        config.seed = 0;
+        // The seed of the cluster is read below.
+        config.seed = None;
     }
     let (rows, news) = nats.rows().await.map_err(|error| failed(&error))?;
     let mut state = PersistedState::from_rows(rows).map_err(|error| failed(&error))?;
@@ -45,15 +46,15 @@ pub(crate) async fn join(
             &"--simulate-behaviours differs from the first process of the cluster; give the same flag to all processes",
         ));
     }
-    config.seed = state.about.seed;
+    config.seed = Some(state.about.seed);
     let file = crate::worlds::load(&config.world)?;
-    // All processes sign with the same authority, so no process may replace it.
+    // All processes sign with the same authority, so no process may replace it, and it cannot permit the address of each machine.
     let names = TlsNames::new(config.bind, &config.tls_names);
     let authority = Authority::restore_as_is(&state.authority, &clock, names)?;
     let origin = context(config, file, authority, state.about.begun_ms)?;
     state.snapshot.add_copies(&origin.file, origin.begun_ms);
     // The processes share the seed, so each draws from a seed of its own: ids and tokens never collide.
-    let own = origin.config.seed ^ nats.node().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let own = state.about.seed ^ nats.node().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     state.snapshot.random = Random::new(own);
     state.snapshot.accounts.number_from(nats.node());
     let keeper = StateWriter::new();

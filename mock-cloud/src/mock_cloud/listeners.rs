@@ -1,12 +1,13 @@
 //! Starts the listeners of a world and builds its ready line.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ezlo_protocol::serial::Serial;
 
 use crate::config::{Config, Ports};
+use crate::core::own_address::reachable;
 use crate::core::ready_line::{Ready, ReadyHub, ReadyUser, ReadyWifi};
 use crate::mock_cloud::error::StartError;
 use crate::server;
@@ -55,24 +56,6 @@ impl Announce for crate::server::mdns::Announcer {
     }
 }
 
-/// Returns an address that clients can use. A listener on all addresses is shown with the address of this machine in its network.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if !address.ip().is_unspecified() {
-        return address;
-    }
-    let (any, example) = match address.ip() {
-        IpAddr::V4(_) => ("0.0.0.0:0", "192.0.2.1:9"),
-        IpAddr::V6(_) => ("[::]:0", "[2001:db8::1]:9"),
-    };
-    // Connecting a UDP socket sends nothing; it selects the address by the routes of this machine.
-    let own = std::net::UdpSocket::bind(any).and_then(|socket| {
-        socket.connect(example)?;
-        socket.local_addr()
-    });
-    let loopback: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-    SocketAddr::new(own.map_or(loopback, |own| own.ip()), address.port())
-}
-
 /// The listeners of one world.
 pub(crate) struct Listeners<'a> {
     pub(crate) shared: &'a Arc<Shared>,
@@ -108,7 +91,7 @@ impl Listeners<'_> {
         Ok(Ready {
             ready: true,
             version: env!("CARGO_PKG_VERSION"),
-            seed: config.seed,
+            seed: config.effective_seed(),
             profile: config.profile.as_str(),
             https: format!("https://{https}"),
             http: format!("http://{http}"),

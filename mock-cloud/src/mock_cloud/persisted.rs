@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, SigningKey};
+use crate::config::Config;
 use crate::core::clock::Clock;
 use crate::persistence::error::StateError;
 use crate::persistence::redb_store::StateFile;
@@ -36,11 +36,11 @@ pub(crate) fn open(
 ) -> Result<(Arc<World>, Arc<CloudContext>), StartError> {
     let kept = OpenedState::open(folder, &file, &config)?;
     let clock = kept.clock(clock);
-    let names = TlsNames::new(config.bind, &config.tls_names);
+    let names = TlsNames::with_own_address(config.bind, &config.tls_names);
     let (authority, begun_ms) = match kept.state() {
         Some(before) => {
             // Hubs without a row are derived from the seed of the first start.
-            config.seed = before.about.seed;
+            config.seed = Some(before.about.seed);
             (Authority::restore(&before.authority, &clock, names)?, before.about.begun_ms)
         }
         None => (Authority::new(&clock, names)?, clock.now_ms()),
@@ -65,9 +65,8 @@ impl OpenedState {
         if state.about.digest != world.digest {
             return Err(StateError::OtherWorld { path, world: state.about.world });
         }
-        // Without an explicit seed, the key is not that of the seed.
-        if config.signing_key == SigningKey::Seed && state.about.seed != config.seed {
-            return Err(StateError::OtherSeed { path, persisted: state.about.seed, requested: config.seed });
+        if let Some(requested) = config.seed.filter(|seed| *seed != state.about.seed) {
+            return Err(StateError::OtherSeed { path, persisted: state.about.seed, requested });
         }
         if state.about.living != config.assumptions.simulate_behaviours {
             return Err(StateError::Living { path, living: state.about.living });

@@ -31,8 +31,14 @@ pub(crate) struct CloudContext {
 impl CloudContext {
     /// Returns the header of a persisted state.
     pub(crate) fn about(&self) -> StateHeader {
-        let Config { world, seed, assumptions, .. } = &self.config;
-        StateHeader::new(world, &self.file.digest, *seed, self.begun_ms, assumptions.simulate_behaviours)
+        let Config { world, assumptions, .. } = &self.config;
+        StateHeader::new(
+            world,
+            &self.file.digest,
+            self.config.effective_seed(),
+            self.begun_ms,
+            assumptions.simulate_behaviours,
+        )
     }
 
     /// Creates the source of a world's rows for its state writer.
@@ -44,8 +50,8 @@ impl CloudContext {
     pub(crate) fn world_config(&self, clock: Clock) -> WorldConfig {
         WorldConfig {
             clock,
-            seed: self.config.seed,
-            signing_key: self.config.signing_key,
+            seed: self.config.effective_seed(),
+            signing_key: self.config.signing_key.unwrap_or_default(),
             assumptions: self.config.effective_assumptions(),
             profile: self.config.profile,
             file: Arc::clone(&self.file),

@@ -119,6 +119,11 @@ impl RequestContext<'_> {
         if is_upgrade(&request) {
             return refusal(StatusCode::BAD_REQUEST, "the control API has no WebSockets; use GET /journal?follow=1");
         }
+        // A request without the token causes no further work.
+        let token = self.shared.origin.control_token.as_ref();
+        if token.is_some_and(|token| !control::has_token(request.headers(), request.uri().path(), token)) {
+            return control::no_token();
+        }
         let request = match read(request, host, BODY_TIME).await {
             Ok(request) => request,
             Err(reply) => return refusal(reply.status, &format!("the request cannot be read: {}", reply.status)),
@@ -131,10 +136,6 @@ impl RequestContext<'_> {
                     "the other processes of the cluster cannot be reached; retry later",
                 );
             }
-        }
-        let token = self.shared.origin.control_token.as_ref();
-        if token.is_some_and(|token| !control::has_token(&request, token)) {
-            return control::no_token();
         }
         control::answer(self.shared, &request).await
     }

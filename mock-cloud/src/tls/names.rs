@@ -1,8 +1,9 @@
 //! Host names and addresses of server certificates.
 
 use crate::core::host_name::check_host_name;
+use crate::core::own_address::reachable;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints, SanType};
 
@@ -25,6 +26,13 @@ pub(crate) struct TlsNames {
 }
 
 impl TlsNames {
+    /// Returns the names of [`new`](Self::new) and, for a listener on all addresses, the address of this machine in its network.
+    pub(crate) fn with_own_address(bind: IpAddr, further: &[String]) -> Self {
+        let mut names = Self::new(bind, further);
+        names.addresses.insert(reachable(SocketAddr::new(bind, 0)).ip());
+        names
+    }
+
     /// Returns the vendor's names, loopback, the bound address, and the names and addresses of `--tls-name`.
     pub(crate) fn new(bind: IpAddr, further: &[String]) -> Self {
         let mut dns: Vec<String> = VENDOR_NAMES.iter().map(|name| (*name).to_owned()).collect();
@@ -98,6 +106,15 @@ fn is_below(name: &str, domain: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_has_the_address_of_the_machine() {
+        let any = TlsNames::with_own_address(Ipv4Addr::UNSPECIFIED.into(), &[]);
+        let own = reachable(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)).ip();
+        assert!(!own.is_unspecified() && any.addresses.contains(&own), "{own}");
+        let one = TlsNames::with_own_address(Ipv4Addr::LOCALHOST.into(), &[]);
+        assert_eq!(one.addresses, TlsNames::new(Ipv4Addr::LOCALHOST.into(), &[]).addresses);
+    }
 
     #[test]
     fn constraints_cover_every_name() {

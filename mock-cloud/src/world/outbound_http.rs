@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Uri;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -78,29 +78,10 @@ async fn send(call: &HttpCall, allow_external: bool) -> Result<u16, Refusal> {
     let stream = TcpStream::connect((plain, port)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let headers = headers(call, &uri)?;
     let mut request = http::Request::builder().method(call.method.as_str()).uri(path);
-    if let Some(authority) = uri.authority() {
-        // User information does not belong into `Host` (RFC 9110, 7.2). Common clients send it as Basic credentials.
-        let (user, host) =
-            authority.as_str().rsplit_once('@').map_or((None, authority.as_str()), |(user, host)| (Some(user), host));
-        request = request.header(HOST, host);
-        if let Some(user) = user {
-            let user: Vec<u8> = percent_encoding::percent_decode_str(user).collect();
-            request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(user)));
-        }
-    }
-    if let Some((user, password)) = &call.credential {
-        let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
-        request = request.header(AUTHORIZATION, format!("Basic {pair}"));
-    }
-    // These follow from the URL and the body.
-    const OWN: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
-    let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
-    for (name, value) in call.headers.iter().filter(|(name, _)| !is_own(name)) {
-        request = request.header(name.as_str(), value.as_str());
-    }
-    if let Some(kind) = &call.content_type {
-        request = request.header(CONTENT_TYPE, kind);
+    if let Some(all) = request.headers_mut() {
+        *all = headers;
     }
     let request = request.body(Full::new(Bytes::from(call.content.clone().unwrap_or_default())))?;
     let answer = async {
@@ -114,4 +95,34 @@ async fn send(call: &HttpCall, allow_external: bool) -> Result<u16, Refusal> {
         status = answer => status,
         ended = connection => Err(ended.err().map_or(Refusal::Address, Refusal::Http)),
     }
+}
+
+/// Returns the headers of a request. A later source replaces an earlier one: the URL, the credential, and the headers of the call.
+fn headers(call: &HttpCall, uri: &Uri) -> Result<HeaderMap, http::Error> {
+    let basic = |pair: &[u8]| HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)));
+    let mut headers = HeaderMap::new();
+    if let Some(authority) = uri.authority() {
+        // User information does not belong into `Host` (RFC 9110, 7.2). Common clients send it as Basic credentials.
+        let (user, host) =
+            authority.as_str().rsplit_once('@').map_or((None, authority.as_str()), |(user, host)| (Some(user), host));
+        headers.insert(HOST, host.try_into()?);
+        if let Some(user) = user {
+            let user: Vec<u8> = percent_encoding::percent_decode_str(user).collect();
+            headers.insert(AUTHORIZATION, basic(&user)?);
+        }
+    }
+    if let Some((user, password)) = &call.credential {
+        headers.insert(AUTHORIZATION, basic(format!("{user}:{}", password.expose()).as_bytes())?);
+    }
+    if let Some(kind) = &call.content_type {
+        headers.insert(CONTENT_TYPE, kind.try_into()?);
+    }
+    // These follow from the URL and the body.
+    const OWN: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
+    for (name, value) in &call.headers {
+        if !OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            headers.insert(HeaderName::try_from(name.as_str())?, value.try_into()?);
+        }
+    }
+    Ok(headers)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::state::newer::check_size;
+use crate::state::newer::{NameFilter, check_size};
 use crate::state::scene_events::Event;
 
 /// Maximum number of expressions.
@@ -76,16 +76,14 @@ impl Hub {
     pub(crate) fn expressions_list(&self, query: ExpressionQuery, _: &Context<'_>) -> Answer<ExpressionList> {
         let with_code = query.show_code.get().or_else(|| query.with_code.get()) == Some(&true);
         let with_value = query.show_value.get() != Some(&false);
+        let (names, types) = (NameFilter::new(&query.names), NameFilter::new(&query.filter_types));
         let wanted = |expression: &&Expression| {
             let is_variable = expression.variable.get() == Some(&true);
             let kind = expression.value_type.as_deref();
             query.variable.get().is_none_or(|wanted| *wanted == is_variable)
-                && query
-                    .names
-                    .get()
-                    .is_none_or(|names| names.iter().any(|name| Some(&**name) == expression.name.as_deref()))
+                && names.includes(expression.name.as_deref().unwrap_or_default())
                 && query.filter_type.get().is_none_or(|wanted| Some(&**wanted) == kind)
-                && query.filter_types.get().is_none_or(|all| all.iter().any(|wanted| Some(&**wanted) == kind))
+                && types.includes(kind.unwrap_or_default())
         };
         let shown = |expression: &Expression| {
             let mut shown = expression.clone();

@@ -19,7 +19,7 @@ use crate::answer::{Answer, done, missing};
 use crate::context::Context;
 use crate::encoding::hex;
 use crate::hub::Hub;
-use crate::state::newer::check_size;
+use crate::state::newer::{NameFilter, check_size};
 use crate::state::scene_work::encoded_len;
 
 /// Maximum length of the name of a group, in characters (d22).
@@ -90,9 +90,8 @@ impl Hub {
         let all: Vec<&DeviceGroup> = self.newer.device_groups.values().collect();
         let version = version_of(&all);
         let is_current = query.version.get() == Some(&version);
-        let ids = query.ids.get();
-        let wanted = |id: &str| ids.is_none_or(|ids| ids.iter().any(|wanted| wanted == id));
-        let groups = self.newer.device_groups.iter().filter(|(id, _)| wanted(id)).map(|(_, group)| group.clone());
+        let ids = NameFilter::new(&query.ids);
+        let groups = self.newer.device_groups.iter().filter(|(id, _)| ids.includes(id)).map(|(_, group)| group.clone());
         let groups = (!is_current).then(|| groups.collect::<Vec<_>>());
         Ok(DeviceGroupList { groups: groups.into(), version: version.into(), ..DeviceGroupList::default() })
     }
@@ -153,10 +152,8 @@ impl Hub {
     }
 
     pub(crate) fn device_group_find(&self, request: DeviceGroupSearch, _: &Context<'_>) -> Answer<DeviceGroupsFound> {
-        let named = |id: &str| {
-            request.ids.get().is_none_or(|ids| ids.iter().any(|wanted| wanted == id))
-                && request.id.get().is_none_or(|wanted| wanted == id)
-        };
+        let ids = NameFilter::new(&request.ids);
+        let named = |id: &str| ids.includes(id) && request.id.get().is_none_or(|wanted| wanted == id);
         let has = |group: &DeviceGroup| {
             let rules = group.categories.get().and_then(Value::as_array);
             let mut rules = rules.into_iter().flatten();
@@ -219,9 +216,8 @@ impl Hub {
         let all: Vec<&ItemGroup> = self.newer.item_groups.values().collect();
         let version = version_of(&all);
         let is_current = query.version.get() == Some(&version);
-        let ids = query.ids.get();
-        let wanted = |id: &str| ids.is_none_or(|ids| ids.iter().any(|wanted| wanted == id));
-        let groups = self.newer.item_groups.iter().filter(|(id, _)| wanted(id)).map(|(_, group)| group.clone());
+        let ids = NameFilter::new(&query.ids);
+        let groups = self.newer.item_groups.iter().filter(|(id, _)| ids.includes(id)).map(|(_, group)| group.clone());
         let groups: Field<Vec<ItemGroup>> = (!is_current).then(|| groups.collect::<Vec<_>>()).into();
         let list = ItemGroupList { version: version.into(), ..ItemGroupList::default() };
         // EzloPi spells the member without `s` (pi).

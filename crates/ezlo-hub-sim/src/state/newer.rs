@@ -1,11 +1,12 @@
 //! State of the parts that hubs since 2021 have: groups, expressions, scripts, swinger shutdown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::group::{DeviceGroup, ItemGroup};
 use ezlo_protocol::hub::scene::{Expression, Script};
 use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::Field;
 use indexmap::IndexMap;
 
 use super::scene_work::encoded_len;
@@ -34,6 +35,19 @@ pub(crate) fn check_size(entry: &impl serde::Serialize) -> Result<(), RpcError> 
     }
     let reason = format!("the entry exceeds {MAX_ENTRY} bytes");
     Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
+}
+
+/// Names that a list is limited to; without them, the list has all entries. The search does not depend on their number.
+pub(crate) struct NameFilter<'a>(Option<HashSet<&'a str>>);
+
+impl<'a> NameFilter<'a> {
+    pub(crate) fn new(names: &'a Field<Vec<String>>) -> Self {
+        Self(names.get().map(|names| names.iter().map(String::as_str).collect()))
+    }
+
+    pub(crate) fn includes(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|names| names.contains(name))
+    }
 }
 
 /// The trips of a device and their limits.

@@ -366,7 +366,7 @@ wire! {
     SwingerLimits {
         /// Number of trips after which the device is shut down.
         hits_limit: Field<Loose<i64>> = "hitsLimit",
-        /// Seconds without a trip after which the count begins anew.
+        /// Seconds without a trip after which the count restarts at 0.
         inactivity_window: Field<Loose<i64>> = "inactivityWindow",
     }
 }

@@ -100,7 +100,7 @@ async fn serve(hub: &Hub, controller: &Controller) -> Result<(), String> {
 fn config(hub: &Hub) -> Result<ControllerConfig, String> {
     let mut config = Config::default();
     config.world = hub.world.clone().unwrap_or(config.world);
-    config.seed = hub.seed.unwrap_or(config.seed);
+    config.seed = hub.seed;
     config.assumptions.simulate_behaviours |= hub.simulate_behaviours;
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))

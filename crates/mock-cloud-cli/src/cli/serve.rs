@@ -170,7 +170,7 @@ fn profile(name: &str) -> Result<Profile, String> {
 fn config(serve: &Serve) -> Result<Config, String> {
     let mut config = match &serve.config {
         Some(path) => Config::from_file(path).map_err(|error| crate::cli::with_causes(&error))?,
-        None => Config { signing_key: SigningKey::System, ..Config::default() },
+        None => Config::default(),
     };
     let ports = [
         (serve.https_port, &mut config.ports.https),
@@ -187,8 +187,10 @@ fn config(serve: &Serve) -> Result<Config, String> {
     config.bind = serve.bind.unwrap_or(config.bind);
     config.control_bind = serve.control_bind.unwrap_or(config.control_bind);
     config.control_token = serve.control_token.clone().or(config.control_token);
-    if let Some(seed) = serve.seed {
-        (config.seed, config.signing_key) = (seed, SigningKey::Seed);
+    config.seed = serve.seed.or(config.seed);
+    if config.seed.is_none() {
+        // The default seed is public, so a key that is derived from it would be public, too.
+        config.signing_key.get_or_insert(SigningKey::System);
     }
     config.profile = serve.profile.unwrap_or(config.profile);
     config.mdns |= serve.mdns;
