@@ -11,9 +11,11 @@ pub(crate) mod modes;
 pub(crate) mod newer;
 pub(crate) mod scene_events;
 pub(crate) mod scene_runs;
+pub(crate) mod scene_sources;
 pub(crate) mod scene_work;
 pub(crate) mod settings;
 pub(crate) mod setup_fault;
+pub(crate) mod watched_scene;
 pub(crate) mod wifi;
 pub(crate) mod zwave;
 

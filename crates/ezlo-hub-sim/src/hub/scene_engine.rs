@@ -2,7 +2,7 @@
 //!
 //! Every condition is evaluated against the state before and after the event. Comparisons therefore fire once each time they
 //! begin to hold (guide20:p25-27), in every nesting of `and`, `or` and `not`, without stored results. Events are evaluated one
-//! by one: for each, those still in the queue have not happened yet.
+//! by one: for each, those still in the queue have not happened yet. Scenes that do not read what has changed are skipped.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +16,8 @@ use serde_json::Value;
 use crate::context::{Context, Timer};
 use crate::hub::Hub;
 use crate::hub::scene_time::{is_window, times};
-use crate::state::scene_events::{Event, Watched};
+use crate::state::scene_events::Event;
+use crate::state::watched_scene::Watched;
 
 /// Maximum number of runs that the events of one call or timer start, so that scenes that trigger each other end.
 const MAX_CHAIN: usize = 128;
@@ -170,17 +171,11 @@ impl Moment<'_> {
                             && number.is_none_or(|number| press["button_number"].as_i64() == Some(number))
                     })
             }
-            Condition::DeviceIs { device, reachable, armed } => {
-                reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
-                    && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
+            Condition::DeviceIs { device, reachable, armed } => self.device_is(device, *reachable, *armed),
+            Condition::DeviceOfGroupIs { group, reachable, armed } => {
+                matches!(self.event, Event::Device { device, .. }
+                    if self.after && self.is_in_group(group, device) && self.device_is(device, *reachable, *armed))
             }
-            Condition::DeviceOfGroupIs { group, reachable, armed } => match self.event {
-                Event::Device { device, .. } if self.after && self.is_in_group(group, device) => {
-                    reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
-                        && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
-                }
-                _ => false,
-            },
             Condition::Every(_)
             | Condition::At(_)
             | Condition::Once { .. }
@@ -197,14 +192,10 @@ impl Moment<'_> {
                     && matches!(self.event, Event::Scene { scene: changed, state: now }
                         if changed == scene && is_in_state(state, now))
             }
-            Condition::CloudIs(connected) => {
-                let now = self.hub.wifi.at_relay();
-                let was = match self.event {
-                    Event::Cloud { connected } if !self.after => !connected,
-                    _ => now,
-                };
-                was == *connected
-            }
+            Condition::CloudIs(connected) => match self.event {
+                Event::Cloud { connected: now } if !self.after => now != connected,
+                _ => self.hub.wifi.at_relay() == *connected,
+            },
             Condition::FirmwareIs(state) => {
                 self.after && matches!(self.event, Event::Firmware { state: now } if now == state)
             }
@@ -224,6 +215,11 @@ impl Moment<'_> {
             Operand::Expression(name) => self.expression(name),
             Operand::Group { .. } => self.value(self.changed_item_of(operand)?),
         }
+    }
+
+    fn device_is(&self, device: &DeviceId, reachable: Option<bool>, armed: Option<bool>) -> bool {
+        reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
+            && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
     }
 
     fn is_in_group(&self, group: &str, device: &DeviceId) -> bool {
@@ -308,6 +304,15 @@ fn same(wanted: &Value, value: &Value) -> bool {
     }
 }
 
+/// Returns the part of a scene that starts, from the results of its conditions before and after an event.
+fn part_after(scene: &Scene, before: &[bool], after: &[bool]) -> Option<ScenePart> {
+    if before.iter().zip(after).any(|(before, after)| !before && *after) {
+        return Some(ScenePart::Then);
+    }
+    let ended = before.contains(&true) && !after.contains(&true);
+    (ended && scene.otherwise.get().is_some_and(|blocks| !blocks.is_empty())).then_some(ScenePart::Else)
+}
+
 impl Hub {
     /// Evaluates the queued events and starts scenes, which may queue further events.
     ///
@@ -315,9 +320,8 @@ impl Hub {
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         self.note_cloud_state();
         let mut evaluations = 0;
-        let size: usize = self.conditions.values().map(|watched| 2 * watched.size).sum();
         while let Some(event) = self.events.pop_front() {
-            evaluations += size + self.events.len() + 1;
+            evaluations += self.cost_of(&event) + self.events.len() + 1;
             // The next tick is set first, so that a time condition continues even if its runs fail.
             if let Event::Tick { scene, tick, .. } = &event
                 && let Some(watched) = self.conditions.get(scene)
@@ -340,6 +344,12 @@ impl Hub {
                 return;
             }
         }
+    }
+
+    /// Returns the cost of an event, in conditions. Most scenes only find out that the event does not concern them.
+    fn cost_of(&self, event: &Event) -> usize {
+        let concerned = self.conditions.iter().filter(|(id, watched)| watched.sources.include(id, event));
+        self.conditions.len() / 8 + concerned.map(|(_, watched)| 2 * watched.size).sum::<usize>()
     }
 
     /// Queues an event if the connection to the cloud has changed since the last call or timer.
@@ -379,27 +389,18 @@ impl Hub {
             let modes = scene.house_modes.get();
             scene.enabled.get() != Some(&false) && modes.is_none_or(|modes| modes.is_empty() || modes.contains(&mode))
         };
-        let scenes = self.scenes.values().filter(active);
         let pending = Pending::new(&self.events);
-        scenes
-            .filter_map(|scene| Some((scene.id.get()?.clone(), self.starts(scene, event, &pending, now_ms)?)))
+        let concerned = self.conditions.iter().filter(|(id, watched)| watched.sources.include(id, event));
+        concerned
+            .filter_map(|(id, watched)| {
+                let scene = self.scenes.get(id).filter(active)?;
+                let look = |after| {
+                    let mut moment = Moment { hub: self, pending: &pending, scene: id, event, after, now_ms, ticks: 0 };
+                    watched.conditions.iter().map(|condition| moment.holds(condition)).collect::<Vec<_>>()
+                };
+                Some((id.clone(), part_after(scene, &look(false), &look(true))?))
+            })
             .collect()
-    }
-
-    /// Returns the part of a scene that the event starts.
-    fn starts(&self, scene: &Scene, event: &Event, pending: &Pending<'_>, now_ms: i64) -> Option<ScenePart> {
-        let id = scene.id.get()?;
-        let conditions = &self.conditions.get(id)?.conditions;
-        let look = |after| {
-            let mut moment = Moment { hub: self, pending, scene: id, event, after, now_ms, ticks: 0 };
-            conditions.iter().map(|condition| moment.holds(condition)).collect::<Vec<_>>()
-        };
-        let (before, after) = (look(false), look(true));
-        if before.iter().zip(&after).any(|(before, after)| !before && *after) {
-            return Some(ScenePart::Then);
-        }
-        let ended = before.contains(&true) && !after.contains(&true);
-        (ended && scene.otherwise.get().is_some_and(|blocks| !blocks.is_empty())).then_some(ScenePart::Else)
     }
 
     /// Decodes the conditions of a scene and sets the timers of its time conditions. Required after every change.

@@ -17,7 +17,8 @@ pub use build::{
 };
 pub use document::{
     Block, BlockField, BlockList, BlockMethod, BlockOptions, BlockQuery, BlockSwitch, Delay, RunStatus, Scene,
-    SceneEdit, SceneList, SceneModes, SceneName, SceneProgress, SceneRef, SceneRoom, SceneRun, SceneSwitch, SceneUser,
+    SceneEdit, SceneList, SceneModes, SceneName, ScenePart, SceneProgress, SceneRef, SceneRoom, SceneRun, SceneSwitch,
+    SceneUser,
 };
 pub use expression::{
     BlockDataQuery, BlockMeta, BlockReset, Expression, ExpressionList, ExpressionQuery, ExpressionRef, SceneClone,
@@ -25,8 +26,7 @@ pub use expression::{
 };
 pub use read::MAX_DEPTH;
 pub use terms::{
-    BlockValue, Comparator, Compared, Operand, ScenePart, SceneState, StringOperation, SunEvent, SunRange, SunTiming,
-    Test,
+    BlockValue, Comparator, Compared, Operand, SceneState, StringOperation, SunEvent, SunRange, SunTiming, Test,
 };
 pub use time::{DateKind, DateLimit, DateRule, HmsInterval, Interval, TimeError, TimeOfDay};
 pub use validate::{MAX_NAME, Problem};

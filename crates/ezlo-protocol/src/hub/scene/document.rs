@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::hub::scene::terms::ScenePart;
 use crate::hub::{ModeId, RoomId, SceneId};
 use crate::wire::{Extra, Field};
 use serde_json::Value;
@@ -39,6 +38,19 @@ wire! {
         /// `syncNotification` of broadcasts.
         sync_notification: Field<bool> = "syncNotification",
     }
+}
+
+/// The part of a scene that a run executes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScenePart {
+    /// The actions under `then`.
+    Then,
+    /// The actions under `else`.
+    Else,
+    /// The actions of a group under `thenGroups`, by its id.
+    ThenGroup(String),
+    /// The actions of a group under `elseGroups`, by its id.
+    ElseGroup(String),
 }
 
 impl Scene {

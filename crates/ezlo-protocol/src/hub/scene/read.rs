@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::hub::scene::document::Block;
-use crate::hub::scene::terms::{BlockValue, Comparator, Compared, Operand, ScenePart, SceneState, SunRange, Test};
+use crate::hub::scene::document::{Block, ScenePart};
+use crate::hub::scene::terms::{BlockValue, Comparator, Compared, Operand, SceneState, SunRange, Test};
 use crate::hub::scene::time::{DateKind, DateLimit, DateRule, HmsInterval};
 use crate::hub::scene::view::{Action, Condition};
 use crate::hub::{ItemId, ModeId};

@@ -218,19 +218,6 @@ pub enum Operand {
     },
 }
 
-/// The part of a scene that a run executes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScenePart {
-    /// The actions under `then`.
-    Then,
-    /// The actions under `else`.
-    Else,
-    /// The actions of a group under `thenGroups`, by its id.
-    ThenGroup(String),
-    /// The actions of a group under `elseGroups`, by its id.
-    ElseGroup(String),
-}
-
 /// The right side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Compared {

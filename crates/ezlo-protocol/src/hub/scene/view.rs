@@ -4,9 +4,8 @@
 
 use serde_json::Value;
 
-use crate::hub::scene::terms::{
-    BlockValue, Comparator, Operand, ScenePart, SceneState, SunEvent, SunRange, SunTiming, Test,
-};
+use crate::hub::scene::document::ScenePart;
+use crate::hub::scene::terms::{BlockValue, Comparator, Operand, SceneState, SunEvent, SunRange, SunTiming, Test};
 use crate::hub::scene::time::{DateLimit, DateRule, HmsInterval, Interval, TimeOfDay};
 use crate::hub::{DeviceId, ItemId, ModeId, SceneId};
 

@@ -1,0 +1,50 @@
+//! Scenes with decoded conditions.
+
+use ezlo_protocol::hub::scene::{Block, Condition, Operand, Scene};
+
+use super::scene_sources::Sources;
+use super::scene_work::encoded_len;
+
+/// Size of a simple condition as JSON, in bytes.
+const BYTES_OF_A_CONDITION: usize = 512;
+
+/// A scene in the form that the engine evaluates.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    pub(crate) conditions: Vec<Condition>,
+    /// The events that can start the scene.
+    pub(crate) sources: Sources,
+    /// Cost of one evaluation, in simple conditions.
+    pub(crate) size: usize,
+    /// Size of the whole scene as JSON, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Watched {
+    pub(crate) fn new(scene: &Scene) -> Self {
+        let conditions = conditions(scene);
+        // A comparison reads its values, so long ones and long lists count as further conditions.
+        let size = count(&conditions) + encoded_len(&scene.when) / BYTES_OF_A_CONDITION;
+        Self { size, bytes: encoded_len(scene), sources: Sources::new(&conditions), conditions }
+    }
+}
+
+/// Cost of a search in a group, in simple conditions.
+const GROUP_COST: usize = 100;
+
+/// Returns the number of conditions, those inside groups included. A search in a group of devices counts as many.
+pub(crate) fn count(conditions: &[Condition]) -> usize {
+    let inner = |condition: &Condition| match condition {
+        Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => count(inner),
+        Condition::Not(inner) => count(std::slice::from_ref(inner)),
+        Condition::DeviceOfGroupIs { .. } | Condition::Tests { left: Operand::Group { .. }, .. } => GROUP_COST,
+        _ => 0,
+    };
+    conditions.iter().map(|condition| 1 + inner(condition)).sum()
+}
+
+/// Decodes the enabled conditions of a scene.
+pub(crate) fn conditions(scene: &Scene) -> Vec<Condition> {
+    let counts = |block: &&Block| block.enabled.get() != Some(&false);
+    scene.when.get().into_iter().flatten().filter(counts).map(Block::condition).collect()
+}
