@@ -102,13 +102,8 @@ fn invalid_tls_name_is_refused() {
 #[cfg(feature = "python")]
 #[test]
 fn python_clients_connect_with_strict_verification() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = Program::start(&[]);
-    let output = Command::new(root.join("../target/python/bin/python"))
-        .arg(root.join("python/strict_tls.py"))
-        .args([program.ready["https"].as_str().unwrap(), ca(&program).to_str().unwrap()])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("strict TLS: ok"), "{output:?}");
+    let arguments = [program.ready["https"].as_str().unwrap(), ca(&program).to_str().unwrap()].map(str::to_owned);
+    let text = crate::support::python("strict_tls.py", &arguments);
+    assert!(text.contains("strict TLS: ok"), "{text}");
 }

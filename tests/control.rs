@@ -351,3 +351,13 @@ async fn unknown_methods_are_reported_before_a_login_and_of_controllers() {
         report["unmatched"].as_array().unwrap().iter().filter_map(|entry| entry["name"].as_str()).collect();
     assert!(names.contains(&"registerr") && names.contains(&"cloud.no.such.call"), "{report}");
 }
+
+/// A client that is generated from the OpenAPI document works. The client is `tests/python/control_client.py`.
+#[cfg(feature = "python")]
+#[test]
+fn a_generated_client_uses_the_control_api() {
+    let program = crate::seed::Program::start(&[]);
+    let control = program.ready["control"].as_str().unwrap().to_owned();
+    let text = crate::support::python("control_client.py", &[control]);
+    assert!(text.contains("generated client: ok"), "{text}");
+}

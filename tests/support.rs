@@ -84,6 +84,17 @@ pub(crate) fn mock_cloud(arguments: &[&str]) -> (Option<i32>, String, String) {
     (done.status.code(), text(done.stdout), text(done.stderr))
 }
 
+/// Runs a script of `tests/python` in the virtual environment that `cargo xtask ci` creates, and returns its standard output.
+#[cfg(feature = "python")]
+pub(crate) fn python(script: &str, arguments: &[String]) -> String {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let interpreter = root.join("../target/python/bin/python");
+    let done = std::process::Command::new(interpreter).arg(root.join("python").join(script)).args(arguments).output();
+    let done = done.expect("target/python exists; `cargo xtask ci` creates it");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
 /// The path of a temporary directory for one test, removed on drop.
 pub(crate) struct Folder(pub(crate) std::path::PathBuf);
 

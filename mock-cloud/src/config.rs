@@ -123,6 +123,7 @@ impl Default for Config {
 
 /// A behaviour profile: a named set of settings and faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// No faults (default).

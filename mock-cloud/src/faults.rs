@@ -5,6 +5,8 @@ pub(crate) mod injector;
 pub(crate) mod kinds;
 pub(crate) mod point;
 pub(crate) mod profile;
+#[cfg(test)]
+mod schema;
 pub(crate) mod spec;
 pub(crate) mod tcp;
 pub(crate) mod ws_message;

@@ -228,7 +228,8 @@ impl MockCloud {
     /// It is counted over the present journal: `{"unmatched": [{name, times, last, nearest}], "unknown_fields": [{name, member,
     /// times}], "refused_handshakes": [{name, cause, times, last}], "unused_faults": [{id, fault}]}`.
     pub fn report(&self) -> serde_json::Value {
-        crate::journal::usage_report::summary(&self.journal(&crate::journal::filter::Filter::default()), &self.faults())
+        let entries = self.journal(&crate::journal::filter::Filter::default());
+        ezlo_protocol::wire::to_value(&crate::journal::usage_report::summary(&entries, &self.faults()))
     }
 
     /// Waits for a matching entry of the journal, and returns the first one, which may be an earlier one.

@@ -1,4 +1,5 @@
-//! `cargo xtask codegen`: generates the catalogue of hub tokens in `ezlo-protocol` from `fixtures/catalogue`.
+//! `cargo xtask codegen`: generates the catalogue of hub tokens in `ezlo-protocol` from `fixtures/catalogue`, and the OpenAPI
+//! document of the control API.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -56,8 +57,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             }
         }
     }
+    // A test of the simulator compares its document, so a check needs no further build.
+    if !arguments.check && write_openapi()? {
+        stale.push(OPENAPI);
+    }
     match (arguments.check, stale.is_empty()) {
-        (_, true) => say!("codegen: the catalogue is up to date"),
+        (_, true) => say!("codegen: the generated files are up to date"),
         (false, false) => say!("codegen: wrote {}", stale.join(", ")),
         (true, false) => {
             return Err(
@@ -66,6 +71,24 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The OpenAPI document of the control API.
+const OPENAPI: &str = "mock-cloud/openapi.json";
+
+/// Lets the simulator's test write its OpenAPI document. Returns whether it has changed.
+fn write_openapi() -> Result<bool, Failure> {
+    let path = root().join(OPENAPI);
+    let read = || fs::read_to_string(&path).unwrap_or_default();
+    let before = read();
+    let status = Command::new("cargo")
+        .args(["test", "--quiet", "--package", "ezlo-mock-cloud", "--lib", "the_openapi_document_is_up_to_date"])
+        .env("EZLO_WRITE_OPENAPI", &path)
+        .stdout(Stdio::null())
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(read() != before) } else { Err("the OpenAPI document was not generated".into()) }
 }
 
 /// Returns the vendor's guide in its machine-readable form, and the names that newer sources add.

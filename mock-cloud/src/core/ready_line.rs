@@ -10,6 +10,7 @@ use crate::core::control_token::ControlToken;
 ///
 /// It contains the passwords of the simulated users. Its `Debug` output omits passwords and Wi-Fi keys.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Ready {
     /// Marks the ready line. Always `true`.
@@ -30,6 +31,7 @@ pub struct Ready {
     pub control: String,
     /// Token that calls of the control API must present as `Authorization: Bearer TOKEN`; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub control_token: Option<ControlToken>,
     /// Path of the PEM file with the certificate of the certificate authority.
     pub ca_pem: String,
@@ -43,6 +45,7 @@ pub struct Ready {
 
 /// A simulated user.
 #[derive(Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadyUser {
     /// User name.
@@ -55,6 +58,7 @@ pub struct ReadyUser {
 
 /// A Wi-Fi network that a hub can join.
 #[derive(Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadyWifi {
     /// Network name.
@@ -80,6 +84,7 @@ impl fmt::Debug for ReadyWifi {
 
 /// A simulated hub with its addresses. Only the first 16 hubs of the world file have ports of their own.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadyHub {
     /// Serial of the hub.

@@ -5,6 +5,8 @@ use serde::Serialize;
 
 /// The evidence of one simulated reply, refusal, broadcast or group of members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EvidenceEntry"))]
 #[non_exhaustive]
 pub struct Entry {
     /// Surface: `cloud`, `access-point`, `lan` (a hub's HTTP server), `hub` (including the methods of the relay), `broadcast`,
@@ -13,6 +15,7 @@ pub struct Entry {
     /// Name of the call, method, broadcast, refusal or group.
     pub name: &'static str,
     /// Evidence level.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub evidence: Evidence,
     /// Source of the evidence.
     pub source: &'static str,

@@ -17,6 +17,7 @@ use crate::journal::entry::{Entry, EntryKind};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Entries after the entry with this number (default: 0, all entries).

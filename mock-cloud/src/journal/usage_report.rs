@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ezlo_protocol::hub::method::MethodSpec;
+use serde::Serialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::faults::injector::ActiveFault;
+use crate::faults::spec::FaultSpec;
 use crate::journal::Journal;
 use crate::journal::entry::{Entry, EntryKind};
 use crate::wire::frame_scan::keys_subset_of;
@@ -95,8 +97,72 @@ pub(crate) fn nearest(requested: &str, known: impl Iterator<Item = String>) -> V
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
+/// What clients sent without an effect, and the faults that had none.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct UsageReport {
+    /// Requests and methods that no handler matched.
+    unmatched: Vec<UnmatchedName>,
+    /// Members of parameters and queries that had no effect.
+    unknown_fields: Vec<UnknownMember>,
+    /// TLS handshakes that clients refused.
+    refused_handshakes: Vec<RefusedHandshake>,
+    /// Active faults that never matched.
+    unused_faults: Vec<UnusedFault>,
+}
+
+/// A path or method that no handler matched.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct UnmatchedName {
+    /// Path or method.
+    name: String,
+    /// Number of entries.
+    times: u64,
+    /// Number of the last entry.
+    last: u64,
+    /// Similar names, the best first.
+    nearest: Value,
+}
+
+/// A member that had no effect.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct UnknownMember {
+    /// Path or method.
+    name: String,
+    /// Name of the member.
+    member: String,
+    /// Number of entries.
+    times: u64,
+}
+
+/// A server name for which clients refused the TLS handshake.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RefusedHandshake {
+    /// Host name that the client asked for.
+    name: String,
+    /// Reason.
+    cause: String,
+    /// Number of entries.
+    times: u64,
+    /// Number of the last entry.
+    last: u64,
+}
+
+/// A fault that never matched.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct UnusedFault {
+    /// Id of the fault.
+    id: u64,
+    /// The requested fault.
+    fault: FaultSpec,
+}
+
 /// Returns the report over `entries` and the faults that are active, with the number of occurrences of each name.
-pub(crate) fn summary(entries: &[Entry], faults: &[ActiveFault]) -> Value {
+pub(crate) fn summary(entries: &[Entry], faults: &[ActiveFault]) -> UsageReport {
     let mut unmatched: BTreeMap<&str, (u64, u64, &Value)> = BTreeMap::new();
     let mut refused: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
     let mut unknown: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -120,23 +186,31 @@ pub(crate) fn summary(entries: &[Entry], faults: &[ActiveFault]) -> Value {
             _ => {}
         }
     }
-    let unmatched = unmatched
-        .into_iter()
-        .map(|(name, (times, last, nearest))| json!({"name": name, "times": times, "last": last, "nearest": nearest}));
-    let refused = refused
-        .into_iter()
-        .map(|((name, cause), (times, last))| json!({"name": name, "cause": cause, "times": times, "last": last}));
-    let unknown =
-        unknown.into_iter().map(|((name, member), times)| json!({"name": name, "member": member, "times": times}));
+    let unmatched = unmatched.into_iter().map(|(name, (times, last, nearest))| UnmatchedName {
+        name: name.to_owned(),
+        times,
+        last,
+        nearest: nearest.clone(),
+    });
+    let refused = refused.into_iter().map(|((name, cause), (times, last))| RefusedHandshake {
+        name: name.to_owned(),
+        cause: cause.to_owned(),
+        times,
+        last,
+    });
+    let unknown = unknown.into_iter().map(|((name, member), times)| UnknownMember {
+        name: name.to_owned(),
+        member: member.to_owned(),
+        times,
+    });
     // A fault that never matched can hide a misspelt method or path: the test passes, and nothing was injected.
-    let unused =
-        faults.iter().filter(|fault| fault.matched == 0).map(|fault| json!({"id": fault.id, "fault": fault.fault}));
-    json!({
-        "unmatched": unmatched.collect::<Vec<_>>(),
-        "unknown_fields": unknown.collect::<Vec<_>>(),
-        "refused_handshakes": refused.collect::<Vec<_>>(),
-        "unused_faults": unused.collect::<Vec<_>>(),
-    })
+    let unused = faults.iter().filter(|fault| fault.matched == 0);
+    UsageReport {
+        unmatched: unmatched.collect(),
+        unknown_fields: unknown.collect(),
+        refused_handshakes: refused.collect(),
+        unused_faults: unused.map(|fault| UnusedFault { id: fault.id, fault: fault.fault.clone() }).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -1,25 +1,43 @@
 //! The table of control calls, with the handlers of the calls that have no module of their own.
 
+#[cfg(test)]
+use crate::core::ready_line::Ready;
+#[cfg(test)]
+use crate::faults::injector::ActiveFault;
+#[cfg(test)]
+use crate::journal::entry::Entry;
+#[cfg(test)]
+use crate::journal::usage_report::UsageReport;
 use crate::server::control::request::Query;
 use http::{Method, StatusCode};
-use serde_json::json;
 
-use crate::server::control::request::{Action, Call, refusal};
+use crate::server::control::request::{Action, Call, Done, refusal};
 use crate::server::control::{clock, faults, hubs, journal, metrics, openapi, users, worlds};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
 
 macro_rules! calls {
-    ($( $method:ident $path:literal $does:literal $body:literal $act:ident($handler:expr); )*) => {
+    ($( $method:ident $path:literal $id:ident($($request:ty)?) -> $reply:ty, $does:literal $body:literal
+        $act:ident($handler:expr); )*) => {
         /// Every call of the control API.
         pub(crate) static CALLS: &[Call] = &[$( Call {
             method: Method::$method,
             path: $path,
+            #[cfg(test)]
             does: $does,
             body: $body,
             act: Action::$act($handler),
+            #[cfg(test)]
+            id: stringify!($id),
+            #[cfg(test)]
+            bodies: (
+                |_generator| calls!(@request _generator $($request)?),
+                |generator| generator.subschema_for::<$reply>(),
+            ),
         } ),*];
     };
+    (@request $generator:ident) => { schemars::Schema::from(false) };
+    (@request $generator:ident $request:ty) => { $generator.subschema_for::<$request>() };
 }
 
 /// Query parameters by path. Only `GET` calls have them.
@@ -55,76 +73,116 @@ pub(crate) const QUERIES: &[(&str, &[Query])] = &[
 ];
 
 calls! {
-    GET "/healthz" "Returns `{\"ok\": true}` while the simulator runs." "" Now(healthz);
-    GET "/endpoints" "Returns the ready line: addresses, users, Wi-Fi networks and hubs." "" Now(endpoints);
-    GET "/openapi.json" "Returns this description of the control API." "" Now(description);
-    GET "/metrics" "Returns counters in the Prometheus text format." "" Now(metrics::text);
-    GET "/clock" "Returns the time and the speed of the world's clock." "" Now(clock::read);
-    POST "/clock" "Sets the speed of the clock: 0 freezes it, 1 is real time, 86400 passes a day in a second."
+    GET "/healthz" check_health() -> Done,
+        "Returns `{\"ok\": true}` while the simulator runs." "" Now(healthz);
+    GET "/endpoints" read_endpoints() -> Ready,
+        "Returns the ready line: addresses, users, Wi-Fi networks and hubs." "" Now(endpoints);
+    GET "/openapi.json" read_openapi() -> serde_json::Map<String, serde_json::Value>,
+        "Returns this description of the control API." "" Now(description);
+    GET "/metrics" read_metrics() -> String,
+        "Returns counters in the Prometheus text format." "" Now(metrics::text);
+    GET "/clock" read_clock() -> clock::Time,
+        "Returns the time and the speed of the world's clock." "" Now(clock::read);
+    POST "/clock" set_clock_speed(clock::Speed) -> clock::Time,
+        "Sets the speed of the clock: 0 freezes it, 1 is real time, 86400 passes a day in a second."
         r#"{"speed": 60}"# Now(clock::set_speed);
-    POST "/clock/advance" "Moves the clock forward. The response is sent after everything that became due has happened."
+    POST "/clock/advance" advance_clock(clock::Advance) -> clock::Time,
+        "Moves the clock forward. The response is sent after everything that became due has happened."
         r#"{"seconds": 86400}"# Later(|shared, request| Box::pin(clock::advance(shared, request)));
-    GET "/faults/catalogue" "Returns every fault that can be injected, with its parameters." "" Now(faults::catalogue);
-    GET "/faults" "Returns the active faults, with the number of matches and of injections." "" Now(faults::list);
-    POST "/faults" "Adds a fault. The body {\"profile\": \"hostile\"} adds all faults of a profile."
+    GET "/faults/catalogue" list_fault_catalogue() -> Vec<faults::ListedFault>,
+        "Returns every fault that can be injected, with its parameters." "" Now(faults::catalogue);
+    GET "/faults" list_faults() -> Vec<ActiveFault>,
+        "Returns the active faults, with the number of matches and of injections." "" Now(faults::list);
+    POST "/faults" add_fault(faults::NewFaults) -> faults::AddedFaults,
+        "Adds a fault. The body {\"profile\": \"hostile\"} adds all faults of a profile."
         r#"{"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 2}, "match": {"path": "/autha"}}"#
         Now(faults::add);
-    DELETE "/faults" "Removes all faults." "" Now(faults::remove_all);
-    DELETE "/faults/{}" "Removes one fault." "" With(faults::remove);
-    GET "/journal" "Returns journal entries, one JSON object per line. The header `x-has-more` is present while there are more."
+    DELETE "/faults" remove_faults() -> faults::RemovedFaults,
+        "Removes all faults." "" Now(faults::remove_all);
+    DELETE "/faults/{}" remove_fault() -> faults::RemovedFaults,
+        "Removes one fault." "" With(faults::remove);
+    GET "/journal" read_journal() -> Entry,
+        "Returns journal entries, one JSON object per line. The header `x-has-more` is present while there are more."
         "" Now(journal::entries);
-    DELETE "/journal" "Hides all present entries of the journal. Returns the number of the last one as `since`." "" Now(journal::clear);
-    GET "/report" "Returns requests that no handler matched, members without an effect, refused TLS handshakes and unused faults." ""
+    DELETE "/journal" clear_journal() -> journal::Since,
+        "Hides all present entries of the journal. Returns the number of the last one as `since`." "" Now(journal::clear);
+    GET "/report" read_report() -> UsageReport,
+        "Returns requests that no handler matched, members without an effect, refused TLS handshakes and unused faults." ""
         Now(journal::report);
-    POST "/expectations" "Waits for a matching journal entry and answers 417 if none arrives in time. With `times`, the number \
+    POST "/expectations" expect_entries(journal::Expectation) -> journal::Met,
+        "Waits for a matching journal entry and answers 417 if none arrives in time. With `times`, the number \
         of entries must be exact; 0 asserts absence."
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "times": 2, "within": 5}"#
         Later(|shared, request| Box::pin(journal::expect(shared, request)));
-    GET "/evidence" "Returns the evidence level and the source of each simulated response." "" Now(evidence);
-    GET "/worlds" "Returns the world (number 0) and its forks with their ready lines, and the names of the snapshots." ""
+    GET "/evidence" list_evidence() -> Vec<crate::evidence::entry::Entry>,
+        "Returns the evidence level and the source of each simulated response." "" Now(evidence);
+    GET "/worlds" list_worlds() -> worlds::Worlds,
+        "Returns the world (number 0) and its forks with their ready lines, and the names of the snapshots." ""
         Now(worlds::list);
-    POST "/worlds/{}/fork" "Starts a fork of a world on ports of its own. Returns its number and its ready line." ""
+    POST "/worlds/{}/fork" fork_world() -> worlds::RunningWorld,
+        "Starts a fork of a world on ports of its own. Returns its number and its ready line." ""
         LaterWith(|shared, id| Box::pin(worlds::fork(shared, id)));
-    POST "/worlds/{}/snapshot" "Stores the state of a world under a name. An existing snapshot of this name is replaced."
+    POST "/worlds/{}/snapshot" snapshot_world(worlds::Named) -> worlds::Stored,
+        "Stores the state of a world under a name. An existing snapshot of this name is replaced."
         r#"{"name": "before"}"# Of(worlds::snapshot);
-    POST "/worlds/{}/restore" "Replaces the state of a world by a snapshot. The time continues." r#"{"name": "before"}"#
+    POST "/worlds/{}/restore" restore_world(worlds::Named) -> worlds::Restored,
+        "Replaces the state of a world by a snapshot. The time continues." r#"{"name": "before"}"#
         Of(worlds::restore);
-    POST "/worlds/{}/reset" "Restores the initial state of a world. The time continues." "" With(worlds::reset);
-    GET "/worlds/{}/export" "Returns the whole state of a world as one document, secrets included." "" With(worlds::export);
-    DELETE "/worlds/{}" "Ends a fork. World 0 cannot be ended." "" With(worlds::end);
-    DELETE "/states/{}" "Deletes a snapshot by its name." "" With(worlds::forget);
-    POST "/users/{}/password" "Changes the password of a user. Issued tokens stay valid."
+    POST "/worlds/{}/reset" reset_world() -> worlds::WasReset,
+        "Restores the initial state of a world. The time continues." "" With(worlds::reset);
+    GET "/worlds/{}/export" export_world() -> serde_json::Map<String, serde_json::Value>,
+        "Returns the whole state of a world as one document, secrets included." "" With(worlds::export);
+    DELETE "/worlds/{}" end_world() -> worlds::Ended,
+        "Ends a fork. World 0 cannot be ended." "" With(worlds::end);
+    DELETE "/states/{}" delete_snapshot() -> worlds::Deleted<'_>,
+        "Deletes a snapshot by its name." "" With(worlds::forget);
+    POST "/users/{}/password" set_password(users::NewPassword) -> users::ChangedUser<'_>,
+        "Changes the password of a user. Issued tokens stay valid."
         r#"{"password": "new-password"}"# Of(users::password);
-    GET "/hubs" "Returns the hubs, sorted by serial. The header `x-has-more` is present while there are more." ""
+    GET "/hubs" list_hubs() -> Vec<hubs::HubSummary>,
+        "Returns the hubs, sorted by serial. The header `x-has-more` is present while there are more." ""
         Now(hubs::list);
-    GET "/hubs/{}" "Returns a hub, with the state of its Z-Wave radio." "" Hub(hubs::read);
-    GET "/hubs/{}/devices" "Returns the devices of a hub with their rooms, and the values of their items." "" Hub(hubs::devices);
-    POST "/hubs/{}/include" "Presses the button of a new device. Answers 409 unless an inclusion waits for it."
+    GET "/hubs/{}" read_hub() -> hubs::HubDetails,
+        "Returns a hub, with the state of its Z-Wave radio." "" Hub(hubs::read);
+    GET "/hubs/{}/devices" list_devices() -> Vec<hubs::Device>,
+        "Returns the devices of a hub with their rooms, and the values of their items." "" Hub(hubs::devices);
+    POST "/hubs/{}/include" include_device(hubs::Include) -> Done,
+        "Presses the button of a new device. Answers 409 unless an inclusion waits for it."
         r#"{"template": "door_lock"}"# Hub(hubs::include);
-    POST "/hubs/{}/exclude" "Presses the button of a device to be excluded. Answers 409 unless an exclusion waits for it."
+    POST "/hubs/{}/exclude" exclude_device(hubs::Exclude) -> Done,
+        "Presses the button of a device to be excluded. Answers 409 unless an exclusion waits for it."
         r#"{"device": "Front door lock"}"# Hub(hubs::exclude);
-    POST "/hubs/{}/press" "Presses a button: a waiting exclusion removes the device, a remote control reports the press, a \
+    POST "/hubs/{}/press" press_button(hubs::Press) -> Done,
+        "Presses a button: a waiting exclusion removes the device, a remote control reports the press, a \
         switch toggles. With {\"template\": ...} the call equals `include`."
         r#"{"device": "Ceiling light"}"# Hub(hubs::press);
-    POST "/hubs/{}/trip" "Trips a sensor or resets it, for example a door contact, a motion sensor or a smoke sensor."
+    POST "/hubs/{}/trip" trip_sensor(hubs::Trip) -> Done,
+        "Trips a sensor or resets it, for example a door contact, a motion sensor or a smoke sensor."
         r#"{"device": "Front door", "tripped": true}"# Hub(hubs::trip);
-    POST "/hubs/{}/report" "Reports a value of a device. Linked items, scenes and broadcasts follow."
+    POST "/hubs/{}/report" report_value(hubs::Report) -> Done,
+        "Reports a value of a device. Linked items, scenes and broadcasts follow."
         r#"{"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}"# Hub(hubs::report);
-    POST "/hubs/{}/reachable" "Makes a device reachable or unreachable."
+    POST "/hubs/{}/reachable" set_reachable(hubs::Reach) -> Done,
+        "Makes a device reachable or unreachable."
         r#"{"device": "Front door", "reachable": false}"# Hub(hubs::reachable);
-    POST "/hubs/{}/setup-fault" "Activates a fault during onboarding, until null removes it."
+    POST "/hubs/{}/setup-fault" set_setup_fault(hubs::Setup) -> Done,
+        "Activates a fault during onboarding, until null removes it."
         r#"{"fault": "empty_scan"}"# Hub(hubs::setup_fault);
-    POST "/hubs/{}/offline" "Disconnects the house from the internet, or connects it again. The local network is not affected."
+    POST "/hubs/{}/offline" set_offline(hubs::Offline) -> Done,
+        "Disconnects the house from the internet, or connects it again. The local network is not affected."
         r#"{"offline": true}"# Hub(hubs::offline);
-    POST "/hubs/{}/unplug" "Cuts the power of the hub until `plug-in`. Timers that become due are deferred." "{}"
+    POST "/hubs/{}/unplug" unplug_hub(hubs::Nothing) -> Done,
+        "Cuts the power of the hub until `plug-in`. Timers that become due are deferred." "{}"
         Hub(hubs::unplug);
-    POST "/hubs/{}/plug-in" "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"
+    POST "/hubs/{}/plug-in" plug_in_hub(hubs::Nothing) -> Done,
+        "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"
         Hub(hubs::plug_in);
-    POST "/hubs/{}/reboot" "Restarts the hub. Its connections are closed." "{}" Hub(hubs::reboot);
+    POST "/hubs/{}/reboot" reboot_hub(hubs::Nothing) -> Done,
+        "Restarts the hub. Its connections are closed." "{}" Hub(hubs::reboot);
 }
 
 fn healthz(_: &Shared, _: &Request) -> Reply {
-    Reply::json(&json!({"ok": true}))
+    Done::reply()
 }
 
 fn endpoints(shared: &Shared, _: &Request) -> Reply {
@@ -139,5 +197,5 @@ fn evidence(shared: &Shared, _: &Request) -> Reply {
 }
 
 fn description(_: &Shared, _: &Request) -> Reply {
-    Reply::json(&openapi::document(CALLS, QUERIES))
+    Reply::json_text(openapi::DOCUMENT)
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::core::clock::Clock;
 use crate::server::control::request::{parse_body, refusal};
@@ -16,19 +15,36 @@ pub(crate) fn read(shared: &Shared, _: &Request) -> Reply {
     Reply::json(&now(shared))
 }
 
-fn now(shared: &Shared) -> Value {
-    let clock = &shared.world.clock;
-    json!({
-        "now": clock.timestamp().to_string(),
-        "unix": clock.unix_seconds(),
-        "frozen": clock.is_frozen(),
-        "speed": clock.speed(),
-    })
+/// The time of a world.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Time {
+    /// Time in UTC, such as `2023-11-14T22:13:20Z`.
+    now: String,
+    /// The same time in Unix seconds.
+    unix: i64,
+    /// `true` while time stands still.
+    frozen: bool,
+    /// Seconds of the world for each second of the machine.
+    speed: f64,
 }
 
+fn now(shared: &Shared) -> Time {
+    let clock = &shared.world.clock;
+    Time {
+        now: clock.timestamp().to_string(),
+        unix: clock.unix_seconds(),
+        frozen: clock.is_frozen(),
+        speed: clock.speed(),
+    }
+}
+
+/// A speed of the clock.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Speed {
+pub(crate) struct Speed {
+    /// Seconds of the world for each second of the machine: 0, or 0.001 to 86400.
     speed: f64,
 }
 
@@ -48,9 +64,12 @@ pub(crate) fn set_speed(shared: &Shared, request: &Request) -> Reply {
     }
 }
 
+/// A step of the clock.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Advance {
+pub(crate) struct Advance {
+    /// Seconds of the world, 0 to 315360000.
     seconds: f64,
 }
 

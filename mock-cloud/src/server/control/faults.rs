@@ -2,11 +2,10 @@
 
 use ezlo_protocol::hub::{broadcast, method};
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Profile;
-use crate::faults::kinds::CATALOGUE;
+use crate::faults::kinds::{CATALOGUE, FaultParameter};
 use crate::faults::point::InjectionPoint;
 use crate::faults::spec::FaultSpec;
 use crate::journal::usage_report;
@@ -15,23 +14,93 @@ use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
 use ezlo_hub_sim::SetupFault;
 
-/// A body that adds all faults of a profile.
+/// All faults of a profile.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Set {
+pub(crate) struct FaultsOfProfile {
+    /// Name of the profile.
     profile: Profile,
+}
+
+/// The body of a request that adds faults.
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum NewFaults {
+    #[expect(dead_code, reason = "only its schema is used")]
+    One(Box<FaultSpec>),
+    #[expect(dead_code, reason = "only its schema is used")]
+    Profile(FaultsOfProfile),
+}
+
+/// A fault that can be injected.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ListedFault {
+    /// Name of the fault.
+    fault: String,
+    /// Place in the simulator at which the fault acts; `setup` for faults of the onboarding.
+    injection_point: String,
+    /// Parameters besides `when` and `match`.
+    parameters: &'static [FaultParameter],
+    /// Effect of the fault.
+    description: &'static str,
+    /// Call that activates the fault, if it is not `POST /faults`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'static str>,
+}
+
+/// The faults that were added.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub(crate) enum AddedFaults {
+    /// One fault.
+    One {
+        /// Id of the fault.
+        id: u64,
+        /// A reason for which the fault may never match.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warning: Option<String>,
+    },
+    /// The faults of a profile.
+    Profile {
+        /// Ids of the faults.
+        ids: Vec<u64>,
+    },
+}
+
+/// The number of removed faults.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RemovedFaults {
+    /// Number of removed faults.
+    removed: usize,
 }
 
 /// Returns all faults. Set-up faults of a hub are included with the call that sets them.
 pub(crate) fn catalogue(_: &Shared, _: &Request) -> Reply {
-    let setup = SetupFault::ALL.iter().map(|(fault, description)| {
-        json!({
-            "fault": fault, "injection_point": "setup", "parameters": [], "description": description,
-            "call": "POST /hubs/{serial}/setup-fault",
-        })
+    let setup = SetupFault::ALL.iter().map(|(fault, description)| ListedFault {
+        fault: name_of(fault),
+        injection_point: "setup".to_owned(),
+        parameters: &[],
+        description,
+        call: Some("POST /hubs/{serial}/setup-fault"),
     });
-    let all: Vec<Value> = CATALOGUE.iter().map(ezlo_protocol::wire::to_value).chain(setup).collect();
-    Reply::json(&all)
+    let injected = CATALOGUE.iter().map(|entry| ListedFault {
+        fault: entry.fault.to_owned(),
+        injection_point: name_of(&entry.injection_point),
+        parameters: entry.parameters,
+        description: entry.description,
+        call: None,
+    });
+    Reply::json(&injected.chain(setup).collect::<Vec<_>>())
+}
+
+/// Returns the name of an enumeration's value in JSON.
+fn name_of(value: &impl Serialize) -> String {
+    ezlo_protocol::wire::to_value(value).as_str().unwrap_or_default().to_owned()
 }
 
 /// Returns the active faults.
@@ -41,9 +110,9 @@ pub(crate) fn list(shared: &Shared, _: &Request) -> Reply {
 
 /// Adds a fault, or all faults of a profile.
 pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
-    if let Ok(Set { profile }) = serde_json::from_slice(&request.body) {
+    if let Ok(FaultsOfProfile { profile }) = serde_json::from_slice(&request.body) {
         return match shared.world.faults.add_profile(profile) {
-            Ok(ids) => Reply::json(&json!({"ids": ids})),
+            Ok(ids) => Reply::json(&AddedFaults::Profile { ids }),
             Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
         };
     }
@@ -54,10 +123,7 @@ pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
     let fault: FaultSpec = fault;
     let warning = unknown_method(&fault);
     match shared.world.add_fault(fault) {
-        Ok(id) => match warning {
-            Some(warning) => Reply::json(&json!({"id": id, "warning": warning})),
-            None => Reply::json(&json!({"id": id})),
-        },
+        Ok(id) => Reply::json(&AddedFaults::One { id, warning }),
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
@@ -79,7 +145,7 @@ fn unknown_method(fault: &FaultSpec) -> Option<String> {
 /// Removes one fault.
 pub(crate) fn remove(shared: &Shared, id: &str) -> Reply {
     match id.parse() {
-        Ok(id) if shared.world.faults.remove(Some(id)) > 0 => Reply::json(&json!({"removed": 1})),
+        Ok(id) if shared.world.faults.remove(Some(id)) > 0 => Reply::json(&RemovedFaults { removed: 1 }),
         _ => {
             refusal(StatusCode::NOT_FOUND, &format!("no fault has the id {id:?}; GET /faults lists the active faults"))
         }
@@ -88,5 +154,5 @@ pub(crate) fn remove(shared: &Shared, id: &str) -> Reply {
 
 /// Removes all faults.
 pub(crate) fn remove_all(shared: &Shared, _: &Request) -> Reply {
-    Reply::json(&json!({"removed": shared.world.faults.remove(None)}))
+    Reply::json(&RemovedFaults { removed: shared.world.faults.remove(None) })
 }

@@ -3,36 +3,43 @@
 use ezlo_protocol::serial::Serial;
 use http::StatusCode;
 use http::header::HeaderValue;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::server::control::request::refusal;
+use crate::server::control::request::{Done, refusal};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
 use crate::world::hub_actor::HubActor;
 use crate::world::hub_handle::HubHandle;
-use ezlo_hub_sim::HubError;
-use ezlo_hub_sim::SetupFault;
+use ezlo_hub_sim::{DeviceSummary, HubError, ItemSummary, SetupFault};
 
+/// A new device.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Include {
+pub(crate) struct Include {
+    /// Template of the device; `mock-cloud world templates` lists them.
     template: String,
 }
 
 /// The button of a new device or of an existing one.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected exactly one of template and device")]
-enum Press {
+pub(crate) enum Press {
     New(Include),
     Known(Exclude),
 }
 
+/// A sensor and its state.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Trip {
+pub(crate) struct Trip {
+    /// Id or name of the device.
     device: String,
+    /// `false` to reset the sensor (default: true).
     #[serde(default = "yes")]
     tripped: bool,
 }
@@ -41,42 +48,63 @@ const fn yes() -> bool {
     true
 }
 
+/// The connection of a house to the internet.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Offline {
+pub(crate) struct Offline {
+    /// `true` to disconnect.
     offline: bool,
 }
 
+/// A device.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Exclude {
+pub(crate) struct Exclude {
+    /// Id or name of the device.
     device: String,
 }
 
+/// A value of an item.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Report {
+pub(crate) struct Report {
+    /// Id or name of the device.
     device: String,
+    /// Name of the item.
     item: String,
+    /// Value in the form of the item.
     value: Value,
 }
 
+/// A device and its reachability.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Reach {
+pub(crate) struct Reach {
+    /// Id or name of the device.
     device: String,
+    /// `false` if the device does not answer.
     reachable: bool,
 }
 
+/// A fault of the onboarding.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Setup {
+pub(crate) struct Setup {
+    /// Name of the fault; null for none.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     fault: Option<SetupFault>,
 }
 
+/// No members.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// Maximum and default of the parameter `limit`, in hubs.
 const MOST_LISTED: usize = 1000;
@@ -109,7 +137,7 @@ pub(crate) fn read(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
 
 /// Returns the devices of a hub with their items.
 pub(crate) fn devices(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
-    Reply::json(&hub.cell.read(ezlo_hub_sim::Hub::inventory))
+    Reply::json(&hub.cell.read(ezlo_hub_sim::Hub::inventory).into_iter().map(Device::from).collect::<Vec<_>>())
 }
 
 pub(crate) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
@@ -183,7 +211,7 @@ fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> 
         Err(refused) => return refused,
     };
     match act(parsed) {
-        Ok(()) => Reply::json(&json!({"ok": true})),
+        Ok(()) => Done::reply(),
         Err(error @ (HubError::NotWaiting(_) | HubError::Unplugged)) => {
             refusal(StatusCode::CONFLICT, &error.to_string())
         }
@@ -194,25 +222,114 @@ fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> 
     }
 }
 
+/// A hub in a list.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HubSummary {
+    /// Serial of the hub.
+    serial: String,
+    /// Hardware address.
+    mac: String,
+    /// Hub family: `linux`, `rtos`, `ezlopi` or `vera`.
+    kind: &'static str,
+    /// Name of the hub model.
+    model: String,
+    /// `true` if the hub is connected to the relay.
+    online: bool,
+    /// Number of devices.
+    devices: usize,
+}
+
+/// The Z-Wave radio of a hub.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Radio {
+    /// State of the radio, such as `idle` or `including`.
+    state: &'static str,
+    /// Key on the label of the device that is being included; null without one.
+    device_specific_key: Option<String>,
+}
+
+/// A hub.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HubDetails {
+    #[serde(flatten)]
+    summary: HubSummary,
+    /// Z-Wave radio.
+    zwave: Radio,
+    /// `true` while the hub has no power.
+    unplugged: bool,
+}
+
+/// A device of a hub.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Device {
+    /// Id of the device.
+    id: String,
+    /// Name of the device.
+    name: String,
+    /// Name of its room; empty without one.
+    room: String,
+    /// Category, such as `switch`.
+    category: String,
+    /// `false` if the device does not answer.
+    reachable: bool,
+    /// `true` if the device is armed.
+    armed: bool,
+    /// Items of the device.
+    items: Vec<Item>,
+}
+
+/// An item of a device.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Item {
+    /// Id of the item.
+    id: String,
+    /// Name of the item, such as `switch`.
+    name: String,
+    /// Type of the value, such as `bool`.
+    value_type: String,
+    /// Value. User codes of locks are masked.
+    value: Value,
+    /// Unit of the value, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<String>,
+    /// `true` if clients can set the item.
+    has_setter: bool,
+}
+
+impl From<DeviceSummary> for Device {
+    fn from(device: DeviceSummary) -> Self {
+        let item = |item: ItemSummary| {
+            let ItemSummary { id, name, value_type, value, scale, has_setter, .. } = item;
+            Item { id, name, value_type, value, scale, has_setter }
+        };
+        let DeviceSummary { id, name, room, category, reachable, armed, items, .. } = device;
+        Self { id, name, room, category, reachable, armed, items: items.into_iter().map(item).collect() }
+    }
+}
+
 /// Returns a hub with its radio and its power.
-fn detailed(hub: &HubHandle) -> Value {
-    let mut about = brief(&hub.cell);
-    about["zwave"] = json!({"state": hub.radio_state(), "device_specific_key": hub.device_specific_key()});
-    about["unplugged"] = hub.cell.read(ezlo_hub_sim::Hub::is_unplugged).into();
-    about
+fn detailed(hub: &HubHandle) -> HubDetails {
+    HubDetails {
+        summary: brief(&hub.cell),
+        zwave: Radio { state: hub.radio_state(), device_specific_key: hub.device_specific_key() },
+        unplugged: hub.cell.read(ezlo_hub_sim::Hub::is_unplugged),
+    }
 }
 
 /// Returns a hub as an entry of a list.
-fn brief(cell: &HubActor) -> Value {
+fn brief(cell: &HubActor) -> HubSummary {
     let online = cell.is_online();
-    cell.read(|hub| {
-        json!({
-            "serial": cell.serial,
-            "mac": cell.mac,
-            "kind": cell.kind.as_str(),
-            "model": hub.model,
-            "online": online,
-            "devices": hub.device_count(),
-        })
+    cell.read(|hub| HubSummary {
+        serial: cell.serial.to_string(),
+        mac: cell.mac.to_string(),
+        kind: cell.kind.as_str(),
+        model: hub.model.clone(),
+        online,
+        devices: hub.device_count(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::journal::Journal;
@@ -75,7 +75,15 @@ pub(crate) fn report(shared: &Shared, _: &Request) -> Reply {
 
 /// Hides all present entries.
 pub(crate) fn clear(shared: &Shared, _: &Request) -> Reply {
-    Reply::json(&json!({"since": shared.world.journal.clear()}))
+    Reply::json(&Since { since: shared.world.journal.clear() })
+}
+
+/// The last entry that is hidden.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Since {
+    /// Number of the entry.
+    since: u64,
 }
 
 /// Writes an entry as one line of JSON, without a line feed.
@@ -83,9 +91,12 @@ pub(crate) fn line(entry: &Entry) -> String {
     ezlo_protocol::wire::to_text(entry)
 }
 
+/// An expectation on the journal.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Expectation {
+pub(crate) struct Expectation {
+    /// Entries that count (default: all).
     #[serde(default, rename = "match")]
     filter: Filter,
     /// Exact number of matching entries; at least one if absent.
@@ -93,6 +104,22 @@ struct Expectation {
     /// Timeout in seconds of machine time (default: 0). With `times`, the whole period is checked for surplus entries.
     #[serde(default)]
     within: f64,
+}
+
+/// What has met an expectation.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub(crate) enum Met {
+    /// The first entry, without `times`.
+    First(Entry),
+    /// All entries, with `times`.
+    All {
+        /// Number of entries.
+        times: usize,
+        /// Entries in the order of their numbers.
+        entries: Vec<Entry>,
+    },
 }
 
 /// Longest wait for an expectation, in seconds.
@@ -112,14 +139,14 @@ pub(crate) async fn expect(shared: &Shared, request: &Request) -> Reply {
     let (journal, limit) = (&shared.world.journal, Duration::from_secs_f64(within));
     let Some(times) = times else {
         return match journal.wait_for(&filter, limit).await {
-            Some(entry) => Reply::json(&entry),
+            Some(entry) => Reply::json(&Met::First(entry)),
             None => failed(journal, filter, &format!("no entry matched within {within} s")),
         };
     };
     // One surplus entry fails the expectation.
     let entries = journal.wait_for_many(&filter, times.saturating_add(1), limit).await;
     match entries.len() {
-        found if found == times => Reply::json(&json!({"times": times, "entries": entries})),
+        found if found == times => Reply::json(&Met::All { times, entries }),
         found if found > times => {
             failed(journal, filter, &format!("more than {times} entries matched; expected exactly {times}"))
         }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
@@ -15,11 +15,22 @@ pub(crate) struct Call {
     /// Path; `{}` stands for a serial, a number or a name.
     pub(crate) path: &'static str,
     /// Description for `/openapi.json`.
+    #[cfg(test)]
     pub(crate) does: &'static str,
     /// Example of the body; empty for a call without one.
     pub(crate) body: &'static str,
     pub(crate) act: Action,
+    /// Identifier of the operation in `/openapi.json`, from which generated clients make the name of a function.
+    #[cfg(test)]
+    pub(crate) id: &'static str,
+    /// Schemas of the bodies of the request and of the reply.
+    #[cfg(test)]
+    pub(crate) bodies: (SchemaOf, SchemaOf),
 }
+
+/// Returns the schema of a type, or a reference to it.
+#[cfg(test)]
+pub(crate) type SchemaOf = fn(&mut schemars::SchemaGenerator) -> schemars::Schema;
 
 /// The future of a reply.
 pub(crate) type Waiting<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
@@ -40,6 +51,28 @@ pub(crate) enum Action {
     Hub(fn(&HubHandle, &[u8], &'static str) -> Reply),
 }
 
+/// The reply of a call without a result.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Done {
+    /// Always `true`; an error has another status.
+    ok: bool,
+}
+
+impl Done {
+    pub(crate) fn reply() -> Reply {
+        Reply::json(&Self { ok: true })
+    }
+}
+
+/// An error.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Refused<'a> {
+    /// The reason and the accepted input.
+    error: &'a str,
+}
+
 /// Parses a body, which must be a JSON object. A refusal shows the example.
 pub(crate) fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8], example: &str) -> Result<T, Reply> {
     let wrong = |text: &str| refusal(StatusCode::BAD_REQUEST, &format!("{text}; send {example}"));
@@ -53,7 +86,7 @@ pub(crate) fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8], example: &
 
 /// Returns an error reply: JSON with the member `error`.
 pub(crate) fn refusal(status: StatusCode, text: &str) -> Reply {
-    Reply::new(status, "application/json", json!({"error": text}).to_string())
+    Reply::new(status, "application/json", ezlo_protocol::wire::to_text(&Refused { error: text }))
 }
 
 /// A query parameter: name, JSON type and description.

@@ -2,17 +2,28 @@
 
 use ezlo_protocol::secret::Password;
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use crate::server::control::request::{parse_body, refusal};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
 
+/// The new password of a user.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct NewPassword {
+pub(crate) struct NewPassword {
+    /// Password of 1 to 128 characters.
+    #[cfg_attr(test, schemars(with = "String"))]
     password: Password,
+}
+
+/// The user whose password has changed.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ChangedUser<'a> {
+    /// Name of the user.
+    changed: &'a str,
 }
 
 /// Longest password, in characters. The limit of new accounts is the same.
@@ -36,7 +47,7 @@ pub(crate) fn password(shared: &Shared, name: &str, request: &Request) -> Reply 
         return refusal(StatusCode::BAD_REQUEST, &format!("user name {name:?} is not UTF-8"));
     };
     if shared.world.accounts().set_password(&name, &parsed.password) {
-        Reply::json(&json!({"changed": name}))
+        Reply::json(&ChangedUser { changed: &name })
     } else {
         let text = format!("no user has the name {name:?}; GET /endpoints lists the users of the world file");
         refusal(StatusCode::NOT_FOUND, &text)

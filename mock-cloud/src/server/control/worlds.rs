@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
+use crate::core::ready_line::Ready;
 use crate::server::control::request::{parse_body, refusal};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
@@ -18,22 +18,87 @@ const MOST_STATES: usize = 64;
 /// Longest name of a snapshot, in bytes.
 const LONGEST_NAME: usize = 64;
 
+/// The name of a snapshot.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Named {
+pub(crate) struct Named {
+    /// Name of 1 to 64 bytes without `/`.
     name: String,
+}
+
+/// A world with its ready line.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RunningWorld {
+    /// Number of the world; forks count from 1.
+    id: u64,
+    /// Ready line of the world.
+    ready: Ready,
+}
+
+/// The worlds and snapshots of a process.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Worlds {
+    /// World 0 and its forks.
+    worlds: Vec<RunningWorld>,
+    /// Names of the snapshots.
+    states: Vec<String>,
+}
+
+/// A stored snapshot.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Stored {
+    /// Name of the snapshot.
+    snapshot: String,
+}
+
+/// A restored snapshot.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Restored {
+    /// Name of the snapshot.
+    restored: String,
+}
+
+/// A reset world.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WasReset {
+    /// Always `true`.
+    reset: bool,
+    /// Number of the last journal entry before the reset.
+    since: u64,
+}
+
+/// An ended fork.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Ended {
+    /// Number of the fork.
+    ended: u64,
+}
+
+/// A deleted snapshot.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Deleted<'a> {
+    /// Name of the snapshot.
+    deleted: &'a str,
 }
 
 /// Lists the world, its forks and the names of the snapshots.
 pub(crate) fn list(shared: &Shared, _: &Request) -> Reply {
     let table = shared.forks.lock();
-    let own = shared.ready.get().map(|ready| json!({"id": 0, "ready": shared.world.with_current_passwords(ready)}));
+    let own = shared.ready.get().map(|ready| RunningWorld { id: 0, ready: shared.world.with_current_passwords(ready) });
     let forks = table
         .forks
         .iter()
-        .map(|(id, fork)| json!({"id": id, "ready": fork.shared().world.with_current_passwords(fork.ready())}));
-    let worlds: Vec<_> = own.into_iter().chain(forks).collect();
-    Reply::json(&json!({"worlds": worlds, "states": table.snapshots.keys().collect::<Vec<_>>()}))
+        .map(|(id, fork)| RunningWorld { id: *id, ready: fork.shared().world.with_current_passwords(fork.ready()) });
+    let worlds = own.into_iter().chain(forks).collect();
+    Reply::json(&Worlds { worlds, states: table.snapshots.keys().cloned().collect() })
 }
 
 fn no_such_world(id: &str) -> Reply {
@@ -66,7 +131,7 @@ pub(crate) async fn fork(shared: &Shared, id: &str) -> Reply {
             let mut table = shared.forks.lock();
             table.created += 1;
             let id = table.created;
-            let reply = Reply::json(&json!({"id": id, "ready": fork.ready()}));
+            let reply = Reply::json(&RunningWorld { id, ready: fork.ready().clone() });
             table.forks.insert(id, fork);
             reply
         }
@@ -99,7 +164,7 @@ pub(crate) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
         return refusal(StatusCode::CONFLICT, &text);
     }
     states.insert(name.clone(), state);
-    Reply::json(&json!({"snapshot": name}))
+    Reply::json(&Stored { snapshot: name })
 }
 
 /// Refuses a restore or reset of a cluster: one process cannot replace the state of the others.
@@ -125,7 +190,7 @@ pub(crate) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
         return no_such_snapshot(&name);
     };
     match on(shared, id, |shared| shared.world.restore(&state)) {
-        Some(()) => Reply::json(&json!({"restored": name})),
+        Some(()) => Reply::json(&Restored { restored: name }),
         None => no_such_world(id),
     }
 }
@@ -149,7 +214,7 @@ pub(crate) fn reset(shared: &Shared, id: &str) -> Reply {
     };
     match on(shared, id, reset) {
         // Entries after this number belong to the time after the reset.
-        Some(since) => Reply::json(&json!({"reset": true, "since": since})),
+        Some(since) => Reply::json(&WasReset { reset: true, since }),
         None => no_such_world(id),
     }
 }
@@ -161,7 +226,7 @@ pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
         Some(number) => match shared.forks.lock().forks.remove(&number) {
             Some(fork) => {
                 drop(fork);
-                Reply::json(&json!({"ended": number}))
+                Reply::json(&Ended { ended: number })
             }
             None => no_such_world(id),
         },
@@ -173,7 +238,7 @@ pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
 pub(crate) fn forget(shared: &Shared, name: &str) -> Reply {
     let name = percent_decode_str(name).decode_utf8_lossy();
     match shared.forks.lock().snapshots.remove(&*name) {
-        Some(_) => Reply::json(&json!({"deleted": name})),
+        Some(_) => Reply::json(&Deleted { deleted: &name }),
         None => no_such_snapshot(&name),
     }
 }
