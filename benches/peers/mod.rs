@@ -9,6 +9,7 @@ mod http;
 mod limit;
 mod mock;
 mod relay;
+mod websockets;
 
 /// Runs one of the reference programs until it is killed.
 #[derive(Debug, Args)]
@@ -30,6 +31,10 @@ enum Which {
     Relay { buffer: usize },
     /// Echo each message with hyper and an upgrade to tokio-tungstenite.
     Echo,
+    /// Forward between `/hub/N` and `/app/N` with tokio-websockets.
+    WebsocketsRelay,
+    /// Echo each message with tokio-websockets.
+    WebsocketsEcho,
     /// Forward bytes with epoll, without parsing them.
     Limit,
     /// Serve mock-cloud with a configuration file.
@@ -55,6 +60,8 @@ pub(crate) fn run(peer: &Peer) -> Result<(), String> {
             Which::Wiremock { bytes } => http::wiremock(*bytes).await,
             Which::Relay { buffer } => relay::relay(*buffer).await,
             Which::Echo => relay::echo().await,
+            Which::WebsocketsRelay => websockets::relay().await,
+            Which::WebsocketsEcho => websockets::echo().await,
             Which::Mock { config, quiet } => mock::run(config, *quiet).await,
             Which::Limit => Ok(()),
         }

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// Capacity of the queue of one connection, in messages.
-const QUEUE: usize = 1024;
+pub(super) const QUEUE: usize = 1024;
 
 type Queue = mpsc::Sender<Utf8Bytes>;
 /// The queues of hub and clients, by the number of the pair.
@@ -30,7 +30,7 @@ type Ends = Arc<Mutex<HashMap<String, (Option<Queue>, Vec<Queue>)>>>;
 
 /// The members of a message that a relay parses.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     #[serde(borrow, rename = "id")]
     _id: Option<&'a RawValue>,
     #[serde(borrow, rename = "method")]

@@ -23,6 +23,7 @@ enum Teller {
     Ours,
     Epoll,
     Tungstenite,
+    Websockets,
     Node,
 }
 
@@ -42,6 +43,7 @@ impl Teller {
             }
             Self::Epoll => peer("epoll alone", &["limit"]),
             Self::Tungstenite => peer("tungstenite, 4 KiB buffers", &["relay", "4096"]),
+            Self::Websockets => peer("tokio-websockets", &["websockets-relay"]),
             Self::Node => Ok(Contestant::node("Node ws", "relay.js", &[]).map(Running::Peer)),
         }
     }
@@ -99,7 +101,8 @@ struct Case {
     groups: &'static [&'static [Teller]],
 }
 
-const FEW: &[&[Teller]] = &[&[Teller::Ours, Teller::Epoll, Teller::Tungstenite, Teller::Node]];
+const FEW: &[&[Teller]] =
+    &[&[Teller::Ours, Teller::Epoll, Teller::Tungstenite, Teller::Node], &[Teller::Ours, Teller::Websockets]];
 const MANY: &[&[Teller]] = &[&[Teller::Ours, Teller::Epoll], &[Teller::Ours, Teller::Node]];
 
 const CASES: &[Case] = &[
@@ -129,7 +132,7 @@ impl Case {
         let goal = match peer.teller {
             Teller::Epoll => self.to_epoll,
             Teller::Node => self.to_node,
-            Teller::Ours | Teller::Tungstenite => Goal::None,
+            Teller::Ours | Teller::Tungstenite | Teller::Websockets => Goal::None,
         };
         Measure {
             name: format!("to {} listeners, {} under way", self.listeners, self.at_once),

@@ -48,8 +48,13 @@ pub(crate) fn run(_: Scale) -> Result<Vec<Measure>, String> {
             detail: format!("{each:.0} bytes each"),
         });
     }
-    for (name, buffer) in [("tungstenite, 4 KiB buffers", "4096"), ("tungstenite, its defaults", "131072")] {
-        let peer = Contestant::peer(name, None, &["relay", buffer])?;
+    let peers: [(&str, &[&str]); 3] = [
+        ("tungstenite, 4 KiB buffers", &["relay", "4096"]),
+        ("tungstenite, its defaults", &["relay", "131072"]),
+        ("tokio-websockets", &["websockets-relay"]),
+    ];
+    for (name, arguments) in peers {
+        let peer = Contestant::peer(name, None, arguments)?;
         let before = peer.memory();
         let mut driver = Driver::new()?;
         let all = (0..CONNECTIONS).map(|n| Talker::new(format!("/app/{n}"), Vec::new(), Role::Idle));

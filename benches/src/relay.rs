@@ -91,6 +91,7 @@ fn servers(core: Option<usize>) -> Result<Vec<Server>, String> {
         Server::Mock { core },
         Server::Peer(Contestant::peer("tungstenite, 4 KiB buffers", core, &["relay", "4096"])?),
         Server::Peer(Contestant::peer("tungstenite, its defaults", core, &["relay", "131072"])?),
+        Server::Peer(Contestant::peer("tokio-websockets", core, &["websockets-relay"])?),
         Server::Peer(Contestant::peer("epoll alone", core, &["limit"])?),
     ];
     if core.is_none() {

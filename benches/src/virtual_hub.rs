@@ -81,6 +81,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
     {
         let mut lanes = vec![Lane::ours(at_once)?];
         lanes.push(Lane::echo(Contestant::peer("hyper and tungstenite, echo", None, &["echo"])?, at_once)?);
+        lanes.push(Lane::echo(Contestant::peer("tokio-websockets, echo", None, &["websockets-echo"])?, at_once)?);
         if let Some(node) = Contestant::node("Node ws", "relay.js", &[]) {
             lanes.push(Lane::echo(node, at_once)?);
         }
@@ -96,12 +97,16 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Measure>, String> {
         let (rate, cost) = medians(&ours[0]);
         for lane in peers {
             let (their_rate, their_cost) = medians(lane);
-            let least = if lane.contestant.name == "Node ws" { node_goal } else { echo_goal };
+            let goal = match lane.contestant.name {
+                "Node ws" => Goal::AtLeast(node_goal),
+                "hyper and tungstenite, echo" => Goal::AtLeast(echo_goal),
+                _ => Goal::None,
+            };
             measures.push(Measure {
                 name: name.into(),
                 peer: lane.contestant.name.into(),
                 ratio: rate / their_rate,
-                goal: Goal::AtLeast(least),
+                goal,
                 detail: format!("{rate:.0}/s {cost:.2} us against {their_rate:.0}/s {their_cost:.2} us"),
             });
         }

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::journal::Journal;
-use crate::wire::frame_writer;
-use crate::wire::frame_writer::ReplyRoute;
+use crate::wire;
+use crate::wire::ReplyRoute;
 use crate::world::World;
 use crate::world::hub_actor::HubActor;
 use crate::world::outbox::{Link, LinkKind, Out, Outbox};
@@ -132,13 +132,13 @@ impl RemoteHub {
             match outcome {
                 Ok(tunnel) => {
                     takes.send_replace(Some(true));
-                    link.send(&frame_writer::reply(&request, REGISTERED, &Ok(RawJson::empty()), ReplyRoute::Relay));
+                    link.send(&wire::reply(&request, REGISTERED, &Ok(RawJson::empty()), ReplyRoute::Relay));
                     carry(&link, called, tunnel).await;
                 }
                 Err(error) => {
                     takes.send_replace(Some(false));
                     let required = own.assumptions.min_evidence;
-                    link.send(&frame_writer::refusal(required, &request, method, error, ReplyRoute::Relay));
+                    link.send(&wire::refusal(required, &request, method, error, ReplyRoute::Relay));
                     refuse_all(&own, &link, called).await;
                 }
             }
@@ -225,7 +225,7 @@ async fn refuse_all(world: &World, link: &Link, mut calls: mpsc::Receiver<Utf8By
         if let Ok(request) = Envelope::parse(&text) {
             let method = request.method.as_deref().unwrap_or_default();
             let (required, error) = (world.assumptions.min_evidence, RpcError::known("nma.ezlo.notregistered"));
-            link.send(&frame_writer::refusal(required, &request, method, error, ReplyRoute::Relay));
+            link.send(&wire::refusal(required, &request, method, error, ReplyRoute::Relay));
         }
     }
 }

@@ -23,8 +23,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::config::{Config, ConfigError};
 use crate::core::clock::Clock;
-use crate::wire::frame_writer;
-use crate::wire::frame_writer::ReplyRoute;
+use crate::wire;
+use crate::wire::ReplyRoute;
 use crate::world::hub_actor::HubActor;
 use crate::world::outbox::{Link, LinkKind, Out, Outbox};
 use crate::world::{World, WorldConfig};
@@ -320,7 +320,7 @@ impl Controller {
             // A hub sends no requests of its own after the registration, and ignores broadcasts.
             Ok(_) => return,
             Err(_) => {
-                link.send(&frame_writer::not_a_request(None, text, ReplyRoute::Local));
+                link.send(&wire::not_a_request(None, text, ReplyRoute::Local));
                 return;
             }
         };

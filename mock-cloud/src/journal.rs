@@ -59,7 +59,7 @@ impl<'a> RequestRecord<'a> {
 impl StoredMessage<'_> {
     fn entry(&self) -> Entry {
         let (name, content) = match self.head.form {
-            Form::Message => (crate::wire::frame_scan::name_of(&self.rest), shown(&self.rest)),
+            Form::Message => (crate::wire::name_of(&self.rest), shown(&self.rest)),
             Form::Request => (shown_path(self.name), RequestRecord::shown(&self.rest)),
             Form::Answer => (shown_path(self.name), Value::Null),
             Form::Hub => (format!("hubs/{}", self.name), json!({"broadcasts": self.rest.lines().collect::<Vec<_>>()})),

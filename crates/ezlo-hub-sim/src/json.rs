@@ -158,7 +158,7 @@ const fn below(word: u64, number: u64) -> u64 {
 /// Returns a mask with the high bit of each of the eight bytes of `word` that equals `byte`.
 ///
 /// The mask is zero if no byte matches. The lowest match is exact; bytes above it may be false positives.
-pub const fn swar_eq(word: u64, byte: u8) -> u64 {
+const fn swar_eq(word: u64, byte: u8) -> u64 {
     below(word ^ (ONES * byte as u64), 1)
 }
 

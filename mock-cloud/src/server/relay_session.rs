@@ -20,9 +20,8 @@ use serde_json::value::RawValue;
 
 use crate::cluster::RemoteHub;
 use crate::config::Profile;
-use crate::wire::frame_scan::{FrameHeader, scan_header};
-use crate::wire::frame_writer;
-use crate::wire::frame_writer::ReplyRoute;
+use crate::wire;
+use crate::wire::ReplyRoute;
 use crate::world::World;
 use crate::world::backplane::{Backplane, OpenTunnel};
 use crate::world::hub_actor::HubActor;
@@ -119,44 +118,11 @@ impl RelaySession {
         received.as_cause(|| self.on_message(world, text));
     }
 
-    /// Forwards a message after a scan of its header only. Returns whether it did.
-    ///
-    /// The strict profile and active faults need the parsed message, so nothing is forwarded this way then.
-    fn try_forward(&self, world: &Arc<World>, text: &str) -> bool {
-        if world.profile == Profile::Strict || world.faults.any_active() {
-            return false;
-        }
-        match &self.state {
-            State::Controller(hub) => match scan_header(text) {
-                Some(seen) if seen.kind != FrameKind::Request => {
-                    hub.forward_to_clients(seen.kind, seen.sender, text);
-                    true
-                }
-                _ => false,
-            },
-            State::User { hub: Some(hub), .. } => {
-                let Some(controller) = hub.controller() else { return false };
-                let passes = |seen: FrameHeader<'_>| {
-                    seen.kind == FrameKind::Request && seen.sender.is_none() && !is_relay_method(seen.method)
-                };
-                let is_passed = scan_header(text).is_some_and(passes);
-                if is_passed {
-                    hub.forward_to_controller(&controller, &self.link, text);
-                }
-                is_passed
-            }
-            _ => false,
-        }
-    }
-
     fn on_message(&mut self, world: &Arc<World>, text: &str) {
-        if self.try_forward(world, text) {
-            return;
-        }
         let envelope = match Envelope::parse(text) {
             Ok(envelope) => envelope,
             Err(_) => {
-                self.link.send(&frame_writer::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Relay));
+                self.link.send(&wire::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Relay));
                 return;
             }
         };
@@ -166,7 +132,7 @@ impl RelaySession {
             }
             (_, FrameKind::Request) => self.on_request(world, &envelope, text),
             _ => {
-                self.link.send(&frame_writer::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Relay));
+                self.link.send(&wire::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Relay));
             }
         }
     }
@@ -194,7 +160,7 @@ impl RelaySession {
                 let method = if outcome.is_ok() && method == RelayRegister::NAME { REGISTERED } else { method };
                 match (world.backplane(), &self.state) {
                     (Some(backplane), State::Controller(hub)) if outcome.is_ok() => {
-                        let answer = frame_writer::reply(request, method, &outcome, ReplyRoute::Relay);
+                        let answer = wire::reply(request, method, &outcome, ReplyRoute::Relay);
                         register_here(world, backplane, hub, &self.link, answer);
                     }
                     _ => self.reply(world, request, method, &outcome),
@@ -228,7 +194,7 @@ impl RelaySession {
         let error = outcome.as_ref().err();
         let other =
             error.and_then(|error| error_table::replacement_for(world.assumptions.min_evidence, error)).map(Err);
-        self.link.send(&frame_writer::reply(request, method, other.as_ref().unwrap_or(outcome), ReplyRoute::Relay));
+        self.link.send(&wire::reply(request, method, other.as_ref().unwrap_or(outcome), ReplyRoute::Relay));
     }
 
     fn refuse(&self, world: &World, request: &Envelope<'_>, method: &str, data: &str) {

@@ -25,9 +25,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::journal::usage_report;
 use crate::persistence::rows::RowKey;
-use crate::wire::frame_scan::conn_id;
-use crate::wire::frame_writer;
-use crate::wire::frame_writer::{MessageId, ReplyRoute};
+use crate::wire;
+use crate::wire::{MessageId, ReplyRoute};
 use crate::world::hub_env::HubEnv;
 use crate::world::outbound_http;
 use crate::world::outbox::{Link, LinkKind};
@@ -152,7 +151,7 @@ impl HubActor {
         let weak = outcome.as_ref().err();
         let weak =
             weak.and_then(|error| error_table::replacement_for(self.env.assumptions.min_evidence, error)).map(Err);
-        let mut text = frame_writer::counted_reply(request, method, weak.as_ref().unwrap_or(outcome), way, counted);
+        let mut text = wire::counted_reply(request, method, weak.as_ref().unwrap_or(outcome), way, counted);
         let every = self.env.assumptions.rtos_truncate_every_nth_reply;
         if self.kind == HubKind::Rtos && every > 0 && number.is_multiple_of(every) {
             text.pop();
@@ -294,9 +293,8 @@ impl HubActor {
         match kind {
             FrameKind::Broadcast => state.links.broadcast(|_| true, text),
             FrameKind::Reply => {
-                let read = |sender| serde_json::from_str::<Sender<'_>>(sender).ok().map(|sender| sender.conn_id);
-                let seen = sender.and_then(|sender| conn_id(sender).map(Cow::Borrowed).or_else(|| read(sender)));
-                let conn_id = seen.unwrap_or_default();
+                let sender = sender.and_then(|sender| serde_json::from_str::<Sender<'_>>(sender).ok());
+                let conn_id = sender.map(|sender| sender.conn_id).unwrap_or_default();
                 state.links.reply(&conn_id, text);
             }
             FrameKind::Request | FrameKind::Unknown => {}
@@ -314,7 +312,7 @@ impl HubActor {
         }
         for broadcast in &effects.broadcasts {
             let method = self.family.method_on_room_broadcasts.then(|| room_method(broadcast.name)).flatten();
-            let text = frame_writer::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), broadcast, method);
+            let text = wire::broadcast(&self.next_msg_id(now_ms.div_euclid(1000)), broadcast, method);
             if self.env.faults.any_active() && broadcast.name == "hub.item.updated" {
                 state.remember(broadcast.content.as_str(), &text);
             }
@@ -402,7 +400,7 @@ impl HubActor {
     fn broadcast_presence(&self, state: &mut State, connected: bool) {
         let content = json!({"serial": self.serial, "connected": connected});
         let broadcast = HubBroadcast { name: HUB_STATE_CHANGED, content: RawJson::of(&content), changed_by: None };
-        let text = frame_writer::broadcast(&self.next_msg_id(0), &broadcast, None);
+        let text = wire::broadcast(&self.next_msg_id(0), &broadcast, None);
         state.links.broadcast(|kind| kind == LinkKind::Relay, &text);
     }
 }

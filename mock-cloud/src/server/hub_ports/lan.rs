@@ -26,8 +26,8 @@ use crate::faults::kinds::CallFault;
 use crate::faults::point::INJECTED;
 use crate::journal::usage_report;
 use crate::server::http::message::{Reply, Request};
-use crate::wire::frame_writer;
-use crate::wire::frame_writer::ReplyRoute;
+use crate::wire;
+use crate::wire::ReplyRoute;
 use crate::world::World;
 use crate::world::hub_actor::HubActor;
 use crate::world::hub_actor::OpenHttpRequest;
@@ -260,7 +260,7 @@ impl LocalSession {
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
             _ => {
-                self.link.send(&frame_writer::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Local));
+                self.link.send(&wire::not_a_request(world.assumptions.min_evidence, text, ReplyRoute::Local));
                 return;
             }
         };

@@ -2,7 +2,7 @@
 
 use crate::faults::ws_message::{self, MessageEffect};
 use crate::journal::cause::with_cause;
-use crate::wire::frame_scan::name_of;
+use crate::wire::name_of;
 use std::pin::Pin;
 use std::time::Duration;
 

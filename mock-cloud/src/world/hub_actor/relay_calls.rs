@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::faults::kinds::CallFault;
 use crate::faults::point::InjectionContext;
-use crate::wire::frame_writer;
-use crate::wire::frame_writer::ReplyRoute;
+use crate::wire;
+use crate::wire::ReplyRoute;
 use crate::world::hub_actor::HubActor;
 use crate::world::outbox::Link;
 use ezlo_hub_sim::json::RawJson;
@@ -52,27 +52,6 @@ impl HubActor {
         self.lock().stale.clone()
     }
 
-    /// Returns the connection of the external controller, if any.
-    pub(crate) fn controller(&self) -> Option<Link> {
-        self.lock().controller.clone()
-    }
-
-    /// Forwards a call to the external controller. The caller receives an error if that is not possible.
-    pub(crate) fn forward_to_controller(&self, controller: &Link, caller: &Link, text: &str) {
-        if !controller.send(&frame_writer::with_sender(false, text, &caller.conn_id)) {
-            let request = Envelope::parse(text).unwrap_or_default();
-            let (method, error) =
-                (request.method.as_deref().unwrap_or_default(), RpcError::known("nma.ezlo.unavailable"));
-            caller.send(&frame_writer::refusal(
-                self.env.assumptions.min_evidence,
-                &request,
-                method,
-                error,
-                ReplyRoute::Relay,
-            ));
-        }
-    }
-
     /// Answers a call that arrived through the relay, by the simulated hub or its external controller.
     pub(crate) fn relayed_call(
         self: &Arc<Self>,
@@ -84,7 +63,7 @@ impl HubActor {
         let method = request.method.as_deref().unwrap_or_default();
         let refuse = |data| {
             let wanted = self.env.assumptions.min_evidence;
-            caller.send(&frame_writer::refusal(wanted, request, method, RpcError::known(data), ReplyRoute::Relay));
+            caller.send(&wire::refusal(wanted, request, method, RpcError::known(data), ReplyRoute::Relay));
         };
         let (controller, is_connected) = {
             let state = self.lock();
@@ -105,10 +84,10 @@ impl HubActor {
         match controller {
             // The controller runs the call, and its reply reaches no connection.
             Some(controller) if is_reply_dropped => {
-                controller.send(&frame_writer::with_sender(request.sender.is_some(), text, NO_CONNECTION));
+                controller.send(&wire::with_sender(request.sender.is_some(), text, NO_CONNECTION));
             }
             Some(controller) => {
-                if !controller.send(&frame_writer::with_sender(request.sender.is_some(), text, &caller.conn_id)) {
+                if !controller.send(&wire::with_sender(request.sender.is_some(), text, &caller.conn_id)) {
                     refuse("nma.ezlo.unavailable");
                 }
             }
