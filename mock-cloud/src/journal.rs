@@ -331,7 +331,7 @@ mod tests {
                 "broken": "{\"password\": \"01234567890123456789012345\"", "bypassDevices": ["d1"],
                 "item": {"name": "master_code", "value": 4711},
                 "fields": [
-                    {"name": "headers", "type": "dictionary", "value": {"X-Api-Key": "s11", "cookie": "s12"}},
+                    {"name": "h", "type": "dictionary", "value": {"X-Custom": "s11", "cookie": "s12"}},
                     {"name": "credential", "type": "credential", "value": {"user": "kim", "password": "s13"}},
                 ],
                 "X-Api-Key": "s14", "Set-Cookie": "s15",

@@ -127,9 +127,21 @@ impl Authority {
 #[cfg(feature = "persisted-authority")]
 impl Authority {
     /// Restores a persisted authority. Replaces it if strict clients refuse it, or if it does not permit all names.
+    ///
+    /// The address of this machine can change with its network. It is then left out, so that clients need not trust a new authority.
     pub(crate) fn restore(persisted: &PersistedAuthority, clock: &Clock, names: TlsNames) -> Result<Self, TlsError> {
-        match persisted::defect(&persisted.certificate, &names, clock) {
-            None => Self::restore_as_is(persisted, clock, names),
+        let defect = |names: &TlsNames| persisted::defect(&persisted.certificate, names, clock);
+        if defect(&names).is_none() {
+            return Self::restore_as_is(persisted, clock, names);
+        }
+        let fixed = names.without_own_address();
+        match defect(&fixed) {
+            None => {
+                tracing::info!(
+                    "the persisted certificate authority does not permit the present address of this machine"
+                );
+                Self::restore_as_is(persisted, clock, fixed)
+            }
             Some(defect) => {
                 tracing::warn!(%defect, "replaced the persisted certificate authority; clients must trust the new ca.pem");
                 Ok(Self { is_replaced: true, ..Self::new(clock, names)? })

@@ -63,6 +63,8 @@ def replies(control, document):
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
+    # Its parameter retry_after is null in the report.
+    request(control, "post", "/faults", {"fault": "status", "status": 503, "match": {"path": "/never"}})
     for _, name, method, path, operation in sorted(calls, key=lambda call: call[:2]):
         example = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
         known = {**values, "name": "before" if "states" in path else "demo.user"}

@@ -22,7 +22,8 @@ fn block(kind: &str, method: &str, fields: &Fields<'_>) -> Value {
 
 fn create(hub: &mut SimulatedHub, when: &[Value], then: &[Value]) -> String {
     hub.take_broadcasts();
-    hub.call("hub.scenes.create", &json!({"name": "Probe", "when": when, "then": then})).unwrap();
+    hub.call("hub.scenes.create", &json!({"name": "Probe", "when": when, "then": then}))
+        .unwrap_or_else(|error| panic!("{:?}", error.reason));
     let added = hub.take_broadcasts().into_iter().find(|broadcast| broadcast.name == "hub.scene.added").unwrap();
     added.content["_id"].as_str().unwrap().to_owned()
 }
@@ -246,7 +247,7 @@ fn scenes_that_are_not_executed_are_reported_or_refused() {
 }
 
 /// Fires the timers of a hub some milliseconds after their time, as a running clock does, and counts the starts of a scene.
-fn starts_with_late_timers(when: &[Value], hours: i64) -> usize {
+fn starts_with_late_timers(when: &[Value], hours: i64, late_ms: i64) -> usize {
     let world = WorldFile::bundled("demo").expect("a bundled world");
     let (file, assumptions) = (&world.hubs[0], HubAssumptions::default());
     let mut hub = Hub::from_file(file, &file.serial, 1, &assumptions, 0);
@@ -271,7 +272,7 @@ fn starts_with_late_timers(when: &[Value], hours: i64) -> usize {
         if due > hours * 3_600_000 {
             break;
         }
-        timers.extend(step(&mut hub, due + 7, &|hub, context| hub.fire(&timer, context)));
+        timers.extend(step(&mut hub, due + late_ms, &|hub, context| hub.fire(&timer, context)));
     }
     count
 }
@@ -293,14 +294,52 @@ fn windows_start_scenes_when_timers_fire_late() {
         block
     };
     let group = |name: &str, blocks: Value| block("when", name, &[("blocks", "blocks", blocks)]);
+    let starts = |when: &[Value]| starts_with_late_timers(when, 72, 7);
     // 1 January 1970 was a Thursday.
-    assert_eq!(starts_with_late_timers(&[range("08:00", "09:00")], 72), 3);
-    assert_eq!(starts_with_late_timers(&[days(json!([5]))], 72), 1);
-    assert_eq!(starts_with_late_timers(&[sun(json!([5]))], 72), 1);
+    assert_eq!(starts(&[range("08:00", "09:00")]), 3);
+    assert_eq!(starts(&[days(json!([5]))]), 1);
+    assert_eq!(starts(&[sun(json!([5]))]), 1);
     let both = json!([range("08:00", "09:00"), group("or", json!([range("08:00", "10:00")]))]);
-    assert_eq!(starts_with_late_timers(&[group("and", both)], 72), 3, "two windows that begin together start it once");
+    assert_eq!(starts(&[group("and", both)]), 3, "two windows that begin together start it once");
     let times = block("when", "isDate", &[("time", "24_hours_time_array", json!(["08:00", "12:00"]))]);
-    assert_eq!(starts_with_late_timers(&[times], 72), 6);
+    assert_eq!(starts(&[times]), 6);
+    // A clock of 86,400 times the speed moves 86 s in each millisecond of delay.
+    let near = block("when", "isDate", &[("time", "24_hours_time_array", json!(["08:00", "08:01"]))]);
+    assert_eq!(starts_with_late_timers(&[near], 72, 86_400), 6, "no time is skipped");
+    assert_eq!(starts_with_late_timers(&[range("08:00", "08:00")], 72, 86_400), 3);
+}
+
+#[test]
+fn a_window_starts_a_scene_once_beside_a_change_at_its_begin() {
+    let mut hub = demo();
+    set_variable(&mut hub, "v", &json!(0));
+    let eight = block("when", "isDate", &[("time", "24_hours_time_array", json!(["08:00"]))]);
+    let on = block("then", "setVariable", &[("name", "string", json!("v")), ("value", "int", json!(1))]);
+    create(&mut hub, &[eight], &[on]);
+    let fields = [("startTime", "24_hours_time", json!("08:00")), ("endTime", "24_hours_time", json!("09:00"))];
+    let both = json!([block("when", "isDateRange", &fields), variable_is("v", &json!(1))]);
+    let scene = create(&mut hub, &[block("when", "and", &[("blocks", "blocks", both)])], &[]);
+    hub.advance(std::time::Duration::from_secs(86_400));
+    assert_eq!(starts(&mut hub, &scene), 1);
+}
+
+#[test]
+fn conditions_of_a_hub_are_bounded_by_their_cost() {
+    let mut hub = demo();
+    set_variable(&mut hub, "x", &json!(1));
+    let reference = block(
+        "when",
+        "inArray",
+        &[
+            ("expression", "expression", json!("x")),
+            ("operation", "token", json!("in")),
+            ("value", "expression", json!("x")),
+        ],
+    );
+    let scene = |count| json!({"name": "Many", "when": vec![reference.clone(); count], "then": []});
+    hub.call("hub.scenes.create", &scene(100)).unwrap();
+    let refused = hub.call("hub.scenes.create", &scene(2_000)).unwrap_err();
+    assert!(refused.reason.as_deref().unwrap().contains("50000 evaluations"), "{refused:?}");
 }
 
 /// Returns the id of a usual group of devices.
@@ -368,7 +407,7 @@ fn conditions_on_groups_hold_at_each_change_of_a_member() {
         hub.call("hub.item.value.set", &json!({"_id": id, "value": value})).unwrap();
         hub.advance(std::time::Duration::from_secs(5));
     };
-    for (value, expected) in [(true, 1), (false, 0), (true, 1)] {
+    for (value, expected) in [(true, 1), (true, 0), (false, 0), (true, 1)] {
         set(&mut hub, &switch, value);
         assert_eq!(starts(&mut hub, &scene), expected, "{value}");
     }
@@ -382,10 +421,12 @@ fn conditions_on_groups_hold_at_each_change_of_a_member() {
     let group = device_group(&mut hub, "Armed");
     let armed = [("deviceGroup", "device_group", group), ("armed", "bool", json!(true))];
     let scene = create(&mut hub, &[block("when", "isDeviceState", &armed)], &[]);
-    for (value, expected) in [(true, 1), (false, 0), (true, 1)] {
+    for (value, expected) in [(true, 1), (true, 0), (false, 0), (true, 1)] {
         hub.call("hub.device.armed.set", &json!({"_id": sensor, "armed": value})).unwrap();
         assert_eq!(starts(&mut hub, &scene), expected, "armed {value}");
     }
+    hub.call("hub.device.name.set", &json!({"_id": sensor, "name": "Motion"})).unwrap();
+    assert_eq!(starts(&mut hub, &scene), 0, "a new name is no change of the state");
 }
 
 #[test]

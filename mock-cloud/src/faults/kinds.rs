@@ -16,6 +16,9 @@ pub struct FaultParameter {
     pub json_type: &'static str,
     /// The member may be absent. The description states the default.
     pub optional: bool,
+    /// The member may be null, which means absent.
+    #[serde(skip)]
+    pub(crate) is_nullable: bool,
     /// Smallest value, or length of a string in bytes.
     pub minimum: i64,
     /// Largest value, or length of a string in bytes.
@@ -153,6 +156,7 @@ macro_rules! fault_kinds {
                     FaultParameter {
                         name: stringify!($parameter),
                         json_type: <$type as Parameter>::JSON_TYPE,
+                        is_nullable: <$type as Parameter>::OPTIONAL,
                         optional: <$type as Parameter>::OPTIONAL || is_optional(&[$(stringify!($attribute)),*]),
                         minimum: $least,
                         maximum: $most,

@@ -61,10 +61,12 @@ fn schema(entry: &CatalogueEntry, common: &[(String, Value)]) -> Value {
             "string" => ("minLength", "maxLength"),
             _ => ("minimum", "maximum"),
         };
+        let kind =
+            if parameter.is_nullable { json!([parameter.json_type, "null"]) } else { json!(parameter.json_type) };
         properties.insert(
             parameter.name.into(),
             json!({
-                "type": parameter.json_type, least: parameter.minimum, most: parameter.maximum,
+                "type": kind, least: parameter.minimum, most: parameter.maximum,
                 "description": parameter.description,
             }),
         );

@@ -105,13 +105,13 @@ fn hidden(value: Value, under: &str) -> Value {
     }
 }
 
-/// Returns whether the members are a field of a scene whose value is secret: HTTP headers, or a name of a secret.
+/// Returns whether the members are a field of a scene whose value is secret: HTTP headers, credentials, or a name of a secret.
 ///
-/// The names of headers do not say which of them authenticate, so all of them are masked.
+/// A field can have any name, and the names of headers do not say which of them authenticate, so the type decides.
 fn is_secret_field(members: &Map<String, Value>) -> bool {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
-    let name = text("name").unwrap_or_default();
-    text("type").is_some() && (name.eq_ignore_ascii_case("headers") || is_secret(name))
+    let is_secret_type = |kind: &str| matches!(kind, "dictionary" | "credential");
+    text("type").is_some_and(|kind| is_secret_type(kind) || text("name").is_some_and(is_secret))
 }
 
 /// Masks the secrets in a string, which may be JSON or a URL with keys.

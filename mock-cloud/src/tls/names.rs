@@ -23,14 +23,25 @@ pub(crate) struct TlsNames {
     /// Top-level domains with one certificate per requested name, because verifiers refuse a wildcard before a single label.
     top_level: Vec<String>,
     addresses: BTreeSet<IpAddr>,
+    /// Address of this machine in its network, which can change.
+    own_address: Option<IpAddr>,
 }
 
 impl TlsNames {
     /// Returns the names of [`new`](Self::new) and, for a listener on all addresses, the address of this machine in its network.
     pub(crate) fn with_own_address(bind: IpAddr, further: &[String]) -> Self {
-        let mut names = Self::new(bind, further);
-        names.addresses.insert(reachable(SocketAddr::new(bind, 0)).ip());
-        names
+        let own_address = Some(reachable(SocketAddr::new(bind, 0)).ip());
+        Self { own_address, ..Self::new(bind, further) }
+    }
+
+    /// Returns the names without the address of this machine in its network.
+    #[cfg(feature = "persisted-authority")]
+    pub(crate) fn without_own_address(&self) -> Self {
+        Self { own_address: None, ..self.clone() }
+    }
+
+    fn all_addresses(&self) -> BTreeSet<IpAddr> {
+        self.addresses.iter().copied().chain(self.own_address).collect()
     }
 
     /// Returns the vendor's names, loopback, the bound address, and the names and addresses of `--tls-name`.
@@ -48,7 +59,7 @@ impl TlsNames {
         let is_single = |name: &String| name.strip_prefix("*.").is_some_and(|domain| !domain.contains('.'));
         let (stars, dns): (Vec<_>, Vec<_>) = dns.into_iter().partition(is_single);
         let top_level = stars.iter().map(|star| star.trim_start_matches("*.").to_owned()).collect();
-        Self { dns, top_level, addresses }
+        Self { dns, top_level, addresses, own_address: None }
     }
 
     /// Returns these names together with a requested name, if it is a single label below one of the top-level domains.
@@ -61,12 +72,12 @@ impl TlsNames {
 
     /// Returns one DNS name without addresses.
     pub(crate) fn only(name: &str) -> Self {
-        Self { dns: vec![name.to_owned()], top_level: Vec::new(), addresses: BTreeSet::new() }
+        Self { dns: vec![name.to_owned()], top_level: Vec::new(), addresses: BTreeSet::new(), own_address: None }
     }
 
     pub(crate) fn alternative_names(&self) -> Result<Vec<SanType>, TlsError> {
         let dns = self.dns.iter().map(|name| Ok(SanType::DnsName(name.as_str().try_into()?)));
-        let addresses = self.addresses.iter().map(|address| Ok(SanType::IpAddress(*address)));
+        let addresses = self.all_addresses().into_iter().map(|address| Ok(SanType::IpAddress(address)));
         dns.chain(addresses).collect()
     }
 
@@ -85,7 +96,7 @@ impl TlsNames {
             let bits = if address.is_ipv4() { 32 } else { 128 };
             GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*address, bits))
         };
-        let permitted_subtrees = domains.chain(self.addresses.iter().map(subnet)).collect();
+        let permitted_subtrees = domains.chain(self.all_addresses().iter().map(subnet)).collect();
         NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() }
     }
 
@@ -93,7 +104,7 @@ impl TlsNames {
     pub(crate) fn first_outside(&self, domains: &[&str], addresses: &[IpAddr]) -> Option<String> {
         let outside = |name: &&str| !domains.iter().any(|domain| is_below(name, domain));
         let name = self.domains().into_iter().find(outside).map(str::to_owned);
-        name.or_else(|| self.addresses.iter().find(|own| !addresses.contains(own)).map(ToString::to_string))
+        name.or_else(|| self.all_addresses().iter().find(|own| !addresses.contains(own)).map(ToString::to_string))
     }
 }
 
@@ -111,9 +122,9 @@ mod tests {
     fn a_listener_on_all_addresses_has_the_address_of_the_machine() {
         let any = TlsNames::with_own_address(Ipv4Addr::UNSPECIFIED.into(), &[]);
         let own = reachable(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)).ip();
-        assert!(!own.is_unspecified() && any.addresses.contains(&own), "{own}");
+        assert!(!own.is_unspecified() && any.all_addresses().contains(&own), "{own}");
         let one = TlsNames::with_own_address(Ipv4Addr::LOCALHOST.into(), &[]);
-        assert_eq!(one.addresses, TlsNames::new(Ipv4Addr::LOCALHOST.into(), &[]).addresses);
+        assert_eq!(one.all_addresses(), TlsNames::new(Ipv4Addr::LOCALHOST.into(), &[]).all_addresses());
     }
 
     #[test]

@@ -83,8 +83,18 @@ fn single_address(bytes: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Authority;
     use crate::tls::issuer::new_issuer;
     use crate::tls::params::leaf_params;
+
+    #[test]
+    fn an_authority_survives_a_new_address_of_the_machine() {
+        let (clock, any) = (Clock::real(), std::net::Ipv4Addr::UNSPECIFIED.into());
+        let persisted = Authority::new(&clock, TlsNames::new(any, &[])).unwrap().to_persisted();
+        let restore = |names| Authority::restore(&persisted, &clock, names).unwrap().is_replaced();
+        assert!(!restore(TlsNames::with_own_address(any, &[])));
+        assert!(restore(TlsNames::with_own_address(any, &["hub.example.org".to_owned()])));
+    }
 
     #[test]
     fn defects_of_an_authority_are_detected() {

@@ -121,7 +121,7 @@ fn headers(call: &HttpCall, uri: &Uri) -> Result<HeaderMap, http::Error> {
     const OWN: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "upgrade"];
     for (name, value) in &call.headers {
         if !OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            headers.insert(HeaderName::try_from(name.as_str())?, value.try_into()?);
+            headers.try_insert(HeaderName::try_from(name.as_str())?, value.try_into()?)?;
         }
     }
     Ok(headers)

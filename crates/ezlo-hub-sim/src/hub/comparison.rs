@@ -38,24 +38,28 @@ pub(crate) fn passes<'a>(
         Test::In { values, inside } => {
             let values = other(values);
             let values = values.as_deref().and_then(Value::as_array);
-            values.is_some_and(|values| values.iter().any(|value| is_same(left, value)) == *inside)
+            values.is_some_and(|values| values.iter().any(|value| same(value, left)) == *inside)
         }
         Test::Value(comparator, right) => other(right).is_some_and(|right| compares(comparator, left, plain(&right))),
         _ => false,
     }
 }
 
-fn is_same(left: &Value, right: &Value) -> bool {
-    match (left.as_f64(), right.as_f64()) {
-        (Some(left), Some(right)) => Comparator::Equal.holds(left, right),
-        _ => left == right,
+/// Compares values as users expect: 1 equals 1.0, and the state of a button equals the whole press.
+pub(crate) fn same(wanted: &Value, value: &Value) -> bool {
+    match (wanted, value) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::String(state), Value::Object(press)) => {
+            press.get("button_state").and_then(Value::as_str) == Some(state)
+        }
+        (wanted, value) => wanted == value,
     }
 }
 
 fn compares(comparator: &Comparator, left: &Value, right: &Value) -> bool {
     match comparator {
-        Comparator::Equal => is_same(left, right),
-        Comparator::NotEqual => !is_same(left, right),
+        Comparator::Equal => same(right, left),
+        Comparator::NotEqual => !same(right, left),
         _ => match (left.as_f64().zip(right.as_f64()), left.as_str().zip(right.as_str())) {
             (Some((left, right)), _) => comparator.holds(left, right),
             (_, Some((left, right))) => ordered(comparator, left.cmp(right)),

@@ -5,7 +5,7 @@
 //! by one: for each, those still in the queue have not happened yet. Scenes that do not read what has changed are skipped.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::scene::{BlockValue, Compared, Condition, Operand, Scene, ScenePart, SceneState, Test};
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::context::{Context, Timer};
 use crate::hub::Hub;
+use crate::hub::comparison::same;
 use crate::hub::scene_time::{is_window, times};
 use crate::state::scene_events::Event;
 use crate::state::watched_scene::Watched;
@@ -25,6 +26,10 @@ const MAX_CHAIN: usize = 128;
 /// Maximum number of conditions that one call or timer evaluates before the hub is released: about 10 ms. The remaining events
 /// are left to a timer that is due at once.
 const MAX_EVALUATIONS: usize = 100_000;
+
+/// Longest delay of a timer after which the times in between are still due, in milliseconds: an hour. After a longer pause, for
+/// example without power, only the next time is due.
+const LATE_MS: i64 = 3_600_000;
 
 /// Values before the events that are still queued, which have not happened yet for the evaluated event.
 struct Pending<'a> {
@@ -67,6 +72,8 @@ struct Moment<'a> {
     event: &'a Event,
     after: bool,
     now_ms: i64,
+    /// Due times of the timers of the scene.
+    due: &'a BTreeMap<usize, i64>,
     /// Number of time conditions evaluated so far; their order identifies them.
     ticks: usize,
 }
@@ -108,14 +115,15 @@ impl Moment<'_> {
             Event::Tick { scene, tick, due_ms } if scene == self.scene => Some((*tick, due_ms.unwrap_or(self.now_ms))),
             _ => None,
         };
-        let Some((tick, due_ms)) = own else {
-            return is_window(condition) && self.hub.is_within(condition, self.now_ms);
-        };
-        let has_changed = at < tick || at == tick && self.after;
+        let is_own = own.is_some_and(|(tick, _)| tick == at);
+        let at_ms = own.map_or(self.now_ms, |(_, due_ms)| due_ms);
         if is_window(condition) {
-            return self.hub.is_within(condition, if has_changed { due_ms } else { due_ms - 1 });
+            // Until the timer of the window fires, the window is as it was before.
+            let pending = self.due.get(&at).map_or(i64::MAX, |due_ms| due_ms - 1);
+            let moment = if is_own && !self.after { at_ms - 1 } else { at_ms };
+            return self.hub.is_within(condition, moment.min(pending));
         }
-        self.after && at == tick && self.hub.is_on_day(condition, due_ms)
+        self.after && is_own && self.hub.is_on_day(condition, at_ms)
     }
 
     fn is_event_item(&self, item: &ItemId) -> bool {
@@ -172,10 +180,13 @@ impl Moment<'_> {
                     })
             }
             Condition::DeviceIs { device, reachable, armed } => self.device_is(device, *reachable, *armed),
-            Condition::DeviceOfGroupIs { group, reachable, armed } => {
-                matches!(self.event, Event::Device { device, .. }
-                    if self.after && self.is_in_group(group, device) && self.device_is(device, *reachable, *armed))
-            }
+            Condition::DeviceOfGroupIs { group, reachable, armed } => match self.event {
+                Event::Device { device, armed: was_armed, reachable: was_reachable } => {
+                    let was = are_flags((*was_reachable, *reachable), (*was_armed, *armed));
+                    self.after && !was && self.device_is(device, *reachable, *armed) && self.is_in_group(group, device)
+                }
+                _ => false,
+            },
             Condition::Every(_)
             | Condition::At(_)
             | Condition::Once { .. }
@@ -218,8 +229,7 @@ impl Moment<'_> {
     }
 
     fn device_is(&self, device: &DeviceId, reachable: Option<bool>, armed: Option<bool>) -> bool {
-        reachable.is_none_or(|wanted| self.reachable(device) == Some(wanted))
-            && armed.is_none_or(|wanted| self.armed(device) == Some(wanted))
+        are_flags((self.reachable(device), reachable), (self.armed(device), armed))
     }
 
     fn is_in_group(&self, group: &str, device: &DeviceId) -> bool {
@@ -233,8 +243,12 @@ impl Moment<'_> {
             Operand::Expression(_) => return None,
             Operand::Group { devices, items } => (devices, items),
         };
-        let Event::Item { item, .. } = self.event else { return None };
+        let Event::Item { item, before, after } = self.event else { return None };
         let known = self.hub.items.get(item)?;
+        // A press of a button is an event also if the one before was equal.
+        if before == after && known.value_type.get() != Some(&ValueType::ButtonState) {
+            return None;
+        }
         let names = self.hub.newer.item_groups.get(items)?.item_names.get()?;
         let is_named = names.iter().any(|name| Some(&**name) == known.name.as_deref());
         (self.after && is_named && self.is_in_group(devices, known.device_id.get()?)).then_some(item)
@@ -264,7 +278,7 @@ impl Moment<'_> {
         };
         let other = |compared: &'b Compared| -> Option<Cow<'b, Value>> {
             match compared {
-                Compared::Value(value) if value.scale.is_some() => {
+                Compared::Value(value) if value.scale.is_some() && value.value.is_number() => {
                     number(value).map(|number| Cow::Owned(number.into()))
                 }
                 Compared::Value(value) => Some(Cow::Borrowed(&value.value)),
@@ -287,21 +301,15 @@ impl Moment<'_> {
     }
 }
 
+/// Returns whether the flags `reachable` and `armed` of a device have the wanted values, each given as present and wanted one.
+fn are_flags(reachable: (Option<bool>, Option<bool>), armed: (Option<bool>, Option<bool>)) -> bool {
+    [reachable, armed].iter().all(|(now, wanted)| wanted.is_none() || now == wanted)
+}
+
 /// Returns whether a scene that has reached `now` is in the wanted state.
 fn is_in_state(wanted: &SceneState, now: &SceneState) -> bool {
     let is_result = !matches!(now, SceneState::Enabled | SceneState::Disabled);
     wanted == now || *wanted == SceneState::AnyResult && is_result
-}
-
-/// Compares values as users expect: 1 equals 1.0, and the state of a button equals the whole press.
-fn same(wanted: &Value, value: &Value) -> bool {
-    match (wanted, value) {
-        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::String(state), Value::Object(press)) => {
-            press.get("button_state").and_then(Value::as_str) == Some(state)
-        }
-        (wanted, value) => wanted == value,
-    }
 }
 
 /// Returns the part of a scene that starts, from the results of its conditions before and after an event.
@@ -323,11 +331,9 @@ impl Hub {
         while let Some(event) = self.events.pop_front() {
             evaluations += self.cost_of(&event) + self.events.len() + 1;
             // The next tick is set first, so that a time condition continues even if its runs fail.
-            if let Event::Tick { scene, tick, .. } = &event
-                && let Some(watched) = self.conditions.get(scene)
-                && let Some(condition) = times(&watched.conditions).get(*tick)
-            {
-                self.set_tick(scene, *tick, condition, context);
+            if let Event::Tick { scene, tick, due_ms } = &event {
+                let next = self.next_tick(scene, *tick, *due_ms, context.now_ms);
+                self.set_tick(scene, *tick, next, context);
             }
             for (scene, part) in self.triggered(&event, context.now_ms) {
                 context.work.triggered += 1;
@@ -395,7 +401,16 @@ impl Hub {
             .filter_map(|(id, watched)| {
                 let scene = self.scenes.get(id).filter(active)?;
                 let look = |after| {
-                    let mut moment = Moment { hub: self, pending: &pending, scene: id, event, after, now_ms, ticks: 0 };
+                    let mut moment = Moment {
+                        hub: self,
+                        pending: &pending,
+                        scene: id,
+                        event,
+                        after,
+                        now_ms,
+                        due: &watched.due,
+                        ticks: 0,
+                    };
                     watched.conditions.iter().map(|condition| moment.holds(condition)).collect::<Vec<_>>()
                 };
                 Some((id.clone(), part_after(scene, &look(false), &look(true))?))
@@ -413,10 +428,12 @@ impl Hub {
         let watched = Watched::new(scene);
         self.counter += 1;
         self.scene_generations.insert(id.clone(), self.counter);
-        for (tick, condition) in times(&watched.conditions).into_iter().enumerate() {
-            self.set_tick(id, tick, condition, context);
-        }
+        let due: Vec<Option<i64>> =
+            times(&watched.conditions).into_iter().map(|condition| self.next_time(condition, context.now_ms)).collect();
         self.conditions.insert(id.clone(), watched);
+        for (tick, due) in due.into_iter().enumerate() {
+            self.set_tick(id, tick, due, context);
+        }
     }
 
     /// Decodes the conditions of every watched scene.
@@ -444,9 +461,26 @@ impl Hub {
         }
     }
 
-    fn set_tick(&self, id: &SceneId, tick: usize, condition: &Condition, context: &mut Context<'_>) {
+    /// Returns the next due time of a time condition after `last_ms`, the due time that has passed.
+    fn next_tick(&self, id: &SceneId, tick: usize, last_ms: Option<i64>, now_ms: i64) -> Option<i64> {
+        let condition = times(&self.conditions.get(id)?.conditions).get(tick).copied()?;
+        // A timer can fire late, for example on a fast clock. The times in between are due, too, except after a long pause.
+        let from = match last_ms {
+            Some(last) if !matches!(condition, Condition::Every(_)) && now_ms - last <= LATE_MS => last,
+            _ => now_ms,
+        };
+        self.next_time(condition, from)
+    }
+
+    /// Sets the timer of a time condition of an enabled scene.
+    fn set_tick(&mut self, id: &SceneId, tick: usize, due: Option<i64>, context: &mut Context<'_>) {
         let is_enabled = self.scenes.get(id).is_some_and(|scene| scene.enabled.get() != Some(&false));
-        let Some(due) = self.next_time(condition, context.now_ms).filter(|_| is_enabled) else { return };
+        let Some(watched) = self.conditions.get_mut(id) else { return };
+        let Some(due) = due.filter(|_| is_enabled) else {
+            watched.due.remove(&tick);
+            return;
+        };
+        watched.due.insert(tick, due);
         let generation = self.scene_generations.get(id).copied().unwrap_or_default();
         let wait = u64::try_from(due - context.now_ms).unwrap_or_default();
         context.later(wait, Timer::SceneTick { scene: id.clone(), generation, tick, due_ms: Some(due) });

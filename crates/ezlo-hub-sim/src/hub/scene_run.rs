@@ -236,13 +236,14 @@ impl Hub {
         }
     }
 
-    /// Returns the devices of a group for an action; none if the call has already done too much work.
+    /// Returns the devices of a group for an action, at most as many as the limit of actions leaves.
     fn devices_for_action(&self, group: &str, context: &mut Context<'_>) -> Vec<DeviceId> {
         if !context.work.take(self.scan_work(group)) {
             return Vec::new();
         }
-        let devices = self.devices_of_group(group);
-        if context.work.take(devices.len()) { devices } else { Vec::new() }
+        let mut devices = self.devices_of_group(group);
+        devices.truncate(context.work.take_up_to(devices.len()));
+        devices
     }
 
     /// Returns the items of a group of items on the devices of a group, like [`devices_for_action`](Self::devices_for_action).
@@ -250,8 +251,9 @@ impl Hub {
         if !context.work.take(self.scan_work(devices)) {
             return Vec::new();
         }
-        let items = self.items_of_groups(devices, items);
-        if context.work.take(items.len()) { items } else { Vec::new() }
+        let mut items = self.items_of_groups(devices, items);
+        items.truncate(context.work.take_up_to(items.len()));
+        items
     }
 
     fn set_by_scene(&mut self, id: &ItemId, wanted: &BlockValue, context: &mut Context<'_>) -> bool {

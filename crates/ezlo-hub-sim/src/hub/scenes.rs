@@ -17,7 +17,10 @@ use crate::context::Context;
 use crate::hub::{Hub, MAX_SCENE_BYTES, MAX_SCENES};
 use crate::state::scene_events::Event;
 use crate::state::scene_work::encoded_len;
+use crate::state::watched_scene::Watched;
 
+/// Maximum cost of all conditions of a hub, in simple conditions, because one event can concern all of them.
+const MAX_CONDITIONS: usize = 50_000;
 /// Maximum number of users that one scene notifies.
 const MAX_USERS: usize = 1_000;
 /// Maximum length of the id of a user, in bytes (inferred: known ids are UUIDs and numbers).
@@ -44,6 +47,7 @@ impl Hub {
             return Err(RpcError::known("rpc.params.invalid"));
         }
         self.check_scene_bytes(None, encoded_len(&request))?;
+        self.check_conditions(None, &request)?;
         let id = SceneId::from(self.new_id());
         let mut scene = request;
         scene.id = id.clone().into();
@@ -60,6 +64,7 @@ impl Hub {
         let id = scene.id.get().or_else(|| request.id.get()).cloned().ok_or_else(|| missing("_id"))?;
         check(&scene)?;
         check_engine(&scene, context)?;
+        self.check_conditions(Some(&id), &scene)?;
         scene.id = id.clone().into();
         fill(&mut scene);
         self.change_scene(&id, context, |stored| *stored = scene)
@@ -72,6 +77,18 @@ impl Hub {
             return Ok(());
         }
         let reason = format!("all scenes of the hub exceed {MAX_SCENE_BYTES} bytes; delete one first");
+        Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
+    }
+
+    /// Refuses a scene if one event could then evaluate too many conditions.
+    fn check_conditions(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
+        let others = self.conditions.iter().filter(|(id, _)| Some(*id) != replaced);
+        let cost = others.map(|(_, watched)| watched.size).sum::<usize>() + Watched::new(scene).size;
+        if cost <= MAX_CONDITIONS {
+            return Ok(());
+        }
+        let reason =
+            format!("all conditions of the hub cost more than {MAX_CONDITIONS} evaluations; delete a scene first");
         Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
     }
 

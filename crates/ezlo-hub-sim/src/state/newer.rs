@@ -26,7 +26,7 @@ pub(crate) struct Newer {
 }
 
 /// Maximum size of a group or an expression as JSON, in bytes. Together with the numbers of entries it bounds the memory of a hub.
-const MAX_ENTRY: usize = 16 * 1024;
+pub(crate) const MAX_ENTRY: usize = 16 * 1024;
 
 /// Refuses an entry that is larger than its limit.
 pub(crate) fn check_size(entry: &impl serde::Serialize) -> Result<(), RpcError> {

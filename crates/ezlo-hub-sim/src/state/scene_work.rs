@@ -40,6 +40,13 @@ impl SceneWork {
         self.actions <= MAX_ACTIONS
     }
 
+    /// Counts as many of the wanted actions as the limit leaves, and returns their number.
+    pub(crate) fn take_up_to(&mut self, wanted: usize) -> usize {
+        let granted = wanted.min(MAX_ACTIONS.saturating_sub(self.actions));
+        self.actions += granted;
+        granted
+    }
+
     /// Counts bytes that an action copies. Returns false if the limit is exceeded.
     pub(crate) fn take_bytes(&mut self, bytes: usize) -> bool {
         self.action_bytes = self.action_bytes.saturating_add(bytes);

@@ -1,7 +1,10 @@
 //! Scenes with decoded conditions.
 
+use std::collections::BTreeMap;
+
 use ezlo_protocol::hub::scene::{Block, Condition, Operand, Scene};
 
+use super::newer::MAX_ENTRY;
 use super::scene_sources::Sources;
 use super::scene_work::encoded_len;
 
@@ -12,6 +15,8 @@ const BYTES_OF_A_CONDITION: usize = 512;
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     pub(crate) conditions: Vec<Condition>,
+    /// Due times of the timers of its time conditions, by position, in Unix milliseconds. They are not persisted.
+    pub(crate) due: BTreeMap<usize, i64>,
     /// The events that can start the scene.
     pub(crate) sources: Sources,
     /// Cost of one evaluation, in simple conditions.
@@ -25,12 +30,15 @@ impl Watched {
         let conditions = conditions(scene);
         // A comparison reads its values, so long ones and long lists count as further conditions.
         let size = count(&conditions) + encoded_len(&scene.when) / BYTES_OF_A_CONDITION;
-        Self { size, bytes: encoded_len(scene), sources: Sources::new(&conditions), conditions }
+        Self { due: BTreeMap::new(), size, bytes: encoded_len(scene), sources: Sources::new(&conditions), conditions }
     }
 }
 
 /// Cost of a search in a group, in simple conditions.
 const GROUP_COST: usize = 100;
+
+/// Cost of a comparison with an expression, which can have the longest value of an expression, in simple conditions.
+const EXPRESSION_COST: usize = MAX_ENTRY / BYTES_OF_A_CONDITION;
 
 /// Returns the number of conditions, those inside groups included. A search in a group of devices counts as many.
 pub(crate) fn count(conditions: &[Condition]) -> usize {
@@ -38,6 +46,7 @@ pub(crate) fn count(conditions: &[Condition]) -> usize {
         Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => count(inner),
         Condition::Not(inner) => count(std::slice::from_ref(inner)),
         Condition::DeviceOfGroupIs { .. } | Condition::Tests { left: Operand::Group { .. }, .. } => GROUP_COST,
+        Condition::Tests { .. } => EXPRESSION_COST,
         _ => 0,
     };
     conditions.iter().map(|condition| 1 + inner(condition)).sum()

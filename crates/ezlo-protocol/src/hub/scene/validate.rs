@@ -21,6 +21,9 @@ pub const MAX_NAME: usize = 25;
 /// Maximum number of elements of lists of times, numbers and modes in a condition (inferred: a day has 1,440 minutes).
 const MAX_LIST: usize = 1_440;
 
+/// Maximum number of members of an object of texts, such as HTTP headers (inferred).
+const MAX_TEXTS: usize = 100;
+
 /// A reason for a hub to refuse a scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -253,8 +256,10 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
             parsed(Some(value.is_array() || is_reference), "a list or a reference to one")
         }
         ArgumentKind::Texts => {
-            let is_texts = |members: &serde_json::Map<String, Value>| members.values().all(Value::is_string);
-            parsed(value.as_object().map(is_texts), "an object of texts")
+            let is_texts = |members: &serde_json::Map<String, Value>| {
+                members.len() <= MAX_TEXTS && members.values().all(Value::is_string)
+            };
+            parsed(value.as_object().map(is_texts), "an object of at most 100 texts")
         }
         ArgumentKind::OneOf(tokens) => parsed(text.map(|text| tokens.contains(&text)), "one of the tokens of its list"),
         ArgumentKind::SunTiming => {
