@@ -58,6 +58,7 @@ mod scene_engine;
 mod scene_run;
 mod scene_time;
 mod scene_tools;
+mod scene_watch;
 mod scenes;
 mod setup;
 mod swinger;
