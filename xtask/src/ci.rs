@@ -62,22 +62,9 @@ pub(crate) fn run() -> Outcome {
     features()?;
     codegen::run(&codegen::Arguments { check: true })?;
     coverage::run(&coverage::Arguments { json: true })?;
-    instructions();
     api::run(&api::Arguments { check: true })?;
     docs::run(&docs::Arguments::default())?;
     tidy::run()
-}
-
-/// Prints the instruction counts of the hot paths beside the recorded ones. A difference is not a failure.
-fn instructions() {
-    let probe = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    if !probe.is_ok_and(|status| status.success()) {
-        say!("xtask: valgrind is not installed; instructions were not counted");
-        return;
-    }
-    if let Err(error) = bench(&["instructions".to_owned(), "--quick".to_owned()]) {
-        say!("xtask: instructions were not counted: {}", error.0);
-    }
 }
 
 /// The external requirement of a feature's tests.

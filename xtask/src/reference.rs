@@ -38,7 +38,7 @@ fn as_json() -> Value {
         .map(|spec| json!({"name": spec.name, "evidence": spec.evidence.as_str(), "source": spec.source}));
     let blocks = BLOCKS.iter().map(|spec| {
         let arguments = spec.arguments.iter().map(|argument| {
-            json!({"name": argument.name, "kind": format!("{:?}", argument.kind), "required": argument.required})
+            json!({"name": argument.name, "also": argument.also, "kind": format!("{:?}", argument.kind), "required": argument.required})
         });
         json!({
             "name": spec.name, "place": if spec.place == Place::When { "when" } else { "then" },
@@ -93,7 +93,8 @@ pub(crate) fn as_markdown() -> String {
             .arguments
             .iter()
             .map(|argument| {
-                format!("{}{}: {:?}", argument.name, if argument.required { "" } else { "?" }, argument.kind)
+                let names = [&[argument.name], argument.also].concat().join(" or ");
+                format!("{names}{}: {:?}", if argument.required { "" } else { "?" }, argument.kind)
             })
             .collect();
         text += &format!(
