@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 mod http;
 mod limit;
 mod mock;
+mod pairs;
 mod relay;
 mod websockets;
 

@@ -1,8 +1,6 @@
 //! Servers with bare tokio-tungstenite: a relay that parses the envelope of each message, and an echo behind hyper.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -14,19 +12,13 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-/// Capacity of the queue of one connection, in messages.
-pub(super) const QUEUE: usize = 1024;
-
-type Queue = mpsc::Sender<Utf8Bytes>;
-/// The queues of hub and clients, by the number of the pair.
-type Ends = Arc<Mutex<HashMap<String, (Option<Queue>, Vec<Queue>)>>>;
+use super::pairs::Pairs;
 
 /// The members of a message that a relay parses.
 #[derive(Deserialize)]
@@ -48,36 +40,24 @@ fn text(error: impl std::fmt::Display) -> String {
 pub(super) async fn relay(buffer: usize) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
     super::print_address(listener.local_addr().map_err(text)?)?;
-    let ends = Ends::default();
+    let pairs = Pairs::default();
     loop {
         let (stream, _) = listener.accept().await.map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;
-        tokio::spawn(one(Arc::clone(&ends), stream, buffer));
+        tokio::spawn(one(pairs.clone(), stream, buffer));
     }
 }
 
-async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
-    let (queue, mut outbox) = mpsc::channel::<Utf8Bytes>(QUEUE);
-    let (mut is_hub, mut number) = (false, String::new());
+async fn one(pairs: Pairs<Utf8Bytes>, stream: TcpStream, buffer: usize) {
+    let mut registered = None;
     let config = WebSocketConfig::default().read_buffer_size(buffer);
     // Registers the connection before the upgrade is confirmed, so that it receives the next message.
     let register = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-        let path = request.uri().path();
-        (is_hub, number) = match path.strip_prefix("/hub/") {
-            Some(number) => (true, number.to_owned()),
-            None => (false, path.trim_start_matches("/app/").to_owned()),
-        };
-        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let pair = ends.entry(number.clone()).or_default();
-        if is_hub {
-            pair.0 = Some(queue)
-        } else {
-            pair.1.push(queue)
-        }
+        registered = Some(pairs.register(request.uri().path()));
         Ok(response)
     };
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, register, Some(config)).await;
-    let Ok(mut socket) = accepted else { return };
+    let (Ok(mut socket), Some((end, mut outbox))) = (accepted, registered) else { return };
     loop {
         tokio::select! {
             biased;
@@ -99,12 +79,7 @@ async fn one(ends: Ends, stream: TcpStream, buffer: usize) {
                     if serde_json::from_str::<Envelope<'_>>(&text).is_err() {
                         continue;
                     }
-                    let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Some((hub, apps)) = ends.get(&number) else { continue };
-                    let to = if is_hub { apps.as_slice() } else { hub.as_slice() };
-                    for queue in to {
-                        let _ = queue.try_send(text.clone());
-                    }
+                    pairs.forward(&end, &text);
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return,

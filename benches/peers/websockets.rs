@@ -1,21 +1,14 @@
 //! The same relay and echo as [`relay`](super::relay), with tokio-websockets.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_websockets::{Message, ServerBuilder, WebSocketStream};
 
-use super::relay::{Envelope, QUEUE};
-
-type Queue = mpsc::Sender<Bytes>;
-/// The queues of hub and clients, by the number of the pair.
-type Ends = Arc<Mutex<HashMap<String, (Option<Queue>, Vec<Queue>)>>>;
+use super::pairs::Pairs;
+use super::relay::Envelope;
 
 /// Longest head of an upgrade request, in bytes.
 const LONGEST_HEAD: usize = 4096;
@@ -53,27 +46,18 @@ async fn upgrade(mut stream: TcpStream, key: &str) -> Option<WebSocketStream<Tcp
 pub(super) async fn relay() -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
     super::print_address(listener.local_addr().map_err(text)?)?;
-    let ends = Ends::default();
+    let pairs = Pairs::default();
     loop {
         let (stream, _) = listener.accept().await.map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;
-        tokio::spawn(one(Arc::clone(&ends), stream));
+        tokio::spawn(one(pairs.clone(), stream));
     }
 }
 
-async fn one(ends: Ends, mut stream: TcpStream) {
+async fn one(pairs: Pairs<Bytes>, mut stream: TcpStream) {
     let Some((path, key)) = head(&mut stream).await else { return };
-    let (is_hub, number) = match path.strip_prefix("/hub/") {
-        Some(number) => (true, number.to_owned()),
-        None => (false, path.trim_start_matches("/app/").to_owned()),
-    };
-    let (queue, mut outbox) = mpsc::channel::<Bytes>(QUEUE);
     // Registers the connection before the upgrade is confirmed, so that it receives the next message.
-    {
-        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let pair = ends.entry(number.clone()).or_default();
-        if is_hub { pair.0 = Some(queue) } else { pair.1.push(queue) }
-    }
+    let (end, mut outbox) = pairs.register(&path);
     let Some(mut socket) = upgrade(stream, &key).await else { return };
     loop {
         tokio::select! {
@@ -96,13 +80,7 @@ async fn one(ends: Ends, mut stream: TcpStream) {
                     if message.as_text().is_none_or(|text| serde_json::from_str::<Envelope<'_>>(text).is_err()) {
                         continue;
                     }
-                    let text = Bytes::from(message.into_payload());
-                    let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Some((hub, apps)) = ends.get(&number) else { continue };
-                    let to = if is_hub { apps.as_slice() } else { hub.as_slice() };
-                    for queue in to {
-                        let _ = queue.try_send(text.clone());
-                    }
+                    pairs.forward(&end, &Bytes::from(message.into_payload()));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return,
