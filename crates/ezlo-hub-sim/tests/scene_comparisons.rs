@@ -336,10 +336,15 @@ fn conditions_of_a_hub_are_bounded_by_their_cost() {
             ("value", "expression", json!("x")),
         ],
     );
-    let scene = |count| json!({"name": "Many", "when": vec![reference.clone(); count], "then": []});
-    hub.call("hub.scenes.create", &scene(100)).unwrap();
-    let refused = hub.call("hub.scenes.create", &scene(2_000)).unwrap_err();
-    assert!(refused.reason.as_deref().unwrap().contains("50000 evaluations"), "{refused:?}");
+    let mut disabled = reference.clone();
+    disabled["block_enable"] = json!(false);
+    let scene = |block: &Value, count| json!({"name": "Many", "when": vec![block; count], "then": []});
+    hub.call("hub.scenes.create", &scene(&reference, 100)).unwrap();
+    // A disabled condition can be enabled later.
+    for block in [reference, disabled] {
+        let refused = hub.call("hub.scenes.create", &scene(&block, 2_000)).unwrap_err();
+        assert!(refused.reason.as_deref().unwrap().contains("50000 evaluations"), "{refused:?}");
+    }
 }
 
 /// Returns the id of a usual group of devices.

@@ -160,7 +160,7 @@ impl Hub {
             let category = request.category.as_deref();
             let subcategory = request.subcategory.as_deref();
             let by_category = category.is_none() && subcategory.is_none()
-                || rules.any(|rule| rule_names(rule, category, subcategory));
+                || rules.any(|rule| rule_concerns(rule, category, subcategory));
             let device = request.device_id.get();
             by_category && device.is_none_or(|device| self.in_group(group, device))
         };
@@ -344,7 +344,7 @@ fn rule_includes(rule: &Value, category: Option<&str>, subcategory: Option<&str>
 }
 
 /// Returns whether a rule is about a category and a subcategory. A name that is absent matches every rule.
-fn rule_names(rule: &Value, category: Option<&str>, subcategory: Option<&str>) -> bool {
+fn rule_concerns(rule: &Value, category: Option<&str>, subcategory: Option<&str>) -> bool {
     let is_category = category.is_none() || rule["category"].as_str().is_none_or(|wanted| Some(wanted) == category);
     let subcategories = rule["subcategories"].as_array().filter(|list| !list.is_empty());
     let is_subcategory = subcategory.is_none_or(|name| {

@@ -177,7 +177,7 @@ impl Moment<'_> {
             Condition::DeviceIs { device, reachable, armed } => self.device_is(device, *reachable, *armed),
             Condition::DeviceOfGroupIs { group, reachable, armed } => match self.event {
                 Event::Device { device, armed: was_armed, reachable: was_reachable } => {
-                    let was = are_flags((*was_reachable, *reachable), (*was_armed, *armed));
+                    let was = flags_match((*was_reachable, *reachable), (*was_armed, *armed));
                     self.after && !was && self.device_is(device, *reachable, *armed) && self.is_in_group(group, device)
                 }
                 _ => false,
@@ -224,7 +224,7 @@ impl Moment<'_> {
     }
 
     fn device_is(&self, device: &DeviceId, reachable: Option<bool>, armed: Option<bool>) -> bool {
-        are_flags((self.reachable(device), reachable), (self.armed(device), armed))
+        flags_match((self.reachable(device), reachable), (self.armed(device), armed))
     }
 
     fn is_in_group(&self, group: &str, device: &DeviceId) -> bool {
@@ -297,7 +297,7 @@ impl Moment<'_> {
 }
 
 /// Returns whether the flags `reachable` and `armed` of a device have the wanted values, each given as present and wanted one.
-fn are_flags(reachable: (Option<bool>, Option<bool>), armed: (Option<bool>, Option<bool>)) -> bool {
+fn flags_match(reachable: (Option<bool>, Option<bool>), armed: (Option<bool>, Option<bool>)) -> bool {
     [reachable, armed].iter().all(|(now, wanted)| wanted.is_none() || now == wanted)
 }
 

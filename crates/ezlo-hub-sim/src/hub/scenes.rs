@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::hub::{Hub, MAX_SCENE_BYTES, MAX_SCENES};
 use crate::state::scene_events::Event;
 use crate::state::scene_work::encoded_len;
-use crate::state::watched_scene::Watched;
+use crate::state::watched_scene::cost;
 
 /// Maximum cost of all conditions of a hub, in simple conditions, because one event can concern all of them.
 const MAX_CONDITIONS: usize = 50_000;
@@ -83,8 +83,8 @@ impl Hub {
     /// Refuses a scene if one event could then evaluate too many conditions.
     fn check_conditions(&self, replaced: Option<&SceneId>, scene: &Scene) -> Result<(), RpcError> {
         let others = self.conditions.iter().filter(|(id, _)| Some(*id) != replaced);
-        let cost = others.map(|(_, watched)| watched.size).sum::<usize>() + Watched::new(scene).size;
-        if cost <= MAX_CONDITIONS {
+        let total = others.map(|(_, watched)| watched.size).sum::<usize>() + cost(scene);
+        if total <= MAX_CONDITIONS {
             return Ok(());
         }
         let reason =

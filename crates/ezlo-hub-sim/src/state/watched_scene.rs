@@ -19,7 +19,7 @@ pub(crate) struct Watched {
     pub(crate) due: BTreeMap<usize, i64>,
     /// The events that can start the scene.
     pub(crate) sources: Sources,
-    /// Cost of one evaluation, in simple conditions.
+    /// Cost of one evaluation, in simple conditions, disabled ones included.
     pub(crate) size: usize,
     /// Size of the whole scene as JSON, in bytes.
     pub(crate) bytes: usize,
@@ -27,10 +27,16 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn new(scene: &Scene) -> Self {
-        let conditions = conditions(scene);
-        // A comparison reads its values, so long ones and long lists count as further conditions.
-        let size = count(&conditions) + encoded_len(&scene.when) / BYTES_OF_A_CONDITION;
-        Self { due: BTreeMap::new(), size, bytes: encoded_len(scene), sources: Sources::new(&conditions), conditions }
+        let is_enabled = |block: &&Block| block.enabled.get() != Some(&false);
+        let conditions: Vec<Condition> =
+            scene.when.get().into_iter().flatten().filter(is_enabled).map(Block::condition).collect();
+        Self {
+            due: BTreeMap::new(),
+            sources: Sources::new(&conditions),
+            size: cost(scene),
+            bytes: encoded_len(scene),
+            conditions,
+        }
     }
 }
 
@@ -40,8 +46,17 @@ const GROUP_COST: usize = 100;
 /// Cost of a comparison with an expression, which can have the longest value of an expression, in simple conditions.
 const EXPRESSION_COST: usize = MAX_ENTRY / BYTES_OF_A_CONDITION;
 
+/// Returns the cost of one evaluation of a scene, in simple conditions.
+///
+/// Disabled conditions count, because they can be enabled later. A comparison reads its values, so long ones and long lists count
+/// as further conditions.
+pub(crate) fn cost(scene: &Scene) -> usize {
+    let conditions: Vec<Condition> = scene.when.get().into_iter().flatten().map(Block::condition).collect();
+    count(&conditions) + encoded_len(&scene.when) / BYTES_OF_A_CONDITION
+}
+
 /// Returns the number of conditions, those inside groups included. A search in a group of devices counts as many.
-pub(crate) fn count(conditions: &[Condition]) -> usize {
+fn count(conditions: &[Condition]) -> usize {
     let inner = |condition: &Condition| match condition {
         Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => count(inner),
         Condition::Not(inner) => count(std::slice::from_ref(inner)),
@@ -50,10 +65,4 @@ pub(crate) fn count(conditions: &[Condition]) -> usize {
         _ => 0,
     };
     conditions.iter().map(|condition| 1 + inner(condition)).sum()
-}
-
-/// Decodes the enabled conditions of a scene.
-pub(crate) fn conditions(scene: &Scene) -> Vec<Condition> {
-    let counts = |block: &&Block| block.enabled.get() != Some(&false);
-    scene.when.get().into_iter().flatten().filter(counts).map(Block::condition).collect()
 }

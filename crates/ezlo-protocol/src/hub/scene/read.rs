@@ -278,7 +278,7 @@ impl Block {
             "toggleValue" => match self.operand()? {
                 Operand::Item(item) => Action::Toggle(item),
                 Operand::Expression(name) => Action::ToggleVariable(name),
-                Operand::Group { devices, items } => Action::GroupToggle { devices, items },
+                Operand::Group { .. } => return None,
             },
             "setVariable" => Action::SetVariable {
                 name: self.text("name")?.to_owned(),

@@ -88,13 +88,6 @@ pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
         }
         Some(_) => {}
     }
-    for (name, groups) in [("thenGroups", &scene.then_groups), ("elseGroups", &scene.else_groups)] {
-        for (id, blocks) in groups.get().into_iter().flatten() {
-            for (at, block) in blocks.iter().enumerate() {
-                check(block, Place::Then, &format!("{name}.{}[{at}]", clip(id)), 0, &mut found);
-            }
-        }
-    }
     let lists = [
         ("when", Place::When, scene.when.get(), true),
         ("then", Place::Then, scene.then.get(), true),
@@ -111,6 +104,13 @@ pub(super) fn problems(scene: &Scene) -> Vec<Problem> {
                 found.push(Problem { at: name.into(), data: place.wrong(), text: "missing".into() });
             }
             None => {}
+        }
+    }
+    for (name, groups) in [("thenGroups", &scene.then_groups), ("elseGroups", &scene.else_groups)] {
+        for (id, blocks) in groups.get().into_iter().flatten() {
+            for (at, block) in blocks.iter().enumerate() {
+                check(block, Place::Then, &format!("{name}.{}[{at}]", clip(id)), 0, &mut found);
+            }
         }
     }
     found
@@ -166,7 +166,8 @@ fn check_argument(block: &Block, argument: &Argument, place: Place, at: &str, de
     let name = argument.name;
     let names = std::iter::once(name).chain(argument.also.iter().copied());
     let Some(field) = names.clone().find_map(|name| block.argument_field(name)) else {
-        if argument.required && !(argument.kind == ArgumentKind::Operand && has_groups(block)) {
+        let is_replaced = place == Place::When && argument.kind == ArgumentKind::Operand && has_groups(block);
+        if argument.required && !is_replaced {
             found.push(wrong(format!("argument {name:?} has no field")));
         }
         return;
