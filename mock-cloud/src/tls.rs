@@ -137,8 +137,10 @@ impl Authority {
         let fixed = names.without_own_address();
         match defect(&fixed) {
             None => {
-                tracing::info!(
-                    "the persisted certificate authority does not permit the present address of this machine"
+                tracing::warn!(
+                    address = ?names.own_address(),
+                    "the persisted certificate authority does not permit the present address of this machine; \
+                     the server certificate omits it"
                 );
                 Self::restore_as_is(persisted, clock, fixed)
             }

@@ -16,6 +16,7 @@ pub(crate) const MAX_FAULTS: usize = 256;
 /// The count begins when the fault is added. It includes only events that match and to which the fault is applicable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FaultTrigger"))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Trigger {
@@ -37,6 +38,7 @@ pub enum Trigger {
 /// The injection point decides which fields are accepted, see [`InjectionPoint`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FaultMatcher"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Matcher {
     /// Host name of the request, without port, in lower case.

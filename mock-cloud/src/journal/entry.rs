@@ -96,6 +96,7 @@ impl EntryKind {
 /// An entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "JournalEntry"))]
 #[non_exhaustive]
 pub struct Entry {
     /// Number of the entry, from 1, never reused.

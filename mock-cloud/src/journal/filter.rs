@@ -18,6 +18,7 @@ use crate::journal::entry::{Entry, EntryKind};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "JournalFilter"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Entries after the entry with this number (default: 0, all entries).

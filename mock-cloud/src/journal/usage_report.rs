@@ -93,12 +93,12 @@ pub(crate) fn nearest(requested: &str, known: impl Iterator<Item = String>) -> V
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
-/// What clients sent without an effect, and the faults that had none.
+/// The requests and members of clients that had no effect, the refused handshakes, and the unused faults.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct UsageReport {
     /// Requests and methods that no handler matched.
-    unmatched: Vec<UnmatchedName>,
+    unmatched: Vec<UnmatchedRequest>,
     /// Members of parameters and queries that had no effect.
     unknown_fields: Vec<UnknownMember>,
     /// TLS handshakes that clients refused.
@@ -110,7 +110,7 @@ pub(crate) struct UsageReport {
 /// A path or method that no handler matched.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct UnmatchedName {
+struct UnmatchedRequest {
     /// Path or method.
     name: String,
     /// Number of entries.
@@ -118,7 +118,7 @@ struct UnmatchedName {
     /// Number of the last entry.
     last: u64,
     /// Similar names, the best first.
-    nearest: Value,
+    nearest: Vec<String>,
 }
 
 /// A member that had no effect.
@@ -182,11 +182,11 @@ pub(crate) fn summary(entries: &[Entry], faults: &[ActiveFault]) -> UsageReport 
             _ => {}
         }
     }
-    let unmatched = unmatched.into_iter().map(|(name, (times, last, nearest))| UnmatchedName {
+    let unmatched = unmatched.into_iter().map(|(name, (times, last, nearest))| UnmatchedRequest {
         name: name.to_owned(),
         times,
         last,
-        nearest: nearest.clone(),
+        nearest: serde_json::from_value(nearest.clone()).unwrap_or_default(),
     });
     let refused = refused.into_iter().map(|((name, cause), (times, last))| RefusedHandshake {
         name: name.to_owned(),

@@ -40,6 +40,11 @@ impl TlsNames {
         Self { own_address: None, ..self.clone() }
     }
 
+    #[cfg(feature = "persisted-authority")]
+    pub(crate) const fn own_address(&self) -> Option<IpAddr> {
+        self.own_address
+    }
+
     fn all_addresses(&self) -> BTreeSet<IpAddr> {
         self.addresses.iter().copied().chain(self.own_address).collect()
     }

@@ -32,8 +32,8 @@ pub(crate) struct HubEnv {
 }
 
 impl HubEnv {
-    /// An environment with a frozen clock, for tests of parts that need a hub.
-    #[cfg(test)]
+    /// Returns an environment with a frozen clock, for tests of parts that need a hub.
+    #[cfg(all(test, feature = "mdns"))]
     pub(crate) fn for_tests() -> Arc<Self> {
         let (clock, assumptions) = (Clock::frozen(0), Assumptions::default());
         Arc::new(Self {

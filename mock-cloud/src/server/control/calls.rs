@@ -11,7 +11,7 @@ use crate::journal::usage_report::UsageReport;
 use crate::server::control::request::Query;
 use http::{Method, StatusCode};
 
-use crate::server::control::request::{Action, Call, Done, refusal};
+use crate::server::control::request::{Action, Call, Success, refusal};
 use crate::server::control::{clock, faults, hubs, journal, metrics, openapi, users, worlds};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
@@ -73,7 +73,7 @@ pub(crate) const QUERIES: &[(&str, &[Query])] = &[
 ];
 
 calls! {
-    GET "/healthz" check_health() -> Done,
+    GET "/healthz" check_health() -> Success,
         "Returns `{\"ok\": true}` while the simulator runs." "" Now(healthz);
     GET "/endpoints" read_endpoints() -> Ready,
         "Returns the ready line: addresses, users, Wi-Fi networks and hubs." "" Now(endpoints);
@@ -81,12 +81,12 @@ calls! {
         "Returns this description of the control API." "" Now(description);
     GET "/metrics" read_metrics() -> String,
         "Returns counters in the Prometheus text format." "" Now(metrics::text);
-    GET "/clock" read_clock() -> clock::Time,
+    GET "/clock" read_clock() -> clock::ClockTime,
         "Returns the time and the speed of the world's clock." "" Now(clock::read);
-    POST "/clock" set_clock_speed(clock::Speed) -> clock::Time,
+    POST "/clock" set_clock_speed(clock::ClockSpeed) -> clock::ClockTime,
         "Sets the speed of the clock: 0 freezes it, 1 is real time, 86400 passes a day in a second."
         r#"{"speed": 60}"# Now(clock::set_speed);
-    POST "/clock/advance" advance_clock(clock::Advance) -> clock::Time,
+    POST "/clock/advance" advance_clock(clock::ClockStep) -> clock::ClockTime,
         "Moves the clock forward. The response is sent after everything that became due has happened."
         r#"{"seconds": 86400}"# Later(|shared, request| Box::pin(clock::advance(shared, request)));
     GET "/faults/catalogue" list_fault_catalogue() -> Vec<faults::ListedFault>,
@@ -104,12 +104,12 @@ calls! {
     GET "/journal" read_journal() -> Entry,
         "Returns journal entries, one JSON object per line. The header `x-has-more` is present while there are more."
         "" Now(journal::entries);
-    DELETE "/journal" clear_journal() -> journal::Since,
+    DELETE "/journal" clear_journal() -> journal::JournalPosition,
         "Hides all present entries of the journal. Returns the number of the last one as `since`." "" Now(journal::clear);
     GET "/report" read_report() -> UsageReport,
         "Returns requests that no handler matched, members without an effect, refused TLS handshakes and unused faults." ""
         Now(journal::report);
-    POST "/expectations" expect_entries(journal::Expectation) -> journal::Met,
+    POST "/expectations" expect_entries(journal::Expectation) -> journal::MetExpectation,
         "Waits for a matching journal entry and answers 417 if none arrives in time. With `times`, the number \
         of entries must be exact; 0 asserts absence."
         r#"{"match": {"kind": "request", "name": "/locator/locator/locator"}, "times": 2, "within": 5}"#
@@ -122,19 +122,19 @@ calls! {
     POST "/worlds/{}/fork" fork_world() -> worlds::RunningWorld,
         "Starts a fork of a world on ports of its own. Returns its number and its ready line." ""
         LaterWith(|shared, id| Box::pin(worlds::fork(shared, id)));
-    POST "/worlds/{}/snapshot" snapshot_world(worlds::Named) -> worlds::Stored,
+    POST "/worlds/{}/snapshot" snapshot_world(worlds::SnapshotName) -> worlds::StoredSnapshot,
         "Stores the state of a world under a name. An existing snapshot of this name is replaced."
         r#"{"name": "before"}"# Of(worlds::snapshot);
-    POST "/worlds/{}/restore" restore_world(worlds::Named) -> worlds::Restored,
+    POST "/worlds/{}/restore" restore_world(worlds::SnapshotName) -> worlds::RestoredSnapshot,
         "Replaces the state of a world by a snapshot. The time continues." r#"{"name": "before"}"#
         Of(worlds::restore);
-    POST "/worlds/{}/reset" reset_world() -> worlds::WasReset,
+    POST "/worlds/{}/reset" reset_world() -> worlds::ResetWorld,
         "Restores the initial state of a world. The time continues." "" With(worlds::reset);
     GET "/worlds/{}/export" export_world() -> serde_json::Map<String, serde_json::Value>,
         "Returns the whole state of a world as one document, secrets included." "" With(worlds::export);
-    DELETE "/worlds/{}" end_world() -> worlds::Ended,
+    DELETE "/worlds/{}" end_world() -> worlds::EndedWorld,
         "Ends a fork. World 0 cannot be ended." "" With(worlds::end);
-    DELETE "/states/{}" delete_snapshot() -> worlds::Deleted<'_>,
+    DELETE "/states/{}" delete_snapshot() -> worlds::DeletedSnapshot<'_>,
         "Deletes a snapshot by its name." "" With(worlds::forget);
     POST "/users/{}/password" set_password(users::NewPassword) -> users::ChangedUser<'_>,
         "Changes the password of a user. Issued tokens stay valid."
@@ -146,43 +146,43 @@ calls! {
         "Returns a hub, with the state of its Z-Wave radio." "" Hub(hubs::read);
     GET "/hubs/{}/devices" list_devices() -> Vec<hubs::Device>,
         "Returns the devices of a hub with their rooms, and the values of their items." "" Hub(hubs::devices);
-    POST "/hubs/{}/include" include_device(hubs::Include) -> Done,
+    POST "/hubs/{}/include" include_device(hubs::IncludeDevice) -> Success,
         "Presses the button of a new device. Answers 409 unless an inclusion waits for it."
         r#"{"template": "door_lock"}"# Hub(hubs::include);
-    POST "/hubs/{}/exclude" exclude_device(hubs::Exclude) -> Done,
+    POST "/hubs/{}/exclude" exclude_device(hubs::DeviceRef) -> Success,
         "Presses the button of a device to be excluded. Answers 409 unless an exclusion waits for it."
         r#"{"device": "Front door lock"}"# Hub(hubs::exclude);
-    POST "/hubs/{}/press" press_button(hubs::Press) -> Done,
+    POST "/hubs/{}/press" press_button(hubs::PressButton) -> Success,
         "Presses a button: a waiting exclusion removes the device, a remote control reports the press, a \
         switch toggles. With {\"template\": ...} the call equals `include`."
         r#"{"device": "Ceiling light"}"# Hub(hubs::press);
-    POST "/hubs/{}/trip" trip_sensor(hubs::Trip) -> Done,
+    POST "/hubs/{}/trip" trip_sensor(hubs::TripSensor) -> Success,
         "Trips a sensor or resets it, for example a door contact, a motion sensor or a smoke sensor."
         r#"{"device": "Front door", "tripped": true}"# Hub(hubs::trip);
-    POST "/hubs/{}/report" report_value(hubs::Report) -> Done,
+    POST "/hubs/{}/report" report_value(hubs::ReportValue) -> Success,
         "Reports a value of a device. Linked items, scenes and broadcasts follow."
         r#"{"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}"# Hub(hubs::report);
-    POST "/hubs/{}/reachable" set_reachable(hubs::Reach) -> Done,
+    POST "/hubs/{}/reachable" set_reachable(hubs::SetReachable) -> Success,
         "Makes a device reachable or unreachable."
         r#"{"device": "Front door", "reachable": false}"# Hub(hubs::reachable);
-    POST "/hubs/{}/setup-fault" set_setup_fault(hubs::Setup) -> Done,
+    POST "/hubs/{}/setup-fault" set_setup_fault(hubs::SetSetupFault) -> Success,
         "Activates a fault during onboarding, until null removes it."
         r#"{"fault": "empty_scan"}"# Hub(hubs::setup_fault);
-    POST "/hubs/{}/offline" set_offline(hubs::Offline) -> Done,
+    POST "/hubs/{}/offline" set_offline(hubs::SetOffline) -> Success,
         "Disconnects the house from the internet, or connects it again. The local network is not affected."
         r#"{"offline": true}"# Hub(hubs::offline);
-    POST "/hubs/{}/unplug" unplug_hub(hubs::Nothing) -> Done,
+    POST "/hubs/{}/unplug" unplug_hub(hubs::NoMembers) -> Success,
         "Cuts the power of the hub until `plug-in`. Timers that become due are deferred." "{}"
         Hub(hubs::unplug);
-    POST "/hubs/{}/plug-in" plug_in_hub(hubs::Nothing) -> Done,
+    POST "/hubs/{}/plug-in" plug_in_hub(hubs::NoMembers) -> Success,
         "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"
         Hub(hubs::plug_in);
-    POST "/hubs/{}/reboot" reboot_hub(hubs::Nothing) -> Done,
+    POST "/hubs/{}/reboot" reboot_hub(hubs::NoMembers) -> Success,
         "Restarts the hub. Its connections are closed." "{}" Hub(hubs::reboot);
 }
 
 fn healthz(_: &Shared, _: &Request) -> Reply {
-    Done::reply()
+    Success::reply()
 }
 
 fn endpoints(shared: &Shared, _: &Request) -> Reply {

@@ -18,7 +18,7 @@ pub(crate) fn read(shared: &Shared, _: &Request) -> Reply {
 /// The time of a world.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Time {
+pub(crate) struct ClockTime {
     /// Time in UTC, such as `2023-11-14T22:13:20Z`.
     now: String,
     /// The same time in Unix seconds.
@@ -29,9 +29,9 @@ pub(crate) struct Time {
     speed: f64,
 }
 
-fn now(shared: &Shared) -> Time {
+fn now(shared: &Shared) -> ClockTime {
     let clock = &shared.world.clock;
-    Time {
+    ClockTime {
         now: clock.timestamp().to_string(),
         unix: clock.unix_seconds(),
         frozen: clock.is_frozen(),
@@ -43,20 +43,20 @@ fn now(shared: &Shared) -> Time {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Speed {
+pub(crate) struct ClockSpeed {
     /// Seconds of the world for each second of the machine: 0, or 0.001 to 86400.
     speed: f64,
 }
 
 /// Sets the speed of the clock: 0 freezes it, 1 is the speed of the machine's clock.
 pub(crate) fn set_speed(shared: &Shared, request: &Request) -> Reply {
-    match parse_body::<Speed>(&request.body, r#"{"speed": 60}"#) {
-        Ok(Speed { speed }) if speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&speed) => {
+    match parse_body::<ClockSpeed>(&request.body, r#"{"speed": 60}"#) {
+        Ok(ClockSpeed { speed }) if speed == 0.0 || (Clock::SLOWEST..=Clock::FASTEST).contains(&speed) => {
             shared.world.clock.set_speed(speed);
             shared.world.mark_clock();
             Reply::json(&now(shared))
         }
-        Ok(Speed { speed }) => {
+        Ok(ClockSpeed { speed }) => {
             let text = format!("speed {speed} is out of range; send 0 (frozen) or 0.001 to 86400 (a day in a second)");
             refusal(StatusCode::BAD_REQUEST, &text)
         }
@@ -68,7 +68,7 @@ pub(crate) fn set_speed(shared: &Shared, request: &Request) -> Reply {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Advance {
+pub(crate) struct ClockStep {
     /// Seconds of the world, 0 to 315360000.
     seconds: f64,
 }
@@ -78,7 +78,7 @@ const LONGEST_STEP: f64 = 315_360_000.0;
 
 /// Moves the clock forward. Replies after everything that became due has happened, in order.
 pub(crate) async fn advance(shared: &Shared, request: &Request) -> Reply {
-    let step = match parse_body::<Advance>(&request.body, r#"{"seconds": 86400}"#) {
+    let step = match parse_body::<ClockStep>(&request.body, r#"{"seconds": 86400}"#) {
         Ok(step) if (0.0..=LONGEST_STEP).contains(&step.seconds) => Duration::from_secs_f64(step.seconds),
         Ok(step) => {
             let text = format!("seconds {} is out of range; send 0 to 315360000 (ten years)", step.seconds);

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::server::control::request::{Done, refusal};
+use crate::server::control::request::{Success, refusal};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
 use crate::world::hub_actor::HubActor;
@@ -18,7 +18,7 @@ use ezlo_hub_sim::{DeviceSummary, HubError, ItemSummary, SetupFault};
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Include {
+pub(crate) struct IncludeDevice {
     /// Template of the device; `mock-cloud world templates` lists them.
     template: String,
 }
@@ -27,16 +27,16 @@ pub(crate) struct Include {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected exactly one of template and device")]
-pub(crate) enum Press {
-    New(Include),
-    Known(Exclude),
+pub(crate) enum PressButton {
+    New(IncludeDevice),
+    Known(DeviceRef),
 }
 
 /// A sensor and its state.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Trip {
+pub(crate) struct TripSensor {
     /// Id or name of the device.
     device: String,
     /// `false` to reset the sensor (default: true).
@@ -52,7 +52,7 @@ const fn yes() -> bool {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Offline {
+pub(crate) struct SetOffline {
     /// `true` to disconnect.
     offline: bool,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Offline {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Exclude {
+pub(crate) struct DeviceRef {
     /// Id or name of the device.
     device: String,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Exclude {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Report {
+pub(crate) struct ReportValue {
     /// Id or name of the device.
     device: String,
     /// Name of the item.
@@ -83,7 +83,7 @@ pub(crate) struct Report {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Reach {
+pub(crate) struct SetReachable {
     /// Id or name of the device.
     device: String,
     /// `false` if the device does not answer.
@@ -94,7 +94,7 @@ pub(crate) struct Reach {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Setup {
+pub(crate) struct SetSetupFault {
     /// Name of the fault; null for none.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     fault: Option<SetupFault>,
@@ -104,7 +104,7 @@ pub(crate) struct Setup {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
+pub(crate) struct NoMembers {}
 
 /// Maximum and default of the parameter `limit`, in hubs.
 const MOST_LISTED: usize = 1000;
@@ -141,62 +141,62 @@ pub(crate) fn devices(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
 }
 
 pub(crate) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Include| hub.press_include(&parsed.template))
+    with(body, example, |parsed: IncludeDevice| hub.press_include(&parsed.template))
 }
 
 pub(crate) fn exclude(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Exclude| hub.press_exclude(&parsed.device))
+    with(body, example, |parsed: DeviceRef| hub.press_exclude(&parsed.device))
 }
 
 pub(crate) fn press(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Press| match parsed {
-        Press::New(new) => hub.press_include(&new.template),
-        Press::Known(known) => hub.press(&known.device),
+    with(body, example, |parsed: PressButton| match parsed {
+        PressButton::New(new) => hub.press_include(&new.template),
+        PressButton::Known(known) => hub.press(&known.device),
     })
 }
 
 pub(crate) fn trip(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Trip| hub.trip(&parsed.device, parsed.tripped))
+    with(body, example, |parsed: TripSensor| hub.trip(&parsed.device, parsed.tripped))
 }
 
 pub(crate) fn report(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Report| hub.report(&parsed.device, &parsed.item, parsed.value))
+    with(body, example, |parsed: ReportValue| hub.report(&parsed.device, &parsed.item, parsed.value))
 }
 
 pub(crate) fn reachable(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Reach| hub.set_reachable(&parsed.device, parsed.reachable))
+    with(body, example, |parsed: SetReachable| hub.set_reachable(&parsed.device, parsed.reachable))
 }
 
 pub(crate) fn setup_fault(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Setup| {
+    with(body, example, |parsed: SetSetupFault| {
         hub.set_setup_fault(parsed.fault);
         Ok(())
     })
 }
 
 pub(crate) fn offline(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: Offline| {
+    with(body, example, |parsed: SetOffline| {
         hub.set_internet(!parsed.offline);
         Ok(())
     })
 }
 
 pub(crate) fn unplug(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |_: Nothing| {
+    with(body, example, |_: NoMembers| {
         hub.unplug();
         Ok(())
     })
 }
 
 pub(crate) fn plug_in(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |_: Nothing| {
+    with(body, example, |_: NoMembers| {
         hub.plug_in();
         Ok(())
     })
 }
 
 pub(crate) fn reboot(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |_: Nothing| {
+    with(body, example, |_: NoMembers| {
         hub.restart();
         Ok(())
     })
@@ -211,7 +211,7 @@ fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> 
         Err(refused) => return refused,
     };
     match act(parsed) {
-        Ok(()) => Done::reply(),
+        Ok(()) => Success::reply(),
         Err(error @ (HubError::NotWaiting(_) | HubError::Unplugged)) => {
             refusal(StatusCode::CONFLICT, &error.to_string())
         }
@@ -243,7 +243,7 @@ pub(crate) struct HubSummary {
 /// The Z-Wave radio of a hub.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Radio {
+pub(crate) struct ZwaveRadio {
     /// State of the radio, such as `idle` or `including`.
     state: &'static str,
     /// Key on the label of the device that is being included; null without one.
@@ -257,7 +257,7 @@ pub(crate) struct HubDetails {
     #[serde(flatten)]
     summary: HubSummary,
     /// Z-Wave radio.
-    zwave: Radio,
+    zwave: ZwaveRadio,
     /// `true` while the hub has no power.
     unplugged: bool,
 }
@@ -316,7 +316,7 @@ impl From<DeviceSummary> for Device {
 fn detailed(hub: &HubHandle) -> HubDetails {
     HubDetails {
         summary: brief(&hub.cell),
-        zwave: Radio { state: hub.radio_state(), device_specific_key: hub.device_specific_key() },
+        zwave: ZwaveRadio { state: hub.radio_state(), device_specific_key: hub.device_specific_key() },
         unplugged: hub.cell.read(ezlo_hub_sim::Hub::is_unplugged),
     }
 }

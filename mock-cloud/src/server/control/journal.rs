@@ -75,13 +75,13 @@ pub(crate) fn report(shared: &Shared, _: &Request) -> Reply {
 
 /// Hides all present entries.
 pub(crate) fn clear(shared: &Shared, _: &Request) -> Reply {
-    Reply::json(&Since { since: shared.world.journal.clear() })
+    Reply::json(&JournalPosition { since: shared.world.journal.clear() })
 }
 
 /// The last entry that is hidden.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Since {
+pub(crate) struct JournalPosition {
     /// Number of the entry.
     since: u64,
 }
@@ -106,11 +106,11 @@ pub(crate) struct Expectation {
     within: f64,
 }
 
-/// What has met an expectation.
+/// The entries that have met an expectation.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
-pub(crate) enum Met {
+pub(crate) enum MetExpectation {
     /// The first entry, without `times`.
     First(Entry),
     /// All entries, with `times`.
@@ -139,14 +139,14 @@ pub(crate) async fn expect(shared: &Shared, request: &Request) -> Reply {
     let (journal, limit) = (&shared.world.journal, Duration::from_secs_f64(within));
     let Some(times) = times else {
         return match journal.wait_for(&filter, limit).await {
-            Some(entry) => Reply::json(&Met::First(entry)),
+            Some(entry) => Reply::json(&MetExpectation::First(entry)),
             None => failed(journal, filter, &format!("no entry matched within {within} s")),
         };
     };
     // One surplus entry fails the expectation.
     let entries = journal.wait_for_many(&filter, times.saturating_add(1), limit).await;
     match entries.len() {
-        found if found == times => Reply::json(&Met::All { times, entries }),
+        found if found == times => Reply::json(&MetExpectation::All { times, entries }),
         found if found > times => {
             failed(journal, filter, &format!("more than {times} entries matched; expected exactly {times}"))
         }

@@ -54,12 +54,12 @@ pub(crate) enum Action {
 /// The reply of a call without a result.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Done {
+pub(crate) struct Success {
     /// Always `true`; an error has another status.
     ok: bool,
 }
 
-impl Done {
+impl Success {
     pub(crate) fn reply() -> Reply {
         Reply::json(&Self { ok: true })
     }
@@ -68,7 +68,7 @@ impl Done {
 /// An error.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Refused<'a> {
+pub(crate) struct ApiError<'a> {
     /// The reason and the accepted input.
     error: &'a str,
 }
@@ -86,7 +86,7 @@ pub(crate) fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8], example: &
 
 /// Returns an error reply: JSON with the member `error`.
 pub(crate) fn refusal(status: StatusCode, text: &str) -> Reply {
-    Reply::new(status, "application/json", ezlo_protocol::wire::to_text(&Refused { error: text }))
+    Reply::new(status, "application/json", ezlo_protocol::wire::to_text(&ApiError { error: text }))
 }
 
 /// A query parameter: name, JSON type and description.

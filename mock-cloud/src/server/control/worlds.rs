@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 64;
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Named {
+pub(crate) struct SnapshotName {
     /// Name of 1 to 64 bytes without `/`.
     name: String,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Worlds {
 /// A stored snapshot.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Stored {
+pub(crate) struct StoredSnapshot {
     /// Name of the snapshot.
     snapshot: String,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Stored {
 /// A restored snapshot.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Restored {
+pub(crate) struct RestoredSnapshot {
     /// Name of the snapshot.
     restored: String,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Restored {
 /// A reset world.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct WasReset {
+pub(crate) struct ResetWorld {
     /// Always `true`.
     reset: bool,
     /// Number of the last journal entry before the reset.
@@ -76,7 +76,7 @@ pub(crate) struct WasReset {
 /// An ended fork.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Ended {
+pub(crate) struct EndedWorld {
     /// Number of the fork.
     ended: u64,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Ended {
 /// A deleted snapshot.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Deleted<'a> {
+pub(crate) struct DeletedSnapshot<'a> {
     /// Name of the snapshot.
     deleted: &'a str,
 }
@@ -141,7 +141,7 @@ pub(crate) async fn fork(shared: &Shared, id: &str) -> Reply {
 
 /// Parses the name of a snapshot from the body.
 fn named(request: &Request) -> Result<String, Reply> {
-    let Named { name } = parse_body(&request.body, r#"{"name": "before"}"#)?;
+    let SnapshotName { name } = parse_body(&request.body, r#"{"name": "before"}"#)?;
     let is_name = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains('/');
     if is_name {
         return Ok(name);
@@ -164,7 +164,7 @@ pub(crate) fn snapshot(shared: &Shared, id: &str, request: &Request) -> Reply {
         return refusal(StatusCode::CONFLICT, &text);
     }
     states.insert(name.clone(), state);
-    Reply::json(&Stored { snapshot: name })
+    Reply::json(&StoredSnapshot { snapshot: name })
 }
 
 /// Refuses a restore or reset of a cluster: one process cannot replace the state of the others.
@@ -190,7 +190,7 @@ pub(crate) fn restore(shared: &Shared, id: &str, request: &Request) -> Reply {
         return no_such_snapshot(&name);
     };
     match on(shared, id, |shared| shared.world.restore(&state)) {
-        Some(()) => Reply::json(&Restored { restored: name }),
+        Some(()) => Reply::json(&RestoredSnapshot { restored: name }),
         None => no_such_world(id),
     }
 }
@@ -214,7 +214,7 @@ pub(crate) fn reset(shared: &Shared, id: &str) -> Reply {
     };
     match on(shared, id, reset) {
         // Entries after this number belong to the time after the reset.
-        Some(since) => Reply::json(&WasReset { reset: true, since }),
+        Some(since) => Reply::json(&ResetWorld { reset: true, since }),
         None => no_such_world(id),
     }
 }
@@ -226,7 +226,7 @@ pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
         Some(number) => match shared.forks.lock().forks.remove(&number) {
             Some(fork) => {
                 drop(fork);
-                Reply::json(&Ended { ended: number })
+                Reply::json(&EndedWorld { ended: number })
             }
             None => no_such_world(id),
         },
@@ -238,7 +238,7 @@ pub(crate) fn end(shared: &Shared, id: &str) -> Reply {
 pub(crate) fn forget(shared: &Shared, name: &str) -> Reply {
     let name = percent_decode_str(name).decode_utf8_lossy();
     match shared.forks.lock().snapshots.remove(&*name) {
-        Some(_) => Reply::json(&Deleted { deleted: &name }),
+        Some(_) => Reply::json(&DeletedSnapshot { deleted: &name }),
         None => no_such_snapshot(&name),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::server::control::calls::{CALLS, QUERIES};
 use crate::server::control::openapi::DOCUMENT;
-use crate::server::control::request::{Call, Query, Refused};
+use crate::server::control::request::{ApiError, Call, Query};
 
 /// Environment variable that makes the test write the document; its value is the path.
 const WRITE: &str = "EZLO_WRITE_OPENAPI";
@@ -80,7 +80,7 @@ fn parameter_name(call: &Call) -> &'static str {
 }
 
 fn operation(call: &Call, generators: &mut Generators) -> Value {
-    let error = generators.replies.subschema_for::<Refused<'_>>();
+    let error = generators.replies.subschema_for::<ApiError<'_>>();
     let problem = |description| json!({"description": description, "content": {"application/json": {"schema": error}}});
     let (request, reply) = call.bodies;
     let reply = json!({"schema": reply(&mut generators.replies)});
