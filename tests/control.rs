@@ -352,6 +352,16 @@ async fn unknown_methods_are_reported_before_a_login_and_of_controllers() {
     assert!(names.contains(&"registerr") && names.contains(&"cloud.no.such.call"), "{report}");
 }
 
+#[tokio::test]
+async fn an_unknown_path_is_refused_with_the_known_ones() {
+    let cloud = frozen().await;
+    for path in ["/", "/nothing"] {
+        let refused = get(&cloud, path).await;
+        let text = refused.json()["error"].as_str().unwrap().to_owned();
+        assert!(refused.status == 404 && text.contains(&format!("path {path:?}; the paths are /healthz")), "{text}");
+    }
+}
+
 /// A client that is generated from the OpenAPI document works. The client is `tests/python/control_client.py`.
 #[cfg(feature = "python")]
 #[test]

@@ -152,11 +152,13 @@ fn present_call(request: &Request, path: &str) -> Option<&'static str> {
 
 /// Refuses a path without a call.
 fn unknown_path(path: &str) -> Reply {
+    // The trailing slash was removed for the search.
+    let shown = if path.is_empty() { "/" } else { path };
     let mut paths: Vec<&str> = calls::CALLS.iter().map(|call| call.path).collect();
     paths.dedup();
     refusal(
         StatusCode::NOT_FOUND,
-        &format!("no control call has the path {path:?}; the paths are {}", paths.join(", ")),
+        &format!("no control call has the path {shown:?}; the paths are {}", paths.join(", ")),
     )
 }
 
