@@ -45,6 +45,19 @@ async fn reboot_closes_connections_without_a_login() {
     assert_eq!(again.ask(r#"{"id":1,"method":"hub.info.get","params":{}}"#).await["result"]["serial"], HUB);
 }
 
+/// The reply to an HTTP call has error, id and result only, and an id in the form of the hub's ids (users).
+#[tokio::test]
+async fn http_reply_has_neither_api_nor_method() {
+    let cloud = frozen().await;
+    insecure(&cloud).await;
+    let keys = within(account(&cloud).await.local_credentials(&serial(HUB))).await.unwrap();
+    let headers = [("user", keys.user.as_str()), ("token", keys.token.expose())];
+    let reply = ask(lan(&cloud), "GET /v1/method/hub.modes.current.get", &headers, b"").await;
+    let reply: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(reply.as_object().unwrap().keys().collect::<Vec<_>>(), ["error", "id", "result"]);
+    assert_eq!(reply["id"].as_str().unwrap().len(), 24);
+}
+
 #[tokio::test]
 async fn http_accepts_basic_header_and_anonymous_credentials() {
     let cloud = frozen().await;

@@ -15,6 +15,7 @@ mod dump;
 mod evidence;
 mod examples;
 mod faults;
+mod field_reports;
 mod fixtures;
 mod flows;
 mod hub_life;

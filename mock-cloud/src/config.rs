@@ -206,6 +206,9 @@ pub struct Assumptions {
     /// Timeout of a Z-Wave inclusion or exclusion that no device answers, in milliseconds (default: 60,000; at most 3,600,000).
     /// Inferred.
     pub zwave_timeout_ms: u64,
+    /// Time from a change of a lock code until the lock confirms or refuses it, in milliseconds (default: 100; at most
+    /// 3,600,000). Inferred.
+    pub lock_code_ms: u64,
     /// A device answers automatically when an inclusion or exclusion starts (default: true). Inferred.
     pub zwave_auto_press: bool,
     /// The access point is also open on a hub that is online (default: true; false in the profile `strict`). Inferred: the
@@ -246,6 +249,7 @@ impl Default for Assumptions {
             restart_ms: 100,
             zwave_step_ms: 40,
             zwave_timeout_ms: 60_000,
+            lock_code_ms: 100,
             zwave_auto_press: true,
             access_point_always_open: true,
             simulate_behaviours: false,
@@ -268,6 +272,7 @@ impl Assumptions {
         hub.restart_ms = self.restart_ms;
         hub.zwave_step_ms = self.zwave_step_ms;
         hub.zwave_timeout_ms = self.zwave_timeout_ms;
+        hub.lock_code_ms = self.lock_code_ms;
         hub.zwave_auto_press = self.zwave_auto_press;
         hub.access_point_always_open = self.access_point_always_open;
         hub.simulate_behaviours = self.simulate_behaviours;
@@ -358,6 +363,7 @@ impl Config {
             self.assumptions.restart_ms,
             self.assumptions.zwave_step_ms,
             self.assumptions.zwave_timeout_ms,
+            self.assumptions.lock_code_ms,
         ];
         if waits.iter().any(|wait| u128::from(*wait) > longest) {
             return Err(ConfigError::Value {

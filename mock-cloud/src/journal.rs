@@ -13,12 +13,15 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::core::clock::Clock;
+use ezlo_hub_sim::ItemChange;
 
+use crate::journal::bodies::ExchangeRecord;
 pub use crate::journal::entry::{Entry, EntryKind};
 pub use crate::journal::filter::Filter;
 use crate::journal::ring::{Form, NewMessage, Ring, StoredMessage};
 use crate::journal::shown::{query_names, shown};
 
+pub(crate) mod bodies;
 pub(crate) mod cause;
 pub(crate) mod entry;
 pub(crate) mod filter;
@@ -34,26 +37,35 @@ pub(crate) struct RequestRecord<'a> {
     pub(crate) query: &'a str,
     pub(crate) listener: &'static str,
     pub(crate) hub: Option<&'a str>,
+    /// Headers as text, from [`bodies::header_lines`].
+    pub(crate) headers: &'a str,
 }
 
 impl<'a> RequestRecord<'a> {
-    /// Returns the parts, separated by line breaks. None of them contains a line break, and absent ones are empty.
-    fn parts(&self) -> [&'a str; 9] {
+    /// Returns the parts, separated by line breaks. Only the last one contains line breaks, and absent ones are empty.
+    fn parts(&self) -> [&'a str; 11] {
         let (host, hub) = (self.host.unwrap_or_default(), self.hub.unwrap_or_default());
-        [self.method, "\n", self.listener, "\n", host, "\n", hub, "\n", self.query]
+        [self.method, "\n", self.listener, "\n", host, "\n", hub, "\n", self.query, "\n", self.headers]
     }
 
     /// Returns the content of the entry from the parts.
     fn shown(parts: &str) -> Value {
-        let mut parts = parts.splitn(5, '\n');
+        let mut parts = parts.splitn(6, '\n');
         let mut part = || parts.next().unwrap_or_default();
-        let (method, listener, host, hub, query) = (part(), part(), part(), part(), part());
+        let (method, listener, host, hub, query, headers) = (part(), part(), part(), part(), part(), part());
         let optional = |part: &str| if part.is_empty() { Value::Null } else { part.into() };
         json!({
             "host": optional(host), "method": method, "listener": listener,
-            "query": query_names(query), "hub": optional(hub),
+            "query": query_names(query), "hub": optional(hub), "headers": bodies::shown_headers(headers),
         })
     }
+}
+
+/// Returns the content of the change of a hub from its lines: names of broadcasts, and changed values as JSON.
+fn shown_change(lines: &str) -> Value {
+    let (changes, broadcasts): (Vec<&str>, Vec<&str>) = lines.lines().partition(|line| line.starts_with('{'));
+    let changes: Vec<Value> = changes.into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    json!({"broadcasts": broadcasts, "changes": changes})
 }
 
 impl StoredMessage<'_> {
@@ -61,8 +73,8 @@ impl StoredMessage<'_> {
         let (name, content) = match self.head.form {
             Form::Message => (crate::wire::name_of(&self.rest), shown(&self.rest)),
             Form::Request => (shown_path(self.name), RequestRecord::shown(&self.rest)),
-            Form::Answer => (shown_path(self.name), Value::Null),
-            Form::Hub => (format!("hubs/{}", self.name), json!({"broadcasts": self.rest.lines().collect::<Vec<_>>()})),
+            Form::Answer => (shown_path(self.name), bodies::shown_exchange(&self.rest)),
+            Form::Hub => (format!("hubs/{}", self.name), shown_change(&self.rest)),
             Form::Named => (self.name.to_owned(), serde_json::from_str(&self.rest).unwrap_or_default()),
         };
         let head = self.head;
@@ -78,6 +90,9 @@ impl StoredMessage<'_> {
         }
     }
 }
+
+/// Maximum number of changed values in one entry.
+const MAX_CHANGES: usize = 100;
 
 /// The journal of a cloud.
 #[derive(Debug)]
@@ -120,16 +135,26 @@ impl Journal {
         self.keep(EntryKind::Request, Form::Request, ("", head.path), None, &head.parts())
     }
 
-    /// Records the response to a request.
-    pub(crate) fn answer(&self, path: &str, status: u16) {
-        self.keep(EntryKind::Answer, Form::Answer, ("", path), Some(status), &[]);
+    /// Records the response to a request, with the body of the request, which was not known when its head was recorded.
+    pub(crate) fn answer(&self, path: &str, status: u16, exchange: &ExchangeRecord<'_>) {
+        if self.is_on {
+            let length = exchange.request_body.len().to_string();
+            self.keep(EntryKind::Answer, Form::Answer, ("", path), Some(status), &exchange.parts(&length));
+        }
     }
 
-    /// Records a change of a hub with the names of its broadcasts.
-    pub(crate) fn hub_changed(&self, serial: &Serial, broadcasts: impl Iterator<Item = &'static str>) {
+    /// Records a change of a hub with the names of its broadcasts and the changed values.
+    pub(crate) fn hub_changed(
+        &self,
+        serial: &Serial,
+        broadcasts: impl Iterator<Item = &'static str>,
+        changes: &[ItemChange],
+    ) {
         if self.is_on {
-            let broadcasts: Vec<_> = broadcasts.flat_map(|name| [name, "\n"]).collect();
-            self.keep(EntryKind::Change, Form::Hub, ("", serial.as_str()), None, &broadcasts);
+            let changes: Vec<String> = changes.iter().take(MAX_CHANGES).map(ezlo_protocol::wire::to_text).collect();
+            let mut lines: Vec<&str> = broadcasts.flat_map(|name| [name, "\n"]).collect();
+            lines.extend(changes.iter().flat_map(|line| [line.as_str(), "\n"]));
+            self.keep(EntryKind::Change, Form::Hub, ("", serial.as_str()), None, &lines);
         }
     }
 

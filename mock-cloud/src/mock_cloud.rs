@@ -285,6 +285,13 @@ impl MockCloud {
         self.shared.world.accounts().set_password(username, &password.into())
     }
 
+    /// Removes a hub from the user's list of local keys, or restores it. Returns false if no user has this name.
+    ///
+    /// Without the key, the hub refuses local logins of the user. A claim of the hub restores the key.
+    pub fn set_local_key(&self, username: &str, serial: &ezlo_protocol::serial::Serial, present: bool) -> bool {
+        self.shared.world.accounts().set_local_key(username, serial, present)
+    }
+
     /// Exports the state as one JSON document for `state::import` (feature `state`) or `mock-cloud state import`.
     ///
     /// The document contains every token, password digest and private key of the world.

@@ -25,7 +25,12 @@ pub(crate) enum ReplyRoute<'a> {
     Passed(Option<&'a str>),
     /// From a hub on the local network.
     Local,
+    /// From a hub in the body of an HTTP response: only error, id and result (users, with the answers of real hubs).
+    Http,
 }
+
+/// Methods whose relayed reply has no `api` (public client, with a pasted exchange).
+const WITHOUT_API: &[&str] = &["hub.reboot"];
 
 /// Writes a reply with the number of the message, if the hub counts its messages.
 ///
@@ -67,14 +72,20 @@ pub(crate) fn reply(
         text.push_str(r#","error":"#);
         text.push_str(error);
     } else {
-        text.push_str(r#"{"api":"#);
-        push_text(&mut text, request.api.as_deref().unwrap_or("1.0"));
-        text.push_str(r#","error":"#);
+        text.push('{');
+        if !matches!(way, ReplyRoute::Http) && !WITHOUT_API.contains(&method) {
+            text.push_str(r#""api":"#);
+            push_text(&mut text, request.api.as_deref().unwrap_or("1.0"));
+            text.push(',');
+        }
+        text.push_str(r#""error":"#);
         text.push_str(error);
         text.push_str(r#","id":"#);
         text.push_str(id);
-        text.push_str(r#","method":"#);
-        push_text(&mut text, method);
+        if !matches!(way, ReplyRoute::Http) {
+            text.push_str(r#","method":"#);
+            push_text(&mut text, method);
+        }
     }
     text.push_str(r#","result":"#);
     text.push_str(result);
@@ -87,7 +98,7 @@ pub(crate) fn reply(
             text.push_str(r#","sender":"#);
             push_sender(&mut text, conn_id);
         }
-        ReplyRoute::Relay | ReplyRoute::Local | ReplyRoute::Passed(None) => {}
+        ReplyRoute::Relay | ReplyRoute::Local | ReplyRoute::Http | ReplyRoute::Passed(None) => {}
     }
     text.push('}');
     text

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub use ezlo_hub_sim::describe::{HubSummary, Summary, TemplateSummary, templates};
 use ezlo_hub_sim::world_file::{MAX_BYTES, WorldFile};
+pub use ezlo_hub_sim::{Conversion, Difference, Fate};
 use ezlo_hub_sim::{DumpError, describe};
 
 use crate::config::ConfigError;
@@ -90,15 +91,15 @@ pub enum DumpFolderError {
 /// Converts a folder with the replies of a hub into the text of a world file.
 ///
 /// Reads every file `*.json` of the folder; each holds one reply, recognised by its content. Used are the replies to
-/// `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`, `hub.scenes.list` and `hub.modes.get`; only the
-/// devices are required. Personal values are replaced by pseudonyms.
+/// `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`, `hub.scenes.list`, `hub.modes.get` and
+/// `hub.gateways.list`; only the devices are required. Personal values are replaced by pseudonyms.
 ///
 /// # Errors
 ///
 /// - [`DumpFolderError::Read`] if the folder or a file cannot be read.
 /// - [`DumpFolderError::TooLong`] if a file is longer than 64 MiB.
 /// - [`DumpFolderError::Dump`] if a reply cannot be decoded, no devices are found, or the result is not a valid world file.
-pub fn from_dump(folder: &Path) -> Result<String, DumpFolderError> {
+pub fn from_dump(folder: &Path) -> Result<Conversion, DumpFolderError> {
     let read = |path: &Path| {
         let path = path.to_owned();
         move |source| DumpFolderError::Read { path, source }

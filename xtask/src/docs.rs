@@ -11,6 +11,7 @@ mod examples;
 mod generated;
 mod links;
 mod server;
+mod world_files;
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Arguments {

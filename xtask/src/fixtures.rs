@@ -26,6 +26,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             say!("{state:<6} {file:<70} {what}");
         }
     }
-    let good = report.failed.is_empty();
-    if good { Ok(()) } else { Err(format!("{} fixtures failed the round trip", report.failed.len()).into()) }
+    let failed = report.failed.iter().filter(|(file, _)| !is_malformed(file)).count();
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} fixtures failed the round trip").into()) }
+}
+
+/// Returns whether a fixture is a message that a real hub sent although it is not JSON. It fails the round trip.
+fn is_malformed(file: &std::path::Path) -> bool {
+    file.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("-malformed"))
 }

@@ -18,6 +18,8 @@ pub struct HubAssumptions {
     pub zwave_step_ms: u64,
     /// Timeout of a Z-Wave inclusion or exclusion that no device answers, in milliseconds (default: 60,000).
     pub zwave_timeout_ms: u64,
+    /// Time from a change of a lock code until the lock confirms or refuses it, in milliseconds (default: 100).
+    pub lock_code_ms: u64,
     /// A device answers automatically when an inclusion or exclusion starts (default: true).
     pub zwave_auto_press: bool,
     /// The access point is also open on a hub that is already online (default: true).
@@ -43,6 +45,7 @@ impl Default for HubAssumptions {
             restart_ms: 100,
             zwave_step_ms: 40,
             zwave_timeout_ms: 60_000,
+            lock_code_ms: 100,
             zwave_auto_press: true,
             access_point_always_open: true,
             simulate_behaviours: false,

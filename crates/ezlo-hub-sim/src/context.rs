@@ -44,6 +44,10 @@ pub enum Timer {
     Scan(u64),
     /// A setting has reached its battery-powered device. Carries the id of the setting.
     SettingSynced(ezlo_protocol::hub::SettingId),
+    /// A lock receives its pending codes. Carries the id of the lock.
+    LockCodes(ezlo_protocol::hub::DeviceId),
+    /// The rediscovery of a device has ended. Carries the id of the device.
+    Rediscovered(ezlo_protocol::hub::DeviceId),
     /// An attempt to join a Wi-Fi network has ended. Carries the generation of the network state.
     WifiJoined(u64),
     /// The hub connects to the relay. Carries the generation of the network state.
@@ -61,6 +65,8 @@ pub enum Timer {
 pub struct Effects {
     /// Broadcasts to all connected clients.
     pub broadcasts: Vec<HubBroadcast>,
+    /// Changed values of items.
+    pub changes: Vec<ItemChange>,
     /// Timers to set, each with its delay in milliseconds from [`Context::now_ms`].
     pub timers: Vec<(u64, Timer)>,
     /// `Some(true)` if the hub has connected to the relay, `Some(false)` if it has disconnected, `None` if nothing changed.
@@ -71,6 +77,19 @@ pub struct Effects {
     pub http: Vec<HttpCall>,
     /// Conditions and actions of stored scenes that the hub does not execute, such as `when isBatteryState`.
     pub unsupported: Vec<String>,
+}
+
+/// A changed value of an item.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ItemChange {
+    /// Name of the device.
+    pub device: String,
+    /// Name of the item.
+    pub item: String,
+    /// Value before the change. Values of items with codes are masked; a long value is an object with its length in `bytes`.
+    pub old: Value,
+    /// Value after the change, in the same form.
+    pub new: Value,
 }
 
 /// A broadcast to all connected clients.

@@ -34,6 +34,8 @@ pub struct Family {
     pub(crate) may_say_id: bool,
     /// Gateways list their commands as top-level members.
     pub(crate) flat_gateways: bool,
+    /// The hub has a Z-Wave radio.
+    pub(crate) has_zwave: bool,
     /// Devices have the member `info`.
     pub(crate) device_info: bool,
     /// Error code for an unknown method.
@@ -76,6 +78,7 @@ const LINUX: Family = Family {
     item_status: false,
     may_say_id: false,
     flat_gateways: false,
+    has_zwave: true,
     device_info: true,
     unknown_method: code::METHOD_NOT_FOUND,
     mode_switch: "hub.modes.switched",
@@ -93,8 +96,8 @@ const LINUX: Family = Family {
     local: Local::Full,
 };
 
-/// Atom and PlugHub: no `valueFormatted`, no `info` (bridge 2780-2792), no pings (bridge ~2203). The first generation has no
-/// local access.
+/// Atom and PlugHub: no `valueFormatted`, no `info` (bridge 2780-2792), no pings (bridge ~2203). Firmware 0.8.514 and later has
+/// local ports (hub-kit, users). The first generation has none: `local = false` in the world file.
 const RTOS: Family = Family {
     max_expression: 1024,
     architecture: "esp32",
@@ -104,7 +107,6 @@ const RTOS: Family = Family {
     device_info: false,
     updates_in_steps: true,
     pings: false,
-    local: Local::None,
     ..LINUX
 };
 
@@ -116,6 +118,7 @@ const EZLOPI: Family = Family {
     serial_is_number: true,
     item_status: true,
     flat_gateways: true,
+    has_zwave: false,
     unknown_method: code::INVALID_PARAMS,
     mode_switch: "hub.modes.changed",
     empty_rooms_as_object: true,

@@ -5,24 +5,28 @@
 
 use std::collections::HashMap;
 
-use ezlo_protocol::hub::catalogue::{ItemName, Subcategory};
 use ezlo_protocol::hub::device::Device;
+use ezlo_protocol::hub::gateway::Gateway;
 use ezlo_protocol::hub::item::Item;
+use ezlo_protocol::hub::mode::ModesState;
 use ezlo_protocol::hub::room::Room;
-use ezlo_protocol::hub::scene::{Block, Scene};
+use ezlo_protocol::hub::scene::Scene;
 use ezlo_protocol::wire;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use self::pseudonymize::{Pseudonyms, has_codes, is_pattern, is_type_id, is_type_path, plain_token, scrub};
-use self::scene_blocks::Blocks;
-use crate::templates;
-use crate::world_file::{
-    ActionFile, ConditionFile, DeviceFile, ItemFile, RawFile, SceneFile, WorldFile, WorldFileError,
-};
+use self::parts::Names;
+use self::pseudonymize::Pseudonyms;
+use crate::world_file::{DeviceFile, GatewayFile, HouseModesFile, LocationFile, SceneFile, WorldFile, WorldFileError};
 
+mod differences;
+mod known;
+mod parts;
 mod pseudonymize;
+mod round_trip;
 mod scene_blocks;
+
+pub use differences::{Difference, Fate};
 
 /// Serial and hardware address of the hub in the result; both are invented.
 const SERIAL: &str = "90000001";
@@ -51,7 +55,17 @@ pub enum DumpError {
     World(#[from] WorldFileError),
 }
 
-/// The decoded replies of a hub.
+/// A converted dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conversion {
+    /// Text of the world file.
+    pub world: String,
+    /// Members of the replies that the simulated hub does not send as the real hub did.
+    pub differences: Vec<Difference>,
+}
+
+/// The decoded replies of a hub, and those that are compared as a whole.
 #[derive(Default)]
 struct Dump {
     info: Value,
@@ -59,24 +73,28 @@ struct Dump {
     items: Vec<Item>,
     rooms: Vec<Room>,
     scenes: Vec<Scene>,
-    mode: Option<String>,
+    modes: Value,
+    gateways: Value,
+    room_list: Value,
+    scene_list: Value,
 }
 
 /// Converts the replies of a real hub into the text of a world file, with pseudonyms for everything personal.
 ///
 /// Each document is a name, used in errors only, and the JSON of a whole reply or of its member `result`. It is recognised by
 /// its content. Used are the replies to `hub.info.get`, `hub.devices.list`, `hub.items.list`, `hub.room.list`,
-/// `hub.scenes.list` and `hub.modes.get`; only the devices are required.
+/// `hub.scenes.list`, `hub.modes.get` and `hub.gateways.list`; only the devices are required.
 ///
 /// ```
 /// use ezlo_hub_sim::from_dump;
 /// use ezlo_hub_sim::world_file::WorldFile;
 ///
 /// let devices = r#"{"result": {"devices": [{"_id": "d1", "name": "Lamp of Anna", "category": "dimmable_light"}]}}"#;
-/// let text = from_dump([("hub.devices.list.json", devices.as_bytes())])?;
-/// assert!(!text.contains("Anna"));
+/// let conversion = from_dump([("hub.devices.list.json", devices.as_bytes())])?;
+/// assert!(!conversion.world.contains("Anna"));
+/// assert!(conversion.differences.iter().any(|difference| difference.path.ends_with("devices[0].name")));
 ///
-/// let world = WorldFile::parse("converted.toml", &text)?;
+/// let world = WorldFile::parse("converted.toml", &conversion.world)?;
 /// assert_eq!(world.hubs[0].devices[0].name, "Dimmable light 1");
 /// # Ok::<(), ezlo_hub_sim::DumpError>(())
 /// ```
@@ -86,7 +104,7 @@ struct Dump {
 /// Returns [`DumpError::Content`] if a document is not JSON or cannot be decoded, [`DumpError::NoDevices`] if no document
 /// contains devices, [`DumpError::Write`] if the result cannot be serialised, and [`DumpError::World`] if it is not a valid
 /// world file.
-pub fn from_dump<'a>(documents: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<String, DumpError> {
+pub fn from_dump<'a>(documents: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Conversion, DumpError> {
     let mut dump = Dump::default();
     for (name, text) in documents {
         dump.take(name, text)?;
@@ -94,9 +112,10 @@ pub fn from_dump<'a>(documents: impl IntoIterator<Item = (&'a str, &'a [u8])>) -
     if dump.devices.is_empty() {
         return Err(DumpError::NoDevices);
     }
-    let text = dump.world()?;
-    WorldFile::parse("(converted replies)", &text)?;
-    Ok(text)
+    let (world, devices) = dump.world()?;
+    let file = WorldFile::parse("(converted replies)", &world)?;
+    let differences = round_trip::differences(&dump, &file, &devices);
+    Ok(Conversion { world, differences })
 }
 
 impl Dump {
@@ -113,12 +132,19 @@ impl Dump {
         }
         if let Some(scenes) = list(result, "scenes", &["when"]) {
             self.scenes = wire::from_value(scenes).map_err(typed)?;
+            self.scene_list = result.clone();
         }
         if result.is_array() && result[0]["_id"].is_string() && result[0]["name"].is_string() {
             self.rooms = wire::from_value(result).map_err(typed)?;
+            self.room_list = result.clone();
         }
-        if let (Some(mode), true) = (result["current"].as_str(), result["modes"].is_array()) {
-            self.mode = Some(mode.to_owned());
+        if result["current"].is_string() && result["modes"].is_array() {
+            wire::from_value::<ModesState>(result).map_err(typed)?;
+            self.modes = result.clone();
+        }
+        if list(result, "gateways", &["name"]).is_some() {
+            wire::from_value::<Vec<Gateway>>(&result["gateways"]).map_err(typed)?;
+            self.gateways = result.clone();
         }
         if result.get("serial").is_some() && result.get("model").is_some() {
             self.info = result.clone();
@@ -126,101 +152,58 @@ impl Dump {
         Ok(())
     }
 
-    fn world(&self) -> Result<String, DumpError> {
-        let mut names = Pseudonyms::default();
-        let rooms: HashMap<&str, String> =
-            self.rooms.iter().map(|room| (room.id.as_str(), names.of("Room", room.id.as_str()))).collect();
+    /// Returns the text of the world file, and the pseudonyms of the devices by their ids.
+    fn world(&self) -> Result<(String, HashMap<String, String>), DumpError> {
+        let mut pseudonyms = Pseudonyms::default();
+        let gateways: Vec<Gateway> = wire::from_value(&self.gateways["gateways"]).unwrap_or_default();
+        let modes: Option<ModesState> = wire::from_value(&self.modes).ok();
+        let mut names = Names::default();
+        for room in &self.rooms {
+            names.rooms.insert(room.id.as_str(), pseudonyms.of("Room", room.id.as_str()));
+        }
         let mut order: Vec<&str> = self.rooms.iter().map(|room| room.id.as_str()).collect();
         order.dedup();
-        let mut devices: HashMap<&str, String> = HashMap::new();
         for device in &self.devices {
             if let Some(id) = device.id() {
                 let known = device.category.get().filter(|category| category.is_known());
                 let kind = known.map_or("device", |category| category.as_str());
-                devices.insert(id.as_str(), names.of(&spoken(kind), id.as_str()));
+                names.devices.insert(id.as_str(), pseudonyms.of(&spoken(kind), id.as_str()));
             }
         }
+        let gateways = parts::gateways(&gateways, &mut names, &mut pseudonyms);
         let mut files: Vec<DeviceFile> = Vec::new();
         // A world file lists a parent before its parts.
         let is_part = |device: &&Device| {
-            device.parent_device_id.get().is_some_and(|parent| devices.contains_key(parent.as_str()))
+            device.parent_device_id.get().is_some_and(|parent| names.devices.contains_key(parent.as_str()))
         };
-        let (parts, wholes): (Vec<&Device>, Vec<&Device>) = self.devices.iter().partition(is_part);
-        for device in wholes.into_iter().chain(parts) {
-            files.extend(self.device(device, &devices, &rooms, &mut names));
+        let (children, wholes): (Vec<&Device>, Vec<&Device>) = self.devices.iter().partition(is_part);
+        for device in wholes.into_iter().chain(children) {
+            files.extend(parts::device(device, &self.items, &names, &mut pseudonyms));
         }
         let text = |member: &str| self.info[member].as_str().unwrap_or_default();
+        let timezone = self.info["location"]["timezone"].as_str().and_then(known::timezone);
+        let mode = modes.as_ref().map(|modes| modes.current.as_str().to_owned());
         let hub = HubOut {
             serial: SERIAL,
             mac: MAC,
             kind: family(&self.info),
             model: plain_model(text("model")),
+            firmware: known::version(text("firmware")),
             owner: "demo.user",
             online: true,
-            mode: self.mode.as_deref().filter(|mode| *mode != "1"),
-            rooms: order.iter().filter_map(|id| rooms.get(id)).map(String::as_str).collect(),
+            insecure_access: self.info["offlineInsecureAccess"] == true,
+            anonymous_access: self.info["offlineAnonymousAccess"] == true,
+            mode: mode.filter(|mode| matches!(mode.as_str(), "2" | "3" | "4")),
+            rooms: order.iter().filter_map(|id| names.rooms.get(id)).map(String::as_str).collect(),
+            location: timezone.map(|timezone| LocationFile { latitude: 0.0, longitude: 0.0, timezone }),
+            house_modes: modes.map(|modes| parts::house_modes(&modes, &names)),
+            gateways,
             devices: files,
-            scenes: self.scenes.iter().map(|scene| self.scene(scene, &devices, &rooms, &mut names)).collect(),
+            scenes: self.scenes.iter().map(|scene| parts::scene(scene, &self.items, &names, &mut pseudonyms)).collect(),
         };
         let world = WorldOut { users: [USER], hubs: [hub] };
-        toml::to_string_pretty(&world).map_err(|error| DumpError::Write(error.to_string()))
-    }
-
-    fn device(
-        &self,
-        device: &Device,
-        names: &HashMap<&str, String>,
-        rooms: &HashMap<&str, String>,
-        pseudonyms: &mut Pseudonyms,
-    ) -> Option<DeviceFile> {
-        let id = device.id()?;
-        let items = self.items.iter().filter(|item| item.device_id.get() == Some(id));
-        Some(DeviceFile {
-            template: None,
-            name: names.get(id.as_str())?.clone(),
-            room: device.room().and_then(|room| rooms.get(room.as_str())).cloned(),
-            parent: device.parent_device_id.get().and_then(|parent| names.get(parent.as_str())).cloned(),
-            category: device
-                .category
-                .get()
-                .filter(|category| category.is_known())
-                .map(|category| category.as_str().to_owned())
-                .or_else(|| Some("unknown".into())),
-            subcategory: device.subcategory.get().filter(|kind| Subcategory::from(kind.as_str()).is_known()).cloned(),
-            kind: device.kind.get().filter(|kind| is_device_type(kind)).cloned(),
-            device_type_id: device.device_type_id.get().filter(|id| is_type_id(id)).cloned(),
-            battery_powered: device.battery_powered.get() == Some(&true),
-            armed: device.armed.get().copied(),
-            reachable: device.reachable.get().copied().filter(|reachable| !reachable),
-            items: items.filter_map(|item| describe(item, pseudonyms)).collect(),
-        })
-    }
-
-    fn scene(
-        &self,
-        scene: &Scene,
-        devices: &HashMap<&str, String>,
-        rooms: &HashMap<&str, String>,
-        names: &mut Pseudonyms,
-    ) -> SceneFile {
-        let language = Blocks { items: &self.items, devices };
-        let mut referring = |blocks: Option<&Vec<Block>>| -> Vec<Value> {
-            blocks.into_iter().flatten().filter_map(|block| language.anonymous(block, names)).collect()
-        };
-        let when = referring(scene.when.get()).into_iter().map(|block| ConditionFile::Raw(RawFile { block })).collect();
-        let raw = |block| ActionFile::Raw(RawFile { block });
-        let then = referring(scene.then.get()).into_iter().map(raw).collect();
-        let otherwise = referring(scene.otherwise.get()).into_iter().map(raw).collect();
-        let modes = scene.house_modes.get().filter(|modes| modes.len() < 4);
-        SceneFile {
-            name: names.of("Scene", scene.id.get().map_or("", |id| id.as_str())),
-            enabled: scene.enabled.get().copied(),
-            room: scene.parent_id.get().and_then(|room| rooms.get(room.as_str())).cloned(),
-            modes: modes.into_iter().flatten().map(|mode| mode.as_str().to_owned()).collect(),
-            when,
-            then,
-            otherwise,
-        }
+        let text = toml::to_string_pretty(&world).map_err(|error| DumpError::Write(error.to_string()))?;
+        Ok((text, names.devices.into_iter().map(|(id, name)| (id.to_owned(), name)).collect()))
     }
 }
 
@@ -232,51 +215,11 @@ fn list<'v>(result: &'v Value, name: &str, members: &[&str]) -> Option<&'v Value
     members.iter().all(|member| first.get(member).is_some()).then_some(found)
 }
 
-fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
-    let kind = item.value_type.get()?;
-    let number = |bound: Option<f64>| bound.map(Value::from);
-    let name = item.name.get()?;
-    let value = match item.value.get() {
-        // Lock codes are secrets regardless of their type.
-        Some(value) if has_codes(item) && value.is_number() => Some(json!(0)),
-        Some(value) => Some(scrub(kind, item.element_type.as_deref(), value, names)),
-        None => None,
-    };
-    Some(ItemFile {
-        name: item_name(name, names),
-        value_type: Some(kind.as_str().to_owned()).filter(|_| kind.is_known()).or_else(|| Some("string".into())),
-        value: value.filter(|value| !value.is_null() && kind.is_known()),
-        scale: item.scale.get().filter(|scale| scale.is_known()).map(|scale| scale.as_str().to_owned()),
-        has_getter: item.has_getter.get().copied(),
-        has_setter: item.has_setter.get().copied(),
-        show: item.show.get().copied().filter(|show| !show),
-        tokens: item.tokens.get().map(|tokens| tokens.iter().map(|token| plain_token(token, names)).collect()),
-        element_type: item.element_type.get().filter(|kind| is_type_path(kind)).cloned(),
-        elements_max_number: item.elements_max_number.get().copied(),
-        user_code_restriction: item.user_code_restriction.get().filter(|rule| is_pattern(rule)).cloned(),
-        min_value: number(item.minimum()),
-        max_value: number(item.maximum()),
-    })
-}
-
 /// Returns a category as text for users: `door_lock` as `Door lock`.
 fn spoken(category: &str) -> String {
     let words = category.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// Returns a name of the catalogue as it is. Any other name can be personal and gets a pseudonym.
-fn item_name(name: &str, names: &mut Pseudonyms) -> String {
-    if ItemName::from(name).is_known() { name.to_owned() } else { names.of("item", name) }
-}
-
-const DEVICE_TYPES: &[&str] =
-    &["switch", "switch.inwall", "switch.outlet", "dimmer.inwall", "dimmer.outlet", "doorlock", "sensor"];
-
-/// Returns whether a device type is known from a template or a capture. The vendor has not published a list of types.
-fn is_device_type(kind: &str) -> bool {
-    templates::TEMPLATES.iter().any(|template| template.kind() == kind) || DEVICE_TYPES.contains(&kind)
 }
 
 fn family(info: &Value) -> &'static str {
@@ -330,11 +273,23 @@ struct HubOut<'a> {
     mac: &'static str,
     kind: &'static str,
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<String>,
     owner: &'static str,
     online: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insecure_access: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    anonymous_access: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mode: Option<&'a str>,
+    mode: Option<String>,
     rooms: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<LocationFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    house_modes: Option<HouseModesFile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gateways: Vec<GatewayFile>,
     devices: Vec<DeviceFile>,
     scenes: Vec<SceneFile>,
 }

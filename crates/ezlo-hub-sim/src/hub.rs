@@ -15,9 +15,11 @@ use crate::context::{Context, Timer};
 use crate::encoding::{hex, uuid};
 use crate::family::Family;
 use crate::state::behaviours::Behaviours;
+use crate::state::device_traits::DeviceTraits;
 use crate::state::firmware::Firmware;
 use crate::state::modes::Modes;
 use crate::state::newer::Newer;
+use crate::state::plugin_gateway::PluginGateway;
 use crate::state::scene_events::{Event, Place};
 use crate::state::scene_runs::Runs;
 use crate::state::scene_work::SceneWork;
@@ -31,6 +33,7 @@ use crate::world_file::HubKind;
 mod alarm;
 mod behaviours;
 mod comparison;
+mod device_condition;
 mod device_reports;
 mod device_settings;
 mod devices;
@@ -40,12 +43,15 @@ mod expressions;
 mod favorites;
 mod firmware;
 mod from_file;
+mod gateways;
 mod groups;
 mod info;
 pub(crate) mod inventory;
 mod item_broadcast;
+mod item_changes;
 mod items;
 mod linked_items;
+mod lock_codes;
 mod maintenance;
 mod mode_settings;
 mod modes;
@@ -161,6 +167,12 @@ pub struct Hub {
     /// Connection to the cloud after the last call or timer; `None` before the first one.
     #[serde(default)]
     cloud_known: Option<bool>,
+    /// Gateways of plugins, besides [`Hub::gateway`].
+    #[serde(default)]
+    gateways: IndexMap<GatewayId, PluginGateway>,
+    /// Properties of devices that are not reported.
+    #[serde(default)]
+    traits: BTreeMap<DeviceId, DeviceTraits>,
     place: Place,
     location_state: ezlo_protocol::hub::info::LocationState,
     behaviours: Behaviours,
@@ -219,6 +231,8 @@ impl Hub {
             events: VecDeque::new(),
             deferred: None,
             cloud_known: None,
+            gateways: IndexMap::new(),
+            traits: BTreeMap::new(),
             place: Place::default(),
             location_state: ezlo_protocol::hub::info::LocationState::Default,
             behaviours: Behaviours::default(),
@@ -307,6 +321,8 @@ impl Hub {
             Timer::Firmware(generation) => self.firmware_step(*generation, context),
             Timer::Scan(generation) => self.scan_step(*generation, context),
             Timer::SettingSynced(setting) => self.setting_synced(setting, context),
+            Timer::LockCodes(device) => self.deliver_codes(device, context),
+            Timer::Rediscovered(device) => self.rediscovered(device, context),
             Timer::WifiJoined(generation) => self.wifi_joined(*generation, context),
             Timer::RelayAttach(generation) => self.relay_attach(*generation, context),
             Timer::Restarted => self.restarted(context),

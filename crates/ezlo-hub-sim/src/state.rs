@@ -6,9 +6,11 @@ use indexmap::IndexMap;
 
 pub(crate) mod alarm;
 pub(crate) mod behaviours;
+pub(crate) mod device_traits;
 pub(crate) mod firmware;
 pub(crate) mod modes;
 pub(crate) mod newer;
+pub(crate) mod plugin_gateway;
 pub(crate) mod scene_events;
 pub(crate) mod scene_runs;
 pub(crate) mod scene_sources;

@@ -114,6 +114,13 @@ enum Access {
 /// Number of lock codes and their pattern (captured from a real lock).
 const USER_CODES: i64 = 30;
 const USER_CODE_PATTERN: &str = r"^\d{4,10}$";
+/// Modes of lock codes (users, with the item of a real lock).
+const USER_CODE_MODES: [&str; 2] = ["enabled", "disabled"];
+
+/// Returns the member `info` of an item with lock codes (users, with the item of a real lock).
+fn user_code_references() -> Value {
+    json!({"zwave.references": [{"channel": 0, "class": 99, "managing_commands": ["USER_CODE_SET"]}]})
+}
 
 /// Returns the template with this name.
 pub fn find(name: &str) -> Option<&'static Template> {
@@ -149,9 +156,10 @@ pub mod by_name {
     }
 }
 
-/// Returns the first template of this category.
-pub fn of_category(category: &str) -> Option<&'static Template> {
-    TEMPLATES.iter().find(|template| template.category == category)
+/// Returns the first template of this category, if possible of the subcategory too.
+pub fn of_category(category: &str, subcategory: &str) -> Option<&'static Template> {
+    let of_both = TEMPLATES.iter().find(|known| known.category == category && known.subcategory == subcategory);
+    of_both.or_else(|| TEMPLATES.iter().find(|template| template.category == category))
 }
 
 /// Returns a device with default values in the members that every device has.
@@ -257,7 +265,7 @@ impl ItemTemplate {
             device_id: device.into(),
             name: self.name.into(),
             has_getter: (access != Access::Write).into(),
-            has_setter: (access != Access::Read).into(),
+            has_setter: (access != Access::Read || codes).into(),
             show: true.into(),
             value_formatted: value_type.format(&value).into(),
             value_type: value_type.into(),
@@ -269,6 +277,8 @@ impl ItemTemplate {
             element_type: text(element_type).into(),
             elements_max_number: codes.then_some(USER_CODES).into(),
             user_code_restriction: codes.then(|| USER_CODE_PATTERN.to_owned()).into(),
+            user_code_modes: codes.then(|| USER_CODE_MODES.map(str::to_owned).to_vec()).into(),
+            info: codes.then(user_code_references).into(),
             value_indent: text(self.apart_from).map(|other| json!({"item": other, "minIndent": 2})).into(),
             ..Item::default()
         }

@@ -10,11 +10,14 @@ use crate::encoding::hex;
 use crate::state::setup_fault::SetupFault;
 
 mod house;
+mod house_modes;
 mod resolve;
 mod validate;
 
 pub use house::{ActionFile, BehaviourFile, ConditionFile, DeviceFile, ItemFile, RawFile, SceneFile};
+pub use house_modes::{EntryDelayFile, HouseModeFile, HouseModesFile};
 pub use resolve::Finders;
+pub(crate) use resolve::resolved_groups;
 
 /// Names and texts of the bundled worlds.
 const BUNDLED: &[(&str, &str)] = &[
@@ -78,6 +81,9 @@ pub struct UserFile {
     pub account: u64,
     /// `PK_User`, unique.
     pub user: u64,
+    /// Serials of hubs of the account that the user's list of local keys lacks (default: none).
+    #[serde(default)]
+    pub missing_keys: Vec<Serial>,
     /// Number of users that the entry stands for (default: 1). Account and user number count up, and `{n}` in name and e-mail
     /// address becomes the number of the copy, from 1 on. `None` after parsing.
     pub copies: Option<u32>,
@@ -135,8 +141,15 @@ pub struct HubFile {
     pub location: Option<LocationFile>,
     /// Id of the house mode at the start, `1` to `4` (default: `1`, Home).
     pub mode: Option<String>,
+    /// Settings of the house modes (default: those of a new hub).
+    pub house_modes: Option<HouseModesFile>,
     /// Fault of the first set-up that is active from the start.
     pub setup_fault: Option<SetupFault>,
+    /// Firmware version (default: as in the family).
+    pub firmware: Option<String>,
+    /// Gateways of plugins, with unique names.
+    #[serde(default)]
+    pub gateways: Vec<GatewayFile>,
     /// Names of the rooms, unique.
     #[serde(default)]
     pub rooms: Vec<String>,
@@ -153,6 +166,20 @@ pub struct HubFile {
     /// answers.
     #[serde(default)]
     pub zwave: Vec<String>,
+}
+
+/// A gateway of a plugin.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayFile {
+    /// Name of the gateway, unique in the hub.
+    pub name: String,
+    /// Label for users (default: the name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Id of the plugin (default: the name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
 }
 
 /// The location of a hub.

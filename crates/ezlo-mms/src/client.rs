@@ -15,6 +15,7 @@ use ezlo_protocol::cloud::keys::AccessKeys;
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::secret::{CloudToken, Password, SessionToken};
 use ezlo_protocol::serial::Serial;
+use ezlo_protocol::wire::Entries;
 
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::environment::{Environment, EnvironmentError};
@@ -221,6 +222,8 @@ impl MmsClient {
 
     /// Fetches the hubs of the account from the account server.
     ///
+    /// An entry that cannot be decoded is omitted and logged as a warning.
+    ///
     /// Sends one `GET`; the result is not cached. Evidence: vendor (request), client-source (response).
     ///
     /// # Errors
@@ -232,7 +235,7 @@ impl MmsClient {
     /// The future can be dropped without loss.
     pub async fn hubs(&self, session: &LoginSession) -> Result<Vec<HubListEntry>, MmsError> {
         let call = ListHubs { auth: session.auth(), account: session.account() };
-        Ok(self.send(&call, &session.account_hosts).await?.devices)
+        Ok(readable("hub list", self.send(&call, &session.account_hosts).await?.devices))
     }
 
     /// Claims a hub for the account, in its default installation. Serial and MAC address are on the label of the hub.
@@ -275,8 +278,9 @@ impl MmsClient {
 
     /// Fetches the record of a hub from the device server of its hub-list entry.
     ///
-    /// If the entry names no device server, the vendor's default device servers are used. Sends one `GET`; the result is not
-    /// cached. Evidence: client-source.
+    /// If the entry names no device server, the vendor's default device servers are used. Sends one `GET`, and another one to
+    /// the alternate server if the first server refuses it: servers were seen to be mixed up. The result is not cached.
+    /// Evidence: client-source.
     ///
     /// # Errors
     ///
@@ -289,7 +293,15 @@ impl MmsClient {
         let text = |host: Option<&str>| host.unwrap_or_default().to_owned();
         let hosts = (text(entry.server_device.as_deref()), text(entry.server_device_alt.as_deref()));
         let hosts = if hosts.0.is_empty() { Environment::hosts(HostRole::Device) } else { hosts };
-        self.send(&GetHub { auth: session.auth(), serial: entry.serial.get() }, &hosts).await
+        let call = GetHub { auth: session.auth(), serial: entry.serial.get() };
+        match self.send(&call, &hosts).await {
+            Err(error) if self.refused_by_one_of_two(&error, &hosts) => {
+                tracing::info!(host = %hosts.0, %error, "trying the alternate device server");
+                // The first refusal is reported if the alternate server does not know the hub either.
+                self.send(&call, &(hosts.1, hosts.0)).await.map_err(|_| error)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Finds hubs behind the public IP address of the caller. Needs no login.
@@ -305,7 +317,7 @@ impl MmsClient {
     /// The future can be dropped without loss.
     pub async fn locate(&self) -> Result<Vec<LocatedHub>, MmsError> {
         let answer = self.send(&LocateHubs::default(), &Environment::hosts(HostRole::Locator)).await?;
-        Ok(answer.devices.into_option().unwrap_or_default())
+        Ok(readable("locator", answer.devices.into_option().unwrap_or_default()))
     }
 
     /// Exchanges the pair of a session for a token of the cloud API.
@@ -390,6 +402,14 @@ impl MmsClient {
     pub async fn controllers(&self, token: &CloudToken) -> Result<Vec<Controller>, MmsError> {
         Ok(self.send(&ListControllers { token }, &Environment::hosts(HostRole::CloudApi)).await?.controllers)
     }
+}
+
+/// Returns the entries that could be decoded, and logs the others.
+fn readable<T>(list: &'static str, entries: Entries<T>) -> Vec<T> {
+    for entry in entries.unreadable() {
+        tracing::warn!(list, position = entry.position, error = %entry.error, "an entry cannot be decoded and is omitted");
+    }
+    entries.into_vec()
 }
 
 #[cfg(test)]

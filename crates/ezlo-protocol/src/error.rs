@@ -139,6 +139,7 @@ errors! {
         "scenes.when.same_item_in_and" => "",
         "scenes.when.more_than_one_time" => "",
         "hub.room.alreadyexist" => "Room with this name already exists",
+        "ezlo.house_mode.command.outdated" => "Command is outdated",
         "generic.object.not.found" => "Object is not found",
         "network.connection.failed" => "Could not connect to the network",
         "ezlo.update." => "",
@@ -154,13 +155,14 @@ errors! {
         "rpc.method.notfound" => "Unknown method";
     INVALID_PARAMS, Permanent:
         "rpc.params.invalid" => "Wrong params",
+        "rpc.params.wrong_field" => "Wrong field of object",
         "rpc.params.range.invalid." => "Value is not in valid range",
         "rpc.params.scale.invalid" => "Wrong scale",
         "rpc.params.tooshort." => "",
         "rpc.params.empty." => "",
         "rpc.params.unknown.temperatureUnits" => "",
-        "ezlo.house_mode.not.exist" => "House mode does not exist",
-        "ezlo.house_mode.name.not.exist" => "House mode with this name does not exist";
+        "ezlo.house_mode.not.exist" => "The house mode with this id does not exist",
+        "ezlo.house_mode.name.not.exist" => "The house mode with this name does not exist";
     INTERNAL, Transient:
         "internal.operation.error" => "",
         "internal.unhandled.error" => "",

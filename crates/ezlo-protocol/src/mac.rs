@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::Field;
+
 /// A MAC address.
 ///
 /// It is written as `AB:CD:EF:12:34:56`. Parsing also accepts `-` or no separator, and both letter cases.
@@ -83,9 +85,63 @@ impl fmt::Display for MacAddress {
     }
 }
 
+/// A MAC address as a server wrote it: the letter case and the separators are preserved.
+///
+/// Servers send both letter cases. A text that is not a MAC address is preserved as well: [`MacText::address`] is `None`.
+/// Two values are equal if their texts are equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MacText(Box<str>);
+
+impl MacText {
+    /// Returns the address, or `None` if the text is empty or is not a MAC address.
+    pub fn address(&self) -> Option<MacAddress> {
+        self.0.parse().ok()
+    }
+
+    /// Returns the text as received.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<MacAddress> for MacText {
+    fn from(address: MacAddress) -> Self {
+        Self(address.to_string().into())
+    }
+}
+
+impl From<&str> for MacText {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<MacAddress> for Field<MacText> {
+    fn from(address: MacAddress) -> Self {
+        Self::Value(address.into())
+    }
+}
+
+impl fmt::Display for MacText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn received_spelling_is_preserved() {
+        for (text, valid) in [("aa:bb:cc:00:00:01", true), ("AA-BB-CC-00-00-01", true), ("", false), ("unknown", false)]
+        {
+            let mac: MacText = serde_json::from_value(text.into()).unwrap();
+            assert_eq!((mac.as_str(), mac.address().is_some()), (text, valid));
+            assert_eq!(serde_json::to_value(&mac).unwrap(), text);
+        }
+    }
 
     #[test]
     fn all_usual_notations_are_parsed() {

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -168,34 +168,66 @@ impl std::error::Error for RpcError {}
 
 /// The envelope of a frame. The payload is not parsed and borrows from the text.
 #[derive(Default, Deserialize)]
+#[serde(from = "Members<'a>", bound(deserialize = "'de: 'a"))]
 pub struct Envelope<'a> {
     /// Id, as received; `None` for `null`.
-    #[serde(borrow)]
     pub id: Option<&'a RawValue>,
     /// Name of the method.
-    #[serde(borrow)]
     pub method: Option<Cow<'a, str>>,
     /// API version.
-    #[serde(borrow)]
     pub api: Option<Cow<'a, str>>,
     /// Parameters of a request.
-    #[serde(borrow)]
     pub params: Option<&'a RawValue>,
     /// Result of a reply, or content of a broadcast.
-    #[serde(borrow)]
     pub result: Option<&'a RawValue>,
     /// Error of a reply; `None` for `null`.
-    #[serde(borrow)]
     pub error: Option<&'a RawValue>,
+    /// Result and error are both present and `null`: a reply without content.
+    pub is_null_reply: bool,
     /// Name of a broadcast.
-    #[serde(borrow)]
     pub msg_subclass: Option<Cow<'a, str>>,
     /// Message id of a broadcast: unique text on Linux hubs, a counter on EzloPi.
-    #[serde(borrow)]
     pub msg_id: Option<&'a RawValue>,
     /// Return address, added by the relay.
-    #[serde(borrow)]
     pub sender: Option<&'a RawValue>,
+}
+
+/// The members of a frame. The outer `None` is an absent member, the inner one is `null`.
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    api: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<Option<&'a RawValue>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<Option<&'a RawValue>>,
+    #[serde(borrow)]
+    msg_subclass: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    msg_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sender: Option<&'a RawValue>,
+}
+
+/// Distinguishes a member that is `null` from an absent one.
+#[expect(clippy::option_option, reason = "both distinctions are needed")]
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<&'a RawValue>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl<'a> From<Members<'a>> for Envelope<'a> {
+    fn from(members: Members<'a>) -> Self {
+        let Members { id, method, api, params, result, error, msg_subclass, msg_id, sender } = members;
+        let is_null_reply = matches!((result, error), (Some(None), Some(None)));
+        let (result, error) = (result.flatten(), error.flatten());
+        Self { id, method, api, params, result, error, is_null_reply, msg_subclass, msg_id, sender }
+    }
 }
 
 impl std::fmt::Debug for Envelope<'_> {
@@ -240,7 +272,7 @@ impl<'a> Envelope<'a> {
     pub fn kind(&self) -> FrameKind {
         if self.msg_subclass.is_some() || self.id.is_some_and(|id| id.get() == "\"ui_broadcast\"") {
             FrameKind::Broadcast
-        } else if self.result.is_some() || self.error.is_some() {
+        } else if self.result.is_some() || self.error.is_some() || self.is_null_reply {
             FrameKind::Reply
         } else if self.method.is_some() {
             FrameKind::Request
@@ -278,6 +310,8 @@ mod tests {
             ),
             (r#"{"id":"7","method":"registered","error":null,"result":{}}"#, FrameKind::Reply),
             (r#"{"id":7,"error":{"code":-32500}}"#, FrameKind::Reply),
+            (r#"{"id":"7","method":"m","error":null,"result":null}"#, FrameKind::Reply),
+            (r#"{"id":"7","method":"m","params":{},"error":null}"#, FrameKind::Request),
             (r#"{"id":null,"method":"register","params":{}}"#, FrameKind::Request),
             (r#"{"hello":1}"#, FrameKind::Unknown),
         ];

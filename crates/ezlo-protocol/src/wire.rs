@@ -10,12 +10,14 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+mod entries;
 mod field;
 mod loose;
 mod raw;
 #[macro_use]
 mod macros;
 
+pub use entries::{Entries, Unreadable};
 pub use field::Field;
 pub(crate) use field::{AlwaysPresent, Probe, missing};
 pub use loose::Loose;

@@ -11,7 +11,7 @@ use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 use ezlo_relay::{Endpoint, HubCredentials as HubLogin, SessionConfig, Trust};
 
-use crate::account_connector::{self, AccountConnector, LocalOptions};
+use crate::account_connector::{self, AccountConnector, LocalOptions, record_of};
 use crate::error::Error;
 use crate::hub::Hub;
 
@@ -335,7 +335,7 @@ impl Account {
     ///
     /// Cancel safe: the call only reads.
     pub async fn hub_record(&self, serial: &Serial) -> Result<HubRecord, Error> {
-        Ok(self.login.call(|mms, session| async move { mms.hub(&session, serial).await }).await?)
+        Ok(self.login.call(|mms, session| async move { record_of(&mms, &session, serial).await }).await?)
     }
 
     /// Connects to a hub through the relay that its record names, with the default options.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ezlo_mms::{Authenticator, ErrorKind, LoginSession};
+use ezlo_mms::{Authenticator, ErrorKind, LoginSession, MmsClient, MmsError};
 use ezlo_protocol::cloud::call::AnswerError;
-use ezlo_protocol::cloud::hub_record::Relay;
+use ezlo_protocol::cloud::hub_record::{HubRecord, Relay};
 use ezlo_protocol::cloud::keys::LocalCredentials;
 use ezlo_protocol::serial::Serial;
 use ezlo_relay::{
@@ -269,7 +269,7 @@ impl AccountConnector {
             return Ok(relay);
         }
         let serial = &self.serial;
-        let record = self.login.call(|client, session| async move { client.hub(&session, serial).await }).await;
+        let record = self.login.call(|client, session| async move { record_of(&client, &session, serial).await }).await;
         let record = match (record, &self.relay) {
             (Ok(record), _) => record,
             // The known address can still be valid.
@@ -290,9 +290,25 @@ impl AccountConnector {
     }
 }
 
+/// Reads the record of a hub from the account server. If that server refuses, the device servers of the hub are asked.
+pub(crate) async fn record_of(
+    client: &MmsClient,
+    session: &LoginSession,
+    serial: &Serial,
+) -> Result<HubRecord, MmsError> {
+    let refusal = match client.hub(session, serial).await {
+        Err(error) if matches!(error.kind(), ErrorKind::Refused(_)) => error,
+        outcome => return outcome,
+    };
+    let entry = client.hubs(session).await?.into_iter().find(|entry| entry.serial.get() == serial);
+    // A hub that is not in the list is not of this account: the refusal of the account server says so.
+    let Some(entry) = entry else { return Err(refusal) };
+    client.hub_at(session, &entry).await
+}
+
 /// Returns true if the login is permanently refused. An Identity that another call refused is not final: it can have expired in
 /// transit.
-fn is_final(error: &ezlo_mms::MmsError) -> bool {
+fn is_final(error: &MmsError) -> bool {
     match error.kind() {
         ErrorKind::BadCredentials => true,
         ErrorKind::IdentityExpired => error.call() == "login",
@@ -302,7 +318,7 @@ fn is_final(error: &ezlo_mms::MmsError) -> bool {
 
 /// Converts a cloud error. Permanent errors close the session: a refused login, or a hub that is not of this user (403) or
 /// does not exist (404). Other refusals are not known to be permanent.
-fn from_mms(error: &ezlo_mms::MmsError) -> ConnectError {
+fn from_mms(error: &MmsError) -> ConnectError {
     let is_not_ours = matches!(error.kind(), ErrorKind::Refused(AnswerError::Status { status: 403 | 404, .. }));
     ConnectError::Connector { text: error.to_string(), permanent: is_final(error) || is_not_ours }
 }

@@ -23,7 +23,7 @@ pub(crate) fn shown_name(name: &str) -> String {
 }
 
 /// Members with secret values, in lower case.
-const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "user_codes", "value_code"];
+const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "string", "user_codes", "value_code"];
 /// Parts of the names of members with secret values, in lower case.
 const SECRET_PARTS: &[&str] = &[
     "passw",

@@ -12,6 +12,7 @@ use http::header::{ALLOW, AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICAT
 use http::{Method, StatusCode};
 use serde_json::json;
 
+use crate::journal::bodies;
 use crate::journal::cause::with_cause;
 use crate::journal::entry::EntryKind;
 use crate::journal::shown::shown_path;
@@ -84,7 +85,8 @@ pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
         let seq = is_mutation(call).then(|| {
             let journal = &shared.world.journal;
             let name = shown_path(path);
-            journal.named(EntryKind::Control, "", &name, None, &json!({"method": call.method.as_str()}))
+            let body = bodies::shown_body(&bodies::recorded(request.body.trim_ascii()));
+            journal.named(EntryKind::Control, "", &name, None, &json!({"method": call.method.as_str(), "body": body}))
         });
         return match call.act {
             Action::Now(act) => with_cause(seq, || act(shared, request)),

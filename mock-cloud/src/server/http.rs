@@ -17,6 +17,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ezlo_protocol::serial::Serial;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -28,6 +29,7 @@ use crate::server::http::world_routing::{RoutedWorld, acquire_account_lock, ensu
 use crate::faults::kinds::RequestFault;
 use crate::faults::point::InjectionContext;
 use crate::journal::RequestRecord;
+use crate::journal::bodies::{self, ExchangeRecord};
 use crate::journal::usage_report;
 use crate::server::control;
 use crate::server::hub_ports::{access_point, lan};
@@ -148,6 +150,7 @@ impl RequestContext<'_> {
             let host = host.as_ref().map(|host| host.name().into_owned()).unwrap_or_default();
             (Instant::now(), host, request.method().clone())
         });
+        let headers = bodies::header_lines(request.headers());
         self.seq = journal.request(&RequestRecord {
             host: host.as_ref().map(Host::name).as_deref(),
             method: request.method().as_str(),
@@ -155,18 +158,28 @@ impl RequestContext<'_> {
             query: uri.query().unwrap_or_default(),
             listener: self.surface.listener(),
             hub: self.surface.hub().map(|hub| hub.serial.as_str()),
+            headers: &headers,
         });
+        let mut request_body = Bytes::new();
         let reply = match host {
             None => Reply::error(StatusCode::BAD_REQUEST, "Missing or malformed Host"),
             Some(_) if is_upgrade(&request) => {
                 with_cause(Some(self.seq), || accept(self.shared, self.surface, self.exchange, request))
             }
             Some(host) => match read_whole(self.surface, host, request).await {
-                Ok((request, open)) => self.handle_with_faults(&request, open).await,
+                Ok((request, open)) => {
+                    request_body = request.body.clone();
+                    self.handle_with_faults(&request, open).await
+                }
                 Err(reply) => reply,
             },
         };
-        with_cause(Some(self.seq), || journal.answer(uri.path(), reply.status.as_u16()));
+        let exchange = ExchangeRecord {
+            headers: &bodies::header_lines(&reply.headers),
+            request_body: &bodies::recorded(&request_body),
+            body: &bodies::recorded(&reply.written),
+        };
+        with_cause(Some(self.seq), || journal.answer(uri.path(), reply.status.as_u16(), &exchange));
         if let Some((begun, host, method)) = begun {
             let (path, status) = (shown_path(uri.path()), reply.status.as_u16());
             let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

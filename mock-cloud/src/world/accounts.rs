@@ -1,7 +1,7 @@
 //! Users, accounts and the ownership of hubs.
 
 use crate::world::accounts::owners::Ownership;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -72,6 +72,9 @@ pub(crate) struct User {
     first_login: i64,
     hash: PasswordHash,
     hash_case_sensitive: PasswordHash,
+    /// Hubs of the account that the user's list of local keys lacks.
+    #[serde(default)]
+    missing_keys: BTreeSet<Serial>,
 }
 
 /// The role of an account's owner.
@@ -130,6 +133,7 @@ impl User {
             first_login: 0,
             hash_case_sensitive: case_sensitive.unwrap_or_else(|| hash.clone()),
             hash,
+            missing_keys: BTreeSet::new(),
         }
     }
 
@@ -171,7 +175,10 @@ impl Accounts {
         };
         for file in files {
             let request = NewAccount { username: &file.username, email: &file.email, password: &file.password };
-            let user = User::new(file.user, random.uuid(), &request, file.account);
+            let mut user = User::new(file.user, random.uuid(), &request, file.account);
+            user.missing_keys = file.missing_keys.iter().cloned().collect();
+            // New accounts get later numbers than those of the world file, and installations of their own.
+            all.next = all.next.max(file.user + 1).max(file.account + 1);
             all.add_user(file.username.to_lowercase(), user);
             all.accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
         }
@@ -324,8 +331,12 @@ impl Accounts {
         }
         match self.owners.get(claim.serial) {
             Some(ownership) if ownership.account != claim.account => Err(ClaimError::Owned),
-            Some(_) => Ok(installation),
+            Some(_) => {
+                self.restore_keys(claim);
+                Ok(installation)
+            }
             None => {
+                self.restore_keys(claim);
                 self.owners.add(claim.serial, claim.account, now);
                 self.mark([RowKey::Owner(claim.serial.clone())]);
                 Ok(installation)

@@ -308,7 +308,7 @@ impl HubActor {
             }
             let presence = effects.at_relay.map(|_| HUB_STATE_CHANGED);
             let names = effects.broadcasts.iter().map(|broadcast| broadcast.name).chain(presence);
-            self.env.journal.hub_changed(&self.serial, names);
+            self.env.journal.hub_changed(&self.serial, names, &effects.changes);
         }
         for broadcast in &effects.broadcasts {
             let method = self.family.method_on_room_broadcasts.then(|| room_method(broadcast.name)).flatten();

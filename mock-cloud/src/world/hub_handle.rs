@@ -7,7 +7,17 @@ use serde_json::Value;
 
 use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::json::is_too_deep;
-use ezlo_hub_sim::{SetupFault, templates};
+use ezlo_hub_sim::{Context, DeviceCondition, Hub, ItemChange, SetupFault, templates};
+
+/// The immediate consequences of an action on a hub. Those of timers and of scenes with delays follow later.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Consequences {
+    /// Changed values of items, in order.
+    pub changes: Vec<ItemChange>,
+    /// Names of the broadcasts to the connected clients, in order.
+    pub broadcasts: Vec<&'static str>,
+}
 
 /// A handle to one hub of a running cloud, for physical actions on the hub and its devices.
 ///
@@ -77,14 +87,25 @@ impl HubHandle {
     /// - [`HubError::NoDevice`] if no device has this id or name.
     /// - [`HubError::NoItem`] if the device has no item with this name.
     /// - [`HubError::Unplugged`] if the hub has no power.
-    pub fn report(&self, device: &str, item: &str, value: Value) -> Result<(), HubError> {
+    pub fn report(&self, device: &str, item: &str, value: Value) -> Result<Consequences, HubError> {
         if is_too_deep(&value.to_string()) {
             return Err(HubError::BadValue { item: item.to_owned(), reason: "the value is nested too deeply".into() });
         }
-        let report = |hub: &mut ezlo_hub_sim::Hub, context: &mut ezlo_hub_sim::Context<'_>| {
-            hub.report(device, item, value, context)
+        self.act(|hub, context| hub.report(device, item, value, context))
+    }
+
+    /// Runs an action and returns its consequences.
+    fn act(
+        &self,
+        action: impl FnOnce(&mut Hub, &mut Context<'_>) -> Result<(), HubError>,
+    ) -> Result<Consequences, HubError> {
+        let with_consequences = |hub: &mut Hub, context: &mut Context<'_>| {
+            action(hub, context).map(|()| Consequences {
+                changes: context.effects.changes.clone(),
+                broadcasts: context.effects.broadcasts.iter().map(|broadcast| broadcast.name).collect(),
+            })
         };
-        self.cell.change(report, |_| ())
+        self.cell.change(with_consequences, |_| ())
     }
 
     /// Sets the fault of the first set-up of this hub, or removes it with `None`.
@@ -111,8 +132,8 @@ impl HubHandle {
     /// - [`HubError::NoSensor`] if the device has no sensor item.
     /// - [`HubError::BadValue`] if the world file limits the item to other values.
     /// - [`HubError::Unplugged`] if the hub has no power.
-    pub fn trip(&self, device: &str, tripped: bool) -> Result<(), HubError> {
-        self.cell.change(|hub, context| hub.trip(device, tripped, context), |_| ())
+    pub fn trip(&self, device: &str, tripped: bool) -> Result<Consequences, HubError> {
+        self.act(|hub, context| hub.trip(device, tripped, context))
     }
 
     /// Presses the button of a device. `device` is an id or a name.
@@ -126,8 +147,8 @@ impl HubHandle {
     /// - [`HubError::NoButton`] if the device has neither a button nor a switch.
     /// - [`HubError::BadValue`] if the world file limits the button item to other values.
     /// - [`HubError::Unplugged`] if the hub has no power.
-    pub fn press(&self, device: &str) -> Result<(), HubError> {
-        self.cell.change(|hub, context| hub.press(device, context), |_| ())
+    pub fn press(&self, device: &str) -> Result<Consequences, HubError> {
+        self.act(|hub, context| hub.press(device, context))
     }
 
     /// Cuts the power of the hub until [`HubHandle::plug_in`].
@@ -159,7 +180,21 @@ impl HubHandle {
     ///
     /// - [`HubError::NoDevice`] if no device has this id or name.
     /// - [`HubError::Unplugged`] if the hub has no power.
-    pub fn set_reachable(&self, device: &str, reachable: bool) -> Result<(), HubError> {
-        self.cell.change(|hub, context| hub.reach(device, reachable, context), |_| ())
+    pub fn set_reachable(&self, device: &str, reachable: bool) -> Result<Consequences, HubError> {
+        self.act(|hub, context| hub.reach(device, reachable, context))
+    }
+
+    /// Sets the condition of a device: broken, asleep, or a lock with restrictions. `device` is an id or a name.
+    ///
+    /// Sends `hub.device.updated` to the connected clients if `broken` is given. A device that wakes up receives the pending
+    /// settings and lock codes.
+    ///
+    /// # Errors
+    ///
+    /// - [`HubError::NoDevice`] if no device has this id or name.
+    /// - [`HubError::NoItem`] if the condition concerns lock codes and the device has none.
+    /// - [`HubError::Unplugged`] if the hub has no power.
+    pub fn set_condition(&self, device: &str, condition: &DeviceCondition) -> Result<Consequences, HubError> {
+        self.act(|hub, context| hub.set_condition(device, condition, context))
     }
 }

@@ -1,4 +1,4 @@
-//! The generated pages: configuration, control API, protocol reference.
+//! The generated pages: configuration, control API, protocol reference, world-file keys.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -41,6 +41,7 @@ pub(super) fn run(write: bool) -> Outcome {
         ("docs/configuration.md", configuration(&programs)?),
         ("docs/control-api.md", control_api(&programs)?),
         ("docs/protocol-reference.md", reference::as_markdown()),
+        ("docs/world-files.md", super::world_files::page()?),
     ];
     for (name, text) in pages {
         let path = root().join(name);
@@ -154,12 +155,12 @@ fn string(value: &Value) -> &str {
 }
 
 /// Escapes the text of a table cell.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
 /// Returns the doc comment of an item as one line.
-fn docs(attributes: &[syn::Attribute]) -> String {
+pub(super) fn docs(attributes: &[syn::Attribute]) -> String {
     let lines = attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| {
         let syn::Meta::NameValue(pair) = &attribute.meta else { return None };
         let literal: syn::LitStr = syn::parse2(pair.value.to_token_stream()).ok()?;

@@ -91,7 +91,7 @@ impl Blocks<'_> {
                 let item = self.items.iter().find(|item| item.id.as_str() == text);
                 let device = item.and_then(|item| self.devices.get(item.device_id.get()?.as_str()));
                 match (device, item.and_then(|item| item.name.as_deref())) {
-                    (Some(device), Some(name)) => format!("@{device}/{}", super::item_name(name, names)).into(),
+                    (Some(device), Some(name)) => format!("@{device}/{}", super::known::item_name(name, names)).into(),
                     _ => "unknown".into(),
                 }
             }

@@ -54,7 +54,7 @@ impl Hub {
         Ok(())
     }
 
-    fn is_powered(&self) -> Result<(), HubError> {
+    pub(crate) fn is_powered(&self) -> Result<(), HubError> {
         if self.is_unplugged() { Err(HubError::Unplugged) } else { Ok(()) }
     }
 
@@ -122,12 +122,9 @@ impl Hub {
     pub fn reach(&mut self, device: &str, reachable: bool, context: &mut Context<'_>) -> Result<(), HubError> {
         self.is_powered()?;
         let id = self.find_device(device).ok_or_else(|| HubError::NoDevice(device.to_owned()))?;
-        self.device_changed(&id, DeviceUpdate { reachable: reachable.into(), ..DeviceUpdate::default() }, context);
-        Ok(())
-    }
-
-    fn device_changed(&mut self, id: &DeviceId, update: DeviceUpdate, context: &mut Context<'_>) {
-        self.change_device(id, update, context);
+        self.change_device(&id, DeviceUpdate { reachable: reachable.into(), ..DeviceUpdate::default() }, context);
+        self.deliver_codes(&id, context);
         self.settle(context);
+        Ok(())
     }
 }

@@ -14,11 +14,16 @@ use crate::templates::{SettingTemplate, Template};
 const WAKE_UP_MS: u64 = 3_600_000;
 
 impl Hub {
-    /// Adds the settings of a template with their default values.
-    pub(crate) fn add_device_settings(&mut self, device: &DeviceId, template: &Template) {
-        for spec in template.settings {
+    /// Adds the settings of a template with their default values, and that which rediscovers a Z-Wave device.
+    pub(crate) fn add_device_settings(&mut self, device: &DeviceId, template: Option<&Template>) {
+        for spec in template.iter().flat_map(|template| template.settings) {
             let id = SettingId::from(self.new_id());
             self.device_settings.insert(id.clone(), describe(spec, id, device));
+        }
+        let is_zwave = self.devices.get(device).is_some_and(|device| device.gateway_id.get() == Some(&self.gateway));
+        if is_zwave && self.family.has_zwave {
+            let id = SettingId::from(self.derived_id(&format!("rediscovery of {device}")));
+            self.device_settings.insert(id.clone(), rediscovery(id, device));
         }
     }
 
@@ -38,8 +43,10 @@ impl Hub {
     }
 
     pub(crate) fn device_setting_set(&mut self, request: DeviceSettingSet, context: &mut Context<'_>) -> Answer<Empty> {
-        let value = request.value.into_option().ok_or_else(|| missing("value"))?;
-        self.write_setting(&request.id, value, context)
+        let is_action = self.device_settings.get(&request.id).is_some_and(is_action);
+        // The value of an action can be omitted (vendor).
+        let value = request.value.into_option().or_else(|| is_action.then(|| json!("")));
+        self.write_setting(&request.id, value.ok_or_else(|| missing("value"))?, context)
     }
 
     pub(crate) fn device_setting_reset(
@@ -57,12 +64,21 @@ impl Hub {
         if !takes(setting, &value) {
             return Err(RpcError::known("rpc.params.invalid"));
         }
+        if is_action(setting) {
+            context.broadcast("hub.device.setting.updated", setting);
+            if let Some(device) = setting.device_id.get().cloned() {
+                self.rediscover(&device, context);
+            }
+            return done();
+        }
         setting.value = value.into();
-        let device = setting.device_id.get().and_then(|device| self.devices.get(device));
-        let asleep = device.is_some_and(|device| device.battery_powered.get() == Some(&true));
-        setting.status = if asleep { "pending" } else { "synced" }.into();
+        let device = setting.device_id.get().and_then(|device| self.devices.get_key_value(device));
+        let asleep = device.is_some_and(|(_, device)| device.battery_powered.get() == Some(&true));
+        let held = device.is_some_and(|(id, _)| self.traits.get(id).is_some_and(|traits| traits.asleep));
+        setting.status = if asleep || held { "pending" } else { "synced" }.into();
         context.broadcast("hub.device.setting.updated", setting);
-        if asleep {
+        // A device that a test put to sleep wakes up when the test says so.
+        if asleep && !held {
             context.later(WAKE_UP_MS, Timer::SettingSynced(id.clone()));
         }
         done()
@@ -76,6 +92,27 @@ impl Hub {
             setting.status = "synced".into();
             context.broadcast("hub.device.setting.updated", setting);
         }
+    }
+}
+
+/// Returns whether a setting is an action. Setting it runs the action.
+fn is_action(setting: &DeviceSetting) -> bool {
+    setting.value_type.as_deref() == Some("action")
+}
+
+/// Returns the setting that rediscovers a device (public client, vendor's page of settings).
+fn rediscovery(id: SettingId, device: &DeviceId) -> DeviceSetting {
+    let text = |text: &str, tag: &str| json!({"text": text, "lang_tag": tag}).into();
+    DeviceSetting {
+        id: id.into(),
+        device_id: device.clone().into(),
+        label: text("Rediscover device", "rediscover_device"),
+        description: text("", ""),
+        status: "synced".into(),
+        has_setter: true.into(),
+        value_type: "action".into(),
+        value: json!("").into(),
+        ..DeviceSetting::default()
     }
 }
 
@@ -111,7 +148,7 @@ fn describe(spec: &SettingTemplate, id: SettingId, device: &DeviceId) -> DeviceS
         tokens: (!spec.tokens.is_empty())
             .then(|| spec.tokens.iter().map(|token| json!(token)).collect::<Vec<_>>())
             .into(),
-        info: json!({"zwave": {"parameter_number": spec.parameter, "parameter_size": spec.size}}).into(),
+        info: json!({"zwave.parameter_number": spec.parameter, "zwave.parameter_size": spec.size}).into(),
         ..DeviceSetting::default()
     }
 }

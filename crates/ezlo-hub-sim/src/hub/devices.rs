@@ -53,8 +53,10 @@ impl Hub {
     /// Checks that a device is reachable. A real plugin queries the device. The simulated values are always current, so nothing
     /// is broadcast.
     pub(crate) fn device_check(&mut self, request: DeviceCheck, _: &mut Context<'_>) -> Answer<Empty> {
-        let device = self.devices.get(&request.id).ok_or_else(|| not_found("ezlo.device.notfound"))?;
-        if device.reachable.get() == Some(&false) { Err(RpcError::known("ezlo.gateway.send.error")) } else { done() }
+        if !self.devices.contains_key(&request.id) {
+            return Err(not_found("ezlo.device.notfound"));
+        }
+        if self.answers(&request.id) { done() } else { Err(RpcError::known("ezlo.gateway.send.error")) }
     }
 
     fn set_device(&mut self, id: &DeviceId, change: DeviceUpdate, context: &mut Context<'_>) -> Answer<Empty> {
@@ -129,6 +131,7 @@ impl Hub {
         self.forget_in_modes(id, context);
         self.forget_settings(id);
         self.newer.swingers.remove(id);
+        self.traits.remove(id);
         let removed = DeviceRemoved { id: id.clone(), service_notification: false.into(), ..DeviceRemoved::default() };
         context.broadcast("hub.device.removed", &removed);
     }

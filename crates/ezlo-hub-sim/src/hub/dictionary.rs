@@ -4,12 +4,14 @@ use ezlo_protocol::hub::item::{DictionaryChange, Element, Item};
 use ezlo_protocol::hub::value::refusal;
 use ezlo_protocol::hub::{Empty, ItemId};
 use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::Opaque;
 use serde_json::{Map, Value};
 
 use super::item_broadcast::ElementChange;
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
+use crate::state::device_traits::PendingCode;
 use crate::state::scene_events::Event;
 
 /// Maximum number of elements of a dictionary; an item may set a lower limit.
@@ -21,6 +23,7 @@ impl Hub {
         let element = request.element.into_option().ok_or_else(|| missing("element"))?;
         let item = self.dictionary(&request.id)?;
         check_element(item, &element)?;
+        self.check_answers(&request.id)?;
         let elements = item.value.get().and_then(Value::as_object).cloned().unwrap_or_default();
         let most = item
             .elements_max_number
@@ -40,6 +43,7 @@ impl Hub {
         let element = request.element.into_option().ok_or_else(|| missing("element"))?;
         let item = self.dictionary(&request.id)?;
         check_element(item, &element)?;
+        self.check_answers(&request.id)?;
         if item.value.get().is_none_or(|elements| elements.get(&key).is_none()) {
             return Err(not_found("generic.object.not.found"));
         }
@@ -49,15 +53,30 @@ impl Hub {
 
     pub(crate) fn dictionary_remove(&mut self, request: DictionaryChange, context: &mut Context<'_>) -> Answer<Empty> {
         let key = request.key.into_option().ok_or_else(|| missing("key"))?;
-        self.dictionary(&request.id)?;
-        let elements =
-            self.items.get_mut(&request.id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
-        let before = elements.as_deref().cloned();
-        let gone = elements.and_then(|elements| elements.shift_remove(&key));
-        let gone = gone.ok_or_else(|| not_found("generic.object.not.found"))?;
-        self.dictionary_changed(&request.id, before.unwrap_or_default());
-        self.broadcast_dictionary(&request.id, "removed", &key, &gone, context);
+        let item = self.dictionary(&request.id)?;
+        let element = item.value.get().and_then(|elements| elements.get(&key)).cloned();
+        let element = element.ok_or_else(|| not_found("generic.object.not.found"))?;
+        self.check_answers(&request.id)?;
+        self.remove_element(&request.id, &key, context);
+        let before = Some(Opaque::from(element));
+        self.send_code(PendingCode { item: request.id, key, before }, context);
         done()
+    }
+
+    /// Refuses a change of a device that does not answer.
+    fn check_answers(&self, id: &ItemId) -> Answer<()> {
+        let device = self.items.get(id).and_then(|item| item.device_id.get());
+        let answers = device.is_none_or(|device| self.answers(device));
+        if answers { Ok(()) } else { Err(RpcError::known("ezlo.gateway.send.error")) }
+    }
+
+    /// Removes an element and broadcasts it.
+    pub(crate) fn remove_element(&mut self, id: &ItemId, key: &str, context: &mut Context<'_>) {
+        let elements = self.items.get_mut(id).and_then(|item| item.value.get_mut()).and_then(Value::as_object_mut);
+        let before = elements.as_deref().cloned();
+        let Some(gone) = elements.and_then(|elements| elements.shift_remove(key)) else { return };
+        self.dictionary_changed(id, before.unwrap_or_default(), context);
+        self.broadcast_dictionary(id, "removed", key, &gone, context);
     }
 
     /// Returns whether an item is a dictionary.
@@ -79,6 +98,7 @@ impl Hub {
         if now.len() + new > most.map_or(MAX_ELEMENTS, |most| most.min(MAX_ELEMENTS)) {
             return Err(RpcError::known("rpc.params.invalid"));
         }
+        self.check_answers(id)?;
         for value in elements.values() {
             item.holds_element(value).map_err(|error| refusal(item, error))?;
         }
@@ -95,6 +115,7 @@ impl Hub {
         if is_dictionary { Ok(item) } else { Err(RpcError::known("rpc.params.invalid")) }
     }
 
+    /// Stores an element that a client sent. A lock receives a code later.
     fn dictionary_put(
         &mut self,
         id: &ItemId,
@@ -104,18 +125,34 @@ impl Hub {
         context: &mut Context<'_>,
     ) {
         let value = element.value.into_option().unwrap_or(Value::Null);
+        let before = self.items.get(id).and_then(|item| item.value.get()?.get(&key).cloned()).map(Opaque::from);
+        self.put_element(id, &key, value, operation, context);
+        self.send_code(PendingCode { item: id.clone(), key, before }, context);
+    }
+
+    /// Stores an element and broadcasts it.
+    pub(crate) fn put_element(
+        &mut self,
+        id: &ItemId,
+        key: &str,
+        value: Value,
+        operation: &str,
+        context: &mut Context<'_>,
+    ) {
         if let Some(Value::Object(elements)) = self.items.get_mut(id).and_then(|item| item.value.get_mut()) {
             let before = elements.clone();
-            elements.insert(key.clone(), value.clone());
-            self.dictionary_changed(id, before);
+            elements.insert(key.to_owned(), value.clone());
+            self.dictionary_changed(id, before, context);
         }
-        self.broadcast_dictionary(id, operation, &key, &value, context);
+        self.broadcast_dictionary(id, operation, key, &value, context);
     }
 
     /// Queues the event that scenes with a condition on the dictionary need.
-    fn dictionary_changed(&mut self, id: &ItemId, before: Map<String, Value>) {
+    fn dictionary_changed(&mut self, id: &ItemId, before: Map<String, Value>, context: &mut Context<'_>) {
         let after = self.items.get(id).and_then(|item| item.value.get()).cloned().unwrap_or(Value::Null);
-        self.events.push_back(Event::Item { item: id.clone(), before: before.into(), after });
+        let before = Value::from(before);
+        self.report_change(id, &before, &after, context);
+        self.events.push_back(Event::Item { item: id.clone(), before, after });
     }
 
     /// Broadcasts `hub.item.dictionary.updated` instead of `hub.item.updated`. A removed element is included.

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::assumptions::HubAssumptions;
 use crate::hub::{Hub, scenes};
+use crate::state::device_traits::DeviceTraits;
 use crate::state::wifi::Wifi;
 use crate::templates::{self, Template};
-use crate::world_file::{DeviceFile, Finders, HubFile, ItemFile, SceneFile};
+use crate::world_file::{DeviceFile, Finders, HouseModesFile, HubFile, ItemFile, SceneFile, resolved_groups};
 
 impl Hub {
     /// Creates a hub from its entry in a world file.
@@ -33,11 +34,18 @@ impl Hub {
             hub.place_at(place.latitude, place.longitude, &place.timezone);
         }
         let rooms: Vec<_> = file.rooms.iter().map(|name| (name, hub.add_room(name))).collect();
+        hub.add_gateways(&file.gateways);
         for device in &file.devices {
             let room = rooms.iter().find(|(name, _)| Some(*name) == device.room.as_ref()).map(|(_, id)| id.clone());
             hub.add_device_from_file(device, room.unwrap_or_default());
         }
         hub.add_scenes_from_file(&file.scenes);
+        if let Some(modes) = &file.house_modes {
+            hub.set_house_modes(modes);
+        }
+        if let Some(firmware) = &file.firmware {
+            hub.firmware.version.clone_from(firmware);
+        }
         if let Some(mode) = file.mode.as_deref() {
             hub.modes.current = crate::state::modes::position(&mode.into()).unwrap_or_default();
         }
@@ -53,14 +61,38 @@ impl Hub {
             Some(template) => self.add_device(template, &file.name, room),
             None => self.add_described(file, room),
         };
+        let gateway = file.gateway.as_deref().map(|name| self.gateway_named(name));
         if let Some(device) = self.devices.get_mut(&id) {
             if let Some(parent) = parent {
                 device.parent_device_id = parent.into();
+            }
+            if let Some(gateway) = gateway {
+                device.gateway_id = gateway.into();
             }
             device.reachable = file.reachable.unwrap_or(true).into();
             if let Some(armed) = file.armed {
                 device.armed = armed.into();
             }
+            for (member, said) in [(&mut device.status, &file.status), (&mut device.security, &file.security)] {
+                if let Some(said) = said {
+                    *member = said.as_str().into();
+                }
+            }
+            if let Some(persistent) = file.persistent {
+                device.persistent = persistent.into();
+            }
+            if let Some(info) = file.info.as_ref().filter(|_| self.family.device_info) {
+                device.info = info.clone().into();
+            }
+        }
+        let traits = DeviceTraits {
+            masks_codes: file.masks_codes,
+            rejects_codes: file.rejects_codes,
+            asleep: file.asleep,
+            ..DeviceTraits::default()
+        };
+        if traits != DeviceTraits::default() {
+            self.traits.insert(id.clone(), traits);
         }
         for item in &file.items {
             self.put_item(&id, item);
@@ -79,6 +111,7 @@ impl Hub {
         device.battery_powered = file.battery_powered.into();
         self.devices.insert(id.clone(), device);
         self.by_device.insert(id.clone(), Vec::new());
+        self.add_device_settings(&id, None);
         id
     }
 
@@ -126,7 +159,7 @@ impl Hub {
             self.insert_item(item);
         }
         self.link_indents(&id);
-        self.add_device_settings(&id, template);
+        self.add_device_settings(&id, Some(template));
         for (number, part) in template.parts.iter().filter_map(|part| templates::find(part)).enumerate() {
             let child = self.add_device(part, &format!("{name} {}", number + 1), room.clone());
             if let Some(child) = self.devices.get_mut(&child) {
@@ -190,6 +223,28 @@ impl Hub {
         self.scenes.extend(ids.iter().map(|(_, id)| id.clone()).zip(made));
     }
 
+    /// Applies the settings of house modes. The names of devices have been checked.
+    fn set_house_modes(&mut self, file: &HouseModesFile) {
+        let entry = file.entry_delay.unwrap_or_default();
+        let delays = [entry.normal, entry.extended, entry.long_extended, entry.instant];
+        for (delay, said) in self.modes.entry_delay.iter_mut().zip(delays) {
+            *delay = said.unwrap_or(*delay);
+        }
+        for file in &file.modes {
+            let Some(at) = crate::state::modes::position(&file.id.as_str().into()) else { continue };
+            let devices = |names: &[String]| -> Vec<DeviceId> {
+                names.iter().filter_map(|name| self.device_called(name).cloned()).collect()
+            };
+            let lists = [&file.disarmed, &file.alarms_off, &file.cameras_off, &file.bypass].map(|names| devices(names));
+            let mode = &mut self.modes.modes[at];
+            [mode.disarmed, mode.alarms_off, mode.cameras_off, mode.bypass] = lists;
+            mode.switch_delay = file.switch_delay_s.unwrap_or(mode.switch_delay);
+            mode.alarm_delay = file.alarm_delay_s.or(mode.alarm_delay);
+            mode.disarmed_default = file.disarmed_default.unwrap_or(mode.disarmed_default);
+            mode.protect = file.protect.unwrap_or(mode.protect);
+        }
+    }
+
     fn scene_of(&self, file: &SceneFile, id: &SceneId, find: &Finders<'_>) -> Scene {
         let mut scene = Scene {
             id: id.clone().into(),
@@ -201,6 +256,19 @@ impl Hub {
         };
         if !file.otherwise.is_empty() {
             scene.otherwise = file.otherwise(find).into();
+        }
+        if !file.exceptions.is_empty() {
+            scene.exceptions = file.exceptions(find).into();
+        }
+        for (stored, groups) in
+            [(&mut scene.then_groups, &file.then_groups), (&mut scene.else_groups, &file.else_groups)]
+        {
+            if !groups.is_empty() {
+                *stored = resolved_groups(groups, find).into();
+            }
+        }
+        if let Some(policy) = &file.exec_policy {
+            scene.exec_policy = policy.as_str().into();
         }
         if !file.modes.is_empty() {
             scene.house_modes = file.modes.iter().map(|mode| mode.as_str().into()).collect::<Vec<_>>().into();
@@ -249,8 +317,20 @@ impl ItemFile {
                 *bound = number.clone().into();
             }
         }
+        if let Some(modes) = &self.user_code_modes {
+            item.user_code_modes = modes.clone().into();
+        }
+        if let Some(info) = &self.info {
+            item.info = info.clone().into();
+        }
         if let Some(value) = &self.value {
             item.value = value.clone().into();
+        }
+        if self.null_value {
+            item.value = Field::Null;
+            if formatted {
+                item.value_formatted = "".into();
+            }
         }
         if let (true, Some(kind), Some(value)) = (formatted, item.value_type.get(), item.value.get()) {
             item.value_formatted = kind.format(value).into();

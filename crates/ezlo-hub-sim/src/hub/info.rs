@@ -1,7 +1,6 @@
-//! Information about the hub, its settings, its gateway and its access switches.
+//! Information about the hub, its settings and its access switches.
 
 use ezlo_protocol::hub::Empty;
-use ezlo_protocol::hub::gateway::{Gateway, GatewayList};
 use ezlo_protocol::hub::info::{Build, HubInfo, Location};
 use ezlo_protocol::hub::login::Switch;
 use ezlo_protocol::hub::maintenance::{DataList, DataQuery, SoftwareInfo};
@@ -110,40 +109,6 @@ impl Hub {
         stored.clone_from(&request.value);
         context.broadcast("hub.setting.updated", &json!({"name": request.name, "value": request.value}));
         done()
-    }
-
-    pub(crate) fn gateways_list(&self, _: Empty, _: &Context<'_>) -> Answer<GatewayList> {
-        Ok(GatewayList { gateways: vec![self.gateway_record(true)], ..GatewayList::default() })
-    }
-
-    /// Returns the hub's only gateway. EzloPi lists its commands as plain members (EzloPi firmware source).
-    pub(crate) fn gateway_record(&self, ready: bool) -> Gateway {
-        let mut gateway = Gateway {
-            id: self.gateway.clone().into(),
-            label: "Z-Wave".into(),
-            name: "zwave".into(),
-            plugin_id: "zwave".into(),
-            reason: "".into(),
-            ready: ready.into(),
-            status: if ready { "ready" } else { "starting" }.into(),
-            set_item_value_command: "HUB:zwave/scripts/set_item_value".into(),
-            ..Gateway::default()
-        };
-        if self.family.flat_gateways {
-            gateway.settings = json!(0).into();
-            gateway.extra.insert("addDeviceCommand", "HUB:zwave/scripts/start_include".into());
-            gateway.extra.insert("removeDeviceCommand", "HUB:zwave/scripts/start_exclude".into());
-            gateway.extra.insert("manualDeviceAdding", "no".into());
-        } else {
-            gateway.settings = json!([]).into();
-            gateway.operations = json!({
-                "deviceAdding": "ZWAVE:/start_include.template",
-                "deviceRemoving": "ZWAVE:/start_exclude.template",
-                "deviceSettings": [],
-            })
-            .into();
-        }
-        gateway
     }
 
     /// Sets anonymous access from the next restart on (ezclient:719).

@@ -84,13 +84,15 @@ impl Hub {
         if may_be_long && value.to_string().len() > BUS_LIMIT {
             return Err(RpcError::new(code::INVALID_PARAMS, "rpc.params.invalid", "Bus message is too long"));
         }
+        if let Some(refusal) = text_instead_of_structure(item, &value) {
+            return Err(refusal);
+        }
         let mut value = whole_color(item, soften(item, value));
         if let Some(scale) = scale.filter(|scale| item.scale.get() != Some(scale)) {
             value = converted(item, &value, scale).ok_or_else(|| refusal(item, ValueError::Scale))?;
         }
         item.check(&value).map_err(|error| refusal(item, error))?;
-        let device = item.device_id.get().and_then(|device| self.devices.get(device));
-        if device.is_some_and(|device| device.reachable.get() == Some(&false)) {
+        if item.device_id.get().is_some_and(|device| !self.answers(device)) {
             return Err(RpcError::known("ezlo.gateway.send.error"));
         }
         Ok(value)
@@ -106,6 +108,7 @@ impl Hub {
         let is_code = item.name.as_deref() == Some("user_lock_operation");
         let name = item.name.as_deref().filter(|name| may_alarm(name));
         let watched = name.and_then(|name| Some((name.to_owned(), item.device_id.get()?.clone())));
+        self.report_change(id, &before, &value, context);
         self.broadcast_item(id, context);
         if !self.scenes.is_empty() {
             self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
@@ -160,7 +163,7 @@ fn requested_values(request: ItemValueSet) -> Answer<Vec<RequestedValue>> {
 }
 
 /// Converts values of other types that clients send and hubs accept: 0 and 1 for bool (users, over HTTP), bool for actions of
-/// type int (bridge), structured values as JSON text (ezclient; that hubs accept it is inferred).
+/// type int (bridge).
 fn soften(item: &Item, value: Value) -> Value {
     let shape = item.value_type.get().map_or(Shape::Unknown, ValueType::shape);
     match (shape, &value) {
@@ -168,9 +171,17 @@ fn soften(item: &Item, value: Value) -> Value {
             json!(number.as_u64() == Some(1))
         }
         (Shape::Integer, Value::Bool(flag)) => json!(i32::from(*flag)),
-        (Shape::Object | Shape::Array, Value::String(text)) => serde_json::from_str(text).unwrap_or(value),
         _ => value,
     }
+}
+
+/// Returns the refusal of a structured value that was sent as JSON text (users, with the answer of a real hub).
+fn text_instead_of_structure(item: &Item, value: &Value) -> Option<RpcError> {
+    let kind = item.value_type.get().filter(|kind| matches!(kind.shape(), Shape::Object | Shape::Array))?;
+    let text = value.as_str()?;
+    let mut error = RpcError::known("rpc.params.wrong_field");
+    error.reason = format!("Unexpected Json format for value type '{}': {}", kind.as_str(), json!(text)).into();
+    Some(error)
 }
 
 /// Adds the components of a colour that the request omits; a device does not change them.

@@ -238,6 +238,12 @@ impl Hub {
         if request.disarmed_default.is_absent() && request.protect.is_absent() {
             return Err(missing("disarmedDefault"));
         }
+        if let Some(sent) = request.timestamp.get().map(|sent| *sent.get()) {
+            if sent < self.modes.last_command_ms {
+                return Err(RpcError::known("ezlo.house_mode.command.outdated"));
+            }
+            self.modes.last_command_ms = sent;
+        }
         let mode = &mut self.modes.modes[at];
         mode.disarmed_default = request.disarmed_default.get().copied().unwrap_or(mode.disarmed_default);
         mode.protect = request.protect.get().copied().unwrap_or(mode.protect);

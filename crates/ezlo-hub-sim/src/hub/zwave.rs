@@ -263,19 +263,24 @@ impl Hub {
         context.broadcast("hub.gateway.updated", &Gateway { id, ready, status, ..Gateway::default() });
     }
 
-    /// Adds a virtual device (forum). Its items are those of the first template of its category.
+    /// Adds a virtual device (users). Its items are those of the template of its category and subcategory, except the items of
+    /// a battery that it does not have. It belongs to the gateway of the plugin.
     fn add_virtual_device(&mut self, params: &Extra, context: &mut Context<'_>) -> Report {
         let text = |name: &str| {
             params.get(name).and_then(Value::as_str).map(|text| text.chars().take(128).collect::<String>())
         };
-        let template = text("category").and_then(|category| templates::of_category(&category));
+        let subcategory = text("subcategory").unwrap_or_default();
+        let template = text("category").and_then(|category| templates::of_category(&category, &subcategory));
         let Some(template) = template.filter(|_| self.devices.len() < MAX_DEVICES) else {
             return Report::Failed("category is not known");
         };
+        let gateway = self.virtual_gateway(context);
         let id = self.add_device(template, &text("name").unwrap_or_else(|| "Virtual device".into()), RoomId::default());
+        let has_battery = params.get("battery_powered").and_then(Value::as_bool).unwrap_or(false);
         if let Some(device) = self.devices.get_mut(&id) {
             device.info = Field::Absent;
-            device.battery_powered = params.get("battery_powered").and_then(Value::as_bool).unwrap_or(false).into();
+            device.gateway_id = gateway.into();
+            device.battery_powered = has_battery.into();
             for (stored, said) in [
                 (&mut device.subcategory, "subcategory"),
                 (&mut device.kind, "type"),
@@ -285,6 +290,11 @@ impl Hub {
                     *stored = said.into();
                 }
             }
+        }
+        self.forget_settings(&id);
+        if let Some(battery) = self.item_named(&id, "battery").filter(|_| !has_battery).map(|item| item.id.clone()) {
+            self.items.shift_remove(&battery);
+            self.by_device.entry(id.clone()).or_default().retain(|item| *item != battery);
         }
         self.announce_device(&id, context);
         Report::Done

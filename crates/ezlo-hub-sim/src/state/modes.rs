@@ -27,6 +27,9 @@ pub(crate) struct Modes {
     pub(crate) buttons: IndexMap<DeviceId, String>,
     pub(crate) alarm: Option<Alarm>,
     pub(crate) alarm_generation: u64,
+    /// Time of the newest command that set a flag, in Unix milliseconds.
+    #[serde(default)]
+    pub(crate) last_command_ms: i64,
 }
 
 /// The settings of one mode.
@@ -71,6 +74,7 @@ impl Default for Modes {
             buttons: IndexMap::new(),
             alarm: None,
             alarm_generation: 0,
+            last_command_ms: 0,
         }
     }
 }

@@ -152,7 +152,7 @@ templates! {
         token("lock_operation", Read, "\"unknown\"", &["manual_lock_operation", "manual_unlock_operation", "rf_lock_operation", "rf_unlock_operation", "keypad_lock_operation", "keypad_unlock_operation", "lock_jammed", "unknown"]),
         known("user_codes"),
         known("weekly_user_code_intervals"), known("daily_user_code_intervals"), known("user_lock_operation"),
-        BATTERY,
+        known("user_code_operation"), BATTERY,
     ];
     "thermostat": "hvac"/"hvac", "thermostat", "57_17_1", false, &[
         token("thermostat_mode", ReadWrite, "\"heat\"", &["off", "heat", "cool", "auto"]),
@@ -169,6 +169,8 @@ templates! {
     "light_sensor": "light_sensor"/"", "sensor", "134_2_6", true, &[scaled("lux", "illuminance", "120", "lux"), BATTERY];
     "shutter": "window_cov"/"window_cov", "shutter.roller", "345_3_1", false, &[
         percent("dimmer", ReadWrite, "100"),
+        item("dimmer_up", "int", Write, "0"),
+        item("dimmer_down", "int", Write, "0"),
         item("dimmer_stop", "int", Write, "0"),
         token("shutter_command", Write, "\"off\"", &["off", "store", "learn_upper", "learn_lower", "learn_favorite", "change_roll_direction"]),
         token("shutter_state", Read, "\"idle\"", &["idle", "learn_upper", "learn_lower", "learn_favorite", "change_roll_direction", "unknown"]),

@@ -1,5 +1,7 @@
 //! The part of a world file that describes a house: devices, items, scenes and behaviours.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +41,30 @@ pub struct DeviceFile {
     /// Reachable by the hub at the start (default: true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reachable: Option<bool>,
+    /// Status at the start, such as `broken` (default: `idle`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// The device cannot be removed by force (default: false).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<bool>,
+    /// Security level: `no`, `low`, `middle` or `high` (default: as in the template, else `no`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security: Option<String>,
+    /// Member `info` of the device (default: as in the template).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub info: Option<Value>,
+    /// Name of a gateway of the hub (default: the Z-Wave radio).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// The lock does not disclose its codes: the hub reports stars (default: false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masks_codes: bool,
+    /// The lock refuses every new code, some time after the hub has accepted it (default: false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rejects_codes: bool,
+    /// The device receives settings and lock codes only when it wakes up (default: false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asleep: bool,
     /// Items in addition to those of the template, or other properties for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ItemFile>,
@@ -56,6 +82,9 @@ pub struct ItemFile {
     /// Value at the start. Must fit the type, tokens and range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
+    /// The value is null: it is not known (default: false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub null_value: bool,
     /// Scale, such as `celsius`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<String>,
@@ -80,6 +109,12 @@ pub struct ItemFile {
     /// Regular expression for lock codes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_code_restriction: Option<String>,
+    /// Allowed modes of lock codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_code_modes: Option<Vec<String>>,
+    /// Member `info` of the item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub info: Option<Value>,
     /// Least value, a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_value: Option<Value>,
@@ -103,15 +138,27 @@ pub struct SceneFile {
     /// Ids of the house modes in which the scene runs; all modes if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<String>,
+    /// Handling of failed actions: `check_result` or `ignore_result` (default: `ignore_result`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_policy: Option<String>,
     /// Conditions that start the scene.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<ConditionFile>,
+    /// Conditions during which the scene does not start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ConditionFile>,
     /// Actions of the scene.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<ActionFile>,
     /// Actions for the end of the condition, the key `else`.
     #[serde(rename = "else", default, skip_serializing_if = "Vec::is_empty")]
     pub otherwise: Vec<ActionFile>,
+    /// Groups of actions by id, which the action `runScene` of a block runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub then_groups: BTreeMap<String, Vec<ActionFile>>,
+    /// Groups of actions by id, for the end of the condition.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub else_groups: BTreeMap<String, Vec<ActionFile>>,
 }
 
 /// Declares an enumeration whose variants are distinguished by one member. An error then names the invalid member instead of

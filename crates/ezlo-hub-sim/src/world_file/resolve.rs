@@ -1,5 +1,7 @@
 //! Turns the conditions and actions of a world file into scene blocks, with names replaced by ids.
 
+use std::collections::BTreeMap;
+
 use ezlo_protocol::hub::item::Item;
 use ezlo_protocol::hub::mode::MODES;
 use ezlo_protocol::hub::scene::{
@@ -34,6 +36,11 @@ impl SceneFile {
         self.when.iter().filter_map(|condition| condition.block(find)).collect()
     }
 
+    /// Returns the exceptions as blocks. Conditions with unknown names or invalid values are omitted.
+    pub fn exceptions(&self, find: &Finders<'_>) -> Vec<Block> {
+        self.exceptions.iter().filter_map(|condition| condition.block(find)).collect()
+    }
+
     /// Returns the actions as blocks. Actions with unknown names or invalid values are omitted.
     pub fn actions(&self, find: &Finders<'_>) -> Vec<Block> {
         self.then.iter().filter_map(|action| action.block(find)).collect()
@@ -44,6 +51,15 @@ impl SceneFile {
         let blocks = self.otherwise.iter().filter_map(|action| action.block(find));
         blocks.map(|block| Block { kind: "else".into(), ..block }).collect()
     }
+}
+
+/// Returns groups of actions as blocks. Actions with unknown names or invalid values are omitted.
+pub(crate) fn resolved_groups(
+    groups: &BTreeMap<String, Vec<ActionFile>>,
+    find: &Finders<'_>,
+) -> BTreeMap<String, Vec<Block>> {
+    let blocks = |actions: &Vec<ActionFile>| actions.iter().filter_map(|action| action.block(find)).collect();
+    groups.iter().map(|(id, actions)| (id.clone(), blocks(actions))).collect()
 }
 
 fn typed(item: &Item, value: &Value) -> BlockValue {

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use ezlo_protocol::hub::device::Category;
 use ezlo_protocol::hub::item::Item;
-use ezlo_protocol::hub::value::ValueType;
+use ezlo_protocol::hub::value::{ValueType, is_masked_code};
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::serial::Serial;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::house::{ActionFile, BehaviourFile, DeviceFile, ItemFile, SceneFile};
-use super::resolve::{Finders, known_mode};
+use super::resolve::{Finders, known_mode, resolved_groups};
 use super::{HubFile, UserFile, WorldFile};
 use crate::serial_range::SerialRange;
 use crate::templates;
@@ -180,6 +181,11 @@ impl HubFile {
                 return Err(format!("room {room:?} is defined twice"));
             }
         }
+        for (at, gateway) in self.gateways.iter().enumerate() {
+            if gateway.name == "zwave" || self.gateways[..at].iter().any(|earlier| earlier.name == gateway.name) {
+                return Err(format!("gateway {:?} is defined twice", gateway.name));
+            }
+        }
         for (at, device) in self.devices.iter().enumerate() {
             self.check_device(device, &self.devices[..at])
                 .map_err(|text| format!("device {:?}: {text}", device.name))?;
@@ -187,6 +193,7 @@ impl HubFile {
         for kind in &self.zwave {
             known_template(kind)?;
         }
+        self.house_modes.as_ref().map_or(Ok(()), |modes| modes.check(self))?;
         self.check_scenes()?;
         for behaviour in &self.behaviours {
             self.check_behaviour(behaviour).map_err(|text| format!("behaviour of {:?}: {text}", behaviour.device()))?;
@@ -212,6 +219,13 @@ impl HubFile {
         if let Some(room) = device.room.as_ref().filter(|room| !self.rooms.contains(room)) {
             return Err(format!("no room {room:?}"));
         }
+        let is_gateway = |name: &&String| *name == "zwave" || self.gateways.iter().any(|known| known.name == **name);
+        if let Some(gateway) = device.gateway.as_ref().filter(|name| !is_gateway(name)) {
+            return Err(format!("no gateway {gateway:?}; the gateways of the hub define it"));
+        }
+        if device.info.as_ref().is_some_and(|info| !info.is_object()) {
+            return Err("info is not a table".into());
+        }
         if let Some(parent) = device.parent.as_ref().filter(|parent| earlier.iter().all(|other| other.name != **parent))
         {
             return Err(format!("no device {parent:?} earlier in the file that can be its parent"));
@@ -223,6 +237,11 @@ impl HubFile {
             self.check_item(device, item).map_err(|text| format!("item {:?}: {text}", item.name))?;
         }
         Ok(())
+    }
+
+    /// Returns whether the hub will have a device with this name. Parts of devices are included.
+    pub(super) fn has_device(&self, name: &str) -> bool {
+        self.devices.iter().any(|device| device.name == name) || self.whole_of(name).is_some()
     }
 
     /// Returns the item that a device with this name will have, with its type; `None` if it will have none.
@@ -271,16 +290,19 @@ impl HubFile {
             // Ids are assigned later; validation only needs one that is not empty.
             self.item(device, item).map(|found| Item { id: "0".into(), ..found })
         };
-        let known = |name: &str| self.devices.iter().any(|device| device.name == name) || self.whole_of(name).is_some();
-        let device = |name: &str| known(name).then(|| name.into());
+        let device = |name: &str| self.has_device(name).then(|| name.into());
         let named = |name: &str| self.scenes.iter().any(|scene| scene.name == name).then(|| name.into());
         let find = Finders { item: &item, device: &device, scene: &named };
         let nowhere =
             |list: &str, at: usize| format!("{list}[{at}] has an unknown device, item or mode, or an invalid time");
-        if let Some(at) = scene.when.iter().position(|condition| condition.block(&find).is_none()) {
-            return Err(nowhere("when", at));
+        for (list, conditions) in [("when", &scene.when), ("exceptions", &scene.exceptions)] {
+            if let Some(at) = conditions.iter().position(|condition| condition.block(&find).is_none()) {
+                return Err(nowhere(list, at));
+            }
         }
-        for (list, actions) in [("then", &scene.then), ("else", &scene.otherwise)] {
+        let groups = [("then_groups", &scene.then_groups), ("else_groups", &scene.else_groups)];
+        let groups = groups.into_iter().flat_map(|(list, groups)| groups.values().map(move |group| (list, group)));
+        for (list, actions) in [("then", &scene.then), ("else", &scene.otherwise)].into_iter().chain(groups) {
             if let Some(at) = actions.iter().position(|action| action.block(&find).is_none()) {
                 return Err(nowhere(list, at));
             }
@@ -297,6 +319,9 @@ impl HubFile {
             when: scene.conditions(&find).into(),
             then: scene.actions(&find).into(),
             otherwise: scene.otherwise(&find).into(),
+            exceptions: scene.exceptions(&find).into(),
+            then_groups: resolved_groups(&scene.then_groups, &find).into(),
+            else_groups: resolved_groups(&scene.else_groups, &find).into(),
             ..Default::default()
         };
         made.problems().into_iter().next().map_or(Ok(()), |problem| Err(problem.to_string()))
@@ -325,7 +350,8 @@ impl HubFile {
             return Err(format!("min_value {least} is greater than max_value {most}"));
         }
         match &file.value {
-            Some(value) => item.holds(value).map_err(|error| error.to_string()),
+            Some(_) if file.null_value => Err("value and null_value exclude each other".into()),
+            Some(value) => item.holds(&without_masks(value)).map_err(|error| error.to_string()),
             None => Ok(()),
         }
     }
@@ -383,6 +409,13 @@ impl HubFile {
             }
         }
     }
+}
+
+/// Returns a value without the lock codes that a hub masks, which need not match the pattern of the item.
+fn without_masks(value: &Value) -> Value {
+    let Value::Object(elements) = value else { return value.clone() };
+    let is_masked = |element: &Value| element.get("code").is_some_and(is_masked_code);
+    elements.iter().filter(|(_, element)| !is_masked(element)).map(|(key, one)| (key.clone(), one.clone())).collect()
 }
 
 fn known_template(name: &str) -> Result<(), String> {

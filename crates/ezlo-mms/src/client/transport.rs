@@ -62,6 +62,12 @@ impl MmsClient {
         }
     }
 
+    /// Returns true if the first of two servers refused a call that the other one may answer.
+    pub(super) fn refused_by_one_of_two(&self, error: &MmsError, (primary, alternate): &(String, String)) -> bool {
+        let has_other = !self.environment.has_one_server() && !alternate.is_empty() && alternate != primary;
+        has_other && matches!(error.kind(), ErrorKind::Refused(_))
+    }
+
     fn alternates(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.on_alternate.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,10 @@
 //! Documents of the auth server and the account server.
 
 use crate::identity::IdentityPair;
-use crate::mac::MacAddress;
+use crate::mac::MacText;
 use crate::secret::{IdentitySignature, IdentityToken};
 use crate::serial::Serial;
-use crate::wire::{Field, Loose};
+use crate::wire::{Entries, Field, Loose};
 
 wire! {
     /// The response to a login and, with `PK_Phone_User`, to the creation of an account.
@@ -127,8 +127,8 @@ wire! {
 wire! {
     /// The hubs of an account.
     HubList {
-        /// Hubs of the account; empty for a new account.
-        devices: Vec<HubListEntry> = "Devices",
+        /// Hubs of the account; empty for a new account. An entry that cannot be decoded is preserved.
+        devices: Entries<HubListEntry> = "Devices",
     }
 }
 
@@ -141,8 +141,8 @@ wire! {
         device_type: Field<Loose<i64>> = "PK_DeviceType",
         /// Device subtype, text; 2 for a gateway of the Atom class.
         device_sub_type: Field<Loose<i64>> = "PK_DeviceSubType",
-        /// MAC address.
-        mac: Field<MacAddress> = "MacAddress",
+        /// MAC address, as the server wrote it.
+        mac: Field<MacText> = "MacAddress",
         /// Host name of the device server, which has the hub's record.
         server_device: Field<String> = "Server_Device",
         /// Host name of the alternate device server.

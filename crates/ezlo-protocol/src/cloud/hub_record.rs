@@ -1,8 +1,8 @@
 //! The hub record of the device server, and the response of the locator.
 
-use crate::mac::MacAddress;
+use crate::mac::MacText;
 use crate::serial::Serial;
-use crate::wire::{Field, Loose};
+use crate::wire::{Entries, Field, Loose};
 
 wire! {
     /// The record of a hub, with 13 members for Ezlo firmware or 32 members for Vera firmware.
@@ -11,8 +11,8 @@ wire! {
     HubRecord {
         /// Serial of the hub.
         serial: Loose<Serial> = "PK_Device",
-        /// MAC address.
-        mac: Field<MacAddress> = "MacAddress",
+        /// MAC address, as the server wrote it.
+        mac: Field<MacText> = "MacAddress",
         /// Relay: `wss://host:port` for Ezlo firmware, a host name for Vera firmware. [`HubRecord::relay`] distinguishes them.
         server_relay: Field<String> = "Server_Relay",
         /// Ezlo: 1 = the hub is connected to the relay, 0 = it is not.
@@ -114,8 +114,8 @@ impl HubRecord {
 wire! {
     /// The response of the locator: the hubs behind the caller's public address. It is `{}` if there are none.
     LocatorAnswer {
-        /// Hubs behind the public address.
-        devices: Field<Vec<LocatedHub>> = "Devices",
+        /// Hubs behind the public address. An entry that cannot be decoded is preserved.
+        devices: Field<Entries<LocatedHub>> = "Devices",
     }
 }
 
@@ -124,8 +124,8 @@ wire! {
     LocatedHub {
         /// Serial of the hub; a number here, text in the list of the account.
         serial: Loose<Serial> = "PK_Device",
-        /// MAC address.
-        mac: Field<MacAddress> = "MacAddress",
+        /// MAC address, as the server wrote it.
+        mac: Field<MacText> = "MacAddress",
         /// Device type, a number.
         device_type: Field<Loose<i64>> = "PK_DeviceType",
         /// Device subtype, a number.

@@ -55,6 +55,8 @@ wire! {
         device_name: Field<String> = "deviceName",
         /// `true` if the device is armed, in `hub.item.added` only.
         device_armed: Field<bool> = "deviceArmed",
+        /// Details of the protocol, such as `zwave.references`; newer Linux firmware.
+        info: Field<Value> = "info",
         /// Status; EzloPi.
         status: Field<String> = "status",
     }

@@ -334,6 +334,8 @@ wire! {
         disarmed_default: Field<bool> = "disarmedDefault",
         /// `true` if emergencies raise an alarm.
         protect: Field<bool> = "protect",
+        /// Time of the command in Unix milliseconds. A hub refuses a command that is older than the last one (2023).
+        timestamp: Field<Loose<i64>> = "timestamp",
     }
 }
 

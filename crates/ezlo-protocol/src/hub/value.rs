@@ -6,7 +6,7 @@ mod typed;
 mod types;
 
 pub use super::catalogue::{Scale, ValueType};
-pub use check::refusal;
+pub use check::{is_masked_code, refusal};
 pub use scale::{Dimension, SCALES, ScaleSpec};
 pub use typed::{
     ButtonPress, CameraStream, DailyInterval, ItemValue, Measure, Rgb, SoundInfo, UserCode, UserLockOperation,

@@ -1,6 +1,6 @@
 //! The command `mock-cloud world`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ezlo_mock_cloud::worlds::{self, Summary};
@@ -57,7 +57,7 @@ enum Task {
     /// Create a world file from the answers of a real hub, with pseudonyms for personal data.
     ///
     /// The directory holds the answers, or their results, of hub.info.get, hub.devices.list, hub.items.list, hub.room.list,
-    /// hub.scenes.list and hub.modes.get as .json files. Only hub.devices.list.json is required. Read the world file before you
+    /// hub.scenes.list, hub.modes.get and hub.gateways.list as .json files. Only hub.devices.list.json is required. Read the world file before you
     /// share it.
     FromDump {
         /// Directory with the answers.
@@ -65,6 +65,11 @@ enum Task {
         /// File to write (default: standard output).
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// List every member of the answers that was replaced, dropped or changed, with the reason.
+        ///
+        /// Without FILE, the list is text on standard error. With FILE, it is JSON in that file.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        report: Option<Option<PathBuf>>,
     },
 }
 
@@ -83,17 +88,33 @@ pub(crate) fn run(world: &World) -> Result<(), String> {
             if *json { print_json(&summary) } else { show(world, &summary) }
         }
         Task::Templates { json } => templates(*json),
-        Task::FromDump { dir, output } => {
-            let text = worlds::from_dump(dir).map_err(|error| crate::cli::with_causes(&error))?;
-            match output {
-                Some(path) => {
-                    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
-                }
-                None => {
-                    say!("{}", text.trim_end());
-                    Ok(())
-                }
+        Task::FromDump { dir, output, report } => from_dump(dir, output.as_deref(), report.as_ref()),
+    }
+}
+
+fn from_dump(dir: &Path, output: Option<&Path>, report: Option<&Option<PathBuf>>) -> Result<(), String> {
+    let conversion = worlds::from_dump(dir).map_err(|error| crate::cli::with_causes(&error))?;
+    let write = |path: &Path, text: &str| {
+        std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    match report {
+        Some(Some(path)) => {
+            let text = serde_json::to_string_pretty(&conversion.differences)
+                .map_err(|error| crate::cli::with_causes(&error))?;
+            write(path, &format!("{text}\n"))?;
+        }
+        Some(None) => {
+            for difference in &conversion.differences {
+                eprintln!("{difference}");
             }
+        }
+        None => {}
+    }
+    match output {
+        Some(path) => write(path, &conversion.world),
+        None => {
+            say!("{}", conversion.world.trim_end());
+            Ok(())
         }
     }
 }

@@ -139,6 +139,9 @@ calls! {
     POST "/users/{}/password" set_password(users::NewPassword) -> users::ChangedUser<'_>,
         "Changes the password of a user. Issued tokens stay valid."
         r#"{"password": "new-password"}"# Of(users::password);
+    POST "/users/{}/local-key" set_local_key(users::LocalKey) -> users::ChangedUser<'_>,
+        "Removes the local key of a user for a hub, or restores it. A claim of the hub restores it too."
+        r#"{"serial": "90000001", "present": false}"# Of(users::local_key);
     GET "/hubs" list_hubs() -> Vec<hubs::HubSummary>,
         "Returns the hubs, sorted by serial. The header `x-has-more` is present while there are more." ""
         Now(hubs::list);
@@ -146,38 +149,41 @@ calls! {
         "Returns a hub, with the state of its Z-Wave radio." "" Hub(hubs::read);
     GET "/hubs/{}/devices" list_devices() -> Vec<hubs::Device>,
         "Returns the devices of a hub with their rooms, and the values of their items." "" Hub(hubs::devices);
-    POST "/hubs/{}/include" include_device(hubs::IncludeDevice) -> Success,
+    POST "/hubs/{}/include" include_device(hubs::IncludeDevice) -> hubs::HubAction,
         "Presses the button of a new device. Answers 409 unless an inclusion waits for it."
         r#"{"template": "door_lock"}"# Hub(hubs::include);
-    POST "/hubs/{}/exclude" exclude_device(hubs::DeviceRef) -> Success,
+    POST "/hubs/{}/exclude" exclude_device(hubs::DeviceRef) -> hubs::HubAction,
         "Presses the button of a device to be excluded. Answers 409 unless an exclusion waits for it."
         r#"{"device": "Front door lock"}"# Hub(hubs::exclude);
-    POST "/hubs/{}/press" press_button(hubs::PressButton) -> Success,
+    POST "/hubs/{}/press" press_button(hubs::PressButton) -> hubs::HubAction,
         "Presses a button: a waiting exclusion removes the device, a remote control reports the press, a \
         switch toggles. With {\"template\": ...} the call equals `include`."
         r#"{"device": "Ceiling light"}"# Hub(hubs::press);
-    POST "/hubs/{}/trip" trip_sensor(hubs::TripSensor) -> Success,
+    POST "/hubs/{}/trip" trip_sensor(hubs::TripSensor) -> hubs::HubAction,
         "Trips a sensor or resets it, for example a door contact, a motion sensor or a smoke sensor."
         r#"{"device": "Front door", "tripped": true}"# Hub(hubs::trip);
-    POST "/hubs/{}/report" report_value(hubs::ReportValue) -> Success,
+    POST "/hubs/{}/report" report_value(hubs::ReportValue) -> hubs::HubAction,
         "Reports a value of a device. Linked items, scenes and broadcasts follow."
         r#"{"device": "Front door", "item": "dw_state", "value": "dw_is_opened"}"# Hub(hubs::report);
-    POST "/hubs/{}/reachable" set_reachable(hubs::SetReachable) -> Success,
+    POST "/hubs/{}/reachable" set_reachable(hubs::SetReachable) -> hubs::HubAction,
         "Makes a device reachable or unreachable."
         r#"{"device": "Front door", "reachable": false}"# Hub(hubs::reachable);
-    POST "/hubs/{}/setup-fault" set_setup_fault(hubs::SetSetupFault) -> Success,
+    POST "/hubs/{}/condition" set_condition(hubs::SetCondition) -> hubs::HubAction,
+        "Sets the condition of a device: broken, asleep, or a lock that masks or refuses codes."
+        r#"{"device": "Front door lock", "broken": true}"# Hub(hubs::condition);
+    POST "/hubs/{}/setup-fault" set_setup_fault(hubs::SetSetupFault) -> hubs::HubAction,
         "Activates a fault during onboarding, until null removes it."
         r#"{"fault": "empty_scan"}"# Hub(hubs::setup_fault);
-    POST "/hubs/{}/offline" set_offline(hubs::SetOffline) -> Success,
+    POST "/hubs/{}/offline" set_offline(hubs::SetOffline) -> hubs::HubAction,
         "Disconnects the house from the internet, or connects it again. The local network is not affected."
         r#"{"offline": true}"# Hub(hubs::offline);
-    POST "/hubs/{}/unplug" unplug_hub(hubs::NoMembers) -> Success,
+    POST "/hubs/{}/unplug" unplug_hub(hubs::NoMembers) -> hubs::HubAction,
         "Cuts the power of the hub until `plug-in`. Timers that become due are deferred." "{}"
         Hub(hubs::unplug);
-    POST "/hubs/{}/plug-in" plug_in_hub(hubs::NoMembers) -> Success,
+    POST "/hubs/{}/plug-in" plug_in_hub(hubs::NoMembers) -> hubs::HubAction,
         "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"
         Hub(hubs::plug_in);
-    POST "/hubs/{}/reboot" reboot_hub(hubs::NoMembers) -> Success,
+    POST "/hubs/{}/reboot" reboot_hub(hubs::NoMembers) -> hubs::HubAction,
         "Restarts the hub. Its connections are closed." "{}" Hub(hubs::reboot);
 }
 

@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::server::control::request::{Success, refusal};
+use crate::server::control::request::refusal;
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
 use crate::world::hub_actor::HubActor;
-use crate::world::hub_handle::HubHandle;
-use ezlo_hub_sim::{DeviceSummary, HubError, ItemSummary, SetupFault};
+use crate::world::hub_handle::{Consequences, HubHandle};
+use ezlo_hub_sim::{DeviceCondition, DeviceSummary, HubError, ItemChange, ItemSummary, SetupFault};
 
 /// A new device.
 #[derive(Deserialize)]
@@ -90,6 +90,23 @@ pub(crate) struct SetReachable {
     reachable: bool,
 }
 
+/// The condition of a device. Absent members are unchanged.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetCondition {
+    /// Id or name of the device.
+    device: String,
+    /// `true` for a device with the status `broken`, as after an incomplete inclusion.
+    broken: Option<bool>,
+    /// `true` for a device that receives settings and lock codes only when it wakes up, which `false` does.
+    asleep: Option<bool>,
+    /// `true` for a lock that does not disclose its codes: the hub reports stars.
+    masks_codes: Option<bool>,
+    /// `true` for a lock that refuses every new code, some time after the hub has accepted it.
+    rejects_codes: Option<bool>,
+}
+
 /// A fault of the onboarding.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -141,16 +158,16 @@ pub(crate) fn devices(hub: &HubHandle, _: &[u8], _: &str) -> Reply {
 }
 
 pub(crate) fn include(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: IncludeDevice| hub.press_include(&parsed.template))
+    with(body, example, |parsed: IncludeDevice| hub.press_include(&parsed.template).map(no_consequences))
 }
 
 pub(crate) fn exclude(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
-    with(body, example, |parsed: DeviceRef| hub.press_exclude(&parsed.device))
+    with(body, example, |parsed: DeviceRef| hub.press_exclude(&parsed.device).map(no_consequences))
 }
 
 pub(crate) fn press(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |parsed: PressButton| match parsed {
-        PressButton::New(new) => hub.press_include(&new.template),
+        PressButton::New(new) => hub.press_include(&new.template).map(no_consequences),
         PressButton::Known(known) => hub.press(&known.device),
     })
 }
@@ -167,43 +184,93 @@ pub(crate) fn reachable(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |parsed: SetReachable| hub.set_reachable(&parsed.device, parsed.reachable))
 }
 
+pub(crate) fn condition(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
+    with(body, example, |parsed: SetCondition| {
+        let SetCondition { device, broken, asleep, masks_codes, rejects_codes } = parsed;
+        hub.set_condition(&device, &DeviceCondition { broken, asleep, masks_codes, rejects_codes })
+    })
+}
+
 pub(crate) fn setup_fault(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |parsed: SetSetupFault| {
         hub.set_setup_fault(parsed.fault);
-        Ok(())
+        Ok(Consequences::default())
     })
 }
 
 pub(crate) fn offline(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |parsed: SetOffline| {
         hub.set_internet(!parsed.offline);
-        Ok(())
+        Ok(Consequences::default())
     })
 }
 
 pub(crate) fn unplug(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: NoMembers| {
         hub.unplug();
-        Ok(())
+        Ok(Consequences::default())
     })
 }
 
 pub(crate) fn plug_in(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: NoMembers| {
         hub.plug_in();
-        Ok(())
+        Ok(Consequences::default())
     })
 }
 
 pub(crate) fn reboot(hub: &HubHandle, body: &[u8], example: &str) -> Reply {
     with(body, example, |_: NoMembers| {
         hub.restart();
-        Ok(())
+        Ok(Consequences::default())
     })
 }
 
+/// The result of an action whose consequences follow later.
+fn no_consequences((): ()) -> Consequences {
+    Consequences::default()
+}
+
+/// The reply of an action on a hub.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HubAction {
+    /// Always `true`; an error has another status.
+    ok: bool,
+    /// Changed values of items, in order. Those that follow later are in the journal.
+    changes: Vec<ChangedValue>,
+    /// Names of the broadcasts to the connected clients, in order.
+    broadcasts: Vec<&'static str>,
+}
+
+/// A changed value of an item.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ChangedValue {
+    /// Name of the device.
+    device: String,
+    /// Name of the item.
+    item: String,
+    /// Value before the change. Codes are masked.
+    old: Value,
+    /// Value after the change. Codes are masked.
+    new: Value,
+}
+
+impl From<Consequences> for HubAction {
+    fn from(consequences: Consequences) -> Self {
+        let changed = |ItemChange { device, item, old, new }| ChangedValue { device, item, old, new };
+        let changes = consequences.changes.into_iter().map(changed).collect();
+        Self { ok: true, changes, broadcasts: consequences.broadcasts }
+    }
+}
+
 /// Parses the body, runs `act` and maps its error to a status.
-fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> Result<(), HubError>) -> Reply {
+fn with<T: DeserializeOwned>(
+    body: &[u8],
+    example: &str,
+    act: impl FnOnce(T) -> Result<Consequences, HubError>,
+) -> Reply {
     // A call without members accepts an empty body.
     let body = if body.is_empty() && example == "{}" { b"{}" } else { body };
     let parsed = match crate::server::control::request::parse_body(body, example) {
@@ -211,7 +278,7 @@ fn with<T: DeserializeOwned>(body: &[u8], example: &str, act: impl FnOnce(T) -> 
         Err(refused) => return refused,
     };
     match act(parsed) {
-        Ok(()) => Success::reply(),
+        Ok(consequences) => Reply::json(&HubAction::from(consequences)),
         Err(error @ (HubError::NotWaiting(_) | HubError::Unplugged)) => {
             refusal(StatusCode::CONFLICT, &error.to_string())
         }

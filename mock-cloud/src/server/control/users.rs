@@ -1,6 +1,7 @@
 //! Control calls that change users.
 
 use ezlo_protocol::secret::Password;
+use ezlo_protocol::serial::Serial;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +19,24 @@ pub(crate) struct NewPassword {
     password: Password,
 }
 
-/// The user whose password has changed.
+/// The changed user.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ChangedUser<'a> {
     /// Name of the user.
     changed: &'a str,
+}
+
+/// The local key of a user for a hub.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LocalKey {
+    /// Serial of a hub of the user's account.
+    #[cfg_attr(test, schemars(with = "String"))]
+    serial: Serial,
+    /// `false` if the key list of the user lacks the hub.
+    present: bool,
 }
 
 /// Longest password, in characters. The limit of new accounts is the same.
@@ -43,10 +56,24 @@ pub(crate) fn password(shared: &Shared, name: &str, request: &Request) -> Reply 
         let text = format!("the password has {length} characters; send 1 to 128 characters");
         return refusal(StatusCode::BAD_REQUEST, &text);
     }
+    change(name, |name| shared.world.accounts().set_password(name, &parsed.password))
+}
+
+/// Removes or restores the local key of a user for a hub.
+pub(crate) fn local_key(shared: &Shared, name: &str, request: &Request) -> Reply {
+    let parsed: LocalKey = match parse_body(&request.body, r#"{"serial": "90000001", "present": false}"#) {
+        Ok(parsed) => parsed,
+        Err(refused) => return refused,
+    };
+    change(name, |name| shared.world.accounts().set_local_key(name, &parsed.serial, parsed.present))
+}
+
+/// Decodes the name of a user and applies a change, which returns whether the user exists.
+fn change(name: &str, change: impl FnOnce(&str) -> bool) -> Reply {
     let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else {
         return refusal(StatusCode::BAD_REQUEST, &format!("user name {name:?} is not UTF-8"));
     };
-    if shared.world.accounts().set_password(&name, &parsed.password) {
+    if change(&name) {
         Reply::json(&ChangedUser { changed: &name })
     } else {
         let text = format!("no user has the name {name:?}; GET /endpoints lists the users of the world file");

@@ -85,7 +85,7 @@ async fn raw_response(
     reply: Reply,
     change: impl FnOnce(String, &Bytes) -> Vec<Piece>,
 ) -> Reply {
-    let Reply { status, headers, body } = reply;
+    let Reply { status, headers, body, written } = reply;
     // An endless body is not collected.
     let body = match hyper::body::Body::size_hint(&body).exact() {
         Some(_) => body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
@@ -98,7 +98,7 @@ async fn raw_response(
     let date = shared.world.clock.timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT");
     head.push_str(&format!("date: {date}\r\n"));
     exchange.tamper.answer(Raw { pieces: change(head, &body) });
-    Reply { status, headers, body: full(body) }
+    Reply { status, headers, body: full(body), written }
 }
 
 fn now(text: String) -> Piece {

@@ -105,6 +105,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    /// The body as the handler wrote it, for the journal; empty for a stream.
+    pub(crate) written: Bytes,
 }
 
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
@@ -115,7 +117,8 @@ impl Reply {
     pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { status, headers, body: full(body) }
+        let written = body.into();
+        Self { status, headers, body: full(written.clone()), written }
     }
 
     pub(crate) fn json(document: &impl Serialize) -> Self {

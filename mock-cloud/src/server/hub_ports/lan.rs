@@ -74,7 +74,7 @@ pub(crate) fn answer(world: &Arc<World>, hub: &Arc<HubActor>, request: &Request,
         return Reply::error(StatusCode::UNAUTHORIZED, "Wrong user or token");
     }
     match (request.path.as_str(), &request.method) {
-        ("/v1/request", &Method::POST) => posted(world, hub, &request.body),
+        ("/v1/request", &Method::POST) => posted(hub, &request.body),
         ("/v1/request", _) => Reply::method_not_allowed(&[Method::POST]),
         ("/v1/broadcasts", &Method::GET) => broadcasts(world, hub, open),
         (path, &Method::GET) => match path.strip_prefix("/v1/method/") {
@@ -115,16 +115,16 @@ fn basic_credentials(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("basic").then_some(encoded)
 }
 
-fn posted(world: &Arc<World>, hub: &Arc<HubActor>, body: &[u8]) -> Reply {
+fn posted(hub: &Arc<HubActor>, body: &[u8]) -> Reply {
     let envelope = std::str::from_utf8(body).ok().and_then(|text| Envelope::parse(text).ok());
     match envelope.filter(|envelope| envelope.method.is_some()) {
-        Some(envelope) => called(world, hub, &envelope),
+        Some(envelope) => called(hub, &envelope, ReplyRoute::Local),
         None => Reply::error(StatusCode::BAD_REQUEST, "No data, or not valid JSON"),
     }
 }
 
-/// Runs a call and returns its reply as on the local WebSocket. The status is 500 for an error; its body is inferred.
-fn called(_world: &Arc<World>, hub: &Arc<HubActor>, envelope: &Envelope<'_>) -> Reply {
+/// Runs a call and returns its reply. The status is 500 for an error (inferred).
+fn called(hub: &Arc<HubActor>, envelope: &Envelope<'_>, route: ReplyRoute<'_>) -> Reply {
     // `drop_reply` has no effect on HTTP; the fault `unresponsive` simulates a missing HTTP response.
     let can = |fault: &CallFault| *fault != CallFault::DropReply;
     let outcome = match hub.call_fault(envelope, "lan", "", String::new, can) {
@@ -132,7 +132,7 @@ fn called(_world: &Arc<World>, hub: &Arc<HubActor>, envelope: &Envelope<'_>) -> 
         Some(CallFault::DropReply) | None => hub.call(envelope, |_| ()),
     };
     let status = if outcome.is_ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
-    Reply::new(status, "application/json", hub.reply_text(envelope, &outcome, ReplyRoute::Local))
+    Reply::new(status, "application/json", hub.reply_text(envelope, &outcome, route))
 }
 
 /// Runs a method given by path, with slashes (the vendor's note) or dots (users). The query holds the parameters.
@@ -142,10 +142,10 @@ fn by_path(world: &Arc<World>, hub: &Arc<HubActor>, method: &str, query: &[(Stri
     };
     let method = method.trim_end_matches('/').replace('/', ".");
     let params: Map<_, _> = query.iter().map(|(name, value)| parameter(name, value)).collect();
-    // The client sends no id, so the server creates one.
-    let text = json!({"id": world.random.uuid(), "method": method, "params": params}).to_string();
+    // The client sends no id, so the hub creates one, in the form of its object ids.
+    let text = json!({"id": world.random.hex(24), "method": method, "params": params}).to_string();
     match Envelope::parse(&text) {
-        Ok(envelope) => called(world, hub, &envelope),
+        Ok(envelope) => called(hub, &envelope, ReplyRoute::Http),
         Err(_) => Reply::error(StatusCode::BAD_REQUEST, "No data, or not valid JSON"),
     }
 }

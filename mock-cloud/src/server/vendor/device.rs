@@ -3,7 +3,7 @@
 use ezlo_protocol::cloud::hub_record::{HubRecord, LocatedHub, LocatorAnswer};
 use ezlo_protocol::secret::SessionToken;
 use ezlo_protocol::serial::Serial;
-use ezlo_protocol::wire::{Field, Loose};
+use ezlo_protocol::wire::{Entries, Field, Loose};
 use http::StatusCode;
 
 use crate::faults::kinds::RecordFault;
@@ -173,7 +173,7 @@ pub(crate) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
         platform: if hub.kind == HubKind::Vera { "Sercomm G450" } else { "" }.into(),
         ..LocatedHub::default()
     });
-    Reply::json(&LocatorAnswer { devices: hubs.collect::<Vec<_>>().into(), ..LocatorAnswer::default() })
+    Reply::json(&LocatorAnswer { devices: hubs.collect::<Entries<_>>().into(), ..LocatorAnswer::default() })
 }
 
 /// Answers as [`legacy_relay`], with the session token in the path.

@@ -4,15 +4,19 @@
 use ezlo_protocol::secret::LocalToken;
 use ezlo_protocol::serial::Serial;
 
-use crate::world::accounts::Accounts;
+use crate::persistence::rows::RowKey;
+use crate::world::accounts::{Accounts, Claim};
 use crate::world::tokens::Tokens;
+
+/// Maximum number of hubs that the key list of a user lacks.
+const MAX_MISSING: usize = 1000;
 
 impl Accounts {
     /// Returns the user's local key for a hub, or `None` if the hub does not belong to the user's account.
     pub(crate) fn local_token(&self, tokens: &Tokens, serial: &Serial, user: u64) -> Option<LocalToken> {
-        let account = self.user(user)?.account;
-        let is_own = self.ownership(serial).is_some_and(|ownership| ownership.account == account);
-        is_own.then(|| tokens.local(serial, user))
+        let found = self.user(user)?;
+        let is_own = self.ownership(serial).is_some_and(|ownership| ownership.account == found.account);
+        (is_own && !found.missing_keys.contains(serial)).then(|| tokens.local(serial, user))
     }
 
     /// Returns whether a user uuid and local key give access to the hub.
@@ -25,6 +29,30 @@ impl Accounts {
     pub(crate) fn opens_for_any(&self, tokens: &Tokens, serial: &Serial, token: &LocalToken) -> bool {
         let owner = self.ownership(serial).map(|ownership| ownership.account);
         let mut users = owner.into_iter().flat_map(|account| self.users_of(account));
-        users.any(|user| tokens.local(serial, user.id) == *token)
+        users.any(|user| !user.missing_keys.contains(serial) && tokens.local(serial, user.id) == *token)
+    }
+
+    /// Removes the local key of a user for a hub, or restores it. Returns false if no user has this name.
+    pub(crate) fn set_local_key(&mut self, username: &str, serial: &Serial, is_present: bool) -> bool {
+        let key = username.to_lowercase();
+        if !self.users.contains_key(&key) {
+            return false;
+        }
+        self.mark([RowKey::User(key.clone())]);
+        let Some(user) = self.users.get_mut(&key) else { return false };
+        if is_present {
+            user.missing_keys.remove(serial);
+        } else if user.missing_keys.len() < MAX_MISSING {
+            user.missing_keys.insert(serial.clone());
+        }
+        true
+    }
+
+    /// Restores the local keys of a hub for the users of the account that claims it (users: the only known repair).
+    pub(super) fn restore_keys(&mut self, claim: &Claim<'_>) {
+        let lacking = self.users_of(claim.account).filter(|user| user.missing_keys.contains(claim.serial));
+        for name in lacking.map(|user| user.username.clone()).collect::<Vec<_>>() {
+            self.set_local_key(&name, claim.serial, true);
+        }
     }
 }

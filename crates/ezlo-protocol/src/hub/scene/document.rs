@@ -35,6 +35,14 @@ wire! {
         then_groups: Field<BTreeMap<String, Vec<Block>>> = "thenGroups",
         /// Groups of actions by id, which `runScene` runs with `block` `elseGroups`; newer firmware.
         else_groups: Field<BTreeMap<String, Vec<Block>>> = "elseGroups",
+        /// Conditions during which the scene does not start; newer firmware.
+        exceptions: Field<Vec<Block>> = "exceptions",
+        /// Handling of failed actions: `check_result`, or another token that ignores them; newer firmware.
+        exec_policy: Field<String> = "exec_policy",
+        /// Name of an icon; newer firmware.
+        icon: Field<String> = "icon",
+        /// Data of apps, which the hub does not read; newer firmware.
+        meta: Field<Value> = "meta",
         /// `syncNotification` of broadcasts.
         sync_notification: Field<bool> = "syncNotification",
     }
@@ -104,6 +112,10 @@ wire! {
         block_id: Field<String> = "blockId",
         /// Name of the block; newer firmware.
         name: Field<String> = "blockName",
+        /// Handling of a failed action, which overrides that of the scene; newer firmware.
+        exec_policy: Field<String> = "exec_policy",
+        /// Data of apps, which the hub does not read; newer firmware.
+        meta: Field<Value> = "blockMeta",
         /// `false` if the scene ignores the block; newer firmware.
         enabled: Field<bool> = "block_enable",
     }

@@ -31,6 +31,11 @@ pub fn refusal(item: &Item, error: ValueError) -> RpcError {
     }
 }
 
+/// Returns `true` if a lock code is a mask: hubs send stars for codes that a lock does not disclose.
+pub fn is_masked_code(code: &Value) -> bool {
+    code.as_str().is_some_and(|code| !code.is_empty() && code.bytes().all(|byte| byte == b'*'))
+}
+
 impl Item {
     /// Checks whether a client may write a value.
     ///
