@@ -228,6 +228,9 @@ pub struct Assumptions {
     /// Scenes with conditions or actions that the simulator does not execute are refused (default: false; true in the profile `strict`).
     /// Otherwise they are stored, and the report lists them. A setting of the simulator without evidence.
     pub refuse_unsupported_scenes: bool,
+    /// Scenes that run each other in a circle are refused with `scenes.cycle.detected` (default: false; the profile `strict` sets
+    /// it). Inferred.
+    pub refuse_scene_cycles: bool,
     /// `hub.scene.changed` has the member `changed_by`, which names the method that changed the scene (default: true). Vendor
     /// documents and firmware have it (vendor); a capture of 2021 lacks it.
     pub scene_changed_by: bool,
@@ -257,6 +260,7 @@ impl Default for Assumptions {
             rtos_truncate_every_nth_reply: 0,
             rtos_device_id: false,
             refuse_unsupported_scenes: false,
+            refuse_scene_cycles: false,
             scene_changed_by: true,
             min_evidence: None,
         }
@@ -278,6 +282,7 @@ impl Assumptions {
         hub.simulate_behaviours = self.simulate_behaviours;
         hub.rtos_device_id = self.rtos_device_id;
         hub.refuse_unsupported_scenes = self.refuse_unsupported_scenes;
+        hub.refuse_scene_cycles = self.refuse_scene_cycles;
         hub.scene_changed_by = self.scene_changed_by;
         hub.min_evidence = self.min_evidence;
         hub
@@ -317,6 +322,7 @@ impl Config {
             Profile::Strict => {
                 assumptions.access_point_always_open = false;
                 assumptions.refuse_unsupported_scenes = true;
+                assumptions.refuse_scene_cycles = true;
             }
             Profile::Hostile => {
                 assumptions.close_at_expiry = assumptions.close_at_expiry.or(Some(1000));

@@ -30,6 +30,9 @@ pub struct HubAssumptions {
     pub rtos_device_id: bool,
     /// Scenes with conditions or actions that the simulator does not execute are refused (default: false; they are stored).
     pub refuse_unsupported_scenes: bool,
+    /// Scenes that run each other in a circle are refused with `scenes.cycle.detected` (default: false; they are stored). The
+    /// error is the vendor's, when it is sent is inferred.
+    pub refuse_scene_cycles: bool,
     /// `hub.scene.changed` has the member `changed_by`, as vendor documents and firmware say (default: true). A capture of 2021
     /// lacks it.
     pub scene_changed_by: bool,
@@ -51,6 +54,7 @@ impl Default for HubAssumptions {
             simulate_behaviours: false,
             rtos_device_id: false,
             refuse_unsupported_scenes: false,
+            refuse_scene_cycles: false,
             scene_changed_by: true,
             min_evidence: None,
         }

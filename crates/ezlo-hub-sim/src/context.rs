@@ -36,6 +36,15 @@ pub enum Timer {
         #[serde(default)]
         due_ms: Option<i64>,
     },
+    /// The timer of a function block of a scene is due.
+    SceneSignal {
+        /// Id of the scene.
+        scene: SceneId,
+        /// Name of the function in the scene.
+        signal: String,
+        /// Generation of the timer.
+        generation: u64,
+    },
     /// A behaviour is due. Carries its 0-based position.
     Behaviour(usize),
     /// The next step of a firmware update is due. Carries the generation of the update.

@@ -38,6 +38,8 @@ pub struct Family {
     pub(crate) has_zwave: bool,
     /// Devices have the member `info`.
     pub(crate) device_info: bool,
+    /// Methods of other families that are unknown to this one (captures).
+    pub(crate) lacks: &'static [&'static str],
     /// Error code for an unknown method.
     pub(crate) unknown_method: i64,
     /// Name of the broadcast of a mode switch.
@@ -80,6 +82,7 @@ const LINUX: Family = Family {
     flat_gateways: false,
     has_zwave: true,
     device_info: true,
+    lacks: &[],
     unknown_method: code::METHOD_NOT_FOUND,
     mode_switch: "hub.modes.switched",
     empty_rooms_as_object: false,
@@ -119,6 +122,7 @@ const EZLOPI: Family = Family {
     item_status: true,
     flat_gateways: true,
     has_zwave: false,
+    lacks: &["hub.features.list", "hub.feature.status.set"],
     unknown_method: code::INVALID_PARAMS,
     mode_switch: "hub.modes.changed",
     empty_rooms_as_object: true,

@@ -24,6 +24,7 @@ use crate::state::scene_events::{Event, Place};
 use crate::state::scene_runs::Runs;
 use crate::state::scene_work::SceneWork;
 use crate::state::settings::{self, Settings};
+use crate::state::signals::Signals;
 use crate::state::watched_scene::Watched;
 use crate::state::wifi::{Scan, Wifi};
 use crate::state::zwave::Zwave;
@@ -44,12 +45,13 @@ mod favorites;
 mod firmware;
 mod from_file;
 mod gateways;
+mod global_scenes;
 mod groups;
 mod info;
 pub(crate) mod inventory;
 mod item_broadcast;
 mod item_changes;
-mod items;
+pub(crate) mod items;
 mod linked_items;
 mod lock_codes;
 mod maintenance;
@@ -61,13 +63,17 @@ mod power;
 mod properties;
 mod rooms;
 mod scene_engine;
+mod scene_moment;
+mod scene_references;
 mod scene_run;
+mod scene_signals;
 mod scene_time;
 mod scene_tools;
 mod scene_watch;
 mod scenes;
 mod setup;
 mod swinger;
+mod unpublished;
 mod wifi;
 mod zwave;
 mod zwave_s2;
@@ -164,6 +170,18 @@ pub struct Hub {
     /// Work that caused the queued events, while [`Timer::Settle`] is pending.
     #[serde(default)]
     deferred: Option<SceneWork>,
+    /// Results of functions and blocks of scenes.
+    #[serde(default)]
+    signals: Signals,
+    /// The hub was on a network after the last call or timer; `None` before the first one.
+    #[serde(default)]
+    network_known: Option<bool>,
+    /// Phase of the alarm after the last call or timer.
+    #[serde(default = "idle")]
+    alarm_known: String,
+    /// A mode switch was pending after the last call or timer.
+    #[serde(default)]
+    switching_known: bool,
     /// Connection to the cloud after the last call or timer; `None` before the first one.
     #[serde(default)]
     cloud_known: Option<bool>,
@@ -184,6 +202,10 @@ pub struct Hub {
     /// Timers that became due while the hub had no power.
     #[serde(default)]
     overdue: Vec<Timer>,
+}
+
+fn idle() -> String {
+    "idle".into()
 }
 
 fn any_family() -> &'static Family {
@@ -230,6 +252,10 @@ impl Hub {
             scene_generations: BTreeMap::new(),
             events: VecDeque::new(),
             deferred: None,
+            signals: Signals::new(),
+            network_known: None,
+            alarm_known: idle(),
+            switching_known: false,
             cloud_known: None,
             gateways: IndexMap::new(),
             traits: BTreeMap::new(),
@@ -317,6 +343,9 @@ impl Hub {
             Timer::Zwave(generation) => self.zwave_step(*generation, context),
             Timer::SceneAction(run) => self.scene_step(*run, context),
             Timer::SceneTick { scene, generation, tick, due_ms } => self.scene_tick(scene, *generation, *tick, *due_ms),
+            Timer::SceneSignal { scene, signal, generation } => {
+                self.signal_due(scene, signal, *generation, context);
+            }
             Timer::Behaviour(at) => self.step_behaviour(*at, context),
             Timer::Firmware(generation) => self.firmware_step(*generation, context),
             Timer::Scan(generation) => self.scan_step(*generation, context),

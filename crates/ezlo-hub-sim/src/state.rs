@@ -17,6 +17,8 @@ pub(crate) mod scene_sources;
 pub(crate) mod scene_work;
 pub(crate) mod settings;
 pub(crate) mod setup_fault;
+pub(crate) mod signals;
+pub(crate) mod time_conditions;
 pub(crate) mod watched_scene;
 pub(crate) mod wifi;
 pub(crate) mod zwave;

@@ -358,3 +358,58 @@ fn rules_with_subcategories_include_only_devices_with_them() {
         hub.call("hub.device.group.delete", &json!({"id": id})).unwrap();
     }
 }
+
+#[test]
+fn global_scenes_run_under_the_id_of_the_cloud() {
+    let mut hub = demo();
+    let scene = json!({"_id": "cloud-scene-1", "enabled": true, "tag": "away", "when": [], "then": []});
+    let made = broadcasts(&mut hub, "hub.scenes.global.create", &scene);
+    assert_eq!((made[0].0, &made[0].1["tag"]), ("hub.scene.global.added", &json!("away")));
+    assert_eq!(refusal(&mut hub, "hub.scenes.global.create", &scene).0, -32602, "the id is taken");
+    let scenes = hub.call("hub.scenes.list", &json!({})).unwrap();
+    assert!(scenes["scenes"].as_array().unwrap().iter().all(|one| one["_id"] != "cloud-scene-1"));
+    let ran = broadcasts(&mut hub, "hub.scenes.global.run", &json!({"sceneId": "cloud-scene-1"}));
+    let expected = json!({"sceneId": "cloud-scene-1", "sceneName": "away", "status": "finished", "error": null});
+    assert_eq!(ran.last().unwrap(), &("hub.scene.global.run.progress", expected));
+    hub.call("hub.scenes.global.delete", &json!({"_id": "cloud-scene-1"})).unwrap();
+    assert_eq!(
+        refusal(&mut hub, "hub.scenes.global.run", &json!({"sceneId": "cloud-scene-1"})).1,
+        "ezlo.scenes.not.exist"
+    );
+}
+
+#[test]
+fn methods_known_by_name_have_inferred_effects() {
+    let mut hub = demo();
+    let version = hub.call("hub.version.get", &json!({})).unwrap();
+    assert_eq!(version["version"], hub.call("hub.info.get", &json!({})).unwrap()["firmware"]);
+    hub.call("hub.feature.status.set", &json!({"name": "beta", "enabled": true})).unwrap();
+    assert_eq!(hub.call("hub.features.list", &json!({})).unwrap()["feature"]["beta"]["enabled"], true);
+    let items = hub.call("hub.items.list", &json!({})).unwrap();
+    let of = |name: &str| {
+        items["items"].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap()["_id"].clone()
+    };
+    let set = broadcasts(&mut hub, "hub.item.value.percent.apply", &json!({"_id": of("dimmer"), "percent": 40}));
+    assert_eq!((set[0].0, &set[0].1["value"]), ("hub.item.updated", &json!(40)));
+    let codes = of("user_codes");
+    let element = json!({"type": "userCode", "value": {"code": "16345", "name": "Kim"}});
+    hub.call("hub.item.dictionary.value.add", &json!({"_id": codes, "element": element})).unwrap();
+    let cleared = broadcasts(&mut hub, "hub.item.dictionary.clear", &json!({"_id": codes}));
+    assert!(
+        cleared
+            .iter()
+            .any(|(name, content)| *name == "hub.item.dictionary.updated" && content["operation"] == "removed")
+    );
+    let network = broadcasts(&mut hub, "hub.network.enabled.set", &json!({"_id": "eth0", "enabled": "off"}));
+    assert_eq!((network[0].0, &network[0].1["interfaces"][0]["enabled"]), ("hub.network.changed", &json!("off")));
+    assert_eq!(
+        refusal(&mut hub, "hub.network.wifi.try_connect", &json!({"ssid": "none", "key": "k"})).1,
+        "network.connection.failed"
+    );
+    let room = hub.call("hub.room.list", &json!({})).unwrap()[0]["_id"].clone();
+    hub.call("hub.room.image.set", &json!({"_id": room, "imageId": "sofa"})).unwrap();
+    assert_eq!(hub.call("hub.room.list", &json!({})).unwrap()[0]["imageId"], "sofa");
+    let lamp = device(&mut hub, "Ceiling light");
+    let updated = broadcasts(&mut hub, "hub.device.firmware.update", &json!({"deviceId": lamp}));
+    assert_eq!(updated.len(), 2);
+}

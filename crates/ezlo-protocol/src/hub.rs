@@ -15,6 +15,7 @@ pub mod network;
 pub mod room;
 pub mod scene;
 pub mod setting;
+pub mod unpublished;
 pub mod value;
 
 opaque_id! {

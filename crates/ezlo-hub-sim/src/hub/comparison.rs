@@ -56,6 +56,16 @@ pub(crate) fn same(wanted: &Value, value: &Value) -> bool {
     }
 }
 
+/// Returns whether an element of a dictionary was changed by an operation: `added`, `updated` or `removed`.
+pub(crate) fn matches_dictionary_change(operation: &str, before: Option<&Value>, after: Option<&Value>) -> bool {
+    match (before, after) {
+        (None, Some(_)) => operation == "added",
+        (Some(_), None) => operation == "removed",
+        (Some(before), Some(after)) => operation == "updated" && before != after,
+        (None, None) => false,
+    }
+}
+
 fn compares(comparator: &Comparator, left: &Value, right: &Value) -> bool {
     match comparator {
         Comparator::Equal => same(right, left),

@@ -64,7 +64,7 @@ impl Hub {
     }
 
     /// Refuses a change of a device that does not answer.
-    fn check_answers(&self, id: &ItemId) -> Answer<()> {
+    pub(crate) fn check_answers(&self, id: &ItemId) -> Answer<()> {
         let device = self.items.get(id).and_then(|item| item.device_id.get());
         let answers = device.is_none_or(|device| self.answers(device));
         if answers { Ok(()) } else { Err(RpcError::known("ezlo.gateway.send.error")) }

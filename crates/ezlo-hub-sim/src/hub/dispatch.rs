@@ -122,6 +122,11 @@ dispatch! {
     SceneTimeList => scene_time_list;
     SceneTriggerDevicesList => scene_trigger_devices_list;
     SceneBlockDataList => scene_block_data;
+    GlobalSceneCreate => global_scene_create;
+    GlobalSceneEdit => global_scene_edit;
+    GlobalScenesList => global_scenes_list;
+    GlobalSceneDelete => global_scene_delete;
+    GlobalSceneRun => global_scene_run;
     ExpressionSet => expression_set;
     ExpressionsList => expressions_list;
     ExpressionDelete => expression_delete;
@@ -153,6 +158,25 @@ dispatch! {
     LocationSet => location_set;
     CoordinatesGet => coordinates_get;
     CoordinatesSet => coordinates_set;
+    WifiTryConnect => wifi_try_connect;
+    InterfaceEnabledSet => interface_enabled_set;
+    FirmwareUpdateRun => firmware_update;
+    DeviceFirmwareUpdateRun => device_firmware_update;
+    DescriptionSet => description_set;
+    NmaRegisterRepeat => nma_register_repeat;
+    VersionGet => version_get;
+    FeaturesList => features_list;
+    FeatureStatusSet => feature_status_set;
+    CustomNodesList => custom_nodes_list;
+    DeviceNotificationsSet => device_notifications_set;
+    PercentApplyRun => percent_apply;
+    DictionaryClearRun => dictionary_clear;
+    SettingDictionaryValueSet => setting_dictionary_set;
+    RoomImageSet => room_appearance_set;
+    RoomViewSet => room_appearance_set;
+    GatewaySettingsList => gateway_settings_list;
+    GatewaySettingValueSet => gateway_setting_set;
+    SwingerShutdownSet => swinger_limit_set;
     FavoritesList => favorites_list;
     FavoritesSet => favorites_set;
 }
@@ -182,7 +206,10 @@ impl Hub {
         if let Some(refused) = crate::evidence::refuse_method(context.assumptions.min_evidence, name) {
             return Err(refused);
         }
-        let mut outcome = self.dispatch(name, params, context);
+        let mut outcome = match self.family.lacks.contains(&name) {
+            true => Err(RpcError::known("rpc.method.notfound")),
+            false => self.dispatch(name, params, context),
+        };
         if self.family.never_refuses_values && name == <m::ItemSet as Method>::NAME {
             // Malformed parameters are accepted, too.
             outcome = outcome.or_else(|_| Ok(RawJson::empty()));

@@ -175,6 +175,12 @@ fn soften(item: &Item, value: Value) -> Value {
     }
 }
 
+/// Returns whether an action of a scene can set a value of this type.
+pub(crate) fn is_accepted(item: &Item, value: &Value) -> bool {
+    text_instead_of_structure(item, value).is_none()
+        && item.check(&whole_color(item, soften(item, value.clone()))).is_ok()
+}
+
 /// Returns the refusal of a structured value that was sent as JSON text (users, with the answer of a real hub).
 fn text_instead_of_structure(item: &Item, value: &Value) -> Option<RpcError> {
     let kind = item.value_type.get().filter(|kind| matches!(kind.shape(), Shape::Object | Shape::Array))?;

@@ -30,7 +30,7 @@ impl Hub {
             network: "wan".into(),
             priority: Loose::number(priority).into(),
             status: if up { "up" } else { "down" }.into(),
-            enabled: "auto".into(),
+            enabled: self.newer.interfaces.get(id).map_or("auto", String::as_str).into(),
             ipv4: ipv4(up).into(),
             wifi,
             ..Interface::default()

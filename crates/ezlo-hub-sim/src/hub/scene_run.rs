@@ -1,14 +1,16 @@
 //! Execution of scenes: their actions in order, with delays, and the broadcasts of their progress.
 
 use ezlo_protocol::hub::device::DeviceUpdate;
-use ezlo_protocol::hub::scene::{Action, Block, BlockValue, RunStatus, ScenePart, SceneProgress, SceneRun};
+use ezlo_protocol::hub::gateway::PluginRun;
+use ezlo_protocol::hub::scene::{Action, Block, BlockValue, Expression, RunStatus, ScenePart, SceneProgress, SceneRun};
 use ezlo_protocol::hub::{DeviceId, Empty, ItemId, SceneId};
 use ezlo_protocol::rpc::RpcError;
+use ezlo_protocol::wire::Field;
 use serde_json::Value;
 
 use crate::answer::{Answer, done, not_found};
 use crate::context::{Context, HttpCall, Timer};
-use crate::hub::Hub;
+use crate::hub::{Hub, global_scenes};
 use crate::state::modes;
 use crate::state::scene_events::Event;
 use crate::state::scene_runs::Run;
@@ -56,7 +58,19 @@ impl Hub {
             room_name: room.map(|room| self.room_name(Some(room)).to_owned()).into(),
             ..SceneProgress::default()
         };
-        let run = Run { scene: id.clone(), progress, actions, at: 0, failed: false };
+        let policy = scene.exec_policy.get().cloned();
+        let is_global = self.newer.global_scenes.contains_key(id);
+        let run = Run {
+            scene: id.clone(),
+            is_global,
+            progress,
+            actions,
+            at: 0,
+            failed: false,
+            succeeded: false,
+            policy,
+            waits: false,
+        };
         run.broadcast(RunStatus::Started, context);
         self.runs.next += 1;
         let number = self.runs.next;
@@ -74,12 +88,24 @@ impl Hub {
     pub(crate) fn scene_step(&mut self, number: u64, context: &mut Context<'_>) {
         while let Some(mut run) = self.runs.running.remove(&number) {
             let Some(action) = run.actions.get(run.at).cloned() else {
-                self.end_run(&run, if run.failed { RunStatus::Failed } else { RunStatus::Finished }, context);
+                self.end_run(&run, run.result(), context);
                 return;
             };
+            if !run.waits && self.waits_for_cloud(&action) {
+                run.waits = true;
+                self.runs.running.insert(number, run);
+                context.later(CLOUD_ANSWER_MS, Timer::SceneAction(number));
+                return;
+            }
             let restarts = self.runs.restarts;
-            run.failed |= !self.execute_action(&action, context);
+            let is_done = !std::mem::take(&mut run.waits) && self.execute_action(&action, context);
             if self.runs.restarts != restarts {
+                return;
+            }
+            run.succeeded |= is_done;
+            run.failed |= !is_done;
+            if !is_done && run.checks(&action) {
+                self.end_run(&run, RunStatus::Failed, context);
                 return;
             }
             run.at += 1;
@@ -90,6 +116,11 @@ impl Hub {
                 return;
             }
         }
+    }
+
+    /// Returns whether an action waits for the cloud. The simulated cloud has no abstract devices and does not answer.
+    fn waits_for_cloud(&self, action: &Block) -> bool {
+        self.wifi.at_relay() && matches!(action.action(), Action::CloudCommand { .. })
     }
 
     /// Broadcasts the end of a run, which can start other scenes.
@@ -113,6 +144,8 @@ impl Hub {
     pub(crate) fn stop_everything(&mut self) {
         self.runs.running.clear();
         self.runs.restarts += 1;
+        // The state of functions is lost at a restart (d22).
+        self.signals.clear();
         self.zwave.interrupt();
     }
 
@@ -178,6 +211,13 @@ impl Hub {
                 }
                 None => false,
             },
+            action => self.execute_scene_action(action, context),
+        }
+    }
+
+    /// Executes an action on scenes, scripts, the cloud or the hub. Returns false if it failed.
+    fn execute_scene_action(&mut self, action: Action, context: &mut Context<'_>) -> bool {
+        match action {
             // The nesting is bounded, because a scene that runs itself would never end.
             Action::RunScene { scene, part } => {
                 let known = self.scenes.contains_key(&scene) && context.nested < MAX_NESTED;
@@ -202,7 +242,28 @@ impl Hub {
                 self.restart(context);
                 true
             }
-            Action::Unknown(_) | _ => false,
+            Action::SetExpression { name, code, value_type, metadata, params } => {
+                let known = self.newer.expressions.get(&name).cloned().unwrap_or_default();
+                let expression = Expression {
+                    name: name.into(),
+                    code: code.into(),
+                    value_type: value_type.map_or(known.value_type, Field::from),
+                    metadata: metadata.map_or(known.metadata, Field::from),
+                    params: params.map_or(known.params, Field::from),
+                    variable: Field::Absent,
+                    value: Field::Absent,
+                    ..Expression::default()
+                };
+                self.expression_set(expression, context).is_ok()
+            }
+            Action::RunPluginScript { script, params } => {
+                let params = params.and_then(|params| ezlo_protocol::wire::from_value(&params).ok());
+                let request = PluginRun { script, script_params: params.into(), ..PluginRun::default() };
+                self.plugin_run(request, context).is_ok()
+            }
+            Action::ResetLatches { scene, block } => self.reset_latches(&scene, block.as_deref(), context),
+            // There is no link to the cloud, no Lua, or no known action.
+            Action::CloudCommand { .. } | Action::RunScript(_) | Action::Unknown(_) | _ => false,
         }
     }
 
@@ -267,6 +328,30 @@ impl Hub {
     }
 }
 
+impl Run {
+    /// Returns the end of a run whose actions have all been executed.
+    ///
+    /// With a policy that ignores results, a run is a failure only if all actions have failed (d22). Without a policy, one failed
+    /// action suffices (firmware of 2020).
+    fn result(&self) -> RunStatus {
+        match (self.failed, self.succeeded, &self.policy) {
+            (false, ..) => RunStatus::Finished,
+            (true, true, Some(_)) => RunStatus::PartiallyFinished,
+            (true, ..) => RunStatus::Failed,
+        }
+    }
+
+    /// Returns whether a failed action ends the run. The policy of the action precedes that of the scene (d22).
+    fn checks(&self, action: &Block) -> bool {
+        action.exec_policy.as_deref().or(self.policy.as_deref()) == Some(CHECK_RESULT)
+    }
+}
+
+/// The policy that ends a run at the first failed action (d22). The token that ignores results is not known.
+const CHECK_RESULT: &str = "check_result";
+/// Maximum time that a run waits for an answer of the cloud, in milliseconds (d22).
+const CLOUD_ANSWER_MS: u64 = 60_000;
+
 /// Maximum nesting depth of runs.
 const MAX_NESTED: usize = 32;
 
@@ -286,6 +371,10 @@ impl Run {
             status: status.into(),
             ..self.progress.clone()
         };
-        context.broadcast("hub.scene.run.progress", &progress);
+        if self.is_global {
+            context.broadcast("hub.scene.global.run.progress", &global_scenes::progress(&progress));
+        } else {
+            context.broadcast("hub.scene.run.progress", &progress);
+        }
     }
 }

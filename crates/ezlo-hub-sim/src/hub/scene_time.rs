@@ -16,24 +16,6 @@ const WEEK: i64 = 9;
 /// Number of days in which the next moment of another rule is searched. At its end the search goes on.
 const SEARCH_DAYS: i64 = 62;
 
-/// Returns the time conditions among these and in their groups, in the order of evaluation.
-pub(crate) fn times(conditions: &[Condition]) -> Vec<&Condition> {
-    let mut found = Vec::new();
-    for condition in conditions {
-        match condition {
-            Condition::Every(_)
-            | Condition::At(_)
-            | Condition::Once { .. }
-            | Condition::During { .. }
-            | Condition::Sun { .. } => found.push(condition),
-            Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => found.extend(times(inner)),
-            Condition::Not(inner) => found.extend(times(std::slice::from_ref(inner))),
-            _ => {}
-        }
-    }
-    found
-}
-
 /// Returns whether a time condition holds for a while, not only at a moment.
 pub(crate) fn is_window(condition: &Condition) -> bool {
     match condition {

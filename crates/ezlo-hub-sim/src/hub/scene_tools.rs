@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::hub::scene_time::times;
 use crate::hub::scenes::is_called;
 use crate::state::scene_work::encoded_len;
+use crate::state::time_conditions::times;
 
 /// Version of the scene engine (d22: advanced_scenes of early 2023).
 const ADVANCED_SCENES: &str = "1.52";
@@ -64,7 +64,7 @@ impl Hub {
 
     pub(crate) fn scene_meta_set(&mut self, request: SceneMeta, context: &mut Context<'_>) -> Answer<Empty> {
         let meta = request.meta.into_option().ok_or_else(|| missing("meta"))?;
-        self.change_scene(&request.scene_id, context, |scene| scene.extra.insert("meta", meta))
+        self.change_scene(&request.scene_id, context, |scene| scene.meta = meta.into())
     }
 
     pub(crate) fn scene_block_meta_set(&mut self, request: BlockMeta, context: &mut Context<'_>) -> Answer<Empty> {
@@ -75,26 +75,34 @@ impl Hub {
             return Err(not_found("ezlo.scenes.block.not.exist"));
         }
         // Every block with the id gets a copy, so the size is checked before the data is copied.
-        let known: usize = called.iter().filter_map(|block| block.extra.get("blockMeta")).map(encoded_len).sum();
+        let known: usize = called.iter().filter_map(|block| block.meta.get()).map(encoded_len).sum();
         let added = called.len().saturating_mul(encoded_len(&meta));
         let bytes = self.bytes_of_scene(&request.scene_id).saturating_add(added).saturating_sub(known);
         self.check_scene_bytes(Some(&request.scene_id), bytes)?;
         self.change_scene(&request.scene_id, context, |scene| {
             for block in scene.blocks_mut().filter(|block| is_called(block, &request.block_id)) {
-                block.extra.insert("blockMeta", meta.clone());
+                block.meta = meta.clone().into();
             }
         })
     }
 
-    /// Resets latches. This simulator has no latches, so only the scene and the block are checked.
-    pub(crate) fn scene_block_status_reset(&mut self, request: BlockReset, _: &mut Context<'_>) -> Answer<Empty> {
+    /// Resets the latch of a block, or all latches of the scene.
+    pub(crate) fn scene_block_status_reset(&mut self, request: BlockReset, context: &mut Context<'_>) -> Answer<Empty> {
         let scene = self.scenes.get(&request.scene_id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
-        match request.block_id.get() {
-            Some(id) if !scene.blocks().any(|block| is_called(block, id)) => {
-                Err(not_found("ezlo.scenes.block.not.exist"))
-            }
-            _ => done(),
+        if let Some(id) = request.block_id.get()
+            && !self.has_block(&request.scene_id, id)
+            && !scene.blocks().any(|block| is_called(block, id))
+        {
+            return Err(not_found("ezlo.scenes.block.not.exist"));
         }
+        self.reset_latches(&request.scene_id, request.block_id.as_deref(), context);
+        done()
+    }
+
+    /// Returns whether a block under `when` has this id, also inside of others.
+    fn has_block(&self, scene: &ezlo_protocol::hub::SceneId, id: &str) -> bool {
+        let sources = self.conditions.get(scene).into_iter().flat_map(|watched| &watched.signals);
+        sources.into_iter().any(|source| source.block.as_deref() == Some(id))
     }
 
     pub(crate) fn scene_status_get(&self, request: SceneRef, context: &Context<'_>) -> Answer<Scene> {

@@ -5,7 +5,6 @@ use ezlo_protocol::hub::scene::Condition;
 
 use crate::context::{Context, Timer};
 use crate::hub::Hub;
-use crate::hub::scene_time::times;
 use crate::state::scene_events::Event;
 use crate::state::watched_scene::Watched;
 
@@ -18,6 +17,7 @@ impl Hub {
     pub(crate) fn watch_scene(&mut self, id: &SceneId, context: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(id) else {
             self.conditions.shift_remove(id);
+            self.signals.remove(id);
             self.scene_generations.remove(id);
             return;
         };
@@ -25,11 +25,12 @@ impl Hub {
         self.counter += 1;
         self.scene_generations.insert(id.clone(), self.counter);
         let due: Vec<Option<i64>> =
-            times(&watched.conditions).into_iter().map(|condition| self.next_time(condition, context.now_ms)).collect();
+            watched.times().into_iter().map(|condition| self.next_time(condition, context.now_ms)).collect();
         self.conditions.insert(id.clone(), watched);
         for (tick, due) in due.into_iter().enumerate() {
             self.set_tick(id, tick, due, context);
         }
+        self.begin_signals(id, context);
     }
 
     /// Decodes the conditions of every watched scene.
@@ -50,8 +51,7 @@ impl Hub {
     /// effect from then on.
     pub fn watch_times_of_day(&mut self, context: &mut Context<'_>) {
         let by_day = |condition: &&Condition| !matches!(condition, Condition::Every(_));
-        let has = |conditions: &[Condition]| times(conditions).iter().any(by_day);
-        let scenes = self.conditions.iter().filter(|(_, watched)| has(&watched.conditions));
+        let scenes = self.conditions.iter().filter(|(_, watched)| watched.times().iter().any(by_day));
         for id in scenes.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             self.watch_scene(&id, context);
         }
@@ -59,7 +59,7 @@ impl Hub {
 
     /// Returns the next due time of a time condition after `last_ms`, the due time that has passed.
     pub(crate) fn next_tick(&self, id: &SceneId, tick: usize, last_ms: Option<i64>, now_ms: i64) -> Option<i64> {
-        let condition = times(&self.conditions.get(id)?.conditions).get(tick).copied()?;
+        let condition = self.conditions.get(id)?.times().get(tick).copied()?;
         // A timer can fire late, for example on a fast clock. The times in between are due, too, except after a long pause.
         let from = match last_ms {
             Some(last) if !matches!(condition, Condition::Every(_)) && now_ms - last <= LATE_MS => last,
@@ -89,6 +89,7 @@ impl Hub {
     pub fn waits_for(&self, timer: &Timer) -> bool {
         match timer {
             Timer::SceneTick { scene, generation, .. } => self.scene_generations.get(scene) == Some(generation),
+            Timer::SceneSignal { scene, signal, generation } => self.signal_waits(scene, signal, *generation),
             _ => true,
         }
     }

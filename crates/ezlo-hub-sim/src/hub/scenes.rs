@@ -28,7 +28,8 @@ const MAX_USER_ID: usize = 128;
 
 impl Hub {
     pub(crate) fn scenes_list(&self, _: Empty, _: &Context<'_>) -> Answer<SceneList> {
-        Ok(SceneList { scenes: self.scenes.values().cloned().collect(), ..SceneList::default() })
+        let own = self.scenes.iter().filter(|(id, _)| !self.newer.global_scenes.contains_key(*id));
+        Ok(SceneList { scenes: own.map(|(_, scene)| scene.clone()).collect(), ..SceneList::default() })
     }
 
     pub(crate) fn scene_get(&self, request: SceneRef, _: &Context<'_>) -> Answer<Scene> {
@@ -41,30 +42,40 @@ impl Hub {
 
     /// Creates a scene. The result is empty; only the broadcast contains the new id (guide20:p41).
     pub(crate) fn scene_create(&mut self, request: Scene, context: &mut Context<'_>) -> Answer<Empty> {
-        check(&request)?;
-        check_engine(&request, context)?;
+        self.check_scene(&request, None, context)?;
         if self.scenes.len() >= MAX_SCENES {
             return Err(RpcError::known("rpc.params.invalid"));
         }
         self.check_scene_bytes(None, encoded_len(&request))?;
-        self.check_conditions(None, &request)?;
         let id = SceneId::from(self.new_id());
         let mut scene = request;
         scene.id = id.clone().into();
         fill(&mut scene);
         context.broadcast("hub.scene.added", &Scene { sync_notification: true.into(), ..scene.clone() });
-        self.scenes.insert(id.clone(), scene);
-        self.watch_scene(&id, context);
+        self.store_scene(&id, scene, context);
         done()
+    }
+
+    /// Refuses a scene that is malformed, refers to missing objects, or whose conditions cost too much.
+    pub(crate) fn check_scene(&self, scene: &Scene, id: Option<&SceneId>, context: &mut Context<'_>) -> Answer<()> {
+        check(scene)?;
+        self.check_references(scene, id, context)?;
+        check_engine(scene, context)?;
+        self.check_conditions(id, scene)
+    }
+
+    /// Stores a checked scene and watches its conditions.
+    pub(crate) fn store_scene(&mut self, id: &SceneId, mut scene: Scene, context: &mut Context<'_>) {
+        fill(&mut scene);
+        self.scenes.insert(id.clone(), scene);
+        self.watch_scene(id, context);
     }
 
     pub(crate) fn scene_edit(&mut self, request: SceneEdit, context: &mut Context<'_>) -> Answer<Empty> {
         let mut scene = request.scene.into_option().ok_or_else(|| missing("eo"))?;
         // Older builds read the outer id, newer ones the inner.
         let id = scene.id.get().or_else(|| request.id.get()).cloned().ok_or_else(|| missing("_id"))?;
-        check(&scene)?;
-        check_engine(&scene, context)?;
-        self.check_conditions(Some(&id), &scene)?;
+        self.check_scene(&scene, Some(&id), context)?;
         scene.id = id.clone().into();
         fill(&mut scene);
         self.change_scene(&id, context, |stored| *stored = scene)
@@ -326,12 +337,18 @@ fn check(scene: &Scene) -> Answer<()> {
 /// Reports the conditions and actions that this simulator stores but does not execute, or refuses the scene because of them.
 fn check_engine(scene: &Scene, context: &mut Context<'_>) -> Answer<()> {
     let mut unsupported = Vec::new();
-    for block in scene.when.get().into_iter().flatten() {
+    for block in [&scene.when, &scene.exceptions].into_iter().filter_map(Field::get).flatten() {
         unsupported_conditions(&block.condition(), &mut unsupported);
     }
     for block in scene.all_actions() {
-        if let Action::Unknown(name) = block.action() {
-            unsupported.push(format!("then {name}"));
+        match block.action() {
+            Action::Unknown(name) => unsupported.push(format!("then {name}")),
+            // There is no Lua.
+            Action::RunScript(_) => unsupported.push("then runCustomScript".into()),
+            Action::SetExpression { .. } => {
+                unsupported.push("then setExpression (code is stored, not evaluated)".into())
+            }
+            _ => {}
         }
     }
     if context.assumptions.refuse_unsupported_scenes
@@ -347,7 +364,7 @@ fn check_engine(scene: &Scene, context: &mut Context<'_>) -> Answer<()> {
 fn unsupported_conditions(condition: &Condition, found: &mut Vec<String>) {
     match condition {
         Condition::Unknown(name) => found.push(format!("when {name}")),
-        Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => {
+        Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) | Condition::Function { inner, .. } => {
             inner.iter().for_each(|condition| unsupported_conditions(condition, found));
         }
         Condition::Not(inner) => unsupported_conditions(inner, found),

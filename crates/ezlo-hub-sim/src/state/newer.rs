@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ezlo_protocol::hub::DeviceId;
 use ezlo_protocol::hub::group::{DeviceGroup, ItemGroup};
-use ezlo_protocol::hub::scene::{Expression, Script};
+use ezlo_protocol::hub::scene::{Expression, GlobalScene, Script};
+use ezlo_protocol::hub::{DeviceId, SceneId};
 use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use indexmap::IndexMap;
@@ -23,6 +23,18 @@ pub(crate) struct Newer {
     pub(crate) expressions: IndexMap<String, Expression>,
     pub(crate) scripts: IndexMap<String, Script>,
     pub(crate) swingers: BTreeMap<DeviceId, Swinger>,
+    /// Global scenes as the cloud has sent them.
+    #[serde(default)]
+    pub(crate) global_scenes: IndexMap<SceneId, GlobalScene>,
+    /// Features by name, as clients have set them.
+    #[serde(default)]
+    pub(crate) features: BTreeMap<String, bool>,
+    /// Settings `on`, `off` or `auto` of network interfaces.
+    #[serde(default)]
+    pub(crate) interfaces: BTreeMap<String, String>,
+    /// Description of the hub.
+    #[serde(default)]
+    pub(crate) description: Option<String>,
 }
 
 /// Maximum size of a group or an expression as JSON, in bytes. Together with the numbers of entries it bounds the memory of a hub.

@@ -20,8 +20,16 @@ pub(crate) enum Event {
     Expression { name: String, before: Value },
     /// The hub has connected to the cloud or disconnected.
     Cloud { connected: bool },
+    /// The hub has joined a network or left it.
+    Network { connected: bool },
     /// A firmware update has reached a state: `started`, `updating` or `done`.
     Firmware { state: String },
+    /// The result of a block or of a function of a scene has changed.
+    Signal { scene: SceneId, signal: String, before: bool },
+    /// The phase of an alarm has changed.
+    Alarm { before: String },
+    /// A switch of the house mode has become pending, or is pending no more.
+    Switching { before: bool },
     /// A time condition of a scene is due. `tick` is its position among the time conditions of the scene.
     Tick {
         scene: SceneId,

@@ -14,13 +14,18 @@ pub(crate) struct Sources {
     devices: HashSet<DeviceId>,
     expressions: HashSet<String>,
     scenes: HashSet<SceneId>,
+    /// Scenes with blocks whose results are read.
+    blocks: HashSet<SceneId>,
     /// Items and devices of a group, whose members can change.
     groups: bool,
     /// The armed state of the device of an item.
     armed: bool,
     modes: bool,
     cloud: bool,
+    network: bool,
     firmware: bool,
+    alarm: bool,
+    switching: bool,
 }
 
 impl Sources {
@@ -39,7 +44,11 @@ impl Sources {
             Event::Scene { scene, .. } => self.scenes.contains(scene),
             Event::Expression { name, .. } => self.expressions.contains(name),
             Event::Cloud { .. } => self.cloud,
+            Event::Network { .. } => self.network,
             Event::Firmware { .. } => self.firmware,
+            Event::Signal { scene, .. } => scene == own || self.blocks.contains(scene),
+            Event::Alarm { .. } => self.alarm,
+            Event::Switching { .. } => self.switching,
             Event::Tick { scene, .. } => scene == own,
         }
     }
@@ -55,6 +64,9 @@ impl Sources {
                 self.items.insert(item.clone());
             }
             Condition::DictionaryHas { item, .. }
+            | Condition::DictionaryHasValue { item, .. }
+            | Condition::DictionaryChanged { item, .. }
+            | Condition::LockOperated { item, .. }
             | Condition::Compares { item, .. }
             | Condition::ItemChanged { item, .. }
             | Condition::Button { item, .. } => drop(self.items.insert(item.clone())),
@@ -70,12 +82,19 @@ impl Sources {
                 }
             }
             Condition::DeviceIs { device, .. } => drop(self.devices.insert(device.clone())),
-            Condition::DeviceOfGroupIs { .. } => self.groups = true,
+            Condition::DeviceOfGroupIs { .. } | Condition::GroupItemChanged { .. } => self.groups = true,
+            Condition::GroupIs { scene, .. } => drop(self.blocks.insert(scene.clone())),
+            Condition::AlarmPhaseIs(_) => self.alarm = true,
+            Condition::ModeSwitchPending => self.switching = true,
             Condition::ModeChangedTo(_) | Condition::ModeChangedFrom(_) => self.modes = true,
             Condition::SceneIs { scene, .. } => drop(self.scenes.insert(scene.clone())),
             Condition::CloudIs(_) => self.cloud = true,
+            Condition::NetworkIs(_) => self.network = true,
             Condition::FirmwareIs(_) => self.firmware = true,
-            Condition::All(inner) | Condition::Any(inner) | Condition::OneOf(inner) => self.add_all(inner),
+            Condition::All(inner)
+            | Condition::Any(inner)
+            | Condition::OneOf(inner)
+            | Condition::Function { inner, .. } => self.add_all(inner),
             Condition::Not(inner) => self.add(inner),
             // Times are events of their own scene, and what is not supported never holds.
             _ => {}

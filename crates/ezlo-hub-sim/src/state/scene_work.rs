@@ -13,6 +13,9 @@ const MAX_ACTIONS: usize = 500;
 /// longest message fits.
 const MAX_ACTION_BYTES: usize = 1 << 20;
 
+/// Maximum number of changed results of functions and blocks that one call or timer causes.
+const MAX_SIGNALS: usize = 1_000;
+
 /// Scene work that one call or timer has caused. It is limited so that no call occupies the hub indefinitely.
 #[derive(Debug, Default, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) struct SceneWork {
@@ -20,6 +23,9 @@ pub(crate) struct SceneWork {
     action_bytes: usize,
     /// Number of runs that events have started.
     pub(crate) triggered: usize,
+    /// Number of changed results of functions and blocks.
+    #[serde(default)]
+    signals: usize,
     /// A refused run has been logged.
     warned: bool,
 }
@@ -47,6 +53,12 @@ impl SceneWork {
         granted
     }
 
+    /// Counts a changed result of a function or a block. Returns false if the limit is exceeded.
+    pub(crate) fn take_signal(&mut self) -> bool {
+        self.signals += 1;
+        self.signals <= MAX_SIGNALS
+    }
+
     /// Counts bytes that an action copies. Returns false if the limit is exceeded.
     pub(crate) fn take_bytes(&mut self, bytes: usize) -> bool {
         self.action_bytes = self.action_bytes.saturating_add(bytes);
@@ -66,6 +78,7 @@ impl SceneWork {
             actions: self.actions.max(other.actions),
             action_bytes: self.action_bytes.max(other.action_bytes),
             triggered: self.triggered.max(other.triggered),
+            signals: self.signals.max(other.signals),
             warned: self.warned || other.warned,
         }
     }

@@ -13,7 +13,7 @@ use super::method::{RoundTrip, round_trip};
 use super::mode::{EntryDelayChange, ModeAlarm, ModeChange, ModeSwitched, ProtectButton, SwingerSet};
 use super::network::{Network, ScanProgress};
 use super::room::{Room, RoomOrder, RoomRef};
-use super::scene::{Expression, ExpressionRef, Scene, SceneProgress, SceneRef};
+use super::scene::{Expression, ExpressionRef, GlobalScene, GlobalSceneProgress, Scene, SceneProgress, SceneRef};
 use super::setting::{DeviceSetting, HubSetting};
 use crate::evidence::Evidence;
 use crate::wire::{self, DecodeError};
@@ -192,6 +192,10 @@ broadcasts! {
     SceneDeleted(SceneRef) = "hub.scene.deleted", Vendor "guide20:p93";
     /// The progress of a scene run.
     SceneRunProgress(SceneProgress) = "hub.scene.run.progress", Captured "bc_scene_run_progress_started";
+    /// A global scene was created.
+    GlobalSceneAdded(GlobalScene) = "hub.scene.global.added", Vendor "d22";
+    /// Progress of a global scene.
+    GlobalSceneRunProgress(GlobalSceneProgress) = "hub.scene.global.run.progress", Vendor "d22";
     /// A notification for a user.
     UserNotified(UserNotification) = "hub.user.notification", Vendor "guide20:p97";
     /// A group of devices was created.

@@ -28,35 +28,25 @@ use super::network::{Network, ScanQuery};
 use super::room::{RoomCreate, RoomCreated, RoomList, RoomOrder, RoomRef};
 use super::scene::{
     BlockDataQuery, BlockList, BlockMeta, BlockQuery, BlockReset, BlockSwitch, Expression, ExpressionList,
-    ExpressionQuery, ExpressionRef, Scene, SceneClone, SceneEdit, SceneList, SceneMeta, SceneModes, SceneName,
-    SceneRef, SceneRoom, SceneRun, SceneSwitch, SceneUser, Script, ScriptRef, TimeScenes, TriggerDevices,
+    ExpressionQuery, ExpressionRef, GlobalScene, GlobalSceneList, Scene, SceneClone, SceneEdit, SceneList, SceneMeta,
+    SceneModes, SceneName, SceneRef, SceneRoom, SceneRun, SceneSwitch, SceneUser, Script, ScriptRef, TimeScenes,
+    TriggerDevices,
 };
 use super::setting::{DeviceSettingList, DeviceSettingQuery, DeviceSettingSet, HubSettingList, HubSettingSet};
+use super::unpublished::{
+    CustomNodes, DeviceFirmwareUpdateStart, DeviceNotifications, DictionaryClear, FeatureList, FeatureStatus,
+    GatewayRef, GatewaySettingSet, GatewaySettings, HubDescription, HubVersion, InterfaceEnabled, PercentApply,
+    RoomAppearance, SettingDictionarySet, WifiTry,
+};
 use super::{Empty, room::Room};
 use crate::evidence::Evidence;
 use crate::wire::{self, DecodeError};
 
-/// The effect of a repeated call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// The call changes nothing.
-    Read,
-    /// The call changes something. A repetition leads to the same state.
-    Idempotent,
-    /// Each call has an effect. Never repeat it automatically.
-    Command,
-}
+mod aliases;
+mod kind;
 
-impl Kind {
-    /// Returns the name of the kind, such as `idempotent`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Idempotent => "idempotent",
-            Self::Command => "command",
-        }
-    }
-}
+pub use aliases::{ALIASES, current_name};
+pub use kind::Kind;
 
 /// A method as a type: its name, parameters and result.
 pub trait Method {
@@ -104,27 +94,6 @@ pub struct MethodSpec {
     pub params: RoundTrip,
     /// Conversion of the result into its type and back.
     pub result: RoundTrip,
-}
-
-/// Older names of methods that hubs still accept, each with the current name.
-pub const ALIASES: &[(&str, &str)] = &[
-    ("extensions.plugin.run", "hub.extensions.plugin.run"),
-    // The names of groups from November 2022 to early 2023 (d22).
-    ("hub.scenes.device.groups.list", "hub.device.groups.list"),
-    ("hub.scenes.device.group.create", "hub.device.group.create"),
-    ("hub.scenes.device.group.get", "hub.device.group.get"),
-    ("hub.scenes.device.group.update", "hub.device.group.update"),
-    ("hub.scenes.device.group.delete", "hub.device.group.delete"),
-    ("hub.scenes.item.groups.list", "hub.item.groups.list"),
-    ("hub.scenes.item.group.create", "hub.item.group.create"),
-    ("hub.scenes.item.group.get", "hub.item.group.get"),
-    ("hub.scenes.item.group.update", "hub.item.group.update"),
-    ("hub.scenes.item.group.delete", "hub.item.group.delete"),
-];
-
-/// Returns the current name of a method. Names without an alias are returned unchanged.
-pub fn current_name(name: &str) -> &str {
-    ALIASES.iter().find(|(old, _)| *old == name).map_or(name, |(_, now)| now)
 }
 
 /// Returns the entry of a method by its current or older name, or `None` if its shape is not known.
@@ -221,12 +190,16 @@ methods! {
         DeviceGroupFind = "hub.device.group.find" (DeviceGroupSearch) -> DeviceGroupsFound, Read, Vendor "d23", [];
         /// Returns the devices and items of groups.
         DeviceItemGroupExpand = "hub.device.item.group.expand" (GroupExpand) -> GroupExpanded, Read, Vendor "d23, pi", [];
+        /// Sets whether changes of devices are forwarded to other cloud services (parameters inferred).
+        DeviceNotificationsSet = "hub.devices.service.notifications.set" (DeviceNotifications) -> Empty, Idempotent, Inferred "name only", ["hub.device.updated"];
     }
     "items" {
         /// Returns the items of all or some devices.
         ItemsList = "hub.items.list" (ItemQuery) -> ItemList, Read, Vendor "guide20:p12", [];
         /// Sets items.
         ItemSet = "hub.item.value.set" (ItemValueSet) -> Empty, Command, Vendor "guide20:p12", ["hub.item.updated"];
+        /// Sets an item to a share of its range (parameters inferred).
+        PercentApplyRun = "hub.item.value.percent.apply" (PercentApply) -> Empty, Idempotent, Inferred "name only", ["hub.item.updated"];
     }
     "item groups" {
         /// Returns the groups of items, or only the version if the `version` of the client is current.
@@ -247,6 +220,8 @@ methods! {
         DictionarySet = "hub.item.dictionary.value.set" (DictionaryChange) -> Empty, Command, Vendor "mios", ["hub.item.dictionary.updated"];
         /// Removes an element of a dictionary item.
         DictionaryRemove = "hub.item.dictionary.value.remove" (DictionaryChange) -> Empty, Command, ClientSource "mlock", ["hub.item.dictionary.updated"];
+        /// Removes all elements (parameters inferred).
+        DictionaryClearRun = "hub.item.dictionary.clear" (DictionaryClear) -> Empty, Idempotent, Inferred "pi (name)", ["hub.item.dictionary.updated"];
     }
     "settings" {
         /// Returns the settings of devices.
@@ -259,6 +234,8 @@ methods! {
         SettingsList = "hub.settings.list" (Empty) -> HubSettingList, Read, ClientSource "bridge", [];
         /// Sets a setting of the hub.
         SettingSet = "hub.setting.value.set" (HubSettingSet) -> Empty, Idempotent, ClientSource "pi", ["hub.setting.updated"];
+        /// Sets an element of a setting of a device (parameters inferred).
+        SettingDictionaryValueSet = "hub.device.setting.dictionary.value.set" (SettingDictionarySet) -> Empty, Idempotent, Inferred "name only", ["hub.device.setting.updated"];
     }
     "rooms" {
         /// Returns all rooms in order.
@@ -275,6 +252,10 @@ methods! {
         RoomGet = "hub.room.get" (RoomRef) -> Room, Read, ClientSource "pi", [];
         /// Deletes all rooms.
         RoomAllDelete = "hub.room.all.delete" (Empty) -> Empty, Command, ClientSource "pi", ["hub.room.deleted"];
+        /// Sets the image of a room (parameters inferred).
+        RoomImageSet = "hub.room.image.set" (RoomAppearance) -> Empty, Idempotent, Inferred "name only", [];
+        /// Sets the view of a room (parameters inferred).
+        RoomViewSet = "hub.room.view.set" (RoomAppearance) -> Empty, Idempotent, Inferred "name only", [];
     }
     "modes" {
         /// Returns the house modes.
@@ -341,6 +322,8 @@ methods! {
         SwingerLimitSet = "hub.modes.swinger.shutdown.limit.set" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.limits.changed"];
         /// Resets the limits of a device.
         SwingerLimitReset = "hub.modes.swinger.shutdown.limit.reset" (SwingerSet) -> Empty, Idempotent, ClientSource "pi", ["hub.modes.swinger.shutdown.limits.changed"];
+        /// Sets the limits of a device, under an older name (parameters as of `…limit.set`).
+        SwingerShutdownSet = "hub.modes.swinger.shutdown.set" (SwingerSet) -> Empty, Idempotent, Inferred "name only", ["hub.modes.swinger.shutdown.limits.changed"];
     }
     "scenes" {
         /// Returns all scenes.
@@ -389,6 +372,16 @@ methods! {
         SceneTriggerDevicesList = "hub.scenes.trigger.devices.list" (Empty) -> TriggerDevices, Read, ClientSource "pi", [];
         /// Returns the vocabulary of blocks for an editor of scenes.
         SceneBlockDataList = "hub.scenes.block.data.list" (BlockDataQuery) -> Value, Read, Vendor "d22, pi", [];
+        /// Creates a global scene, whose id the cloud assigns.
+        GlobalSceneCreate = "hub.scenes.global.create" (GlobalScene) -> Empty, Command, Vendor "d22", ["hub.scene.global.added"];
+        /// Replaces a global scene (parameters inferred).
+        GlobalSceneEdit = "hub.scenes.global.edit" (GlobalScene) -> Empty, Idempotent, Vendor "d22 (name)", ["hub.scene.global.added"];
+        /// Returns the global scenes (result inferred).
+        GlobalScenesList = "hub.scenes.global.list" (Empty) -> GlobalSceneList, Read, Vendor "d22 (name)", [];
+        /// Deletes a global scene (parameters inferred).
+        GlobalSceneDelete = "hub.scenes.global.delete" (SceneRef) -> Empty, Idempotent, Vendor "d22 (name)", [];
+        /// Runs a global scene (parameters inferred).
+        GlobalSceneRun = "hub.scenes.global.run" (SceneRun) -> Empty, Command, Vendor "d22 (name)", ["hub.scene.global.run.progress"];
     }
     "expressions and scripts" {
         /// Creates or changes an expression or a variable.
@@ -413,6 +406,10 @@ methods! {
     "gateways" {
         /// Returns all gateways.
         GatewaysList = "hub.gateways.list" (Empty) -> GatewayList, Read, Vendor "zip", [];
+        /// Returns the settings of a gateway (result inferred).
+        GatewaySettingsList = "hub.gateway.settings.list" (GatewayRef) -> GatewaySettings, Read, Inferred "name only", [];
+        /// Sets a setting of a gateway (parameters inferred).
+        GatewaySettingValueSet = "hub.gateway.setting.value.set" (GatewaySettingSet) -> Empty, Idempotent, Inferred "name only", [];
     }
     "plugins and Z-Wave" {
         /// Runs a script of a plugin.
@@ -428,6 +425,10 @@ methods! {
         WifiScanStart = "hub.network.wifi.scan.start" (ScanQuery) -> Empty, Command, Vendor "guide20:p81", ["hub.network.wifi.scan.progress"];
         /// Stops a Wi-Fi scan.
         WifiScanStop = "hub.network.wifi.scan.stop" (ScanQuery) -> Empty, Idempotent, Vendor "guide20:p81", ["hub.network.wifi.scan.progress"];
+        /// Checks the name and key of a network without joining it (parameters inferred).
+        WifiTryConnect = "hub.network.wifi.try_connect" (WifiTry) -> Empty, Command, Inferred "pi (name)", [];
+        /// Switches an interface on or off (parameters inferred).
+        InterfaceEnabledSet = "hub.network.enabled.set" (InterfaceEnabled) -> Empty, Idempotent, Inferred "name only", ["hub.network.changed"];
     }
     "firmware" {
         /// Returns the versions of firmware, add-ons and plugins.
@@ -438,6 +439,10 @@ methods! {
         SoftwareUpdateRun = "hub.software.update.execute" (Empty) -> Empty, Command, Vendor "mios", ["hub.software.update.progress"];
         /// Starts a firmware update; newer EzloPi firmware.
         FirmwareUpdateStart = "hub.firmware.update.start" (FirmwareUpdate) -> Empty, Command, Vendor "mios", ["hub.firmware.update.progress"];
+        /// Starts a firmware update of an Atom.
+        FirmwareUpdateRun = "hub.firmware.update" (FirmwareUpdate) -> Empty, Command, Inferred "mios (name)", ["hub.firmware.update.progress"];
+        /// Updates the firmware of a device (parameters inferred).
+        DeviceFirmwareUpdateRun = "hub.device.firmware.update" (DeviceFirmwareUpdateStart) -> Empty, Command, Inferred "name only", ["hub.device.firmware.update.progress"];
     }
     "maintenance" {
         /// Restarts the hub.
@@ -460,6 +465,18 @@ methods! {
         LogLocalSet = "hub.log.local.set" (LogSettings) -> Empty, Idempotent, ClientSource "pi", [];
         /// Returns the processes and the memory of the hub.
         StatusGet = "hub.status.get" (Empty) -> HubStatus, Read, ClientSource "pi", [];
+        /// Sets the description of the hub (parameters inferred).
+        DescriptionSet = "hub.description.set" (HubDescription) -> Empty, Idempotent, Inferred "name only", ["hub.info.changed"];
+        /// Registers the hub at the relay again.
+        NmaRegisterRepeat = "hub.nma.register.repeat" (Empty) -> Empty, Idempotent, ClientSource "pi (name)", [];
+        /// Returns the firmware version (result inferred).
+        VersionGet = "hub.version.get" (Empty) -> HubVersion, Read, Inferred "name only", [];
+        /// Returns the features of the hub, which the vendor's app asks for on connecting.
+        FeaturesList = "hub.features.list" (Empty) -> FeatureList, Read, Inferred "public firmware source", [];
+        /// Switches a feature on or off (parameters inferred).
+        FeatureStatusSet = "hub.feature.status.set" (FeatureStatus) -> Empty, Idempotent, Inferred "name only", [];
+        /// Returns custom nodes, which the vendor's app asks for on connecting (result inferred).
+        CustomNodesList = "hub.custom.nodes.list" (Empty) -> CustomNodes, Read, Inferred "name only", [];
     }
     "favourites" {
         /// Returns the favourites.

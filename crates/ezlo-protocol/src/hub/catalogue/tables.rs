@@ -2593,33 +2593,14 @@ pub const CATEGORIES: &[CategorySpec] = &[
 
 /// Methods without published parameters. They can be called with untyped parameters.
 pub const RAW_METHODS: &[RawName] = &[
-    RawName { name: "hub.device.firmware.update", area: "devices" },
-    RawName { name: "hub.devices.service.notifications.set", area: "devices" },
-    RawName { name: "hub.item.dictionary.clear", area: "dictionary items" },
-    RawName { name: "hub.firmware.update", area: "firmware" },
-    RawName { name: "hub.gateway.settings.list", area: "gateways" },
-    RawName { name: "hub.gateway.setting.value.set", area: "gateways" },
-    RawName { name: "hub.version.get", area: "info" },
-    RawName { name: "hub.features.list", area: "info" },
-    RawName { name: "hub.feature.status.set", area: "info" },
-    RawName { name: "hub.custom.nodes.list", area: "info" },
-    RawName { name: "hub.item.value.percent.apply", area: "items" },
     RawName { name: "hub.provision_info.set", area: "maintenance" },
-    RawName { name: "hub.description.set", area: "maintenance" },
-    RawName { name: "hub.nma.register.repeat", area: "maintenance" },
     RawName { name: "hub.server.request", area: "maintenance" },
     RawName { name: "cloud.logs", area: "maintenance" },
-    RawName { name: "hub.modes.swinger.shutdown.set", area: "modes" },
-    RawName { name: "hub.network.wifi.try_connect", area: "network" },
     RawName { name: "hub.network.modem.try_connect", area: "network" },
-    RawName { name: "hub.network.enabled.set", area: "network" },
     RawName { name: "hub.offline.login.hub", area: "offline access" },
     RawName { name: "loginUser", area: "relay" },
     RawName { name: "logoutUser", area: "relay" },
-    RawName { name: "hub.room.image.set", area: "rooms" },
-    RawName { name: "hub.room.view.set", area: "rooms" },
     RawName { name: "hub.scenes.action.block.test", area: "scenes" },
-    RawName { name: "hub.device.setting.dictionary.value.set", area: "settings" },
 ];
 
 /// Broadcasts without published content. They are received as unknown events.

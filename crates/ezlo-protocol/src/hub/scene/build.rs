@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::hub::scene::document::{Block, BlockField, BlockMethod, BlockOptions, Delay, Scene};
+use crate::hub::scene::function::Function;
 use crate::hub::scene::terms::BlockValue;
 use crate::hub::scene::terms::{Comparator, SceneState, SunEvent, SunTiming};
 use crate::hub::scene::time::{DateRule, HmsInterval, Interval, TimeOfDay};
@@ -276,6 +277,60 @@ pub fn any(blocks: impl IntoIterator<Item = Block>) -> Block {
 /// Creates the condition that a block is false.
 pub fn not(block: Block) -> Block {
     when("not", [("block", BlockValue::new("block", wire::to_value(&block)))])
+}
+
+/// Creates a condition on the past of other conditions, such as a latch. All blocks inside must hold; a latch has one block.
+///
+/// ```
+/// use ezlo_protocol::hub::scene::{Condition, Function, item_is, over_time};
+///
+/// let open = item_is("5f0000000000000000000001", "dw_is_opened");
+/// let block = over_time(Function::HeldFor { seconds: 300 }, [open]);
+/// assert!(matches!(block.condition(), Condition::Function { .. }));
+/// ```
+pub fn over_time(function: Function, blocks: impl IntoIterator<Item = Block>) -> Block {
+    let mut block = group("function", blocks);
+    if let Some(options) = block.options.get_mut() {
+        options.function = function.settings().into();
+    }
+    block
+}
+
+/// Creates the condition that a block of a scene has a result, or has changed it (`None`). `block` is the id of the block.
+pub fn group_is(scene: impl Into<SceneId>, block: &str, state: Option<bool>) -> Block {
+    let state = match state {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "changed",
+    };
+    let text = |text: &str| BlockValue::new("string", text);
+    when(
+        "isGroupState",
+        [("scene", id_value("sceneId", scene.into().as_str())), ("group", text(block)), ("state", text(state))],
+    )
+}
+
+/// Creates the condition that an element of a dictionary was `added`, `updated` or `removed`.
+pub fn dictionary_changed(id: impl Into<ItemId>, key: &str, operation: &str) -> Block {
+    when(
+        "isDictionaryChanged",
+        [item(id), ("key", BlockValue::token(key)), ("operation", BlockValue::token(operation))],
+    )
+}
+
+/// Creates the condition that the user code with this key has operated a lock. `id` is the item with the operations.
+pub fn lock_operated(id: impl Into<ItemId>, state: &str, user: &str) -> Block {
+    let user = BlockValue::new("dictionaryId", user);
+    when("isUserLockOperation", [item(id), ("state", BlockValue::token(state)), ("user", user)])
+}
+
+/// Creates the action that resets the latch of a block, or all latches of a scene (`None`).
+pub fn reset_latch(scene: impl Into<SceneId>, block: Option<&str>) -> Block {
+    let scene = ("sceneId", BlockValue::new("string", scene.into().as_str()));
+    match block {
+        Some(block) => then("resetLatch", [scene, ("blockId", BlockValue::new("string", block))]),
+        None => then("resetSceneLatches", [scene]),
+    }
 }
 
 /// Creates the action that sets an item.

@@ -48,6 +48,48 @@ wire! {
     }
 }
 
+wire! {
+    /// A global scene: the cloud assigns its id (d22).
+    GlobalScene {
+        /// Id of the scene.
+        id: Field<SceneId> = "_id",
+        /// `true` if the conditions start the scene.
+        enabled: Field<bool> = "enabled",
+        /// Tag of the cloud.
+        tag: Field<String> = "tag",
+        /// Name.
+        name: Field<String> = "name",
+        /// Conditions.
+        when: Field<Vec<Block>> = "when",
+        /// Actions.
+        then: Field<Vec<Block>> = "then",
+        /// Handling of failed actions.
+        exec_policy: Field<String> = "execPolicy",
+    }
+}
+
+wire! {
+    /// Result of `hub.scenes.global.list` (inferred).
+    GlobalSceneList {
+        /// Global scenes.
+        scenes: Vec<GlobalScene> = "scenes",
+    }
+}
+
+wire! {
+    /// Content of `hub.scene.global.run.progress`. The vendor's table spells the members with underscores, its sample as here.
+    GlobalSceneProgress {
+        /// Id of the scene.
+        scene_id: Field<SceneId> = "sceneId",
+        /// Name of the scene.
+        scene_name: Field<String> = "sceneName",
+        /// Progress of the run.
+        status: Field<RunStatus> = "status",
+        /// Error; null without one.
+        error: Field<Value> = "error",
+    }
+}
+
 /// The part of a scene that a run executes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScenePart {
@@ -146,6 +188,8 @@ wire! {
     BlockOptions {
         /// Condition or action.
         method: Field<BlockMethod> = "method",
+        /// Settings of the method `function`, such as `{"latch":{"enabled":true}}`; newer firmware.
+        function: Field<Value> = "function",
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::hub::scene::document::{Block, ScenePart};
+use crate::hub::scene::function::Function;
 use crate::hub::scene::terms::{BlockValue, Comparator, Compared, Operand, SceneState, SunRange, Test};
 use crate::hub::scene::time::{DateKind, DateLimit, DateRule, HmsInterval};
 use crate::hub::scene::view::{Action, Condition};
@@ -132,6 +133,30 @@ impl Block {
             }
             "isHouseModeChangedTo" => Condition::ModeChangedTo(self.modes()?),
             "isHouseModeChangedFrom" => Condition::ModeChangedFrom(self.modes()?),
+            "isUserLockOperation" | "isDictionaryChanged" | "hasAtLeastOneDictionaryValue" => {
+                self.dictionary_state()?
+            }
+            "isDeviceItemGroup" => Condition::GroupItemChanged {
+                devices: self.text("deviceGroup")?.to_owned(),
+                items: self.text("itemGroup")?.to_owned(),
+            },
+            "function" => {
+                let function = Function::read(self.options.get()?.function.get()?)?;
+                let inner = self.inner(depth)?;
+                let is_single = inner.len() == 1 || !matches!(function, Function::Latch { .. });
+                is_single.then_some(Condition::Function { function, inner })?
+            }
+            "and" => Condition::All(self.inner(depth)?),
+            "or" => Condition::Any(self.inner(depth)?),
+            "xor" => Condition::OneOf(self.inner(depth)?),
+            "not" => Condition::Not(Box::new(block(self.argument("block")?)?.condition_at(depth + 1))),
+            _ => self.state()?,
+        })
+    }
+
+    /// Interprets the block as a condition on the state of the hub, the house or a scene.
+    fn state(&self) -> Option<Condition> {
+        Some(match self.method()? {
             "isSceneState" => {
                 Condition::SceneIs { scene: self.text("scene")?.into(), state: SceneState::of(self.text("state")?) }
             }
@@ -140,12 +165,43 @@ impl Block {
                 "disconnected" => Condition::CloudIs(false),
                 _ => return None,
             },
+            "isNetworkState" => match self.text("state")? {
+                "connected" => Condition::NetworkIs(true),
+                "disconnected" => Condition::NetworkIs(false),
+                _ => return None,
+            },
             "isFirmwareUpdateState" => Condition::FirmwareIs(self.text("state")?.to_owned()),
-            "and" => Condition::All(self.inner(depth)?),
-            "or" => Condition::Any(self.inner(depth)?),
-            "xor" => Condition::OneOf(self.inner(depth)?),
-            "not" => Condition::Not(Box::new(block(self.argument("block")?)?.condition_at(depth + 1))),
+            "isGroupState" => Condition::GroupIs {
+                scene: self.text("scene")?.into(),
+                block: self.text("group").or_else(|| self.text("block"))?.to_owned(),
+                state: match self.text("state")? {
+                    "true" => Some(true),
+                    "false" => Some(false),
+                    "changed" => None,
+                    _ => return None,
+                },
+            },
+            "isHouseModeAlarmPhaseRange" => Condition::AlarmPhaseIs(self.text("phase")?.to_owned()),
+            "isHouseModeSwitchToRange" => Condition::ModeSwitchPending,
             _ => return None,
+        })
+    }
+
+    /// Interprets the block as a condition on the elements of a dictionary.
+    fn dictionary_state(&self) -> Option<Condition> {
+        let item = self.item()?;
+        Some(match self.method()? {
+            "isUserLockOperation" => Condition::LockOperated {
+                item,
+                state: self.text("state")?.to_owned(),
+                user: self.text("user")?.to_owned(),
+            },
+            "isDictionaryChanged" => Condition::DictionaryChanged {
+                item,
+                key: self.text("key")?.to_owned(),
+                operation: self.text("operation")?.to_owned(),
+            },
+            _ => Condition::DictionaryHasValue { item, value: self.argument("value")?.clone() },
         })
     }
 
@@ -321,6 +377,28 @@ impl Block {
                     Some(pair) => Some((pair["user"].as_str()?.to_owned(), pair["password"].as_str()?.into())),
                 },
             },
+            "setExpression" => Action::SetExpression {
+                name: self.text("name")?.to_owned(),
+                code: self.text("code")?.to_owned(),
+                value_type: self.text("valueType").map(str::to_owned),
+                metadata: self.argument("metadata").cloned(),
+                params: self.argument("params").cloned(),
+            },
+            "sendCloudAbstractCommand" => Action::CloudCommand {
+                abstract_id: self.text("abstractId")?.to_owned(),
+                capability: self.text("capability")?.to_owned(),
+                command: self.text("command")?.to_owned(),
+            },
+            "runCustomScript" => Action::RunScript(self.text("script")?.to_owned()),
+            "runPluginScript" => Action::RunPluginScript {
+                script: self.text("script")?.to_owned(),
+                params: self.argument("scriptParams").cloned(),
+            },
+            "resetLatch" => Action::ResetLatches {
+                scene: self.text("sceneId")?.into(),
+                block: Some(self.text("blockId")?.to_owned()),
+            },
+            "resetSceneLatches" => Action::ResetLatches { scene: self.text("sceneId")?.into(), block: None },
             "rebootHub" => Action::Reboot,
             _ => return None,
         })

@@ -141,6 +141,11 @@ fn check(block: &Block, place: Place, at: &str, depth: usize, found: &mut Vec<Pr
             let text = "a date needs a known type and a time, or weekdays alone; numbers of days and weeks are bounded";
             found.push(Problem { at: at.to_owned(), data: place.wrong(), text: text.into() });
         }
+        "function" if block.condition() == Condition::Unknown("function".into()) => {
+            let text =
+                "a function needs blockOptions.function with one of for, repeat, follow, pulse, latch and its settings";
+            found.push(Problem { at: at.to_owned(), data: place.wrong(), text: text.into() });
+        }
         "isDateRange"
             if block.condition() == Condition::During { start: DateLimit::default(), end: DateLimit::default() } =>
         {
@@ -251,6 +256,7 @@ fn fits(kind: ArgumentKind, field: &BlockField, value: &Value) -> Result<(), &'s
         ArgumentKind::Operand => {
             parsed(text.map(|id| !id.is_empty()), "the id of an item or the name of an expression")
         }
+        ArgumentKind::Object => parsed(Some(value.is_object()), "an object"),
         ArgumentKind::AnyValue => check_value(field, value, "a value of its field's type"),
         ArgumentKind::List => {
             let is_reference = matches!(field.kind.as_deref(), Some("expression" | "item")) && value.is_string();

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::hub::scene::document::ScenePart;
+use crate::hub::scene::function::Function;
 use crate::hub::scene::terms::{BlockValue, Comparator, Operand, SceneState, SunEvent, SunRange, SunTiming, Test};
 use crate::hub::scene::time::{DateLimit, DateRule, HmsInterval, Interval, TimeOfDay};
 use crate::hub::{DeviceId, ItemId, ModeId, SceneId};
@@ -133,8 +134,62 @@ pub enum Condition {
     },
     /// The hub is connected to the cloud (`true`) or not (`isCloudState`).
     CloudIs(bool),
+    /// The hub is on a network (`true`) or not (`isNetworkState`, arguments inferred).
+    NetworkIs(bool),
     /// A firmware update is in this state: `started`, `updating` or `done` (`isFirmwareUpdateState`).
     FirmwareIs(String),
+    /// A block of a scene has this result, or has changed it (`isGroupState`).
+    GroupIs {
+        /// Id of the scene.
+        scene: SceneId,
+        /// Id of a block under `when`.
+        block: String,
+        /// Result of the block; `None` for a change.
+        state: Option<bool>,
+    },
+    /// An alarm is in this phase: `idle`, `bypass`, `entryDelay` or `main` (`isHouseModeAlarmPhaseRange`).
+    AlarmPhaseIs(String),
+    /// A switch of the house mode is pending (`isHouseModeSwitchToRange`).
+    ModeSwitchPending,
+    /// A user code has operated a lock (`isUserLockOperation`).
+    LockOperated {
+        /// Id of the item with the operations of the lock.
+        item: ItemId,
+        /// Operation, such as `lock`.
+        state: String,
+        /// Key of the user code.
+        user: String,
+    },
+    /// An element of a dictionary was changed (`isDictionaryChanged`).
+    DictionaryChanged {
+        /// Id of the item.
+        item: ItemId,
+        /// Key of the element.
+        key: String,
+        /// Operation: `added`, `updated` or `removed`.
+        operation: String,
+    },
+    /// At least one element of a dictionary has a value (`hasAtLeastOneDictionaryValue`).
+    DictionaryHasValue {
+        /// Id of the item.
+        item: ItemId,
+        /// Expected value.
+        value: Value,
+    },
+    /// An item of a group of items on a device of a group has changed (`isDeviceItemGroup`).
+    GroupItemChanged {
+        /// Id of the group of devices.
+        devices: String,
+        /// Id of the group of items.
+        items: String,
+    },
+    /// The result of conditions over time (`function`). All conditions inside must hold.
+    Function {
+        /// Settings.
+        function: Function,
+        /// Conditions inside.
+        inner: Vec<Self>,
+    },
     /// All conditions are true (`and`).
     All(Vec<Self>),
     /// At least one condition is true (`or`).
@@ -238,6 +293,46 @@ pub enum Action {
         /// User name and password.
         credential: Option<(String, crate::secret::Password)>,
     },
+    /// Sets an expression (`setExpression`).
+    SetExpression {
+        /// Name of the expression.
+        name: String,
+        /// Code.
+        code: String,
+        /// Type of the value.
+        value_type: Option<String>,
+        /// Data of apps.
+        metadata: Option<Value>,
+        /// Parameters of the code.
+        params: Option<Value>,
+    },
+    /// Sends a command to an abstract device of the cloud (`sendCloudAbstractCommand`).
+    ///
+    /// The hub waits for the answer of the cloud for at most a minute.
+    CloudCommand {
+        /// Id of the abstract device.
+        abstract_id: String,
+        /// Capability.
+        capability: String,
+        /// Command.
+        command: String,
+    },
+    /// Runs a script of the hub by its id (`runCustomScript`).
+    RunScript(String),
+    /// Runs a script of a plugin (`runPluginScript`, arguments inferred).
+    RunPluginScript {
+        /// Path of the script.
+        script: String,
+        /// Parameters.
+        params: Option<Value>,
+    },
+    /// Resets a latch of a scene (`resetLatch`), or all its latches (`resetSceneLatches`).
+    ResetLatches {
+        /// Id of the scene.
+        scene: SceneId,
+        /// Id of the block; `None` for all latches of the scene.
+        block: Option<String>,
+    },
     /// Restarts the hub (`rebootHub`).
     Reboot,
     /// An action that this version does not support, by the name of its method.
@@ -249,7 +344,9 @@ impl Condition {
     pub fn has_unknown(&self) -> bool {
         match self {
             Self::Unknown(_) => true,
-            Self::All(inner) | Self::Any(inner) | Self::OneOf(inner) => inner.iter().any(Self::has_unknown),
+            Self::All(inner) | Self::Any(inner) | Self::OneOf(inner) | Self::Function { inner, .. } => {
+                inner.iter().any(Self::has_unknown)
+            }
             Self::Not(inner) => inner.has_unknown(),
             _ => false,
         }

@@ -68,6 +68,8 @@ pub enum ArgumentKind {
     List,
     /// Object with texts.
     Texts,
+    /// Object of any members.
+    Object,
     /// One of these tokens.
     OneOf(&'static [&'static str]),
     /// `intime`, `before` or `after`, in a field named `sunrise` or `sunset`.
@@ -143,7 +145,16 @@ blocks! {
     When "isHouseModeChangedFrom" ["houseMode": Modes] ClientSource "pi (list of ids); a single id inferred";
     When "isSceneState" ["scene": Scene, "state": SceneState] Vendor "d22; tokens pi";
     When "isCloudState" ["state": OneOf(&["connected", "disconnected"])] ClientSource "pi";
+    When "isNetworkState" ["state": OneOf(&["connected", "disconnected"])] Inferred "pi (name); arguments as of isCloudState";
     When "isFirmwareUpdateState" ["state": OneOf(&["started", "updating", "done"])] ClientSource "pi";
+    When "isGroupState" ["scene": Scene, "group" | "block": Text, "state": OneOf(&["true", "false", "changed"])] Vendor "d22";
+    When "isHouseModeAlarmPhaseRange" ["phase": OneOf(&["idle", "bypass", "entryDelay", "main"])] ClientSource "pi";
+    When "isHouseModeSwitchToRange" [] ClientSource "pi";
+    When "isUserLockOperation" ["item": Item, "state": Text, "user": Text] Vendor "d22";
+    When "isDictionaryChanged" ["item": Item, "key": Text, "operation": Text] ClientSource "pi";
+    When "hasAtLeastOneDictionaryValue" ["item": Item, "value": AnyValue] ClientSource "pi";
+    When "isDeviceItemGroup" ["deviceGroup": Text, "itemGroup": Text] ClientSource "pi";
+    When "function" ["blocks": Blocks] Vendor "d22, pi";
     Then "setItemValue" ["item": Item, "value": ItemValue] Vendor "guide20:p35";
     Then "decreaseDimmer" ["item": Item] Vendor "guide20:p47";
     Then "toggleValue" ["item" | "expression": Operand] ClientSource "pi";
@@ -158,6 +169,12 @@ blocks! {
     Then "runScene" ["sceneId": Scene, "block": OneOf(&["then", "else", "thenGroups", "elseGroups"]) optional, "group": Text optional] ClientSource "pi (else, thenGroups); then and elseGroups inferred";
     Then "setSceneState" ["sceneId": Scene, "enabled": Flag] Inferred "pi (name)";
     Then "sendHttpRequest" ["request": Text optional, "url": Text, "contentType": Text optional, "content": Text optional, "headers": Texts optional, "credential": Texts optional, "skipSecurity": Flag optional] ClientSource "pi";
+    Then "setExpression" ["name": Text, "code": Text, "valueType": Text optional, "metadata": Object optional, "params": Object optional] ClientSource "pi";
+    Then "sendCloudAbstractCommand" ["abstractId": Text, "capability": Text, "command": Text, "parameters": Object optional] Vendor "d22";
+    Then "runCustomScript" ["script": Text] ClientSource "pi";
+    Then "runPluginScript" ["script": Text, "scriptParams": Object optional] Inferred "pi (name); arguments as of hub.extensions.plugin.run";
+    Then "resetLatch" ["sceneId": Scene, "blockId": Text] ClientSource "pi";
+    Then "resetSceneLatches" ["sceneId": Scene] ClientSource "pi";
     Then "rebootHub" [] Inferred "pi (name)";
 }
 
