@@ -45,6 +45,20 @@ async fn reboot_closes_connections_without_a_login() {
     assert_eq!(again.ask(r#"{"id":1,"method":"hub.info.get","params":{}}"#).await["result"]["serial"], HUB);
 }
 
+/// Clients build the address of a hub from its A record and the usual port, and never read the port that is announced.
+#[tokio::test]
+async fn each_hub_can_have_an_address_with_the_usual_port() {
+    let config = ezlo_mock_cloud::Config { hub_addresses: true, ..ezlo_mock_cloud::Config::default() };
+    let cloud = crate::support::started(ezlo_mock_cloud::MockCloud::builder().config(config)).await;
+    let hubs = &cloud.ready().hubs;
+    assert_eq!(hubs[0].lan.as_deref(), Some("wss://127.0.0.1:17000"));
+    assert_eq!(hubs[0].lan_http.as_deref(), Some("https://127.0.0.1:17000"));
+    let addresses: Vec<_> = hubs.iter().filter_map(|hub| hub.lan.as_deref()).collect();
+    assert!(addresses.iter().all(|lan| lan.ends_with(":17000") || lan.ends_with(":17001")), "{addresses:?}");
+    let fork = within(cloud.fork()).await.unwrap();
+    assert_ne!(fork.ready().hubs[0].lan, hubs[0].lan, "a fork has ports of its own");
+}
+
 /// The reply to an HTTP call has error, id and result only, and an id in the form of the hub's ids (users).
 #[tokio::test]
 async fn http_reply_has_neither_api_nor_method() {

@@ -25,6 +25,11 @@ pub struct Config {
     pub bind: IpAddr,
     /// Address that the port of the control API binds to (default: 127.0.0.1). Any other address than loopback requires the token.
     pub control_bind: IpAddr,
+    /// Address of the local ports of the hubs, for example that of a network card (default: as `bind`).
+    pub lan_bind: Option<IpAddr>,
+    /// Each hub has an address of its own, 127.0.0.1 for the first one, and the port numbers of real hubs: 17000, and 17001 for
+    /// EzloPi (default: false). Some systems have only the first address.
+    pub hub_addresses: bool,
     /// Token that calls of the control API must present (default: none on loopback, otherwise 32 random digits). A call presents it as
     /// `Authorization: Bearer TOKEN`. It has at least 16 characters.
     pub control_token: Option<ControlToken>,
@@ -105,6 +110,8 @@ impl Default for Config {
         Self {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             control_bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            lan_bind: None,
+            hub_addresses: false,
             control_token: None,
             seed: None,
             signing_key: None,
@@ -131,19 +138,22 @@ pub enum Profile {
     Calm,
     /// Refuses what is only inferred to be allowed. No faults.
     Strict,
+    /// Takes the time of real hubs for restarts, inclusions, Wi-Fi, the relay and lock codes. No faults.
+    Realistic,
     /// Refuses and delays some requests, drops some connections and expires the Identity after 120 s. The random seed decides.
     Hostile,
 }
 
 impl Profile {
     /// All profiles.
-    pub const ALL: &[Self] = &[Self::Calm, Self::Strict, Self::Hostile];
+    pub const ALL: &[Self] = &[Self::Calm, Self::Strict, Self::Realistic, Self::Hostile];
 
     /// Returns the name, as in the configuration file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Calm => "calm",
             Self::Strict => "strict",
+            Self::Realistic => "realistic",
             Self::Hostile => "hostile",
         }
     }
@@ -268,6 +278,24 @@ impl Default for Assumptions {
 }
 
 impl Assumptions {
+    /// Sets the times that the configuration leaves at their defaults to those of real hubs (users, public clients; the values
+    /// within the reported ranges are inferred).
+    fn take_real_times(&mut self) {
+        let default = Self::default();
+        let times = [
+            (&mut self.restart_ms, default.restart_ms, 120_000),
+            (&mut self.zwave_step_ms, default.zwave_step_ms, 3_000),
+            (&mut self.wifi_join_ms, default.wifi_join_ms, 8_000),
+            (&mut self.relay_attach_ms, default.relay_attach_ms, 5_000),
+            (&mut self.lock_code_ms, default.lock_code_ms, 4_000),
+        ];
+        for (time_ms, default_ms, real_ms) in times {
+            if *time_ms == default_ms {
+                *time_ms = real_ms;
+            }
+        }
+    }
+
     /// Returns the part that simulated hubs use.
     pub(crate) fn hub(&self) -> HubAssumptions {
         let mut hub = HubAssumptions::default();
@@ -324,6 +352,7 @@ impl Config {
                 assumptions.refuse_unsupported_scenes = true;
                 assumptions.refuse_scene_cycles = true;
             }
+            Profile::Realistic => assumptions.take_real_times(),
             Profile::Hostile => {
                 assumptions.close_at_expiry = assumptions.close_at_expiry.or(Some(1000));
             }
@@ -337,6 +366,10 @@ impl Config {
     ///
     /// [`ConfigError::Value`] for the first value that is out of its bounds.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.hub_addresses && self.lan_bind.is_some() {
+            let text = "excludes lan_bind: each hub has an address of its own".to_owned();
+            return Err(ConfigError::Value { key: "hub_addresses", text });
+        }
         if let Some(text) = self.tls_names.iter().find_map(|name| check_host_name(name).err()) {
             return Err(ConfigError::Value { key: "tls_names", text });
         }
@@ -441,5 +474,13 @@ mod tests {
         let error = config.check().unwrap_err().to_string();
         assert_eq!(error, "tls_names: \"a b\" is neither a host name nor an IP address");
         assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn realistic_profile_keeps_configured_times() {
+        let assumptions = Assumptions { restart_ms: 7, ..Assumptions::default() };
+        let config = Config { profile: Profile::Realistic, assumptions, ..Config::default() };
+        let effective = config.effective_assumptions();
+        assert_eq!((effective.restart_ms, effective.zwave_step_ms, effective.lock_code_ms), (7, 3_000, 4_000));
     }
 }

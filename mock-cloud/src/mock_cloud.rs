@@ -85,12 +85,16 @@ pub struct Snapshot(Arc<crate::world::snapshot::Snapshot>);
 impl MockCloud {
     /// Binds the listeners of a world and starts its clock.
     #[expect(clippy::unused_async, reason = "the listeners must be bound inside the runtime")]
-    async fn run(world: Arc<World>, ports: Ports, origin: Arc<CloudContext>) -> Result<Self, StartError> {
+    async fn run(world: Arc<World>, is_fork: bool, origin: Arc<CloudContext>) -> Result<Self, StartError> {
         // Stops the world on an early return.
         let stop = Stop(Arc::clone(&world));
         let shared = Arc::new(Shared::new(Arc::clone(&world), Arc::clone(&origin), services()));
         let announcer = origin.config.mdns.then(listeners::announcer).transpose()?;
-        let listeners = Listeners { shared: &shared, origin: &origin, ports, announce: announcer.as_deref() };
+        // A fork has free ports, because the configured ones are those of the original world.
+        let ports = if is_fork { Ports::default() } else { origin.config.ports };
+        let hub_addresses = origin.config.hub_addresses && !is_fork;
+        let announce = announcer.as_deref();
+        let listeners = Listeners { shared: &shared, origin: &origin, ports, announce, hub_addresses };
         let ready = world.with_current_passwords(&listeners.start()?);
         let clock = world.clock.clone();
         world.spawn(async move { clock.drive().await });
@@ -144,7 +148,7 @@ fn fork(shared: &Shared) -> impl Future<Output = Result<MockCloud, StartError>> 
     let world_config = shared.origin.world_config(shared.world.clock.copy());
     let world = World::from_snapshot(shared.world.snapshot(), world_config);
     let origin = Arc::clone(&shared.origin);
-    MockCloud::run(world, Ports::default(), origin)
+    MockCloud::run(world, true, origin)
 }
 
 /// Returns the operations of this layer that the control API calls. They are function pointers, because the server is a lower

@@ -10,9 +10,9 @@ use ezlo_protocol::rpc::{Envelope, RpcError};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use ezlo_hub_sim::HubBroadcast;
 use ezlo_hub_sim::encoding::push_hex;
 use ezlo_hub_sim::json::{RawJson, push_text};
+use ezlo_hub_sim::{Family, HubBroadcast};
 
 /// The route of a reply. It decides the members besides the result.
 #[derive(Debug, Clone, Copy)]
@@ -40,13 +40,26 @@ pub(crate) fn counted_reply(
     method: &str,
     outcome: &Result<RawJson, RpcError>,
     way: ReplyRoute<'_>,
-    msg_id: Option<u64>,
+    family: &Family,
+    number: u64,
 ) -> String {
-    let mut text = reply(request, method, outcome, way);
+    let mut text = written_reply(request, method, outcome, way, family.has_api_member);
+    let msg_id = family.counted_messages.then_some(number);
     if let Some(number) = msg_id {
         text.pop();
         let _ = write!(text, r#","msg_id":{number}}}"#);
     }
+    text
+}
+
+/// Writes the refusal of a board whose client has not logged in. It has no result (EzloPi firmware source).
+pub(crate) fn refusal_before_login(request: &Envelope<'_>, error: &RpcError) -> String {
+    let id = request.id.map_or("null", |id| id.get());
+    let mut text = format!(r#"{{"id":{id},"method":"#);
+    push_text(&mut text, request.method.as_deref().unwrap_or_default());
+    text.push_str(r#","error":"#);
+    text.push_str(RawJson::of(error).as_str());
+    text.push('}');
     text
 }
 
@@ -56,6 +69,16 @@ pub(crate) fn reply(
     method: &str,
     outcome: &Result<RawJson, RpcError>,
     way: ReplyRoute<'_>,
+) -> String {
+    written_reply(request, method, outcome, way, true)
+}
+
+fn written_reply(
+    request: &Envelope<'_>,
+    method: &str,
+    outcome: &Result<RawJson, RpcError>,
+    way: ReplyRoute<'_>,
+    has_api: bool,
 ) -> String {
     let id = request.id.map_or("null", |id| id.get());
     let (error, result) = match outcome {
@@ -73,7 +96,7 @@ pub(crate) fn reply(
         text.push_str(error);
     } else {
         text.push('{');
-        if !matches!(way, ReplyRoute::Http) && !WITHOUT_API.contains(&method) {
+        if has_api && !matches!(way, ReplyRoute::Http) && !WITHOUT_API.contains(&method) {
             text.push_str(r#""api":"#);
             push_text(&mut text, request.api.as_deref().unwrap_or("1.0"));
             text.push(',');

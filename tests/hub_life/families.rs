@@ -35,11 +35,16 @@ async fn ezlopi_hub_has_its_own_ids_errors_and_broadcasts() {
     let (cloud, mut socket) = family("105000001").await;
     let info = socket.ask(request("hub.info.get", json!({}))).await;
     assert_eq!((&info["result"]["serial"], info["msg_id"].is_u64()), (&json!(105_000_001), true));
+    assert_eq!((&info["result"]["kernel"], info.get("api")), (&json!("FreeRTOS"), None));
+    let gateways = socket.ask(request("hub.gateways.list", json!({}))).await["result"]["gateways"].clone();
+    assert_eq!((&gateways[0]["label"], gateways.as_array().unwrap().len()), (&json!("virtual gateway"), 1));
     let unknown = socket.ask(request("hub.features.list", json!({}))).await;
     assert_eq!(unknown["error"], json!({"code": -32602, "data": "rpc.method.notfound", "message": "Unknown method"}));
     assert_eq!(socket.ask(request("hub.room.list", json!({}))).await["result"], json!({}));
     let devices = socket.ask(request("hub.devices.list", json!({}))).await["result"]["devices"].clone();
     assert_eq!(devices[0]["_id"].as_str().unwrap().len(), 8);
+    let of_a_board = |device: &Value| device["persistent"] == true && device["armed"].is_boolean();
+    assert!(devices.as_array().unwrap().iter().all(|one| of_a_board(one) && one["deviceTypeId"] == "ezlopi"));
     let lenient = socket.ask(request("hub.item.value.set", json!({"_id": "none", "value": 1}))).await;
     assert_eq!(lenient["error"], Value::Null);
     socket.text(request("hub.modes.force_disarm", json!({}))).await;

@@ -22,6 +22,15 @@ pub struct Family {
     pub(crate) id_digits: usize,
     /// Member `architecture` of `hub.info.get`.
     pub(crate) architecture: &'static str,
+    /// Member `kernel` of `hub.info.get`.
+    pub(crate) kernel: &'static str,
+    /// Member `hardware` of `hub.info.get`.
+    pub(crate) hardware: &'static str,
+    /// The hub is a board without Z-Wave: its devices are persistent, have the type id `ezlopi` and always the member `armed`. It
+    /// reports open offline access and a battery.
+    pub(crate) is_board: bool,
+    /// Replies have the member `api`.
+    pub has_api_member: bool,
     /// Firmware version of a new hub.
     pub firmware: &'static str,
     /// The serial in `hub.info.get` is a JSON number.
@@ -74,6 +83,10 @@ pub struct Family {
 const LINUX: Family = Family {
     id_digits: 24,
     architecture: "armv7l",
+    kernel: "4.14.180",
+    hardware: "rev1",
+    is_board: false,
+    has_api_member: true,
     firmware: "2.0.90.3265.5",
     serial_is_number: false,
     formatted_values: true,
@@ -117,6 +130,10 @@ const RTOS: Family = Family {
 const EZLOPI: Family = Family {
     id_digits: 8,
     architecture: "xtensa-esp32s2",
+    kernel: "FreeRTOS",
+    hardware: "esp32",
+    is_board: true,
+    has_api_member: false,
     firmware: "4.1.3",
     serial_is_number: true,
     item_status: true,

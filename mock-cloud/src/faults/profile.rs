@@ -18,7 +18,7 @@ pub(crate) fn faults(profile: Profile) -> Vec<FaultSpec> {
     };
     let by = |share, kind| FaultSpec::new(kind).when(Trigger::Chance(share));
     match profile {
-        Profile::Calm | Profile::Strict => Vec::new(),
+        Profile::Calm | Profile::Strict | Profile::Realistic => Vec::new(),
         Profile::Hostile => vec![
             cloud(by(0.05, FaultKind::Status { status: 503, retry_after: None })),
             by(0.1, FaultKind::SlowAnswer { millis: 100 }),

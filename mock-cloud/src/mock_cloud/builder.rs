@@ -132,7 +132,7 @@ impl Builder {
                 (World::new(origin.world_config(clock)), origin)
             }
         };
-        MockCloud::run(world, origin.config.ports, origin).await
+        MockCloud::run(world, false, origin).await
     }
 
     #[cfg(feature = "state")]
@@ -163,7 +163,7 @@ impl Builder {
         url: &ClusterUrl,
     ) -> Result<MockCloud, StartError> {
         let (world, origin) = clustered::join(config, file, clock, url).await?;
-        MockCloud::run(world, origin.config.ports, origin).await
+        MockCloud::run(world, false, origin).await
     }
 
     #[cfg(not(feature = "cluster"))]

@@ -1,6 +1,6 @@
 //! Starts the listeners of a world and builds its ready line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,6 +19,10 @@ use ezlo_hub_sim::world_file::HubKind;
 
 /// Number of hubs with ports of their own. Each needs up to four listeners.
 const HUBS_WITH_PORTS: usize = 16;
+
+/// Local port of Linux hubs (hub-kit, users) and of EzloPi boards (EzloPi firmware source).
+const LINUX_PORT: u16 = 17_000;
+const BOARD_PORT: u16 = 17_001;
 
 /// Number of hubs in the ready line, in the order of the world file. The control API shows every hub.
 const MOST_READY: usize = 1000;
@@ -62,6 +66,8 @@ pub(crate) struct Listeners<'a> {
     pub(crate) origin: &'a CloudContext,
     pub(crate) ports: Ports,
     pub(crate) announce: Option<&'a dyn Announce>,
+    /// Each hub has an address of its own.
+    pub(crate) hub_addresses: bool,
 }
 
 impl Listeners<'_> {
@@ -108,6 +114,10 @@ impl Listeners<'_> {
     fn listen(&self, what: &str, port: u16, surface: ListenerKind) -> Result<SocketAddr, StartError> {
         let Config { bind, control_bind, .. } = &self.origin.config;
         let ip = if matches!(surface, ListenerKind::Control) { *control_bind } else { *bind };
+        self.listen_at(what, ip, port, surface)
+    }
+
+    fn listen_at(&self, what: &str, ip: IpAddr, port: u16, surface: ListenerKind) -> Result<SocketAddr, StartError> {
         let address = SocketAddr::new(ip, port);
         let bound = server::bind(address, self.shared.is_port_shared(&surface));
         let (listener, address) =
@@ -127,7 +137,6 @@ impl Listeners<'_> {
         let cell = &self.shared.world.hub(serial);
         if let Some(cell) = cell.as_ref().filter(|cell| cell.kind != HubKind::Vera) {
             let ports = self.ports;
-            let lan = || ListenerKind::Lan { hub: Arc::clone(cell) };
             let name = |what: &str| format!("{what} of hub {}", cell.serial);
             // Fixed ports count up from hub to hub. Port 0 stays 0: any free port.
             let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
@@ -136,20 +145,43 @@ impl Listeners<'_> {
             let ap_root = self.listen(&name("access point root"), port(ports.ap_root), root)?;
             ready.ap = Some(format!("http://{ap}"));
             ready.ap_root = Some(format!("http://{ap_root}"));
-            if cell.local != Local::None {
-                let address = self.listen(&name("local port"), port(ports.lan), lan())?;
-                if let Some(announcer) = self.announce {
-                    let bound = SocketAddr::new(self.origin.config.bind, address.port());
-                    self.shared.world.spawn(announcer.announce(cell, bound).map_err(StartError::Mdns)?);
-                }
-                let scheme = if cell.local == Local::Full { "wss" } else { "ws" };
-                ready.lan = Some(format!("{scheme}://{address}"));
-            }
-            if cell.local == Local::Full {
-                let address = self.listen(&name("local HTTP port"), port(ports.lan_http), lan())?;
-                ready.lan_http = Some(format!("https://{address}"));
-            }
+            self.open_local_ports(&mut ready, cell, at)?;
         }
         Ok(ready)
+    }
+
+    /// Opens the local ports of a hub and announces it.
+    fn open_local_ports(&self, ready: &mut ReadyHub, cell: &Arc<HubActor>, at: usize) -> Result<(), StartError> {
+        if cell.local == Local::None {
+            return Ok(());
+        }
+        let config = &self.origin.config;
+        let lan = || ListenerKind::Lan { hub: Arc::clone(cell) };
+        let name = |what: &str| format!("{what} of hub {}", cell.serial);
+        let is_full = cell.local == Local::Full;
+        // Fixed ports count up from hub to hub. Port 0 stays 0: any free port.
+        let port = |first: u16| if first == 0 { 0 } else { first.saturating_add(u16::try_from(at).unwrap_or(0)) };
+        let (ip, port, http_port) = if self.hub_addresses {
+            let last = u8::try_from(at + 1).unwrap_or(u8::MAX);
+            (IpAddr::from([127, 0, 0, last]), if is_full { LINUX_PORT } else { BOARD_PORT }, None)
+        } else {
+            let ip = config.lan_bind.unwrap_or(config.bind);
+            (ip, port(self.ports.lan), Some(port(self.ports.lan_http)))
+        };
+        let address = self.listen_at(&name("local port"), ip, port, lan())?;
+        if let Some(announcer) = self.announce {
+            let bound = SocketAddr::new(ip, address.port());
+            self.shared.world.spawn(announcer.announce(cell, bound).map_err(StartError::Mdns)?);
+        }
+        ready.lan = Some(format!("{}://{address}", if is_full { "wss" } else { "ws" }));
+        if is_full {
+            // A real hub answers HTTP on the port of its WebSockets.
+            let http = match http_port {
+                Some(port) => self.listen_at(&name("local HTTP port"), ip, port, lan())?,
+                None => address,
+            };
+            ready.lan_http = Some(format!("https://{http}"));
+        }
+        Ok(())
     }
 }

@@ -146,12 +146,11 @@ impl HubActor {
         way: ReplyRoute<'_>,
     ) -> String {
         let number = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
-        let counted = self.family.counted_messages.then_some(number);
         let method = request.method.as_deref().unwrap_or_default();
         let weak = outcome.as_ref().err();
         let weak =
             weak.and_then(|error| error_table::replacement_for(self.env.assumptions.min_evidence, error)).map(Err);
-        let mut text = wire::counted_reply(request, method, weak.as_ref().unwrap_or(outcome), way, counted);
+        let mut text = wire::counted_reply(request, method, weak.as_ref().unwrap_or(outcome), way, self.family, number);
         let every = self.env.assumptions.rtos_truncate_every_nth_reply;
         if self.kind == HubKind::Rtos && every > 0 && number.is_multiple_of(every) {
             text.pop();

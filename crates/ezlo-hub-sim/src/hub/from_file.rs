@@ -109,6 +109,7 @@ impl Hub {
         device.kind = file.kind.clone().unwrap_or_else(|| "device".into()).into();
         device.device_type_id = text(&file.device_type_id).into();
         device.battery_powered = file.battery_powered.into();
+        self.trim_device(&mut device);
         self.devices.insert(id.clone(), device);
         self.by_device.insert(id.clone(), Vec::new());
         self.add_device_settings(&id, None);
@@ -189,6 +190,13 @@ impl Hub {
     fn trim_device(&self, device: &mut Device) {
         if !self.family.device_info {
             device.info = Field::Absent;
+        }
+        if self.family.is_board {
+            device.device_type_id = "ezlopi".into();
+            device.persistent = true.into();
+            device.battery_powered = false.into();
+            device.parent_room = device.parent_room.get().copied().unwrap_or(true).into();
+            device.armed = device.armed.get().copied().unwrap_or(false).into();
         }
     }
 

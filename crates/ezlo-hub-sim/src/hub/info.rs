@@ -20,20 +20,25 @@ impl Hub {
         let degrees = |degrees: f64| Number::from_f64(degrees).map_or(Field::Absent, Field::Value);
         let up = context.now_ms.saturating_sub(self.booted_ms).max(0) / 1000;
         let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
+        let battery = json!({"stateOfCharge": 0, "remainingTime": 0, "health": 0, "status": ""});
         Ok(HubInfo {
+            battery: match wire::from_value(&battery) {
+                Ok(battery) if self.family.is_board => Field::Value(battery),
+                _ => Field::Absent,
+            },
             model: self.model.as_str().into(),
             architecture: self.family.architecture.into(),
             firmware: self.firmware.version.as_str().into(),
-            kernel: "4.14.180".into(),
-            hardware: "rev1".into(),
+            kernel: self.family.kernel.into(),
+            hardware: self.family.hardware.into(),
             serial: self
                 .serial
                 .parse()
                 .map(|serial| if self.family.serial_is_number { Loose::number(serial) } else { Loose::text(serial) })
                 .map_or(Field::Absent, Field::Value),
             uuid: self.uuid.as_str().into(),
-            offline_anonymous_access: self.anonymous_access.into(),
-            offline_insecure_access: self.insecure_access.into(),
+            offline_anonymous_access: (self.anonymous_access || self.family.is_board).into(),
+            offline_insecure_access: (self.insecure_access || self.family.is_board).into(),
             location: Location {
                 latitude: degrees(self.place.latitude),
                 longitude: degrees(self.place.longitude),

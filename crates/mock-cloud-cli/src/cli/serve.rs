@@ -38,6 +38,13 @@ pub(crate) struct Serve {
     /// Port of all vendor host names, with TLS (default: 0, any free port).
     #[arg(long)]
     https_port: Option<u16>,
+    /// Address of the local ports of the hubs, for example that of a network card, so that clients find the hubs by mDNS (default: as
+    /// --bind). The control API is not affected.
+    #[arg(long, value_name = "ADDRESS")]
+    lan_bind: Option<IpAddr>,
+    /// Give each hub an address of its own, 127.0.0.1 for the first one, with the port numbers of real hubs (default: off).
+    #[arg(long, conflicts_with = "lan_bind")]
+    hub_addresses: bool,
     /// Port of all vendor host names, without TLS (default: 0, any free port).
     #[arg(long)]
     http_port: Option<u16>,
@@ -60,7 +67,7 @@ pub(crate) struct Serve {
     /// or in the configuration file, the key that signs tokens is random.
     #[arg(long)]
     seed: Option<u64>,
-    /// Behaviour profile: calm, strict or hostile (default: calm).
+    /// Behaviour profile: calm, strict, realistic or hostile (default: calm).
     #[arg(long, value_name = "NAME", value_parser = profile)]
     profile: Option<Profile>,
     /// Persist the state in this directory (default: not persisted). Acknowledged changes survive a crash. The next start with
@@ -105,7 +112,14 @@ pub(crate) async fn run(serve: &Serve) -> Result<(), String> {
     ezlo_mock_cloud::raise_descriptor_limit();
     let has_behaviours = !config.assumptions.simulate_behaviours
         || ezlo_mock_cloud::worlds::summary(&config.world).is_ok_and(|world| world.behaviours > 0);
+    let lan_bind = config.lan_bind.unwrap_or(config.bind);
     let warnings = [
+        (config.mdns && lan_bind.is_loopback()).then_some(
+            "--mdns with a loopback address: clients on other interfaces do not find the hubs; give --lan-bind the address of \
+             a network card",
+        ),
+        (config.lan_bind.is_some_and(|ip| !ip.is_loopback()))
+            .then_some("--lan-bind is not loopback: the network reaches the local ports of the hubs"),
         (!has_behaviours).then_some("--simulate-behaviours has no effect: the world has no behaviours"),
         (!config.bind.is_loopback())
             .then_some("--bind is not loopback: the network can log in with the passwords of the world"),
@@ -186,6 +200,8 @@ fn config(serve: &Serve) -> Result<Config, String> {
     }
     config.bind = serve.bind.unwrap_or(config.bind);
     config.control_bind = serve.control_bind.unwrap_or(config.control_bind);
+    config.lan_bind = serve.lan_bind.or(config.lan_bind);
+    config.hub_addresses |= serve.hub_addresses;
     config.control_token = serve.control_token.clone().or(config.control_token);
     config.seed = serve.seed.or(config.seed);
     if config.seed.is_none() {

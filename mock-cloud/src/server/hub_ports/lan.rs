@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ezlo_protocol::error::code;
 use ezlo_protocol::evidence::Evidence;
 use ezlo_protocol::hub::login::OfflineLogin;
 use ezlo_protocol::hub::method::{InfoGet, LocalLogin, Method as _};
@@ -266,7 +267,8 @@ impl LocalSession {
         };
         let method = envelope.method.as_deref().unwrap_or_default();
         let (hub, link) = (Arc::clone(&self.hub), self.link.clone());
-        let route = if hub.family.counted_messages { ReplyRoute::Relayed(&link.conn_id) } else { ReplyRoute::Local };
+        let sender = envelope.sender.map(RawValue::get);
+        let route = if hub.family.counted_messages { ReplyRoute::Passed(sender) } else { ReplyRoute::Local };
         let reply = |outcome: &Result<RawJson, RpcError>| {
             link.send(&hub.reply_text(&envelope, outcome, route));
         };
@@ -288,8 +290,12 @@ impl LocalSession {
             };
         } else {
             // The reply of a Linux hub is not public. EzloPi's firmware replies "Bad request" (EzloPi).
-            let data = if hub.family.login_is_global { "rpc.params.notfound" } else { "user.permission.doesnothave" };
-            reply(&Err(RpcError::known(data)));
+            if hub.family.login_is_global {
+                let refused = RpcError::new(code::INVALID_REQUEST, "rpc.params.notfound", "Bad request");
+                link.send(&wire::refusal_before_login(&envelope, &refused));
+            } else {
+                reply(&Err(RpcError::known("user.permission.doesnothave")));
+            }
         }
     }
 
