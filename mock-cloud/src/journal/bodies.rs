@@ -23,7 +23,6 @@ const SHOWN_HEADERS: &[&str] = &[
     "content-type",
     "date",
     "expect",
-    "location",
     "origin",
     "retry-after",
     "sec-websocket-extensions",
@@ -91,7 +90,11 @@ pub(crate) fn recorded(body: &[u8]) -> std::borrow::Cow<'_, str> {
 
 /// Returns the content of the entry of a response.
 pub(crate) fn shown_exchange(rest: &str) -> Value {
-    let (headers, bodies) = rest.split_once("\n\n").unwrap_or(("", rest.trim_start_matches('\n')));
+    // Without headers, an empty line of a body must not be taken for the end of the headers.
+    let (headers, bodies) = match rest.strip_prefix('\n') {
+        Some(bodies) => ("", bodies),
+        None => rest.split_once("\n\n").unwrap_or_default(),
+    };
     let (length, bodies) = bodies.split_once('\n').unwrap_or_default();
     let length = length.parse::<usize>().unwrap_or_default();
     let (request_body, body) = bodies.split_at_checked(length).unwrap_or(("", bodies));
@@ -141,6 +144,8 @@ mod tests {
         let none = ExchangeRecord { headers: "", request_body: "", body: "a-session-token" };
         let content = shown_exchange(&none.parts("0").concat());
         assert_eq!(content, json!({"headers": {}, "request_body": null, "body": {"bytes": 15}}));
+        let blank_line = ExchangeRecord { body: "ERROR:a\n\nb", ..none };
+        assert_eq!(shown_exchange(&blank_line.parts("0").concat())["body"], "ERROR:a\n\nb");
         assert_eq!(shown_body("ERROR:Bad password"), "ERROR:Bad password");
         assert_eq!(recorded(&[b'{'; MAX_BODY + 1]), format!(r#"{{"bytes":{}}}"#, MAX_BODY + 1));
         assert_eq!(recorded(&[0xff]), r#"{"bytes":1}"#);

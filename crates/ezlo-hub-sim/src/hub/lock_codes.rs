@@ -16,6 +16,9 @@ use crate::state::device_traits::PendingCode;
 /// The code that hubs report for a lock that does not disclose its codes (public client).
 const MASK: &str = "**********";
 
+/// Maximum number of changes that wait for a lock, which has far fewer codes. Further ones take effect without the lock.
+const MAX_PENDING: usize = 1_000;
+
 impl Hub {
     /// Queues a changed code for its lock, if the item holds lock codes.
     pub(crate) fn send_code(&mut self, pending: PendingCode, context: &mut Context<'_>) {
@@ -23,7 +26,11 @@ impl Hub {
         let device = self.items.get(&pending.item).filter(is_lock).and_then(|item| item.device_id.get()).cloned();
         let Some(device) = device else { return };
         let traits = self.traits.entry(device.clone()).or_default();
-        traits.pending_codes.push(pending);
+        let is_same = |known: &PendingCode| (&known.item, &known.key) == (&pending.item, &pending.key);
+        // A code that changes again before the lock has it is one change, from the first element to the last.
+        if !traits.pending_codes.iter().any(is_same) && traits.pending_codes.len() < MAX_PENDING {
+            traits.pending_codes.push(pending);
+        }
         if !traits.asleep {
             context.later(context.assumptions.lock_code_ms, Timer::LockCodes(device));
         }
