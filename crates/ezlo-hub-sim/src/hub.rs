@@ -88,6 +88,8 @@ const MAX_ROOMS: usize = 500;
 const MAX_SCENES: usize = 1_000;
 /// Maximum size of all scenes of a hub as JSON, in bytes. It bounds the time to evaluate an event.
 const MAX_SCENE_BYTES: usize = 4 << 20;
+/// Maximum size of a value as JSON, in bytes: the limit of the hub's internal bus (hub reference, section 6).
+const BUS_LIMIT: usize = 100 * 1024;
 /// Maximum number of elements of a favourites list.
 const MAX_FAVORITES: usize = 10_000;
 
@@ -312,13 +314,17 @@ impl Hub {
         self.devices.len()
     }
 
-    /// Shifts the absolute times in the state (boot, restart, pending mode switch, alarm) by the given milliseconds.
+    /// Shifts the absolute times in the state by the given milliseconds: boot, restart, pending mode switch, alarm, functions of
+    /// scenes.
     ///
     /// Call it when a state is restored at a later time than it was taken. Timers are shifted by the caller.
     pub fn shift_timers(&mut self, ms: i64) {
         self.booted_ms = self.booted_ms.saturating_add(ms);
         self.wifi.shift_timers(ms);
         self.modes.shift_timers(ms);
+        for state in self.signals.values_mut().flat_map(|of_scene| of_scene.values_mut()) {
+            state.shift(ms);
+        }
     }
 
     /// Starts a new hub: sets the timers of time conditions and, with [`HubAssumptions::simulate_behaviours`], of behaviours.

@@ -11,6 +11,7 @@ pub mod evidence;
 mod family;
 mod from_dump;
 mod hub;
+mod item_codes;
 pub mod json;
 mod seeded_rng;
 mod serial_range;

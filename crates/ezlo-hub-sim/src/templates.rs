@@ -115,7 +115,7 @@ enum Access {
 const USER_CODES: i64 = 30;
 const USER_CODE_PATTERN: &str = r"^\d{4,10}$";
 /// Modes of lock codes (users, with the item of a real lock).
-const USER_CODE_MODES: [&str; 2] = ["enabled", "disabled"];
+pub(crate) const USER_CODE_MODES: [&str; 2] = ["enabled", "disabled"];
 
 /// Returns the member `info` of an item with lock codes (users, with the item of a real lock).
 fn user_code_references() -> Value {

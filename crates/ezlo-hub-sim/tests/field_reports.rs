@@ -1,6 +1,8 @@
 //! Behaviour that public reports and clients of real hubs describe.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod common;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,27 +10,9 @@ use ezlo_hub_sim::world_file::WorldFile;
 use ezlo_hub_sim::{DeviceCondition, Fate, SimulatedHub, from_dump};
 use serde_json::{Value, json};
 
+use common::{ask, demo, device, item};
+
 const LOCK: &str = "Front door lock";
-
-fn demo() -> SimulatedHub {
-    SimulatedHub::new(&WorldFile::bundled("demo").unwrap(), "90000001", 1).unwrap()
-}
-
-fn ask(hub: &mut SimulatedHub, method: &str, params: Value) -> Value {
-    hub.call(method, &params).unwrap_or_else(|error| panic!("{method}: {error}"))
-}
-
-fn device(hub: &mut SimulatedHub, name: &str) -> Value {
-    let devices = ask(hub, "hub.devices.list", json!({}));
-    devices["devices"].as_array().unwrap().iter().find(|device| device["name"] == name).unwrap().clone()
-}
-
-fn item(hub: &mut SimulatedHub, device_name: &str, item: &str) -> Value {
-    let device = device(hub, device_name)["_id"].clone();
-    let items = ask(hub, "hub.items.list", json!({"deviceIds": [device]}));
-    let found = items["items"].as_array().unwrap().iter().find(|known| known["name"] == item);
-    found.unwrap_or(&Value::Null).clone()
-}
 
 fn add_code(hub: &mut SimulatedHub, code: &str) -> Value {
     let codes = item(hub, LOCK, "user_codes")["_id"].clone();
@@ -251,4 +235,122 @@ fn dump_loses_only_what_is_personal() {
     assert!(
         conversion.differences.iter().any(|one| one.path.ends_with("devices[1].name") && one.fate == Fate::Replaced)
     );
+}
+
+/// A world file can describe an item with the name of lock codes and another content.
+#[test]
+fn codes_that_are_no_objects_are_neither_masked_nor_compared() {
+    let world = r#"
+        [[hubs]]
+        serial = "90000001"
+        mac = "AA:BB:CC:00:00:01"
+        kind = "linux"
+        model = "h2.1"
+
+        [[hubs.devices]]
+        name = "Front door lock"
+        category = "door_lock"
+
+        [[hubs.devices.items]]
+        name = "user_codes"
+        value_type = "dictionary"
+        element_type = "string"
+        has_setter = true
+        value = { "1" = "1234", "2" = "1234" }
+    "#;
+    let mut hub = of_world(world);
+    set(&mut hub, DeviceCondition { masks_codes: Some(true), ..DeviceCondition::default() });
+    let id = item(&mut hub, LOCK, "user_codes")["_id"].clone();
+    let element = json!({"type": "string", "value": "1234"});
+    ask(&mut hub, "hub.item.dictionary.value.add", json!({"_id": id, "element": element}));
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(item(&mut hub, LOCK, "user_codes")["value"].as_object().unwrap().len(), 3);
+}
+
+#[test]
+fn masked_codes_are_in_no_form_of_the_item() {
+    let mut hub = demo();
+    add_code(&mut hub, "16345");
+    hub.advance(Duration::from_secs(1));
+    set(&mut hub, DeviceCondition { masks_codes: Some(true), ..DeviceCondition::default() });
+    assert!(!item(&mut hub, LOCK, "user_codes").to_string().contains("16345"), "valueFormatted follows the value");
+}
+
+#[test]
+fn every_way_to_change_codes_reaches_the_lock() {
+    let mut hub = demo();
+    set(&mut hub, DeviceCondition { rejects_codes: Some(true), ..DeviceCondition::default() });
+    let before = item(&mut hub, LOCK, "user_codes");
+    let lamp = item(&mut hub, "Ceiling light", "switch")["_id"].clone();
+    let codes = json!({"7": {"code": "16345", "name": "Kim", "mode": "enabled"}});
+    let mut items = serde_json::Map::new();
+    items.insert(before["_id"].as_str().unwrap().to_owned(), json!({"value": codes}));
+    items.insert(lamp.as_str().unwrap().to_owned(), json!({"value": true}));
+    ask(&mut hub, "hub.item.value.set", json!({"items": items}));
+    assert_eq!(item(&mut hub, "Ceiling light", "switch")["value"], true);
+    assert_eq!(item(&mut hub, LOCK, "user_codes")["value"]["7"]["name"], "Kim", "the other elements stay");
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(item(&mut hub, LOCK, "user_codes")["value"], before["value"], "the lock refuses it");
+    hub.change(|hub, context| hub.report(LOCK, "user_codes", codes, context)).unwrap();
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(item(&mut hub, LOCK, "user_codes")["value"].get("7"), None);
+}
+
+#[test]
+fn codes_that_wait_for_a_broken_lock_are_delivered_after_its_repair() {
+    let mut hub = demo();
+    add_code(&mut hub, "16345");
+    set(&mut hub, DeviceCondition { broken: Some(true), ..DeviceCondition::default() });
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(item(&mut hub, LOCK, "user_code_operation")["value"], "no_operation");
+    set(&mut hub, DeviceCondition { broken: Some(false), ..DeviceCondition::default() });
+    assert_eq!(item(&mut hub, LOCK, "user_code_operation")["value"], "new_user_code_added");
+}
+
+#[test]
+fn dictionary_has_a_limit_in_bytes_and_is_cleared_as_one_change() {
+    let mut hub = demo();
+    let codes = item(&mut hub, LOCK, "user_codes")["_id"].clone();
+    let add = |hub: &mut SimulatedHub, number: usize| {
+        let element =
+            json!({"type": "userCode", "value": {"code": format!("{}", 10_000 + number), "name": "x".repeat(9_000)}});
+        hub.call("hub.item.dictionary.value.add", &json!({"_id": codes, "element": element})).is_ok()
+    };
+    let added = (0..30).filter(|number| add(&mut hub, *number)).count();
+    assert!((10..12).contains(&added), "{added} elements of 9 kB fit 100 kB");
+    let changes = hub.change(|hub, context| {
+        let params = json!({"_id": codes}).to_string();
+        hub.call("hub.item.dictionary.clear", Some(&params), context).unwrap();
+        context.effects.changes.len()
+    });
+    assert_eq!((changes, item(&mut hub, LOCK, "user_codes")["value"].clone()), (1, json!({})));
+}
+
+#[test]
+fn factory_reset_forgets_codes_and_gateways() {
+    let mut hub = demo();
+    set(&mut hub, DeviceCondition { masks_codes: Some(true), ..DeviceCondition::default() });
+    add_code(&mut hub, "16345");
+    let virtual_device =
+        json!({"script": "HUB:test_plugin/scripts/add_device", "scriptParams": {"category": "switch"}});
+    ask(&mut hub, "hub.extensions.plugin.run", virtual_device);
+    hub.advance(Duration::from_secs(1));
+    ask(&mut hub, "hub.reset", json!({"resetToFactoryDefaults": true}));
+    hub.advance(Duration::from_secs(10));
+    assert!(!serde_json::to_string(hub.hub()).unwrap().contains("16345"));
+    let gateways = ask(&mut hub, "hub.gateways.list", json!({}));
+    assert_eq!(gateways["gateways"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn changes_mask_codes_by_the_type_of_the_item() {
+    let world = convert("dump-masked-codes").world.replace("\"user_codes\"", "\"pins\"");
+    let mut hub = of_world(&world);
+    let name = ask(&mut hub, "hub.devices.list", json!({}))["devices"][0]["name"].as_str().unwrap().to_owned();
+    let codes = json!({"1": {"code": "16345", "name": "Kim", "mode": "enabled"}});
+    let changes = hub.change(|hub, context| {
+        hub.report(&name, "pins", codes, context).unwrap();
+        format!("{:?}", context.effects.changes)
+    });
+    assert!(changes.contains("***") && !changes.contains("16345"), "{changes}");
 }

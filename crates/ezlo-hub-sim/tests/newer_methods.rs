@@ -1,19 +1,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 //! Methods that hubs since 2021 have: groups, expressions, scripts, tools of scene editors.
 
+mod common;
+
 use ezlo_hub_sim::SimulatedHub;
-use ezlo_hub_sim::world_file::WorldFile;
 use serde_json::{Value, json};
 
-fn demo() -> SimulatedHub {
-    let world = WorldFile::bundled("demo").expect("a bundled world");
-    SimulatedHub::new(&world, "90000001", 1).expect("a hub of the world")
-}
+use common::demo;
 
 fn device(hub: &mut SimulatedHub, name: &str) -> String {
-    let list = hub.call("hub.devices.list", &json!({})).unwrap();
-    let device = list["devices"].as_array().unwrap().iter().find(|device| device["name"] == name).unwrap();
-    device["_id"].as_str().unwrap().to_owned()
+    common::device(hub, name)["_id"].as_str().unwrap().to_owned()
 }
 
 /// Calls a method and returns the broadcasts that it caused: names and contents.
@@ -366,6 +362,9 @@ fn global_scenes_run_under_the_id_of_the_cloud() {
     let made = broadcasts(&mut hub, "hub.scenes.global.create", &scene);
     assert_eq!((made[0].0, &made[0].1["tag"]), ("hub.scene.global.added", &json!("away")));
     assert_eq!(refusal(&mut hub, "hub.scenes.global.create", &scene).0, -32602, "the id is taken");
+    assert_eq!(refusal(&mut hub, "hub.scenes.delete", &json!({"_id": "cloud-scene-1"})).1, "ezlo.scenes.not.exist");
+    let long = json!({"_id": "cloud-scene-2", "enabled": true, "name": "x".repeat(100_000), "when": [], "then": []});
+    assert_eq!(refusal(&mut hub, "hub.scenes.global.create", &long).0, -32602, "the document has a limit");
     let scenes = hub.call("hub.scenes.list", &json!({})).unwrap();
     assert!(scenes["scenes"].as_array().unwrap().iter().all(|one| one["_id"] != "cloud-scene-1"));
     let ran = broadcasts(&mut hub, "hub.scenes.global.run", &json!({"sceneId": "cloud-scene-1"}));

@@ -1,42 +1,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 //! Comparisons of items, expressions and variables in scenes, and actions on variables and groups.
 
+mod common;
+
 use ezlo_hub_sim::world_file::WorldFile;
 use ezlo_hub_sim::{Context, Hub, HubAssumptions, SimulatedHub, Timer};
 use serde_json::{Value, json};
 
-fn demo() -> SimulatedHub {
-    let world = WorldFile::bundled("demo").expect("a bundled world");
-    SimulatedHub::new(&world, "90000001", 1).expect("a hub of the world")
-}
-
-type Fields<'a> = [(&'a str, &'a str, Value)];
-
-fn block(kind: &str, method: &str, fields: &Fields<'_>) -> Value {
-    let args: serde_json::Map<String, Value> =
-        fields.iter().map(|(name, ..)| ((*name).to_owned(), json!(name))).collect();
-    let fields: Vec<Value> =
-        fields.iter().map(|(name, kind, value)| json!({"name": name, "type": kind, "value": value})).collect();
-    json!({"blockType": kind, "blockOptions": {"method": {"name": method, "args": args}}, "fields": fields})
-}
+use common::{block, demo, starts};
 
 fn create(hub: &mut SimulatedHub, when: &[Value], then: &[Value]) -> String {
-    hub.take_broadcasts();
-    hub.call("hub.scenes.create", &json!({"name": "Probe", "when": when, "then": then}))
-        .unwrap_or_else(|error| panic!("{:?}", error.reason));
-    let added = hub.take_broadcasts().into_iter().find(|broadcast| broadcast.name == "hub.scene.added").unwrap();
-    added.content["_id"].as_str().unwrap().to_owned()
+    common::create(hub, json!({"name": "Probe", "when": when, "then": then}))
 }
 
 fn set_variable(hub: &mut SimulatedHub, name: &str, value: &Value) {
     let variable = json!({"name": name, "code": "", "variable": true, "value": value});
     hub.call("hub.scenes.expressions.set", &variable).unwrap();
-}
-
-/// Returns how often a scene started since the last call.
-fn starts(hub: &mut SimulatedHub, scene: &str) -> usize {
-    let is_start = |content: &Value| content["scene_id"] == scene && content["status"] == "started";
-    hub.take_broadcasts().iter().filter(|broadcast| is_start(&broadcast.content)).count()
 }
 
 #[test]

@@ -1,33 +1,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 //! Function blocks, results of blocks, dictionary conditions, policies and exceptions of scenes.
 
+mod common;
+
 use std::time::Duration;
 
 use ezlo_hub_sim::world_file::WorldFile;
 use ezlo_hub_sim::{HubAssumptions, SimulatedHub};
 use serde_json::{Value, json};
 
-fn demo() -> SimulatedHub {
-    SimulatedHub::new(&WorldFile::bundled("demo").expect("a bundled world"), "90000001", 1).expect("a hub of the world")
-}
-
-type Fields<'a> = [(&'a str, &'a str, Value)];
-
-fn block(kind: &str, method: &str, fields: &Fields<'_>) -> Value {
-    let args: serde_json::Map<String, Value> =
-        fields.iter().map(|(name, ..)| ((*name).to_owned(), json!(name))).collect();
-    let fields: Vec<Value> =
-        fields.iter().map(|(name, kind, value)| json!({"name": name, "type": kind, "value": value})).collect();
-    json!({"blockType": kind, "blockOptions": {"method": {"name": method, "args": args}}, "fields": fields})
-}
+use common::{Fields, block, create, demo, starts};
 
 fn item(hub: &mut SimulatedHub, device: &str, name: &str) -> String {
-    let devices = hub.call("hub.devices.list", &json!({})).unwrap();
-    let device =
-        devices["devices"].as_array().unwrap().iter().find(|one| one["name"] == device).unwrap()["_id"].clone();
-    let items = hub.call("hub.items.list", &json!({"deviceIds": [device]})).unwrap();
-    let found = items["items"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
-    found["_id"].as_str().unwrap().to_owned()
+    common::item(hub, device, name)["_id"].as_str().unwrap().to_owned()
 }
 
 fn lamp_is(hub: &mut SimulatedHub, on: bool) -> Value {
@@ -41,15 +26,8 @@ fn function(settings: Value, inner: Vec<Value>) -> Value {
     made
 }
 
-fn create(hub: &mut SimulatedHub, scene: &Value) -> String {
-    hub.take_broadcasts();
-    hub.call("hub.scenes.create", scene).unwrap_or_else(|error| panic!("{:?}", error.reason));
-    let added = hub.take_broadcasts().into_iter().find(|broadcast| broadcast.name == "hub.scene.added").unwrap();
-    added.content["_id"].as_str().unwrap().to_owned()
-}
-
 fn with_when(hub: &mut SimulatedHub, when: Value) -> String {
-    create(hub, &json!({"name": "Probe", "when": [when], "then": []}))
+    create(hub, json!({"name": "Probe", "when": [when], "then": []}))
 }
 
 fn set_lamp(hub: &mut SimulatedHub, on: bool) {
@@ -59,12 +37,6 @@ fn set_lamp(hub: &mut SimulatedHub, on: bool) {
 
 fn seconds(hub: &mut SimulatedHub, seconds: u64) {
     hub.advance(Duration::from_secs(seconds));
-}
-
-/// Returns how often a scene started since the last call.
-fn starts(hub: &mut SimulatedHub, scene: &str) -> usize {
-    let is_start = |content: &Value| content["scene_id"] == scene && content["status"] == "started";
-    hub.take_broadcasts().iter().filter(|broadcast| is_start(&broadcast.content)).count()
 }
 
 fn result(hub: &mut SimulatedHub, scene: &str) -> Option<String> {
@@ -134,7 +106,7 @@ fn follower_ends_later_and_pulse_repeats() {
         |level: i64| block("then", "setItemValue", &[("item", "item", json!(lamp)), ("value", "int", json!(level))]);
     let follow = function(json!({"follow": {"delayReset": 30}}), vec![on.clone()]);
     let scene = json!({"name": "Follow", "when": [follow], "then": [set(80)], "else": [set(0)]});
-    create(&mut hub, &scene);
+    create(&mut hub, scene);
     let level = |hub: &mut SimulatedHub| {
         let items = hub.call("hub.items.list", &json!({})).unwrap();
         let found = items["items"].as_array().unwrap().iter().find(|one| one["_id"] == json!(lamp)).unwrap().clone();
@@ -171,8 +143,7 @@ fn latch_holds_until_it_is_reset_by_call_or_action() {
     set_lamp(&mut hub, true);
     assert_eq!(starts(&mut hub, &scene), 1);
     let ids = [("sceneId", "string", json!(scene)), ("blockId", "string", json!("latch-1"))];
-    let resetting =
-        create(&mut hub, &json!({"name": "Reset", "when": [], "then": [block("then", "resetLatch", &ids)]}));
+    let resetting = create(&mut hub, json!({"name": "Reset", "when": [], "then": [block("then", "resetLatch", &ids)]}));
     hub.call("hub.scenes.run", &json!({"sceneId": resetting})).unwrap();
     assert_eq!(result(&mut hub, &resetting).as_deref(), Some("finished"));
     set_lamp(&mut hub, false);
@@ -305,7 +276,7 @@ fn exception_prevents_a_start_and_policies_decide_the_result() {
         "compareNumbers",
         &[("item", "item", json!(dimmer)), ("comparator", "string", json!(">")), ("value", "int", json!(50))],
     );
-    let scene = create(&mut hub, &json!({"name": "Except", "when": [on], "exceptions": [bright], "then": []}));
+    let scene = create(&mut hub, json!({"name": "Except", "when": [on], "exceptions": [bright], "then": []}));
     let set = |hub: &mut SimulatedHub, level: i64| {
         hub.call("hub.item.value.set", &json!({"_id": dimmer, "value": level})).unwrap();
     };
@@ -334,7 +305,7 @@ fn exception_prevents_a_start_and_policies_decide_the_result() {
         (Some("check_result"), vec![&bad, &good], "failed"),
         (Some("check_result"), vec![&good], "finished"),
     ] {
-        let scene = create(&mut hub, &json!({"name": "Policy", "when": [], "then": actions, "exec_policy": policy}));
+        let scene = create(&mut hub, json!({"name": "Policy", "when": [], "then": actions, "exec_policy": policy}));
         hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
         seconds(&mut hub, 121);
         assert_eq!(result(&mut hub, &scene).as_deref(), Some(expected), "{policy:?} {}", actions.len());
@@ -374,7 +345,7 @@ fn scenes_that_refer_to_missing_objects_are_refused() {
     for (scene, data) in cases {
         assert_eq!(hub.call("hub.scenes.create", &scene).unwrap_err().data(), data, "{scene}");
     }
-    let scene = create(&mut hub, &json!({"name": "Own", "when": [], "then": []}));
+    let scene = create(&mut hub, json!({"name": "Own", "when": [], "then": []}));
     let own =
         block("when", "isSceneState", &[("scene", "sceneId", json!(scene)), ("state", "token", json!("finished"))]);
     let edited = json!({"_id": scene, "name": "Own", "when": [own], "then": []});
@@ -390,8 +361,8 @@ fn circles_of_scenes_are_refused_if_the_assumption_says_so() {
         assumptions.refuse_scene_cycles = refuse;
         let mut hub = SimulatedHub::with_assumptions(&world, "90000001", 1, assumptions).unwrap();
         let run = |scene: &str| block("then", "runScene", &[("sceneId", "sceneId", json!(scene))]);
-        let first = create(&mut hub, &json!({"name": "First", "when": [], "then": []}));
-        let second = create(&mut hub, &json!({"name": "Second", "when": [], "then": [run(&first)]}));
+        let first = create(&mut hub, json!({"name": "First", "when": [], "then": []}));
+        let second = create(&mut hub, json!({"name": "Second", "when": [], "then": [run(&first)]}));
         let edited = json!({"_id": first, "name": "First", "when": [], "then": [run(&second)]});
         let outcome = hub.call("hub.scenes.edit", &json!({"_id": first, "eo": edited}));
         let data = outcome.err().map(|error| error.data().to_owned());
@@ -409,9 +380,55 @@ fn plugin_script_and_network_are_part_of_scenes() {
         "runPluginScript",
         &[("script", "string", json!("HUB:test_plugin/scripts/add_device")), ("scriptParams", "object", params)],
     );
-    let scene = create(&mut hub, &json!({"name": "Add", "when": [], "then": [run]}));
+    let scene = create(&mut hub, json!({"name": "Add", "when": [], "then": [run]}));
     hub.call("hub.scenes.run", &json!({"sceneId": scene})).unwrap();
     assert!(!item(&mut hub, "Virtual", "switch").is_empty());
     hub.call("hub.network.reset", &json!({})).unwrap();
     assert_eq!(starts(&mut hub, &offline), 1);
+}
+
+#[test]
+fn results_that_hold_at_once_are_known_to_outer_ones_also_after_a_restart() {
+    let mut hub = demo();
+    set_lamp(&mut hub, true);
+    let mut latch = function(json!({"latch": {"enabled": true}}), vec![lamp_is(&mut hub, true)]);
+    latch["blockId"] = json!("latched");
+    let first = with_when(&mut hub, latch);
+    let group = block(
+        "when",
+        "isGroupState",
+        &[
+            ("scene", "sceneId", json!(first)),
+            ("group", "string", json!("latched")),
+            ("state", "string", json!("true")),
+        ],
+    );
+    let kitchen = item(&mut hub, "Ceiling light", "switch");
+    let other = block("when", "isItemState", &[("item", "item", json!(kitchen)), ("value", "bool", json!(true))]);
+    let both = block("when", "and", &[("blocks", "blocks", json!([group, other]))]);
+    let second = with_when(&mut hub, both);
+    let mut press = |on: bool| {
+        hub.call("hub.item.value.set", &json!({"_id": kitchen, "value": on})).unwrap();
+        starts(&mut hub, &second)
+    };
+    assert_eq!((press(true), press(false)), (1, 0), "the latch held when its scene was stored");
+    hub.call("hub.reboot", &json!({})).unwrap();
+    seconds(&mut hub, 5);
+    hub.take_broadcasts();
+    hub.call("hub.item.value.set", &json!({"_id": kitchen, "value": true})).unwrap();
+    assert_eq!(starts(&mut hub, &second), 1);
+}
+
+#[test]
+fn durations_of_functions_move_with_the_clock() {
+    let mut hub = demo();
+    let on = lamp_is(&mut hub, true);
+    let scene = with_when(&mut hub, function(json!({"for": {"method": "less", "seconds": 60}}), vec![on]));
+    set_lamp(&mut hub, true);
+    seconds(&mut hub, 10);
+    // A state that is restored an hour later has lost no time.
+    hub.change(|hub, _| hub.shift_timers(3_600_000));
+    seconds(&mut hub, 3_600);
+    set_lamp(&mut hub, false);
+    assert_eq!(starts(&mut hub, &scene), 1);
 }

@@ -86,7 +86,12 @@ fn hidden(value: Value, under: &str) -> Value {
     match value {
         Value::Object(members) => {
             // The value of an item with codes is a secret of any type.
-            let holds_codes = members.get("name").and_then(Value::as_str).is_some_and(|name| name.contains("code"));
+            let is_code = |name: &&str| {
+                let text = members.get(*name).and_then(Value::as_str);
+                text.is_some_and(|text| text.to_ascii_lowercase().contains("code"))
+            };
+            // Control calls name the item in `item`.
+            let holds_codes = ["name", "item", "elementType"].iter().any(is_code);
             let holds_secret = is_secret_field(&members);
             let hide = |(name, value): (String, Value)| {
                 // The numeric code of an error is not a secret.

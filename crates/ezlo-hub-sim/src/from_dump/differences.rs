@@ -3,6 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::known::is_info_member;
+use super::pseudonymize::is_member;
+
 /// Maximum number of differences that are reported. A dump of a large house has a few thousand.
 const MAX_DIFFERENCES: usize = 100_000;
 
@@ -21,7 +24,7 @@ pub enum Fate {
 /// A member of a reply that the simulated hub does not send as the real hub did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Path of the member, such as `hub.devices.list: devices[3].name`.
+    /// Path of the member, such as `hub.devices.list devices[3].name`. A name that can be personal is `*`.
     pub path: String,
     /// Fate of the member.
     pub fate: Fate,
@@ -91,6 +94,16 @@ const OWN: &[(&str, &str)] = &[
 const DROPPED: &str = "a world file does not describe it";
 const CHANGED: &str = "the simulated hub has another value";
 
+/// Members below which names of members come from users or plugins, such as the keys of a dictionary.
+const FREE: &[&str] =
+    &["value", "valueFormatted", "info", "meta", "blockMeta", "thenGroups", "elseGroups", "args", "options"];
+
+/// Returns whether the name of a member may be part of a path. Any other name can be personal.
+fn is_shown(name: &str, is_free: bool) -> bool {
+    let is_word = |name: &str| name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if is_free { is_member(name) || is_info_member(name) } else { is_word(name) }
+}
+
 /// Collects the differences of two replies.
 #[derive(Default)]
 pub(super) struct Differences {
@@ -100,6 +113,11 @@ pub(super) struct Differences {
 impl Differences {
     /// Compares a value of the dump with that of the simulated hub. Members that only the simulated hub has are ignored.
     pub(super) fn compare(&mut self, path: &str, dump: &Value, now: Option<&Value>) {
+        self.compare_below(path, dump, now, false);
+    }
+
+    /// Compares below a member. `is_free` is true below a member whose names of members come from users or plugins.
+    fn compare_below(&mut self, path: &str, dump: &Value, now: Option<&Value>, is_free: bool) {
         let Some(now) = now else {
             self.add(path, Fate::Dropped);
             return;
@@ -107,12 +125,14 @@ impl Differences {
         match (dump, now) {
             (Value::Object(dump), Value::Object(now)) => {
                 for (name, value) in dump {
-                    self.compare(&format!("{path}.{name}"), value, now.get(name));
+                    let shown = if is_shown(name, is_free) { name.as_str() } else { "*" };
+                    let is_free = is_free || FREE.contains(&name.as_str());
+                    self.compare_below(&format!("{path}.{shown}"), value, now.get(name), is_free);
                 }
             }
             (Value::Array(dump), Value::Array(now)) => {
                 for (at, value) in dump.iter().enumerate() {
-                    self.compare(&format!("{path}[{at}]"), value, now.get(at));
+                    self.compare_below(&format!("{path}[{at}]"), value, now.get(at), is_free);
                 }
             }
             (dump, now) if is_equal(dump, now) => {}

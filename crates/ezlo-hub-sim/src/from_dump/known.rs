@@ -1,6 +1,7 @@
 //! Texts of dumps that are known to be impersonal. All other texts are replaced.
 
 use ezlo_protocol::hub::catalogue::ItemName;
+use ezlo_protocol::mac::MacAddress;
 use serde_json::{Map, Value};
 
 use super::pseudonymize::Pseudonyms;
@@ -63,13 +64,22 @@ const ITEM_NAMES: &[&str] = &[
 /// Names and plugins of gateways that are known from captures and public plugins.
 const GATEWAYS: &[&str] = &["zwave", "zigbee", "test_plugin", "hue", "knx", "ezlopi"];
 
-/// Members of a device's `info` whose values describe the product.
-const DEVICE_INFO: &[&str] =
-    &["firmware.stack", "hardware", "manufacturer", "model", "protocol", "zwave.node", "zwave.smartstart"];
+/// Returns whether a text has the form of a member's values.
+type HasForm = fn(&str) -> bool;
+
+/// Members of a device's `info` that describe the product, with the form of their values.
+const DEVICE_INFO: &[(&str, HasForm)] = &[
+    ("firmware.stack", is_version),
+    ("hardware", is_product),
+    ("manufacturer", is_product),
+    ("model", is_product),
+    ("protocol", is_product),
+    ("zwave.node", is_version),
+    ("zwave.smartstart", |text| matches!(text, "yes" | "no")),
+];
 
 const STATUSES: &[&str] = &["idle", "broken", "updating", "rediscovering"];
 const SECURITY_LEVELS: &[&str] = &["no", "low", "middle", "high"];
-const CODE_MODES: &[&str] = &["enabled", "disabled"];
 const EXEC_POLICIES: &[&str] = &["check_result", "ignore_result"];
 
 /// Returns a name of the catalogue or of a known plugin as it is. Any other name can be personal and gets a pseudonym.
@@ -105,7 +115,7 @@ pub(super) fn exec_policy(text: Option<&str>) -> Option<String> {
 
 /// Returns the modes of lock codes if all are known.
 pub(super) fn code_modes(modes: &[String]) -> Option<Vec<String>> {
-    modes.iter().all(|mode| CODE_MODES.contains(&mode.as_str())).then(|| modes.to_vec())
+    modes.iter().all(|mode| templates::USER_CODE_MODES.contains(&mode.as_str())).then(|| modes.to_vec())
 }
 
 fn among(known: &[&str], text: Option<&str>) -> Option<String> {
@@ -114,16 +124,27 @@ fn among(known: &[&str], text: Option<&str>) -> Option<String> {
 
 /// Returns the members of a device's `info` that describe the product.
 pub(super) fn device_info(info: &Value) -> Option<Value> {
-    let is_known = |name: &str, value: &Value| {
-        DEVICE_INFO.contains(&name) && value.as_str().is_some_and(|text| text.len() <= 64 && is_printable(text))
+    let fits = |name: &str, value: &Value| {
+        let form = DEVICE_INFO.iter().find(|(known, _)| *known == name);
+        form.is_some_and(|(_, form)| value.as_str().is_some_and(form))
     };
-    let kept: Map<_, _> = info
-        .as_object()?
-        .iter()
-        .filter(|(name, value)| is_known(name, value))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    Some(kept.into())
+    let kept = info.as_object()?.iter().filter(|(name, value)| fits(name, value));
+    Some(kept.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into())
+}
+
+/// Returns whether a name is a known member of a device's or an item's `info`.
+pub(super) fn is_info_member(name: &str) -> bool {
+    name == "zwave.references" || DEVICE_INFO.iter().any(|(known, _)| *known == name)
+}
+
+/// Returns whether a text looks like the name of a product: one word that is no hardware address.
+fn is_product(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    text.len() <= 32 && text.chars().all(is_plain) && text.parse::<MacAddress>().is_err()
+}
+
+fn is_version(text: &str) -> bool {
+    text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// Returns the references of an item to the command classes of its device. Other members of `info` are not known.
@@ -145,14 +166,9 @@ fn is_reference(value: &Value) -> bool {
     }
 }
 
-fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
-}
-
 /// Returns a firmware version: numbers with dots.
 pub(super) fn version(text: &str) -> Option<String> {
-    let is_version = !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    is_version.then(|| text.to_owned())
+    (!text.is_empty() && is_version(text)).then(|| text.to_owned())
 }
 
 /// Returns the name of a time zone if the time-zone database has it.

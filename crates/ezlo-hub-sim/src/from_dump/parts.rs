@@ -13,8 +13,9 @@ use ezlo_protocol::wire::{Field, Loose};
 use serde_json::{Value, json};
 
 use super::known;
-use super::pseudonymize::{Pseudonyms, has_codes, is_pattern, is_type_id, is_type_path, plain_token, scrub};
+use super::pseudonymize::{Pseudonyms, is_pattern, is_type_id, is_type_path, plain_token, scrub};
 use super::scene_blocks::Blocks;
+use crate::item_codes::holds_codes;
 use crate::world_file::{
     ActionFile, ConditionFile, DeviceFile, EntryDelayFile, GatewayFile, HouseModeFile, HouseModesFile, ItemFile,
     RawFile, SceneFile,
@@ -69,7 +70,7 @@ fn describe(item: &Item, names: &mut Pseudonyms) -> Option<ItemFile> {
     let name = item.name.get()?;
     let value = match item.value.get() {
         // Lock codes are secrets regardless of their type.
-        Some(value) if has_codes(item) && value.is_number() => Some(json!(0)),
+        Some(value) if holds_codes(item) && value.is_number() => Some(json!(0)),
         Some(value) => Some(scrub(kind, item.element_type.as_deref(), value, names)),
         None => None,
     };

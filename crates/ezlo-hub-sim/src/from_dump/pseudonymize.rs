@@ -3,9 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ezlo_protocol::hub::catalogue::ENUMERATIONS;
-use ezlo_protocol::hub::item::Item;
-use ezlo_protocol::hub::value::{Shape, ValueType};
+use ezlo_protocol::hub::value::{
+    ButtonPress, CameraStream, DailyInterval, Rgb, Shape, SoundInfo, UserCode, UserLockOperation, ValueType,
+    WeeklyInterval,
+};
+use ezlo_protocol::wire::Document as _;
 use serde_json::{Map, Value, json};
+
+use crate::templates::USER_CODE_MODES;
 
 /// Returns a token of a known enumeration as it is. Any other token can be personal and gets a pseudonym.
 pub(super) fn plain_token(token: &str, names: &mut Pseudonyms) -> String {
@@ -28,12 +33,6 @@ pub(super) fn is_pattern(rule: &str) -> bool {
     rule.len() <= 64 && lengths && rule.chars().all(|c| c.is_ascii_digit() || "\\dDwW{}[](),^$+*?-|".contains(c))
 }
 
-/// Returns whether an item contains lock codes, which are secrets regardless of their type.
-pub(super) fn has_codes(item: &Item) -> bool {
-    let of_users = item.element_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("code"));
-    item.name.as_deref().is_some_and(|name| name.contains("code")) || of_users
-}
-
 /// Returns whether a text is a device type id: manufacturer, product type and product as numbers.
 pub(super) fn is_type_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit() || c == '_')
@@ -46,7 +45,8 @@ pub(super) fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, name
         (ValueType::Dictionary, Value::Object(members)) => {
             let (kind, rest) = element_of(element);
             let one = |(key, value): (&String, &Value)| {
-                let numbered = key.bytes().all(|digit| digit.is_ascii_digit());
+                // A longer number can be a code or a telephone number.
+                let numbered = key.len() <= 4 && key.bytes().all(|digit| digit.is_ascii_digit());
                 let key = if numbered { key.clone() } else { plain_token(key, names) };
                 (key, scrub(&kind, rest, value, names))
             };
@@ -65,7 +65,8 @@ pub(super) fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, name
             let digits = code.get("code").and_then(Value::as_str).unwrap_or_default();
             kept.insert("code".into(), names.code(digits).into());
             kept.insert("name".into(), names.of("User", digits).into());
-            kept.extend(code.get("mode").filter(|mode| mode.is_string()).map(|mode| ("mode".to_owned(), mode.clone())));
+            let mode = code.get("mode").and_then(Value::as_str).filter(|mode| USER_CODE_MODES.contains(mode));
+            kept.extend(mode.map(|mode| ("mode".to_owned(), mode.into())));
             kept.into()
         }
         (
@@ -75,10 +76,10 @@ pub(super) fn scrub(kind: &ValueType, element: Option<&str>, value: &Value, name
             | ValueType::DailyInterval
             | ValueType::Rgb,
             _,
-        ) => without_nulls(value),
+        ) => known_members(value, names),
         (kind, value) => match kind.shape() {
             Shape::Number | Shape::Integer | Shape::Bool if !value.is_object() => value.clone(),
-            Shape::Number => without_nulls(value),
+            Shape::Number => known_members(value, names),
             _ => without_texts(value, names),
         },
     }
@@ -90,15 +91,36 @@ fn element_of(path: Option<&str>) -> (ValueType, Option<&str>) {
     (ValueType::from(kind), rest)
 }
 
-/// Returns a value without nulls, which TOML does not have.
-pub(super) fn without_nulls(value: &Value) -> Value {
+/// Returns the members of a structured value that its type has. Numbers, times and known tokens are retained.
+fn known_members(value: &Value, names: &mut Pseudonyms) -> Value {
+    let is_time =
+        |text: &str| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit() || b"T:-".contains(&byte));
     match value {
-        Value::Array(all) => all.iter().filter(|one| !one.is_null()).map(without_nulls).collect(),
         Value::Object(all) => {
-            all.iter().filter(|(_, one)| !one.is_null()).map(|(name, one)| (name.clone(), without_nulls(one))).collect()
+            let known = all.iter().filter(|(name, one)| is_member(name) && !one.is_null());
+            known.map(|(name, one)| (name.clone(), known_members(one, names))).collect()
         }
+        Value::Array(all) => all.iter().filter(|one| !one.is_null()).map(|one| known_members(one, names)).collect(),
+        Value::String(text) if is_time(text) => value.clone(),
+        Value::String(text) => plain_token(text, names).into(),
         other => other.clone(),
     }
+}
+
+/// Returns whether a name is a member of a structured value type. Any other name can be personal.
+pub(super) fn is_member(name: &str) -> bool {
+    const MEMBERS: [&[&str]; 9] = [
+        ButtonPress::MEMBERS,
+        CameraStream::MEMBERS,
+        DailyInterval::MEMBERS,
+        Rgb::MEMBERS,
+        SoundInfo::MEMBERS,
+        UserCode::MEMBERS,
+        UserLockOperation::MEMBERS,
+        WeeklyInterval::MEMBERS,
+        &["value", "scale"],
+    ];
+    MEMBERS.iter().any(|members| members.contains(&name))
 }
 
 /// Returns an empty value of the same JSON type.
@@ -120,7 +142,10 @@ fn without_texts(value: &Value, names: &mut Pseudonyms) -> Value {
         Value::Object(all) => all
             .iter()
             .filter(|(_, one)| !one.is_null())
-            .map(|(name, one)| (name.clone(), without_texts(one, names)))
+            .map(|(name, one)| {
+                let name = if is_member(name) { name.clone() } else { names.of("member", name) };
+                (name, without_texts(one, names))
+            })
             .collect(),
         other => other.clone(),
     }

@@ -11,7 +11,8 @@ use ezlo_protocol::hub::value::{Scale, ValueType};
 use ezlo_protocol::wire;
 use serde_json::{Map, Value, json};
 
-use super::pseudonymize::{Pseudonyms, blank, has_codes, scrub};
+use super::pseudonymize::{Pseudonyms, blank, scrub};
+use crate::item_codes::holds_codes;
 
 /// Types of block fields that are not types of items.
 const FIELD_TYPES: &[&str] =
@@ -76,7 +77,7 @@ impl Blocks<'_> {
             (Some("item"), Some(id)) => self.items.iter().find(|item| item.id.as_str() == id),
             _ => None,
         };
-        block.fields.get().into_iter().flatten().filter_map(item).any(has_codes)
+        block.fields.get().into_iter().flatten().filter_map(item).any(holds_codes)
     }
 
     fn value(&self, kind: &str, value: &Value, names: &mut Pseudonyms) -> Value {

@@ -40,6 +40,7 @@ impl Hub {
         }
         if let Some(is_broken) = condition.broken {
             self.set_status(&id, if is_broken { "broken" } else { "idle" }, context);
+            self.deliver_codes(&id, context);
         }
         if let Some(is_asleep) = condition.asleep {
             self.traits.entry(id.clone()).or_default().asleep = is_asleep;

@@ -30,7 +30,7 @@ impl Hub {
 
     fn put_global_scene(&mut self, request: GlobalScene, context: &mut Context<'_>) -> Answer<Empty> {
         let id = request.id.get().cloned().ok_or_else(|| missing("_id"))?;
-        check_size(&request.tag)?;
+        check_size(&(&request.tag, &request.name, &request.extra))?;
         let name = request.name.as_deref().or(request.tag.as_deref()).unwrap_or("Global scene");
         let scene = Scene {
             id: id.clone().into(),

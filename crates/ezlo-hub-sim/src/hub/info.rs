@@ -20,6 +20,10 @@ impl Hub {
         let degrees = |degrees: f64| Number::from_f64(degrees).map_or(Field::Absent, Field::Value);
         let up = context.now_ms.saturating_sub(self.booted_ms).max(0) / 1000;
         let (days, hours, minutes, seconds) = (up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60);
+        let mut extra = Extra::default();
+        if let Some(description) = &self.newer.description {
+            extra.insert("description", description.as_str().into());
+        }
         let battery = json!({"stateOfCharge": 0, "remainingTime": 0, "health": 0, "status": ""});
         Ok(HubInfo {
             battery: match wire::from_value(&battery) {
@@ -57,6 +61,7 @@ impl Hub {
             .into(),
             localtime: local_time(context.now_ms, self.place.zone()).into(),
             uptime: format!("{days}d {hours}h {minutes}m {seconds}s").into(),
+            extra,
             ..HubInfo::default()
         })
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::hub::Hub;
+use crate::item_codes::holds_codes;
 
 /// A device with its items.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,7 +67,7 @@ impl Hub {
 fn item(item: &ezlo_protocol::hub::item::Item) -> ItemSummary {
     let name = item.name.as_deref().unwrap_or_default().to_owned();
     let value = item.value.get().cloned().unwrap_or(Value::Null);
-    let value = if name.contains("code") && !value.is_null() { Value::from("***") } else { value };
+    let value = if holds_codes(item) && !value.is_null() { Value::from("***") } else { value };
     ItemSummary {
         id: item.id.to_string(),
         value_type: item.value_type.get().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, ItemChange};
 use crate::hub::Hub;
+use crate::item_codes::holds_codes;
 
 /// Maximum length of a value as JSON, in bytes. A longer value is reported by its length only.
 const MAX_SHOWN: usize = 512;
@@ -15,7 +16,8 @@ impl Hub {
         let Some(item) = self.items.get(id) else { return };
         let device = item.device_id.get().and_then(|device| self.devices.get(device));
         let name = item.name.as_deref().unwrap_or_default();
-        let shown = |value: &Value| if name.contains("code") { masked(value) } else { bounded(value) };
+        let hides = holds_codes(item);
+        let shown = |value: &Value| if hides { masked(value) } else { bounded(value) };
         context.effects.changes.push(ItemChange {
             device: device.and_then(|device| device.name.as_deref()).unwrap_or_default().to_owned(),
             item: name.to_owned(),

@@ -9,13 +9,11 @@ use ezlo_protocol::wire::Field;
 use serde_json::{Value, json};
 
 use super::alarm::may_alarm;
+use super::dictionary::Edit;
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
-use crate::hub::Hub;
+use crate::hub::{BUS_LIMIT, Hub};
 use crate::state::scene_events::Event;
-
-/// Maximum length of a value as JSON, in bytes: the limit of the hub's internal bus (hub reference, section 6).
-const BUS_LIMIT: usize = 100 * 1024;
 
 impl Hub {
     /// Lists the items of all devices or of the given ones. An unknown device has no items and is no error.
@@ -33,30 +31,56 @@ impl Hub {
         if self.family.never_refuses_values {
             // Values that cannot be set are ignored without an error (EzloPi firmware source).
             for (id, value, scale) in requested_values.unwrap_or_default() {
-                if let Ok(value) = self.accepted(&id, value, scale.as_ref()) {
-                    self.set_value(&id, value, context);
+                let change = self.checked_change(&id, value, scale.as_ref());
+                if let Some(change) = change.ok().filter(|change| self.keeps_distance(&id, change)) {
+                    self.apply_change(&id, change, context);
                 }
             }
             return done();
         }
-        let requested_values = requested_values?;
-        if let [(id, Value::Object(elements), _)] = requested_values.as_slice()
-            && self.is_dictionary(id)
-        {
-            return self.dictionary_from(id, elements.clone(), context);
-        }
-        let accepted = requested_values.into_iter().map(|(id, value, scale)| {
-            let value = self.typed(&id, value, scale.as_ref())?;
-            Ok((id, value))
+        let changes = requested_values?.into_iter().map(|(id, value, scale)| {
+            let change = self.checked_change(&id, value, scale.as_ref())?;
+            Ok((id, change))
         });
-        let accepted = accepted.collect::<Answer<Vec<_>>>()?;
-        for (id, value) in &accepted {
-            self.check_neighbours(id, value, &accepted)?;
+        let changes = changes.collect::<Answer<Vec<_>>>()?;
+        let together: Vec<(ItemId, Value)> = changes
+            .iter()
+            .filter_map(|(id, change)| match change {
+                Change::Value(value) => Some((id.clone(), value.clone())),
+                Change::Elements(_) => None,
+            })
+            .collect();
+        for (id, value) in &together {
+            self.check_neighbours(id, value, &together)?;
         }
-        for (id, value) in accepted {
-            self.set_value(&id, value, context);
+        for (id, change) in changes {
+            self.apply_change(&id, change, context);
         }
         done()
+    }
+
+    /// Checks a requested value. Elements of a dictionary are set one by one, the others stay.
+    fn checked_change(&self, id: &ItemId, value: Value, scale: Option<&Scale>) -> Answer<Change> {
+        match value {
+            Value::Object(elements) if self.is_dictionary(id) => {
+                self.checked_elements(id, elements).map(Change::Elements)
+            }
+            value => self.typed(id, value, scale).map(Change::Value),
+        }
+    }
+
+    fn keeps_distance(&self, id: &ItemId, change: &Change) -> bool {
+        match change {
+            Change::Value(value) => self.check_neighbours(id, value, &[]).is_ok(),
+            Change::Elements(_) => true,
+        }
+    }
+
+    fn apply_change(&mut self, id: &ItemId, change: Change, context: &mut Context<'_>) {
+        match change {
+            Change::Value(value) => self.set_value(id, value, context),
+            Change::Elements(edits) => self.edit_by_client(id, edits, context),
+        }
     }
 
     /// Returns a value in the form that the item stores, or the hub's refusal. Used by calls and scenes.
@@ -110,6 +134,7 @@ impl Hub {
         let watched = name.and_then(|name| Some((name.to_owned(), item.device_id.get()?.clone())));
         self.report_change(id, &before, &value, context);
         self.broadcast_item(id, context);
+        self.send_changed_codes(id, &before, context);
         if !self.scenes.is_empty() {
             self.events.push_back(Event::Item { item: id.clone(), before, after: value.clone() });
         }
@@ -132,6 +157,13 @@ impl Hub {
         let device = self.items.get(id)?.device_id.get()?;
         self.items_of(device).find(|item| item.name.as_deref() == Some(name))
     }
+}
+
+/// A checked change of an item.
+enum Change {
+    Value(Value),
+    /// Elements of a dictionary.
+    Elements(Vec<Edit>),
 }
 
 /// An item, the requested value and its unit.

@@ -41,12 +41,17 @@ impl Hub {
         self.conditions.clear();
         self.scene_generations.clear();
         self.device_settings.clear();
+        self.traits.clear();
+        self.gateways.clear();
+        self.signals.clear();
         self.favorites = Default::default();
         // A run compares the number of restarts to learn that it has ended.
         self.runs = Runs { restarts: self.runs.restarts, ..Runs::default() };
         self.newer = Newer::default();
         self.add_usual_groups();
         self.modes = modes::Modes::default();
+        self.alarm_known = self.alarm_phase().to_owned();
+        self.switching_known = false;
         self.settings = crate::state::settings::settings();
         self.place = Place::default();
         self.location_state = LocationState::Default;

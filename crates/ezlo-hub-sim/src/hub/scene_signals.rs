@@ -1,4 +1,4 @@
-//! Function blocks of scenes, and the results of blocks that other conditions read (d22, pi).
+//! Signals of scenes: the results of function blocks, and of blocks that other conditions read (d22, pi).
 //!
 //! A result changes after the event that causes it, as an event of its own. Inferred: all conditions inside of a function must
 //! hold; a condition without duration, such as a press of a button, ends at once; a latch and a follower begin with the
@@ -57,22 +57,30 @@ impl Hub {
         references.map(|(scene, block)| (scene, block.as_str())).collect()
     }
 
+    /// Sets the results of all scenes after a restart. Results that refer to those of other scenes need a second round.
+    pub(crate) fn begin_all_signals(&mut self, context: &mut Context<'_>) {
+        let scenes: Vec<SceneId> = self.conditions.keys().cloned().collect();
+        for id in scenes.iter().chain(&scenes) {
+            self.begin_signals(id, context);
+        }
+    }
+
     /// Sets the results of a scene as they are without an event. Also those of blocks that its conditions read.
     pub(crate) fn begin_signals(&mut self, id: &SceneId, context: &mut Context<'_>) {
         self.signals.remove(id);
         let Some(watched) = self.conditions.get(id) else { return };
         let read = self.read_blocks();
-        let own = watched.signals.iter().filter(|source| is_needed(&read, id, source));
-        let mut begun: Vec<(SceneId, String, Option<Function>)> =
-            own.map(|source| (id.clone(), source.key.clone(), source.function)).collect();
-        begun.extend(watched.references.iter().map(|(scene, block)| (scene.clone(), block_key(block), None)));
+        // Inner results before outer ones, which read them: the collector lists an outer one first.
+        let own = watched.signals.iter().rev().filter(|source| is_needed(&read, id, source));
+        let own = own.map(|source| (id.clone(), source.key.clone(), source.function));
+        let referenced = watched.references.iter().map(|(scene, block)| (scene.clone(), block_key(block), None));
+        let begun: Vec<(SceneId, String, Option<Function>)> = referenced.chain(own).collect();
         for (scene, key, function) in begun {
             let Some(level) = self.level(&scene, &key, context.now_ms) else { continue };
-            let is_begun = level && !matches!(function, Some(Function::HeldFor { .. } | Function::Pulse { .. }));
-            let is_begun =
-                is_begun && !matches!(function, Some(Function::Repeated { .. } | Function::EndedWithin { .. }));
-            let state =
-                SignalState { output: is_begun, inner: level, since_ms: context.now_ms, ..SignalState::default() };
+            // The other functions need an edge or time.
+            let output =
+                level && matches!(function, None | Some(Function::Follow { .. } | Function::Latch { enabled: true }));
+            let state = SignalState { output, inner: level, since_ms: context.now_ms, ..SignalState::default() };
             self.signals.entry(scene.clone()).or_default().insert(key.clone(), state);
             if let (true, Some(Function::HeldFor { seconds })) = (level, function) {
                 self.set_signal_timer(&scene, &key, seconds, context);

@@ -56,6 +56,11 @@ impl Hub {
         done()
     }
 
+    /// Refuses a global scene, which only its own methods change (inferred).
+    fn check_own(&self, id: &SceneId) -> Answer<()> {
+        if self.newer.global_scenes.contains_key(id) { Err(not_found("ezlo.scenes.not.exist")) } else { Ok(()) }
+    }
+
     /// Refuses a scene that is malformed, refers to missing objects, or whose conditions cost too much.
     pub(crate) fn check_scene(&self, scene: &Scene, id: Option<&SceneId>, context: &mut Context<'_>) -> Answer<()> {
         check(scene)?;
@@ -75,6 +80,7 @@ impl Hub {
         let mut scene = request.scene.into_option().ok_or_else(|| missing("eo"))?;
         // Older builds read the outer id, newer ones the inner.
         let id = scene.id.get().or_else(|| request.id.get()).cloned().ok_or_else(|| missing("_id"))?;
+        self.check_own(&id)?;
         self.check_scene(&scene, Some(&id), context)?;
         scene.id = id.clone().into();
         fill(&mut scene);
@@ -132,6 +138,7 @@ impl Hub {
 
     pub(crate) fn scene_delete(&mut self, request: SceneRef, context: &mut Context<'_>) -> Answer<Empty> {
         let id = scene_id(request.id, request.scene_id)?;
+        self.check_own(&id)?;
         self.scenes.shift_remove(&id).ok_or_else(|| not_found("ezlo.scenes.not.exist"))?;
         self.stop_runs(&id, context);
         self.watch_scene(&id, context);

@@ -2,19 +2,17 @@
 
 use ezlo_protocol::hub::device::{DeviceFirmwareProgress, DeviceUpdate};
 use ezlo_protocol::hub::unpublished::{
-    CustomNodes, DeviceFirmwareUpdateStart, DeviceNotifications, DictionaryClear, FeatureList, FeatureStatus,
-    GatewayRef, GatewaySettingSet, GatewaySettings, HubDescription, HubVersion, InterfaceEnabled, PercentApply,
-    RoomAppearance, SettingDictionarySet, WifiTry,
+    CustomNodes, DeviceFirmwareUpdateStart, DeviceNotifications, FeatureList, FeatureStatus, GatewayRef,
+    GatewaySettingSet, GatewaySettings, HubDescription, HubVersion, InterfaceEnabled, PercentApply, RoomAppearance,
+    SettingDictionarySet, WifiTry,
 };
 use ezlo_protocol::hub::{DeviceId, Empty};
 use ezlo_protocol::rpc::RpcError;
-use ezlo_protocol::wire::Opaque;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
-use crate::state::device_traits::PendingCode;
 use crate::state::newer::check_size;
 
 /// Maximum number of features.
@@ -111,20 +109,6 @@ impl Hub {
         done()
     }
 
-    pub(crate) fn dictionary_clear(&mut self, request: DictionaryClear, context: &mut Context<'_>) -> Answer<Empty> {
-        if !self.is_dictionary(&request.id) {
-            return Err(RpcError::known("rpc.params.invalid"));
-        }
-        self.check_answers(&request.id)?;
-        let elements = self.items.get(&request.id).and_then(|item| item.value.get()?.as_object()).cloned();
-        for (key, element) in elements.into_iter().flatten() {
-            self.remove_element(&request.id, &key, context);
-            let before = Some(Opaque::from(element));
-            self.send_code(PendingCode { item: request.id.clone(), key, before }, context);
-        }
-        done()
-    }
-
     /// Sets an element of a setting. No simulated device has a setting with elements.
     pub(crate) fn setting_dictionary_set(
         &mut self,
@@ -167,7 +151,7 @@ impl Hub {
 
     /// Refuses every setting: no simulated gateway has settings.
     pub(crate) fn gateway_setting_set(&mut self, request: GatewaySettingSet, _: &mut Context<'_>) -> Answer<Empty> {
-        let _ = request.value.get().ok_or_else(|| missing("value"))?;
+        request.value.get().ok_or_else(|| missing("value"))?;
         Err(not_found("generic.object.not.found"))
     }
 

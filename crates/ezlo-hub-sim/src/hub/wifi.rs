@@ -156,9 +156,7 @@ impl Hub {
         if on_network {
             context.later(context.assumptions.relay_attach_ms, Timer::RelayAttach(self.wifi.generation));
         }
-        for id in self.conditions.keys().cloned().collect::<Vec<_>>() {
-            self.begin_signals(&id, context);
-        }
+        self.begin_all_signals(context);
         self.catch_up(context);
     }
 

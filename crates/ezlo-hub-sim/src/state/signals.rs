@@ -1,4 +1,4 @@
-//! Results of scenes that have a state of their own: those of function blocks, and of blocks that other conditions read.
+//! Signals: results within a scene that have a state. Function blocks and blocks that other conditions read have one.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +25,14 @@ pub(crate) struct SignalState {
     pub(crate) starts: VecDeque<i64>,
     /// Number of pulses so far.
     pub(crate) pulses: u64,
+}
+
+impl SignalState {
+    /// Shifts the absolute times by the given milliseconds.
+    pub(crate) fn shift(&mut self, ms: i64) {
+        self.since_ms = self.since_ms.saturating_add(ms);
+        self.starts.iter_mut().for_each(|start| *start = start.saturating_add(ms));
+    }
 }
 
 /// A block or function whose result has a state.

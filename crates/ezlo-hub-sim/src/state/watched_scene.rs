@@ -75,7 +75,11 @@ const EXPRESSION_COST: usize = MAX_ENTRY / BYTES_OF_A_CONDITION;
 pub(crate) fn cost(scene: &Scene) -> usize {
     let blocks = [&scene.when, &scene.exceptions].into_iter().filter_map(Field::get).flatten();
     let conditions: Vec<Condition> = blocks.map(Block::condition).collect();
-    count(&conditions) + (encoded_len(&scene.when) + encoded_len(&scene.exceptions)) / BYTES_OF_A_CONDITION
+    let when: Vec<Block> = scene.when.get().cloned().unwrap_or_default();
+    // A block with an id is evaluated three more times for each event if a condition reads its result.
+    let named = signal_sources(&when).into_iter().filter(|source| source.function.is_none());
+    let named: usize = named.map(|source| 3 * count(&source.conditions)).sum();
+    named + count(&conditions) + (encoded_len(&scene.when) + encoded_len(&scene.exceptions)) / BYTES_OF_A_CONDITION
 }
 
 /// Returns the number of conditions, those inside groups included. A search in a group of devices counts as many.
