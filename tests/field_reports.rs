@@ -33,6 +33,10 @@ async fn user_without_a_local_key_gets_it_back_by_a_claim() {
     within(account.local_credentials(&serial(HUB))).await.unwrap();
     let missing = serde_json::json!({"serial": HUB, "present": false});
     control.call("POST", "/users/demo.user/local-key", &missing).await.unwrap();
+    let foreign = serde_json::json!({"serial": "90009999", "present": false});
+    let refused = control.call("POST", "/users/demo.user/local-key", &foreign).await.unwrap_err();
+    assert_eq!(refused.status, 404);
+    assert!(refused.text.contains("hub 90009999 does not belong to the account of user"), "{}", refused.text);
     assert!(within(account.local_credentials(&serial(HUB))).await.is_err());
     let hubs = within(account.hubs()).await.unwrap();
     let entry = hubs.iter().find(|entry| entry.serial.get().as_str() == HUB).unwrap();

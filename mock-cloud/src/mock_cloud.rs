@@ -289,11 +289,12 @@ impl MockCloud {
         self.shared.world.accounts().set_password(username, &password.into())
     }
 
-    /// Removes a hub from the user's list of local keys, or restores it. Returns false if no user has this name.
+    /// Removes a hub from the user's list of local keys, or restores it.
     ///
+    /// Returns false if no user has this name, or if the hub does not belong to the user's account.
     /// Without the key, the hub refuses local logins of the user. A claim of the hub restores the key.
     pub fn set_local_key(&self, username: &str, serial: &ezlo_protocol::serial::Serial, present: bool) -> bool {
-        self.shared.world.accounts().set_local_key(username, serial, present)
+        self.shared.world.accounts().set_local_key(username, serial, present).is_ok()
     }
 
     /// Exports the state as one JSON document for `state::import` (feature `state`) or `mock-cloud state import`.

@@ -321,7 +321,7 @@ impl Accounts {
         }
     }
 
-    /// Claims a hub and returns its installation. Claiming an own hub again has no effect.
+    /// Claims a hub and returns its installation. Claiming an own hub again only restores its local keys.
     pub(crate) fn claim(&mut self, claim: &Claim<'_>, now: Timestamp) -> Result<u64, ClaimError> {
         let own = self.accounts.get(&claim.account).map(|account| account.installation);
         let installation = own.filter(|own| claim.installation == 0 || claim.installation == *own);

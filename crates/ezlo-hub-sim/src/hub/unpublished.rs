@@ -183,6 +183,7 @@ impl Hub {
         }
     }
 
+    /// Has no effect: a simulated hub that reaches the relay is registered there.
     pub(crate) fn nma_register_repeat(&mut self, _: Empty, _: &mut Context<'_>) -> Answer<Empty> {
         done()
     }

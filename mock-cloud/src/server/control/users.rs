@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::server::control::request::{parse_body, refusal};
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
+use crate::world::accounts::local_access::LocalKeyError;
 
 /// The new password of a user.
 #[derive(Deserialize)]
@@ -56,7 +57,12 @@ pub(crate) fn password(shared: &Shared, name: &str, request: &Request) -> Reply 
         let text = format!("the password has {length} characters; send 1 to 128 characters");
         return refusal(StatusCode::BAD_REQUEST, &text);
     }
-    change(name, |name| shared.world.accounts().set_password(name, &parsed.password))
+    let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else { return not_utf8(name) };
+    if shared.world.accounts().set_password(&name, &parsed.password) {
+        Reply::json(&ChangedUser { changed: &name })
+    } else {
+        no_user(&name)
+    }
 }
 
 /// Removes or restores the local key of a user for a hub.
@@ -65,18 +71,24 @@ pub(crate) fn local_key(shared: &Shared, name: &str, request: &Request) -> Reply
         Ok(parsed) => parsed,
         Err(refused) => return refused,
     };
-    change(name, |name| shared.world.accounts().set_local_key(name, &parsed.serial, parsed.present))
+    let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else { return not_utf8(name) };
+    match shared.world.accounts().set_local_key(&name, &parsed.serial, parsed.present) {
+        Ok(()) => Reply::json(&ChangedUser { changed: &name }),
+        Err(LocalKeyError::NoUser) => no_user(&name),
+        Err(LocalKeyError::NotOwned) => {
+            let serial = &parsed.serial;
+            let text =
+                format!("hub {serial} does not belong to the account of user {name:?}; GET /hubs lists the hubs");
+            refusal(StatusCode::NOT_FOUND, &text)
+        }
+    }
 }
 
-/// Decodes the name of a user and applies a change, which returns whether the user exists.
-fn change(name: &str, change: impl FnOnce(&str) -> bool) -> Reply {
-    let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else {
-        return refusal(StatusCode::BAD_REQUEST, &format!("user name {name:?} is not UTF-8"));
-    };
-    if change(&name) {
-        Reply::json(&ChangedUser { changed: &name })
-    } else {
-        let text = format!("no user has the name {name:?}; GET /endpoints lists the users of the world file");
-        refusal(StatusCode::NOT_FOUND, &text)
-    }
+fn not_utf8(name: &str) -> Reply {
+    refusal(StatusCode::BAD_REQUEST, &format!("user name {name:?} is not UTF-8"))
+}
+
+fn no_user(name: &str) -> Reply {
+    let text = format!("no user has the name {name:?}; GET /endpoints lists the users of the world file");
+    refusal(StatusCode::NOT_FOUND, &text)
 }

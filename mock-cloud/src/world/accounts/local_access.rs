@@ -8,8 +8,13 @@ use crate::persistence::rows::RowKey;
 use crate::world::accounts::{Accounts, Claim};
 use crate::world::tokens::Tokens;
 
-/// Maximum number of hubs that the key list of a user lacks.
-const MAX_MISSING: usize = 1000;
+/// Reason why the local key of a user cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LocalKeyError {
+    NoUser,
+    /// The hub does not belong to the user's account.
+    NotOwned,
+}
 
 impl Accounts {
     /// Returns the user's local key for a hub, or `None` if the hub does not belong to the user's account.
@@ -32,27 +37,36 @@ impl Accounts {
         users.any(|user| !user.missing_keys.contains(serial) && tokens.local(serial, user.id) == *token)
     }
 
-    /// Removes the local key of a user for a hub, or restores it. Returns false if no user has this name.
-    pub(crate) fn set_local_key(&mut self, username: &str, serial: &Serial, is_present: bool) -> bool {
+    /// Removes the local key of a user for a hub of the user's account, or restores it.
+    pub(crate) fn set_local_key(
+        &mut self,
+        username: &str,
+        serial: &Serial,
+        is_present: bool,
+    ) -> Result<(), LocalKeyError> {
         let key = username.to_lowercase();
-        if !self.users.contains_key(&key) {
-            return false;
+        let account = self.users.get(&key).map(|user| user.account).ok_or(LocalKeyError::NoUser)?;
+        if self.ownership(serial).is_none_or(|ownership| ownership.account != account) {
+            return Err(LocalKeyError::NotOwned);
         }
         self.mark([RowKey::User(key.clone())]);
-        let Some(user) = self.users.get_mut(&key) else { return false };
+        let user = self.users.get_mut(&key).ok_or(LocalKeyError::NoUser)?;
         if is_present {
             user.missing_keys.remove(serial);
-        } else if user.missing_keys.len() < MAX_MISSING {
+        } else {
             user.missing_keys.insert(serial.clone());
         }
-        true
+        Ok(())
     }
 
     /// Restores the local keys of a hub for the users of the account that claims it (users: the only known repair).
     pub(super) fn restore_keys(&mut self, claim: &Claim<'_>) {
         let lacking = self.users_of(claim.account).filter(|user| user.missing_keys.contains(claim.serial));
-        for name in lacking.map(|user| user.username.clone()).collect::<Vec<_>>() {
-            self.set_local_key(&name, claim.serial, true);
+        for key in lacking.map(|user| user.username.to_lowercase()).collect::<Vec<_>>() {
+            self.mark([RowKey::User(key.clone())]);
+            if let Some(user) = self.users.get_mut(&key) {
+                user.missing_keys.remove(claim.serial);
+            }
         }
     }
 }
