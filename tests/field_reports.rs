@@ -74,3 +74,46 @@ async fn control_calls_and_journal_show_changed_values() {
     assert_eq!(answer.content["body"]["Identity"], "***");
     assert!(answer.content["headers"]["content-type"].is_string());
 }
+
+/// Brands have servers and a relay of their own (public clients); the refusal of another brand is an assumption.
+#[tokio::test]
+async fn servers_and_relay_have_the_names_of_the_brand() {
+    let cloud = started(MockCloud::builder()).await;
+    let at = ezlo_testkit::address(&cloud.ready().http);
+    let host = [("host", "swf-us-oem-autha1.mios.com")];
+    let hash = ezlo_protocol::password::sha1_password("demo.user", &"demo-password".into());
+    let log_in = |oem: u64| format!("GET /autha/auth/username/demo.user?SHA1Password={}&PK_Oem={oem}", hash.expose());
+    let answer = ezlo_testkit::http(at, &log_in(73), &host, b"").await.json();
+    assert_eq!(answer["Server_Account"], "swf-us-oem-account11.mios.com");
+    let text = |member: &str| answer[member].as_str().unwrap().to_owned();
+    let (identity, signature) = (text("Identity"), text("IdentitySignature"));
+    let pair = [host[0], ("mmsauth", identity.as_str()), ("mmsauthsig", signature.as_str())];
+    let record = ezlo_testkit::http(at, &format!("GET /device/device/device/{HUB}"), &pair, b"").await.json();
+    assert_eq!(record["Server_Relay"], "wss://nma-server10-oem-ui-cloud.ezlo.com:443");
+
+    let strict = started(MockCloud::builder().profile(ezlo_mock_cloud::Profile::Strict)).await;
+    let at = ezlo_testkit::address(&strict.ready().http);
+    assert_eq!(ezlo_testkit::http(at, &log_in(73), &host, b"").await.status, 404, "the user's brand is 1");
+    assert_eq!(ezlo_testkit::http(at, &log_in(1), &host, b"").await.status, 200);
+}
+
+/// Replies of a hub come in several frames on demand; clients without support for them are reported.
+#[tokio::test]
+async fn long_replies_are_fragmented_on_demand() {
+    let builder = MockCloud::builder().assumptions(|assumptions| assumptions.max_frame_bytes = 4096);
+    let cloud = started(builder).await;
+    let mut socket = ezlo_testkit::RawSocket::connect(crate::support::http(&cloud), "localhost").await;
+    let pair = crate::support::pair(&cloud).await;
+    for text in [crate::support::login_text(&pair), crate::support::register_text(&serde_json::json!(HUB))] {
+        socket.send(&ezlo_testkit::frame(0x81, text.as_bytes())).await;
+        assert!(socket.next().await.is_some());
+    }
+    socket.send(&ezlo_testkit::frame(0x81, br#"{"id":"i","method":"hub.items.list","params":{}}"#)).await;
+    let (mut text, mut lengths) = (Vec::new(), Vec::new());
+    while serde_json::from_slice::<serde_json::Value>(&text).is_err() {
+        let (_, part) = within(socket.next()).await.unwrap();
+        lengths.push(part.len());
+        text.extend(part);
+    }
+    assert!(lengths.len() > 2 && lengths.iter().all(|length| *length <= 4096), "{lengths:?}");
+}

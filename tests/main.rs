@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 mod bad_input;
+mod bootstrap;
 mod busy_hub;
 mod canary;
 mod certificates;

@@ -141,3 +141,21 @@ async fn a_set_during_the_first_model_read_is_confirmed() {
         set.unwrap_or_else(|_| panic!("round {round}")).unwrap();
     }
 }
+
+/// Linux hubs are reported to accept one old suite only (client-source): the modern connector falls back to the relay.
+#[cfg(feature = "legacy-tls")]
+#[tokio::test]
+async fn local_port_with_old_tls_is_used_by_the_legacy_connector_only() {
+    let config = Config { legacy_tls: true, ..Config::default() };
+    let cloud = started(MockCloud::builder().config(config)).await;
+    let account = account(&cloud).await;
+    let credentials = within(account.local_credentials(&serial(HUB))).await.unwrap();
+    let lan = address(cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let modern = LocalOptions::new(LocalAddress::Fixed(lan), credentials);
+    let mut legacy = modern.clone();
+    legacy.tls = std::sync::Arc::new(ezlo_relay::LegacyTls);
+    for (local, path) in [(modern, ConnectionPath::Relay), (legacy, ConnectionPath::Local)] {
+        let hub = within(account.connect_with(&serial(HUB), Some(local), SessionConfig::default())).await.unwrap();
+        assert_eq!(hub.connection_path(), path);
+    }
+}

@@ -55,6 +55,9 @@ pub struct Config {
     /// Announces the hubs on the local network by mDNS (default: false). The library requires the feature `mdns`; the program has
     /// it.
     pub mdns: bool,
+    /// The local ports of Linux hubs speak TLS 1.2 with the suite `AES256-SHA256` only, as real hubs are reported to do (default:
+    /// false). The library and the program require the feature `legacy-tls`.
+    pub legacy_tls: bool,
     /// Records the journal (default: true). Without it expectations never succeed.
     pub journal: bool,
     /// Values that the vendor has not published.
@@ -122,6 +125,7 @@ impl Default for Config {
             cluster: None,
             tls_names: Vec::new(),
             mdns: false,
+            legacy_tls: false,
             journal: true,
             assumptions: Assumptions::default(),
         }
@@ -172,6 +176,9 @@ pub struct Ports {
     pub http: u16,
     /// Port of the control API (default: 0).
     pub control: u16,
+    /// TLS port of the coordinator, which tells controllers their relay (default: none; 7000 at the vendor). It serves all vendor host
+    /// names, like `https`.
+    pub coordinator: Option<u16>,
     /// Port of the Wi-Fi API of the first hub's access point (default: 0; 54540 on a real hub).
     pub ap: u16,
     /// Port of the root of the first hub's access point (default: 0; 80 on a real hub).
@@ -219,6 +226,21 @@ pub struct Assumptions {
     /// Time from a change of a lock code until the lock confirms or refuses it, in milliseconds (default: 100; at most
     /// 3,600,000). Inferred.
     pub lock_code_ms: u64,
+    /// Time after which the relay counts a hub that lost its power as disconnected, in milliseconds (default: 60,000; at most
+    /// 3,600,000). Public clients give up after 60 s without a sign of life (client-source); the relay's time is inferred.
+    pub relay_timeout_ms: u64,
+    /// A mode switch that waits for its delay survives a restart of the hub (default: true). Inferred.
+    pub mode_switch_survives_restart: bool,
+    /// The color item of templates is `rgb_color` instead of `rgbcolor` (default: false). Vendor documents have both names (vendor).
+    pub rgb_color_name: bool,
+    /// The item `barrier` of templates can be read (default: false). Vendor documents have both forms (vendor).
+    pub barrier_has_getter: bool,
+    /// Maximum payload of a WebSocket frame to a client, in bytes: longer messages are sent as several frames (default: 0, no limit;
+    /// otherwise at least 128). A user reports fragmented replies of a hub (users).
+    pub max_frame_bytes: usize,
+    /// A login with another `PK_Oem` than the user's is refused like a wrong password (default: false; true in the profile `strict`).
+    /// Inferred: one public client sends the `PK_Oem` of its users (client-source).
+    pub refuse_other_oem: bool,
     /// A device answers automatically when an inclusion or exclusion starts (default: true). Inferred.
     pub zwave_auto_press: bool,
     /// The access point is also open on a hub that is online (default: true; false in the profile `strict`). Inferred: the
@@ -263,6 +285,12 @@ impl Default for Assumptions {
             zwave_step_ms: 40,
             zwave_timeout_ms: 60_000,
             lock_code_ms: 100,
+            relay_timeout_ms: 60_000,
+            mode_switch_survives_restart: true,
+            rgb_color_name: false,
+            barrier_has_getter: false,
+            max_frame_bytes: 0,
+            refuse_other_oem: false,
             zwave_auto_press: true,
             access_point_always_open: true,
             simulate_behaviours: false,
@@ -305,6 +333,10 @@ impl Assumptions {
         hub.zwave_step_ms = self.zwave_step_ms;
         hub.zwave_timeout_ms = self.zwave_timeout_ms;
         hub.lock_code_ms = self.lock_code_ms;
+        hub.relay_timeout_ms = self.relay_timeout_ms;
+        hub.mode_switch_survives_restart = self.mode_switch_survives_restart;
+        hub.rgb_color_name = self.rgb_color_name;
+        hub.barrier_has_getter = self.barrier_has_getter;
         hub.zwave_auto_press = self.zwave_auto_press;
         hub.access_point_always_open = self.access_point_always_open;
         hub.simulate_behaviours = self.simulate_behaviours;
@@ -351,6 +383,7 @@ impl Config {
                 assumptions.access_point_always_open = false;
                 assumptions.refuse_unsupported_scenes = true;
                 assumptions.refuse_scene_cycles = true;
+                assumptions.refuse_other_oem = true;
             }
             Profile::Realistic => assumptions.take_real_times(),
             Profile::Hostile => {
@@ -369,6 +402,10 @@ impl Config {
         if self.hub_addresses && self.lan_bind.is_some() {
             let text = "excludes lan_bind: each hub has an address of its own".to_owned();
             return Err(ConfigError::Value { key: "hub_addresses", text });
+        }
+        if self.legacy_tls && !cfg!(feature = "legacy-tls") {
+            let text = "this build has no old TLS; enable the Cargo feature `legacy-tls`".to_owned();
+            return Err(ConfigError::Value { key: "legacy_tls", text });
         }
         if let Some(text) = self.tls_names.iter().find_map(|name| check_host_name(name).err()) {
             return Err(ConfigError::Value { key: "tls_names", text });
@@ -390,6 +427,10 @@ impl Config {
             let text = format!("{} ms is not between 10 and 3600000", self.assumptions.ping_ms);
             return Err(ConfigError::Value { key: "ping_ms", text });
         }
+        if (1..128).contains(&self.assumptions.max_frame_bytes) {
+            let text = format!("{} is neither 0 nor at least 128 bytes", self.assumptions.max_frame_bytes);
+            return Err(ConfigError::Value { key: "max_frame_bytes", text });
+        }
         let is_short = |token: &ControlToken| token.expose().len() < ControlToken::SHORTEST;
         if self.control_token.as_ref().is_some_and(is_short) {
             let text = format!("the token is shorter than {} characters", ControlToken::SHORTEST);
@@ -403,6 +444,7 @@ impl Config {
             self.assumptions.zwave_step_ms,
             self.assumptions.zwave_timeout_ms,
             self.assumptions.lock_code_ms,
+            self.assumptions.relay_timeout_ms,
         ];
         if waits.iter().any(|wait| u128::from(*wait) > longest) {
             return Err(ConfigError::Value {

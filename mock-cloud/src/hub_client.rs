@@ -153,6 +153,7 @@ impl Controller {
             file: file.into(),
             journal: false,
             keeper: None,
+            authority: None,
             asleep: false,
         });
         let clock = world.clock.clone();

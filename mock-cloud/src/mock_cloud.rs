@@ -294,7 +294,11 @@ impl MockCloud {
     /// Returns false if no user has this name, or if the hub does not belong to the user's account.
     /// Without the key, the hub refuses local logins of the user. A claim of the hub restores the key.
     pub fn set_local_key(&self, username: &str, serial: &ezlo_protocol::serial::Serial, present: bool) -> bool {
-        self.shared.world.accounts().set_local_key(username, serial, present).is_ok()
+        let is_changed = self.shared.world.accounts().set_local_key(username, serial, present).is_ok();
+        if is_changed {
+            self.shared.world.announce_keys(serial);
+        }
+        is_changed
     }
 
     /// Exports the state as one JSON document for `state::import` (feature `state`) or `mock-cloud state import`.

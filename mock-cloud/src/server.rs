@@ -33,6 +33,8 @@ use crate::journal::Journal;
 use crate::journal::entry::EntryKind;
 use crate::world::hub_actor::HubActor;
 use ezlo_hub_sim::Local;
+#[cfg(feature = "legacy-tls")]
+use ezlo_hub_sim::world_file::HubKind;
 
 pub(crate) mod context;
 pub(crate) mod control;
@@ -184,6 +186,15 @@ async fn serve_until_upgrade(shared: Arc<Shared>, stream: TcpStream, surface: Li
         ListenerKind::Lan { hub } => hub_tls(&shared, hub, stream.stream()).await?,
         ListenerKind::Control | ListenerKind::AccessPoint(_) | ListenerKind::AccessPointRoot(_) => None,
     };
+    #[cfg(feature = "legacy-tls")]
+    if let ListenerKind::Lan { hub } = &surface
+        && tls.is_some()
+        && shared.origin.config.legacy_tls
+        && hub.kind == HubKind::Linux
+    {
+        let stream = Box::pin(legacy_handshake(&shared, hub, stream)).await?;
+        return Box::pin(serve_http(shared, stream, surface, true)).await.map(connection::run);
+    }
     let accepted = match tls {
         None => Box::pin(serve_http(shared, stream, surface, false)).await,
         Some(config) => {
@@ -250,6 +261,26 @@ async fn handshake(
     started.into_stream(config).await.map_err(|error| HandshakeFailure { name: Some(name), error })
 }
 
+/// Does the TLS handshake of a hub with old firmware.
+#[cfg(feature = "legacy-tls")]
+async fn legacy_handshake(
+    shared: &Shared,
+    hub: &HubActor,
+    stream: FaultyStream,
+) -> Option<tokio_openssl::SslStream<FaultyStream>> {
+    let tls = shared.origin.authority.legacy_hub(hub.serial.as_str());
+    let tls = tls
+        .inspect_err(|error| tracing::warn!(%error, serial = %hub.serial, "creating the hub's RSA certificate failed"));
+    match tokio::time::timeout(HANDSHAKE_TIME, tls.ok()?.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            HandshakeFailure { name: Some(hub.serial.to_string()), error }.report(&shared.world.journal, "lan");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 /// Applies the fault of the injection point `connection`, before any byte is read.
 ///
 /// Returns `None` if the fault has ended the connection.
@@ -308,6 +339,11 @@ async fn no_common_cipher(mut stream: TcpStream) {
 /// is not on its network or does not accept the connection.
 async fn hub_tls(shared: &Shared, hub: &HubActor, stream: &TcpStream) -> Option<Option<Arc<ServerConfig>>> {
     const TLS_HANDSHAKE: u8 = 0x16;
+    if hub.is_unplugged() {
+        // A hub without power refuses nothing. The operating system has accepted the connection already, so it stays silent.
+        let _ = tokio::time::timeout(tcp::UNRESPONSIVE_TIME, hub.wait_until_on_network()).await;
+        return None;
+    }
     if hub.local == Local::PlainSocket {
         return hub.read(|hub| hub.wifi.on_network()).then_some(None);
     }
@@ -353,7 +389,7 @@ where
         ListenerKind::Lan { hub, .. } => Some(hub.drops.subscribe()),
         _ => None,
     };
-    let serving = Box::pin(
+    let mut serving = Box::pin(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
@@ -372,10 +408,16 @@ where
         }
     };
     tokio::select! {
-        served = serving => if let Err(error) = served {
+        served = &mut serving => if let Err(error) = served {
             tracing::debug!(%error, "connection ended with an error");
         },
-        () = dropped => return None,
+        () = dropped => {
+            // A hub without power closes nothing.
+            if let ListenerKind::Lan { hub } = &surface && hub.is_unplugged() {
+                hub.wait_until_on_network().await;
+            }
+            return None;
+        }
     }
     exchange.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

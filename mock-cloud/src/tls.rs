@@ -15,11 +15,13 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::core::clock::Clock;
 use crate::faults::kinds::ConnectionFault;
 
-use crate::tls::issuer::CertificateIssuer;
+use crate::tls::issuer::{CertificateIssuer, ControllerNames, ControllerPem};
 use crate::tls::leaf::LeafResolver;
 
 pub(crate) mod issuer;
 pub(crate) mod leaf;
+#[cfg(feature = "legacy-tls")]
+pub(crate) mod legacy;
 pub(crate) mod names;
 pub(crate) mod params;
 #[cfg(feature = "persisted-authority")]
@@ -37,6 +39,23 @@ pub(crate) struct Authority {
     is_replaced: bool,
     /// TLS configurations by purpose. Forks share them, so they present the same certificates.
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
+    /// TLS settings of old firmware, by serial of the hub.
+    #[cfg(feature = "legacy-tls")]
+    legacy: Mutex<HashMap<String, Arc<legacy::LegacyTls>>>,
+}
+
+#[cfg(feature = "legacy-tls")]
+impl Authority {
+    /// Returns the TLS settings of a hub with old firmware.
+    pub(crate) fn legacy_hub(&self, serial: &str) -> std::io::Result<Arc<legacy::LegacyTls>> {
+        let mut known = self.legacy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tls) = known.get(serial) {
+            return Ok(Arc::clone(tls));
+        }
+        let tls = Arc::new(legacy::LegacyTls::new(serial, authority_validity(self.issuer.clock()))?);
+        known.insert(serial.to_owned(), Arc::clone(&tls));
+        Ok(tls)
+    }
 }
 
 impl Authority {
@@ -46,7 +65,18 @@ impl Authority {
         let (issuer, certificate) = issuer::new_issuer(name, &names, authority_validity(clock))?;
         let pem = certificate.pem();
         let issuer = CertificateIssuer::new(issuer, certificate.der().clone(), names, clock.clone());
-        Ok(Self { issuer: Arc::new(issuer), pem, is_replaced: false, configs: Mutex::default() })
+        Ok(Self::with(Arc::new(issuer), pem))
+    }
+
+    fn with(issuer: Arc<CertificateIssuer>, pem: String) -> Self {
+        Self {
+            issuer,
+            pem,
+            is_replaced: false,
+            configs: Mutex::default(),
+            #[cfg(feature = "legacy-tls")]
+            legacy: Mutex::default(),
+        }
     }
 
     pub(crate) fn to_persisted(&self) -> PersistedAuthority {
@@ -56,6 +86,11 @@ impl Authority {
     /// Returns the CA certificate, which clients must trust.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Signs the certificate of a controller with a new key.
+    pub(crate) fn controller(&self, names: ControllerNames<'_>) -> Result<ControllerPem, TlsError> {
+        self.issuer.sign_controller(names)
     }
 
     pub(crate) const fn is_replaced(&self) -> bool {
@@ -160,7 +195,7 @@ impl Authority {
         let (issuer, der) = persisted::from_pem(&persisted.certificate, &persisted.key)?;
         let issuer = Arc::new(CertificateIssuer::new(issuer, der, names, clock.clone()));
         let pem = persisted.certificate.clone();
-        Ok(Self { issuer, pem, is_replaced: false, configs: Mutex::default() })
+        Ok(Self::with(issuer, pem))
     }
 }
 

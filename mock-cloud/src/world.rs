@@ -29,6 +29,7 @@ use crate::faults::spec::{FaultError, FaultSpec};
 use crate::journal::Journal;
 use crate::persistence::rows::RowKey;
 use crate::persistence::writer::StateWriter;
+use crate::tls::Authority;
 use crate::world::backplane::Backplane;
 
 pub(crate) mod accounts;
@@ -59,6 +60,8 @@ pub(crate) struct World {
     pub(crate) journal: Arc<Journal>,
     /// Persists changes; `None` without a state directory.
     pub(crate) keeper: Option<Arc<StateWriter>>,
+    /// Signs the certificates of controllers; `None` in a process that is a hub.
+    pub(crate) authority: Option<Arc<Authority>>,
     accounts: Mutex<Accounts>,
     sessions: Mutex<Sessions>,
     hubs: RwLock<HubRegistry>,
@@ -82,6 +85,7 @@ pub(crate) struct WorldConfig {
     /// True if a journal is recorded.
     pub(crate) journal: bool,
     pub(crate) keeper: Option<Arc<StateWriter>>,
+    pub(crate) authority: Option<Arc<Authority>>,
     /// True in a cluster: the timers of a hub start only when this process takes over the hub.
     pub(crate) asleep: bool,
 }
@@ -101,7 +105,8 @@ impl World {
 
     /// Creates a world with the state of a snapshot. Clock, profile and assumptions are those of the configuration.
     pub(crate) fn from_snapshot(snapshot: Snapshot, world_config: WorldConfig) -> Arc<Self> {
-        let WorldConfig { clock, seed, assumptions, profile, file, journal, keeper, asleep, .. } = world_config;
+        let WorldConfig { clock, seed, assumptions, profile, file, journal, keeper, authority, asleep, .. } =
+            world_config;
         let env = Arc::new(HubEnv {
             journal: Arc::new(Journal::new(clock.clone(), journal)),
             clock: clock.clone(),
@@ -128,6 +133,7 @@ impl World {
             env,
             clock,
             keeper,
+            authority,
             accounts: Mutex::new(snapshot.accounts),
             sessions: Mutex::new(snapshot.sessions),
             hubs: RwLock::new(HubRegistry { made: hubs, copies: snapshot.copies, registered: 0 }),
@@ -225,6 +231,21 @@ impl World {
             keeper.mark_row(RowKey::Hub(cell.serial.clone()));
         }
         Some(Arc::clone(hubs.made.entry(cell.serial.clone()).or_insert_with(|| Arc::new(cell))))
+    }
+
+    /// Replaces a hub that registered by itself, when more is known of it.
+    pub(crate) fn replace_hub(&self, cell: HubActor) -> Arc<HubActor> {
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| self.backplane().is_none()) {
+            keeper.mark_row(RowKey::Hub(cell.serial.clone()));
+        }
+        self.put_hub(cell)
+    }
+
+    /// Tells the controller of a hub that the keys of its users have changed.
+    pub(crate) fn announce_keys(&self, serial: &Serial) {
+        if let Some(hub) = self.hub(serial) {
+            hub.announce_keys(&self.random.uuid());
+        }
     }
 
     /// Inserts a hub of a snapshot or of another process.

@@ -1,5 +1,7 @@
 //! Loss of power, restarts, and physical actions through the control API.
 
+use ezlo_testkit::Came;
+
 use super::*;
 
 /// Sends a control call to the hub; returns status and body.
@@ -25,7 +27,7 @@ async fn unplugged_hub_catches_up_after_it_is_plugged_in() {
     house.create(at_nine).await;
     house.good("hub.modes.switch", json!({"modeId": "2"})).await;
     assert_eq!(post(&house, "unplug", json!({})).await.0, 200);
-    assert_eq!(about(&house).await, (json!(false), json!(true)));
+    assert_eq!(about(&house).await, (json!(true), json!(true)), "the relay has not noticed yet");
     for (call, body) in [
         ("trip", json!({"device": "Front door"})),
         ("press", json!({"device": "Plug"})),
@@ -126,4 +128,62 @@ async fn control_api_trips_sensors_and_presses_buttons() {
     assert_eq!(about(&house).await.0, json!(false));
     assert_eq!(post(&house, "offline", json!({"offline": false})).await.0, 200);
     assert_eq!(about(&house).await.0, json!(true));
+}
+
+/// A hub without power says no goodbye: local connections go silent, and the relay notices by its keep-alive (public reports).
+#[tokio::test]
+async fn unplugged_hub_sends_nothing_until_the_relay_notices() {
+    let mut house = House::new().await;
+    house.good("hub.offline.insecure_access.enabled.set", json!({"enabled": true})).await;
+    house.good("hub.offline.anonymous_access.enabled.set", json!({"enabled": true})).await;
+    assert_eq!(post(&house, "reboot", json!({})).await.0, 200);
+    house.heard(MINUTE).await;
+    let local = address(house.cloud.ready().hubs[0].lan.as_deref().unwrap());
+    let info = r#"{"id":1,"method":"hub.info.get","params":{}}"#;
+    let mut guest = Socket::connect(local).await;
+    assert_eq!(guest.ask(info).await["result"]["serial"], HUB);
+
+    assert_eq!(post(&house, "unplug", json!({})).await.0, 200);
+    guest.text(info).await;
+    house.socket.text(json!({"id": "lost", "method": "hub.info.get", "params": {}}).to_string()).await;
+    house.cloud.advance(59 * SECOND).await;
+    assert_eq!(about(&house).await.0, json!(true));
+    let lines = house.heard(2 * SECOND).await;
+    assert_eq!(lines, ["EzloStateChanged"], "the lost call has no reply");
+    assert_eq!(about(&house).await.0, json!(false));
+    assert_eq!(house.call("hub.info.get", json!({})).await["error"]["data"], "nma.ezlo.notconnected");
+
+    assert_eq!(post(&house, "plug-in", json!({})).await.0, 200);
+    house.cloud.advance(MINUTE).await;
+    let end = within(guest.next()).await;
+    assert!(matches!(end, Came::Gone), "no reply and no close frame: {end:?}");
+    assert_eq!(Socket::connect(local).await.ask(info).await["result"]["serial"], HUB);
+}
+
+/// A hub that has power again before the relay notices never went away for its clients.
+#[tokio::test]
+async fn short_loss_of_power_is_not_noticed_by_the_relay() {
+    let mut house = House::new().await;
+    assert_eq!(post(&house, "unplug", json!({})).await.0, 200);
+    house.cloud.advance(10 * SECOND).await;
+    assert_eq!(post(&house, "plug-in", json!({})).await.0, 200);
+    let lines = house.heard(2 * MINUTE).await;
+    assert!(!lines.contains(&"EzloStateChanged".to_owned()), "{lines:?}");
+    house.good("hub.info.get", json!({})).await;
+}
+
+/// Whether a mode switch survives a restart is not known, so it is an assumption.
+#[tokio::test]
+async fn mode_switch_survives_a_restart_by_assumption() {
+    for survives in [true, false] {
+        let builder = MockCloud::builder()
+            .clock(Clock::frozen(START))
+            .assumptions(|assumptions| assumptions.mode_switch_survives_restart = survives);
+        let mut house = House::of(started(builder).await).await;
+        house.good("hub.modes.switch", json!({"modeId": "2"})).await;
+        assert_eq!(post(&house, "reboot", json!({})).await.0, 200);
+        house.heard(5 * MINUTE).await;
+        let mode = house.call("hub.modes.current.get", json!({})).await["result"]["modeId"].clone();
+        assert_eq!(mode, if survives { "2" } else { "1" });
+    }
 }

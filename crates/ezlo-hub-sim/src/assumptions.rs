@@ -20,6 +20,14 @@ pub struct HubAssumptions {
     pub zwave_timeout_ms: u64,
     /// Time from a change of a lock code until the lock confirms or refuses it, in milliseconds (default: 100).
     pub lock_code_ms: u64,
+    /// Time after which the relay counts a hub that lost its power as disconnected, in milliseconds (default: 60,000).
+    pub relay_timeout_ms: u64,
+    /// A mode switch that waits for its delay survives a restart of the hub (default: true).
+    pub mode_switch_survives_restart: bool,
+    /// The color item of templates is `rgb_color` instead of `rgbcolor` (default: false). Sources have both names.
+    pub rgb_color_name: bool,
+    /// The item `barrier` of templates can be read (default: false). Sources have both forms.
+    pub barrier_has_getter: bool,
     /// A device answers automatically when an inclusion or exclusion starts (default: true).
     pub zwave_auto_press: bool,
     /// The access point is also open on a hub that is already online (default: true).
@@ -49,6 +57,10 @@ impl Default for HubAssumptions {
             zwave_step_ms: 40,
             zwave_timeout_ms: 60_000,
             lock_code_ms: 100,
+            relay_timeout_ms: 60_000,
+            mode_switch_survives_restart: true,
+            rgb_color_name: false,
+            barrier_has_getter: false,
             zwave_auto_press: true,
             access_point_always_open: true,
             simulate_behaviours: false,

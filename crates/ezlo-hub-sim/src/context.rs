@@ -61,6 +61,8 @@ pub enum Timer {
     WifiJoined(u64),
     /// The hub connects to the relay. Carries the generation of the network state.
     RelayAttach(u64),
+    /// The relay counts a hub without power as disconnected. Carries the generation of the network state.
+    RelayTimeout(u64),
     /// A restart has ended.
     Restarted,
     /// Events are still queued because a call reached its limit of scene evaluations. The hub continues with them.
@@ -82,6 +84,8 @@ pub struct Effects {
     pub at_relay: Option<bool>,
     /// All connections over the local network must be closed.
     pub drop_local: bool,
+    /// The hub has lost its power: connections over the local network stay open, and nothing more is sent on them.
+    pub power_lost: bool,
     /// HTTP requests that scenes send.
     pub http: Vec<HttpCall>,
     /// Conditions and actions of stored scenes that the hub does not execute, such as `when isBatteryState`.

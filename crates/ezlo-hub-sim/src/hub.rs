@@ -17,6 +17,7 @@ use crate::family::Family;
 use crate::state::behaviours::Behaviours;
 use crate::state::device_traits::DeviceTraits;
 use crate::state::firmware::Firmware;
+use crate::state::item_variants::ItemVariants;
 use crate::state::modes::Modes;
 use crate::state::newer::Newer;
 use crate::state::plugin_gateway::PluginGateway;
@@ -204,6 +205,8 @@ pub struct Hub {
     /// Timers that became due while the hub had no power.
     #[serde(default)]
     overdue: Vec<Timer>,
+    #[serde(default)]
+    variants: ItemVariants,
 }
 
 fn idle() -> String {
@@ -268,6 +271,7 @@ impl Hub {
             scan: Scan::default(),
             newer: Newer::default(),
             overdue: Vec::new(),
+            variants: ItemVariants::default(),
         };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hub.digest("uuid")[..16]);
@@ -360,6 +364,7 @@ impl Hub {
             Timer::Rediscovered(device) => self.rediscovered(device, context),
             Timer::WifiJoined(generation) => self.wifi_joined(*generation, context),
             Timer::RelayAttach(generation) => self.relay_attach(*generation, context),
+            Timer::RelayTimeout(generation) => self.relay_timeout(*generation, context),
             Timer::Restarted => self.restarted(context),
             Timer::Settle => context.work = self.deferred.take().unwrap_or_default(),
         }

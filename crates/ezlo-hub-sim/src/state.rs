@@ -8,6 +8,7 @@ pub(crate) mod alarm;
 pub(crate) mod behaviours;
 pub(crate) mod device_traits;
 pub(crate) mod firmware;
+pub(crate) mod item_variants;
 pub(crate) mod modes;
 pub(crate) mod newer;
 pub(crate) mod plugin_gateway;

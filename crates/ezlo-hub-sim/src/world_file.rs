@@ -81,12 +81,21 @@ pub struct UserFile {
     pub account: u64,
     /// `PK_User`, unique.
     pub user: u64,
+    /// `PK_Oem`, the brand of the account: 1 for Vera and Ezlo, 73 for Springs Window Fashions (default: 1). The first user of an
+    /// account decides.
+    #[serde(default = "own_brand")]
+    pub oem: i64,
     /// Serials of hubs of the account that the user's list of local keys lacks (default: none).
     #[serde(default)]
     pub missing_keys: Vec<Serial>,
     /// Number of users that the entry stands for (default: 1). Account and user number count up, and `{n}` in name and e-mail
     /// address becomes the number of the copy, from 1 on. `None` after parsing.
     pub copies: Option<u32>,
+}
+
+/// `PK_Oem` of Vera and Ezlo.
+const fn own_brand() -> i64 {
+    1
 }
 
 /// A Wi-Fi network in range of the hubs.

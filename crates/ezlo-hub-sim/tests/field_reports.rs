@@ -354,3 +354,29 @@ fn changes_mask_codes_by_the_type_of_the_item() {
     });
     assert!(changes.contains("***") && !changes.contains("16345"), "{changes}");
 }
+
+/// Sources name the color item differently, and disagree about the getter of a barrier.
+#[test]
+fn names_of_items_that_differ_between_sources_are_assumptions() {
+    let text = r#"
+        [[hubs]]
+        serial = "90000001"
+        mac = "AA:BB:CC:00:00:01"
+        kind = "linux"
+        model = "h2.1"
+        [[hubs.devices]]
+        name = "Strip"
+        template = "color_bulb"
+        [[hubs.devices]]
+        name = "Gate"
+        template = "garage_door"
+        "#;
+    let file = WorldFile::parse("two devices", text).unwrap();
+    for (rgb_color_name, barrier_has_getter, name) in [(false, false, "rgbcolor"), (true, true, "rgb_color")] {
+        let mut assumptions = ezlo_hub_sim::HubAssumptions::default();
+        (assumptions.rgb_color_name, assumptions.barrier_has_getter) = (rgb_color_name, barrier_has_getter);
+        let mut hub = SimulatedHub::with_assumptions(&file, "90000001", 1, assumptions).unwrap();
+        assert_eq!(item(&mut hub, "Strip", name)["valueType"], "rgb");
+        assert_eq!(item(&mut hub, "Gate", "barrier")["hasGetter"], barrier_has_getter);
+    }
+}

@@ -4,5 +4,6 @@ pub mod access_point;
 pub mod account;
 pub mod api;
 pub mod call;
+pub mod controller;
 pub mod hub_record;
 pub mod keys;

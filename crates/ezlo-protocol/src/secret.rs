@@ -78,6 +78,10 @@ secret! {
     Passkey,
     /// The key of an application: 40 hexadecimal digits, issued by the vendor.
     AppKey,
+    /// The token with which a controller asks for its provisioning.
+    ProvisionToken,
+    /// A private key in PEM.
+    PrivateKey,
 }
 
 /// Minimum length, in bytes, of a part that is masked as a possible token or digest. It also masks long method names and ids.

@@ -77,8 +77,10 @@ impl Answer {
 
 /// Sends an HTTP/1.1 request and reads the response. `head` is method and path, such as `GET /info`.
 pub async fn http(to: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut request =
-        format!("{head} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    let mut request = format!("{head} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        request.push_str(&format!("host: {to}\r\n"));
+    }
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -27,6 +27,9 @@ pub struct Ready {
     pub http: String,
     /// WebSocket URL of the relay, for clients with a configured address.
     pub relay: String,
+    /// URL of the coordinator's port; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinator: Option<String>,
     /// URL of the control API.
     pub control: String,
     /// Token that calls of the control API must present as `Authorization: Bearer TOKEN`; absent without one.

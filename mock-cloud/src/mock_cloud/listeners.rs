@@ -74,7 +74,9 @@ impl Listeners<'_> {
     pub(crate) fn start(&self) -> Result<Ready, StartError> {
         let (ports, CloudContext { config, file, authority, ca_path, .. }) = (self.ports, self.origin);
         let tls = authority.cloud()?;
-        let https = self.listen("https", ports.https, ListenerKind::Cloud { tls: Some(tls) })?;
+        let vendor_hosts = ListenerKind::Cloud { tls: Some(tls) };
+        let https = self.listen("https", ports.https, vendor_hosts.clone())?;
+        let coordinator = ports.coordinator.map(|port| self.listen("coordinator", port, vendor_hosts)).transpose()?;
         let http = self.listen("http", ports.http, ListenerKind::Cloud { tls: None })?;
         let control = self.listen("control", ports.control, ListenerKind::Control)?;
         let count = file.hubs.iter().map(|hub| hub.count() as usize).sum::<usize>();
@@ -102,6 +104,7 @@ impl Listeners<'_> {
             https: format!("https://{https}"),
             http: format!("http://{http}"),
             relay: format!("wss://{https}"),
+            coordinator: coordinator.map(|address| format!("https://{address}")),
             control: format!("http://{control}"),
             control_token: self.origin.control_token.clone(),
             ca_pem: ca_path.clone(),

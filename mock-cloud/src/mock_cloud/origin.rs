@@ -21,7 +21,7 @@ pub(crate) fn context(
     let (folder, ca_path) = write_certificate(&config, authority.pem())?;
     let is_exposed = !config.control_bind.is_loopback();
     let control_token = config.control_token.clone().or_else(|| is_exposed.then(ControlToken::random));
-    let file = Arc::new(file);
+    let (file, authority) = (Arc::new(file), Arc::new(authority));
     Ok(Arc::new(CloudContext { config, file, authority, _folder: folder, control_token, ca_path, begun_ms }))
 }
 

@@ -33,6 +33,7 @@ fn state(seed: u64) -> PersistedState {
         file: file.into(),
         journal: true,
         keeper: None,
+        authority: None,
         asleep: false,
     });
     world.persisted_state(about, authority)
@@ -60,12 +61,12 @@ proptest! {
         let random = Random::new(seed);
         for (number, name) in names.iter().enumerate() {
             let email = format!("{number}@example.com");
-            let account = NewAccount { username: name, email: &email, password: &"secret-1".into() };
+            let account = NewAccount { username: name, email: &email, password: &"secret-1".into(), oem: 1 };
             // A repeated name is refused.
             let _ = kept.snapshot.accounts.create(&account, &random);
         }
         for (host, user, expires) in sessions {
-            let caller = Caller { user, account: user, expires, seq: 1 };
+            let caller = Caller { user, account: user, expires, seq: 1, oem: 1 };
             kept.snapshot.sessions.issue(Session { caller, host }, &random);
         }
         let text = state_document::write(&kept);

@@ -17,7 +17,7 @@ use crate::world::{World, WorldConfig};
 pub(crate) struct CloudContext {
     pub(crate) config: Config,
     pub(crate) file: Arc<WorldFile>,
-    pub(crate) authority: Authority,
+    pub(crate) authority: Arc<Authority>,
     /// Guard that deletes the temporary directory of the CA certificate when the cloud ends.
     pub(crate) _folder: Option<tempfile::TempDir>,
     /// Token that calls of the control API must present, if any.
@@ -57,6 +57,7 @@ impl CloudContext {
             file: Arc::clone(&self.file),
             journal: self.config.journal,
             keeper: None,
+            authority: Some(Arc::clone(&self.authority)),
             asleep: false,
         }
     }

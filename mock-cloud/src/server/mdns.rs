@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use mdns_sd::{ServiceDaemon, ServiceInfo};
 
@@ -11,6 +12,9 @@ use ezlo_hub_sim::world_file::HubKind;
 
 /// Service type of hubs (the vendor's guide, three clients).
 const SERVICE: &str = "_ezlo._tcp.local.";
+
+/// Time after which other machines forget the address of a hub that has vanished (RFC 6762, section 10).
+const RECORD_LIFE: Duration = Duration::from_secs(120);
 
 /// An mDNS daemon that announces hubs until it is dropped.
 pub(crate) struct Announcer {
@@ -41,9 +45,18 @@ impl Announcer {
         let (daemon, service) = (self.daemon.clone(), service(hub, address, &free)?);
         let mut on_network = hub.on_network.subscribe();
         on_network.mark_changed();
+        let has_power = hub.has_power.subscribe();
         Ok(async move {
             while on_network.changed().await.is_ok() {
                 let is_announced = *on_network.borrow_and_update();
+                if !is_announced && !*has_power.borrow() {
+                    // A hub without power sends no goodbye: its records expire.
+                    let _ = tokio::time::timeout(RECORD_LIFE, on_network.changed()).await;
+                    on_network.mark_changed();
+                    if *on_network.borrow() {
+                        continue;
+                    }
+                }
                 // Errors are ignored because the daemon ends together with the cloud.
                 if is_announced {
                     let _ = daemon.register(service.clone());

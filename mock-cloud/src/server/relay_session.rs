@@ -10,6 +10,8 @@ use crate::journal::usage_report;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ezlo_protocol::cloud::controller::{ACCESS_KEYS_CONTROLLER_SYNC, FIRMWARE_INFO_GET};
+use ezlo_protocol::error::code;
 use ezlo_protocol::hub::login::{LoginUserMios, Register};
 use ezlo_protocol::hub::method::{Method as _, RelayLogin, RelayRegister};
 use ezlo_protocol::mac::MacAddress;
@@ -20,6 +22,7 @@ use serde_json::value::RawValue;
 
 use crate::cluster::RemoteHub;
 use crate::config::Profile;
+use crate::server::vendor::controller;
 use crate::wire;
 use crate::wire::ReplyRoute;
 use crate::world::World;
@@ -54,8 +57,8 @@ enum State {
     User { caller: Caller, hub: Option<Arc<HubActor>> },
     /// A user in a cluster, whose hub can run in any process.
     RemoteClient { caller: Caller, remote: RemoteHub },
-    /// A hub that is a process of its own.
-    Controller(Arc<HubActor>),
+    /// A hub that is a process of its own, and the firmware version that it registered with.
+    Controller { hub: Arc<HubActor>, firmware: Box<str> },
 }
 
 impl RelaySession {
@@ -67,7 +70,7 @@ impl RelaySession {
     pub(crate) const fn expires(&self) -> Option<i64> {
         match &self.state {
             State::User { caller, .. } | State::RemoteClient { caller, .. } => Some(caller.expires),
-            State::Unknown | State::Controller(_) => None,
+            State::Unknown | State::Controller { .. } => None,
         }
     }
 
@@ -75,7 +78,7 @@ impl RelaySession {
     pub(crate) const fn user(&self) -> Option<u64> {
         match &self.state {
             State::User { caller, .. } | State::RemoteClient { caller, .. } => Some(caller.user),
-            State::Unknown | State::Controller(_) => None,
+            State::Unknown | State::Controller { .. } => None,
         }
     }
 
@@ -87,7 +90,7 @@ impl RelaySession {
     /// Returns the hub that the user selected or that the controller sends for, if it runs in this process.
     pub(crate) const fn hub(&self) -> Option<&Arc<HubActor>> {
         match &self.state {
-            State::User { hub: Some(hub), .. } | State::Controller(hub) => Some(hub),
+            State::User { hub: Some(hub), .. } | State::Controller { hub, .. } => Some(hub),
             State::User { hub: None, .. } | State::RemoteClient { .. } | State::Unknown => None,
         }
     }
@@ -127,7 +130,7 @@ impl RelaySession {
             }
         };
         match (&self.state, envelope.kind()) {
-            (State::Controller(hub), FrameKind::Broadcast | FrameKind::Reply) => {
+            (State::Controller { hub, .. }, FrameKind::Broadcast | FrameKind::Reply) => {
                 hub.forward_to_clients(envelope.kind(), envelope.sender.map(RawValue::get), text);
             }
             (_, FrameKind::Request) => self.on_request(world, &envelope, text),
@@ -159,7 +162,7 @@ impl RelaySession {
                 let outcome = self.register(world, request);
                 let method = if outcome.is_ok() && method == RelayRegister::NAME { REGISTERED } else { method };
                 match (world.backplane(), &self.state) {
-                    (Some(backplane), State::Controller(hub)) if outcome.is_ok() => {
+                    (Some(backplane), State::Controller { hub, .. }) if outcome.is_ok() => {
                         let answer = wire::reply(request, method, &outcome, ReplyRoute::Relay);
                         register_here(world, backplane, hub, &self.link, answer);
                     }
@@ -182,9 +185,9 @@ impl RelaySession {
                     }
                     self.refuse(world, request, method, "nma.user.notlogged");
                 }
-                State::Controller(_) => {
-                    record_unknown(world, method);
-                    self.refuse(world, request, method, "rpc.method.notfound");
+                State::Controller { hub, firmware } => {
+                    let outcome = controller_call(world, hub, firmware, method);
+                    self.reply(world, request, method, &outcome);
                 }
             },
         }
@@ -207,7 +210,7 @@ impl RelaySession {
             State::User { .. } | State::RemoteClient { .. } => {
                 return Err(RpcError::known("user.login.alreadylogged"));
             }
-            State::Controller(_) => return Err(RpcError::known("rpc.method.notfound")),
+            State::Controller { .. } => return Err(RpcError::known("rpc.method.notfound")),
             State::Unknown => {}
         }
         let pair = ShownPair { identity: login.identity.expose(), signature: login.signature.expose() };
@@ -230,7 +233,7 @@ impl RelaySession {
                 self.subscribe(before.as_ref(), &chosen)?;
                 self.state = State::User { caller, hub: Some(chosen) };
             }
-            State::RemoteClient { .. } | State::Unknown | State::Controller(_) => {
+            State::RemoteClient { .. } | State::Unknown | State::Controller { .. } => {
                 let register: Register = params(request)?;
                 if !register.is_controller() {
                     return Err(RpcError::known("nma.user.notlogged"));
@@ -290,24 +293,61 @@ impl RelaySession {
         let serial = register.serial.get();
         let known = world.hub(serial);
         let claimed_mac = register.mac_address.as_deref().and_then(|mac| mac.parse::<MacAddress>().ok());
+        let uuid = register.controller_uuid.as_deref().filter(|uuid| is_uuid(uuid)).map(str::to_owned);
+        let board = |mac| {
+            let model = register.hub_type.as_deref().unwrap_or_default();
+            HubActor::foreign(&world.env, serial.clone(), mac, model, uuid.clone())
+        };
         let hub = match known {
+            // A self-provisioned board: the cloud knows its UUID, and learns its hardware address.
+            Some(hub) if hub.mac == MacAddress::default() && uuid == Some(hub.read(|hub| hub.uuid.clone())) => {
+                claimed_mac.map_or(hub, |mac| world.replace_hub(board(mac)))
+            }
             // The hardware address on the label replaces the client certificate of real hubs.
             Some(hub) if claimed_mac != Some(hub.mac) || hub.kind == HubKind::Vera => return Err(refused_controller()),
             Some(hub) => hub,
             None if world.profile == Profile::Strict => return Err(refused_controller()),
-            None => {
-                let mac = claimed_mac.unwrap_or_default();
-                let model = register.hub_type.as_deref().unwrap_or_default();
-                let cell = HubActor::foreign(&world.env, serial.clone(), mac, model, 0);
-                world.add_hub(cell).ok_or_else(refused_controller)?
-            }
+            None => world.add_hub(board(claimed_mac.unwrap_or_default())).ok_or_else(refused_controller)?,
         };
-        if let State::Controller(before) = &self.state {
+        if let Some(uuid) = uuid {
+            hub.take_uuid(uuid);
+        }
+        if let State::Controller { hub: before, .. } = &self.state {
             before.controller_disconnected(&self.link.conn_id);
         }
+        if let Some(bytes) = register.max_frame_size.get() {
+            self.link.limit_frames(usize::try_from(*bytes).unwrap_or_default());
+        }
         hub.controller_registered(self.link.clone());
-        self.state = State::Controller(hub);
+        let firmware = register.firmware.as_deref().unwrap_or_default().chars().take(MAX_VERSION).collect::<String>();
+        self.state = State::Controller { hub, firmware: firmware.into() };
         Ok(())
+    }
+}
+
+/// Maximum length of a firmware version, in characters.
+const MAX_VERSION: usize = 64;
+
+/// Returns whether a text has the form of a UUID.
+fn is_uuid(text: &str) -> bool {
+    let is_part = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(is_part)
+}
+
+/// Runs a call that a controller sends to the cloud.
+fn controller_call(world: &World, hub: &HubActor, firmware: &str, method: &str) -> Result<RawJson, RpcError> {
+    match method {
+        ACCESS_KEYS_CONTROLLER_SYNC => controller::keys(world, hub)
+            .map(|keys| RawJson::of(&keys))
+            .map_err(|text| RpcError::new(code::INTERNAL, "rpc.internal.error", &text)),
+        FIRMWARE_INFO_GET => Ok(RawJson::of(&controller::firmware(firmware))),
+        _ => {
+            record_unknown(world, method);
+            Err(RpcError::known("rpc.method.notfound"))
+        }
     }
 }
 
@@ -339,7 +379,7 @@ impl Drop for RelaySession {
     fn drop(&mut self) {
         match &self.state {
             State::User { hub: Some(hub), .. } => hub.detach(&self.link.conn_id),
-            State::Controller(hub) => hub.controller_disconnected(&self.link.conn_id),
+            State::Controller { hub, .. } => hub.controller_disconnected(&self.link.conn_id),
             State::User { hub: None, .. } | State::RemoteClient { .. } | State::Unknown => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Signs certificates.
 
-use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls_pki_types::CertificateDer;
 
 use crate::core::clock::Clock;
@@ -63,6 +63,37 @@ impl CertificateIssuer {
         let key = KeyPair::generate()?;
         let signed = params.signed_by(&key, &self.issuer)?;
         Ok((key, vec![signed.der().clone(), self.der.clone()]))
+    }
+}
+
+/// The names in the certificate of a controller (EzloPi firmware source).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ControllerNames<'a> {
+    /// Type of the hardware, such as `32.1`.
+    pub(crate) hardware: &'a str,
+    pub(crate) uuid: &'a str,
+    pub(crate) serial: &'a str,
+}
+
+/// The key pair and the certificate of a controller, in PEM.
+pub(crate) struct ControllerPem {
+    pub(crate) private_key: String,
+    pub(crate) public_key: String,
+    pub(crate) certificate: String,
+}
+
+impl CertificateIssuer {
+    /// Signs the certificate of a controller with a new key. The curve is P-256; the vendor's is secp256k1, which the TLS library lacks.
+    pub(crate) fn sign_controller(&self, names: ControllerNames<'_>) -> Result<ControllerPem, TlsError> {
+        let mut params = leaf_params(names.serial, self.leaf_validity());
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        params.distinguished_name.push(DnType::LocalityName, names.hardware);
+        params.distinguished_name.push(DnType::OrganizationName, "controller");
+        params.distinguished_name.push(DnType::OrganizationalUnitName, names.uuid);
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(ControllerPem { private_key: key.serialize_pem(), public_key: key.public_key_pem(), certificate })
     }
 }
 

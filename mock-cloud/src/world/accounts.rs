@@ -75,6 +75,14 @@ pub(crate) struct User {
     /// Hubs of the account that the user's list of local keys lacks.
     #[serde(default)]
     missing_keys: BTreeSet<Serial>,
+    /// Brand of the account (`PK_Oem`).
+    #[serde(default = "own_brand")]
+    pub(crate) oem: i64,
+}
+
+/// Returns the brand of users that an earlier version persisted.
+const fn own_brand() -> i64 {
+    1
 }
 
 /// The role of an account's owner.
@@ -91,6 +99,8 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) username: &'a str,
     pub(crate) email: &'a str,
     pub(crate) password: &'a Password,
+    /// Brand of the account (`PK_Oem`).
+    pub(crate) oem: i64,
 }
 
 /// The errors of the creation of an account.
@@ -134,24 +144,25 @@ impl User {
             hash_case_sensitive: case_sensitive.unwrap_or_else(|| hash.clone()),
             hash,
             missing_keys: BTreeSet::new(),
+            oem: request.oem,
         }
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(username: &str, id: u64, account: u64) -> Self {
-        let request = NewAccount { username, email: "u@example.com", password: &"p".into() };
+        let request = NewAccount { username, email: "u@example.com", password: &"p".into(), oem: 1 };
         Self::new(id, "uuid".into(), &request, account)
     }
 }
 
 impl Account {
-    fn new(id: u64) -> Self {
+    fn new(id: u64, oem: i64) -> Self {
         let record = AccountRecord {
             account: Loose::number(id).into(),
             parent: Loose::number(2375).into(),
             parent2: Loose::number(1).into(),
             account_type: Loose::number(5).into(),
-            oem: Loose::number(1).into(),
+            oem: Loose::number(oem).into(),
             blocked: Loose::number(0).into(),
             ..AccountRecord::default()
         };
@@ -174,13 +185,14 @@ impl Accounts {
             written: Written::default(),
         };
         for file in files {
-            let request = NewAccount { username: &file.username, email: &file.email, password: &file.password };
+            let (password, oem) = (&file.password, file.oem);
+            let request = NewAccount { username: &file.username, email: &file.email, password, oem };
             let mut user = User::new(file.user, random.uuid(), &request, file.account);
             user.missing_keys = file.missing_keys.iter().cloned().collect();
             // New accounts get later numbers than those of the world file, and installations of their own.
             all.next = all.next.max(file.user + 1).max(file.account + 1);
             all.add_user(file.username.to_lowercase(), user);
-            all.accounts.entry(file.account).or_insert_with(|| Account::new(file.account));
+            all.accounts.entry(file.account).or_insert_with(|| Account::new(file.account, oem));
         }
         all
     }
@@ -211,7 +223,7 @@ impl Accounts {
         self.next += 1;
         let user = User::new(id, random.uuid(), request, id);
         self.mark([RowKey::Counters, RowKey::Account(id), RowKey::User(key.clone())]);
-        self.accounts.insert(id, Account::new(id));
+        self.accounts.insert(id, Account::new(id, request.oem));
         self.add_user(key, user.clone());
         Ok(user)
     }
@@ -254,7 +266,7 @@ impl Accounts {
         self.mark([RowKey::User(key.clone())]);
         let Some(user) = self.users.get_mut(&key) else { return false };
         let name = user.username.clone();
-        let request = NewAccount { username: &name, email: "", password };
+        let request = NewAccount { username: &name, email: "", password, oem: 1 };
         let User { hash, hash_case_sensitive, .. } = User::new(0, String::new(), &request, 0);
         (user.hash, user.hash_case_sensitive) = (hash, hash_case_sensitive);
         true
@@ -379,7 +391,7 @@ mod tests {
     fn create(accounts: &mut Accounts, username: &str, email: &str) -> Result<User, CreateError> {
         // One seed for each user, because equal seeds result in equal uuids.
         let seed = username.bytes().map(u64::from).sum();
-        accounts.create(&NewAccount { username, email, password: &"secret-1".into() }, &Random::new(seed))
+        accounts.create(&NewAccount { username, email, password: &"secret-1".into(), oem: 1 }, &Random::new(seed))
     }
 
     #[test]

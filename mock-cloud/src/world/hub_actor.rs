@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ezlo_protocol::cloud::controller::CREDENTIALS_UPDATED;
 use ezlo_protocol::hub::broadcast::HUB_STATE_CHANGED;
 use ezlo_protocol::hub::method::{self, Kind};
 use ezlo_protocol::mac::MacAddress;
 use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
-use ezlo_protocol::serial::Serial;
+use ezlo_protocol::serial::{ModelFamily, Serial};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -58,6 +59,8 @@ pub(crate) struct HubActor {
     messages: AtomicU64,
     /// Incremented each time the hub drops its local connections.
     pub(crate) drops: watch::Sender<u64>,
+    /// False from a loss of power until the hub has started again. Changes before `on_network`.
+    pub(crate) has_power: watch::Sender<bool>,
     /// True while the hub is on its local network.
     pub(crate) on_network: watch::Sender<bool>,
     /// True after a login, for families where one login gives access to all local connections.
@@ -70,6 +73,8 @@ struct State {
     hub: Arc<Hub>,
     timers: Timers,
     links: Subscribers,
+    /// Local connections of the time when the hub lost its power. They stay open, and nothing is sent on them.
+    silenced: Vec<Link>,
     /// Connection of an external controller that answers for this hub instead of the simulated one.
     controller: Option<Link>,
     /// The last broadcast about each item, recorded while faults are active.
@@ -106,10 +111,18 @@ impl Drop for OpenHttpRequest {
 }
 
 impl HubActor {
-    /// Creates a hub that is not in the world file and registered as a controller.
-    pub(crate) fn foreign(env: &Arc<HubEnv>, serial: Serial, mac: MacAddress, model: &str, seed: u64) -> Self {
-        let hub = Hub::bare(serial.as_str(), HubKind::Linux, model, seed, env.clock.now_ms());
-        Self::new(env, serial, mac, HubKind::Linux, Arc::new(hub))
+    /// Creates a hub that is not in the world file and registers as a controller. Without a UUID, it gets one.
+    pub(crate) fn foreign(
+        env: &Arc<HubEnv>,
+        serial: Serial,
+        mac: MacAddress,
+        model: &str,
+        uuid: Option<String>,
+    ) -> Self {
+        let kind = if serial.family() == ModelFamily::EzloPi { HubKind::Ezlopi } else { HubKind::Linux };
+        let mut hub = Hub::bare(serial.as_str(), kind, model, 0, env.clock.now_ms());
+        hub.uuid = uuid.unwrap_or(hub.uuid);
+        Self::new(env, serial, mac, kind, Arc::new(hub))
     }
 
     fn new(env: &Arc<HubEnv>, serial: Serial, mac: MacAddress, kind: HubKind, hub: Arc<Hub>) -> Self {
@@ -118,6 +131,7 @@ impl HubActor {
         Self {
             env: Arc::clone(env),
             drops: watch::Sender::new(0),
+            has_power: watch::Sender::new(!hub.is_unplugged()),
             on_network,
             serial,
             mac,
@@ -128,6 +142,7 @@ impl HubActor {
                 hub,
                 timers: Timers::default(),
                 links: Subscribers::default(),
+                silenced: Vec::new(),
                 controller: None,
                 last_broadcasts: BTreeMap::new(),
                 stale: None,
@@ -165,6 +180,17 @@ impl HubActor {
     /// Reads the state of the hub under its lock.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Hub) -> R) -> R {
         read(&self.lock().hub)
+    }
+
+    /// Returns whether the hub has no power.
+    pub(crate) fn is_unplugged(&self) -> bool {
+        self.read(Hub::is_unplugged)
+    }
+
+    /// Waits until the hub is on its local network.
+    pub(crate) async fn wait_until_on_network(&self) {
+        // Fails only if the sender is dropped, and `self` owns it.
+        let _ = self.on_network.subscribe().wait_for(|is_on_network| *is_on_network).await;
     }
 
     /// Returns whether the hub can be reached through the relay.
@@ -275,6 +301,22 @@ impl HubActor {
         }
     }
 
+    /// Takes the UUID that a controller registers with, so that all documents of the cloud show the one that the hub shows.
+    pub(crate) fn take_uuid(self: &Arc<Self>, uuid: String) {
+        if self.read(|hub| hub.uuid != uuid) {
+            self.change(|hub, _| hub.uuid = uuid, |()| ());
+        }
+    }
+
+    /// Tells the external controller, if one is connected, that the keys of its users have changed.
+    pub(crate) fn announce_keys(&self, id: &str) {
+        let controller = self.lock().controller.clone();
+        if let Some(controller) = controller {
+            let message = json!({"id": id, "method": CREDENTIALS_UPDATED, "params": {}});
+            controller.send(&message.to_string());
+        }
+    }
+
     /// Detaches the external controller with this connection.
     pub(crate) fn controller_disconnected(&self, conn_id: &str) {
         let mut state = self.lock();
@@ -301,7 +343,8 @@ impl HubActor {
     }
 
     fn apply(self: &Arc<Self>, state: &mut State, now_ms: i64, effects: Effects) {
-        if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || effects.drop_local {
+        let is_reset = effects.drop_local || effects.power_lost;
+        if !effects.broadcasts.is_empty() || effects.at_relay.is_some() || is_reset {
             for broadcast in &effects.broadcasts {
                 tracing::info!(hub = %self.serial, broadcast = broadcast.name, "change");
             }
@@ -331,7 +374,16 @@ impl HubActor {
             state.links.close_local();
             self.drops.send_modify(|drops| *drops += 1);
         }
+        if effects.power_lost {
+            state.silenced.extend(state.links.take_local());
+            self.has_power.send_replace(false);
+            self.drops.send_modify(|drops| *drops += 1);
+        }
         let on_network = state.hub.wifi.on_network();
+        if on_network {
+            state.silenced.clear();
+            self.has_power.send_if_modified(|known| !std::mem::replace(known, true));
+        }
         self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
         if let Some(connected) = effects.at_relay.filter(|_| state.controller.is_none()) {
             self.broadcast_presence(state, connected);

@@ -100,7 +100,7 @@ impl Outbox {
     /// Removes and returns the first message. The caller has checked that it can be sent.
     pub(crate) fn take(&mut self) -> Option<Out> {
         let number = self.queue.first()?.number;
-        self.queue.take().map(|text| Out::Text(text.into(), number))
+        self.queue.take().map(|text| Out::Text(text.into_owned().into(), number))
     }
 
     /// Returns the amount of queued messages.
@@ -174,6 +174,11 @@ impl Link {
         let outbox = Outbox { queue, keeper: keeper.cloned() };
         let (conn_id, journal, keeper) = (conn_id.into(), Arc::clone(journal), keeper.cloned());
         (Self(Arc::new(SendingEnd { conn_id, kind, sender, journal, keeper })), outbox)
+    }
+
+    /// Sends messages that are longer than this number of bytes as several frames from now on; 0 for no limit.
+    pub(crate) fn limit_frames(&self, bytes: usize) {
+        self.sender.limit_frames(bytes);
     }
 
     /// Queues a message. Returns false if the connection is closed or too slow.

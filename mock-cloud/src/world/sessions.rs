@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn token_has_the_known_format_and_expires() {
         let mut sessions = Sessions::default();
-        let caller = Caller { user: 1, account: 2, expires: 100, seq: 1 };
+        let caller = Caller { user: 1, account: 2, expires: 100, seq: 1, oem: 1 };
         let token = sessions.issue(Session { caller: caller.clone(), host: "h".into() }, &Random::new(1));
         assert_eq!(token.expose().len(), 38);
         assert!(token.expose().starts_with("0000"));

@@ -12,7 +12,7 @@ use ezlo_protocol::identity::{
     Permission, PermissionWithArguments,
 };
 use ezlo_protocol::jwt::JwtPayload;
-use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, LocalToken};
+use ezlo_protocol::secret::{CloudToken, IdentitySignature, IdentityToken, LocalToken, ProvisionToken};
 use ezlo_protocol::serial::Serial;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
@@ -20,7 +20,7 @@ use sha2::Sha256;
 
 use crate::core::rng::Random;
 use crate::world::accounts::User;
-use ezlo_hub_sim::encoding::hex;
+use ezlo_hub_sim::encoding::{hex, uuid};
 use ezlo_hub_sim::json::RawJson;
 
 /// The issuer and verifier of tokens.
@@ -80,6 +80,14 @@ pub(crate) struct Caller {
     pub(crate) expires: i64,
     /// Number of the login that the token derives from.
     pub(crate) seq: i64,
+    /// Brand of the login (`PK_Oem`).
+    #[serde(default = "own_brand")]
+    pub(crate) oem: i64,
+}
+
+/// Returns the brand of sessions that an earlier version persisted.
+const fn own_brand() -> i64 {
+    1
 }
 
 /// The errors of the verification of a token.
@@ -122,6 +130,24 @@ impl Tokens {
         LocalToken::new(hex(&self.mac("local", &format!("{serial} {user}"))[..16]))
     }
 
+    /// Returns the provision token of a controller: its serial and 32 hexadecimal digits. The vendor's form is not known.
+    pub(crate) fn provision(&self, serial: &Serial) -> ProvisionToken {
+        ProvisionToken::new(format!("{serial}.{}", hex(&self.mac("provision", serial.as_str())[..16])))
+    }
+
+    /// Returns the controller whose provision token this is.
+    pub(crate) fn provisioned(&self, token: &ProvisionToken) -> Option<Serial> {
+        let serial: Serial = token.expose().split_once('.')?.0.parse().ok()?;
+        (self.provision(&serial) == *token).then_some(serial)
+    }
+
+    /// Returns the UUID of the cloud, which its controllers store.
+    pub(crate) fn cloud_uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&self.mac("cloud uuid", "")[..16]);
+        uuid(bytes)
+    }
+
     /// Returns the signature of an Identity.
     fn sign(&self, identity: &IdentityToken) -> IdentitySignature {
         let (mac, mut bytes) = (self.mac("identity", identity.expose()), [0; SIGNATURE_BYTES]);
@@ -154,7 +180,8 @@ impl Tokens {
         }
         let user = document.user.get().copied().ok_or(AuthError::Bad)?;
         let seq = document.seq.get().copied().unwrap_or_default();
-        let caller = Caller { user, account: document.account, expires: document.expires, seq };
+        let oem = document.oem.get().copied().unwrap_or_else(own_brand);
+        let caller = Caller { user, account: document.account, expires: document.expires, seq, oem };
         let mut known = known();
         if known.len() >= MOST_KNOWN {
             known.clear();
@@ -168,7 +195,8 @@ impl Tokens {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "typ": "JWT"}).to_string());
         let payload = json!({
             "iat": now,
-            "token": {"expires_ts": expires, "pk_user": caller.user, "pk_account": caller.account, "seq": caller.seq},
+            "token": {"expires_ts": expires, "pk_user": caller.user, "pk_account": caller.account, "seq": caller.seq,
+                "oem": caller.oem},
         });
         let body = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()));
         let signature = URL_SAFE_NO_PAD.encode(self.mac("cloud", &body));
@@ -187,7 +215,8 @@ impl Tokens {
             |name: &str| payload.token.get().and_then(|token| token.extra.get(name)?.as_u64()).ok_or(AuthError::Bad);
         // Tokens of earlier versions have no login number; they are never evicted by a later login.
         let seq = number("seq").ok().and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
-        let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires, seq };
+        let oem = number("oem").ok().and_then(|oem| i64::try_from(oem).ok()).unwrap_or_else(own_brand);
+        let caller = Caller { user: number("pk_user")?, account: number("pk_account")?, expires, seq, oem };
         if now >= expires { Err(AuthError::Expired) } else { Ok(caller) }
     }
 }
@@ -355,7 +384,7 @@ mod tests {
     #[test]
     fn changed_or_expired_cloud_token_is_refused() {
         let tokens = Tokens::new(&Random::new(1));
-        let caller = Caller { user: 1, account: 2, expires: 0, seq: 1 };
+        let caller = Caller { user: 1, account: 2, expires: 0, seq: 1, oem: 1 };
         let token = tokens.issue_cloud_token(&caller, 100, 200);
         assert_eq!(tokens.check_cloud_token(&token, 199).unwrap().account, 2);
         assert_eq!(tokens.check_cloud_token(&token, 200), Err(AuthError::Expired));

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::assumptions::HubAssumptions;
 use crate::hub::{Hub, scenes};
 use crate::state::device_traits::DeviceTraits;
+use crate::state::item_variants::ItemVariants;
 use crate::state::wifi::Wifi;
 use crate::templates::{self, Template};
 use crate::world_file::{DeviceFile, Finders, HouseModesFile, HubFile, ItemFile, SceneFile, resolved_groups};
@@ -27,6 +28,7 @@ impl Hub {
     pub fn from_file(file: &HubFile, serial: &Serial, seed: u64, assumptions: &HubAssumptions, now_ms: i64) -> Self {
         let mut hub = Self::bare(serial.as_str(), file.kind, &file.model, seed, now_ms);
         hub.wifi = Wifi::at_start(file.online, assumptions.access_point_always_open);
+        hub.variants = ItemVariants::of(assumptions);
         hub.set_setup_fault(file.setup_fault);
         hub.insecure_access = file.insecure_access;
         hub.anonymous_access = file.anonymous_access;
@@ -154,6 +156,7 @@ impl Hub {
         self.by_device.insert(id.clone(), Vec::new());
         for spec in template.items {
             let mut item = spec.item(ItemId::from(self.new_id()), id.clone());
+            self.variants.apply(&mut item);
             if !self.family.formatted_values {
                 item.value_formatted = Field::Absent;
             }

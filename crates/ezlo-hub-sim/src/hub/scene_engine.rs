@@ -70,7 +70,7 @@ impl Hub {
 
     /// Queues events if the connection to the cloud, the alarm or the pending mode switch has changed.
     fn note_states(&mut self) {
-        let connected = self.wifi.at_relay();
+        let connected = self.wifi.is_connected();
         let known = self.cloud_known.replace(connected);
         if known.is_some_and(|known| known != connected) {
             self.events.push_back(Event::Cloud { connected });
@@ -152,6 +152,7 @@ impl Hub {
 
     /// Returns the item of a device with this name.
     pub(crate) fn item_named(&self, device: &DeviceId, name: &str) -> Option<&Item> {
+        let name = self.variants.name(name);
         self.items_of(device).find(|item| item.name.as_deref() == Some(name))
     }
 }

@@ -191,7 +191,7 @@ impl Moment<'_> {
             }
             Condition::CloudIs(connected) => match self.event {
                 Event::Cloud { connected: now } if !self.after => now != connected,
-                _ => self.hub.wifi.at_relay() == *connected,
+                _ => self.hub.wifi.is_connected() == *connected,
             },
             Condition::NetworkIs(connected) => match self.event {
                 Event::Network { connected: now } if !self.after => now != connected,

@@ -120,7 +120,7 @@ impl Hub {
 
     /// Returns whether an action waits for the cloud. The simulated cloud has no abstract devices and does not answer.
     fn waits_for_cloud(&self, action: &Block) -> bool {
-        self.wifi.at_relay() && matches!(action.action(), Action::CloudCommand { .. })
+        self.wifi.is_connected() && matches!(action.action(), Action::CloudCommand { .. })
     }
 
     /// Broadcasts the end of a run, which can start other scenes.

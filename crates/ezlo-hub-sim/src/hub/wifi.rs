@@ -75,6 +75,10 @@ impl Hub {
     pub(crate) fn relay_attach(&mut self, generation: u64, context: &mut Context<'_>) {
         let never = self.wifi.has(SetupFault::NeverAppears);
         let may = self.wifi.on_network() && !self.wifi.cut_off && !never;
+        if generation == self.wifi.generation && may && std::mem::take(&mut self.wifi.silent) {
+            // The relay has not noticed the loss of power, so its clients see no change (inferred).
+            return;
+        }
         if generation == self.wifi.generation && may && !self.wifi.at_relay {
             self.wifi.at_relay = true;
             context.effects.at_relay = Some(true);
@@ -111,6 +115,10 @@ impl Hub {
     /// [`restart_ms`](crate::HubAssumptions::restart_ms) (default: 100 ms).
     pub fn restart(&mut self, context: &mut Context<'_>) {
         if !self.wifi.restarting {
+            if !context.assumptions.mode_switch_survives_restart {
+                self.modes.pending = None;
+                self.modes.generation += 1;
+            }
             self.go_down(context);
             self.come_back_later(context);
         }
@@ -118,14 +126,19 @@ impl Hub {
 
     /// Ends all activity and connections.
     pub(crate) fn go_down(&mut self, context: &mut Context<'_>) {
-        self.wifi.restarting = true;
-        self.wifi.generation += 1;
-        // Runs and Z-Wave actions do not survive a restart.
-        self.stop_everything();
+        self.stop_running();
         context.effects.drop_local = true;
+        self.wifi.silent = false;
         if std::mem::take(&mut self.wifi.at_relay) {
             context.effects.at_relay = Some(false);
         }
+    }
+
+    /// Stops the hub itself. Runs and Z-Wave actions do not survive that.
+    pub(crate) fn stop_running(&mut self) {
+        self.wifi.restarting = true;
+        self.wifi.generation += 1;
+        self.stop_everything();
     }
 
     /// Sets the timer that ends the restart.

@@ -33,6 +33,9 @@ pub struct Wifi {
     /// The hub has no power.
     #[serde(default)]
     pub(crate) unplugged: bool,
+    /// The relay counts the hub as connected, but the hub has lost its power.
+    #[serde(default)]
+    pub(crate) silent: bool,
     /// Incremented with each change of the network. Timers of earlier generations are ignored.
     pub(crate) generation: u64,
     /// Active fault of the first set-up.
@@ -92,6 +95,7 @@ impl Wifi {
             restarting: false,
             back_ms: 0,
             unplugged: false,
+            silent: false,
             generation: 0,
             fault: None,
             asked: 0,
@@ -122,6 +126,7 @@ impl Wifi {
     /// Disconnects the hub permanently.
     pub(crate) fn leave(&mut self, context: &mut Context<'_>) {
         self.restarting = true;
+        self.silent = false;
         self.generation += 1;
         context.effects.drop_local = true;
         if std::mem::take(&mut self.at_relay) {
@@ -155,9 +160,14 @@ impl Wifi {
         self.access_point != AccessPoint::Closed && !self.restarting && !self.has(SetupFault::NoAccessPoint)
     }
 
-    /// Returns whether the hub is connected to the relay.
+    /// Returns whether the relay counts the hub as connected. After a loss of power it does so for a while.
     pub const fn at_relay(&self) -> bool {
         self.at_relay
+    }
+
+    /// Returns whether the hub itself is connected to the relay.
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.at_relay && !self.silent
     }
 
     /// Returns whether the hub is running and connected to its local network.

@@ -51,6 +51,9 @@ pub(crate) struct Serve {
     /// Port of the control API (default: 0, any free port).
     #[arg(long)]
     control_port: Option<u16>,
+    /// TLS port of the coordinator, from which EzloPi boards learn their relay (default: none; 7000 at the vendor).
+    #[arg(long)]
+    coordinator_port: Option<u16>,
     /// Port of the first hub's Wi-Fi API; further hubs count up (default: 0, any free port).
     #[arg(long)]
     ap_port: Option<u16>,
@@ -88,6 +91,10 @@ pub(crate) struct Serve {
     /// Announce the hubs on the local network by mDNS, as real hubs do (default: off).
     #[arg(long)]
     mdns: bool,
+    /// Speak the TLS of old firmware on the local ports of Linux hubs: TLS 1.2 with AES256-SHA256 (default: off). Requires a build with
+    /// the Cargo feature `legacy-tls`.
+    #[arg(long)]
+    legacy_tls: bool,
     /// Start with a frozen clock at this Unix time in seconds, between 1970 and 3000 (default: a clock that runs with the
     /// machine's time). The control API moves it. A persisted state with a later time continues at that time.
     #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(0..=32_503_680_000))]
@@ -198,6 +205,7 @@ fn config(serve: &Serve) -> Result<Config, String> {
     for (flag, port) in ports {
         *port = flag.unwrap_or(*port);
     }
+    config.ports.coordinator = serve.coordinator_port.or(config.ports.coordinator);
     config.bind = serve.bind.unwrap_or(config.bind);
     config.control_bind = serve.control_bind.unwrap_or(config.control_bind);
     config.lan_bind = serve.lan_bind.or(config.lan_bind);
@@ -210,6 +218,7 @@ fn config(serve: &Serve) -> Result<Config, String> {
     }
     config.profile = serve.profile.unwrap_or(config.profile);
     config.mdns |= serve.mdns;
+    config.legacy_tls |= serve.legacy_tls;
     config.tls_names.extend(serve.tls_names.iter().cloned());
     config.assumptions.simulate_behaviours |= serve.simulate_behaviours;
     config.assumptions.min_evidence = serve.min_evidence.or(config.assumptions.min_evidence);

@@ -178,7 +178,7 @@ calls! {
         "Disconnects the house from the internet, or connects it again. The local network is not affected."
         r#"{"offline": true}"# Hub(hubs::offline);
     POST "/hubs/{}/unplug" unplug_hub(hubs::NoMembers) -> hubs::HubAction,
-        "Cuts the power of the hub until `plug-in`. Timers that become due are deferred." "{}"
+        "Cuts the power of the hub until `plug-in`. Its connections go silent, and the relay notices after `relay_timeout_ms`. Timers that become due are deferred." "{}"
         Hub(hubs::unplug);
     POST "/hubs/{}/plug-in" plug_in_hub(hubs::NoMembers) -> hubs::HubAction,
         "Restores the power of the hub. The hub starts, and deferred timers fire." "{}"

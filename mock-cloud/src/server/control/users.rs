@@ -73,7 +73,10 @@ pub(crate) fn local_key(shared: &Shared, name: &str, request: &Request) -> Reply
     };
     let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else { return not_utf8(name) };
     match shared.world.accounts().set_local_key(&name, &parsed.serial, parsed.present) {
-        Ok(()) => Reply::json(&ChangedUser { changed: &name }),
+        Ok(()) => {
+            shared.world.announce_keys(&parsed.serial);
+            Reply::json(&ChangedUser { changed: &name })
+        }
         Err(LocalKeyError::NoUser) => no_user(&name),
         Err(LocalKeyError::NotOwned) => {
             let serial = &parsed.serial;

@@ -92,11 +92,6 @@ impl Host {
         let name = self.name();
         name.ends_with(".mios.com") || name.ends_with(".ezlo.com")
     }
-
-    /// Returns the given vendor host for a client that uses vendor names, else the authority that the client used.
-    pub(crate) fn server<'a>(&'a self, vendor: &'a str) -> &'a str {
-        if self.is_vendors() { vendor } else { &self.authority }
-    }
 }
 
 /// An HTTP reply.
@@ -253,11 +248,12 @@ mod tests {
 
     #[test]
     fn server_names_follow_the_host_of_the_request() {
-        let vendor = "vera-us-oem-account11.mios.com";
-        assert_eq!(host("vera-us-oem-autha.mios.com").server(vendor), vendor);
-        assert_eq!(host("VERA-us-oem-autha.MIOS.com:443").server(vendor), vendor);
-        assert_eq!(host("127.0.0.1:8443").server(vendor), "127.0.0.1:8443");
-        assert_eq!(host("evilmios.com").server(vendor), "evilmios.com");
+        for vendors in ["vera-us-oem-autha.mios.com", "VERA-us-oem-autha.MIOS.com:443"] {
+            assert!(host(vendors).is_vendors(), "{vendors}");
+        }
+        for other in ["127.0.0.1:8443", "evilmios.com"] {
+            assert!(!host(other).is_vendors(), "{other}");
+        }
         assert_eq!(host("[::1]:8443").name(), "[::1]");
     }
 

@@ -258,6 +258,9 @@ impl LocalSession {
     }
 
     fn on_message(&mut self, world: &Arc<World>, text: &str) {
+        if self.hub.is_unplugged() {
+            return;
+        }
         let envelope = match Envelope::parse(text) {
             Ok(envelope) if envelope.kind() == FrameKind::Request => envelope,
             _ => {

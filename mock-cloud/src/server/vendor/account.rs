@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use crate::server::credentials::authenticate;
 use crate::server::http::message::{Host, Reply, Request};
+use crate::server::vendor::oem;
 use crate::world::World;
 use crate::world::accounts::owners::Ownership;
 use crate::world::accounts::{Account, Claim, ClaimError};
@@ -30,8 +31,10 @@ fn own_account(world: &World, request: &Request, account: &str) -> Result<Caller
 pub(crate) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
     match own_account(world, request, parts[0]) {
         Ok(caller) => {
-            let write = |account: &_| ezlo_protocol::wire::to_bytes(&with_servers(account, &request.host));
-            match world.accounts().account_text(caller.account, &request.host.authority, write) {
+            // The server names depend on the brand of the login and on the host.
+            let seen_from = format!("{} {}", caller.oem, request.host.authority);
+            let write = |account: &_| ezlo_protocol::wire::to_bytes(&with_servers(account, &request.host, caller.oem));
+            match world.accounts().account_text(caller.account, &seen_from, write) {
                 Some(text) => Reply::json_text(text),
                 None => Reply::not_found(),
             }
@@ -41,17 +44,17 @@ pub(crate) fn read(world: &World, request: &Request, parts: &[&str]) -> Reply {
 }
 
 /// Fills in the server names that were not changed. They follow the host of the request.
-fn with_servers(account: &Account, host: &Host) -> AccountRecord {
+fn with_servers(account: &Account, host: &Host, oem: i64) -> AccountRecord {
     let mut record = account.record.clone();
     let servers = [
-        (&mut record.server_event, "vera-us-oem-event11.mios.com"),
-        (&mut record.server_event_alt, "vera-us-oem-event12.mios.com"),
-        (&mut record.server_account, "vera-us-oem-account11.mios.com"),
-        (&mut record.server_account_alt, "vera-us-oem-account12.mios.com"),
+        (&mut record.server_event, "event11"),
+        (&mut record.server_event_alt, "event12"),
+        (&mut record.server_account, "account11"),
+        (&mut record.server_account_alt, "account12"),
     ];
-    for (member, vendor) in servers {
+    for (member, role) in servers {
         if member.is_absent() {
-            *member = host.server(vendor).into();
+            *member = oem::server(host, oem, role).into_owned().into();
         }
     }
     record
@@ -106,21 +109,27 @@ pub(crate) fn hubs(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let Some(account) = accounts.account(caller.account) else { return Reply::not_found() };
     let hubs = accounts.hubs_of(caller.account).filter_map(|(serial, ownership)| {
         let hub = world.hub_summary(&serial)?;
-        Some(entry(&serial, hub, ownership, account, &request.host))
+        Some(entry(&serial, hub, ownership, account, (&request.host, caller.oem)))
     });
     Reply::json(&HubList { devices: hubs.collect(), ..HubList::default() })
 }
 
 /// Builds an entry of the list of hubs. Numbers are text, except `Blocked`. Only Vera firmware has `Name` and `Using_2G`.
-fn entry(serial: &Serial, hub: HubSummary, ownership: Ownership, account: &Account, host: &Host) -> HubListEntry {
+fn entry(
+    serial: &Serial,
+    hub: HubSummary,
+    ownership: Ownership,
+    account: &Account,
+    (host, oem): (&Host, i64),
+) -> HubListEntry {
     let vera = hub.kind == HubKind::Vera;
     HubListEntry {
         serial: Loose::text(serial.clone()),
         device_type: Loose::text(if vera { 1 } else { 7 }).into(),
         device_sub_type: Loose::text(2).into(),
         mac: hub.mac.into(),
-        server_device: host.server("vera-us-oem-device11.mios.com").into(),
-        server_device_alt: host.server("vera-us-oem-device12.mios.com").into(),
+        server_device: oem::server(host, oem, "device11").into_owned().into(),
+        server_device_alt: oem::server(host, oem, "device12").into_owned().into(),
         installation: Loose::text(account.installation).into(),
         name: vera.then(|| "Home".to_owned()).into(),
         using_2g: vera.then(|| Loose::text(0)).into(),
@@ -150,11 +159,14 @@ pub(crate) fn claim(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let claim = Claim { account: caller.account, installation, serial: &hub.serial, mac, label: hub.mac };
     let claimed = world.accounts().claim(&claim, world.clock.timestamp());
     match claimed {
-        Ok(installation) => Reply::json(&ClaimAnswer {
-            installation: Loose::text(installation).into(),
-            serial: Loose::text(hub.serial.clone()).into(),
-            ..ClaimAnswer::default()
-        }),
+        Ok(installation) => {
+            hub.announce_keys(&world.random.uuid());
+            Reply::json(&ClaimAnswer {
+                installation: Loose::text(installation).into(),
+                serial: Loose::text(hub.serial.clone()).into(),
+                ..ClaimAnswer::default()
+            })
+        }
         Err(ClaimError::Installation) => Reply::error(StatusCode::FORBIDDEN, "Not your installation"),
         Err(ClaimError::Mac) => Reply::error(StatusCode::FORBIDDEN, "MacAddress does not match"),
         Err(ClaimError::Owned) => Reply::error(StatusCode::CONFLICT, "Device belongs to another account"),

@@ -9,6 +9,7 @@ use crate::faults::kinds::LoginFault;
 use crate::faults::point::InjectionContext;
 use crate::server::credentials::{pair, unauthorized};
 use crate::server::http::message::{Host, Reply, Request, pairs};
+use crate::server::vendor::oem;
 use crate::world::World;
 use crate::world::accounts::{CreateError, NewAccount, User};
 use crate::world::sessions::Session;
@@ -26,17 +27,17 @@ pub(crate) fn create_account(world: &World, request: &Request, _: &[&str]) -> Re
     else {
         return Reply::error(StatusCode::BAD_REQUEST, "Username, Email and Password are required");
     };
-    let (oem, app) = match (oem(&params), app(world, &params, true)) {
+    let (oem, app) = match (requested_oem(&params), app(world, &params, true)) {
         (Err(reply), _) | (_, Err(reply)) => return reply,
         (Ok(oem), Ok(app)) => (oem, app),
     };
     let password = Password::new(password);
-    let account = NewAccount { username, email, password: &password };
+    let account = NewAccount { username, email, password: &password, oem };
     let created = world.accounts().create(&account, &world.random);
     match created {
         Ok(user) => {
             let (pair, _) = issue(world, &user, request, 1, oem, app);
-            login_answer(&pair, &request.host, Some(user.id))
+            login_answer(&pair, (&request.host, oem), Some(user.id))
         }
         Err(error) => refusal(error),
     }
@@ -60,16 +61,17 @@ pub(crate) fn login(world: &World, request: &Request, parts: &[&str]) -> Reply {
     let Some(hash) = params.get("SHA1Password") else {
         return Reply::error(StatusCode::BAD_REQUEST, "SHA1Password is required");
     };
-    let (oem, app) = match (oem(&params), app(world, &params, false)) {
+    let (oem, app) = match (requested_oem(&params), app(world, &params, false)) {
         (Err(reply), _) | (_, Err(reply)) => return reply,
         (Ok(oem), Ok(app)) => (oem, app),
     };
     let version = if params.get("TokenVersion") == Some("2") { 2 } else { 1 };
     let user = world.accounts().log_in(parts[0], hash, params.get("SHA1PasswordCS"));
-    match user {
+    let is_refused = |user: &User| world.assumptions.refuse_other_oem && user.oem != oem;
+    match user.filter(|user| !is_refused(user)) {
         Some(user) => {
             let (pair, _) = issue(world, &user, request, version, oem, app);
-            login_answer(&pair, &request.host, None)
+            login_answer(&pair, (&request.host, oem), None)
         }
         None => Reply::error(StatusCode::NOT_FOUND, "Invalid username or password"),
     }
@@ -120,7 +122,7 @@ pub(crate) fn issue(
         version,
         oem,
         app,
-        server: request.host.server("vera-us-oem-autha11.mios.com"),
+        server: &oem::server(&request.host, oem, "autha11"),
     };
     let mut pair = world.tokens.issue_pair(user, &issue);
     if fault == Some(LoginFault::BadSignature) {
@@ -134,15 +136,15 @@ pub(crate) fn issue(
 const LOGIN_ROOM: usize = 512;
 
 /// Writes a [`LoginAnswer`](ezlo_protocol::cloud::account::LoginAnswer). A new account also has a `PK_Phone_User`.
-fn login_answer(pair: &IdentityPair, host: &Host, phone_user: Option<u64>) -> Reply {
+fn login_answer(pair: &IdentityPair, (host, oem): (&Host, i64), phone_user: Option<u64>) -> Reply {
     let mut members =
         JsonObjectWriter::with_room(pair.identity.expose().len() + pair.signature.expose().len() + LOGIN_ROOM);
     members.text("Identity", pair.identity.expose());
     members.text("IdentitySignature", pair.signature.expose());
-    members.text("Server_Event", host.server("vera-us-oem-event11.mios.com"));
-    members.text("Server_Event_Alt", host.server("vera-us-oem-event12.mios.com"));
-    members.text("Server_Account", host.server("vera-us-oem-account11.mios.com"));
-    members.text("Server_Account_Alt", host.server("vera-us-oem-account12.mios.com"));
+    members.text("Server_Event", &oem::server(host, oem, "event11"));
+    members.text("Server_Event_Alt", &oem::server(host, oem, "event12"));
+    members.text("Server_Account", &oem::server(host, oem, "account11"));
+    members.text("Server_Account_Alt", &oem::server(host, oem, "account12"));
     if let Some(user) = phone_user {
         members.json("PK_Phone_User", &user.to_string());
     }
@@ -186,9 +188,9 @@ impl<'a> Params<'a> {
 }
 
 /// Returns `PK_Oem` (default: 1).
-fn oem(params: &Params<'_>) -> Result<i64, Reply> {
+fn requested_oem(params: &Params<'_>) -> Result<i64, Reply> {
     match params.get("PK_Oem") {
-        None => Ok(1),
+        None => Ok(oem::OWN_BRAND),
         Some(text) => text.parse().map_err(|_| Reply::error(StatusCode::BAD_REQUEST, "Invalid PK_Oem")),
     }
 }

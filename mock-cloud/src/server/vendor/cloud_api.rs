@@ -17,6 +17,7 @@ use crate::journal::usage_report;
 use crate::server::credentials::{bearer, pair, unauthorized};
 use crate::server::http::message::{Host, Reply, Request};
 use crate::server::vendor::auth::{issue, login_number};
+use crate::server::vendor::controller;
 use crate::server::vendor::device::relay_url;
 use crate::world::World;
 use crate::world::accounts::User;
@@ -41,7 +42,13 @@ fn token_answer(world: &World, caller: &Caller) -> TokenAnswer {
 }
 
 /// The calls of the RPC gateway.
-const CALLS: &[&str] = &["access_keys_sync", "controller_list", "login_with_id_and_password"];
+const CALLS: &[&str] = &[
+    "access_keys_sync",
+    "controller_list",
+    "login_with_id_and_password",
+    "self_provision_get",
+    "self_provision_request",
+];
 
 /// Answers a call of the RPC gateway. The status is always 200; `status` in the envelope is 0 for a refusal.
 pub(crate) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
@@ -50,9 +57,15 @@ pub(crate) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
         Ok(call) => {
             let params = call.params.into_option().unwrap_or_else(|| json!({}).into());
             match call.call.as_str() {
-                "access_keys_sync" => with_token(world, request, |caller| access_keys(world, caller)),
+                "access_keys_sync" => with_token(world, request, |caller| Ok(access_keys(world, caller))),
                 "controller_list" => with_token(world, request, |caller| {
-                    controller_list(world, caller, &request.host, wants_local_key(request, &params))
+                    Ok(controller_list(world, caller, &request.host, wants_local_key(request, &params)))
+                }),
+                "self_provision_request" => {
+                    with_token(world, request, |caller| controller::self_provision_request(world, caller))
+                }
+                "self_provision_get" => with_token(world, request, |caller| {
+                    controller::self_provision_get(world, caller, &request.host, &params)
                 }),
                 "login_with_id_and_password" => gateway_login(world, request, &params),
                 other => {
@@ -80,12 +93,16 @@ pub(crate) fn gateway(world: &World, request: &Request, _: &[&str]) -> Reply {
 }
 
 /// Answers a call whose `Authorization` header has a valid cloud token.
-fn with_token(world: &World, request: &Request, answer: impl FnOnce(&Caller) -> Value) -> Result<Value, String> {
+fn with_token(
+    world: &World,
+    request: &Request,
+    answer: impl FnOnce(&Caller) -> Result<Value, String>,
+) -> Result<Value, String> {
     let now = world.clock.unix_seconds();
     let checked = bearer(request).ok_or(AuthError::Missing);
     let checked = checked.and_then(|token| world.tokens.check_cloud_token(&token, now));
     match checked.and_then(|caller| world.admit(caller, &request.host.name(), &request.path)) {
-        Ok(caller) => Ok(answer(&caller)),
+        Ok(caller) => answer(&caller),
         Err(AuthError::Missing) => Err("authorization required".into()),
         Err(AuthError::Bad) => Err("invalid token".into()),
         Err(AuthError::Expired) => Err("token expired".into()),
@@ -144,7 +161,7 @@ fn controller_list(world: &World, caller: &Caller, host: &Host, with_local_key: 
     let accounts = world.accounts();
     let controllers = accounts.hubs_of(caller.account).filter_map(|(serial, _)| {
         let hub = ezlo_hub(world, &serial)?;
-        let url = relay_url(&hub, host);
+        let url = relay_url(&hub, host, caller.oem);
         let raw = raw_host(&url);
         let url = NmaController { url: url.into(), ..NmaController::default() };
         Some(Controller {
@@ -177,7 +194,7 @@ fn log_in(world: &World, login: &PasswordLogin) -> Option<User> {
 
 /// Issues the cloud token of a login.
 fn token_for(world: &World, user: &User, seq: i64) -> TokenAnswer {
-    token_answer(world, &Caller { user: user.id, account: user.account, expires: 0, seq })
+    token_answer(world, &Caller { user: user.id, account: user.account, expires: 0, seq, oem: user.oem })
 }
 
 fn legacy(pair: IdentityPair) -> LegacyToken {
@@ -188,7 +205,7 @@ fn legacy(pair: IdentityPair) -> LegacyToken {
 fn gateway_login(world: &World, request: &Request, params: &Value) -> Result<Value, String> {
     let login: PasswordLogin = wire::from_value(params).map_err(|error| format!("invalid params: {error}"))?;
     let user = log_in(world, &login).ok_or("wrong user or password")?;
-    let (pair, seq) = issue(world, &user, request, 1, 1, 0);
+    let (pair, seq) = issue(world, &user, request, 1, user.oem, 0);
     let mut answer = token_for(world, &user, seq);
     let expires = world.clock.unix_seconds().saturating_add(world.assumptions.cloud_token_seconds);
     answer.expires = Loose::number(expires).into();
@@ -212,7 +229,7 @@ pub(crate) fn login_v4(world: &World, request: &Request, parts: &[&str]) -> Repl
         return Reply::error(StatusCode::UNAUTHORIZED, "Wrong user or password");
     };
     let (pair, seq) = if with_pair {
-        let (pair, seq) = issue(world, &user, request, 1, 1, 0);
+        let (pair, seq) = issue(world, &user, request, 1, user.oem, 0);
         (Some(pair), seq)
     } else {
         (None, login_number(world, &user, request))

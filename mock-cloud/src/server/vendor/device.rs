@@ -11,6 +11,7 @@ use crate::faults::point::InjectionContext;
 use crate::server::credentials::{authenticate, unauthorized};
 use crate::server::http::message::world_number;
 use crate::server::http::message::{Host, Reply, Request};
+use crate::server::vendor::oem;
 use crate::world::World;
 use crate::world::hub_actor::HubActor;
 use crate::world::tokens::{AuthError, Caller};
@@ -34,7 +35,7 @@ pub(crate) fn info(world: &World, request: &Request, parts: &[&str]) -> Reply {
         return Reply::error(StatusCode::FORBIDDEN, "Not your device");
     }
     Reply::json(&match hub.kind {
-        HubKind::Vera => vera_record(&hub, world, &request.host),
+        HubKind::Vera => vera_record(&hub, world, &request.host, caller.oem),
         HubKind::Linux | HubKind::Rtos | HubKind::Ezlopi => ezlo_record(&hub, world, request, &caller),
     })
 }
@@ -47,9 +48,14 @@ fn relay_number(hub: &HubActor) -> u32 {
 }
 
 /// Returns the relay of a hub. Several names are in use, so that a client cannot rely on one.
-pub(crate) fn relay_url(hub: &HubActor, host: &Host) -> String {
+///
+/// A brand with a relay of its own has no other.
+pub(crate) fn relay_url(hub: &HubActor, host: &Host, oem: i64) -> String {
     if host.is_vendors() {
-        format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub))
+        match oem::relay(oem) {
+            Some(relay) => format!("wss://{relay}:443"),
+            None => format!("wss://nma-server{}-ui-cloud.ezlo.com:443", relay_number(hub)),
+        }
     } else {
         format!("{}://{}", if host.tls { "wss" } else { "ws" }, host.authority)
     }
@@ -87,7 +93,7 @@ fn ezlo_record(hub: &HubActor, world: &World, request: &Request, caller: &Caller
     };
     let relay = match world.fault(&facts) {
         Some(RecordFault::RelayMoved) => moved(hub, host),
-        None => relay_url(hub, host),
+        None => relay_url(hub, host, caller.oem),
     };
     HubRecord {
         serial: Loose::text(hub.serial.clone()),
@@ -107,12 +113,12 @@ fn ezlo_record(hub: &HubActor, world: &World, request: &Request, caller: &Caller
     }
 }
 
-fn vera_record(hub: &HubActor, world: &World, host: &Host) -> HubRecord {
+fn vera_record(hub: &HubActor, world: &World, host: &Host, oem: i64) -> HubRecord {
     let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
     HubRecord {
         serial: Loose::text(hub.serial.clone()),
         mac: hub.mac.into(),
-        server_relay: host.server("vera-us-oem-relay31.mios.com").into(),
+        server_relay: oem::server(host, oem, "relay31").into_owned().into(),
         linux_firmware: Loose::number(0).into(),
         ui: Loose::text(7).into(),
         engine_status: Loose::text(1).into(),
@@ -127,10 +133,10 @@ fn vera_record(hub: &HubActor, world: &World, host: &Host) -> HubRecord {
         prior_firmware_version: "1.7.4970".into(),
         upgrade_date: "2023-01-01 00:00:00".into(),
         uptime: "0".into(),
-        server_device: host.server("vera-us-oem-device11.mios.com").into(),
-        server_event: host.server("vera-us-oem-event11.mios.com").into(),
-        server_support: host.server("vera-us-oem-support11.mios.com").into(),
-        server_storage: host.server("vera-us-oem-storage11.mios.com").into(),
+        server_device: oem::server(host, oem, "device11").into_owned().into(),
+        server_event: oem::server(host, oem, "event11").into_owned().into(),
+        server_support: oem::server(host, oem, "support11").into_owned().into(),
+        server_storage: oem::server(host, oem, "storage11").into_owned().into(),
         wifi_ssid: "".into(),
         timezone: "Etc/UTC".into(),
         local_port: Loose::text(3480).into(),
@@ -151,7 +157,7 @@ const MOST_LOCATED: usize = 1000;
 
 /// Lists the hubs behind the caller's public address, without authentication. All callers share one address.
 pub(crate) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
-    let host = &request.host;
+    let (host, oem) = (&request.host, oem::OWN_BRAND);
     let now = world.clock.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
     let hubs = world.list_hubs(None, MOST_LOCATED);
     let accounts = world.accounts();
@@ -161,9 +167,9 @@ pub(crate) fn locator(world: &World, request: &Request, _: &[&str]) -> Reply {
         device_type: Loose::number(if hub.kind == HubKind::Vera { 1 } else { 7 }).into(),
         device_sub_type: Loose::number(2).into(),
         firmware: if hub.kind == HubKind::Vera { "1.7.5185" } else { hub.family.firmware }.into(),
-        server_device: host.server("vera-us-oem-device11.mios.com").into(),
-        server_event: host.server("vera-us-oem-event11.mios.com").into(),
-        server_account: host.server("vera-us-oem-account11.mios.com").into(),
+        server_device: oem::server(host, oem, "device11").into_owned().into(),
+        server_event: oem::server(host, oem, "event11").into_owned().into(),
+        server_account: oem::server(host, oem, "account11").into_owned().into(),
         account: match accounts.ownership(&hub.serial) {
             Some(ownership) => Loose::number(ownership.account).into(),
             None => Field::Null,

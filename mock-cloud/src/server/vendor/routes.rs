@@ -13,7 +13,7 @@ use crate::journal::usage_report;
 use crate::server::http::message::world_number;
 use crate::server::http::message::{Reply, Request};
 use crate::server::shared::Shared;
-use crate::server::vendor::{account, auth, cloud_api, device};
+use crate::server::vendor::{account, auth, cloud_api, controller, device};
 use crate::world::World;
 
 /// A handler. Its arguments are the world, the request and the parts of the path in place of `{}`.
@@ -63,6 +63,9 @@ routes! {
     "login_v4" POST "/api/v4/login/{}/sessions" Vendor "the vendor's API pages" cloud_api::login_v4;
     "legacy_relay_by_path" GET "/relay/relay/relay/device/{}/session/{}/{*}" ClientSource "older clients of Vera hubs; refusals only are simulated" device::legacy_relay_by_path;
     "legacy_relay" GET "/relay/relay/relay/device/{}/{*}" ClientSource "public clients of Vera hubs; refusals only are simulated" device::legacy_relay;
+    "coordinator" GET "/getserver" ClientSource "EzloPi firmware" controller::coordinator;
+    "coordinator_root" GET "" ClientSource "EzloPi firmware with the short address of the coordinator" controller::coordinator_root;
+    "provision_sync" GET "/provision-sync" ClientSource "EzloPi firmware" controller::provision_sync;
     "controller_list" GET "/api/v4/controller_list/3/controllers" Vendor "the vendor's API pages" cloud_api::controllers;
 }
 

@@ -20,6 +20,7 @@ use crate::server::ws::write::{closed, drain, flush_owed, flush_remaining, write
 use crate::core::clock::Woken;
 use crate::journal::entry::EntryKind;
 use crate::world::World;
+use crate::world::hub_actor::HubActor;
 use crate::world::outbox::{Out, Outbox, Ready, Waiting};
 
 /// Number of consecutive pings without any received message after which the connection counts as lost.
@@ -65,6 +66,7 @@ async fn run_accepted(accepted: Accepted) {
     // Boxed so that the rarely used end does not enlarge the future of every connection.
     let ended = match end {
         End::Lost => return,
+        End::Silent(hub) => return Box::pin(silence(&hub, world.stopped())).await,
         End::Closed => Box::pin(flush_remaining(&mut socket, late, &mut outbox)).await,
         End::Close(code, reason) | End::ClosedByHub(code, reason) => {
             Box::pin(closed(&mut socket, (code, reason), late, &mut outbox)).await
@@ -147,7 +149,7 @@ async fn run_session(
             }
             () = async { match &mut dropped { Some(dropped) => dropped.await, None => pending().await } } => {
                 // Connections with a login have a close in their queue already.
-                return End::Close(1001, "hub drops local connections");
+                return session.dropped();
             }
             _woken = async { match &mut expiry { Some((timer, _)) => timer.await, None => pending().await } } => {
                 let code = expiry.map_or(1000, |(_, code)| code);
@@ -178,6 +180,14 @@ async fn read_batch(world: &Arc<World>, socket: &mut Socket, session: &mut Sessi
 /// Waits until the world ends.
 pub(crate) async fn ended(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Holds a connection to a hub without power, until the hub has started again or the world ends.
+async fn silence(hub: &HubActor, stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = hub.wait_until_on_network() => {}
+        () = ended(stopped) => {}
+    }
 }
 
 /// Waits until the hub drops its local connections.

@@ -7,6 +7,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::server::hub_ports::lan::LocalSession;
 use crate::server::relay_session::{RelaySession, Room};
+use crate::server::ws::types::End;
 use crate::world::World;
 use crate::world::outbox::Link;
 
@@ -55,6 +56,14 @@ impl Session {
         match self {
             Self::Relay(_) => None,
             Self::Local(session) => Some(session.drops()),
+        }
+    }
+
+    /// Returns the end of a connection that the hub drops: without a close frame if the hub has lost its power.
+    pub(crate) fn dropped(&self) -> End {
+        match self {
+            Self::Local(session) if session.hub().is_unplugged() => End::Silent(Arc::clone(session.hub())),
+            Self::Local(_) | Self::Relay(_) => End::Close(1001, "hub drops local connections"),
         }
     }
 

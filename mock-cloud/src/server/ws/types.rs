@@ -3,6 +3,10 @@
 /// Maximum length of a received message, in bytes. A hub's own bus has a limit of 100 KiB. Scenes and claims are far shorter.
 pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
 
+use std::sync::Arc;
+
+use crate::world::hub_actor::HubActor;
+
 /// The end of a connection.
 #[derive(Debug)]
 pub(crate) enum End {
@@ -14,6 +18,8 @@ pub(crate) enum End {
     Close(u16, &'static str),
     /// As `Close`, but the close is in the journal already.
     ClosedByHub(u16, &'static str),
+    /// The hub has lost its power: nothing more is sent, and the connection stays open until the hub starts.
+    Silent(Arc<HubActor>),
 }
 
 /// A message received from the peer.

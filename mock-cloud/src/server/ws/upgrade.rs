@@ -94,10 +94,12 @@ pub(crate) fn accept(
     let (session, outbox) = match (surface, request.uri().path()) {
         (ListenerKind::Cloud { .. }, "/" | "/nma") => {
             let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Relay);
+            link.limit_frames(world.assumptions.max_frame_bytes);
             (Session::Relay(RelaySession::new(link, &host)), outbox)
         }
         (ListenerKind::Lan { hub, .. }, "/") => {
             let (link, outbox) = Link::new(&world.journal, world.keeper.as_ref(), conn_id, LinkKind::Local);
+            link.limit_frames(world.assumptions.max_frame_bytes);
             (Session::Local(LocalSession::new(Arc::clone(hub), link)), outbox)
         }
         _ => return Reply::not_found(),

@@ -65,9 +65,10 @@ impl HubActor {
             let wanted = self.env.assumptions.min_evidence;
             caller.send(&wire::refusal(wanted, request, method, RpcError::known(data), ReplyRoute::Relay));
         };
-        let (controller, is_connected) = {
+        let (controller, is_connected, is_silent) = {
             let state = self.lock();
-            (state.controller.clone(), state.controller.is_some() || state.hub.wifi.at_relay())
+            let is_connected = state.controller.is_some() || state.hub.wifi.at_relay();
+            (state.controller.clone(), is_connected, state.hub.is_silent())
         };
         if !is_connected {
             return refuse("nma.ezlo.notconnected");
@@ -91,6 +92,8 @@ impl HubActor {
                     refuse("nma.ezlo.unavailable");
                 }
             }
+            // The relay forwards the call to a hub without power and waits.
+            None if is_silent => {}
             None => {
                 let answer = |outcome: &Result<RawJson, RpcError>| {
                     if is_reply_dropped {

@@ -53,6 +53,12 @@ impl Subscribers {
         });
     }
 
+    /// Removes and returns the connections other than those through the relay.
+    pub(crate) fn take_local(&mut self) -> impl Iterator<Item = Link> {
+        let is_local = |_: &Arc<str>, link: &mut Link| link.kind != LinkKind::Relay;
+        self.0.extract_if(.., is_local).map(|(_, link)| link)
+    }
+
     /// Removes all connections.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Link> {
         self.0.drain(..).map(|(_, link)| link)

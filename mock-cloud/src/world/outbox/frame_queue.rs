@@ -1,6 +1,7 @@
 //! A bounded queue of messages for one reader, stored as WebSocket frames, so that one write sends all of them. An empty
 //! queue retains almost no memory, because most connections are idle most of the time.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +23,12 @@ pub(crate) struct Item {
     pub(crate) number: u64,
     /// Epoch that must be durable before the message is sent.
     pub(crate) mark: u64,
-    /// Byte range of the text in the frames of the batch. The frame ends with the text.
+    /// Byte range of the text in the frames of the batch. The frame ends with the text. Includes the first header if the message has
+    /// several frames.
     begin: usize,
     end: usize,
+    /// Length of the text in each frame but the last, in bytes; 0 if the message is one frame.
+    fragment: usize,
 }
 
 /// The close of a connection: the epoch that must be durable before, the code and the reason.
@@ -49,8 +53,10 @@ impl Batch {
         self.items.clear();
     }
 
-    fn push(&mut self, text: &str, mark: u64, number: u64) {
-        let needed = text.len() + LONGEST_HEAD;
+    fn push(&mut self, text: &str, mark: u64, number: u64, limit: usize) {
+        let fragment = if limit > 0 && text.len() > limit { limit } else { 0 };
+        let heads = text.len().checked_div(fragment).unwrap_or_default() + 1;
+        let needed = text.len() + heads * LONGEST_HEAD;
         if self.frames.capacity() - self.frames.len() < needed {
             // A single short message is stored without spare capacity.
             if !self.frames.is_empty() || needed > KEPT_BYTES {
@@ -58,10 +64,24 @@ impl Batch {
             }
             self.frames.reserve(needed);
         }
-        push_head(&mut self.frames, text.len());
-        let begin = self.frames.len();
-        self.frames.extend_from_slice(text.as_bytes());
-        self.items.push(Item { number, mark, begin, end: self.frames.len() });
+        let mut begin = self.frames.len();
+        if fragment == 0 {
+            push_head(&mut self.frames, TEXT | LAST, text.len());
+            begin = self.frames.len();
+            self.frames.extend_from_slice(text.as_bytes());
+        } else {
+            push_fragments(&mut self.frames, text.as_bytes(), fragment);
+        }
+        self.items.push(Item { number, mark, begin, end: self.frames.len(), fragment });
+    }
+
+    /// Returns the text of an item.
+    fn text(&self, item: Item) -> Option<Cow<'_, str>> {
+        let bytes = &self.frames[item.begin..item.end];
+        if item.fragment == 0 {
+            return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
+        }
+        String::from_utf8(joined(bytes, item.fragment)).ok().map(Cow::Owned)
     }
 
     /// Returns whether the message fits. An empty queue accepts a message of any length.
@@ -106,7 +126,7 @@ thread_local! {
 /// Encodes a text as one WebSocket frame of a server.
 pub(crate) fn frame_of(text: &str) -> Vec<u8> {
     let mut frame = Vec::with_capacity(text.len() + LONGEST_HEAD);
-    push_head(&mut frame, text.len());
+    push_head(&mut frame, TEXT | LAST, text.len());
     frame.extend_from_slice(text.as_bytes());
     frame
 }
@@ -114,9 +134,51 @@ pub(crate) fn frame_of(text: &str) -> Vec<u8> {
 /// Maximum length of a frame header, in bytes.
 const LONGEST_HEAD: usize = 10;
 
-/// Appends the header of an unmasked, unfragmented text frame with a payload of `length` bytes.
-fn push_head(out: &mut Vec<u8>, length: usize) {
-    out.push(0x81);
+/// Bits of the first byte of a frame (RFC 6455, section 5.2).
+const CONTINUATION: u8 = 0;
+const TEXT: u8 = 1;
+const LAST: u8 = 0x80;
+
+/// Smallest limit of the payload of a frame, so that the headers stay a small part of a message.
+const MIN_FRAME: usize = 128;
+
+/// Appends a text as several frames with at most `fragment` bytes each.
+fn push_fragments(out: &mut Vec<u8>, text: &[u8], fragment: usize) {
+    let mut parts = text.chunks(fragment).peekable();
+    let mut first = TEXT;
+    while let Some(part) = parts.next() {
+        let last = if parts.peek().is_none() { LAST } else { 0 };
+        push_head(out, first | last, part.len());
+        out.extend_from_slice(part);
+        first = CONTINUATION;
+    }
+}
+
+/// Returns the text of the frames of [`push_fragments`].
+fn joined(mut frames: &[u8], fragment: usize) -> Vec<u8> {
+    let head_of = |length: usize| match length {
+        0..126 => 2,
+        126..=0xffff => 4,
+        _ => LONGEST_HEAD,
+    };
+    let mut text = Vec::with_capacity(frames.len());
+    let full = head_of(fragment) + fragment;
+    while !frames.is_empty() {
+        let (frame, rest) = frames.split_at(full.min(frames.len()));
+        let length = match (frame[1], frame.len()) {
+            (short @ 0..126, _) => usize::from(short),
+            (126, length) => length - 4,
+            (_, length) => length - LONGEST_HEAD,
+        };
+        text.extend_from_slice(&frame[frame.len() - length..]);
+        frames = rest;
+    }
+    text
+}
+
+/// Appends the header of an unmasked frame with a payload of `length` bytes.
+fn push_head(out: &mut Vec<u8>, first: u8, length: usize) {
+    out.push(first);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..126), _) => out.push(short),
         (_, Ok(middle)) => {
@@ -142,6 +204,8 @@ struct State {
     waiting: Batch,
     /// Capacity in messages and bytes.
     most: (usize, usize),
+    /// Maximum payload of one frame, in bytes; 0 for no limit.
+    frame_limit: usize,
     /// Takes effect after all messages. No message is accepted after it.
     close: Option<Close>,
     /// True after the sender was dropped.
@@ -167,7 +231,8 @@ impl Shared {
 
 /// Creates a queue with a capacity in messages and bytes. The reader can hold as much again.
 pub(crate) fn queue(most: (usize, usize)) -> (Sender, Receiver) {
-    let state = State { waiting: Batch::default(), most, close: None, sender_dropped: false, reader: None };
+    let state =
+        State { waiting: Batch::default(), most, frame_limit: 0, close: None, sender_dropped: false, reader: None };
     let shared = Arc::new(Shared { state: Mutex::new(state), is_cut: AtomicBool::new(false) });
     (Sender(Arc::clone(&shared)), Receiver { shared, taken: Batch::default(), next: 0 })
 }
@@ -187,12 +252,17 @@ impl Sender {
             }
             let fits = !self.0.is_cut() && state.waiting.has_room(text, state.most);
             if fits {
-                state.waiting.push(text, mark, number);
+                state.waiting.push(text, mark, number, state.frame_limit);
             } else {
                 self.0.cut(state);
             }
             fits
         })
+    }
+
+    /// Limits the payload of the frames of later messages, in bytes; 0 for no limit. A limit below 128 counts as 128.
+    pub(crate) fn limit_frames(&self, bytes: usize) {
+        self.0.lock().frame_limit = if bytes == 0 { 0 } else { bytes.max(MIN_FRAME) };
     }
 
     /// Returns the messages and bytes that the reader has not taken yet.
@@ -318,10 +388,10 @@ impl Receiver {
     }
 
     /// Removes the first message and returns its text.
-    pub(crate) fn take(&mut self) -> Option<&str> {
+    pub(crate) fn take(&mut self) -> Option<Cow<'_, str>> {
         let item = self.first()?;
         self.next += 1;
-        std::str::from_utf8(&self.taken.frames[item.begin..item.end]).ok()
+        self.taken.text(item)
     }
 
     /// Returns whether the queue was cut.
@@ -408,7 +478,7 @@ mod tests {
             }
             for text in &texts {
                 receiver.next().await;
-                assert_eq!(receiver.take(), Some(text.as_str()));
+                assert_eq!(receiver.take().as_deref(), Some(text.as_str()));
             }
             assert!(tokio::time::timeout(std::time::Duration::ZERO, receiver.next()).await.is_err());
         }
@@ -422,7 +492,7 @@ mod tests {
         receiver.frames(|_| true).mark_sent();
         assert_eq!(receiver.size(), (0, 0));
         assert!(sender.send("a", 0, 0) && sender.send("b", 0, 0));
-        assert_eq!(receiver.take(), Some("a"));
+        assert_eq!(receiver.take().as_deref(), Some("a"));
         assert_eq!(receiver.size(), (1, 3));
         assert!(sender.send(&"x".repeat(900), 0, 0) && !sender.send(&"x".repeat(900), 0, 0), "too many bytes");
         assert!(receiver.is_cut());
@@ -438,7 +508,7 @@ mod tests {
         let some = receiver.frames(|item| item.mark < 4);
         let mut bytes = some.bytes.to_vec();
         some.mark_sent();
-        assert_eq!(receiver.take(), Some(texts[4].as_str()));
+        assert_eq!(receiver.take().as_deref(), Some(texts[4].as_str()));
         assert!(sender.send("last", 9, 0));
         for _ in 0..2 {
             let rest = receiver.frames(|_| true);
@@ -449,6 +519,28 @@ mod tests {
         let mut reader = WebSocket::from_raw_socket(Cursor::new(bytes), Role::Client, None);
         for text in texts[..4].iter().chain([&texts[5], &"last".to_owned()]) {
             assert_eq!(reader.read().unwrap().to_text().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn long_messages_are_fragmented_and_read_back() {
+        for limit in [1, 128, 130, 70_000] {
+            let (sender, mut receiver) = queue((10, usize::MAX));
+            sender.limit_frames(limit);
+            let limit = limit.max(MIN_FRAME);
+            let texts = [1, limit - 1, limit, limit + 1, 2 * limit, 5 * limit + 3]
+                .map(|length| "ö".repeat(length / 2) + &"x".repeat(length % 2));
+            for text in &texts {
+                assert!(sender.send(text, 0, 0));
+            }
+            let all = receiver.frames(|_| true).bytes.to_vec();
+            let mut reader = WebSocket::from_raw_socket(Cursor::new(all), Role::Client, None);
+            for text in &texts {
+                assert_eq!(reader.read().unwrap().to_text().unwrap(), text);
+            }
+            for text in &texts {
+                assert_eq!(receiver.take().as_deref(), Some(text.as_str()), "limit {limit}");
+            }
         }
     }
 }
