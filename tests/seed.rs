@@ -51,6 +51,11 @@ impl Program {
         self.child.wait().unwrap().code()
     }
 
+    /// Waits until the process ends by itself.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     pub(crate) fn port(&self, pointer: &str) -> u16 {
         address(self.ready.pointer(pointer).unwrap().as_str().unwrap()).port()
     }

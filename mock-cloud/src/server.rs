@@ -10,7 +10,7 @@ use crate::server::ws::connection;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::faults::http_raw::RawWriteStream;
 use hyper::server::conn::http1;
@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 
-use crate::core::fd_limit::most_connections;
+use crate::core::fd_limit::{most_connections, process_slots};
 use crate::core::own_ports::OwnPort;
 use crate::faults::kinds::{ConnectionFault, ListenerFault};
 use crate::faults::point::InjectionContext;
@@ -58,6 +58,9 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Delay before the next attempt after the system could not accept a connection or bind a port, for example without free file
 /// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Minimum time between two reports of failures of one listener.
+const REPORT_PAUSE: Duration = Duration::from_secs(5);
 
 /// Length of the queue of connections that are not accepted yet.
 const BACKLOG: u32 = 1024;
@@ -97,11 +100,15 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener, address: SocketA
     let is_shared = shared.is_port_shared(&surface);
     let (mut listener, mut refused) = (Some(listener), false);
     let mut changes = shared.world.faults.changes();
-    let slots = Arc::new(Semaphore::new(most_connections()));
+    let is_control = matches!(surface, ListenerKind::Control);
+    let most = most_connections();
+    let slots = Arc::new(Semaphore::new(if is_control { most.control } else { most.listener }));
+    let mut failures = AcceptFailures::default();
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let process_slot = if is_control { None } else { process_slots().acquire_owned().await.ok() };
         changes.mark_unchanged();
         if listener_refuses(&shared, &surface, &mut refused) {
             listener = None;
@@ -123,13 +130,30 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener, address: SocketA
                 let (shared, surface) = (Arc::clone(&shared), surface.clone());
                 connections.spawn(async move {
                     connection(shared, stream, surface).await;
-                    drop(slot);
+                    drop((slot, process_slot));
                 });
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "accepting a connection failed; trying again");
+                failures.report(&error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Failures of accepting connections, reported at most once per [`REPORT_PAUSE`].
+#[derive(Default)]
+struct AcceptFailures {
+    since: u64,
+    reported: Option<Instant>,
+}
+
+impl AcceptFailures {
+    fn report(&mut self, error: &std::io::Error) {
+        self.since += 1;
+        if self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_PAUSE) {
+            tracing::warn!(%error, failures = self.since, "accepting a connection failed; trying again");
+            *self = Self { since: 0, reported: Some(Instant::now()) };
         }
     }
 }

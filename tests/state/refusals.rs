@@ -139,3 +139,61 @@ fn an_import_with_out_of_range_numbers_names_the_row() {
         assert!(code == Some(1) && stderr.contains(row), "{pointer}: {code:?} {stderr}");
     }
 }
+
+/// Tokens and keys of the state are secrets, and a file that others can change is no state.
+#[cfg(unix)]
+#[test]
+fn a_state_that_other_users_can_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("exposed");
+    start(&folder.0).stop("-TERM");
+    let file = folder.0.join("state.redb");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    for arguments in
+        [["serve", "--state-dir", folder.text()].to_vec(), vec!["state", "show", "--state-dir", folder.text()]]
+    {
+        let (code, _, stderr) = mock_cloud(&arguments);
+        assert!(code == Some(1) && stderr.contains("chmod 600"), "{arguments:?} {code:?}: {stderr}");
+    }
+}
+
+/// A link in a directory that others can write to must not lead a new state to another file.
+#[cfg(unix)]
+#[test]
+fn a_new_state_follows_no_links() {
+    let folder = Folder::new("link");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let other = folder.0.join("other");
+    std::fs::write(&other, b"precious").unwrap();
+    for link in ["state.redb.new", "ca.pem.new"] {
+        std::os::unix::fs::symlink(&other, folder.0.join(link)).unwrap();
+    }
+    let (code, _, stderr) = mock_cloud(&["serve", "--state-dir", folder.text()]);
+    assert!(code == Some(1) && stderr.contains("state.redb"), "{code:?}: {stderr}");
+    assert_eq!(std::fs::read(&other).unwrap(), b"precious");
+}
+
+/// `state show` reads a copy, so it works on a read-only file system and never repairs the file.
+#[test]
+fn showing_a_state_does_not_change_the_file() {
+    let folder = Folder::new("shown");
+    start(&folder.0).stop("-KILL");
+    let before = std::fs::read(folder.0.join("state.redb")).unwrap();
+    let (code, stdout, stderr) = mock_cloud(&["state", "show", "--state-dir", folder.text()]);
+    assert_eq!(code, Some(0), "{stdout} {stderr}");
+    assert_eq!(std::fs::read(folder.0.join("state.redb")).unwrap(), before);
+    let running = start(&folder.0);
+    let (code, _, stderr) = mock_cloud(&["state", "show", "--state-dir", folder.text()]);
+    assert!(code == Some(1) && stderr.contains("in use by another mock-cloud"), "{code:?}: {stderr}");
+    running.stop("-TERM");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_no_tls_problem() {
+    let folder = Folder::new("file");
+    std::fs::write(&folder.0, b"").unwrap();
+    let (code, _, stderr) = mock_cloud(&["serve", "--state-dir", folder.text()]);
+    std::fs::remove_file(&folder.0).unwrap();
+    assert!(code == Some(1) && stderr.contains("cannot write") && !stderr.contains("TLS"), "{code:?}: {stderr}");
+}

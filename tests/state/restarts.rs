@@ -98,3 +98,16 @@ async fn a_changed_password_is_not_published() {
     logged_in(&after, "demo.user", "another-one").await;
     after.stop("-TERM");
 }
+
+/// A change that cannot be found after the end of the program is not acknowledged.
+#[tokio::test]
+async fn removed_state_directory_ends_the_program() {
+    let folder = Folder::new("removed");
+    let running = start(&folder.0);
+    let mut socket = connected(&running).await;
+    std::fs::remove_dir_all(&folder.0).unwrap();
+    socket.text(r#"{"id":"room","method":"hub.room.create","params":{"name":"Attic"}}"#).await;
+    let end = within(socket.next()).await;
+    assert!(!matches!(end, Came::Json(_)), "the change was acknowledged: {end:?}");
+    assert_eq!(running.wait(), Some(1));
+}

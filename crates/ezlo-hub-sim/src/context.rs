@@ -86,6 +86,8 @@ pub struct Effects {
     pub drop_local: bool,
     /// The hub has lost its power: connections over the local network stay open, and nothing more is sent on them.
     pub power_lost: bool,
+    /// New size of all scenes as JSON, in bytes; `None` if no scene has changed.
+    pub scene_bytes: Option<usize>,
     /// HTTP requests that scenes send.
     pub http: Vec<HttpCall>,
     /// Conditions and actions of stored scenes that the hub does not execute, such as `when isBatteryState`.
@@ -152,6 +154,8 @@ pub struct Context<'a> {
     pub request_id: Option<&'a RawValue>,
     /// Wi-Fi networks that a scan finds.
     pub networks: &'a [WifiFile],
+    /// Maximum size of all scenes of the hub as JSON, in bytes (default: `usize::MAX`). The hub has a limit of its own, 4 MiB.
+    pub max_scene_bytes: usize,
     /// Work of scenes that this call or timer has caused.
     pub(crate) work: SceneWork,
     /// Number of scene runs that are nested at this point.
@@ -170,6 +174,7 @@ impl<'a> Context<'a> {
             assumptions,
             request_id: None,
             networks: &[],
+            max_scene_bytes: usize::MAX,
             work: SceneWork::default(),
             nested: 0,
             method: None,

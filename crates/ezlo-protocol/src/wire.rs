@@ -190,6 +190,25 @@ pub fn to_text(document: &impl Serialize) -> String {
     serde_json::to_string(document).expect("the type can be written as JSON")
 }
 
+/// Returns the length of a value as JSON in bytes, without building the text. A value that cannot be written counts as `usize::MAX`.
+pub fn encoded_len(value: &impl serde::Serialize) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
+}
+
 /// Serialises a document as JSON, as bytes.
 ///
 /// # Panics

@@ -39,9 +39,12 @@ pub struct SessionConfig {
     pub max_attempts: Option<u32>,
     /// Number of events that are buffered for slow subscribers (default: 1,024; rounded up to a power of two).
     ///
-    /// An event holds at most one message (16 MiB). The buffer is allocated when the session starts, which panics above
-    /// `usize::MAX / 2`.
+    /// The buffer is allocated when the session starts, which panics above `usize::MAX / 2`.
     pub event_capacity: usize,
+    /// Bytes of the broadcasts that are buffered for slow subscribers (default: 64 MiB; a message has at most 16 MiB).
+    ///
+    /// Above it, later broadcasts are lost and reported as [`RelayEvent::Lagged`](crate::RelayEvent::Lagged).
+    pub event_bytes: usize,
     /// Seed of the jitter, for reproducible waits (default: `None`, random).
     pub seed: Option<u64>,
 }
@@ -85,6 +88,7 @@ impl Default for SessionConfig {
             max_attempts: None,
             // An update of every item of a large house fits.
             event_capacity: 1024,
+            event_bytes: 64 * 1024 * 1024,
             seed: None,
         }
     }

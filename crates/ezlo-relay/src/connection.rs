@@ -297,7 +297,7 @@ impl EventPublisher {
                 }
                 let name = envelope.msg_subclass.as_deref().unwrap_or_default();
                 match Event::parse(name, &value(envelope.result)) {
-                    Ok(event) => self.on_event(event),
+                    Ok(event) => self.on_event(event, text.len()),
                     Err(_) => self.bad_frame(text),
                 }
                 None
@@ -309,7 +309,7 @@ impl EventPublisher {
         }
     }
 
-    fn on_event(&self, event: Event) {
+    fn on_event(&self, event: Event, bytes: usize) {
         if let Event::HubState(change) = &event
             && let Some(there) = change.connected.get()
             && self.is_ours(change)
@@ -319,7 +319,7 @@ impl EventPublisher {
         if matches!(event, Event::Unknown { .. }) {
             AtomicCounters::add(&self.counters.unknown_broadcasts);
         }
-        self.publish(RelayEvent::Hub(Arc::new(event)));
+        self.publish_broadcast(event, bytes);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ezlo_protocol::hub::broadcast::Event;
 use tokio::sync::broadcast;
 
+use crate::byte_budget::ReservedBytes;
 use crate::error::CloseReason;
 
 /// An event of a session.
@@ -30,10 +31,19 @@ pub enum RelayEvent {
         /// The id of the reply; possible tokens are replaced by `***`.
         id: String,
     },
-    /// This subscriber was too slow; the given number of events was lost.
+    /// The given number of events was lost: this subscriber was too slow, or the buffered events reached
+    /// [`SessionConfig::event_bytes`](crate::SessionConfig::event_bytes).
     Lagged(u64),
     /// The session has ended. This is the last event.
     Closed(Arc<CloseReason>),
+}
+
+/// An event in the buffer of a session, with the bytes that it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct BufferedEvent {
+    pub(crate) event: RelayEvent,
+    /// `None` for events of bounded size.
+    pub(crate) _bytes: Option<ReservedBytes>,
 }
 
 /// A subscription to the events of a session, from [`RelaySession::events`](crate::RelaySession::events).
@@ -61,7 +71,7 @@ pub enum RelayEvent {
 /// ```
 #[derive(Debug)]
 pub struct RelayEvents {
-    pub(crate) receiver: broadcast::Receiver<RelayEvent>,
+    pub(crate) receiver: broadcast::Receiver<BufferedEvent>,
     pub(crate) ended: bool,
 }
 
@@ -76,7 +86,7 @@ impl RelayEvents {
             return None;
         }
         match self.receiver.recv().await {
-            Ok(event) => {
+            Ok(BufferedEvent { event, .. }) => {
                 self.ended = matches!(event, RelayEvent::Closed(_));
                 Some(event)
             }
@@ -93,7 +103,7 @@ impl RelayEvents {
             return None;
         }
         match self.receiver.try_recv() {
-            Ok(event) => {
+            Ok(BufferedEvent { event, .. }) => {
                 self.ended = matches!(event, RelayEvent::Closed(_));
                 Some(event)
             }

@@ -2,6 +2,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod backoff;
+mod byte_budget;
 mod config;
 mod connection;
 mod connector;
@@ -27,6 +28,7 @@ mod transport;
 mod trust;
 
 pub use backoff::BackoffPolicy;
+pub use byte_budget::{ByteBudget, ReservedBytes};
 pub use config::{KeepAlive, SessionConfig};
 pub use connector::{ConnectContext, Connection, Connector, StaticConnector};
 #[cfg(feature = "discovery")]

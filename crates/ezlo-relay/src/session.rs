@@ -11,12 +11,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::byte_budget::ByteBudget;
 use crate::config::{LONGEST, SessionConfig};
 use crate::connection::ActiveConnection;
 use crate::connector::{Connector, SingleUse, StaticConnector};
 use crate::endpoint::{Endpoint, HubCredentials};
 use crate::error::{CallError, CloseReason, ConnectError};
-use crate::event::{RelayEvent, RelayEvents};
+use crate::event::{BufferedEvent, RelayEvents};
 use crate::pending_calls::NewCall;
 use crate::state::{Command, EventPublisher, SessionState};
 use crate::status::{AtomicCounters, Counters, Phase, Status};
@@ -54,7 +55,7 @@ const COMMANDS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct RelaySession {
     commands: mpsc::Sender<Command>,
-    events: broadcast::Sender<RelayEvent>,
+    events: broadcast::Sender<BufferedEvent>,
     status: watch::Receiver<Status>,
     counters: Arc<AtomicCounters>,
     call_timeout: Duration,
@@ -64,7 +65,7 @@ pub struct RelaySession {
 #[derive(Debug, Clone)]
 pub struct WeakRelaySession {
     commands: mpsc::WeakSender<Command>,
-    events: broadcast::WeakSender<RelayEvent>,
+    events: broadcast::WeakSender<BufferedEvent>,
     status: watch::Receiver<Status>,
     counters: Arc<AtomicCounters>,
     call_timeout: Duration,
@@ -103,7 +104,8 @@ impl Channels {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (events, _) = broadcast::channel(config.event_capacity.max(1));
         let (status, _) = watch::channel(Status::new());
-        let publisher = EventPublisher { events, status, counters: Arc::default(), serial: None };
+        let budget = ByteBudget::new(config.event_bytes);
+        let publisher = EventPublisher { events, budget, status, counters: Arc::default(), serial: None };
         Self { commands, state: SessionState::new(receiver), publisher }
     }
 
@@ -381,6 +383,7 @@ impl RelaySession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::RelayEvent;
     use crate::fakes::{FakeHub, FakeRoute, PIN, Rig, Step};
     use crate::transport::Incoming;
     use ezlo_protocol::hub::Empty;

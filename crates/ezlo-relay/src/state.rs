@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::login::HubStateChange;
 use ezlo_protocol::serial::Serial;
 use ezlo_protocol::wire::Loose;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
+use crate::byte_budget::ByteBudget;
 use crate::error::CloseReason;
-use crate::event::RelayEvent;
+use crate::event::{BufferedEvent, RelayEvent};
 use crate::pending_calls::{NewCall, PendingCalls};
 use crate::status::{AtomicCounters, Phase, Status};
 
@@ -32,7 +34,9 @@ pub(crate) enum Instruction {
 /// Publishes events and status to subscribers.
 #[derive(Debug, Clone)]
 pub(crate) struct EventPublisher {
-    pub(crate) events: broadcast::Sender<RelayEvent>,
+    pub(crate) events: broadcast::Sender<BufferedEvent>,
+    /// Bytes of the buffered broadcasts.
+    pub(crate) budget: ByteBudget,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) counters: Arc<AtomicCounters>,
     /// The hub that is registered at the relay; `None` on the local network.
@@ -47,6 +51,20 @@ impl EventPublisher {
     }
 
     pub(crate) fn publish(&self, event: RelayEvent) {
+        self.send(BufferedEvent { event, _bytes: None });
+    }
+
+    /// Publishes a broadcast of the hub that came in a frame of this length. Above the limit of buffered bytes, it is lost.
+    pub(crate) fn publish_broadcast(&self, event: Event, bytes: usize) {
+        match self.budget.reserve(bytes) {
+            Some(reserved) => {
+                self.send(BufferedEvent { event: RelayEvent::Hub(Arc::new(event)), _bytes: Some(reserved) });
+            }
+            None => self.publish(RelayEvent::Lagged(1)),
+        }
+    }
+
+    fn send(&self, event: BufferedEvent) {
         // Fails only if there is no subscriber.
         let _ = self.events.send(event);
     }

@@ -530,6 +530,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn buffered_broadcasts_are_limited_in_bytes() {
+        let rig = Rig::new(SessionConfig { event_bytes: 5_000, ..config() });
+        let mut events = rig.session.events();
+        let hub = rig.link().await;
+        let text = "x".repeat(2_000);
+        for round in 0..2 {
+            for at in 0..4 {
+                hub.say(json!({"msg_subclass": "hub.new", "result": {"at": at, "text": text}})).await;
+            }
+            hub.say(json!({"msg_subclass": "hub.new", "result": {"at": "small"}})).await;
+            let mut received = Vec::new();
+            while received.len() < 5 {
+                match events.next().await {
+                    Some(RelayEvent::Lagged(lost)) => received.push(format!("lost {lost}")),
+                    Some(RelayEvent::Hub(event)) => received.push(event.content()["at"].to_string()),
+                    _ => {}
+                }
+            }
+            assert_eq!(received, ["0", "1", "lost 1", "lost 1", "\"small\""], "round {round}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn hub_state_broadcast_changes_the_hub_status_only() {
         let rig = Rig::new(config());
         let hub = rig.link().await;

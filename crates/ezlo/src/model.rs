@@ -1,5 +1,7 @@
 //! The local model of a hub: updated by broadcasts and replaced after a gap. No I/O.
 
+use std::collections::HashMap;
+
 use ezlo_protocol::hub::broadcast::Event;
 use ezlo_protocol::hub::device::{Device, DeviceUpdate};
 use ezlo_protocol::hub::item::{Item, ItemUpdate};
@@ -8,6 +10,7 @@ use ezlo_protocol::hub::room::Room;
 use ezlo_protocol::hub::scene::Scene;
 use ezlo_protocol::hub::value::ValueType;
 use ezlo_protocol::hub::{DeviceId, ItemId, ModeId, RoomId, SceneId};
+use ezlo_protocol::wire::encoded_len;
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -90,6 +93,26 @@ pub enum MomentaryEvent {
     },
 }
 
+impl Change {
+    /// Returns the bytes of the values as JSON.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::ItemChanged { before, after, .. } => encoded_len(before).saturating_add(encoded_len(after)),
+            _ => 0,
+        }
+    }
+}
+
+impl MomentaryEvent {
+    /// Returns the bytes of the values as JSON.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Button { state, .. } => state.len(),
+            Self::Lock { operation, .. } => encoded_len(operation),
+        }
+    }
+}
+
 /// Returns true for items whose value describes an event, not a state.
 fn is_edge(item: &Item) -> bool {
     matches!(item.value_type.get(), Some(ValueType::ButtonState | ValueType::UserLockOperation))
@@ -103,6 +126,31 @@ pub(crate) struct ModelDelta {
     pub(crate) momentary: Option<MomentaryEvent>,
     /// The broadcast names an unknown object, so the model differs from the hub.
     pub(crate) needs_resync: bool,
+    /// The broadcast was dropped, because the model has reached its limits.
+    pub(crate) limit_reached: bool,
+}
+
+/// Maximum number of entries of the model. Real hubs have at most 232 Z-Wave devices.
+pub(crate) const MAX_DEVICES: usize = 10_000;
+pub(crate) const MAX_ITEMS: usize = 100_000;
+pub(crate) const MAX_ROOMS: usize = 10_000;
+pub(crate) const MAX_SCENES: usize = 10_000;
+
+/// Returns the bytes by which a broadcast can enlarge the model; 0 if it only replaces short values.
+pub(crate) fn growth(event: &Event) -> usize {
+    let of_value = |update: &ItemUpdate| match update.value.get() {
+        Some(Value::String(_) | Value::Array(_) | Value::Object(_)) => encoded_len(&update.value),
+        _ => 0,
+    };
+    match event {
+        Event::DeviceAdded(device) => encoded_len(device),
+        Event::ItemAdded(item) => encoded_len(item),
+        Event::ItemUpdated(update) => of_value(update),
+        Event::DictionaryUpdated(update) => encoded_len(update),
+        Event::RoomCreated(room) | Event::RoomEdited(room) => encoded_len(room),
+        Event::SceneAdded(scene) | Event::SceneChanged(scene) => encoded_len(scene),
+        _ => 0,
+    }
 }
 
 impl HubModel {
@@ -113,6 +161,9 @@ impl HubModel {
 
     pub(crate) fn apply(&mut self, event: &Event) -> ModelDelta {
         let mut delta = ModelDelta::default();
+        if self.has_no_room_for(event) {
+            return ModelDelta { needs_resync: true, limit_reached: true, ..delta };
+        }
         match event {
             Event::DeviceAdded(device) => self.add_device(device, &mut delta),
             Event::DeviceUpdated(update) => self.update_device(update, &mut delta),
@@ -139,8 +190,11 @@ impl HubModel {
             Event::RoomDeleted(room) => self.remove_room(&room.id, &mut delta),
             Event::RoomReordered(order) => {
                 let wanted = order.rooms.get().map_or(&[][..], |rooms| rooms);
-                let position = |room: &RoomId| wanted.iter().position(|known| known == room).unwrap_or(usize::MAX);
-                self.rooms.sort_by(|a, _, b, _| position(a).cmp(&position(b)));
+                let mut positions = HashMap::with_capacity(wanted.len().min(MAX_ROOMS));
+                for (position, room) in wanted.iter().enumerate() {
+                    positions.entry(room).or_insert(position);
+                }
+                self.rooms.sort_by_cached_key(|room, _| positions.get(room).copied().unwrap_or(usize::MAX));
                 delta.changes.push(Change::RoomsChanged);
             }
             Event::SceneAdded(scene) | Event::SceneChanged(scene) => self.put_scene(scene, &mut delta),
@@ -157,6 +211,24 @@ impl HubModel {
             _ => {}
         }
         delta
+    }
+
+    /// Returns true if a broadcast adds an entry to a list that is full.
+    fn has_no_room_for(&self, event: &Event) -> bool {
+        match event {
+            Event::DeviceAdded(device) => {
+                self.devices.len() >= MAX_DEVICES && device.id().is_none_or(|id| !self.devices.contains_key(id))
+            }
+            Event::ItemAdded(item) => self.items.len() >= MAX_ITEMS && !self.items.contains_key(&item.id),
+            Event::RoomCreated(room) | Event::RoomEdited(room) => {
+                self.rooms.len() >= MAX_ROOMS && !self.rooms.contains_key(&room.id)
+            }
+            Event::SceneAdded(scene) | Event::SceneChanged(scene) => {
+                let is_known = scene.id.get().is_some_and(|id| self.scenes.contains_key(id));
+                self.scenes.len() >= MAX_SCENES && !is_known
+            }
+            _ => false,
+        }
     }
 
     fn remove_item(&mut self, id: &ItemId, delta: &mut ModelDelta) {
@@ -387,6 +459,16 @@ mod tests {
             model.apply(&event("hub.item.added", json!({"_id": id, "deviceId": "d", "name": name, "valueType": kind, "value": value, "deviceName": "Door"})));
         }
         model
+    }
+
+    #[test]
+    fn rooms_are_ordered_as_reported_and_unknown_ones_stay_last() {
+        let mut model = HubModel::default();
+        for id in ["a", "b", "c", "d"] {
+            model.apply(&event("hub.room.created", json!({"_id": id, "name": id})));
+        }
+        model.apply(&event("hub.room.reordered", json!({"roomsId": ["d", "x", "b", "d"]})));
+        assert_eq!(model.rooms.keys().map(RoomId::as_str).collect::<Vec<_>>(), ["d", "b", "a", "c"]);
     }
 
     #[test]

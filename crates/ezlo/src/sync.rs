@@ -9,17 +9,24 @@ use ezlo_protocol::hub::item::ItemQuery;
 use ezlo_protocol::hub::method::{DevicesList, ItemsList, ModesGet, RoomsList, ScenesList};
 use ezlo_protocol::hub::{Empty, ModeId};
 use ezlo_protocol::serial::Serial;
-use ezlo_protocol::wire::Loose;
-use ezlo_relay::{CallError, CloseReason, RelayEvent, RelayEvents, RelaySession};
+use ezlo_protocol::wire::{Loose, encoded_len};
+use ezlo_relay::{ByteBudget, CallError, CloseReason, RelayEvent, RelayEvents, RelaySession, ReservedBytes};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
-use crate::model::{Change, HubModel, ModelDelta, MomentaryEvent};
+use crate::model::{
+    Change, HubModel, MAX_DEVICES, MAX_ITEMS, MAX_ROOMS, MAX_SCENES, ModelDelta, MomentaryEvent, growth,
+};
 
 /// Events queued for each subscriber; a resync of a large house fits.
 const EVENTS: usize = 4096;
-/// Broadcasts queued during a read of the lists; with more, the lists are read again.
+/// Bytes of the changed values in queued events.
+const EVENT_BYTES: usize = 64 * 1024 * 1024;
+/// Broadcasts queued during a read of the lists, and their bytes; with more, the lists are read again.
 const MEANWHILE: usize = 4096;
+const MEANWHILE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes by which broadcasts can enlarge the model between two reads.
+const MAX_GROWTH: usize = 64 * 1024 * 1024;
 /// Shortest time between two reads caused by broadcasts that cannot be applied.
 const REPAIR_TIME: Duration = Duration::from_secs(10);
 /// Wait after the first failed read; doubled for each further one, up to 64 s.
@@ -47,7 +54,11 @@ pub enum HubEvent {
     ///
     /// The model is read again. Momentary events during the gap are lost. [`HubEvent::Resynced`] follows.
     ResyncStarted,
-    /// This subscriber was too slow. Contains the number of lost events. The model is not affected.
+    /// The model has reached its limits: 10,000 devices, 100,000 items, 10,000 rooms, 10,000 scenes, or 64 MiB of broadcasts that
+    /// enlarged it since the last read. Broadcasts are dropped until it is read again. Sent once before that read.
+    LimitReached,
+    /// The given number of events was lost: this subscriber was too slow, or the queued values reached 64 MiB. The model is not
+    /// affected.
     Lagged(u64),
     /// The session is closed. The last event.
     Closed(Arc<CloseReason>),
@@ -80,7 +91,7 @@ pub enum HubEvent {
 /// ```
 #[derive(Debug)]
 pub struct HubEvents {
-    receiver: broadcast::Receiver<HubEvent>,
+    receiver: broadcast::Receiver<QueuedEvent>,
     ended: bool,
 }
 
@@ -95,7 +106,7 @@ impl HubEvents {
             return None;
         }
         match self.receiver.recv().await {
-            Ok(event) => {
+            Ok(QueuedEvent { event, .. }) => {
                 self.ended = matches!(event, HubEvent::Closed(_));
                 Some(event)
             }
@@ -103,6 +114,13 @@ impl HubEvents {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+}
+
+/// An event in the queue, with the bytes of its values.
+#[derive(Debug, Clone)]
+struct QueuedEvent {
+    event: HubEvent,
+    _bytes: Option<ReservedBytes>,
 }
 
 /// The state of the synchronisation.
@@ -124,7 +142,9 @@ pub(crate) struct SyncProgress {
 pub(crate) struct ModelSync {
     model: RwLock<Arc<HubModel>>,
     pub(crate) progress: watch::Sender<SyncProgress>,
-    events: broadcast::Sender<HubEvent>,
+    events: broadcast::Sender<QueuedEvent>,
+    /// Bytes of the queued values.
+    budget: ByteBudget,
     resync_requested: Notify,
     /// Number of resync requests.
     requests: AtomicU64,
@@ -138,6 +158,7 @@ impl ModelSync {
             model: RwLock::default(),
             progress: watch::Sender::new(SyncProgress::default()),
             events: broadcast::channel(EVENTS).0,
+            budget: ByteBudget::new(EVENT_BYTES),
             resync_requested: Notify::new(),
             requests: AtomicU64::new(0),
         });
@@ -150,6 +171,8 @@ impl ModelSync {
             repaired: None,
             repair_at: None,
             failures: 0,
+            growth: 0,
+            limit_reported: false,
         };
         tokio::spawn(task.run());
         sync
@@ -181,8 +204,20 @@ impl ModelSync {
     }
 
     fn publish(&self, event: HubEvent) {
+        self.send(event, None);
+    }
+
+    /// Publishes an event with values of the hub. It is lost above the limit of queued bytes.
+    fn publish_values(&self, event: HubEvent, bytes: usize) {
+        match self.budget.reserve(bytes) {
+            Some(reserved) => self.send(event, Some(reserved)),
+            None => self.send(HubEvent::Lagged(1), None),
+        }
+    }
+
+    fn send(&self, event: HubEvent, reserved: Option<ReservedBytes>) {
         // Fails only without subscribers.
-        let _ = self.events.send(event);
+        let _ = self.events.send(QueuedEvent { event, _bytes: reserved });
     }
 
     /// Publishes the events of a change and then wakes the waiting tasks. The model was changed before, so each of them
@@ -190,10 +225,12 @@ impl ModelSync {
     fn publish_delta(&self, delta: ModelDelta) -> bool {
         let changed = !delta.changes.is_empty();
         for change in delta.changes {
-            self.publish(HubEvent::Changed(Arc::new(change)));
+            let bytes = change.bytes();
+            self.publish_values(HubEvent::Changed(Arc::new(change)), bytes);
         }
         if let Some(momentary) = delta.momentary {
-            self.publish(HubEvent::Momentary(Arc::new(momentary)));
+            let bytes = momentary.bytes();
+            self.publish_values(HubEvent::Momentary(Arc::new(momentary)), bytes);
         }
         if changed {
             self.progress.send_modify(|progress| progress.version += 1);
@@ -214,6 +251,10 @@ struct SyncTask {
     repair_at: Option<Instant>,
     /// Consecutive failed reads.
     failures: u32,
+    /// Bytes by which broadcasts have enlarged the model since the last read.
+    growth: usize,
+    /// [`HubEvent::LimitReached`] was sent since the last read.
+    limit_reported: bool,
 }
 
 /// The next step of the task.
@@ -292,7 +333,7 @@ impl SyncTask {
     fn on_event(&mut self, event: Option<RelayEvent>) -> SyncStep {
         match event {
             Some(RelayEvent::Hub(event)) => {
-                let delta = self.sync.change(|model| model.apply(&event));
+                let delta = self.apply(&event);
                 let needs_resync = self.sync.publish_delta(delta);
                 if self.is_back(&event) {
                     self.sync.publish(HubEvent::ResyncStarted);
@@ -317,6 +358,21 @@ impl SyncTask {
         }
     }
 
+    /// Applies a broadcast, unless the model has reached its limits.
+    fn apply(&mut self, event: &Event) -> ModelDelta {
+        let grown = self.growth.saturating_add(growth(event));
+        let delta = if grown > MAX_GROWTH {
+            ModelDelta { needs_resync: true, limit_reached: true, ..ModelDelta::default() }
+        } else {
+            self.growth = grown;
+            self.sync.change(|model| model.apply(event))
+        };
+        if delta.limit_reached && !std::mem::replace(&mut self.limit_reported, true) {
+            self.sync.publish(HubEvent::LimitReached);
+        }
+        delta
+    }
+
     fn out_of_step(&self) -> SyncStep {
         self.sync.progress.send_modify(|progress| progress.in_sync = false);
         SyncStep::Sync
@@ -329,7 +385,7 @@ impl SyncTask {
         let Some(session) = self.session.upgrade() else { return SyncStep::End(Arc::new(CloseReason::ClosedLocally)) };
         let request = self.sync.requests.load(Ordering::Acquire);
         self.repair_at = None;
-        let mut meanwhile: Vec<RelayEvent> = Vec::new();
+        let mut meanwhile = Meanwhile::default();
         let read = {
             let mode = self.sync.snapshot().mode.clone();
             let mut reading = std::pin::pin!(read_all(&session, mode));
@@ -343,14 +399,14 @@ impl SyncTask {
                         Some(event) => meanwhile.push(event),
                     },
                 }
-                if meanwhile.len() > MEANWHILE {
-                    return self.unread(meanwhile);
+                if meanwhile.is_full() {
+                    return self.unread(meanwhile.events);
                 }
             }
         };
         drop(session);
         // Broadcasts that arrived before the last reply are in the queue already.
-        while meanwhile.len() <= MEANWHILE {
+        while !meanwhile.is_full() {
             match self.events.try_next() {
                 Some(RelayEvent::Closed(reason)) => return SyncStep::End(reason),
                 Some(event) => meanwhile.push(event),
@@ -359,11 +415,11 @@ impl SyncTask {
         }
         match read {
             // Some lists may be from before the gap and some from after it.
-            Ok(_) if meanwhile.iter().any(|event| self.is_gap(event)) => self.unread(meanwhile),
-            Ok(now) => self.take(now, &meanwhile, request),
+            Ok(_) if meanwhile.events.iter().any(|event| self.is_gap(event)) => self.unread(meanwhile.events),
+            Ok(now) => self.take(now, &meanwhile.events, request),
             Err(error) => {
                 tracing::info!(%error, "reading the lists of the hub failed; will retry");
-                match self.unread(meanwhile) {
+                match self.unread(meanwhile.events) {
                     SyncStep::End(reason) => SyncStep::End(reason),
                     _ => self.pause().await,
                 }
@@ -402,7 +458,7 @@ impl SyncTask {
         for event in momentary {
             self.sync.publish(HubEvent::Momentary(Arc::new(event)));
         }
-        self.failures = 0;
+        (self.failures, self.growth, self.limit_reported) = (0, 0, false);
         // The event comes first: a task that awaits the sync and then subscribes must not receive it.
         self.sync.publish(HubEvent::Resynced { changes: number });
         self.sync.progress.send_modify(|progress| {
@@ -439,6 +495,26 @@ impl SyncTask {
     }
 }
 
+/// Events that arrive during a read of the lists.
+#[derive(Default)]
+struct Meanwhile {
+    events: Vec<RelayEvent>,
+    bytes: usize,
+}
+
+impl Meanwhile {
+    fn push(&mut self, event: RelayEvent) {
+        if let RelayEvent::Hub(event) = &event {
+            self.bytes = self.bytes.saturating_add(encoded_len(&event.content()));
+        }
+        self.events.push(event);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.events.len() > MEANWHILE || self.bytes > MEANWHILE_BYTES
+    }
+}
+
 /// Returns `None` for a list that the hub does not support or does not show to this user.
 fn if_there<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
@@ -457,20 +533,20 @@ fn if_there<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
 /// Reads the lists of the hub. `mode` is the last known mode, used for a hub without modes.
 async fn read_all(session: &RelaySession, mode: ModeId) -> Result<HubModel, CallError> {
     let mut model = HubModel { mode, ..HubModel::default() };
-    for device in session.call(DevicesList, Empty::default()).await?.devices {
+    for device in session.call(DevicesList, Empty::default()).await?.devices.into_iter().take(MAX_DEVICES) {
         if let Some(id) = device.id().cloned() {
             model.devices.insert(id, device);
         }
     }
-    for item in session.call(ItemsList, ItemQuery::default()).await?.items {
+    for item in session.call(ItemsList, ItemQuery::default()).await?.items.into_iter().take(MAX_ITEMS) {
         model.items.insert(item.id.clone(), item);
     }
     let rooms = if_there(session.call(RoomsList, Empty::default()).await)?;
-    for room in rooms.iter().flat_map(|list| list.rooms()) {
+    for room in rooms.iter().flat_map(|list| list.rooms()).take(MAX_ROOMS) {
         model.rooms.insert(room.id.clone(), room.clone());
     }
     let scenes = if_there(session.call(ScenesList, Empty::default()).await)?;
-    for scene in scenes.into_iter().flat_map(|list| list.scenes) {
+    for scene in scenes.into_iter().flat_map(|list| list.scenes).take(MAX_SCENES) {
         if let Some(id) = scene.id.get().cloned() {
             model.scenes.insert(id, scene);
         }

@@ -125,3 +125,53 @@ async fn unsupported_lists_are_empty() {
     assert_eq!(bench.hub.devices().await.unwrap().len(), 1);
     assert!(bench.hub.rooms().await.unwrap().is_empty() && bench.hub.scenes().await.unwrap().is_empty());
 }
+
+/// A hub, or a machine in its place, cannot fill the memory of a client: the model has limits.
+#[tokio::test(start_paused = true)]
+async fn endless_additions_end_in_one_event_and_a_new_read() {
+    let bench = Bench::new(|method, _| lists(method, true)).await;
+    assert_eq!(bench.read_after(10).await, 1);
+    let mut events = bench.hub.events();
+    for at in 0..10_100 {
+        let room = json!({"msg_subclass": "hub.room.created", "result": {"_id": format!("r{at}"), "name": "Room"}});
+        bench.say.send(room.to_string()).await.unwrap();
+    }
+    loop {
+        match events.next().await.unwrap() {
+            HubEvent::LimitReached => break,
+            HubEvent::Changed(_) | HubEvent::Lagged(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    bench.hub.synced().await.unwrap();
+    assert_eq!(bench.read_after(60).await, 2, "one read");
+    assert!(bench.hub.snapshot().rooms.len() <= 10_000);
+    loop {
+        match events.next().await.unwrap() {
+            HubEvent::LimitReached => panic!("reported twice"),
+            HubEvent::Resynced { .. } => break,
+            _ => {}
+        }
+    }
+}
+
+/// The bytes that broadcasts add between two reads are limited as well.
+#[tokio::test(start_paused = true)]
+async fn growing_values_are_limited_in_bytes() {
+    let bench = Bench::new(|method, _| lists(method, true)).await;
+    assert_eq!(bench.read_after(10).await, 1);
+    let mut events = bench.hub.events();
+    let text = "x".repeat(1 << 20);
+    for at in 0..70 {
+        let value =
+            json!({"_id": format!("i{at}"), "deviceId": "d", "name": "text", "valueType": "string", "value": text});
+        let message = json!({"msg_subclass": "hub.item.added", "result": value});
+        bench.say.send(message.to_string()).await.unwrap();
+        // Reads the events, so that the queues stay short.
+        tokio::task::yield_now().await;
+        while let Ok(Some(HubEvent::Changed(_))) = tokio::time::timeout(Duration::ZERO, events.next()).await {}
+    }
+    bench.hub.synced().await.unwrap();
+    assert!(bench.read_after(60).await >= 2, "the limit causes a read");
+    assert!(bench.hub.snapshot().items.len() < 10, "the items of the last read, and what came since");
+}

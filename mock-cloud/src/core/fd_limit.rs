@@ -1,22 +1,42 @@
 //! The maximum number of connections, derived from the limit of file descriptors.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+
+use tokio::sync::Semaphore;
 
 /// Assumed limit where the system reports none.
 const USUAL: u64 = 20_000;
 /// Upper bound of the limit.
 const MOST: u64 = 1_000_000;
 
-/// Returns the maximum number of open connections of one listener. A fifth of the descriptors is reserved for files and other
-/// listeners.
-pub(crate) fn most_connections() -> usize {
-    static MOST_CONNECTIONS: LazyLock<usize> = LazyLock::new(|| of_descriptors(limit()));
+/// Maximum numbers of open connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MostConnections {
+    /// Of one listener, except that of the control API.
+    pub(crate) listener: usize,
+    /// Of one listener of the control API, in addition to `process`.
+    pub(crate) control: usize,
+    /// Of all other listeners of the process.
+    process: usize,
+}
+
+/// Returns the maximum numbers of open connections. The rest of the descriptors is reserved for files and outgoing requests.
+pub(crate) fn most_connections() -> MostConnections {
+    static MOST_CONNECTIONS: LazyLock<MostConnections> = LazyLock::new(|| of_descriptors(limit()));
     *MOST_CONNECTIONS
 }
 
-fn of_descriptors(limit: Option<u64>) -> usize {
+/// Returns the free connections of all listeners except those of the control API.
+pub(crate) fn process_slots() -> Arc<Semaphore> {
+    static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(most_connections().process)));
+    Arc::clone(&SLOTS)
+}
+
+/// Flooded listeners leave connections to other listeners, and never take those of the control API.
+fn of_descriptors(limit: Option<u64>) -> MostConnections {
     let limit = limit.unwrap_or(USUAL).clamp(80, MOST);
-    usize::try_from(limit - limit / 5).unwrap_or(usize::MAX)
+    let tenths = |count: u64| usize::try_from(limit * count / 10).unwrap_or(usize::MAX);
+    MostConnections { listener: tenths(6), control: tenths(1), process: tenths(8) }
 }
 
 #[cfg(unix)]
@@ -54,11 +74,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_of_the_descriptors_is_reserved() {
-        for (limit, most) in
-            [(Some(20_000), 16_000), (Some(1_024), 820), (None, 16_000), (Some(u64::MAX), 800_000), (Some(0), 64)]
-        {
-            assert_eq!(of_descriptors(limit), most, "{limit:?}");
+    fn control_api_and_files_have_reserved_descriptors() {
+        for (limit, listener, control, process) in [
+            (Some(20_000), 12_000, 2_000, 16_000),
+            (Some(1_024), 614, 102, 819),
+            (None, 12_000, 2_000, 16_000),
+            (Some(u64::MAX), 600_000, 100_000, 800_000),
+            (Some(0), 48, 8, 64),
+        ] {
+            assert_eq!(of_descriptors(limit), MostConnections { listener, control, process }, "{limit:?}");
         }
     }
 }

@@ -32,7 +32,15 @@ pub enum StartError {
     /// The NATS server cannot be used, or this build lacks the Cargo feature `cluster`.
     #[error("cannot join the cluster: {0}")]
     Cluster(String),
-    /// Certificates cannot be created, or the CA certificate cannot be written.
+    /// The directory of the CA certificate cannot be created, or the certificate cannot be written.
+    #[error("cannot write {path}; check the free space and the permissions of the directory")]
+    Directory {
+        /// The file or directory.
+        path: String,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// Certificates cannot be created.
     #[error("cannot set up TLS")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

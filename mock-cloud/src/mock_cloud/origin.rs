@@ -29,7 +29,7 @@ pub(crate) fn context(
 fn write_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::TempDir>, String), StartError> {
     let at = |path: &Path| {
         let path = path.display().to_string();
-        move |error: std::io::Error| StartError::Tls(format!("cannot write {path}: {error}").into())
+        move |source: std::io::Error| StartError::Directory { path, source }
     };
     let (folder, path) = match &config.state_dir {
         Some(dir) => {
@@ -37,15 +37,68 @@ fn write_certificate(config: &Config, pem: &str) -> Result<(Option<tempfile::Tem
             (None, dir.join("ca.pem"))
         }
         None => {
-            let folder = tempfile::Builder::new().prefix("mock-cloud-").tempdir().map_err(at(&std::env::temp_dir()))?;
+            let place = std::env::temp_dir();
+            remove_remains(&place);
+            let prefix = format!("{PREFIX}{}-", std::process::id());
+            let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&place).map_err(at(&place))?;
             let path = folder.path().join("ca.pem");
             (Some(folder), path)
         }
     };
-    // Renamed into place, so that readers never see a part of it.
+    // Renamed into place, so that readers never see a part of it. A new file is never a link that another user has prepared.
     let beside = path.with_extension("pem.new");
-    std::fs::write(&beside, pem).and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
+    let _ = std::fs::remove_file(&beside);
+    let created =
+        std::fs::File::create_new(&beside).and_then(|mut file| std::io::Write::write_all(&mut file, pem.as_bytes()));
+    created.and_then(|()| std::fs::rename(&beside, &path)).map_err(at(&path))?;
     // Clients run in other directories.
     let path = std::path::absolute(&path).map_err(at(&path))?;
     Ok((folder, path.display().to_string()))
+}
+
+/// Start of the names of temporary directories. The number of the process follows.
+const PREFIX: &str = "mock-cloud-";
+
+/// Maximum number of entries of the temporary directory that are examined.
+const MAX_EXAMINED: usize = 10_000;
+
+/// Removes the temporary directories of processes that were killed. Each holds only a CA certificate. Failures are ignored, because
+/// they can belong to another user.
+fn remove_remains(place: &Path) {
+    let entries = std::fs::read_dir(place).into_iter().flatten().take(MAX_EXAMINED).flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok());
+        if process.is_some_and(|process| !is_running(process)) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _ = std::fs::remove_file(entry.path().join("ca.pem"));
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+}
+
+/// Returns whether a process exists. Systems other than Unix always return true.
+fn is_running(process: i32) -> bool {
+    #[cfg(unix)]
+    return rustix::process::Pid::from_raw(process)
+        .is_none_or(|process| rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH));
+    #[cfg(not(unix))]
+    return process >= 0;
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_ended_processes_are_removed() {
+        let place = tempfile::tempdir().unwrap();
+        // Process numbers above the limit of the system never exist.
+        let (ended, own) = (place.path().join("mock-cloud-2147483000-x"), format!("{PREFIX}{}-x", std::process::id()));
+        for folder in [&ended, &place.path().join(&own), &place.path().join("mock-cloud-old")] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("ca.pem"), "").unwrap();
+        }
+        remove_remains(place.path());
+        assert!(!ended.exists() && place.path().join(own).exists() && place.path().join("mock-cloud-old").exists());
+    }
 }

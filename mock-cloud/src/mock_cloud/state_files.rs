@@ -67,7 +67,7 @@ pub fn summary(folder: &Path) -> Result<Summary, StateError> {
 
 fn existing(folder: &Path) -> Result<StateFile, StateError> {
     if StateFile::is_in(folder) {
-        StateFile::open(folder)
+        StateFile::open_copy(folder)
     } else {
         Err(StateError::Missing { path: folder.to_owned() })
     }

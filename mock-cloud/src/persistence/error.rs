@@ -23,6 +23,12 @@ pub enum StateError {
         /// The file.
         path: PathBuf,
     },
+    /// Other users can change the file.
+    #[error("other users can change {}; make it private with chmod 600", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is damaged, or it is not a state.
     #[error(
         "{} is damaged or not a state of mock-cloud: {reason}; it was left unchanged: move it away to start a new state, \

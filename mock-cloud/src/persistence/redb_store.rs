@@ -1,11 +1,15 @@
 //! The database of a state directory: one table of rows, changed in transactions.
 
-use std::fs::OpenOptions;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, StorageError, TableDefinition};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, StorageBackend, StorageError,
+    TableDefinition,
+};
 
 use crate::persistence::error::StateError;
 use crate::persistence::rows::Row;
@@ -25,6 +29,28 @@ const CACHE: usize = 16 * 1024 * 1024;
 pub(crate) struct StateFile {
     path: PathBuf,
     database: Database,
+    /// Identity of the file on disk; `None` for a copy in memory.
+    identity: Option<FileIdentity>,
+    /// Keeps the lock of a file that was copied.
+    _locked: Option<File>,
+}
+
+/// The file system and the number of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileIdentity(u64, u64);
+
+impl FileIdentity {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self(metadata.dev(), metadata.ino())
+    }
+
+    /// Returns the same value for every file: a removed file is not recognised.
+    #[cfg(not(unix))]
+    const fn of(_: &Metadata) -> Self {
+        Self(0, 0)
+    }
 }
 
 impl std::fmt::Debug for StateFile {
@@ -54,16 +80,30 @@ impl StateFile {
         let path = folder.join(FILE);
         let io = |source| StateError::Io { path: path.clone(), source };
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
-        // redb would initialise an empty file as a new database.
-        if file.metadata().map_err(io)?.len() == 0 {
-            return Err(StateError::Damaged { path, reason: "the file is empty".into() });
-        }
-        let database = database(&path, file)?;
-        Ok(Self { path, database })
+        let metadata = file.metadata().map_err(io)?;
+        check_file(&path, &metadata)?;
+        let backend = FileBackend::new(file).map_err(|error| refused(&path, error))?;
+        let database = database(&path, backend)?;
+        Ok(Self { path, database, identity: Some(FileIdentity::of(&metadata)), _locked: None })
+    }
+
+    /// Opens a copy of the state of a directory in memory. The file is only read, and stays locked against writers.
+    pub(crate) fn open_copy(folder: &Path) -> Result<Self, StateError> {
+        let path = folder.join(FILE);
+        let io = |source| StateError::Io { path: path.clone(), source };
+        let mut file = File::open(&path).map_err(io)?;
+        check_file(&path, &file.metadata().map_err(io)?)?;
+        lock(&path, &file, true)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let memory = InMemoryBackend::new();
+        memory.set_len(bytes.len() as u64).and_then(|()| memory.write(0, &bytes)).map_err(io)?;
+        drop(bytes);
+        let database = database(&path, memory)?;
+        Ok(Self { path, database, identity: None, _locked: Some(file) })
     }
 
     /// Creates the state of a directory atomically.
-    #[expect(clippy::incompatible_msrv, reason = "the feature `state` needs Rust 1.90 because of redb")]
     pub(crate) fn create(folder: &Path, rows: &[Row]) -> Result<Self, StateError> {
         let (path, beside) = (folder.join(FILE), folder.join(BESIDE));
         let io = |source| StateError::Io { path: path.clone(), source };
@@ -71,16 +111,18 @@ impl StateFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&beside).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StateError::InUse { path: beside }),
-            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            // Another user may have prepared a link in a directory that all can write to.
+            let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+            options.mode(0o600).custom_flags(no_link);
         }
+        let file = options.open(&beside).map_err(io)?;
+        lock(&beside, &file, false)?;
         // The remains of a process that crashed during creation.
         file.set_len(0).map_err(io)?;
-        let made = Self { database: database(&beside, file)?, path: beside.clone() };
+        let backend = FileBackend::new(file).map_err(|error| refused(&beside, error))?;
+        let made = Self { database: database(&beside, backend)?, path: beside.clone(), identity: None, _locked: None };
         made.write(rows, 0)?;
         drop(made);
         // A link, unlike a rename, does not overwrite a state that another process created meanwhile.
@@ -147,7 +189,19 @@ impl StateFile {
             redb::Error::Io(source) => source,
             other => std::io::Error::other(other.to_string()),
         };
-        careful(&self.path, written)?.map_err(|error| StateError::Io { path: self.path.clone(), source: io(error) })
+        careful(&self.path, written)?.map_err(|error| StateError::Io { path: self.path.clone(), source: io(error) })?;
+        self.check_presence()
+    }
+
+    /// Checks that the file that was opened is still in the directory. Without it, changes would be lost at the end of the process.
+    fn check_presence(&self) -> Result<(), StateError> {
+        let Some(identity) = self.identity else { return Ok(()) };
+        let path = self.path.clone();
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) if FileIdentity::of(&metadata) == identity => Ok(()),
+            Ok(_) => Err(StateError::Io { path, source: std::io::Error::other("another file has replaced it") }),
+            Err(source) => Err(StateError::Io { path, source }),
+        }
     }
 
     pub(crate) fn damaged(&self, reason: String) -> StateError {
@@ -155,9 +209,37 @@ impl StateFile {
     }
 }
 
-/// Opens or initialises the database in a file. The file is locked against other processes.
-fn database(path: &Path, file: std::fs::File) -> Result<Database, StateError> {
-    let backend = FileBackend::new(file).map_err(|error| refused(path, error))?;
+/// Refuses a file that is empty, which redb would initialise, or that other users can change. Warns if they can read it.
+fn check_file(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
+    if metadata.len() == 0 {
+        return Err(StateError::Damaged { path: path.to_owned(), reason: "the file is empty".into() });
+    }
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+        if mode & 0o022 != 0 {
+            return Err(StateError::Exposed { path: path.to_owned() });
+        }
+        if mode & 0o044 != 0 {
+            tracing::warn!(path = %path.display(), "other users can read the state and its keys; make it private with chmod 600");
+        }
+    }
+    Ok(())
+}
+
+/// Locks a file against other processes; `shared`: only against writers.
+#[expect(clippy::incompatible_msrv, reason = "the feature `state` needs Rust 1.90 because of redb")]
+fn lock(path: &Path, file: &File, shared: bool) -> Result<(), StateError> {
+    let path = path.to_owned();
+    match if shared { file.try_lock_shared() } else { file.try_lock() } {
+        Ok(()) => Ok(()),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StateError::InUse { path }),
+        Err(std::fs::TryLockError::Error(source)) => Err(StateError::Io { path, source }),
+    }
+}
+
+/// Opens or initialises the database in a backend.
+fn database(path: &Path, backend: impl StorageBackend) -> Result<Database, StateError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
     let opened = careful(path, || builder.create_with_backend(backend))?;

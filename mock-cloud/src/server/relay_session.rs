@@ -57,8 +57,8 @@ enum State {
     User { caller: Caller, hub: Option<Arc<HubActor>> },
     /// A user in a cluster, whose hub can run in any process.
     RemoteClient { caller: Caller, remote: RemoteHub },
-    /// A hub that is a process of its own, and the firmware version that it registered with.
-    Controller { hub: Arc<HubActor>, firmware: Box<str> },
+    /// A hub that is a process of its own, with the firmware version and the UUID that it registered with.
+    Controller { hub: Arc<HubActor>, firmware: Box<str>, uuid: Option<String> },
 }
 
 impl RelaySession {
@@ -162,11 +162,16 @@ impl RelaySession {
                 let outcome = self.register(world, request);
                 let method = if outcome.is_ok() && method == RelayRegister::NAME { REGISTERED } else { method };
                 match (world.backplane(), &self.state) {
-                    (Some(backplane), State::Controller { hub, .. }) if outcome.is_ok() => {
+                    (Some(backplane), State::Controller { hub, uuid, .. }) if outcome.is_ok() => {
                         let answer = wire::reply(request, method, &outcome, ReplyRoute::Relay);
-                        register_here(world, backplane, hub, &self.link, answer);
+                        register_here(world, backplane, (hub, uuid.clone()), &self.link, answer);
                     }
-                    _ => self.reply(world, request, method, &outcome),
+                    _ => {
+                        if let State::Controller { hub, uuid: Some(uuid), .. } = &self.state {
+                            hub.take_uuid(uuid);
+                        }
+                        self.reply(world, request, method, &outcome);
+                    }
                 }
             }
             _ => match &self.state {
@@ -185,7 +190,7 @@ impl RelaySession {
                     }
                     self.refuse(world, request, method, "nma.user.notlogged");
                 }
-                State::Controller { hub, firmware } => {
+                State::Controller { hub, firmware, .. } => {
                     let outcome = controller_call(world, hub, firmware, method);
                     self.reply(world, request, method, &outcome);
                 }
@@ -309,9 +314,6 @@ impl RelaySession {
             None if world.profile == Profile::Strict => return Err(refused_controller()),
             None => world.add_hub(board(claimed_mac.unwrap_or_default())).ok_or_else(refused_controller)?,
         };
-        if let Some(uuid) = uuid {
-            hub.take_uuid(uuid);
-        }
         if let State::Controller { hub: before, .. } = &self.state {
             before.controller_disconnected(&self.link.conn_id);
         }
@@ -320,7 +322,7 @@ impl RelaySession {
         }
         hub.controller_registered(self.link.clone());
         let firmware = register.firmware.as_deref().unwrap_or_default().chars().take(MAX_VERSION).collect::<String>();
-        self.state = State::Controller { hub, firmware: firmware.into() };
+        self.state = State::Controller { hub, firmware: firmware.into(), uuid };
         Ok(())
     }
 }
@@ -357,11 +359,24 @@ fn is_relay_method(method: &str) -> bool {
 }
 
 /// Announces to the other processes that a hub runs here. Its controller gets the reply after the announcement.
-fn register_here(world: &World, backplane: &Arc<dyn Backplane>, hub: &HubActor, link: &Link, answer: String) {
-    let (backplane, serial, link) = (Arc::clone(backplane), hub.serial.clone(), link.clone());
+fn register_here(
+    world: &World,
+    backplane: &Arc<dyn Backplane>,
+    (hub, uuid): (&Arc<HubActor>, Option<String>),
+    link: &Link,
+    answer: String,
+) {
+    let (backplane, hub, link) = (Arc::clone(backplane), Arc::clone(hub), link.clone());
     world.spawn(async move {
-        match backplane.register_here(&serial).await {
-            Ok(()) => drop(link.send(&answer)),
+        let serial = &hub.serial;
+        match backplane.register_here(serial).await {
+            Ok(()) => {
+                // The row of a hub is written only by the process that the hub runs in.
+                if let Some(uuid) = uuid {
+                    hub.take_uuid(&uuid);
+                }
+                link.send(&answer);
+            }
             Err(error) => {
                 tracing::warn!(%error, %serial, "announcing a controller to the other processes failed");
                 link.close(1013, "try again");

@@ -3,6 +3,7 @@
 //! The lock guarantees the documented order: a reply is queued before the broadcasts that its call caused, and every
 //! connection receives the broadcasts in the same order.
 
+use crate::core::process_limits::{self, Share};
 use crate::evidence::error_table;
 use crate::journal::cause;
 use crate::journal::cause::with_cause;
@@ -77,6 +78,8 @@ struct State {
     silenced: Vec<Link>,
     /// Connection of an external controller that answers for this hub instead of the simulated one.
     controller: Option<Link>,
+    /// Size of the scenes, as far as they have changed since the hub was created.
+    scene_bytes: Share,
     /// The last broadcast about each item, recorded while faults are active.
     last_broadcasts: BTreeMap<String, Utf8Bytes>,
     /// The broadcast that the most recent one about the same item replaced.
@@ -144,6 +147,7 @@ impl HubActor {
                 links: Subscribers::default(),
                 silenced: Vec::new(),
                 controller: None,
+                scene_bytes: Share::of(&process_limits::SCENES),
                 last_broadcasts: BTreeMap::new(),
                 stale: None,
             }),
@@ -243,6 +247,7 @@ impl HubActor {
     ) -> R {
         let mut context = Context::new(self.env.clock.now_ms(), &self.env.hub_assumptions);
         (context.networks, context.request_id) = (&self.env.networks, request_id);
+        context.max_scene_bytes = state.scene_bytes.bytes().saturating_add(process_limits::SCENES.free());
         let result = act(Arc::make_mut(&mut state.hub), &mut context);
         answer(&result);
         self.apply(state, context.now_ms, context.effects);
@@ -302,9 +307,9 @@ impl HubActor {
     }
 
     /// Takes the UUID that a controller registers with, so that all documents of the cloud show the one that the hub shows.
-    pub(crate) fn take_uuid(self: &Arc<Self>, uuid: String) {
+    pub(crate) fn take_uuid(self: &Arc<Self>, uuid: &str) {
         if self.read(|hub| hub.uuid != uuid) {
-            self.change(|hub, _| hub.uuid = uuid, |()| ());
+            self.change(|hub, _| hub.uuid = uuid.to_owned(), |()| ());
         }
     }
 
@@ -361,6 +366,9 @@ impl HubActor {
             // The relay forwards broadcasts only while the hub is connected to it.
             let at_relay = state.hub.wifi.at_relay() || effects.at_relay == Some(false);
             state.links.broadcast(|kind| at_relay || kind != LinkKind::Relay, &text);
+        }
+        if let Some(bytes) = effects.scene_bytes {
+            state.scene_bytes.set(bytes);
         }
         if !effects.unsupported.is_empty() {
             usage_report::record_unknown_fields(&self.env.journal, "scene", &effects.unsupported);

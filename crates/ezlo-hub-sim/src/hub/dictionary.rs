@@ -12,7 +12,7 @@ use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::{BUS_LIMIT, Hub};
 use crate::state::scene_events::Event;
-use crate::state::scene_work::encoded_len;
+use ezlo_protocol::wire::encoded_len;
 
 /// Maximum number of elements of a dictionary; an item may set a lower limit.
 const MAX_ELEMENTS: usize = 1000;

@@ -9,7 +9,7 @@ use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::{Hub, MAX_SCENES};
 use crate::state::newer::check_size;
-use crate::state::scene_work::encoded_len;
+use ezlo_protocol::wire::encoded_len;
 
 impl Hub {
     pub(crate) fn global_scene_create(&mut self, request: GlobalScene, context: &mut Context<'_>) -> Answer<Empty> {
@@ -43,7 +43,7 @@ impl Hub {
         };
         let known = self.scenes.contains_key(&id).then_some(&id);
         self.check_scene(&scene, known, context)?;
-        self.check_scene_bytes(known, encoded_len(&scene))?;
+        self.check_scene_bytes(known, encoded_len(&scene), context)?;
         context.broadcast("hub.scene.global.added", &request);
         self.newer.global_scenes.insert(id.clone(), request);
         self.store_scene(&id, scene, context);

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::encoding::hex;
 use crate::hub::Hub;
 use crate::state::newer::{NameFilter, check_size};
-use crate::state::scene_work::encoded_len;
+use ezlo_protocol::wire::encoded_len;
 
 /// Maximum length of the name of a group, in characters (d22).
 const MAX_NAME: usize = 128;

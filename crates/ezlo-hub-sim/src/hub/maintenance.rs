@@ -39,6 +39,7 @@ impl Hub {
         self.rooms.clear();
         self.scenes.clear();
         self.conditions.clear();
+        context.effects.scene_bytes = Some(0);
         self.scene_generations.clear();
         self.device_settings.clear();
         self.traits.clear();

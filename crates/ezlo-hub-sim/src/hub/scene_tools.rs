@@ -16,8 +16,8 @@ use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::Hub;
 use crate::hub::scenes::is_called;
-use crate::state::scene_work::encoded_len;
 use crate::state::time_conditions::times;
+use ezlo_protocol::wire::encoded_len;
 
 /// Version of the scene engine (d22: advanced_scenes of early 2023).
 const ADVANCED_SCENES: &str = "1.52";
@@ -78,7 +78,7 @@ impl Hub {
         let known: usize = called.iter().filter_map(|block| block.meta.get()).map(encoded_len).sum();
         let added = called.len().saturating_mul(encoded_len(&meta));
         let bytes = self.bytes_of_scene(&request.scene_id).saturating_add(added).saturating_sub(known);
-        self.check_scene_bytes(Some(&request.scene_id), bytes)?;
+        self.check_scene_bytes(Some(&request.scene_id), bytes, context)?;
         self.change_scene(&request.scene_id, context, |scene| {
             for block in scene.blocks_mut().filter(|block| is_called(block, &request.block_id)) {
                 block.meta = meta.clone().into();

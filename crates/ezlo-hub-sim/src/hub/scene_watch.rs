@@ -15,6 +15,11 @@ const LATE_MS: i64 = 3_600_000;
 impl Hub {
     /// Decodes the conditions of a scene and sets the timers of its time conditions. Required after every change.
     pub(crate) fn watch_scene(&mut self, id: &SceneId, context: &mut Context<'_>) {
+        self.decode_scene(id, context);
+        context.effects.scene_bytes = Some(self.scene_bytes());
+    }
+
+    fn decode_scene(&mut self, id: &SceneId, context: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(id) else {
             self.conditions.shift_remove(id);
             self.signals.remove(id);

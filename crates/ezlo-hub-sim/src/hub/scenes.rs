@@ -16,8 +16,8 @@ use crate::answer::{Answer, done, missing, not_found};
 use crate::context::Context;
 use crate::hub::{Hub, MAX_SCENE_BYTES, MAX_SCENES};
 use crate::state::scene_events::Event;
-use crate::state::scene_work::encoded_len;
 use crate::state::watched_scene::cost;
+use ezlo_protocol::wire::encoded_len;
 
 /// Maximum cost of all conditions of a hub, in simple conditions, because one event can concern all of them.
 const MAX_CONDITIONS: usize = 50_000;
@@ -46,7 +46,7 @@ impl Hub {
         if self.scenes.len() >= MAX_SCENES {
             return Err(RpcError::known("rpc.params.invalid"));
         }
-        self.check_scene_bytes(None, encoded_len(&request))?;
+        self.check_scene_bytes(None, encoded_len(&request), context)?;
         let id = SceneId::from(self.new_id());
         let mut scene = request;
         scene.id = id.clone().into();
@@ -88,12 +88,18 @@ impl Hub {
     }
 
     /// Refuses a scene of this size if all scenes together would exceed their limit in bytes.
-    pub(crate) fn check_scene_bytes(&self, replaced: Option<&SceneId>, bytes: usize) -> Result<(), RpcError> {
+    pub(crate) fn check_scene_bytes(
+        &self,
+        replaced: Option<&SceneId>,
+        bytes: usize,
+        context: &Context<'_>,
+    ) -> Result<(), RpcError> {
         let others = self.scene_bytes() - replaced.map_or(0, |id| self.bytes_of_scene(id));
-        if others.saturating_add(bytes) <= MAX_SCENE_BYTES {
+        let limit = context.max_scene_bytes.min(MAX_SCENE_BYTES);
+        if others.saturating_add(bytes) <= limit {
             return Ok(());
         }
-        let reason = format!("all scenes of the hub exceed {MAX_SCENE_BYTES} bytes; delete one first");
+        let reason = format!("all scenes of the hub exceed {limit} bytes; delete one first");
         Err(RpcError { reason: reason.into(), ..RpcError::known("rpc.params.invalid") })
     }
 
@@ -121,7 +127,7 @@ impl Hub {
         change(&mut changed);
         let bytes = encoded_len(&changed);
         if bytes > self.bytes_of_scene(id) {
-            self.check_scene_bytes(Some(id), bytes)?;
+            self.check_scene_bytes(Some(id), bytes, context)?;
         }
         // The cloud is synchronised only when the name has changed (d22).
         let broadcast = Scene { sync_notification: (stored.name != changed.name).into(), ..changed.clone() };

@@ -9,7 +9,7 @@ use ezlo_protocol::rpc::RpcError;
 use ezlo_protocol::wire::Field;
 use indexmap::IndexMap;
 
-use super::scene_work::encoded_len;
+use ezlo_protocol::wire::encoded_len;
 
 /// State of the parts that hubs since 2021 have.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]

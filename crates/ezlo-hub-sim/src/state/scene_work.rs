@@ -2,6 +2,7 @@
 
 use ezlo_protocol::hub::SceneId;
 use ezlo_protocol::hub::scene::Block;
+use ezlo_protocol::wire::encoded_len;
 
 /// Maximum number of actions that one call or timer starts, counted over all nested runs.
 ///
@@ -82,24 +83,4 @@ impl SceneWork {
             warned: self.warned || other.warned,
         }
     }
-}
-
-/// Returns the length of a value as JSON in bytes, without building the text.
-pub(crate) fn encoded_len(value: &impl serde::Serialize) -> usize {
-    struct Counter(usize);
-
-    impl std::io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let mut counter = Counter(0);
-    // A value that cannot be serialised counts as too long.
-    serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
 }

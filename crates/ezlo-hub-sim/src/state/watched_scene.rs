@@ -8,9 +8,9 @@ use ezlo_protocol::wire::Field;
 
 use super::newer::MAX_ENTRY;
 use super::scene_sources::Sources;
-use super::scene_work::encoded_len;
 use super::signals::{SignalSource, references, signal_sources};
 use super::time_conditions::times;
+use ezlo_protocol::wire::encoded_len;
 
 /// Size of a simple condition as JSON, in bytes.
 const BYTES_OF_A_CONDITION: usize = 512;

@@ -18,6 +18,8 @@ use crate::server::ws::connection;
 
 /// Most entries in one frame of the stream.
 const FOLLOWED_AT_ONCE: usize = 256;
+/// Machine time for which new entries are collected.
+const BATCH_TIME: Duration = Duration::from_millis(50);
 /// Interval of keep-alive comments on an idle stream.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
@@ -50,7 +52,11 @@ impl Reply {
                         }
                     };
                     match tokio::time::timeout(SIGN_OF_LIFE, next).await {
-                        Ok(changed) => changed?,
+                        // Entries are sent in batches: many followers would otherwise wake for each entry.
+                        Ok(changed) => {
+                            changed?;
+                            tokio::time::sleep(BATCH_TIME).await;
+                        }
                         Err(_) => {
                             return Some((
                                 Ok(Frame::data(Bytes::from_static(b": still here\n\n"))),

@@ -146,6 +146,10 @@ impl Framing {
 
 fn on_error(error: &Error) -> End {
     match error {
+        // The highest bit of a length must be zero (RFC 6455, section 5.2).
+        Error::Capacity(CapacityError::MessageTooLong { size, .. }) if isize::try_from(*size).is_err() => {
+            Broken::Protocol.into()
+        }
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Broken::TooLong.into(),
         Error::Utf8(_) => Broken::Utf8.into(),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Closed,
@@ -287,6 +291,11 @@ impl Socket {
         while self.is_broken && matches!(self.stream.read(&mut bytes).await, Ok(1..)) {}
     }
 
+    /// Returns whether the peer has violated the protocol or a limit.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     /// Closes the sending side. Errors are ignored, because the connection ends anyway.
     pub(crate) async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;
@@ -353,6 +362,9 @@ mod tests {
             assert_eq!(close_code(decoded(&bytes, 3).0), Some(1002), "{bytes:?}");
         }
         assert_eq!(close_code(decoded(&frame(0x81, &[0xff, 0xfe]), 100).0), Some(1007));
+        let mut highest_bit = vec![0x81, 0xff];
+        highest_bit.extend([0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(close_code(decoded(&highest_bit, 100).0), Some(1002), "a length with its highest bit set");
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub(crate) async fn closed(
     }
     let frame = CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::from_static(reason) };
     write(socket, Message::Close(Some(frame))).await?;
+    if socket.is_broken() {
+        // After a violation no close frame of the peer is expected (RFC 6455, section 7.1.7).
+        socket.shutdown().await;
+    }
     let _ = tokio::time::timeout(CLOSE_TIME, socket.until_gone()).await;
     Ok(())
 }

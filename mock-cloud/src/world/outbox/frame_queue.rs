@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::core::process_limits::{self, QUEUE_STEP, Share};
+
 /// Maximum capacity that an empty queue retains, in bytes of frames and in messages.
 const KEPT_BYTES: usize = 512;
 const KEPT_ITEMS: usize = 4;
@@ -34,10 +36,17 @@ pub(crate) struct Item {
 /// The close of a connection: the epoch that must be durable before, the code and the reason.
 pub(crate) type Close = (u64, u16, &'static str);
 
-#[derive(Default)]
 struct Batch {
     frames: Vec<u8>,
     items: Vec<Item>,
+    /// Bytes of a long batch, counted for the whole process.
+    share: Share,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { frames: Vec::new(), items: Vec::new(), share: Share::of(&process_limits::QUEUED) }
+    }
 }
 
 impl std::fmt::Debug for Batch {
@@ -51,6 +60,9 @@ impl Batch {
     fn clear(&mut self) {
         self.frames.clear();
         self.items.clear();
+        if self.share.bytes() > 0 {
+            self.share.set(0);
+        }
     }
 
     fn push(&mut self, text: &str, mark: u64, number: u64, limit: usize) {
@@ -73,6 +85,9 @@ impl Batch {
             push_fragments(&mut self.frames, text.as_bytes(), fragment);
         }
         self.items.push(Item { number, mark, begin, end: self.frames.len(), fragment });
+        if self.frames.len() >= self.share.bytes() + QUEUE_STEP {
+            self.share.set(self.frames.len() / QUEUE_STEP * QUEUE_STEP);
+        }
     }
 
     /// Returns the text of an item.
@@ -85,8 +100,12 @@ impl Batch {
     }
 
     /// Returns whether the message fits. An empty queue accepts a message of any length.
+    ///
+    /// If all queues of the process are full, a queue holds no more than one step.
     fn has_room(&self, text: &str, (messages, bytes): (usize, usize)) -> bool {
-        self.items.is_empty() || self.items.len() < messages && self.frames.len() + text.len() <= bytes
+        let length = self.frames.len() + text.len();
+        let fits_in_process = || length <= QUEUE_STEP || text.len() <= process_limits::QUEUED.free();
+        self.items.is_empty() || self.items.len() < messages && length <= bytes && fits_in_process()
     }
 
     fn is_small(&self) -> bool {
@@ -101,6 +120,7 @@ impl Batch {
         if let Some(mut spare) = spare {
             spare.frames.extend_from_slice(&self.frames);
             spare.items.extend_from_slice(&self.items);
+            std::mem::swap(&mut spare.share, &mut self.share);
             *self = spare;
         }
     }
@@ -542,5 +562,22 @@ mod tests {
                 assert_eq!(receiver.take().as_deref(), Some(text.as_str()), "limit {limit}");
             }
         }
+    }
+
+    #[test]
+    fn queues_of_a_process_share_a_limit_in_bytes() {
+        let text = "x".repeat(512 * 1024);
+        let queues: Vec<_> = (0..100).map(|_| queue((1024, 16 << 20))).collect();
+        let accepted = |sender: &Sender| (0..30).take_while(|_| sender.send(&text, 0, 0)).count();
+        for (sender, _) in &queues {
+            accepted(sender);
+        }
+        let total: usize = queues.iter().map(|(_, receiver)| receiver.size().1).sum();
+        let most = process_limits::MAX_QUEUED_BYTES + queues.len() * (QUEUE_STEP + text.len());
+        assert!(total <= most, "{total}");
+        assert!(queues.iter().filter(|(_, receiver)| receiver.is_cut()).count() > 50, "slow readers are cut off");
+        drop(queues);
+        let (sender, _receiver) = queue((1024, 16 << 20));
+        assert_eq!(accepted(&sender), 30, "the bytes are free again");
     }
 }
