@@ -9,6 +9,7 @@ use crate::{Failure, Outcome, root};
 
 mod examples;
 mod generated;
+mod limits;
 mod links;
 mod server;
 mod world_files;

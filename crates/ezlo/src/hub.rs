@@ -16,8 +16,9 @@ use tokio::sync::watch;
 
 use crate::account_connector::{ConnectionPath, PathState};
 use crate::error::Error;
+use crate::hub_event::HubEvents;
 use crate::model::HubModel;
-use crate::sync::{HubEvents, ModelSync, SyncProgress};
+use crate::sync::{ModelSync, SyncProgress};
 use crate::wait::wait_for;
 
 /// Time allowed for a scene run; a public client waits 60 s.

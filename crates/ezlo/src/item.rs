@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::hub_event::{HubEvent, HubEvents};
 use crate::model::Change;
-use crate::sync::{HubEvent, HubEvents, SyncProgress};
+use crate::sync::SyncProgress;
 
 /// Default time allowed for the report of a value. A sleeping radio node needs seconds.
 const REPORT_TIME: Duration = Duration::from_secs(15);

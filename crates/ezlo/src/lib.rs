@@ -6,6 +6,7 @@ mod account_connector;
 mod device;
 mod error;
 mod hub;
+mod hub_event;
 mod inclusion;
 mod item;
 mod mode_switch;
@@ -33,8 +34,8 @@ pub use ezlo_relay::{
 #[cfg(feature = "discovery")]
 pub use ezlo_relay::{DiscoveryError, FoundHub, discover, find};
 pub use hub::Hub;
+pub use hub_event::{HubEvent, HubEvents};
 pub use inclusion::{Inclusion, InclusionStep};
 pub use item::{ItemHandle, ItemWatch, SetItem};
 pub use mode_switch::ModeSwitch;
 pub use model::{Change, HubModel, MomentaryEvent};
-pub use sync::{HubEvent, HubEvents};

@@ -130,10 +130,13 @@ pub(crate) struct ModelDelta {
     pub(crate) limit_reached: bool,
 }
 
-/// Maximum number of entries of the model. Real hubs have at most 232 Z-Wave devices.
+/// Maximum number of devices of the model. A real Z-Wave controller has at most 232 nodes.
 pub(crate) const MAX_DEVICES: usize = 10_000;
+/// Maximum number of items of the model.
 pub(crate) const MAX_ITEMS: usize = 100_000;
+/// Maximum number of rooms of the model.
 pub(crate) const MAX_ROOMS: usize = 10_000;
+/// Maximum number of scenes of the model.
 pub(crate) const MAX_SCENES: usize = 10_000;
 
 /// Returns the bytes by which a broadcast can enlarge the model; 0 if it only replaces short values.

@@ -40,6 +40,7 @@ pub(super) fn run(write: bool) -> Outcome {
     let pages = [
         ("docs/configuration.md", configuration(&programs)?),
         ("docs/control-api.md", control_api(&programs)?),
+        ("docs/limits.md", super::limits::page()?),
         ("docs/protocol-reference.md", reference::as_markdown()),
         ("docs/world-files.md", super::world_files::page()?),
     ];
