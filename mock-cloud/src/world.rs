@@ -330,7 +330,7 @@ impl World {
     }
 }
 
-/// Maximum number of hubs that register by themselves as controllers. Each takes about 4 kB, and any client can register one.
+/// Maximum number of hubs that register by themselves as controllers. Each takes about 13 kB, and any client can register one.
 const MAX_REGISTERED_HUBS: usize = 10_000;
 
 /// Maximum number of hubs, including those that register by themselves as controllers.

@@ -53,7 +53,7 @@ fn build() -> Outcome {
 }
 
 /// Returns the folder of the built programs, which is the folder of this program.
-fn programs() -> Result<PathBuf, Failure> {
+pub(crate) fn programs() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     Ok(own.parent().unwrap_or(&own).to_owned())
 }

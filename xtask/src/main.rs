@@ -18,6 +18,7 @@ mod roundtrip;
 mod say;
 mod soak;
 mod tidy;
+mod torture;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Runs the tasks of this workspace. CI runs `ci`.")]
@@ -56,6 +57,8 @@ enum Task {
     Docs(docs::Arguments),
     /// Run the SDK against a simulated cloud with continuous network faults, and check its guarantees.
     Soak(soak::Arguments),
+    /// Attack the program: kills, damaged state files, mutated input, slow clients, floods, and messages that fill memory.
+    Torture(torture::Arguments),
     /// Count the known parts of the hub protocol that are covered, and list each missing part with the reason.
     Coverage(coverage::Arguments),
     /// List the message fixtures with their types.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Reference(arguments) => reference::run(&arguments),
         Task::Docs(arguments) => docs::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
+        Task::Torture(arguments) => torture::run(&arguments),
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
     };

@@ -42,11 +42,12 @@ impl Hub {
 
     /// Creates a scene. The result is empty; only the broadcast contains the new id (guide20:p41).
     pub(crate) fn scene_create(&mut self, request: Scene, context: &mut Context<'_>) -> Answer<Empty> {
-        self.check_scene(&request, None, context)?;
+        // The cheap checks come first: a large scene has thousands of conditions.
         if self.scenes.len() >= MAX_SCENES {
             return Err(RpcError::known("rpc.params.invalid"));
         }
         self.check_scene_bytes(None, encoded_len(&request), context)?;
+        self.check_scene(&request, None, context)?;
         let id = SceneId::from(self.new_id());
         let mut scene = request;
         scene.id = id.clone().into();
