@@ -12,6 +12,7 @@ use crate::seed::Program;
 use crate::support::{Folder, HUB, login_text, register_text, serial};
 
 mod moves;
+mod views;
 
 /// A NATS server for one test.
 struct Nats {
@@ -29,9 +30,13 @@ impl Drop for Nats {
 
 impl Nats {
     async fn start(name: &str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    async fn start_with(name: &str, more: &[&str]) -> Self {
         let folder = Folder::new(name);
         std::fs::create_dir_all(&folder.0).unwrap();
-        let child = Self::run(&folder, "-1");
+        let child = Self::run_with(&folder, "-1", more);
         let ports: PathBuf = folder.0.join(format!("nats-server_{}.ports", child.id()));
         let url = within(async {
             loop {
@@ -49,9 +54,14 @@ impl Nats {
     }
 
     fn run(folder: &Folder, port: &str) -> Child {
+        Self::run_with(folder, port, &[])
+    }
+
+    fn run_with(folder: &Folder, port: &str, more: &[&str]) -> Child {
         Command::new("nats-server")
             .args(["--addr", "127.0.0.1", "--port", port, "--jetstream", "--store_dir", folder.text()])
             .args(["--ports_file_dir", folder.text()])
+            .args(more)
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
@@ -67,6 +77,18 @@ impl Nats {
     fn start_again(&mut self) {
         let port = self.url.rsplit(':').next().unwrap().to_owned();
         self.child = Self::run(&self.folder, &port);
+    }
+
+    /// Sends a signal to the server.
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Returns whether a process has created the bucket of the rows.
+    fn has_streams(&self) -> bool {
+        let streams = self.folder.0.join("jetstream/$G/streams");
+        let names = std::fs::read_dir(streams).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.into_iter().any(|name| name.to_string_lossy().ends_with("-rows"))
     }
 
     fn node(&self) -> Program {

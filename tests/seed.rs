@@ -27,6 +27,12 @@ impl Program {
         Self::start_logging(arguments, Stdio::inherit())
     }
 
+    /// Starts the program with its log in a file.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn start_with_log(arguments: &[&str], log: &Path) -> Self {
+        Self::start_logging(arguments, Stdio::from(std::fs::File::create(log).unwrap()))
+    }
+
     fn start_logging(arguments: &[&str], log: Stdio) -> Self {
         let mut child = Command::new(crate::program())
             .arg("serve")

@@ -52,7 +52,7 @@ pub(crate) fn receive(world: &Arc<World>, visit: &OpenTunnel, home: &LeaseGuard)
     }
     let (calls, called) = mpsc::channel(CALLS_THERE);
     let (sender, frames) = mpsc::channel(UNDER_WAY);
-    let remote = RemoteClient { hub, link, user: visit.user };
+    let remote = RemoteClient { hub, link, user: visit.user, home: home.clone() };
     let (world, own) = (Arc::clone(world), Arc::clone(world));
     world.spawn(async move { remote.serve(&own, called, outbox, sender).await });
     Ok(Tunnel { calls, frames })
@@ -63,6 +63,8 @@ struct RemoteClient {
     hub: Arc<HubActor>,
     link: Link,
     user: u64,
+    /// The lease of the hub when the client was attached.
+    home: LeaseGuard,
 }
 
 impl Drop for RemoteClient {
@@ -94,6 +96,10 @@ impl RemoteClient {
                 // Calls wait while many replies are queued, because replies can wait for a commit.
                 call = calls.recv(), if !outbox.waiting().over_high_water() => {
                     let Some(text) = call else { return };
+                    // After a pause of this process, another one may answer with a newer state.
+                    if !self.home.is_still(world.backplane()) {
+                        return;
+                    }
                     if let Ok(request) = Envelope::parse(&text) {
                         self.hub.relayed_call(&request, &text, &self.link, || world.user_name(self.user));
                     }

@@ -3,6 +3,8 @@
 
 use crate::world::accounts::Accounts;
 use crate::world::hub_actor::HubActor;
+#[cfg(feature = "cluster")]
+use crate::world::hub_env::RowLimit;
 use crate::world::hub_env::{HubEnv, Tasks};
 use crate::world::hub_registry::HubRegistry;
 use crate::world::sessions::Sessions;
@@ -24,7 +26,7 @@ use crate::core::clock::Clock;
 use crate::core::rng::Random;
 use crate::faults::injector::Faults;
 use crate::faults::kinds::{FaultKind, PointFault, TokenFault};
-use crate::faults::point::InjectionContext;
+use crate::faults::point::{InjectionContext, InjectionPoint};
 use crate::faults::spec::{FaultError, FaultSpec};
 use crate::journal::Journal;
 use crate::persistence::rows::RowKey;
@@ -115,6 +117,7 @@ impl World {
             hub_assumptions: assumptions.hub(),
             assumptions: assumptions.clone(),
             networks: file.wifi.clone(),
+            row_limit: OnceLock::new(),
             http_slots: Arc::new(Semaphore::new(outbound_http::MAX_CALLS)),
             tasks: Tasks::new(),
         });
@@ -162,6 +165,8 @@ impl World {
     /// Joins a cluster. Must be called once, before requests are served.
     #[cfg(feature = "cluster")]
     pub(crate) fn join(&self, backplane: Arc<dyn Backplane>) {
+        let (max_bytes, own) = (backplane.max_row_bytes(), Arc::clone(&backplane));
+        let _ = self.env.row_limit.set(RowLimit { max_bytes, fits: Box::new(move |row| own.row_fits(row)) });
         let _ = self.backplane.set(backplane);
     }
 
@@ -178,6 +183,7 @@ impl World {
         let copies = {
             let fleet = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(cell) = fleet.made.get(serial) {
+                cell.refresh();
                 return Some(Arc::clone(cell));
             }
             Arc::clone(&fleet.copies)
@@ -208,7 +214,9 @@ impl World {
 
     /// Returns the hubs that were created so far, ordered by serial.
     pub(crate) fn materialised_hubs(&self) -> Vec<Arc<HubActor>> {
-        self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.values().cloned().collect()
+        let hubs: Vec<_> = self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.values().cloned().collect();
+        hubs.iter().for_each(|hub| hub.refresh());
+        hubs
     }
 
     /// Returns the number of hubs, including those that were not created yet.
@@ -265,6 +273,13 @@ impl World {
         // Each process numbers its own logins, so later logins cannot be recognised across processes.
         if fault.kind == FaultKind::EvictOthers && self.backplane().is_some() {
             return Err(FaultError::SingleProcessOnly(fault.kind.name()));
+        }
+        if let Some(backplane) = self.backplane().filter(|_| fault.kind.injection_point() == InjectionPoint::Call) {
+            let name = fault.kind.name();
+            let serial = fault.matcher.hub.clone().ok_or(FaultError::HubRequired(name))?;
+            if serial.parse().is_ok_and(|serial| !backplane.holds(&serial)) {
+                return Err(FaultError::HubElsewhere { fault: name, serial });
+            }
         }
         // A fault on a hub that does not exist would never be injected, and its test would pass.
         if let Some(serial) = fault.matcher.hub.as_ref() {

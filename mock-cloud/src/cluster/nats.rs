@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, kv, stream};
-use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use ezlo_protocol::serial::Serial;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream as streams};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -41,8 +41,11 @@ const BEAT: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(3);
 /// Timeout of a reply from the server or another process.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// Timeout for the initial state, which the first process writes.
-const BEGIN_TIME: Duration = Duration::from_secs(15);
+/// Time without its own heartbeat after which a process gives up its hubs. It is shorter than [`SILENCE`], so that no other process has
+/// taken them over by then.
+const OWN_SILENCE: Duration = Duration::from_millis(2500);
+/// Number of rows of the initial state that are written at the same time.
+const WRITES: usize = 64;
 /// Prefix of the process number in the heartbeat that announces the end of the process.
 const LEAVES: &[u8] = b"-";
 /// Entry of the bucket `homes` that the first process creates.
@@ -90,6 +93,8 @@ pub(crate) struct Inner {
     /// Lock within this process that precedes the account lock of the cluster.
     turns: Arc<tokio::sync::Mutex<()>>,
     peers: Mutex<PeerActivity>,
+    /// Time of the last heartbeat of this process that came back from the server.
+    heard: Mutex<Instant>,
     line: Arc<Line>,
     /// Revision of the last row that was received here.
     seen: watch::Sender<u64>,
@@ -183,37 +188,37 @@ impl Nats {
         self.inner.node
     }
 
-    /// Returns true if this process is the first, which must write the initial state.
+    /// Returns true if this process must write the initial state: it is the first, or the first one ended while it wrote. Otherwise
+    /// waits until the state is complete.
     pub(crate) async fn is_first(&self) -> Result<bool, Unreachable> {
         match self.inner.homes.create(BEGUN, self.inner.own_number()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
+            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => self.inner.takes_over_beginning().await,
             Err(error) => Err(unreachable(error)),
         }
     }
 
-    /// Writes the initial state and announces that it is complete.
+    /// Writes the initial state and announces that it is complete. Heartbeats tell the other processes that it is in progress.
     pub(crate) async fn begins_with(&self, rows: Vec<Row>) -> Result<(), Unreachable> {
-        for row in rows {
-            if let Some(value) = row.value {
-                self.inner.put(&shared_rows::name(&row.key), &value).await?;
+        let beats = async {
+            loop {
+                self.inner.send_beat().await;
+                tokio::time::sleep(BEAT).await;
             }
+        };
+        let writes = rows.iter().filter_map(|row| Some((shared_rows::name(&row.key), row.value.as_deref()?)));
+        let writes = streams::iter(writes).map(Ok).try_for_each_concurrent(WRITES, |(name, value)| async move {
+            self.inner.put(&name, value).await.map(drop)
+        });
+        tokio::select! {
+            written = writes => written?,
+            () = beats => {}
         }
         self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
     }
 
-    /// Waits for the initial state, and returns all rows and a stream of later ones.
+    /// Returns all rows and a stream of later ones. The initial state is complete.
     pub(crate) async fn rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {
-        let until = Instant::now() + BEGIN_TIME;
-        while self.inner.homes.get(READY).await.map_err(unreachable)?.is_none() {
-            if Instant::now() > until {
-                let name = &self.inner.name;
-                return Err(Unreachable(format!(
-                    "the first process ended before it had written the initial state; remove the buckets {name}-*"
-                )));
-            }
-            tokio::time::sleep(BEAT / 5).await;
-        }
         self.inner.all_rows().await
     }
 
@@ -230,7 +235,9 @@ impl Nats {
         let visits = self.inner.subscribe(format!("{}.node.{}.>", self.inner.name, self.inner.node)).await?;
         let homes = self.inner.homes.watch_all().await.map_err(unreachable)?;
         let Some(runtime) = &self.runtime else { return Ok(()) };
+        *self.inner.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         runtime.spawn(Arc::clone(&self.inner).beat());
+        runtime.spawn(Arc::clone(&self.inner).guard_leases());
         runtime.spawn(Arc::clone(&self.inner).receive_beats(beats));
         runtime.spawn(Arc::clone(&self.inner).see(news));
         runtime.spawn(Arc::clone(&self.inner).watch_homes(homes));
@@ -256,7 +263,8 @@ impl Inner {
                 events.on_event(&event);
                 std::future::ready(())
             });
-        let client = options.connect(url).await.map_err(unreachable)?;
+        let (address, options) = with_credentials(url, options)?;
+        let client = options.connect(address).await.map_err(unreachable)?;
         let context = jetstream::new(client.clone());
         let bucket = async |kind: &str| bucket(&context, &format!("{name}-{kind}")).await;
         // The revision of a put is unique, so it serves as the process number.
@@ -278,6 +286,7 @@ impl Inner {
             revisions: Mutex::default(),
             turns: Arc::default(),
             peers: Mutex::default(),
+            heard: Mutex::new(Instant::now()),
             breaks: line.breaks.clone(),
             line,
             seen: watch::Sender::default(),
@@ -309,18 +318,67 @@ impl Inner {
         self.client.subscribe(subject).await.map_err(unreachable)
     }
 
-    /// Sends heartbeats. After a pause of this process, the others count it as lost, so it gives up its hubs.
+    /// Waits until the initial state is complete and returns false, or returns true if the process that writes it has ended and this
+    /// one has taken its place.
+    async fn takes_over_beginning(&self) -> Result<bool, Unreachable> {
+        let mut beats = self.subscribe(format!("{}.beat", self.name)).await?;
+        let mut heard = Instant::now();
+        loop {
+            if self.homes.get(READY).await.map_err(unreachable)?.is_some() {
+                return Ok(false);
+            }
+            let begun = self.homes.entry(BEGUN).await.map_err(unreachable)?;
+            let Some((writer, revision)) = begun.and_then(|entry| Some((number(&entry.value)?, entry.revision))) else {
+                return Err(Unreachable("the entry of the first process cannot be decoded".into()));
+            };
+            let until = tokio::time::sleep(BEAT / 5);
+            tokio::pin!(until);
+            loop {
+                tokio::select! {
+                    () = &mut until => break,
+                    beat = beats.next() => match beat {
+                        Some(beat) if number(&beat.payload) == Some(writer) => heard = Instant::now(),
+                        Some(_) => {}
+                        None => return Err(Unreachable("the connection to the server ended".into())),
+                    },
+                }
+            }
+            if heard.elapsed() > SILENCE {
+                // A compare-and-swap: one process takes the place, the others wait for it.
+                match self.homes.update(BEGUN, self.own_number(), revision).await {
+                    Ok(_) => return Ok(true),
+                    Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => heard = Instant::now(),
+                    Err(error) => return Err(unreachable(error)),
+                }
+            }
+        }
+    }
+
+    async fn send_beat(&self) {
+        if let Err(error) = self.client.publish(format!("{}.beat", self.name), self.own_number()).await {
+            tracing::warn!(%error, "cannot send a heartbeat");
+        }
+    }
+
     async fn beat(self: Arc<Self>) {
-        let mut last = Instant::now();
         while self.world().is_some() {
-            if last.elapsed() > SILENCE {
+            self.send_beat().await;
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
+    /// Returns false if this process was paused or is cut off from the server, so that the others may count it as lost.
+    fn is_heard(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < OWN_SILENCE
+    }
+
+    /// Gives up all hubs when the others may count this process as lost. Their timers stop and their clients are disconnected.
+    async fn guard_leases(self: Arc<Self>) {
+        while self.world().is_some() {
+            tokio::time::sleep(BEAT / 5).await;
+            if !self.is_heard() {
                 self.lose_all();
             }
-            last = Instant::now();
-            if let Err(error) = self.client.publish(format!("{}.beat", self.name), self.own_number()).await {
-                tracing::warn!(%error, "cannot send a heartbeat");
-            }
-            tokio::time::sleep(BEAT).await;
         }
     }
 
@@ -331,6 +389,9 @@ impl Inner {
                 peers.left.insert(node);
             } else if let Some(node) = number(&beat.payload) {
                 let now = Instant::now();
+                if node == self.node {
+                    *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                }
                 peers.last.retain(|_, last| now.duration_since(*last) < SILENCE);
                 peers.last.insert(node, now);
             }
@@ -350,6 +411,23 @@ impl Inner {
         self.client.publish(format!("{}.beat", self.name), payload.into()).await.map_err(unreachable)?;
         self.client.flush().await.map_err(unreachable)
     }
+}
+
+/// Returns the address of the server without user and password, and the options with them. Otherwise the library logs them.
+fn with_credentials(url: &str, options: ConnectOptions) -> Result<(ServerAddr, ConnectOptions), Unreachable> {
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let server: ServerAddr = url.parse().map_err(unreachable)?;
+    let options = match (server.username().map(decoded), server.password().map(decoded)) {
+        (Some(user), Some(password)) => options.user_and_password(user, password),
+        // nats://TOKEN@HOST
+        (Some(token), None) => options.token(token),
+        _ => options,
+    };
+    let mut bare = server.into_inner();
+    let failed = || Unreachable("the URL of the server is not valid".into());
+    bare.set_username("").map_err(|()| failed())?;
+    bare.set_password(None).map_err(|()| failed())?;
+    Ok((ServerAddr::from_url(bare).map_err(unreachable)?, options))
 }
 
 /// Returns a key-value bucket, created as its underlying stream: the client's own call needs a field that servers before 2.10
@@ -390,6 +468,18 @@ impl Backplane for Nats {
 
     fn lease(&self, serial: &Serial) -> Option<u64> {
         self.inner.lease(serial)
+    }
+
+    fn holds(&self, serial: &Serial) -> bool {
+        self.inner.mine().contains_key(serial)
+    }
+
+    fn max_row_bytes(&self) -> usize {
+        self.inner.client.max_payload()
+    }
+
+    fn row_fits(&self, row: &[u8]) -> bool {
+        row.len() <= LONGEST && packed(self.inner.node, row).len() <= self.inner.client.max_payload()
     }
 
     fn call_remote(&self, node: Node, remote_call: RemoteCall) -> Waiting<'_, Result<Done, Unreachable>> {

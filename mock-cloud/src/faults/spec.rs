@@ -163,6 +163,17 @@ pub enum FaultError {
         "{0} is not available in a cluster, whose processes do not share the order of logins; use a single process"
     )]
     SingleProcessOnly(&'static str),
+    /// The fault of a call names no hub. In a cluster, such a fault acts in the process of a hub.
+    #[error("{0} acts in the process that has the hub; in a cluster, name the hub with match.hub")]
+    HubRequired(&'static str),
+    /// The hub of the fault is active in another process of the cluster.
+    #[error("{fault} acts in the process that has the hub, and another process has hub {serial}; add the fault there")]
+    HubElsewhere {
+        /// Name of the fault.
+        fault: &'static str,
+        /// Serial of the hub.
+        serial: String,
+    },
     /// The maximum number of active faults is reached.
     #[error("{MAX_FAULTS} faults are active already; remove some first")]
     TooMany,

@@ -27,6 +27,7 @@ pub(crate) async fn join(
     let nats =
         Nats::connect(url.expose(), &file.digest[..16.min(file.digest.len())]).await.map_err(|error| failed(&error))?;
     let clock = clock.unwrap_or_else(Clock::real);
+    let requested = config.seed;
     if nats.is_first().await.map_err(|error| failed(&error))? {
         let names = TlsNames::new(config.bind, &config.tls_names);
         let origin = context(config, file, Authority::new(&clock, names)?, clock.now_ms())?;
@@ -45,6 +46,10 @@ pub(crate) async fn join(
         return Err(failed(
             &"--simulate-behaviours differs from the first process of the cluster; give the same flag to all processes",
         ));
+    }
+    if let Some(requested) = requested.filter(|requested| *requested != state.about.seed) {
+        let text = format!("it was begun with the seed {}, not {requested}; omit --seed", state.about.seed);
+        return Err(failed(&text));
     }
     config.seed = Some(state.about.seed);
     let file = crate::worlds::load(&config.world)?;

@@ -70,6 +70,13 @@ pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
         let text = format!("{path} is not available under the host name of a fork; use the name of the original world");
         return refusal(StatusCode::CONFLICT, &text);
     }
+    // In a cluster, hubs are shown with their present state in every process.
+    if (path.starts_with("/hubs") || path.starts_with("/worlds"))
+        && let Some(backplane) = shared.world.backplane()
+        && let Err(error) = backplane.wait_synced().await
+    {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+    }
     let mut allowed = Vec::new();
     // A HEAD request is handled as GET. The body is removed when the reply is written.
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };

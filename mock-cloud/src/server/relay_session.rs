@@ -375,6 +375,7 @@ fn register_here(
                 if let Some(uuid) = uuid {
                     hub.take_uuid(&uuid);
                 }
+                hub.mark_controller();
                 link.send(&answer);
             }
             Err(error) => {

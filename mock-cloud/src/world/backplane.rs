@@ -92,6 +92,15 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     /// Returns the number of the lease if the hub runs in this process. Each takeover has a new number.
     fn lease(&self, serial: &Serial) -> Option<u64>;
 
+    /// Returns whether the hub runs in this process, or is being taken over.
+    fn holds(&self, serial: &Serial) -> bool;
+
+    /// Returns the maximum length of a persisted hub as it is sent, in bytes.
+    fn max_row_bytes(&self) -> usize;
+
+    /// Returns whether a persisted hub with this content can be sent.
+    fn row_fits(&self, row: &[u8]) -> bool;
+
     /// Moves a hub to this process, because its controller is connected here.
     fn register_here<'a>(&'a self, serial: &'a Serial) -> Waiting<'a, Result<(), Unreachable>>;
 

@@ -39,6 +39,7 @@ use ezlo_hub_sim::{Timers, Waiting};
 
 pub(crate) mod hub_snapshot;
 pub(crate) mod relay_calls;
+mod row_limit;
 pub(crate) mod subscribers;
 
 /// Maximum number of open HTTP requests at one hub (the vendor's note on the HTTP server).
@@ -78,6 +79,14 @@ struct State {
     silenced: Vec<Link>,
     /// Connection of an external controller that answers for this hub instead of the simulated one.
     controller: Option<Link>,
+    /// An external controller is connected to another process of the cluster.
+    controller_elsewhere: bool,
+    /// Bytes of parameters since the size of the persisted hub was checked.
+    unchecked_bytes: usize,
+    /// The persisted hub was larger than half of its limit.
+    is_large: bool,
+    /// The newest state that another process has written, not decoded yet.
+    received: Option<Arc<[u8]>>,
     /// Size of the scenes, as far as they have changed since the hub was created.
     scene_bytes: Share,
     /// The last broadcast about each item, recorded while faults are active.
@@ -147,6 +156,10 @@ impl HubActor {
                 links: Subscribers::default(),
                 silenced: Vec::new(),
                 controller: None,
+                controller_elsewhere: false,
+                unchecked_bytes: 0,
+                is_large: false,
+                received: None,
                 scene_bytes: Share::of(&process_limits::SCENES),
                 last_broadcasts: BTreeMap::new(),
                 stale: None,
@@ -200,7 +213,7 @@ impl HubActor {
     /// Returns whether the hub can be reached through the relay.
     pub(crate) fn is_online(&self) -> bool {
         let state = self.lock();
-        state.controller.is_some() || state.hub.wifi.at_relay()
+        state.controller.is_some() || state.controller_elsewhere || state.hub.wifi.at_relay()
     }
 
     /// Adds a subscriber. Returns false if there are too many.
@@ -235,6 +248,14 @@ impl HubActor {
     fn mark_dirty(&self) {
         if let Some(keeper) = &self.env.keeper {
             keeper.mark_row(RowKey::Hub(self.serial.clone()));
+        }
+    }
+
+    /// Marks the hub for the other processes of a cluster, which show whether a controller is connected. Only the process that has the
+    /// hub may call it.
+    pub(crate) fn mark_controller(&self) {
+        if self.env.row_limit.get().is_some() {
+            self.mark_dirty();
         }
     }
 
@@ -273,7 +294,14 @@ impl HubActor {
         if spec.is_none_or(|spec| spec.kind != Kind::Read) {
             self.mark_dirty();
         }
-        let act = |hub: &mut Hub, context: &mut Context<'_>| hub.call(name, params, context);
+        let is_read = spec.is_some_and(|spec| spec.kind == Kind::Read);
+        let before = if is_read { None } else { self.before_large_change(&mut state, params) };
+        let act = |hub: &mut Hub, context: &mut Context<'_>| match before {
+            None => hub.call(name, params, context),
+            Some(before) => {
+                self.call_within_limit(hub, before, context, |hub, context| hub.call(name, params, context))
+            }
+        };
         let outcome = self.change_locked(&mut state, request.id, act, answer);
         tracing::info!(
             hub = %self.serial,
@@ -327,6 +355,7 @@ impl HubActor {
         let mut state = self.lock();
         if state.controller.as_ref().is_some_and(|controller| &*controller.conn_id == conn_id) {
             state.controller = None;
+            self.mark_controller();
             if !state.hub.wifi.at_relay() {
                 self.broadcast_presence(&mut state, false);
             }

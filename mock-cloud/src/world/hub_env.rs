@@ -1,6 +1,6 @@
 //! The environment that the hubs of a world share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ezlo_hub_sim::HubAssumptions;
 use ezlo_hub_sim::world_file::WifiFile;
@@ -27,8 +27,27 @@ pub(crate) struct HubEnv {
     pub(crate) hub_assumptions: HubAssumptions,
     pub(crate) networks: Vec<WifiFile>,
     pub(crate) tasks: Tasks,
+    /// The limit of persisted hubs in a cluster; empty without one.
+    pub(crate) row_limit: OnceLock<RowLimit>,
     /// Free slots for HTTP requests of scenes.
     pub(crate) http_slots: Arc<Semaphore>,
+}
+
+/// The limit of the size of a persisted hub.
+pub(crate) struct RowLimit {
+    /// Maximum length of the row as it is sent, in bytes.
+    pub(crate) max_bytes: usize,
+    /// Returns whether a row with this content can be written.
+    pub(crate) fits: RowFits,
+}
+
+/// A check of the content of a row.
+pub(crate) type RowFits = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+impl std::fmt::Debug for RowLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowLimit").field("max_bytes", &self.max_bytes).finish_non_exhaustive()
+    }
 }
 
 impl HubEnv {
@@ -44,6 +63,7 @@ impl HubEnv {
             hub_assumptions: assumptions.hub(),
             assumptions,
             networks: Vec::new(),
+            row_limit: OnceLock::new(),
             tasks: Tasks::new(),
             http_slots: Arc::new(Semaphore::new(crate::world::outbound_http::MAX_CALLS)),
         })

@@ -90,7 +90,9 @@ impl World {
                 entry.insert(Arc::new(HubActor::from_shot(&self.env, &snapshot)));
             }
         }
-        hubs.into_values().take(most).collect()
+        let hubs: Vec<_> = hubs.into_values().take(most).collect();
+        hubs.iter().for_each(|hub| hub.refresh());
+        hubs
     }
 
     /// Returns the summary of a hub, without creating the hub.
@@ -111,7 +113,10 @@ impl World {
     pub(crate) fn ready_hub(&self, file: &HubFile, n: u32) -> ReadyHub {
         let serial = file.serial_of(n);
         let made = self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.get(&serial).cloned();
-        let online = made.as_ref().map_or(file.online, |cell| cell.is_online());
+        let online = made.as_ref().map_or(file.online, |cell| {
+            cell.refresh();
+            cell.is_online()
+        });
         let model = made.map_or_else(|| file.model.clone(), |cell| cell.read(|hub| hub.model.clone()));
         ReadyHub {
             serial: serial.to_string(),

@@ -144,10 +144,15 @@ impl World {
         }
     }
 
-    /// Adds a hub that registered at another process.
+    /// Receives the state of a hub that runs in another process. Adds a hub that registered there.
     fn on_remote_hub(&self, serial: &str, state: &[u8]) -> Result<(), String> {
         let serial = serial.parse::<Serial>().map_err(|error| error.to_string())?;
-        if self.hub_summary(&serial).is_some() {
+        if self.backplane().is_some_and(|backplane| backplane.holds(&serial)) {
+            // A row from before the takeover.
+            return Ok(());
+        }
+        if let Some(cell) = self.hub(&serial) {
+            cell.receive_row(state.into());
             return Ok(());
         }
         let snapshot = read_shot(&serial, state)?;
@@ -167,7 +172,7 @@ impl World {
 
 /// Decodes a hub that another process wrote. The error contains no values of it.
 #[cfg(feature = "cluster")]
-fn read_shot(serial: &Serial, state: &[u8]) -> Result<HubSnapshot, String> {
+pub(crate) fn read_shot(serial: &Serial, state: &[u8]) -> Result<HubSnapshot, String> {
     let snapshot: HubSnapshot =
         serde_json::from_slice(state).map_err(|error| format!("hub {serial}: {}", masked(&error.to_string())))?;
     snapshot.check().map_err(|error| format!("hub {serial}: {error}"))?;

@@ -19,8 +19,11 @@ const COMING: u64 = u64::MAX;
 pub(crate) const CLAIMS: usize = 64;
 
 impl Inner {
-    /// Returns the revision of the lease if the hub is active here.
+    /// Returns the revision of the lease if the hub is active here, and no other process may have taken it over.
     pub(crate) fn lease(&self, serial: &Serial) -> Option<u64> {
+        if !self.is_heard() {
+            return None;
+        }
         self.mine().get(serial).filter(|mine| mine.moment != COMING).map(|mine| mine.since)
     }
 

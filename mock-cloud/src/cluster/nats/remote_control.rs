@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::Message;
+use async_nats::client::RequestErrorKind;
 
 use crate::cluster::nats::{ANSWER_TIME, Done, Home, Inner, Node, RemoteCall, Unreachable, unreachable};
 use crate::world::backplane::LeaseGuard;
@@ -12,7 +13,16 @@ impl Inner {
     pub(crate) async fn call_remote(&self, node: Node, remote_call: RemoteCall) -> Result<Done, Unreachable> {
         let request = serde_json::to_vec(&remote_call).map_err(unreachable)?;
         let asked = self.client.request(format!("{}.node.{node}.remote_call", self.name), request.into());
-        let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(unreachable)?.map_err(unreachable)?;
+        let silent = || {
+            let seconds = ANSWER_TIME.as_secs();
+            Unreachable(format!(
+                "the process of the hub did not answer within {seconds} s; the call may still have run"
+            ))
+        };
+        let answer = tokio::time::timeout(ANSWER_TIME, asked)
+            .await
+            .map_err(|_| silent())?
+            .map_err(|error| if error.kind() == RequestErrorKind::TimedOut { silent() } else { unreachable(error) })?;
         serde_json::from_slice(&answer.payload).map_err(unreachable)
     }
 

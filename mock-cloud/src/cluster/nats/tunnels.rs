@@ -97,7 +97,15 @@ impl Inner {
         let incoming = self.subscribe(self.frames_of(&visit.conn_id)).await.map_err(|error| away(&error))?;
         let request: Bytes = ezlo_protocol::wire::to_bytes(&OpenRequest { visit, from: self.node }).into();
         let asked = self.client.request(format!("{}.node.{node}.open", self.name), request);
-        let answer = tokio::time::timeout(ANSWER_TIME, asked).await.map_err(|error| away(&error))?;
+        let lost = async {
+            while self.lives(node) {
+                tokio::time::sleep(BEAT).await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(ANSWER_TIME, asked) => answer.map_err(|error| away(&error))?,
+            () = lost => return Err(away(&"it is lost")),
+        };
         let answer = answer.map_err(|error| away(&error))?;
         if answer.payload.is_empty() {
             return Ok(incoming);

@@ -96,7 +96,7 @@ calls! {
     POST "/faults" add_fault(faults::NewFaults) -> faults::AddedFaults,
         "Adds a fault. The body {\"profile\": \"hostile\"} adds all faults of a profile."
         r#"{"fault": "status", "status": 503, "retry_after": 2, "when": {"first": 2}, "match": {"path": "/autha"}}"#
-        Now(faults::add);
+        Later(|shared, request| Box::pin(faults::add(shared, request)));
     DELETE "/faults" remove_faults() -> faults::RemovedFaults,
         "Removes all faults." "" Now(faults::remove_all);
     DELETE "/faults/{}" remove_fault() -> faults::RemovedFaults,

@@ -109,7 +109,9 @@ pub(crate) fn list(shared: &Shared, _: &Request) -> Reply {
 }
 
 /// Adds a fault, or all faults of a profile.
-pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
+///
+/// In a cluster, the hub of a fault becomes active here, unless another process has it.
+pub(crate) async fn add(shared: &Shared, request: &Request) -> Reply {
     if let Ok(FaultsOfProfile { profile }) = serde_json::from_slice(&request.body) {
         return match shared.world.faults.add_profile(profile) {
             Ok(ids) => Reply::json(&AddedFaults::Profile { ids }),
@@ -122,6 +124,12 @@ pub(crate) fn add(shared: &Shared, request: &Request) -> Reply {
     };
     let fault: FaultSpec = fault;
     let warning = unknown_method(&fault);
+    let serial = fault.matcher.hub.as_ref().and_then(|serial| serial.parse().ok());
+    if let (Some(backplane), Some(serial)) = (shared.world.backplane(), serial)
+        && let Err(error) = backplane.home(&serial).await
+    {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+    }
     match shared.world.add_fault(fault) {
         Ok(id) => Reply::json(&AddedFaults::One { id, warning }),
         Err(error) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),

@@ -35,6 +35,9 @@ pub(crate) struct HubSnapshot {
     timers: Vec<(i64, Waiting)>,
     messages: u64,
     unlocked: bool,
+    /// An external controller is connected.
+    #[serde(default)]
+    controller: bool,
 }
 
 impl HubSnapshot {
@@ -60,6 +63,7 @@ impl HubSnapshot {
             timers: context.effects.timers.into_iter().map(left).collect(),
             messages: 0,
             unlocked: false,
+            controller: false,
         }
     }
 
@@ -109,6 +113,7 @@ impl HubActor {
             timers: state.timers.left(now_ms),
             messages: self.messages.load(Ordering::Relaxed),
             unlocked: self.unlocked.load(Ordering::Acquire),
+            controller: state.controller.is_some(),
         }
     }
 
@@ -180,11 +185,17 @@ impl HubActor {
         self.drops.send_modify(|drops| *drops += 1);
     }
 
+    /// Stores the state that another process has written. It is decoded when it is needed.
+    pub(crate) fn receive_row(&self, row: Arc<[u8]>) {
+        self.lock().received = Some(row);
+    }
+
     /// Takes over the hub with the state that it had in another process. An external controller stays connected.
     pub(crate) fn adopt(self: &Arc<Self>, snapshot: &HubSnapshot) {
         {
             let mut state = self.lock();
             cut_all(&mut state.links);
+            (state.received, state.controller_elsewhere) = (None, false);
             state.hub = Arc::clone(&snapshot.hub);
             self.messages.store(snapshot.messages, Ordering::Relaxed);
             self.unlocked.store(snapshot.unlocked, Ordering::Release);
@@ -195,6 +206,35 @@ impl HubActor {
         }
         self.drops.send_modify(|drops| *drops += 1);
     }
+}
+
+#[cfg(feature = "cluster")]
+impl HubActor {
+    /// Shows the state that another process has written, if there is a newer one. No timers start here.
+    pub(crate) fn refresh(&self) {
+        let mut state = self.lock();
+        let Some(row) = state.received.take() else { return };
+        let snapshot = match crate::world::persist::read_shot(&self.serial, &row) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::warn!(%error, "a row of another process is not valid and was ignored");
+                return;
+            }
+        };
+        state.hub = Arc::clone(&snapshot.hub);
+        state.controller_elsewhere = snapshot.controller;
+        self.messages.store(snapshot.messages, Ordering::Relaxed);
+        self.unlocked.store(snapshot.unlocked, Ordering::Release);
+        let on_network = state.hub.wifi.on_network();
+        self.on_network.send_if_modified(|known| std::mem::replace(known, on_network) != on_network);
+    }
+}
+
+#[cfg(not(feature = "cluster"))]
+impl HubActor {
+    /// Has no effect: no other process writes the state.
+    #[expect(clippy::unused_self, reason = "the same call as with the feature `cluster`")]
+    pub(crate) const fn refresh(&self) {}
 }
 
 #[cfg(feature = "cluster")]
