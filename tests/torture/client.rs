@@ -22,7 +22,7 @@ pub(super) fn connect(to: SocketAddr, patience: Duration) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Sends bytes and returns what arrives until the connection ends or the time is over.
+/// Sends bytes and returns what arrives until the connection or the time ends.
 pub(super) fn http(to: SocketAddr, bytes: &[u8], patience: Duration) -> Vec<u8> {
     let mut answer = Vec::new();
     if let Some(mut stream) = connect(to, patience) {
@@ -89,7 +89,7 @@ impl Ws {
         self.0.write_all(bytes).is_ok()
     }
 
-    /// Sends a call and returns its reply. Broadcasts are dropped. `None` if the connection has ended or the time is over.
+    /// Sends a call and returns its reply. Broadcasts are dropped. `None` after the end of the connection or of the time limit.
     pub(super) fn call(&mut self, method: &str, params: &Value) -> Option<Value> {
         self.send(&json!({"id": "c", "method": method, "params": params}).to_string()).then_some(())?;
         loop {

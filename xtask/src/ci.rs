@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::say::say;
-use crate::{Outcome, api, codegen, coverage, docs, root, tidy};
+use crate::{Outcome, api, codegen, coverage, docs, root, tidy, torture};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArguments {
@@ -64,6 +64,7 @@ pub(crate) fn run() -> Outcome {
     coverage::run(&coverage::Arguments { json: true })?;
     api::run(&api::Arguments { check: true })?;
     docs::run(&docs::Arguments::default())?;
+    torture::run(&torture::Arguments::minutes(2.0))?;
     tidy::run()
 }
 

@@ -21,6 +21,13 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    /// Returns the arguments of a run with the default seed.
+    pub(crate) const fn minutes(minutes: f64) -> Self {
+        Self { minutes, seed: 1, json: false }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if !(0.0..=100_000.0).contains(&arguments.minutes) {
         return Err("--minutes must be between 0 and 100000".into());

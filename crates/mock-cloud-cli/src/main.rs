@@ -93,3 +93,38 @@ fn in_runtime(work: impl Future<Output = Result<(), String>>) -> Result<(), Stri
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| format!("cannot start the Tokio runtime: {error}"))?.block_on(work)
 }
+
+#[cfg(test)]
+mod help_tests {
+    use clap::{Arg, Command, CommandFactory as _};
+
+    use super::Arguments;
+
+    /// Calls `check` with the name of every command that runs, and the command.
+    fn each_command(command: &Command, path: &str, check: &mut impl FnMut(&str, &Command)) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|command| each_command(command, &path, check));
+        } else {
+            check(path.trim(), command);
+        }
+    }
+
+    #[test]
+    fn every_command_has_two_examples_and_every_option_a_default() {
+        let mut options = 0;
+        each_command(&Arguments::command(), "", &mut |path, command| {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let runs = |line: &&str| line.starts_with("    mock-cloud ");
+            assert!(examples.lines().filter(runs).count() >= 2, "{path}: {examples}");
+            let optional = |arg: &&Arg| !arg.is_required_set() && !arg.is_positional();
+            for arg in command.get_arguments().filter(optional) {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                let has_default = help.contains("(default: ") || help.contains(", default: ");
+                assert!(has_default || !arg.get_default_values().is_empty(), "{path} --{}: {help}", arg.get_id());
+                options += 1;
+            }
+        });
+        assert!(options > 30, "{options}");
+    }
+}

@@ -13,22 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, kv, stream};
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use ezlo_protocol::serial::Serial;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream as streams};
+use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::persistence::rows::Row;
 use crate::world::World;
 use crate::world::backplane::{
     AccountLock, Backplane, Done, Home, Node, OpenTunnel, RemoteCall, Tunnel, Unreachable, Waiting,
 };
 
 pub(crate) mod account_lock;
+pub(crate) mod beginning;
 pub(crate) mod chunking;
 pub(crate) mod hub_leases;
 pub(crate) mod remote_control;
@@ -44,14 +44,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Time without its own heartbeat after which a process gives up its hubs. It is shorter than [`SILENCE`], so that no other process has
 /// taken them over by then.
 const OWN_SILENCE: Duration = Duration::from_millis(2500);
-/// Number of rows of the initial state that are written at the same time.
-const WRITES: usize = 64;
 /// Prefix of the process number in the heartbeat that announces the end of the process.
 const LEAVES: &[u8] = b"-";
-/// Entry of the bucket `homes` that the first process creates.
-const BEGUN: &str = "_begun";
-/// Entry of the bucket `homes` that exists when the initial state is complete.
-const READY: &str = "_ready";
 
 /// Length from which rows are compressed, in bytes.
 const SHORT: usize = 4096;
@@ -188,40 +182,6 @@ impl Nats {
         self.inner.node
     }
 
-    /// Returns true if this process must write the initial state: it is the first, or the first one ended while it wrote. Otherwise
-    /// waits until the state is complete.
-    pub(crate) async fn is_first(&self) -> Result<bool, Unreachable> {
-        match self.inner.homes.create(BEGUN, self.inner.own_number()).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => self.inner.takes_over_beginning().await,
-            Err(error) => Err(unreachable(error)),
-        }
-    }
-
-    /// Writes the initial state and announces that it is complete. Heartbeats tell the other processes that it is in progress.
-    pub(crate) async fn begins_with(&self, rows: Vec<Row>) -> Result<(), Unreachable> {
-        let beats = async {
-            loop {
-                self.inner.send_beat().await;
-                tokio::time::sleep(BEAT).await;
-            }
-        };
-        let writes = rows.iter().filter_map(|row| Some((shared_rows::name(&row.key), row.value.as_deref()?)));
-        let writes = streams::iter(writes).map(Ok).try_for_each_concurrent(WRITES, |(name, value)| async move {
-            self.inner.put(&name, value).await.map(drop)
-        });
-        tokio::select! {
-            written = writes => written?,
-            () = beats => {}
-        }
-        self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
-    }
-
-    /// Returns all rows and a stream of later ones. The initial state is complete.
-    pub(crate) async fn rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {
-        self.inner.all_rows().await
-    }
-
     /// Starts the membership: sends heartbeats, applies the changes of other processes and accepts their clients.
     pub(crate) async fn begin(
         &self,
@@ -263,7 +223,7 @@ impl Inner {
                 events.on_event(&event);
                 std::future::ready(())
             });
-        let (address, options) = with_credentials(url, options)?;
+        let (address, options) = beginning::with_credentials(url, options)?;
         let client = options.connect(address).await.map_err(unreachable)?;
         let context = jetstream::new(client.clone());
         let bucket = async |kind: &str| bucket(&context, &format!("{name}-{kind}")).await;
@@ -318,43 +278,7 @@ impl Inner {
         self.client.subscribe(subject).await.map_err(unreachable)
     }
 
-    /// Waits until the initial state is complete and returns false, or returns true if the process that writes it has ended and this
-    /// one has taken its place.
-    async fn takes_over_beginning(&self) -> Result<bool, Unreachable> {
-        let mut beats = self.subscribe(format!("{}.beat", self.name)).await?;
-        let mut heard = Instant::now();
-        loop {
-            if self.homes.get(READY).await.map_err(unreachable)?.is_some() {
-                return Ok(false);
-            }
-            let begun = self.homes.entry(BEGUN).await.map_err(unreachable)?;
-            let Some((writer, revision)) = begun.and_then(|entry| Some((number(&entry.value)?, entry.revision))) else {
-                return Err(Unreachable("the entry of the first process cannot be decoded".into()));
-            };
-            let until = tokio::time::sleep(BEAT / 5);
-            tokio::pin!(until);
-            loop {
-                tokio::select! {
-                    () = &mut until => break,
-                    beat = beats.next() => match beat {
-                        Some(beat) if number(&beat.payload) == Some(writer) => heard = Instant::now(),
-                        Some(_) => {}
-                        None => return Err(Unreachable("the connection to the server ended".into())),
-                    },
-                }
-            }
-            if heard.elapsed() > SILENCE {
-                // A compare-and-swap: one process takes the place, the others wait for it.
-                match self.homes.update(BEGUN, self.own_number(), revision).await {
-                    Ok(_) => return Ok(true),
-                    Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => heard = Instant::now(),
-                    Err(error) => return Err(unreachable(error)),
-                }
-            }
-        }
-    }
-
-    async fn send_beat(&self) {
+    pub(crate) async fn send_beat(&self) {
         if let Err(error) = self.client.publish(format!("{}.beat", self.name), self.own_number()).await {
             tracing::warn!(%error, "cannot send a heartbeat");
         }
@@ -411,23 +335,6 @@ impl Inner {
         self.client.publish(format!("{}.beat", self.name), payload.into()).await.map_err(unreachable)?;
         self.client.flush().await.map_err(unreachable)
     }
-}
-
-/// Returns the address of the server without user and password, and the options with them. Otherwise the library logs them.
-fn with_credentials(url: &str, options: ConnectOptions) -> Result<(ServerAddr, ConnectOptions), Unreachable> {
-    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let server: ServerAddr = url.parse().map_err(unreachable)?;
-    let options = match (server.username().map(decoded), server.password().map(decoded)) {
-        (Some(user), Some(password)) => options.user_and_password(user, password),
-        // nats://TOKEN@HOST
-        (Some(token), None) => options.token(token),
-        _ => options,
-    };
-    let mut bare = server.into_inner();
-    let failed = || Unreachable("the URL of the server is not valid".into());
-    bare.set_username("").map_err(|()| failed())?;
-    bare.set_password(None).map_err(|()| failed())?;
-    Ok((ServerAddr::from_url(bare).map_err(unreachable)?, options))
 }
 
 /// Returns a key-value bucket, created as its underlying stream: the client's own call needs a field that servers before 2.10

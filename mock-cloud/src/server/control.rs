@@ -16,7 +16,7 @@ use crate::journal::bodies;
 use crate::journal::cause::with_cause;
 use crate::journal::entry::EntryKind;
 use crate::journal::shown::shown_path;
-use crate::server::http::message::{Reply, Request};
+use crate::server::http::message::{Reply, Request, WORLD_HEADER, world_number};
 use crate::server::shared::Shared;
 
 pub(crate) mod calls;
@@ -64,10 +64,11 @@ pub(crate) async fn answer(shared: &Shared, request: &Request) -> Reply {
     }
     let path = request.path.trim_end_matches('/');
     // Forks of a fork have numbers of their own, which host names do not distinguish.
-    if path.starts_with("/worlds")
-        && crate::server::http::message::world_number(&request.host.name()).is_some_and(|number| number > 0)
-    {
-        let text = format!("{path} is not available under the host name of a fork; use the name of the original world");
+    let selected = request.header(WORLD_HEADER).and_then(|number| number.parse().ok());
+    let selected = selected.or_else(|| world_number(&request.host.name()));
+    if path.starts_with("/worlds") && selected.is_some_and(|number| number > 0) {
+        let text =
+            format!("{path} is not available for a fork; use the name of the original world, without {WORLD_HEADER}");
         return refusal(StatusCode::CONFLICT, &text);
     }
     // In a cluster, hubs are shown with their present state in every process.
@@ -184,7 +185,7 @@ fn is_from_elsewhere(request: &Request) -> bool {
 fn is_local(request: &Request) -> bool {
     let name = request.host.name();
     name == "localhost"
-        || crate::server::http::message::world_number(&name).is_some()
+        || world_number(&name).is_some()
         || name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn answer(
     let host = host_of(&request, tls);
     // The own ports of a hub always mean its own world.
     let of_many = matches!(surface, ListenerKind::Cloud { .. } | ListenerKind::Control);
-    let routed = if of_many { route_world(shared, host.as_ref()) } else { RoutedWorld::This };
+    let routed = if of_many { route_world(shared, host.as_ref(), request.headers()) } else { RoutedWorld::This };
     let shared = match &routed {
         RoutedWorld::This => shared,
         RoutedWorld::Fork(copy) => copy,

@@ -96,9 +96,11 @@ pub(crate) trait Backplane: Send + Sync + std::fmt::Debug {
     fn holds(&self, serial: &Serial) -> bool;
 
     /// Returns the maximum length of a persisted hub as it is sent, in bytes.
+    #[cfg(feature = "cluster")]
     fn max_row_bytes(&self) -> usize;
 
     /// Returns whether a persisted hub with this content can be sent.
+    #[cfg(feature = "cluster")]
     fn row_fits(&self, row: &[u8]) -> bool;
 
     /// Moves a hub to this process, because its controller is connected here.

@@ -8,17 +8,15 @@ use crate::evidence::error_table;
 use crate::journal::cause;
 use crate::journal::cause::with_cause;
 use crate::world::hub_actor::subscribers::Subscribers;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ezlo_protocol::cloud::controller::CREDENTIALS_UPDATED;
 use ezlo_protocol::hub::broadcast::HUB_STATE_CHANGED;
 use ezlo_protocol::hub::method::{self, Kind};
 use ezlo_protocol::mac::MacAddress;
-use ezlo_protocol::rpc::{Envelope, FrameKind, RpcError};
+use ezlo_protocol::rpc::{Envelope, RpcError};
 use ezlo_protocol::serial::{ModelFamily, Serial};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -37,6 +35,7 @@ use ezlo_hub_sim::world_file::HubKind;
 use ezlo_hub_sim::{Context, Effects, Family, Hub, HubBroadcast, Local};
 use ezlo_hub_sim::{Timers, Waiting};
 
+pub(crate) mod controller;
 pub(crate) mod hub_snapshot;
 pub(crate) mod relay_calls;
 mod row_limit;
@@ -86,6 +85,7 @@ struct State {
     /// The persisted hub was larger than half of its limit.
     is_large: bool,
     /// The newest state that another process has written, not decoded yet.
+    #[cfg(feature = "cluster")]
     received: Option<Arc<[u8]>>,
     /// Size of the scenes, as far as they have changed since the hub was created.
     scene_bytes: Share,
@@ -159,6 +159,7 @@ impl HubActor {
                 controller_elsewhere: false,
                 unchecked_bytes: 0,
                 is_large: false,
+                #[cfg(feature = "cluster")]
                 received: None,
                 scene_bytes: Share::of(&process_limits::SCENES),
                 last_broadcasts: BTreeMap::new(),
@@ -251,14 +252,6 @@ impl HubActor {
         }
     }
 
-    /// Marks the hub for the other processes of a cluster, which show whether a controller is connected. Only the process that has the
-    /// hub may call it.
-    pub(crate) fn mark_controller(&self) {
-        if self.env.row_limit.get().is_some() {
-            self.mark_dirty();
-        }
-    }
-
     fn change_locked<R>(
         self: &Arc<Self>,
         state: &mut State,
@@ -320,60 +313,6 @@ impl HubActor {
             );
         }
         outcome
-    }
-
-    /// Attaches an external controller. The previous one, if any, is closed.
-    pub(crate) fn controller_registered(&self, link: Link) {
-        let mut state = self.lock();
-        let was_online = state.controller.is_some() || state.hub.wifi.at_relay();
-        if let Some(before) = state.controller.replace(link) {
-            before.close(1000, "another controller registered");
-        }
-        if !was_online {
-            self.broadcast_presence(&mut state, true);
-        }
-    }
-
-    /// Takes the UUID that a controller registers with, so that all documents of the cloud show the one that the hub shows.
-    pub(crate) fn take_uuid(self: &Arc<Self>, uuid: &str) {
-        if self.read(|hub| hub.uuid != uuid) {
-            self.change(|hub, _| hub.uuid = uuid.to_owned(), |()| ());
-        }
-    }
-
-    /// Tells the external controller, if one is connected, that the keys of its users have changed.
-    pub(crate) fn announce_keys(&self, id: &str) {
-        let controller = self.lock().controller.clone();
-        if let Some(controller) = controller {
-            let message = json!({"id": id, "method": CREDENTIALS_UPDATED, "params": {}});
-            controller.send(&message.to_string());
-        }
-    }
-
-    /// Detaches the external controller with this connection.
-    pub(crate) fn controller_disconnected(&self, conn_id: &str) {
-        let mut state = self.lock();
-        if state.controller.as_ref().is_some_and(|controller| &*controller.conn_id == conn_id) {
-            state.controller = None;
-            self.mark_controller();
-            if !state.hub.wifi.at_relay() {
-                self.broadcast_presence(&mut state, false);
-            }
-        }
-    }
-
-    /// Forwards a message of the external controller: a broadcast to all subscribers, a reply to the requesting client.
-    pub(crate) fn forward_to_clients(&self, kind: FrameKind, sender: Option<&str>, text: &str) {
-        let mut state = self.lock();
-        match kind {
-            FrameKind::Broadcast => state.links.broadcast(|_| true, text),
-            FrameKind::Reply => {
-                let sender = sender.and_then(|sender| serde_json::from_str::<Sender<'_>>(sender).ok());
-                let conn_id = sender.map(|sender| sender.conn_id).unwrap_or_default();
-                state.links.reply(&conn_id, text);
-            }
-            FrameKind::Request | FrameKind::Unknown => {}
-        }
     }
 
     fn apply(self: &Arc<Self>, state: &mut State, now_ms: i64, effects: Effects) {
@@ -491,13 +430,6 @@ impl HubActor {
         let text = wire::broadcast(&self.next_msg_id(0), &broadcast, None);
         state.links.broadcast(|kind| kind == LinkKind::Relay, &text);
     }
-}
-
-/// The member `sender` of a reply, which names the connection that it is for.
-#[derive(serde::Deserialize)]
-struct Sender<'a> {
-    #[serde(borrow)]
-    conn_id: Cow<'a, str>,
 }
 
 /// Returns the member `method` that EzloPi adds to these broadcasts.

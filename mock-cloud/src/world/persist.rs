@@ -8,8 +8,6 @@ use std::sync::Weak;
 use crate::persistence::writer::RowSource;
 
 use ezlo_protocol::password::sha1_password;
-#[cfg(feature = "cluster")]
-use ezlo_protocol::secret::masked;
 use ezlo_protocol::serial::Serial;
 
 use crate::core::ready_line::Ready;
@@ -126,7 +124,7 @@ impl World {
 
     /// Takes over a hub with the state that another process persisted.
     pub(crate) fn adopt_hub(self: &Arc<Self>, serial: &Serial, state: &[u8]) -> Result<(), String> {
-        let snapshot = read_shot(serial, state)?;
+        let snapshot = HubSnapshot::from_row(serial, state)?;
         let cell = self.hub(serial).unwrap_or_else(|| self.put_hub(HubActor::from_shot(&self.env, &snapshot)));
         cell.adopt(&snapshot);
         Ok(())
@@ -155,7 +153,7 @@ impl World {
             cell.receive_row(state.into());
             return Ok(());
         }
-        let snapshot = read_shot(&serial, state)?;
+        let snapshot = HubSnapshot::from_row(&serial, state)?;
         // A hub that has registered here in the meantime is not replaced.
         self.add_hub(HubActor::from_shot(&self.env, &snapshot))
             .map(drop)
@@ -168,13 +166,4 @@ impl World {
             cell.disconnect_all();
         }
     }
-}
-
-/// Decodes a hub that another process wrote. The error contains no values of it.
-#[cfg(feature = "cluster")]
-pub(crate) fn read_shot(serial: &Serial, state: &[u8]) -> Result<HubSnapshot, String> {
-    let snapshot: HubSnapshot =
-        serde_json::from_slice(state).map_err(|error| format!("hub {serial}: {}", masked(&error.to_string())))?;
-    snapshot.check().map_err(|error| format!("hub {serial}: {error}"))?;
-    Ok(snapshot.rehydrate())
 }

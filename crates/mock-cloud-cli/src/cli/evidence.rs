@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// entries).
     #[arg(long, value_name = "LEVEL")]
     from: Option<Evidence>,
-    /// Print JSON instead of a table.
+    /// Print JSON (default: a table).
     #[arg(long)]
     json: bool,
 }

@@ -28,7 +28,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Hub {
     /// Address of the relay: ws://HOST:PORT, or wss://HOST:PORT together with --ca.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     relay: String,
     /// Serial of the hub, 1 to 18 digits.
     #[arg(long)]
@@ -37,7 +37,7 @@ pub(crate) struct Hub {
     /// serial.
     #[arg(long)]
     mac: Option<MacAddress>,
-    /// CA certificate of the relay in PEM, the file `ca_pem` of its ready line. Required for wss://.
+    /// CA certificate of the relay in PEM, the file `ca_pem` of its ready line (default: none). Required for wss://.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Bundled world or world file with the house (default: demo). The hub with this serial is used, otherwise the first hub
@@ -45,7 +45,7 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "NAME|FILE")]
     world: Option<String>,
     /// Random seed (default: 1).
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Run the behaviours of the world file, for example a drifting temperature (default: off).
     #[arg(long)]
@@ -54,7 +54,7 @@ pub(crate) struct Hub {
     #[arg(long)]
     once: bool,
     /// Level of the log messages on standard error.
-    #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     log: String,
 }
 

@@ -20,94 +20,94 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Configuration file in TOML (default: none). Flags take precedence over it.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE", help_heading = "World")]
     config: Option<PathBuf>,
     /// Bundled world, see `mock-cloud world list`, or path of a world file (default: demo).
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "World")]
     world: Option<String>,
-    /// Address to listen on, for all ports except the control API (default: 127.0.0.1).
-    #[arg(long)]
-    bind: Option<IpAddr>,
-    /// Address of the control API (default: 127.0.0.1). On another address its calls need the token.
-    #[arg(long, value_name = "ADDRESS")]
-    control_bind: Option<IpAddr>,
-    /// Token that calls of the control API must present as `Authorization: Bearer TOKEN`, at least 16 characters (default: none on
-    /// loopback, otherwise a random one in the ready line).
-    #[arg(long, value_name = "TOKEN")]
-    control_token: Option<ControlToken>,
-    /// Port of all vendor host names, with TLS (default: 0, any free port).
-    #[arg(long)]
-    https_port: Option<u16>,
-    /// Address of the local ports of the hubs, for example that of a network card, so that clients find the hubs by mDNS (default: as
-    /// --bind). The control API is not affected.
-    #[arg(long, value_name = "ADDRESS")]
-    lan_bind: Option<IpAddr>,
-    /// Give each hub an address of its own, 127.0.0.1 for the first one, with the port numbers of real hubs (default: off).
-    #[arg(long, conflicts_with = "lan_bind")]
-    hub_addresses: bool,
-    /// Port of all vendor host names, without TLS (default: 0, any free port).
-    #[arg(long)]
-    http_port: Option<u16>,
-    /// Port of the control API (default: 0, any free port).
-    #[arg(long)]
-    control_port: Option<u16>,
-    /// TLS port of the coordinator, from which EzloPi boards learn their relay (default: none; 7000 at the vendor).
-    #[arg(long)]
-    coordinator_port: Option<u16>,
-    /// Port of the first hub's Wi-Fi API; further hubs count up (default: 0, any free port).
-    #[arg(long)]
-    ap_port: Option<u16>,
-    /// Port of the first hub's access-point root; further hubs count up (default: 0, any free port).
-    #[arg(long)]
-    ap_root_port: Option<u16>,
-    /// Port of the first hub's local WebSocket and HTTP server; further hubs count up (default: 0, any free port).
-    #[arg(long)]
-    lan_port: Option<u16>,
-    /// Port of the first hub's local HTTP server; further hubs count up (default: 0, any free port).
-    #[arg(long)]
-    lan_http_port: Option<u16>,
+    /// Behaviour profile: calm, strict, realistic or hostile (default: calm).
+    #[arg(long, value_name = "NAME", value_parser = profile, help_heading = "World")]
+    profile: Option<Profile>,
     /// Random seed (default: 1). The same seed and the same requests give the same ids, tokens and random decisions. Without a seed here
     /// or in the configuration file, the key that signs tokens is random.
-    #[arg(long)]
+    #[arg(long, value_name = "N", help_heading = "World")]
     seed: Option<u64>,
-    /// Behaviour profile: calm, strict, realistic or hostile (default: calm).
-    #[arg(long, value_name = "NAME", value_parser = profile)]
-    profile: Option<Profile>,
-    /// Persist the state in this directory (default: not persisted). Acknowledged changes survive a crash. The next start with
-    /// the same directory continues with the state and the same certificate authority (ca.pem).
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Share one cloud with all processes that use this NATS server, nats://HOST:PORT with JetStream (default: one process).
-    /// Accounts, sessions and hubs are shared. Requires a build with the Cargo feature `cluster`.
-    #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
-    cluster: Option<ClusterUrl>,
-    /// Further host name or address for the server certificate and the CA's name constraints, such as `hub.example.org` or
-    /// `*.test` (repeatable, default: none). A persisted certificate authority that does not permit the name is replaced.
-    #[arg(long = "tls-name", value_name = "NAME")]
-    tls_names: Vec<String>,
-    /// Also write the ready line to this file (default: none). The file appears when the cloud is ready and is removed at exit.
-    #[arg(long, value_name = "FILE")]
-    endpoints_file: Option<PathBuf>,
-    /// Announce the hubs on the local network by mDNS, as real hubs do (default: off).
-    #[arg(long)]
-    mdns: bool,
-    /// Speak the TLS of old firmware on the local ports of Linux hubs: TLS 1.2 with AES256-SHA256 (default: off). Requires a build with
-    /// the Cargo feature `legacy-tls`.
-    #[arg(long)]
-    legacy_tls: bool,
     /// Start with a frozen clock at this Unix time in seconds, between 1970 and 3000 (default: a clock that runs with the
     /// machine's time). The control API moves it. A persisted state with a later time continues at that time.
-    #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(0..=32_503_680_000))]
+    #[arg(long, value_name = "UNIX_SECONDS", value_parser = clap::value_parser!(i64).range(0..=32_503_680_000), help_heading = "World")]
     frozen_at: Option<i64>,
     /// Run the behaviours of the world file, for example a drifting temperature (default: off).
-    #[arg(long)]
+    #[arg(long, help_heading = "World")]
     simulate_behaviours: bool,
     /// Refuse requests whose answers have weaker evidence than this level: captured, vendor, client-source, community or
     /// inferred (default: everything is answered).
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", help_heading = "World")]
     min_evidence: Option<Evidence>,
+    /// Address to listen on, for all ports except the control API (default: 127.0.0.1).
+    #[arg(long, value_name = "ADDRESS", help_heading = "Addresses and ports")]
+    bind: Option<IpAddr>,
+    /// Port of all vendor host names, with TLS (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Addresses and ports")]
+    https_port: Option<u16>,
+    /// Port of all vendor host names, without TLS (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Addresses and ports")]
+    http_port: Option<u16>,
+    /// TLS port of the coordinator, from which EzloPi boards learn their relay (default: none; 7000 at the vendor).
+    #[arg(long, value_name = "PORT", help_heading = "Addresses and ports")]
+    coordinator_port: Option<u16>,
+    /// Further host name or address for the server certificate and the CA's name constraints, such as `hub.example.org` or
+    /// `*.test` (repeatable, default: none). A persisted certificate authority that does not permit the name is replaced.
+    #[arg(long = "tls-name", value_name = "NAME", help_heading = "Addresses and ports")]
+    tls_names: Vec<String>,
+    /// Address of the control API (default: 127.0.0.1). On another address its calls need the token.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Control API")]
+    control_bind: Option<IpAddr>,
+    /// Port of the control API (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Control API")]
+    control_port: Option<u16>,
+    /// Token that calls of the control API must present as `Authorization: Bearer TOKEN`, at least 16 characters (default: none on
+    /// loopback, otherwise a random one in the ready line).
+    #[arg(long, value_name = "TOKEN", help_heading = "Control API")]
+    control_token: Option<ControlToken>,
+    /// Address of the local ports of the hubs, for example that of a network card, so that clients find the hubs by mDNS (default: as
+    /// --bind). The control API is not affected.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Hubs")]
+    lan_bind: Option<IpAddr>,
+    /// Give each hub an address of its own, 127.0.0.1 for the first one, with the port numbers of real hubs (default: off).
+    #[arg(long, conflicts_with = "lan_bind", help_heading = "Hubs")]
+    hub_addresses: bool,
+    /// Port of the first hub's Wi-Fi API; further hubs count up (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Hubs")]
+    ap_port: Option<u16>,
+    /// Port of the first hub's access-point root; further hubs count up (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Hubs")]
+    ap_root_port: Option<u16>,
+    /// Port of the first hub's local WebSocket and HTTP server; further hubs count up (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Hubs")]
+    lan_port: Option<u16>,
+    /// Port of the first hub's local HTTP server; further hubs count up (default: 0, any free port).
+    #[arg(long, value_name = "PORT", help_heading = "Hubs")]
+    lan_http_port: Option<u16>,
+    /// Announce the hubs on the local network by mDNS, as real hubs do (default: off).
+    #[arg(long, help_heading = "Hubs")]
+    mdns: bool,
+    /// Speak the TLS of old firmware on the local ports of Linux hubs: TLS 1.2 with AES256-SHA256 (default: off). Requires a build with
+    /// the Cargo feature `legacy-tls`.
+    #[arg(long, help_heading = "Hubs")]
+    legacy_tls: bool,
+    /// Persist the state in this directory (default: not persisted). Acknowledged changes survive a crash. The next start with
+    /// the same directory continues with the state and the same certificate authority (ca.pem).
+    #[arg(long, value_name = "DIR", help_heading = "State")]
+    state_dir: Option<PathBuf>,
+    /// Share one cloud with all processes that use this NATS server, nats://HOST:PORT with JetStream (default: one process).
+    /// Accounts, sessions and hubs are shared. Requires a build with the Cargo feature `cluster`.
+    #[arg(long, value_name = "URL", conflicts_with = "state_dir", help_heading = "State")]
+    cluster: Option<ClusterUrl>,
+    /// Also write the ready line to this file (default: none). The file appears when the cloud is ready and is removed at exit.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    endpoints_file: Option<PathBuf>,
     /// Level of the log messages on standard error.
-    #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"], value_name = "LEVEL", help_heading = "Output")]
     log: String,
 }
 

@@ -27,17 +27,29 @@ pub(crate) struct State {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Verify every page of a persisted state and print a summary.
+    #[command(after_help = "\
+Examples:
+  Show what a state directory holds:
+    mock-cloud state show --state-dir ./state
+  Read the seed in a script:
+    mock-cloud state show --state-dir ./state --json | jq .seed")]
     Show {
         /// State directory of `serve --state-dir`.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// Print JSON instead of one line of text.
+        /// Print JSON (default: one line of text).
         #[arg(long)]
         json: bool,
     },
     /// Export a persisted state as one JSON document.
     ///
     /// The document contains every token, password digest and private key of the world. Do not share it.
+    #[command(after_help = "\
+Examples:
+  Export a state to a file:
+    mock-cloud state export --state-dir ./state state.json
+  Compare two states:
+    mock-cloud state export --state-dir ./state | jq --sort-keys . > state.json")]
     Export {
         /// State directory of `serve --state-dir`.
         #[arg(long, value_name = "DIR")]
@@ -48,6 +60,12 @@ enum Command {
     /// Create a state directory from an exported document.
     ///
     /// The whole document is validated first. An invalid document changes nothing.
+    #[command(after_help = "\
+Examples:
+  Create a state directory from an export:
+    mock-cloud state import --state-dir ./copy state.json
+  Replace a damaged state:
+    mock-cloud state import --state-dir ./state --replace state.json")]
     Import {
         /// State directory to create or replace, for `serve --state-dir`.
         #[arg(long, value_name = "DIR")]

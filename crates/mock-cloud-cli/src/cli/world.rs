@@ -29,28 +29,52 @@ pub(crate) struct World {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// List the bundled worlds with their totals.
+    #[command(after_help = "\
+Examples:
+  List the worlds that `serve --world NAME` accepts:
+    mock-cloud world list
+  List their names for a script:
+    mock-cloud world list --json | jq --raw-output '.[].name'")]
     List {
-        /// Print JSON instead of text.
+        /// Print JSON (default: text).
         #[arg(long)]
         json: bool,
     },
     /// Check a world file. An error names the file, the line and the key.
+    #[command(after_help = "\
+Examples:
+  Check a world file of your own:
+    mock-cloud world check my.toml
+  Check it before it is served:
+    mock-cloud world check my.toml && mock-cloud serve --world my.toml")]
     Check {
         /// World file in TOML.
         file: PathBuf,
     },
     /// Show the totals, hubs, rooms and scenes of a world.
+    #[command(after_help = "\
+Examples:
+  Show a bundled world:
+    mock-cloud world show demo
+  Show a world file as JSON:
+    mock-cloud world show my.toml --json")]
     Show {
         /// Bundled world or path of a world file.
         #[arg(default_value = "demo")]
         world: String,
-        /// Print JSON instead of text.
+        /// Print JSON (default: text).
         #[arg(long)]
         json: bool,
     },
     /// List the device templates that world files and inclusions can name.
+    #[command(after_help = "\
+Examples:
+  List the templates with their items:
+    mock-cloud world templates
+  List the names of all templates:
+    mock-cloud world templates --json | jq --raw-output '.[].name'")]
     Templates {
-        /// Print JSON instead of text.
+        /// Print JSON (default: text).
         #[arg(long)]
         json: bool,
     },
@@ -59,13 +83,19 @@ enum Task {
     /// The directory holds the answers, or their results, of hub.info.get, hub.devices.list, hub.items.list, hub.room.list,
     /// hub.scenes.list, hub.modes.get and hub.gateways.list as .json files. Only hub.devices.list.json is required. Read the world file before you
     /// share it.
+    #[command(after_help = "\
+Examples:
+  Create a world file, and list what differs from the answers:
+    mock-cloud world from-dump ./answers --output house.toml --report
+  Write the differences as JSON to a file:
+    mock-cloud world from-dump ./answers --output house.toml --report differences.json")]
     FromDump {
         /// Directory with the answers.
         dir: PathBuf,
         /// File to write (default: standard output).
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// List every member of the answers that was replaced, dropped or changed, with the reason.
+        /// List every member of the answers that was replaced, dropped or changed, with the reason (default: no list).
         ///
         /// Without FILE, the list is text on standard error. With FILE, it is JSON in that file.
         #[arg(long, value_name = "FILE", num_args = 0..=1)]

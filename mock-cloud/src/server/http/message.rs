@@ -233,6 +233,9 @@ pub(crate) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(k, v)| Some((decode(k)?, decode(v)?))).collect()
 }
 
+/// Header that selects a fork by number, for clients that cannot resolve `wN.localhost`.
+pub(crate) const WORLD_HEADER: &str = "mock-cloud-world";
+
 /// Returns the number of a fork in a host name such as `w1.localhost`.
 pub(crate) fn world_number(name: &str) -> Option<u64> {
     name.strip_suffix(".localhost")?.strip_prefix('w')?.parse().ok()

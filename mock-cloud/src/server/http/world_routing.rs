@@ -1,9 +1,9 @@
 //! Selects the world of a request and waits for the conditions of a consistent reply in a cluster.
 
-use crate::server::http::message::world_number;
+use crate::server::http::message::{WORLD_HEADER, world_number};
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::server::http::message::{Host, Reply, Request};
 use crate::server::shared::{ListenerKind, Shared};
@@ -20,9 +20,15 @@ pub(crate) enum RoutedWorld {
     Unknown,
 }
 
-/// Selects a world by host name: `w1.localhost` is fork 1, any other name is the world of the listener.
-pub(crate) fn route_world(shared: &Shared, host: Option<&Host>) -> RoutedWorld {
-    match host.and_then(|host| world_number(&host.name())) {
+/// Selects a world by the header `mock-cloud-world`, or by host name: `w1.localhost` is fork 1, any other name is the world of the
+/// listener.
+pub(crate) fn route_world(shared: &Shared, host: Option<&Host>, headers: &HeaderMap) -> RoutedWorld {
+    let number = match headers.get(WORLD_HEADER).map(|value| value.to_str().unwrap_or_default().parse()) {
+        Some(Ok(number)) => Some(number),
+        Some(Err(_)) => return RoutedWorld::Unknown,
+        None => host.and_then(|host| world_number(&host.name())),
+    };
+    match number {
         None | Some(0) => RoutedWorld::This,
         Some(number) => shared.forks.fork(number).map_or(RoutedWorld::Unknown, RoutedWorld::Fork),
     }

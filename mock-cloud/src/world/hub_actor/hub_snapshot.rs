@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ezlo_protocol::mac::MacAddress;
+#[cfg(feature = "cluster")]
+use ezlo_protocol::secret::masked;
 use ezlo_protocol::serial::Serial;
 
 use crate::core::clock::Clock;
@@ -170,6 +172,17 @@ impl HubActor {
 }
 
 #[cfg(feature = "cluster")]
+impl HubSnapshot {
+    /// Decodes a hub that another process wrote. The error contains no values of it.
+    pub(crate) fn from_row(serial: &Serial, row: &[u8]) -> Result<Self, String> {
+        let snapshot: Self =
+            serde_json::from_slice(row).map_err(|error| format!("hub {serial}: {}", masked(&error.to_string())))?;
+        snapshot.check().map_err(|error| format!("hub {serial}: {error}"))?;
+        Ok(snapshot.rehydrate())
+    }
+}
+
+#[cfg(feature = "cluster")]
 impl HubActor {
     /// Cuts off all subscribers and stops the timers, because another process has taken over the hub. Queued messages are
     /// discarded.
@@ -214,7 +227,7 @@ impl HubActor {
     pub(crate) fn refresh(&self) {
         let mut state = self.lock();
         let Some(row) = state.received.take() else { return };
-        let snapshot = match crate::world::persist::read_shot(&self.serial, &row) {
+        let snapshot = match HubSnapshot::from_row(&self.serial, &row) {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 tracing::warn!(%error, "a row of another process is not valid and was ignored");
