@@ -301,10 +301,14 @@ async fn a_fork_is_reachable_by_its_host_name() {
     assert!(get("localhost", &log_in).await.starts_with("HTTP/1.1 404 "));
     assert!(get("w2.localhost", &log_in).await.contains("No such world"));
     // The header selects the fork for clients that cannot resolve its name.
-    assert!(get("localhost\r\nmock-cloud-world: 1", &log_in).await.starts_with("HTTP/1.1 200 "));
+    let select = async |world: &str| {
+        let text =
+            format!("GET {log_in} HTTP/1.1\r\nhost: a\r\nmock-cloud-world: {world}\r\nconnection: close\r\n\r\n");
+        String::from_utf8(ezlo_testkit::raw(http(&cloud), text.as_bytes()).await).unwrap()
+    };
+    assert!(select("1").await.starts_with("HTTP/1.1 200 "));
     for unknown in ["2", "x"] {
-        let answer = get(&format!("localhost\r\nmock-cloud-world: {unknown}"), &log_in).await;
-        assert!(answer.contains("No such world"), "{unknown}: {answer}");
+        assert!(select(unknown).await.contains("No such world"), "{unknown}");
     }
     let fork = "POST /worlds/0/fork HTTP/1.1\r\nhost: w1.localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let forked = ezlo_testkit::raw(address(&cloud.ready().control), fork.as_bytes()).await;
