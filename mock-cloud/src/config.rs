@@ -266,6 +266,10 @@ pub struct Assumptions {
     /// `hub.scene.changed` has the member `changed_by`, which names the method that changed the scene (default: true). Vendor
     /// documents and firmware have it (vendor); a capture of 2021 lacks it.
     pub scene_changed_by: bool,
+    /// Time after which an EzloPi hub closes a local connection without received frames, in milliseconds of machine time (default:
+    /// 30,000; 0 for never; at most 3,600,000). One public client sends a call every 15 s for that reason (client-source); the time is
+    /// inferred.
+    pub ezlopi_idle_ms: u64,
     /// Lowest evidence level of replies that are sent; others are refused (default: none, nothing is refused). It restricts a
     /// test to documented behaviour. A setting of the simulator without evidence.
     pub min_evidence: Option<Evidence>,
@@ -300,6 +304,7 @@ impl Default for Assumptions {
             refuse_unsupported_scenes: false,
             refuse_scene_cycles: false,
             scene_changed_by: true,
+            ezlopi_idle_ms: 30_000,
             min_evidence: None,
         }
     }
@@ -445,6 +450,7 @@ impl Config {
             self.assumptions.zwave_timeout_ms,
             self.assumptions.lock_code_ms,
             self.assumptions.relay_timeout_ms,
+            self.assumptions.ezlopi_idle_ms,
         ];
         if waits.iter().any(|wait| u128::from(*wait) > longest) {
             return Err(ConfigError::Value {

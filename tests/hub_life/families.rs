@@ -224,3 +224,30 @@ async fn clock_advances_for_hubs_that_do_not_ping() {
     // A timer is due every second, so a delay would add up.
     within(cloud.advance(Duration::from_secs(100))).await;
 }
+
+/// Local connections of a board receive broadcasts without a login, their pings stay unanswered, and idle ones are dropped (EzloPi).
+#[tokio::test]
+async fn local_connections_of_a_board_follow_its_firmware() {
+    let config = Config { world: "hostile".into(), ..Config::default() };
+    let builder = MockCloud::builder().config(config).clock(Clock::frozen(START));
+    let cloud = started(builder.assumptions(|assumptions| assumptions.ezlopi_idle_ms = 500)).await;
+    let pair = pair(&cloud).await;
+    let mut relay = Socket::connect(http(&cloud)).await;
+    relay.ask(crate::support::login_text(&pair)).await;
+    relay.ask(crate::support::register_text(&json!("105000001"))).await;
+    relay.ask(request("hub.offline.anonymous_access.enabled.set", json!({"enabled": false}))).await;
+    relay.ask(request("hub.reboot", json!({}))).await;
+    cloud.advance(MINUTE).await;
+    let lan = cloud.ready().hubs.iter().find(|hub| hub.serial == "105000001").unwrap().lan.clone().unwrap();
+    let mut guest = ezlo_testkit::RawSocket::connect(address(&lan), "localhost").await;
+    guest.send(&ezlo_testkit::frame(ezlo_testkit::PING, b"there?")).await;
+    guest.send(&ezlo_testkit::frame(0x81, request("hub.room.list", json!({})).as_bytes())).await;
+    let (_, refused) = guest.next().await.unwrap();
+    let refused: Value = serde_json::from_slice(&refused).unwrap();
+    assert_eq!(refused["error"]["message"], "Bad request", "the ping before it has no answer");
+    relay.text(request("hub.room.create", json!({"name": "Attic"}))).await;
+    let (_, broadcast) = guest.next().await.unwrap();
+    let broadcast: Value = serde_json::from_slice(&broadcast).unwrap();
+    assert_eq!(broadcast["msg_subclass"], "hub.room.created");
+    assert!(within(guest.next()).await.is_none(), "an idle connection ends without a close frame");
+}

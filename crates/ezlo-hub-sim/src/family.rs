@@ -75,6 +75,12 @@ pub struct Family {
     pub(crate) updates_in_steps: bool,
     /// The local WebSocket server sends pings.
     pub pings: bool,
+    /// The local WebSocket server answers pings.
+    pub answers_pings: bool,
+    /// Local connections receive broadcasts before their login.
+    pub broadcasts_before_login: bool,
+    /// The local server closes idle connections.
+    pub closes_idle_connections: bool,
     /// Services on the local network.
     pub local: Local,
 }
@@ -109,6 +115,9 @@ const LINUX: Family = Family {
     text_channels: false,
     updates_in_steps: false,
     pings: true,
+    answers_pings: true,
+    broadcasts_before_login: false,
+    closes_idle_connections: false,
     local: Local::Full,
 };
 
@@ -153,6 +162,9 @@ const EZLOPI: Family = Family {
     text_channels: true,
     updates_in_steps: true,
     pings: false,
+    answers_pings: false,
+    broadcasts_before_login: true,
+    closes_idle_connections: true,
     device_info: false,
     local: Local::PlainSocket,
     ..LINUX

@@ -368,7 +368,7 @@ impl RelaySession {
     ///
     /// A write in progress is awaited first, up to `SessionConfig::handshake_timeout`. Then performs the closing handshake of
     /// the WebSocket, for 2 s at most. Pending calls end with [`CallError::Closed`] or [`CallError::OutcomeUnknown`].
-    /// [`RelayEvent::Closed`] may be published shortly after this function returns.
+    /// [`RelayEvent::Closed`](crate::RelayEvent::Closed) may be published shortly after this function returns.
     ///
     /// # Cancel safety
     ///

@@ -226,6 +226,8 @@ impl LocalSession {
         let mut session = Self { hub, link, logged_in: false, by_login: false };
         if session.hub.read(|hub| hub.anonymous_access) {
             session.enter();
+        } else if session.hub.family.broadcasts_before_login {
+            session.hub.attach(session.link.clone());
         }
         session
     }
@@ -233,6 +235,16 @@ impl LocalSession {
     /// Returns a receiver that changes when the hub drops its local connections.
     pub(crate) fn drops(&self) -> watch::Receiver<u64> {
         self.hub.drops.subscribe()
+    }
+
+    /// Returns whether the hub's server answers pings.
+    pub(crate) fn answers_pings(&self) -> bool {
+        self.hub.family.answers_pings
+    }
+
+    /// Returns whether the hub's server closes idle connections.
+    pub(crate) fn closes_when_idle(&self) -> bool {
+        self.hub.family.closes_idle_connections
     }
 
     /// Returns whether the hub's server sends pings.
@@ -312,7 +324,9 @@ impl LocalSession {
         let unlocked = self.hub.unlocked.load(Ordering::Acquire);
         if self.logged_in && !unlocked {
             // A close frame on another connection has ended the global login.
-            self.hub.detach(&self.link.conn_id);
+            if !self.hub.family.broadcasts_before_login {
+                self.hub.detach(&self.link.conn_id);
+            }
             self.logged_in = false;
         }
         self.logged_in || unlocked && self.enter()

@@ -275,6 +275,11 @@ impl Socket {
         self.put(&owed).await
     }
 
+    /// Discards pending pong frames.
+    pub(crate) fn discard_replies(&mut self) {
+        self.owed.clear();
+    }
+
     /// Discards messages until the peer closes or disconnects. Pings are not answered.
     pub(crate) async fn until_gone(&mut self) {
         let until_close = &mut |message: &WsMessage<'_>| match message {

@@ -90,6 +90,8 @@ async fn run_session(
     let mut ping = session.pings().then(next_ping);
     let (mut unanswered, mut first_ping) = (0, tokio::time::Instant::now());
     let mut expiry = None;
+    let idle = session.idle_limit(world);
+    let mut idle_end = idle.map(|limit| Box::pin(tokio::time::sleep(limit)));
     // Created once, because each creation registers with a list that all connections share.
     let mut stopped = std::pin::pin!(ended(world.stopped()));
     let mut dropped = session.drops().map(|drops| Box::pin(dropped(drops)));
@@ -116,8 +118,12 @@ async fn run_session(
             // Not while the queue is above its high-water mark, for example while messages wait for the disk.
             stop = read_batch(world, socket, session, waiting), if !waiting.over_high_water() && room.is_none() => {
                 unanswered = 0;
+                if let (Some(limit), Some(idle_end)) = (idle, &mut idle_end) {
+                    idle_end.as_mut().reset(tokio::time::Instant::now() + limit);
+                }
                 match stop {
                     Stop::Pause => {}
+                    Stop::Ping if !session.answers_pings() => socket.discard_replies(),
                     // A peer that does not read the pong is disconnected.
                     Stop::Ping if flush_owed(socket).await.is_ok() => {}
                     Stop::Ping => return End::Lost,
@@ -125,6 +131,9 @@ async fn run_session(
                 }
             }
             () = async { match &mut room { Some(room) => room.await, None => pending().await } } => {}
+            () = async { match &mut idle_end { Some(idle) => idle.await, None => pending().await } } => {
+                return End::Lost;
+            }
             () = &mut stopped => return End::Close(1001, "the world has ended"),
             () = async { match &mut too_late { Some(too_late) => too_late.await, None => pending().await } } => {
                 // No other message was sent in time, so the order stays the same.

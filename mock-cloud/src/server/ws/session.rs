@@ -1,6 +1,7 @@
 //! The session behind a WebSocket connection: at the relay, or at a hub's local port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -97,6 +98,21 @@ impl Session {
             Self::Relay(session) => session.connection(),
             Self::Local(session) => session.connection(),
         }
+    }
+
+    /// Returns whether the server answers pings. At a local port, this depends on the hub family.
+    pub(crate) fn answers_pings(&self) -> bool {
+        match self {
+            Self::Relay(_) => true,
+            Self::Local(session) => session.answers_pings(),
+        }
+    }
+
+    /// Returns the time without received frames after which the server drops the connection; `None` for no limit.
+    pub(crate) fn idle_limit(&self, world: &World) -> Option<Duration> {
+        let is_limited = matches!(self, Self::Local(session) if session.closes_when_idle());
+        let limit = Duration::from_millis(world.assumptions.ezlopi_idle_ms);
+        (is_limited && !limit.is_zero()).then_some(limit)
     }
 
     /// Returns whether the server sends pings. At a local port, this depends on the hub family.
