@@ -10,7 +10,10 @@ use std::time::Duration;
 use ezlo_protocol::evidence::Evidence;
 use serde::Deserialize;
 
+use crate::config::error::ConfigError;
 use crate::core::host_name::check_host_name;
+
+pub(crate) mod error;
 
 /// Seed of a new cloud without an explicit one.
 const DEFAULT_SEED: u64 = 1;
@@ -460,44 +463,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// The error of a configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A file could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// Path of the file.
-        path: PathBuf,
-        /// The I/O error.
-        source: std::io::Error,
-    },
-    /// A file has a syntax error, or an unknown or malformed key.
-    #[error("{}: {text}", path.display())]
-    Syntax {
-        /// Path of the file.
-        path: PathBuf,
-        /// Line, key and reason.
-        text: String,
-    },
-    /// A value is out of its bounds.
-    #[error("{key}: {text}")]
-    Value {
-        /// Key of the value.
-        key: &'static str,
-        /// Reason and bounds.
-        text: String,
-    },
-    /// The world is neither a bundled world nor the path of a file.
-    #[error("no world is called {name:?} and no such file exists; bundled worlds: {bundled}")]
-    NoWorld {
-        /// Requested name or path.
-        name: String,
-        /// Names of the bundled worlds.
-        bundled: String,
-    },
 }
 
 #[cfg(test)]

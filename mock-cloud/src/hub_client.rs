@@ -21,7 +21,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
+use crate::config::error::ConfigError;
 use crate::core::clock::Clock;
 use crate::wire;
 use crate::wire::ReplyRoute;

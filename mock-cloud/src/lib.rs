@@ -24,7 +24,8 @@ mod world;
 pub use ezlo_hub_sim::{HubError, SetupFault};
 pub use ezlo_protocol::evidence::Evidence;
 
-pub use crate::config::{Assumptions, ClusterUrl, Config, ConfigError, Profile, SigningKey};
+pub use crate::config::error::ConfigError;
+pub use crate::config::{Assumptions, ClusterUrl, Config, Profile, SigningKey};
 pub use crate::core::clock::Clock;
 pub use crate::core::control_token::ControlToken;
 pub use crate::core::fd_limit::raise_descriptor_limit;

@@ -7,7 +7,7 @@ use ezlo_hub_sim::world_file::{MAX_BYTES, WorldFile};
 pub use ezlo_hub_sim::{Conversion, Difference, Fate};
 use ezlo_hub_sim::{DumpError, describe};
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 
 /// Maximum length of one file of a dump, in bytes.
 const MAX_DUMP_BYTES: u64 = 64 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 use crate::persistence::error::StateError;
 use crate::tls::params::TlsError;
 

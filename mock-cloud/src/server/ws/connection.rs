@@ -90,8 +90,7 @@ async fn run_session(
     let mut ping = session.pings().then(next_ping);
     let (mut unanswered, mut first_ping) = (0, tokio::time::Instant::now());
     let mut expiry = None;
-    let idle = session.idle_limit(world);
-    let mut idle_end = idle.map(|limit| Box::pin(tokio::time::sleep(limit)));
+    let mut idle = IdleEnd::new(session.idle_limit(world));
     // Created once, because each creation registers with a list that all connections share.
     let mut stopped = std::pin::pin!(ended(world.stopped()));
     let mut dropped = session.drops().map(|drops| Box::pin(dropped(drops)));
@@ -103,11 +102,7 @@ async fn run_session(
             expiry = expiry_timer(world, session);
         }
         let (mut room, waiting) = (session.room(), outbox.waiting());
-        if late.is_none() {
-            too_late = None;
-        } else if too_late.is_none() {
-            too_late = Some(Box::pin(tokio::time::sleep(LATEST)));
-        }
+        limit_delay(late.is_some(), &mut too_late);
         tokio::select! {
             biased;
             ready = outbox.ready() => {
@@ -118,9 +113,7 @@ async fn run_session(
             // Not while the queue is above its high-water mark, for example while messages wait for the disk.
             stop = read_batch(world, socket, session, waiting), if !waiting.over_high_water() && room.is_none() => {
                 unanswered = 0;
-                if let (Some(limit), Some(idle_end)) = (idle, &mut idle_end) {
-                    idle_end.as_mut().reset(tokio::time::Instant::now() + limit);
-                }
+                idle.restart();
                 match stop {
                     Stop::Pause => {}
                     Stop::Ping if !session.answers_pings() => socket.discard_replies(),
@@ -131,9 +124,7 @@ async fn run_session(
                 }
             }
             () = async { match &mut room { Some(room) => room.await, None => pending().await } } => {}
-            () = async { match &mut idle_end { Some(idle) => idle.await, None => pending().await } } => {
-                return End::Lost;
-            }
+            () = idle.wait() => return End::Lost,
             () = &mut stopped => return End::Close(1001, "the world has ended"),
             () = async { match &mut too_late { Some(too_late) => too_late.await, None => pending().await } } => {
                 // No other message was sent in time, so the order stays the same.
@@ -164,6 +155,38 @@ async fn run_session(
                 let code = expiry.map_or(1000, |(_, code)| code);
                 return End::Close(code, "identity expired");
             }
+        }
+    }
+}
+
+/// Starts the timer of a reordered message, or removes it if there is none.
+fn limit_delay(is_delayed: bool, too_late: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
+    match (is_delayed, &too_late) {
+        (true, None) => *too_late = Some(Box::pin(tokio::time::sleep(LATEST))),
+        (true, Some(_)) => {}
+        (false, _) => *too_late = None,
+    }
+}
+
+/// The end of the time that a connection may be idle, if it is limited.
+struct IdleEnd(Option<(Duration, Pin<Box<tokio::time::Sleep>>)>);
+
+impl IdleEnd {
+    fn new(limit: Option<Duration>) -> Self {
+        Self(limit.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))))
+    }
+
+    /// Starts the time anew, because a frame was received.
+    fn restart(&mut self) {
+        if let Some((limit, end)) = &mut self.0 {
+            end.as_mut().reset(tokio::time::Instant::now() + *limit);
+        }
+    }
+
+    async fn wait(&mut self) {
+        match &mut self.0 {
+            Some((_, end)) => end.await,
+            None => pending().await,
         }
     }
 }
