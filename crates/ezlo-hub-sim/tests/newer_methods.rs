@@ -412,3 +412,26 @@ fn methods_known_by_name_have_inferred_effects() {
     let updated = broadcasts(&mut hub, "hub.device.firmware.update", &json!({"deviceId": lamp}));
     assert_eq!(updated.len(), 2);
 }
+
+/// A sensor that trips again and again raises no alarm above its limit (pi; the effect is inferred).
+#[test]
+fn swinger_shutdown_counts_alarms_and_ends_them_at_the_limit() {
+    let mut hub = demo();
+    let sensor = device(&mut hub, "Hall motion");
+    hub.call("hub.device.armed.set", &json!({"_id": sensor, "armed": true})).unwrap();
+    let limits = json!({"deviceId": sensor, "hitsLimit": 2, "inactivityWindow": 3600});
+    hub.call("hub.modes.swinger.shutdown.limit.set", &limits).unwrap();
+    let mut alarms_of = |minutes: u64| {
+        hub.advance(std::time::Duration::from_secs(60 * minutes));
+        hub.take_broadcasts();
+        for is_tripped in [true, false] {
+            hub.change(|hub, context| hub.trip("Hall motion", is_tripped, context)).unwrap();
+        }
+        let alarms = hub.take_broadcasts().into_iter().filter(|one| one.name == "hub.modes.alarmed").count();
+        let _ = hub.call("hub.modes.local.alarm.off", &json!({}));
+        let list = hub.call("hub.modes.swinger.shutdown.list", &json!({})).unwrap();
+        (alarms > 0, list["devices"][0]["stat"]["hits"].as_i64().unwrap())
+    };
+    assert_eq!([alarms_of(5), alarms_of(5), alarms_of(5)], [(true, 1), (true, 2), (false, 3)]);
+    assert_eq!(alarms_of(61), (true, 1), "the window has passed without an alarm");
+}

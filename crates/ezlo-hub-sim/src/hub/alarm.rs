@@ -47,7 +47,7 @@ impl Hub {
             self.broadcast_alarm(device, AlarmPhase::Bypass, PhaseStatus::Done, true, context);
         } else if emergency {
             self.raise(device, 0, context);
-        } else if armed {
+        } else if armed && self.counts_for_swinger(device, context) {
             self.raise(device, delay, context);
         }
     }

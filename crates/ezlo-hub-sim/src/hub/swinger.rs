@@ -1,4 +1,5 @@
-//! Swinger shutdown: devices that trip too often in an alarm (pi). Trips are not counted yet, so `hits` is 0 (inferred).
+//! Swinger shutdown: a device that raises too many alarms raises no more (pi). The effect of the limits is inferred: a device without
+//! alarms for the length of its window starts anew, and a disabled device has no limit.
 
 use ezlo_protocol::hub::mode::{SwingerDevice, SwingerLimits, SwingerList, SwingerSet};
 use ezlo_protocol::hub::{DeviceId, Empty};
@@ -12,10 +13,25 @@ use crate::hub::Hub;
 use crate::state::newer::{SWINGER_LIMITS, Swinger};
 
 impl Hub {
+    /// Counts an alarm of a device. Returns false if the device has reached its limit and raises no alarm.
+    pub(crate) fn counts_for_swinger(&mut self, device: &DeviceId, context: &Context<'_>) -> bool {
+        let now = context.now_ms.div_euclid(1000);
+        let swinger = self.newer.swingers.entry(device.clone()).or_default();
+        if swinger.is_disabled {
+            return true;
+        }
+        if now.saturating_sub(swinger.updated) > swinger.inactivity_window {
+            (swinger.hits, swinger.added) = (0, now);
+        }
+        swinger.hits = swinger.hits.saturating_add(1);
+        swinger.updated = now;
+        swinger.hits <= swinger.hits_limit
+    }
+
     pub(crate) fn swinger_list(&self, _: Empty, _: &Context<'_>) -> Answer<SwingerList> {
         let device = |(id, swinger): (&DeviceId, &Swinger)| SwingerDevice {
             device_id: id.clone(),
-            stat: json!({"hits": 0, "added": 0, "updated": 0}).into(),
+            stat: json!({"hits": swinger.hits, "added": swinger.added, "updated": swinger.updated}).into(),
             limits: SwingerLimits {
                 hits_limit: Loose::number(swinger.hits_limit).into(),
                 inactivity_window: Loose::number(swinger.inactivity_window).into(),
@@ -34,7 +50,10 @@ impl Hub {
     }
 
     pub(crate) fn swinger_reset(&mut self, request: SwingerSet, context: &mut Context<'_>) -> Answer<Empty> {
-        self.change_swinger(request, "hub.modes.swinger.shutdown.reset.done", context, |_, _| Ok(()))
+        self.change_swinger(request, "hub.modes.swinger.shutdown.reset.done", context, |swinger, _| {
+            (swinger.hits, swinger.added, swinger.updated) = (0, 0, 0);
+            Ok(())
+        })
     }
 
     pub(crate) fn swinger_disable(&mut self, request: SwingerSet, context: &mut Context<'_>) -> Answer<Empty> {

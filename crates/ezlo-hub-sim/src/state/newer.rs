@@ -69,6 +69,14 @@ pub(crate) struct Swinger {
     pub(crate) hits_limit: i64,
     /// Seconds.
     pub(crate) inactivity_window: i64,
+    /// Number of alarms that the device has raised.
+    #[serde(default)]
+    pub(crate) hits: i64,
+    /// Unix seconds of the first and of the last of them.
+    #[serde(default)]
+    pub(crate) added: i64,
+    #[serde(default)]
+    pub(crate) updated: i64,
 }
 
 /// Limits of a device without own ones (inferred).
@@ -77,6 +85,6 @@ pub(crate) const SWINGER_LIMITS: (i64, i64) = (5, 28_800);
 impl Default for Swinger {
     fn default() -> Self {
         let (hits_limit, inactivity_window) = SWINGER_LIMITS;
-        Self { is_disabled: false, hits_limit, inactivity_window }
+        Self { is_disabled: false, hits_limit, inactivity_window, hits: 0, added: 0, updated: 0 }
     }
 }
