@@ -43,7 +43,7 @@ impl Nats {
             written = writes => written?,
             () = beats => {}
         }
-        self.inner.homes.put(READY, self.inner.own_number()).await.map_err(unreachable).map(drop)
+        shared_rows::again(async || self.inner.homes.put(READY, self.inner.own_number()).await).await.map(drop)
     }
 
     /// Returns all rows and a stream of later ones. The initial state is complete.
@@ -59,10 +59,11 @@ impl Inner {
         let mut beats = self.subscribe(format!("{}.beat", self.name)).await?;
         let mut heard = Instant::now();
         loop {
-            if self.homes.get(READY).await.map_err(unreachable)?.is_some() {
+            // The server can be slow while it stores the rows of a large world.
+            if shared_rows::again(async || self.homes.get(READY).await).await?.is_some() {
                 return Ok(false);
             }
-            let begun = self.homes.entry(BEGUN).await.map_err(unreachable)?;
+            let begun = shared_rows::again(async || self.homes.entry(BEGUN).await).await?;
             let Some((writer, revision)) = begun.and_then(|entry| Some((number(&entry.value)?, entry.revision))) else {
                 return Err(Unreachable("the entry of the first process cannot be decoded".into()));
             };

@@ -192,10 +192,11 @@ impl Inner {
     }
 
     pub(crate) async fn all_rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {
-        let mut news = self.rows.watch_with_history(">").await.map_err(unreachable)?;
+        let mut news = again(async || self.rows.watch_with_history(">").await).await?;
         let mut rows = Vec::new();
         loop {
-            let next = tokio::time::timeout(ANSWER_TIME, news.next()).await.map_err(unreachable)?;
+            // The first row of a large world comes late.
+            let next = tokio::time::timeout(WRITE_TIME, news.next()).await.map_err(unreachable)?;
             let entry =
                 next.ok_or_else(|| Unreachable("the watch of the bucket ended".into()))?.map_err(unreachable)?;
             self.seen.send_replace(entry.revision);
@@ -246,14 +247,14 @@ impl Inner {
 }
 
 /// Repeats an idempotent operation until the server confirms it or the time has passed.
-async fn again<T, E: std::fmt::Display>(act: impl AsyncFn() -> Result<T, E>) -> Result<T, Unreachable> {
+pub(crate) async fn again<T, E: std::fmt::Display>(act: impl AsyncFn() -> Result<T, E>) -> Result<T, Unreachable> {
     let until = Instant::now() + WRITE_TIME;
     loop {
         match act().await {
             Ok(done) => return Ok(done),
             Err(error) if Instant::now() > until => return Err(unreachable(error)),
             Err(error) => {
-                tracing::warn!(%error, "a write was not confirmed; retrying");
+                tracing::warn!(%error, "the server did not confirm; trying again");
                 tokio::time::sleep(BEAT).await;
             }
         }
