@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use async_nats::jetstream::kv;
-use async_nats::{ConnectOptions, ServerAddr};
+use async_nats::{ConnectOptions, ServerAddr, Subscriber};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::cluster::nats::{BEAT, Inner, Nats, SILENCE, Unreachable, number, shared_rows, unreachable};
 use crate::persistence::rows::Row;
+use crate::world::backplane::Node;
 
 /// Number of rows of the initial state that are written at the same time.
 const WRITES: usize = 64;
@@ -57,35 +58,58 @@ impl Inner {
     /// one has taken its place.
     async fn takes_over_beginning(&self) -> Result<bool, Unreachable> {
         let mut beats = self.subscribe(format!("{}.beat", self.name)).await?;
-        let mut heard = Instant::now();
+        let (mut heard, mut begun) = (Instant::now(), None);
         loop {
-            // The server can be slow while it stores the rows of a large world.
-            if shared_rows::again(async || self.homes.get(READY).await).await?.is_some() {
-                return Ok(false);
+            let progress = self.beginning(&mut begun).await;
+            // The server can be slow while it stores the rows of a large world. Heartbeats still arrive.
+            let writer = begun.map(|(writer, _)| writer);
+            if self.hears(&mut beats, writer).await? {
+                heard = Instant::now();
             }
-            let begun = shared_rows::again(async || self.homes.entry(BEGUN).await).await?;
-            let Some((writer, revision)) = begun.and_then(|entry| Some((number(&entry.value)?, entry.revision))) else {
+            match progress {
+                Ok(true) => return Ok(false),
+                Err(error) if heard.elapsed() > SILENCE => return Err(error),
+                Err(error) => tracing::warn!(%error, "waiting for the initial state"),
+                Ok(false) if heard.elapsed() <= SILENCE => {}
+                Ok(false) => {
+                    let revision = begun.take().map_or(0, |(_, revision)| revision);
+                    // A compare-and-swap: one process takes the place, the others wait for it.
+                    match self.homes.update(BEGUN, self.own_number(), revision).await {
+                        Ok(_) => return Ok(true),
+                        Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => heard = Instant::now(),
+                        Err(error) => return Err(unreachable(error)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns whether the initial state is complete. Reads the process that writes it, and the revision of its entry, if they are
+    /// not known.
+    async fn beginning(&self, begun: &mut Option<(Node, u64)>) -> Result<bool, Unreachable> {
+        if begun.is_none() {
+            let entry = self.homes.entry(BEGUN).await.map_err(unreachable)?;
+            *begun = entry.and_then(|entry| Some((number(&entry.value)?, entry.revision)));
+            if begun.is_none() {
                 return Err(Unreachable("the entry of the first process cannot be decoded".into()));
-            };
-            let until = tokio::time::sleep(BEAT / 5);
-            tokio::pin!(until);
-            loop {
-                tokio::select! {
-                    () = &mut until => break,
-                    beat = beats.next() => match beat {
-                        Some(beat) if number(&beat.payload) == Some(writer) => heard = Instant::now(),
-                        Some(_) => {}
-                        None => return Err(Unreachable("the connection to the server ended".into())),
-                    },
-                }
             }
-            if heard.elapsed() > SILENCE {
-                // A compare-and-swap: one process takes the place, the others wait for it.
-                match self.homes.update(BEGUN, self.own_number(), revision).await {
-                    Ok(_) => return Ok(true),
-                    Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => heard = Instant::now(),
-                    Err(error) => return Err(unreachable(error)),
-                }
+        }
+        Ok(self.homes.get(READY).await.map_err(unreachable)?.is_some())
+    }
+
+    /// Waits a moment and returns whether a heartbeat of the writer arrived, or of any process if the writer is not known.
+    async fn hears(&self, beats: &mut Subscriber, writer: Option<Node>) -> Result<bool, Unreachable> {
+        let until = tokio::time::sleep(BEAT / 5);
+        tokio::pin!(until);
+        let mut is_heard = false;
+        loop {
+            tokio::select! {
+                biased;
+                beat = beats.next() => match beat.map(|beat| number(&beat.payload)) {
+                    Some(node) => is_heard |= node.is_some() && (writer.is_none() || node == writer),
+                    None => return Err(Unreachable("the connection to the server ended".into())),
+                },
+                () = &mut until => return Ok(is_heard),
             }
         }
     }

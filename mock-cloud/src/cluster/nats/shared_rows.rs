@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv;
+use async_nats::jetstream::{self, kv};
 use bytes::Bytes;
 use ezlo_protocol::serial::Serial;
 use futures_util::StreamExt as _;
@@ -192,10 +192,13 @@ impl Inner {
     }
 
     pub(crate) async fn all_rows(&self) -> Result<(Vec<Row>, kv::Watch), Unreachable> {
-        let mut news = again(async || self.rows.watch_with_history(">").await).await?;
+        // The server needs long for the first row of a large world.
+        let mut patient = jetstream::new(self.client.clone());
+        patient.set_timeout(WRITE_TIME);
+        let bucket = patient.get_key_value(format!("{}-rows", self.name)).await.map_err(unreachable)?;
+        let mut news = again(async || bucket.watch_with_history(">").await).await?;
         let mut rows = Vec::new();
         loop {
-            // The first row of a large world comes late.
             let next = tokio::time::timeout(WRITE_TIME, news.next()).await.map_err(unreachable)?;
             let entry =
                 next.ok_or_else(|| Unreachable("the watch of the bucket ended".into()))?.map_err(unreachable)?;
