@@ -70,6 +70,12 @@ async fn self_provisioned_board_joins_and_is_used_through_the_relay() {
     let other = board.ask(r#"{"id":"2","method":"cloud.controller_abstracts_list","params":{}}"#).await;
     assert_eq!(other["error"]["data"], "rpc.method.notfound");
 
+    // The journal shows no secret of the board.
+    board.ask(r#"{"api":"3","id":"k","method":"cloud.access_keys_controller_sync","params":{}}"#).await;
+    let journal = format!("{:?}", cloud.journal(&ezlo_mock_cloud::journal::Filter::default()));
+    let digits = token.split_once('.').unwrap().1;
+    assert!(journal.contains("provision-sync") && !journal.contains("PRIVATE KEY") && !journal.contains(digits));
+
     let mut app = Socket::connect(http(&cloud)).await;
     app.ask(login_text(&pair(&cloud).await)).await;
     assert_eq!(app.ask(register_text(&json!(number))).await["method"], "registered");

@@ -23,7 +23,19 @@ pub(crate) fn shown_name(name: &str) -> String {
 }
 
 /// Members with secret values, in lower case.
-const SECRET: &[&str] = &["key", "code", "pin", "mmssession", "string", "user_codes", "value_code"];
+const SECRET: &[&str] = &[
+    "key",
+    "code",
+    "pin",
+    "mmssession",
+    "string",
+    "user_codes",
+    "value_code",
+    // The provisioning of a controller: private keys, and digests of local tokens.
+    "clients",
+    "private",
+    "provision_data",
+];
 /// Parts of the names of members with secret values, in lower case.
 const SECRET_PARTS: &[&str] = &[
     "passw",

@@ -64,6 +64,8 @@ pub(crate) struct HubActor {
     pub(crate) has_power: watch::Sender<bool>,
     /// True while the hub is on its local network.
     pub(crate) on_network: watch::Sender<bool>,
+    /// The persisted hub was larger than half of its limit in a cluster.
+    is_large: AtomicBool,
     /// True after a login, for families where one login gives access to all local connections.
     pub(crate) unlocked: AtomicBool,
 }
@@ -82,8 +84,6 @@ struct State {
     controller_elsewhere: bool,
     /// Bytes of parameters since the size of the persisted hub was checked.
     unchecked_bytes: usize,
-    /// The persisted hub was larger than half of its limit.
-    is_large: bool,
     /// The newest state that another process has written, not decoded yet.
     #[cfg(feature = "cluster")]
     received: Option<Arc<[u8]>>,
@@ -158,7 +158,6 @@ impl HubActor {
                 controller: None,
                 controller_elsewhere: false,
                 unchecked_bytes: 0,
-                is_large: false,
                 #[cfg(feature = "cluster")]
                 received: None,
                 scene_bytes: Share::of(&process_limits::SCENES),
@@ -167,6 +166,7 @@ impl HubActor {
             }),
             open_requests: AtomicUsize::new(0),
             messages: AtomicU64::new(0),
+            is_large: AtomicBool::new(false),
             unlocked: AtomicBool::new(false),
         }
     }

@@ -1,9 +1,9 @@
 //! The world as persisted rows, and waiting for durability.
 
 use std::collections::BTreeSet;
-#[cfg(feature = "cluster")]
-use std::sync::Arc;
 use std::sync::Weak;
+#[cfg(feature = "cluster")]
+use std::sync::{Arc, PoisonError};
 
 use crate::persistence::writer::RowSource;
 
@@ -149,7 +149,9 @@ impl World {
             // A row from before the takeover.
             return Ok(());
         }
-        if let Some(cell) = self.hub(&serial) {
+        // Not `World::hub`, which would decode the previous row.
+        let made = self.hubs.read().unwrap_or_else(PoisonError::into_inner).made.get(&serial).cloned();
+        if let Some(cell) = made.or_else(|| self.hub(&serial)) {
             cell.receive_row(state.into());
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The limit of the size of a persisted hub in a cluster. A call that would exceed it is refused and changes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ezlo_protocol::rpc::RpcError;
 
@@ -18,12 +19,11 @@ impl HubActor {
     pub(super) fn before_large_change(&self, state: &mut State, params: Option<&str>) -> Option<Arc<Hub>> {
         let limit = self.env.row_limit.get()?;
         state.unchecked_bytes = state.unchecked_bytes.saturating_add(params.map_or(0, str::len));
-        if !state.is_large && state.unchecked_bytes < limit.max_bytes / CHECKED_PART {
+        let is_large = self.is_large.load(Ordering::Relaxed);
+        if !is_large && state.unchecked_bytes < limit.max_bytes / CHECKED_PART {
             return None;
         }
         state.unchecked_bytes = 0;
-        let row = ezlo_protocol::wire::to_bytes(&*state.hub);
-        state.is_large = row.len() > limit.max_bytes / 2;
         Some(Arc::clone(&state.hub))
     }
 
@@ -38,6 +38,7 @@ impl HubActor {
         let outcome = call(hub, context)?;
         let Some(limit) = self.env.row_limit.get() else { return Ok(outcome) };
         let row = ezlo_protocol::wire::to_bytes(hub);
+        self.is_large.store(row.len() > limit.max_bytes / 2, Ordering::Relaxed);
         // Long rows are compressed, so only their real length counts.
         if row.len() < limit.max_bytes.saturating_sub(OTHER_BYTES) || (limit.fits)(&row) {
             return Ok(outcome);
