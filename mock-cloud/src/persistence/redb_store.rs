@@ -256,7 +256,7 @@ fn refused(path: &Path, error: DatabaseError) -> StateError {
     let path = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StateError::InUse { path },
-        DatabaseError::Storage(StorageError::Io(source)) if source.kind() != std::io::ErrorKind::InvalidData => {
+        DatabaseError::Storage(StorageError::Io(source)) if !is_of_content(source.kind()) => {
             StateError::Io { path, source }
         }
         other => StateError::Damaged { path, reason: other.to_string() },
@@ -265,3 +265,9 @@ fn refused(path: &Path, error: DatabaseError) -> StateError {
 
 /// Name of the file in a state directory.
 pub(crate) const FILE: &str = "state.redb";
+
+/// Returns true for errors that the content of the file causes, such as a reference to a page behind its end.
+const fn is_of_content(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind;
+    matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof)
+}
